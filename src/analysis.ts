@@ -1,0 +1,385 @@
+// What the link and check passes share: read, resolve, audit, plan.
+
+import { type Arch, findArch } from "./arch.ts";
+import { hexWord, latin1, printable } from "./base/bytes.ts";
+import { type Problem, problem } from "./diag/catalogue.ts";
+import type { Place } from "./diag/define.ts";
+import { machineNames, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
+import { ElfError } from "./elf/error.ts";
+import { type ElfFile, readElf } from "./elf/reader.ts";
+import type { SymbolTable } from "./elf/symbols.ts";
+import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
+import { nearNames } from "./kernel/nearNames.ts";
+import type { SymbolList } from "./kernel/symbolList.ts";
+import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { auditCalls, type Call } from "./klp/calls.ts";
+import { codeContext } from "./klp/context.ts";
+import { resolveUndefined, type Undefined } from "./klp/convert.ts";
+import { FunctionIndex } from "./klp/functions.ts";
+import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
+import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
+import { KLP_SYMBOL_PREFIX, moduleName, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { checkRelocations } from "./klp/relocationRules.ts";
+
+export interface Options {
+  /** Name of the input for messages. */
+  readonly file: string;
+  /** Symbols of the kernel; without them undefined symbols are left as they are. */
+  readonly symbols?: SymbolList;
+  /** Positions for names that occur several times in vmlinux. */
+  readonly positions?: ReadonlyMap<string, number>;
+  /** The kernel's version, where vermagic does not tell. */
+  readonly kernelVersion?: KernelVersion;
+  /** Command that mends the file, for help texts. */
+  readonly command?: string;
+}
+
+/** Everything known about a file before anything is changed. */
+export interface Analysis {
+  readonly file: ElfFile;
+  readonly arch: Arch;
+  readonly symbols: SymbolTable;
+  readonly functions: FunctionIndex;
+  readonly module: string;
+  readonly modInfo: ModInfo | null;
+  readonly version: KernelVersion | null;
+  readonly undefineds: readonly Undefined[];
+  readonly calls: readonly Call[];
+  readonly plan: IslandPlan | null;
+  readonly loadOrder: LoadOrder;
+  /** Problems that stand in the way of both linking and loading. */
+  readonly problems: readonly Problem[];
+}
+
+/** @throws Unusable if the file cannot be read or is not of a kind that can be linked. */
+export function analyse(bytes: Uint8Array, options: Options): Analysis {
+  const file = read(bytes, options.file);
+  const arch = findArch(file.header.machine);
+  if (arch === null || !file.littleEndian) {
+    const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
+    throw new Unusable(
+      problem(
+        "KLP106",
+        { file: options.file, fileOffset: 18 },
+        { machine: file.littleEndian ? name : `${name}, big-endian` },
+      ),
+    );
+  }
+  const modInfo = readModInfo(file);
+  const module = findModuleName(file, modInfo, options.file);
+  const symbols = file.symbols;
+  if (symbols === null) {
+    const tables = [...file.symbolTables.keys()].filter((s) => file.sections.type(s) === SHT_SYMTAB);
+    throw new Unusable(problem("KLP107", { file: options.file }, { several: tables.length > 1, module }));
+  }
+  const functions = new FunctionIndex(file, symbols);
+  const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
+  const loadOrder = new LoadOrder(file, arch.relocs, version);
+  const problems: Problem[] = [];
+  const undefineds =
+    options.symbols === undefined ? [] : resolveUndefined(symbols, options.symbols, options.positions ?? new Map());
+  if (options.symbols !== undefined && !options.symbols.hasExports) {
+    problems.push(problem("KLP404", { file: options.file }, { source: options.symbols.source }));
+  } else {
+    problems.push(...symbolProblems(undefineds, options, module, version));
+  }
+  problems.push(...livepatchSymbolProblems(symbols, options.file, module));
+  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
+  const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
+  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls) : null;
+  const hasKlp =
+    undefineds.some((u) => u.resolution.kind === "convert") ||
+    calls.some((c) => c.klpObject !== null) ||
+    file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
+  if (hasKlp && modInfo !== null && modInfo.get("livepatch") === null) {
+    problems.push(problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }));
+  }
+  return { file, arch, symbols, functions, module, modInfo, version, undefineds, calls, plan, loadOrder, problems };
+}
+
+/** The input cannot be used at all; the problem says why. */
+export class Unusable extends Error {
+  readonly problem: Problem;
+  constructor(p: Problem) {
+    super(p.code);
+    this.name = "Unusable";
+    this.problem = p;
+  }
+}
+
+/** The problem that an {@link ElfError} stands for. */
+export function elfProblem(error: ElfError, file: string): Problem {
+  const at = { file, fileOffset: error.offset };
+  switch (error.kind) {
+    case "not-elf":
+    case "unsupported":
+      return problem("KLP101", at, { what: error.what });
+    case "malformed":
+      return problem("KLP102", at, { what: error.what });
+    case "edit":
+      return problem("KLP103", at, { what: error.what });
+  }
+}
+
+function read(bytes: Uint8Array, file: string): ElfFile {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) throw new Unusable(elfProblem(error, file));
+    throw error;
+  }
+}
+
+/** The name in struct module, else in .modinfo, else the file's. */
+function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
+  const section = file.sections.findByName(".gnu.linkonce.this_module");
+  if (section !== null) {
+    // struct module: state and list (24 bytes), then the name, up to 56 bytes.
+    const data = file.sections.data(section).subarray(24, 80);
+    const end = data.indexOf(0);
+    if (end > 0) return latin1(data, 0, end);
+  }
+  const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)$/, "");
+  return moduleName(modInfo?.get("name") ?? base);
+}
+
+function symbolProblems(
+  undefineds: readonly Undefined[],
+  options: Options,
+  module: string,
+  version: KernelVersion | null,
+): Problem[] {
+  const list = options.symbols;
+  if (list === undefined) return [];
+  const at: Place = { file: options.file };
+  const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
+  const problems: Problem[] = [];
+  for (const { symbol, name, resolution } of undefineds) {
+    const shown = printable(name);
+    const loadOrder = symbolOrder(symbol);
+    switch (resolution.kind) {
+      case "unknown": {
+        const near = nearNames(name, list.names());
+        problems.push(problem("KLP401", at, { module, symbol: shown, source: list.source, near }, { loadOrder }));
+        break;
+      }
+      case "only-in-module":
+        problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
+        break;
+      case "ambiguous": {
+        const positions = list.find(name).map((s, i) => ({
+          position: i + 1,
+          address: s.address.toString(16).padStart(16, "0"),
+          letter: s.letter,
+        }));
+        problems.push(problem("KLP402", at, { symbol: shown, source: list.source, positions }));
+        break;
+      }
+      case "no-such-position":
+        problems.push(problem("KLP406", at, { symbol: shown, position: resolution.position, count: resolution.count }));
+        break;
+      case "convert":
+        if (name.length > limit) {
+          problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
+        }
+        if (resolution.chosenOf !== null) {
+          problems.push(
+            problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
+          );
+        }
+        break;
+      case "exported":
+      case "exported-by-module":
+      case "weak":
+        break;
+    }
+  }
+  return problems;
+}
+
+function livepatchSymbolProblems(symbols: SymbolTable, file: string, module: string): Problem[] {
+  const problems: Problem[] = [];
+  for (let i = 1; i < symbols.count; i++) {
+    const raw = symbols.rawShndx(i);
+    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
+    const name = symbols.name(i);
+    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
+      problems.push(problem("KLP408", { file }, { symbol: printable(name), module }, { loadOrder: symbolOrder(i) }));
+    } else if (raw === SHN_LIVEPATCH && parseKlpSymbol(name) === null) {
+      problems.push(problem("KLP409", { file }, { symbol: printable(name) }));
+    }
+  }
+  return problems;
+}
+
+/** Place of a call, for messages. */
+export function placeOf(analysis: Analysis, call: Call, file: string): Place {
+  const place = {
+    file,
+    section: analysis.file.sections.name(call.section),
+    offset: call.offset,
+  };
+  if (call.caller === null) return place;
+  return { ...place, function: { name: printable(call.caller.name), offset: call.offset - call.caller.start } };
+}
+
+/** Errors for symbols as they stand: what a kernel would not find if the file were loaded now. */
+export function unconvertedProblems(analysis: Analysis, options: Options): Problem[] {
+  const source = options.symbols?.source ?? "";
+  return analysis.undefineds
+    .filter((u) => u.resolution.kind === "convert")
+    .map((u) => {
+      const data = { module: analysis.module, symbol: printable(u.name), source, command: mendingCommand(options) };
+      return problem("KLP410", { file: options.file }, data, { loadOrder: symbolOrder(u.symbol) });
+    });
+}
+
+const mendingCommand = (options: Options): string => options.command ?? `klplink ${options.file}`;
+
+/** Errors for calls as they stand: what a kernel would do with the file if it were loaded now. */
+export function callProblems(analysis: Analysis, options: Options): Problem[] {
+  const problems: Problem[] = [];
+  const refused = new Set(analysis.plan?.refused.map((r) => r.call) ?? []);
+  for (const call of analysis.calls) {
+    if (call.verdict !== "no-nop" && call.verdict !== "sibling") continue;
+    const at = placeOf(analysis, call, options.file);
+    const callee = printable(shortName(call.callee));
+    const fixable = !refused.has(call);
+    const command = mendingCommand(options);
+    if (call.verdict === "sibling") {
+      const context = codeContext(analysis, call, null);
+      problems.push(problem("KLP302", at, { callee, fixable, command }, { context }));
+      continue;
+    }
+    const order = analysis.loadOrder.of(call.table, call.row);
+    problems.push(
+      problem(
+        "KLP301",
+        at,
+        {
+          callee,
+          wasLocal: call.klpObject !== null || isConverting(analysis, call.symbol),
+          message: refusalMessage(analysis, call),
+          fixable,
+          command,
+        },
+        {
+          context: codeContext(analysis, call, "<- a nop (60000000) is expected here"),
+          ...(order === null ? {} : { loadOrder: order }),
+        },
+      ),
+    );
+  }
+  return problems;
+}
+
+function isConverting(analysis: Analysis, symbol: number): boolean {
+  return analysis.undefineds.some((u) => u.symbol === symbol && u.resolution.kind === "convert");
+}
+
+/** What the loader prints when it finds another word than a nop behind a call; `??` where it is not known here. */
+function refusalMessage(analysis: Analysis, call: Call): string {
+  const seen = analysis.loadOrder.wordSeenAt(call.section, call.offset + 4, call.table, call.row);
+  let word = "????????";
+  if (seen !== null) {
+    word = hexWord(seen.word).replace(/../g, (digits, at: number) =>
+      ((seen.mask >>> (24 - at * 4)) & 0xff) === 0xff ? digits : "??",
+    );
+  }
+  const { module, version } = analysis;
+  // The wording changed when the loader learned of livepatch symbols.
+  return version !== null && !isAtLeast(version, 4, 16)
+    ? `module_64: ${module}: Expect noop after relocate, got ${word}`
+    : `module_64: ${module}: Expected nop after call, got ${word} at ADDRESS`;
+}
+
+/** Errors that no island can mend, and warnings about the islands that would be made. */
+export function islandProblems(analysis: Analysis, options: Options): Problem[] {
+  const problems: Problem[] = [];
+  for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
+  for (const call of analysis.calls) {
+    const at = placeOf(analysis, call, options.file);
+    const callee = printable(shortName(call.callee));
+    const order = analysis.loadOrder.of(call.table, call.row);
+    const more = { context: codeContext(analysis, call, null), ...(order === null ? {} : { loadOrder: order }) };
+    if (call.verdict === "helper") problems.push(problem("KLP305", at, { helper: callee }, more));
+    else if (call.verdict === "not-a-call") {
+      const reason = "the word there is no relative branch";
+      const help = "build the file again; R_PPC64_REL24 belongs on a `bl` or `b`";
+      problems.push(problem("KLP303", at, { rule: "I1", callee, reason, help }, more));
+    } else if (call.verdict === "restored" && analysis.version !== null && !isAtLeast(analysis.version, 6, 3)) {
+      problems.push(problem("KLP306", at, { callee, message: refusalMessage(analysis, call) }, more));
+    } else if (
+      analysis.version !== null &&
+      !isAtLeast(analysis.version, 4, 16) &&
+      analysis.symbols.rawShndx(call.symbol) === SHN_LIVEPATCH
+    ) {
+      const { major, minor } = analysis.version;
+      const reason = `kernel ${major}.${minor} branches to livepatch symbols directly, and they are out of reach`;
+      problems.push(
+        problem("KLP303", at, { rule: "I20", callee, reason, help: "build for kernel 4.16 or later" }, more),
+      );
+    }
+  }
+  return [...problems, ...islandWarnings(analysis, options)];
+}
+
+function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, options: Options): Problem {
+  const at = placeOf(analysis, call, options.file);
+  const context = codeContext(analysis, call, null);
+  if (refusal.kind === "layout") {
+    const data = {
+      function: printable(refusal.function.name),
+      follower: printable(refusal.follower.name),
+      section: analysis.file.sections.name(call.section),
+    };
+    return problem("KLP304", at, data, { context });
+  }
+  const { rule, reason, help } = refusal;
+  return problem("KLP303", at, { rule, callee: printable(shortName(call.callee)), reason, help }, { context });
+}
+
+function islandWarnings(analysis: Analysis, options: Options): Problem[] {
+  const { plan, calls, version } = analysis;
+  if (plan === null) return [];
+  const problems: Problem[] = [];
+  const profiled = new Set(calls.filter((c) => c.verdict === "exempt").map((c) => c.caller?.symbol));
+  const patchable = analysis.file.sections.findByName("__patchable_function_entries") !== null;
+  const warned = new Set<number>();
+  const objects = new Set<string>();
+  for (const { call, kind } of plan.islands) {
+    const at = placeOf(analysis, call, options.file);
+    const callee = printable(shortName(call.callee));
+    const caller = call.caller;
+    if (caller === null) continue;
+    if (kind === "return" && !patchable && !profiled.has(caller.symbol) && !warned.has(caller.symbol)) {
+      warned.add(caller.symbol);
+      problems.push(problem("KLP307", at, { function: printable(caller.name) }));
+    }
+    if (kind === "return" && /^_*(?:sig)?(?:setjmp|longjmp)$/.test(callee)) {
+      problems.push(problem("KLP308", at, { callee }));
+    }
+    if (kind !== "sibling" && !plan.rules.hasFrame(call)) {
+      problems.push(
+        problem(
+          "KLP310",
+          at,
+          { callee, function: printable(caller.name) },
+          { context: codeContext(analysis, call, null) },
+        ),
+      );
+    }
+    const object = call.klpObject;
+    if (
+      object !== null &&
+      object !== "vmlinux" &&
+      version !== null &&
+      !isAtLeast(version, 6, 3) &&
+      !objects.has(object)
+    ) {
+      objects.add(object);
+      problems.push(problem("KLP309", at, { object, version: `${version.major}.${version.minor}` }));
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,50 @@
+import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "./elf/consts.ts";
+import { arm64, arm64OtherNames } from "./reloc/arm64.ts";
+import { type RelocTable, relocTable } from "./reloc/def.ts";
+import { ppc64le, ppc64leOtherNames } from "./reloc/ppc64le.ts";
+import { x86_64, x86_64OtherNames } from "./reloc/x86_64.ts";
+
+/** One architecture, as the passes need it. A new one is a row here and a table in reloc/. */
+export interface Arch {
+  readonly machine: number;
+  readonly name: string;
+  readonly relocs: RelocTable;
+  /** What the loader prints for a relocation type that it does not know. */
+  readonly unknownRelocation: (module: string, type: number) => string;
+  /** Whether calls are audited for the word behind them (ELFv2: r2 is lost in an external call). */
+  readonly hasToc: boolean;
+  /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
+  readonly instructionBytes: 4 | null;
+}
+
+const rows: readonly Arch[] = [
+  {
+    machine: EM_PPC64,
+    name: "ppc64le",
+    relocs: relocTable(ppc64le, ppc64leOtherNames),
+    unknownRelocation: (module, type) => `module_64: ${module}: Unknown ADD relocation: ${type}`,
+    hasToc: true,
+    instructionBytes: 4,
+  },
+  {
+    machine: EM_AARCH64,
+    name: "arm64",
+    relocs: relocTable(arm64, arm64OtherNames),
+    unknownRelocation: (module, type) => `module ${module}: unsupported RELA relocation: ${type}`,
+    hasToc: false,
+    instructionBytes: 4,
+  },
+  {
+    machine: EM_X86_64,
+    name: "x86_64",
+    relocs: relocTable(x86_64, x86_64OtherNames),
+    unknownRelocation: (module, type) => `module: ${module}: Unknown rela relocation: ${type}`,
+    hasToc: false,
+    instructionBytes: null,
+  },
+];
+
+/** The row of an e_machine; null if klplink does not link it. */
+export function findArch(machine: number): Arch | null {
+  return rows.find((row) => row.machine === machine) ?? null;
+}

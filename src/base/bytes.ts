@@ -1,0 +1,55 @@
+/** A DataView of exactly the bytes of `bytes` (which may be a slice of a larger buffer). */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Rounds `value` up to a multiple of `alignment` (0 and 1 mean none); need not be a power of two. */
+export function alignUp(value: number, alignment: number): number {
+  if (alignment <= 1) return value;
+  const over = value % alignment;
+  return over === 0 ? value : value + (alignment - over);
+}
+
+/** An unsigned 64-bit field as a number. Above 2^53 the result is rounded: compare, do not compute. */
+export function getUint64(view: DataView, offset: number, littleEndian: boolean): number {
+  const first = view.getUint32(offset, littleEndian);
+  const second = view.getUint32(offset + 4, littleEndian);
+  return littleEndian ? second * 0x1_0000_0000 + first : first * 0x1_0000_0000 + second;
+}
+
+/** Hexadecimal with 0x, no padding. */
+export function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** A 32-bit instruction word as eight hexadecimal digits, the way the kernel prints it (%08x). */
+export function hexWord(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, "0");
+}
+
+/** Latin-1 keeps every byte, so a name that is not UTF-8 is written back unchanged. */
+export function latin1(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1", start, end);
+}
+
+/** A string of Latin-1 characters as bytes, the inverse of {@link latin1}. */
+export function fromLatin1(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
+}
+
+/**
+ * A name from a file, made safe to show: bytes above 0x7f are shown as UTF-8 where they are valid UTF-8,
+ * control characters and stray bytes as \xNN.
+ */
+export function printable(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (!/[\x00-\x1f\x7f-\xff]/.test(name)) return name;
+  const escapeControls = (text: string): string =>
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
+    text.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  try {
+    return escapeControls(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(name, "latin1")));
+  } catch {
+    return escapeControls(name).replace(/[\xa0-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  }
+}

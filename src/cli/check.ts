@@ -1,0 +1,97 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type CheckResult, check } from "../check.ts";
+import { levelOf, type Problem } from "../diag/catalogue.ts";
+import { readInput, UsageError, write } from "./io.ts";
+import { type CommonOptions, type KernelOptions, problemOf, readKernel } from "./options.ts";
+import { startProgress } from "./progress.ts";
+import { reportText } from "./report.ts";
+
+type Options = CommonOptions & KernelOptions;
+
+interface Checked {
+  readonly file: string;
+  readonly problems: readonly Problem[];
+  readonly result: CheckResult | null;
+}
+
+/** `klplink check <module...>`: returns the exit status. */
+export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
+  const symbols = await readKernel(options);
+  const files = paths.flatMap(expand);
+  if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
+  const quiet = options.quiet === true;
+  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text");
+  const checked: Checked[] = [];
+  let unreadable = false;
+  for (const [index, file] of files.entries()) {
+    progress.show(`${index + 1} of ${files.length}: ${file}`);
+    let entry: Checked;
+    try {
+      const input = await readInput(file);
+      const kernel = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
+      const result = check(input.bytes, {
+        file: input.name,
+        command: `klplink ${file}${kernel}`,
+        ...(symbols === null ? {} : { symbols }),
+        ...(options.sympos === undefined ? {} : { positions: options.sympos }),
+        ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+      });
+      entry = { file: input.name, problems: result.problems, result };
+    } catch (error) {
+      const p = problemOf(error);
+      if (p === null) throw error;
+      unreadable = true;
+      entry = { file, problems: [p], result: null };
+    }
+    checked.push(entry);
+    if (options.format === "json") continue;
+    progress.clear();
+    await reportText(entry.problems, options.color, quiet);
+    if (!quiet) await write(process.stdout, `${summary(entry)}\n`);
+  }
+  progress.stop();
+  if (options.format === "json") await writeJson(checked, version);
+  if (unreadable) return 3;
+  return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
+}
+
+/** A file as it is; a folder as the modules and objects below it, sorted. */
+function expand(path: string): string[] {
+  if (path === "-") return [path];
+  let isFolder = false;
+  try {
+    isFolder = statSync(path).isDirectory();
+  } catch {
+    // Reading it will say why.
+  }
+  if (!isFolder) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) return expand(below);
+      return entry.isFile() && /\.k?o$/.test(entry.name) ? [below] : [];
+    });
+}
+
+function summary({ file, problems, result }: Checked): string {
+  const errors = problems.filter((p) => levelOf(p) === "error").length;
+  const notes: string[] = [];
+  if (result !== null) {
+    const calls = Object.values(result.calls).reduce((sum, n) => sum + n, 0);
+    if (calls > 0) notes.push(`${calls} call${calls === 1 ? "" : "s"} audited`);
+  }
+  const verdict = errors === 0 ? "no error found" : `${errors} error${errors === 1 ? "" : "s"}`;
+  return `${file}: ${[verdict, ...notes].join("; ")}`;
+}
+
+async function writeJson(checked: readonly Checked[], version: string): Promise<void> {
+  const { renderJson } = await import("../diag/render/json.ts");
+  const files = checked.map(({ file, problems, result }) => ({
+    file,
+    problems,
+    result: result === null ? {} : { arch: result.arch, module: result.module, calls: result.calls },
+  }));
+  await write(process.stdout, renderJson(version, files));
+}

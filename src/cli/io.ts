@@ -1,0 +1,70 @@
+import { readFileSync, statSync } from "node:fs";
+import { type Problem, problem } from "../diag/catalogue.ts";
+
+/** A file could not be read or used; carries the problem to report and leads to exit status 3. */
+export class InputProblem extends Error {
+  readonly problem: Problem;
+  constructor(p: Problem) {
+    super(p.code);
+    this.name = "InputProblem";
+    this.problem = p;
+  }
+}
+
+/** The command line is wrong; leads to exit status 2. */
+export class UsageError extends Error {}
+
+export interface Input {
+  /** The name for messages: the path, or `<stdin>`. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
+export async function readInput(path: string): Promise<Input> {
+  if (path === "-") return { name: "<stdin>", bytes: await readStdin(), mode: 0o644 };
+  try {
+    const there = statSync(path);
+    if (there.isDirectory()) throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder" }));
+    return { name: path, bytes: readFileSync(path), mode: there.mode & 0o777 };
+  } catch (error) {
+    if (error instanceof InputProblem) throw error;
+    throw new InputProblem(problem("KLP104", { file: path }, { why: readReason(error) }));
+  }
+}
+
+function readReason(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ENOENT":
+      return "no such file";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ENOTDIR":
+      return "a part of the path is no folder";
+    case "ERR_FS_FILE_TOO_LARGE":
+      return "it is larger than 2 GiB";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  if (process.stdin.isTTY) throw new UsageError("`-` reads standard input, but that is a terminal: pipe a file in");
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Writes to a stream and waits until the system has taken it. A reader that went away is no error. */
+export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.once("error", () => {});
+    stream.write(data, (error) => {
+      if (error === null || error === undefined || (error as NodeJS.ErrnoException).code === "EPIPE") resolve();
+      else reject(error);
+    });
+  });
+}

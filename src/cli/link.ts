@@ -1,0 +1,99 @@
+import { basename, dirname, join } from "node:path";
+import { levelOf, problem } from "../diag/catalogue.ts";
+import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import { type LinkOptions, type LinkResult, link } from "../link.ts";
+import { InputProblem, readInput, UsageError, write } from "./io.ts";
+import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { reportText } from "./report.ts";
+
+interface Options extends CommonOptions, KernelOptions {
+  readonly output?: string;
+  readonly inPlace?: boolean;
+  readonly tocRestore: "island" | "nop";
+  readonly force?: boolean;
+}
+
+/** `klplink <module>`: returns the exit status. */
+export async function runLink(module: string, options: Options, version: string): Promise<number> {
+  const output = outputPath(module, options);
+  const toStdout = output === "-";
+  if (toStdout && process.stdout.isTTY) {
+    throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
+  }
+  const symbols = await readKernel(options);
+  const input = await readInput(module);
+  const linkOptions: LinkOptions = {
+    file: input.name,
+    tocRestore: options.tocRestore,
+    force: options.force === true,
+    ...(symbols === null ? {} : { symbols }),
+    ...(options.sympos === undefined ? {} : { positions: options.sympos }),
+    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+  };
+  const result = link(input.bytes, linkOptions);
+
+  // Diagnostics first: an output that cannot be written must not hide them.
+  const json = options.format === "json";
+  if (!json) await reportText(result.problems, options.color, options.quiet === true);
+  const failed = result.problems.some((p) => levelOf(p) === "error");
+  if (result.output !== null) {
+    if (toStdout) await write(process.stdout, result.output);
+    else writeFile(output, result.output, input.mode);
+  }
+  const messages = toStdout ? process.stderr : process.stdout;
+  if (json) {
+    const { renderJson } = await import("../diag/render/json.ts");
+    const outcome = { output: result.output === null ? null : output, changed: result.changed, done: result.done };
+    await write(messages, renderJson(version, [{ file: input.name, problems: result.problems, result: outcome }]));
+  } else if (options.quiet !== true) {
+    await write(messages, `${summary(result, output, input.name)}\n`);
+  }
+  return failed ? 1 : 0;
+}
+
+function writeFile(path: string, bytes: Uint8Array, mode: number): void {
+  try {
+    writeWhole(path, bytes, mode);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}
+
+function outputPath(module: string, options: Options): string {
+  const { output, inPlace } = options;
+  if (inPlace === true) {
+    if (output !== undefined) throw new UsageError("--in-place and -o exclude each other");
+    if (module === "-") throw new UsageError("--in-place needs a file, not standard input");
+    return module;
+  }
+  if (output !== undefined) {
+    if (output !== "-" && module !== "-" && isSameFile(output, module)) {
+      throw new UsageError(`${output} is the input; say --in-place to overwrite it`);
+    }
+    return output;
+  }
+  if (module === "-") return "-";
+  const name = basename(module);
+  const match = /^(.*)(\.k?o)$/.exec(name);
+  const path = join(dirname(module), match === null ? `${name}.klp` : `${match[1]}.klp${match[2]}`);
+  if (isSameFile(path, module)) throw new UsageError(`${path} is the input; give another output with -o`);
+  return path;
+}
+
+function summary({ output, changed, done }: LinkResult, path: string, input: string): string {
+  if (output === null) return `${input}: not linked, nothing written`;
+  const name = path === "-" ? input : path;
+  if (!changed) return `${name}: nothing to do, identical to the input`;
+  const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
+  const parts: string[] = [];
+  if (done.convertedSymbols > 0) {
+    const moved = count(done.movedRelocations, "relocation", "relocations");
+    parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
+  }
+  if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));
+  if (done.siblingIslands > 0) parts.push(count(done.siblingIslands, "sibling island", "sibling islands"));
+  if (done.localCallIslands > 0) parts.push(count(done.localCallIslands, "local-call island", "local-call islands"));
+  if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
+  return `${name}: ${parts.join(", ")}`;
+}

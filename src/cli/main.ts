@@ -1,0 +1,163 @@
+import { Command, CommanderError } from "commander";
+import { UsageError, write } from "./io.ts";
+import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
+import { reportText } from "./report.ts";
+
+declare const KLPLINK_VERSION: string;
+
+/** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
+const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
+
+const COMMANDS = ["link", "check", "show", "help"];
+
+function program(): Command {
+  const klplink = new Command("klplink")
+    .description("Link, check and show Linux livepatch modules, offline, for ppc64le, arm64 and x86_64.")
+    .version(KLPLINK_VERSION, "-V, --version")
+    .usage("<module> [options]\n       klplink <command> [arguments]")
+    .helpCommand(true)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write_) => write_(text.replace(/^error: /, "klplink: ")) })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink mod.ko -k System.map            link: mod.klp.ko then loads
+  klplink check mod.ko                    say what a kernel would refuse, and why
+  klplink show --toc mod.ko               each call and what the loader makes of it
+
+Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
+3 a file is unreadable, malformed or unwritable.`,
+    );
+
+  addKernelOptions(
+    addCommonOptions(
+      klplink
+        .command("link <module>", { isDefault: true })
+        .description("make a module that loads (the default command)")
+        .option("-o, --output <file>", "output; `-` is standard output (default: MODULE.klp.ko beside the input)")
+        .option("--in-place", "overwrite the input")
+        .option(
+          "--toc-restore <how>",
+          "ppc64le: `island`, or `nop` to audit only and never rewrite a call",
+          tocRestore,
+          "island",
+        )
+        .option("--force", "write the output even if errors were found"),
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink mod.ko -k System.map -o out.ko
+  klplink - -k /boot/System.map-6.1.0 < mod.ko > out.ko`,
+    )
+    .action(async (module: string, options) => {
+      const { runLink } = await import("./link.ts");
+      process.exitCode = await runLink(module, options, KLPLINK_VERSION);
+    });
+
+  addKernelOptions(
+    addCommonOptions(
+      klplink
+        .command("check <module...>")
+        .description("say what the kernel would refuse; files, or folders to search for .ko and .o"),
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink check mod.ko -k System.map
+  klplink check --format json build/ > report.json`,
+    )
+    .action(async (modules: readonly string[], options) => {
+      const { runCheck } = await import("./check.ts");
+      process.exitCode = await runCheck(modules, options, KLPLINK_VERSION);
+    });
+
+  addCommonOptions(
+    klplink
+      .command("show <module>")
+      .description("list sections, symbols, relocations and calls, with what readelf leaves out")
+      .option("--sections", "sections")
+      .option("--symbols", "symbols, with local entry and livepatch fields")
+      .option("--relocations", "relocations, with symbol names")
+      .option("--toc", "ppc64le: each call and what the loader makes of it"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink show mod.ko
+  klplink show --toc --format json mod.ko`,
+    )
+    .action(async (module: string, options) => {
+      const { runShow } = await import("./show.ts");
+      process.exitCode = await runShow(module, options);
+    });
+  return klplink;
+}
+
+function tocRestore(value: string): string {
+  if (value === "island" || value === "nop") return value;
+  throw new CommanderError(STATUS.usage, "klplink.tocRestore", `--toc-restore ${value}: the choices are island, nop`);
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const klplink = program();
+  if (argv.length <= 2) {
+    process.exitCode = STATUS.usage;
+    await write(process.stderr, klplink.helpInformation());
+    return;
+  }
+  try {
+    await klplink.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = await fail(error, argv);
+  }
+}
+
+/** Reports an error that ended a command; returns the exit status. */
+async function fail(error: unknown, argv: readonly string[]): Promise<number> {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return STATUS.good;
+    if (error.code === "klplink.tocRestore") await write(process.stderr, `klplink: ${error.message}\n`);
+    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "") : null;
+    if (hint !== null) await write(process.stderr, `klplink: did you mean \`klplink ${hint}\`?\n`);
+    return STATUS.usage;
+  }
+  if (error instanceof UsageError) {
+    await write(process.stderr, `klplink: ${error.message}\n`);
+    return STATUS.usage;
+  }
+  const problem = problemOf(error);
+  if (problem !== null) {
+    const color = argv.includes("--color=never") ? "never" : argv.includes("--color=always") ? "always" : "auto";
+    await reportText([problem], color, false);
+    return STATUS.file;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  await write(
+    process.stderr,
+    `klplink: internal error in version ${KLPLINK_VERSION}; nothing was written\nPlease report it with the input file and this text:\n${stack}\n`,
+  );
+  return STATUS.internal;
+}
+
+/** A command that shares most letters with a mistyped word. */
+function meantCommand(word: string): string | null {
+  const letters = (text: string): string => [...text].sort().join("");
+  return (
+    COMMANDS.find((c) => c.startsWith(word) && word.length > 1) ??
+    COMMANDS.find(
+      (c) =>
+        Math.abs(c.length - word.length) <= 1 &&
+        (letters(c) === letters(word) || [...word].filter((l) => c.includes(l)).length >= c.length - 1),
+    ) ??
+    null
+  );
+}
+
+void main(process.argv);

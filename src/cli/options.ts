@@ -1,0 +1,82 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
+import type { SymbolList } from "../kernel/symbolList.ts";
+import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
+import { InputProblem, readInput, UsageError } from "./io.ts";
+import type { ColorChoice } from "./report.ts";
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly format: "text" | "json";
+  readonly color: ColorChoice;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Options about the kernel that a module is for. */
+export interface KernelOptions {
+  readonly kernel?: readonly string[];
+  readonly sympos?: ReadonlyMap<string, number>;
+  readonly kernelVersion?: KernelVersion;
+}
+
+export function addCommonOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--format <form>", "form of diagnostics").choices(["text", "json"]).default("text"))
+    .addOption(
+      new Option("--color <when>", "colour (NO_COLOR and FORCE_COLOR are obeyed)")
+        .choices(["auto", "always", "never"])
+        .default("auto"),
+    )
+    .option("-q, --quiet", "errors only")
+    .option("-v, --verbose", "say more about what is done");
+}
+
+export function addKernelOptions(command: Command): Command {
+  return command
+    .option("-k, --kernel <file>", "symbols of the kernel: System.map, nm or kallsyms text", collect, undefined)
+    .option("--sympos <name=n>", "which of several symbols of one name is meant", collectPosition, undefined)
+    .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+function collectPosition(value: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> {
+  const match = /^(.+)[=,](\d{1,9})$/.exec(value);
+  if (match === null) throw new InvalidArgumentError("The form is NAME=N, as in `show_val_kb=2`.");
+  return new Map([...(before ?? []), [match[1] ?? "", Number(match[2])]]);
+}
+
+function kernelVersion(value: string): KernelVersion {
+  const version = parseKernelVersion(value);
+  if (version === null) throw new InvalidArgumentError("The form is MAJOR.MINOR, as in `6.1` or `6.12.107-1`.");
+  return version;
+}
+
+/** Reads what -k names. Null if it was not given. @throws InputProblem, UsageError */
+export async function readKernel(options: KernelOptions): Promise<SymbolList | null> {
+  const paths = options.kernel ?? [];
+  const [path, second] = paths;
+  if (path === undefined) {
+    if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
+    return null;
+  }
+  if (second !== undefined) throw new UsageError("-k was given twice: a module is linked for one kernel");
+  const input = await readInput(path);
+  try {
+    return parseSymbols(input.bytes, input.name);
+  } catch (error) {
+    if (!(error instanceof SymbolListError)) throw error;
+    throw new InputProblem(problem("KLP109", { file: input.name, line: error.line }, { what: error.what }));
+  }
+}
+
+/** Problem of an error that a command may meet while it reads; null for all others. */
+export function problemOf(error: unknown): Problem | null {
+  if (error instanceof InputProblem) return error.problem;
+  const carried = (error as { name?: unknown; problem?: unknown } | null) ?? {};
+  return carried.name === "Unusable" ? (carried.problem as Problem) : null;
+}

@@ -1,0 +1,117 @@
+import { isBefore } from "../base/order.ts";
+import klp101 from "./codes/klp101.ts";
+import klp102 from "./codes/klp102.ts";
+import klp103 from "./codes/klp103.ts";
+import klp104 from "./codes/klp104.ts";
+import klp105 from "./codes/klp105.ts";
+import klp106 from "./codes/klp106.ts";
+import klp107 from "./codes/klp107.ts";
+import klp108 from "./codes/klp108.ts";
+import klp109 from "./codes/klp109.ts";
+import klp201 from "./codes/klp201.ts";
+import klp202 from "./codes/klp202.ts";
+import klp301 from "./codes/klp301.ts";
+import klp302 from "./codes/klp302.ts";
+import klp303 from "./codes/klp303.ts";
+import klp304 from "./codes/klp304.ts";
+import klp305 from "./codes/klp305.ts";
+import klp306 from "./codes/klp306.ts";
+import klp307 from "./codes/klp307.ts";
+import klp308 from "./codes/klp308.ts";
+import klp309 from "./codes/klp309.ts";
+import klp310 from "./codes/klp310.ts";
+import klp401 from "./codes/klp401.ts";
+import klp402 from "./codes/klp402.ts";
+import klp403 from "./codes/klp403.ts";
+import klp404 from "./codes/klp404.ts";
+import klp405 from "./codes/klp405.ts";
+import klp406 from "./codes/klp406.ts";
+import klp407 from "./codes/klp407.ts";
+import klp408 from "./codes/klp408.ts";
+import klp409 from "./codes/klp409.ts";
+import klp410 from "./codes/klp410.ts";
+import klp501 from "./codes/klp501.ts";
+import type { ContextLine, Definition, Place } from "./define.ts";
+
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata. */
+const rows = {
+  KLP101: klp101,
+  KLP102: klp102,
+  KLP103: klp103,
+  KLP104: klp104,
+  KLP105: klp105,
+  KLP106: klp106,
+  KLP107: klp107,
+  KLP108: klp108,
+  KLP109: klp109,
+  KLP201: klp201,
+  KLP202: klp202,
+  KLP301: klp301,
+  KLP302: klp302,
+  KLP303: klp303,
+  KLP304: klp304,
+  KLP305: klp305,
+  KLP306: klp306,
+  KLP307: klp307,
+  KLP308: klp308,
+  KLP309: klp309,
+  KLP310: klp310,
+  KLP401: klp401,
+  KLP402: klp402,
+  KLP403: klp403,
+  KLP404: klp404,
+  KLP405: klp405,
+  KLP406: klp406,
+  KLP407: klp407,
+  KLP408: klp408,
+  KLP409: klp409,
+  KLP410: klp410,
+  KLP501: klp501,
+};
+
+type Rows = typeof rows;
+export type Code = keyof Rows;
+type DataMap = { [C in Code]: Rows[C] extends Definition<infer D> ? D : never };
+
+export const catalogue: { readonly [C in Code]: Definition<DataMap[C]> } = rows;
+export const codes = Object.keys(rows) as Code[];
+
+/** A finding: what (code and data), where, and, for those that the loader meets, when. */
+export type Problem<C extends Code = Code> = {
+  [K in C]: {
+    readonly code: K;
+    readonly at: Place;
+    readonly data: DataMap[K];
+    readonly context?: readonly ContextLine[];
+    /** Position in the order in which the loader would meet it; absent: the loader says nothing about it. */
+    readonly loadOrder?: readonly number[];
+  };
+}[C];
+
+export function problem<C extends Code>(
+  code: C,
+  at: Place,
+  data: DataMap[C],
+  more: { readonly context?: readonly ContextLine[]; readonly loadOrder?: readonly number[] } = {},
+): Problem {
+  return { code, at, data, ...more } as unknown as Problem;
+}
+
+type AnyDefinition = Definition<unknown>;
+const definitionOf = (p: Problem): AnyDefinition => catalogue[p.code] as AnyDefinition;
+
+export const levelOf = (p: Problem): "error" | "warning" => definitionOf(p).level;
+export const titleOf = (p: Problem): string => definitionOf(p).title(p.data);
+export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(p.data) ?? null;
+export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(p.data) ?? null;
+export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.data) ?? null;
+
+/** The problem that stops the loader first, or null if none does. */
+export function firstRefusal(problems: readonly Problem[]): Problem | null {
+  let first: Problem | null = null;
+  for (const p of problems) {
+    if (p.loadOrder === undefined || levelOf(p) !== "error") continue;
+    if (first?.loadOrder === undefined || isBefore(p.loadOrder, first.loadOrder)) first = p;
+  }
+  return first;
+}

@@ -1,0 +1,25 @@
+import { hex } from "../base/bytes.ts";
+
+/**
+ * What is wrong with a file as an ELF file.
+ * - `not-elf`: another kind of file, recognised or not.
+ * - `unsupported`: ELF, but not a relocatable ELF64 file.
+ * - `malformed`: the bytes contradict the ELF specification or each other.
+ * - `edit`: well formed, but an edit cannot be carried out without guessing.
+ */
+export type ElfErrorKind = "not-elf" | "unsupported" | "malformed" | "edit";
+
+/** The bytes cannot be read (or rewritten) further. `offset` is a file offset in bytes. */
+export class ElfError extends Error {
+  readonly kind: ElfErrorKind;
+  readonly offset: number;
+  readonly what: string;
+
+  constructor(kind: ElfErrorKind, offset: number, what: string) {
+    super(`${what} (file offset ${hex(offset)})`);
+    this.name = "ElfError";
+    this.kind = kind;
+    this.offset = offset;
+    this.what = what;
+  }
+}

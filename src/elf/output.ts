@@ -1,0 +1,120 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** Why an output file could not be written; nothing has been changed. */
+export class OutputError extends Error {
+  readonly path: string;
+  constructor(path: string, why: string) {
+    super(why);
+    this.name = "OutputError";
+    this.path = path;
+  }
+}
+
+/** Whether two paths name the same file, through links of either kind. False if either does not exist. */
+export function isSameFile(a: string, b: string): boolean {
+  try {
+    const x = statSync(a, { bigint: true });
+    const y = statSync(b, { bigint: true });
+    return x.dev === y.dev && x.ino === y.ino;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Writes a file so that it appears whole or not at all: a temporary file in the same folder, fsync, rename.
+ * A symbolic link at `path` is followed. A path that is no regular file (a pipe, /dev/stdout) is written directly.
+ * @param mode permission bits, as of the input.
+ * @throws OutputError
+ */
+export function writeWhole(path: string, bytes: Uint8Array, mode: number): void {
+  let target = path;
+  try {
+    target = realpathSync(path);
+    const there = statSync(target);
+    if (there.isDirectory()) throw new OutputError(path, "it is a folder");
+    if (!there.isFile()) {
+      const fd = openSync(target, "w");
+      try {
+        writeAll(fd, bytes);
+      } finally {
+        closeSync(fd);
+      }
+      return;
+    }
+  } catch (error) {
+    if (error instanceof OutputError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new OutputError(path, reason(error));
+  }
+  const temporary = join(dirname(target), `.${basename(target)}.klplink-tmp-${process.pid}`);
+  let fd: number | null = null;
+  try {
+    fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    writeAll(fd, bytes);
+    fchmodSync(fd, mode & 0o777);
+    fsyncSync(fd);
+    closeSync(fd);
+    fd = null;
+    renameSync(temporary, target);
+  } catch (error) {
+    if (fd !== null) closeSync(fd);
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+      try {
+        unlinkSync(temporary);
+      } catch {
+        // It was never made.
+      }
+    }
+    throw new OutputError(path, reason(error));
+  }
+  syncFolder(dirname(target));
+}
+
+/** Makes the rename itself durable, where the system lets a folder be synced. */
+function syncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Not possible on every system; the file itself is complete.
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+function reason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ENOENT":
+      return "no such folder";
+    case "ENOSPC":
+      return "no space left";
+    case "EROFS":
+      return "the file system is read-only";
+    case "ENOTDIR":
+      return "a part of the path is no folder";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

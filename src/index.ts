@@ -1,0 +1,23 @@
+// The public API.
+
+export { type Analysis, analyse, type Options, Unusable } from "./analysis.ts";
+export { type CheckResult, check } from "./check.ts";
+export {
+  type Code,
+  catalogue,
+  firstRefusal,
+  helpOf,
+  kernelOf,
+  levelOf,
+  type Problem,
+  titleOf,
+  whyOf,
+} from "./diag/catalogue.ts";
+export type { Place } from "./diag/define.ts";
+export { ElfEdits } from "./elf/edits.ts";
+export { ElfError } from "./elf/error.ts";
+export { type ElfFile, readElf } from "./elf/reader.ts";
+export { writeElf } from "./elf/writer.ts";
+export { parseSymbols, SymbolListError } from "./kernel/parseSymbols.ts";
+export type { SymbolList } from "./kernel/symbolList.ts";
+export { type LinkOptions, type LinkResult, link } from "./link.ts";

@@ -1,0 +1,115 @@
+import { type Addr, addr } from "../base/brand.ts";
+import { type KernelSymbol, SymbolList } from "./symbolList.ts";
+
+/** The text is no symbol list. `line` counts from 1. */
+export class SymbolListError extends Error {
+  readonly line: number;
+  readonly what: string;
+  constructor(line: number, what: string) {
+    super(`line ${line}: ${what}`);
+    this.name = "SymbolListError";
+    this.line = line;
+    this.what = what;
+  }
+}
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** Value of a hexadecimal digit's character code, or -1. */
+function digit(c: number): number {
+  if (c >= 0x30 && c <= 0x39) return c - 0x30;
+  if (c >= 0x61 && c <= 0x66) return c - 0x57;
+  if (c >= 0x41 && c <= 0x46) return c - 0x37;
+  return -1;
+}
+
+/**
+ * Reads System.map or kallsyms text: lines of `ADDRESS LETTER NAME`, with `[MODULE]` behind it in kallsyms.
+ * Undefined symbols (nm: no address) are passed over. Blank lines are allowed.
+ * @throws SymbolListError at the first line of another form.
+ */
+export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const vmlinux = new Map<string, KernelSymbol[]>();
+  const modules = new Map<string, Map<string, KernelSymbol[]>>();
+  let line = 0;
+  let sorted = true;
+  let last = -1;
+  let lastLow = -1;
+  for (let at = 0; at < text.length; ) {
+    line++;
+    let end = text.indexOf(NEWLINE, at);
+    if (end < 0) end = text.length;
+    const next = end + 1;
+    while (end > at && (text[end - 1] === CARRIAGE_RETURN || text[end - 1] === SPACE)) end--;
+    if (end === at) {
+      at = next;
+      continue;
+    }
+    let p = at;
+    let high = 0;
+    let low = 0;
+    for (; p < end && p - at <= 16; p++) {
+      const d = digit(text[p] ?? 0);
+      if (d < 0) break;
+      high = ((high << 4) | (low >>> 28)) >>> 0;
+      low = ((low << 4) | d) >>> 0;
+    }
+    const digits = p - at;
+    if (digits === 0 && /^\s+[Uvw] /.test(text.toString("latin1", at, Math.min(end, at + 24)))) {
+      at = next;
+      continue;
+    }
+    if (digits < 1 || digits > 16 || text[p] !== SPACE || p + 2 >= end || text[p + 2] !== SPACE) {
+      throw new SymbolListError(line, "expected `ADDRESS LETTER NAME` (a line of System.map, nm or kallsyms)");
+    }
+    const letter = String.fromCharCode(text[p + 1] ?? 0);
+    const nameStart = p + 3;
+    let nameEnd = nameStart;
+    while (nameEnd < end && text[nameEnd] !== TAB && text[nameEnd] !== SPACE) nameEnd++;
+    if (nameEnd === nameStart) throw new SymbolListError(line, "the symbol has no name");
+    let module: string | null = null;
+    if (nameEnd < end) {
+      const rest = text.toString("latin1", nameEnd, end).trim();
+      if (!/^\[[^\]\s]+\]$/.test(rest))
+        throw new SymbolListError(line, `expected [MODULE] after the name, found \`${rest.slice(0, 40)}\``);
+      module = rest.slice(1, -1);
+    }
+    const name = text.toString("latin1", nameStart, nameEnd);
+    const symbol: KernelSymbol = { name, letter, address: address(high, low) };
+    let table: Map<string, KernelSymbol[]> = vmlinux;
+    if (module !== null) {
+      let own = modules.get(module);
+      if (own === undefined) {
+        own = new Map();
+        modules.set(module, own);
+      }
+      table = own;
+    } else {
+      if (high < last || (high === last && low < lastLow)) sorted = false;
+      last = high;
+      lastLow = low;
+    }
+    const list = table.get(name);
+    if (list === undefined) table.set(name, [symbol]);
+    else list.push(symbol);
+    at = next;
+  }
+  if (line === 0 || (vmlinux.size === 0 && modules.size === 0)) {
+    throw new SymbolListError(Math.max(line, 1), "the file holds no symbols");
+  }
+  // The kernel counts by address; a stable sort keeps the listed order of equal addresses.
+  if (!sorted) {
+    for (const list of vmlinux.values()) {
+      if (list.length > 1) list.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+    }
+  }
+  return new SymbolList(source, modules.size > 0 ? "kallsyms" : "System.map", vmlinux, modules);
+}
+
+function address(high: number, low: number): Addr {
+  return addr((BigInt(high) << 32n) | BigInt(low));
+}

@@ -1,0 +1,70 @@
+import type { Addr } from "../base/brand.ts";
+
+/** One symbol of the kernel, or of a module in a kallsyms listing. */
+export interface KernelSymbol {
+  readonly name: string;
+  readonly address: Addr;
+  /** The letter of nm and kallsyms: lower case for local symbols of vmlinux. */
+  readonly letter: string;
+}
+
+/** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
+const EXPORT_PREFIX = "__ksymtab_";
+
+/**
+ * The symbols of one kernel, from System.map or kallsyms text. Symbols of vmlinux and of modules are kept
+ * apart. Within one object, symbols of equal name are in kallsyms order: by address, equal ones as listed.
+ */
+export class SymbolList {
+  /** File that it came from, for messages. */
+  readonly source: string;
+  readonly kind: "System.map" | "kallsyms";
+  /** Number of symbols of vmlinux. */
+  readonly size: number;
+  readonly #vmlinux: ReadonlyMap<string, readonly KernelSymbol[]>;
+  /** Module name -> its symbols. */
+  readonly #modules: ReadonlyMap<string, ReadonlyMap<string, readonly KernelSymbol[]>>;
+
+  constructor(
+    source: string,
+    kind: "System.map" | "kallsyms",
+    vmlinux: ReadonlyMap<string, readonly KernelSymbol[]>,
+    modules: ReadonlyMap<string, ReadonlyMap<string, readonly KernelSymbol[]>>,
+  ) {
+    this.source = source;
+    this.kind = kind;
+    this.#vmlinux = vmlinux;
+    this.#modules = modules;
+    this.size = [...vmlinux.values()].reduce((sum, list) => sum + list.length, 0);
+  }
+
+  /** All symbols of vmlinux called `name`, in kallsyms order; the n-th has position n (1-based). */
+  find(name: string): readonly KernelSymbol[] {
+    return this.#vmlinux.get(name) ?? [];
+  }
+
+  /** Whether vmlinux exports `name` to modules. */
+  exports(name: string): boolean {
+    return this.#vmlinux.has(EXPORT_PREFIX + name);
+  }
+
+  /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */
+  get hasExports(): boolean {
+    for (const name of this.#vmlinux.keys()) if (name.startsWith(EXPORT_PREFIX)) return true;
+    return false;
+  }
+
+  /** Modules (of a kallsyms listing) that define `name`, and whether each exports it. */
+  modulesWith(name: string): { readonly module: string; readonly exported: boolean }[] {
+    const found: { module: string; exported: boolean }[] = [];
+    for (const [module, symbols] of this.#modules) {
+      if (symbols.has(name)) found.push({ module, exported: symbols.has(EXPORT_PREFIX + name) });
+    }
+    return found;
+  }
+
+  /** All names of vmlinux. */
+  names(): IterableIterator<string> {
+    return this.#vmlinux.keys();
+  }
+}

@@ -1,0 +1,128 @@
+// The order in which the module loader meets relocations, to tell which fault it reports and what it sees.
+
+import { viewOf } from "../base/bytes.ts";
+import { isBefore } from "../base/order.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/relas.ts";
+import { kernelSort } from "../kernel/heapsort.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import type { RelocTable } from "../reloc/def.ts";
+import { parseKlpSectionObject } from "./names.ts";
+
+/** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
+export const BEFORE_RELOCATIONS = 0;
+const RELOCATIONS = 1;
+
+/** Position in load order of symbol `symbol` that cannot be resolved. */
+export function symbolOrder(symbol: number): number[] {
+  return [BEFORE_RELOCATIONS, symbol];
+}
+
+/** Ranks each relocation that is applied while a ppc64le module loads. */
+export class LoadOrder {
+  readonly #file: ElfFile;
+  readonly #relocs: RelocTable;
+  readonly #version: KernelVersion | null;
+  /** Relocation section -> rank of each row in the loader's order. */
+  readonly #ranks = new Map<number, Uint32Array>();
+  /** Target section -> tables applied to it at load, in order. */
+  readonly #tables = new Map<number, RelocationTable[]>();
+  readonly #rowsByOffset = new Map<number, Map<number, { table: RelocationTable; row: number }[]>>();
+
+  /** @param version decides how equal relocations are ordered; null: as in the newest kernels. */
+  constructor(file: ElfFile, relocs: RelocTable, version: KernelVersion | null) {
+    this.#file = file;
+    this.#version = version;
+    this.#relocs = relocs;
+    for (const table of file.relocations) {
+      if (!this.#appliedAtLoad(table)) continue;
+      const list = this.#tables.get(table.target);
+      if (list === undefined) this.#tables.set(table.target, [table]);
+      else list.push(table);
+    }
+  }
+
+  /** apply_relocations: loaded targets only; of livepatch sections, those for vmlinux (since 5.8). */
+  #appliedAtLoad(table: RelocationTable): boolean {
+    const { sections } = this.#file;
+    if (!sections.hasFlags(table.target, SHF_ALLOC)) return false;
+    if (!sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) return true;
+    return parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
+  }
+
+  /** Sort key of a row's problem; null if the relocation is not applied at load. */
+  of(table: RelocationTable, row: number): number[] | null {
+    if (!this.#appliedAtLoad(table)) return null;
+    return [RELOCATIONS, table.section, this.#rank(table)[row] ?? 0];
+  }
+
+  /**
+   * ppc64 sorts each section before it applies it, descending by r_info, then by addend (relacmp in
+   * module_64.c).
+   */
+  #rank(table: RelocationTable): Uint32Array {
+    const known = this.#ranks.get(table.section);
+    if (known !== undefined) return known;
+    const order = kernelSort(
+      table.count,
+      (x, y) => {
+        const a = table.info(x);
+        const b = table.info(y);
+        if (a !== b) return a < b ? 1 : -1;
+        const difference = table.addend(y) - table.addend(x);
+        return difference > 0n ? 1 : difference < 0n ? -1 : 0;
+      },
+      this.#version,
+    );
+    const ranks = new Uint32Array(table.count);
+    for (const [rank, row] of order.entries()) ranks[row] = rank;
+    this.#ranks.set(table.section, ranks);
+    return ranks;
+  }
+
+  #rowsAt(section: number): Map<number, { table: RelocationTable; row: number }[]> {
+    let rows = this.#rowsByOffset.get(section);
+    if (rows === undefined) {
+      rows = new Map();
+      for (const table of this.#tables.get(section) ?? []) {
+        for (let row = 0; row < table.count; row++) {
+          const list = rows.get(table.offset(row));
+          if (list === undefined) rows.set(table.offset(row), [{ table, row }]);
+          else list.push({ table, row });
+        }
+      }
+      this.#rowsByOffset.set(section, rows);
+    }
+    return rows;
+  }
+
+  /**
+   * The word at `offset` as the loader will find it when it comes to relocation `row` of `table`:
+   * `mask` has a bit 0 where an earlier relocation will have changed the bit to something not known here.
+   */
+  wordSeenAt(
+    section: number,
+    offset: number,
+    table: RelocationTable,
+    row: number,
+  ): { word: number; mask: number } | null {
+    const data = this.#file.sections.data(section);
+    if (offset + 4 > data.length) return null;
+    const word = viewOf(data).getUint32(offset, this.#file.littleEndian);
+    let mask = 0xffff_ffff;
+    const now = this.of(table, row);
+    for (let at = offset - 7; at < offset + 4; at++) {
+      for (const other of this.#rowsAt(section).get(at) ?? []) {
+        const bytes = this.#relocs.defs.get(other.table.type(other.row))?.bytes ?? 0;
+        const then = this.of(other.table, other.row);
+        if (at + bytes <= offset || now === null || then === null || !isBefore(then, now)) continue;
+        for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
+          const shift = this.#file.littleEndian ? (byte - offset) * 8 : (3 - (byte - offset)) * 8;
+          mask &= ~(0xff << shift);
+        }
+      }
+    }
+    return { word, mask: mask >>> 0 };
+  }
+}

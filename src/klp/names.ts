@@ -1,0 +1,44 @@
+// Names of livepatch symbols and sections (Documentation/livepatch/module-elf-format; the parsers are
+// klp_resolve_symbols and klp_write_section_relocs in the kernel's kernel/livepatch/core.c).
+
+export const KLP_SYMBOL_PREFIX = ".klp.sym.";
+export const KLP_SECTION_PREFIX = ".klp.rela.";
+
+export interface KlpSymbolName {
+  readonly object: string;
+  readonly name: string;
+  /** 0: the name must be unique; n: the n-th symbol of that name. */
+  readonly position: number;
+}
+
+/** `.klp.sym.OBJECT.NAME,POSITION` */
+export function formatKlpSymbol({ object, name, position }: KlpSymbolName): string {
+  return `${KLP_SYMBOL_PREFIX}${object}.${name},${position}`;
+}
+
+/** The parts of a livepatch symbol's name, as the kernel reads them; null if it would refuse the name. */
+export function parseKlpSymbol(text: string): KlpSymbolName | null {
+  const match = /^\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*\+?(\d+)/.exec(text);
+  if (match === null) return null;
+  return { object: match[1] ?? "", name: match[2] ?? "", position: Number(match[3]) };
+}
+
+/** `.klp.rela.OBJECT.SECTION`; a section name keeps its own dot, so two dots stand before `text`. */
+export function formatKlpSection(object: string, section: string): string {
+  return `${KLP_SECTION_PREFIX}${object}.${section}`;
+}
+
+/** The object of a livepatch relocation section's name, as the kernel reads it (at most 55 bytes); null if none. */
+export function parseKlpSectionObject(name: string): string | null {
+  return /^\.klp\.rela\.([^.]{1,55})/.exec(name)?.[1] ?? null;
+}
+
+/** A symbol's name for people: `show_val_kb` for `.klp.sym.vmlinux.show_val_kb,1`. */
+export function shortName(name: string): string {
+  return parseKlpSymbol(name)?.name ?? name;
+}
+
+/** Module names are spelled with `_` in the kernel, whatever the file is called. */
+export function moduleName(text: string): string {
+  return text.replace(/-/g, "_");
+}

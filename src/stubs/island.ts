@@ -1,0 +1,63 @@
+// Return islands for ppc64le: code that klplink puts behind a function, in the function's own section, so
+// that a call which was local when it was compiled survives the kernel's stub.
+//
+// The kernel routes a call to an external function through a stub that saves r2 at 24(r1) and enters the
+// callee at its global entry, which sets r2 to the callee's TOC. It then wants a nop behind the `bl`, to turn
+// it into `ld r2,24(r1)`. A call that was local has no nop there. The island has one.
+
+import type { Relocation } from "../elf/edits.ts";
+import { ADDIS_R12_R2, BCTR, BL, encodeBranch, LD_R2_24_R1, LD_R12_R12, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";
+
+export const R_PPC64_REL24 = 10;
+export const R_PPC64_ADDR64 = 38;
+export const R_PPC64_TOC16_HA = 50;
+export const R_PPC64_TOC16_LO_DS = 64;
+
+/** Instruction words of an island, and where in it the call's own relocation belongs (bytes; null: nowhere). */
+export interface IslandCode {
+  readonly words: readonly number[];
+  readonly callAt: number | null;
+}
+
+/**
+ * For `bl C`, C outside the module: the island's call gets the relocation and the nop.
+ * @param island offset of the island in its section, in bytes
+ * @param site offset of the original call in the same section
+ */
+export function returnIsland(island: number, site: number): IslandCode {
+  return { words: [BL, NOP, encodeBranch(site + 4 - (island + 8))], callAt: 0 };
+}
+
+/**
+ * For `bl F`, F in the module and leaving another TOC in r2: saves and restores r2 around the call.
+ * The caller owns a frame, so 24(r1) is its own TOC save slot (ELFv2 ABI 2.2.3).
+ */
+export function localCallIsland(island: number, site: number): IslandCode {
+  return { words: [STD_R2_24_R1, BL, LD_R2_24_R1, encodeBranch(site + 4 - (island + 12))], callAt: 4 };
+}
+
+/**
+ * For the sibling call `b C`, C outside the module: enters C at its global entry (r12 holds its address) with
+ * no frame and without touching 24(r1), which belongs to the caller of the function that ends here.
+ * The address comes from an 8-byte slot in the module's TOC.
+ */
+export const SIBLING_ISLAND: IslandCode = {
+  words: [ADDIS_R12_R2, LD_R12_R12, MTCTR_R12, BCTR],
+  callAt: null,
+};
+
+/** Relocations of a sibling island's two first words: the slot's address relative to the TOC base. */
+export function siblingRelocations(island: number, tocSymbol: number, slot: number): Relocation[] {
+  return [
+    { offset: island, symbol: tocSymbol, type: R_PPC64_TOC16_HA, addend: BigInt(slot) },
+    { offset: island + 4, symbol: tocSymbol, type: R_PPC64_TOC16_LO_DS, addend: BigInt(slot) },
+  ];
+}
+
+/** Words as bytes, little-endian. */
+export function wordBytes(words: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  for (const [i, word] of words.entries()) view.setUint32(i * 4, word >>> 0, true);
+  return bytes;
+}

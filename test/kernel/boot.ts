@@ -1,0 +1,131 @@
+// Boots a kernel under QEMU with guest.c as its whole user space, and reads what that printed back into steps.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cpio, type GuestFile } from "./cpio.ts";
+import { missing } from "./run.ts";
+
+export type { GuestFile } from "./cpio.ts";
+
+export interface Step {
+  line: string;
+  /** The errno of the step (0: good), "signal N", "hung", or "lost" when the machine ended before the step did. */
+  result: number | string;
+  /** What the step read, verbatim. */
+  output: string;
+  /** What the kernel logged during the step. */
+  log: LogLine[];
+}
+
+export interface LogLine {
+  /** 0 (emergency) to 7 (debugging). */
+  level: number;
+  text: string;
+}
+
+export interface Boot {
+  steps: Step[];
+  /** The guest ran its script to the end and switched the machine off. */
+  complete: boolean;
+  console: string;
+}
+
+/** A limit against hanging: the slowest boot here takes a small part of it. */
+const LIMIT_MS = 240_000;
+
+const QEMU = "qemu-system-ppc64";
+
+export async function boot(
+  vmlinux: string,
+  init: Uint8Array,
+  files: readonly GuestFile[],
+  script: readonly string[],
+): Promise<Boot> {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-boot-"));
+  try {
+    const initrd = join(folder, "initrd");
+    const lines = Buffer.from(script.map((line) => `${line}\n`).join(""));
+    writeFileSync(
+      initrd,
+      cpio([{ name: "init", data: init, executable: true }, { name: "script", data: lines }, ...files]),
+    );
+    return parse(await qemu(vmlinux, initrd));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function qemu(vmlinux: string, initrd: string): Promise<string> {
+  // Software emulation of a POWER9 without the workarounds that need the host's help; nothing but a console.
+  const machine = "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off";
+  // Only the kernel's last words go to the console by themselves; the guest prints the log step by step.
+  const append = "console=hvc0 rdinit=/init loglevel=1 panic=-1 disable_radix=off";
+  const args = [
+    "-M",
+    machine,
+    "-cpu",
+    "POWER9",
+    "-m",
+    "768",
+    "-smp",
+    "1",
+    "-nodefaults",
+    "-no-reboot",
+    "-display",
+    "none",
+  ];
+  args.push("-serial", "stdio", "-kernel", vmlinux, "-initrd", initrd, "-append", append);
+  return new Promise((resolve, reject) => {
+    const child = spawn(QEMU, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const out: Buffer[] = [];
+    let complaint = "";
+    const kill = (): boolean => child.kill("SIGKILL");
+    const limit = setTimeout(kill, LIMIT_MS);
+    process.once("exit", kill);
+    child.stdout.on("data", (data: Buffer) => out.push(data));
+    child.stderr.on("data", (data: Buffer) => {
+      complaint += data.toString();
+    });
+    child.on("error", (error) => {
+      clearTimeout(limit);
+      process.removeListener("exit", kill);
+      reject(missing(QEMU, error));
+    });
+    child.on("close", (code) => {
+      clearTimeout(limit);
+      process.removeListener("exit", kill);
+      if (code !== null && code !== 0) reject(new Error(`${QEMU}: exit status ${code}\n${complaint}`));
+      else resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", ""));
+    });
+  });
+}
+
+/** The console text as steps; lines that guest.c did not mark are the kernel's and stay in `console`. */
+export function parse(console: string): Boot {
+  const steps: Step[] = [];
+  let complete = false;
+  for (const line of console.split("\n")) {
+    if (line === "@@ end") complete = true;
+    const begins = /^@@ step \d+ (.*)$/.exec(line)?.[1];
+    if (begins !== undefined) {
+      steps.push({ line: begins, result: "lost", output: "", log: [] });
+      continue;
+    }
+    const step = steps.at(-1);
+    if (step === undefined) continue;
+    if (line.startsWith("@| ")) step.output += `${line.slice(3)}\n`;
+    else if (line.startsWith("@\\ ")) step.output += line.slice(3);
+    else if (line.startsWith("@k ")) step.log.push(logLine(line.slice(3)));
+    const result = /^@@ done \d+ (.*)$/.exec(line)?.[1];
+    if (result !== undefined) step.result = /^\d+$/.test(result) ? Number(result) : result;
+  }
+  return { steps, complete, console };
+}
+
+/** "<5>text"; a continuation line has no level of its own and counts as harmless. */
+function logLine(line: string): LogLine {
+  const [, level, text] = /^<(\d+)>(.*)$/.exec(line) ?? [];
+  return level === undefined || text === undefined ? { level: 7, text: line } : { level: Number(level) & 7, text };
+}

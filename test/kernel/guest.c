@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The whole user space of the boot tests: init, which runs the lines of /script one by one, each in a child of its own,
+ * so that a kernel oops ends that step and not the machine. What it prints:
+ *
+ *   @@ step N LINE     a step begins
+ *   @| text            one line of what it read ("@\ text": the last one, without a newline)
+ *   @k text            one line that the kernel logged since the step before
+ *   @@ done N CODE     errno of the step (0: good), "signal S", or "hung"
+ *   @@ end             no more steps; the machine is switched off
+ *
+ * Steps: insmod FILE | rmmod NAME | read FILE | write FILE TEXT | wait FILE TEXT (until it reads so) | gone FILE
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { POLL_US = 100000, POLLS = 600 /* a minute: a limit against hanging, not a measure */ };
+
+static char text[1 << 16];
+static char log_text[1 << 20];
+
+static void print_lines(const char *prefix, const char *s)
+{
+	while (*s) {
+		size_t n = strcspn(s, "\n");
+		if (s[n] == '\n') {
+			printf("@%s %.*s\n", prefix, (int)n, s);
+			s += n + 1;
+		} else {
+			printf("@%s %.*s\n", prefix[0] == '|' ? "\\" : prefix, (int)n, s);
+			s += n;
+		}
+	}
+}
+
+static int slurp(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	size_t have = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return errno;
+	while ((got = read(fd, text + have, sizeof text - 1 - have)) > 0)
+		have += (size_t)got;
+	text[have] = 0;
+	close(fd);
+	return got < 0 ? errno : 0;
+}
+
+static int step_insmod(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		return errno;
+	return syscall(SYS_finit_module, fd, "", 0) == 0 ? 0 : errno;
+}
+
+/* The kernel drops its own reference to a disabled livepatch a moment after the patch has vanished from sysfs. */
+static int step_rmmod(const char *name)
+{
+	int i;
+
+	for (i = 0; i < POLLS; i++) {
+		if (syscall(SYS_delete_module, name, O_NONBLOCK) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EBUSY)
+			return errno;
+		usleep(POLL_US);
+	}
+	return ETIMEDOUT;
+}
+
+static int step_read(const char *path)
+{
+	int err = slurp(path);
+
+	if (err == 0)
+		print_lines("|", text);
+	return err;
+}
+
+static int step_write(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, value, strlen(value)) != (ssize_t)strlen(value))
+		err = errno;
+	close(fd);
+	return err;
+}
+
+static int step_wait(const char *path, const char *value)
+{
+	int i;
+
+	for (i = 0; i < POLLS; i++) {
+		int err = slurp(path);
+
+		if (err)
+			return err;
+		text[strcspn(text, "\n")] = 0;
+		if (strcmp(text, value) == 0)
+			return 0;
+		usleep(POLL_US);
+	}
+	return ETIMEDOUT;
+}
+
+static int step_gone(const char *path)
+{
+	int i;
+
+	for (i = 0; i < POLLS; i++) {
+		if (access(path, F_OK) != 0)
+			return errno == ENOENT ? 0 : errno;
+		usleep(POLL_US);
+	}
+	return ETIMEDOUT;
+}
+
+static int run(char *line)
+{
+	char *verb = strtok(line, " ");
+	char *a = strtok(NULL, " ");
+	char *b = strtok(NULL, "");
+
+	if (verb == NULL || a == NULL)
+		return EINVAL;
+	if (strcmp(verb, "insmod") == 0)
+		return step_insmod(a);
+	if (strcmp(verb, "rmmod") == 0)
+		return step_rmmod(a);
+	if (strcmp(verb, "read") == 0)
+		return step_read(a);
+	if (strcmp(verb, "gone") == 0)
+		return step_gone(a);
+	if (b == NULL)
+		return EINVAL;
+	if (strcmp(verb, "write") == 0)
+		return step_write(a, b);
+	if (strcmp(verb, "wait") == 0)
+		return step_wait(a, b);
+	return EINVAL;
+}
+
+/* All that was printed has left the machine before the kernel may fail. */
+static void flush(void)
+{
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+}
+
+static void print_log(void)
+{
+	int n = klogctl(4 /* read and clear */, log_text, sizeof log_text - 1);
+
+	log_text[n > 0 ? n : 0] = 0;
+	print_lines("k", log_text);
+}
+
+static void step(int n, char *line)
+{
+	pid_t child;
+	int i, status;
+
+	printf("@@ step %d %s\n", n, line);
+	flush();
+	child = fork();
+	if (child == 0) {
+		int err = run(line);
+
+		flush();
+		_exit(err);
+	}
+	/* Twice the limit of a step's own polling, then the step counts as hung. */
+	for (i = 0; i < 2 * POLLS; i++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			break;
+		usleep(POLL_US / 10 * (i < 100 ? 1 : 10));
+	}
+	print_log();
+	if (i == 2 * POLLS) {
+		kill(child, SIGKILL);
+		printf("@@ done %d hung\n", n);
+	} else if (WIFSIGNALED(status)) {
+		printf("@@ done %d signal %d\n", n, WTERMSIG(status));
+	} else {
+		printf("@@ done %d %d\n", n, WEXITSTATUS(status));
+	}
+	flush();
+}
+
+int main(void)
+{
+	static char line[4096];
+	FILE *script;
+	int n = 0;
+
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	if (mount("proc", "/proc", "proc", 0, NULL) != 0 || mount("sysfs", "/sys", "sysfs", 0, NULL) != 0)
+		printf("@@ mount: %s\n", strerror(errno));
+	script = fopen("/script", "re");
+	if (script == NULL) {
+		printf("@@ script: %s\n", strerror(errno));
+	} else {
+		print_log();
+		while (fgets(line, sizeof line, script)) {
+			line[strcspn(line, "\n")] = 0;
+			step(n++, line);
+		}
+		printf("@@ end\n");
+	}
+	flush();
+	reboot(RB_POWER_OFF);
+	return 1;
+}

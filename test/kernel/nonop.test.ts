@@ -1,0 +1,127 @@
+// Calls without a nop (modules/klp_nonop.c): refused as they are, with the words that klplink predicts; good after it.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { mustRun } from "./run.ts";
+import { answered, bootWith, complaints, klplink, LOAD, lifeCycle, type Planned, stepOf } from "./scenario.ts";
+
+const lab = inject("lab");
+const ENOENT = 2;
+const ENOEXEC = 8;
+
+const built = join(lab.modules, "klp_nonop.ko");
+/** Livepatch symbols and relocations, but the calls as the compiler wrote them. */
+const asIs = join(lab.folder, "klp_nonop.as-is.ko");
+const linked = join(lab.folder, "klp_nonop.linked.ko");
+
+const patched = (reads: number): Planned => ({
+  line: "read /proc/cmdline",
+  output: (first) => `klp_nonop ${answered(first, "/proc/version")}reads=${reads} mark=6b6c706c696e6b21 after=4711\n`,
+});
+
+const life = lifeCycle(
+  "klp_nonop",
+  [
+    { line: "read /proc/version", output: /^Linux version / },
+    { line: "read /proc/cmdline", output: /rdinit=/ },
+  ],
+  [patched(1), patched(2), patched(3)],
+  [{ line: "read /proc/cmdline", output: (first) => answered(first, "/proc/cmdline") }],
+);
+const script = life.map((planned) => planned.line);
+
+describe("calls without a nop", () => {
+  let linkRun: ReturnType<typeof klplink>;
+  let asIsRun: ReturnType<typeof klplink>;
+
+  beforeAll(() => {
+    linkRun = klplink(built, "-k", lab.systemMap, "-o", linked);
+    asIsRun = klplink(built, "-k", lab.systemMap, "--toc-restore", "nop", "--force", "-o", asIs);
+  });
+
+  test("as the compiler made them: the kernel does not know the symbols", async () => {
+    const result = await bootWith(lab, readFileSync(built), [LOAD]);
+    const step = stepOf(result, LOAD);
+    expect(step.result).toBe(ENOENT);
+    const unknown = step.log.flatMap(
+      (line) => /^klp_nonop: Unknown symbol (\S+) \(err -2\)$/.exec(line.text)?.[1] ?? [],
+    );
+    expect(unknown.sort()).toEqual(["seq_put_hex_ll", "version_proc_show"]);
+  });
+
+  test("with livepatch symbols only: refused in the predicted words", async () => {
+    expect(asIsRun, asIsRun.stderr).toMatchObject({ status: 1 });
+    const step = stepOf(await bootWith(lab, readFileSync(asIs), [LOAD]), LOAD);
+    expect(step.result).toBe(ENOEXEC);
+    const said = step.log.map((line) => line.text).filter((text) => text.startsWith("module_64: klp_nonop: "));
+    expect(said).toHaveLength(1);
+
+    const check = klplink("check", "--format", "json", asIs);
+    expect(check, check.stderr).toMatchObject({ status: 1 });
+    const problems = (JSON.parse(check.stdout) as { files: { problems: Problem[] }[] }).files.flatMap(
+      (file) => file.problems,
+    );
+    const predicted = problems.filter((problem) => problem.first);
+    expect(predicted).toHaveLength(1);
+    expect(words(predicted[0]?.kernel)).toBe(words(said[0]));
+    expect(words(said[0])).toMatch(/^module_64: klp_nonop: Expected nop after call, got [0-9a-f]{8}$/);
+    // The other calls are followed by other words: naming any one of them would not have done.
+    expect(problems.some((problem) => !problem.first && words(problem.kernel) !== words(said[0]))).toBe(true);
+    // Every call without a nop is found, not only the one at which the kernel stopped.
+    expect(
+      problems
+        .flatMap((problem) => problem.data.callee ?? [])
+        .map(plain)
+        .sort(),
+    ).toEqual(["seq_printf", "seq_put_decimal_ull", "seq_put_hex_ll", "seq_puts", "version_proc_show"]);
+
+    const text = klplink("check", asIs);
+    expect(text.stdout + text.stderr).toContain(words(said[0]));
+  });
+
+  test("after klplink: loads, answers right, reads its data through r2, is disabled and removed", async () => {
+    expect(linkRun, linkRun.stderr).toMatchObject({ status: 0 });
+    expect(complaints(await bootWith(lab, readFileSync(linked), script), life)).toEqual([]);
+  });
+
+  test("an island with a wrong way back is caught", async () => {
+    expect(linkRun, linkRun.stderr).toMatchObject({ status: 0 });
+    const found = complaints(
+      await bootWith(lab, wrongWayBack(linked, ".text.klp_nonop_show", "version_proc_show"), script),
+      life,
+    );
+    expect(found.filter((complaint) => complaint.startsWith("read /proc/cmdline: "))).not.toEqual([]);
+  });
+});
+
+interface Problem {
+  kernel: string | null;
+  first: boolean;
+  data: { callee?: string };
+}
+
+/** The message without the address at its end, which only the running kernel knows. */
+const words = (message: string | null | undefined): string => (message ?? "").replace(/ at \S+.*$/, "");
+
+/** "version_proc_show" of ".klp.sym.vmlinux.version_proc_show,1". */
+const plain = (symbol: string): string => /^\.klp\.sym\.[^.]*\.(.*),\d+$/.exec(symbol)?.[1] ?? symbol;
+
+/** The module with the island of one callee returning one instruction too far. Places are read with readelf. */
+function wrongWayBack(module: string, section: string, callee: string): Uint8Array {
+  const readelf = (...args: string[]): string => mustRun("powerpc64le-linux-gnu-readelf", ["-W", ...args, module]);
+  const header = readelf("-S")
+    .split("\n")
+    .find((line) => line.includes(`] ${section} `));
+  const start = Number.parseInt(/PROGBITS\s+[0-9a-f]+ ([0-9a-f]+)/.exec(header ?? "")?.[1] ?? "", 16);
+  const relocations = readelf("-r").split("\n");
+  const table = relocations.findIndex((line) => line.includes(`'.klp.rela.vmlinux.${section}'`));
+  const call = relocations.slice(table).find((line) => line.includes("R_PPC64_REL24") && line.includes(`.${callee},`));
+  const island = start + Number.parseInt(call ?? "", 16);
+  const bytes = readFileSync(module);
+  expect([bytes.readUInt32LE(island), bytes.readUInt32LE(island + 4)]).toEqual([0x4800_0001, 0x6000_0000]);
+  const back = bytes.readUInt32LE(island + 8);
+  expect(back >>> 26).toBe(18);
+  bytes.writeUInt32LE(((back & ~0x03ff_fffc) | ((back + 4) & 0x03ff_fffc)) >>> 0, island + 8);
+  return bytes;
+}

@@ -1,0 +1,45 @@
+// Programs that the boot tests start: each one named with the package that gives it, because a missing one is a failure.
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export const repo = fileURLToPath(new URL("../../", import.meta.url));
+
+const packages: Record<string, string> = {
+  make: "make",
+  "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross",
+  "powerpc64le-linux-gnu-readelf": "binutils-powerpc64le-linux-gnu",
+  "qemu-system-ppc64": "qemu-system-ppc",
+};
+
+export interface Ran {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program to its end; throws only when it could not be started or was killed. */
+export function run(command: string, args: readonly string[], cwd = repo): Ran {
+  const result = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (result.error !== undefined) throw missing(command, result.error);
+  if (result.status === null) throw new Error(`${command} ${args.join(" ")}: ended by ${String(result.signal)}`);
+  return { status: result.status, stdout: result.stdout, stderr: result.stderr };
+}
+
+/** Runs a program that must succeed. */
+export function mustRun(command: string, args: readonly string[], cwd = repo): string {
+  const { status, stdout, stderr } = run(command, args, cwd);
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: exit status ${status}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+export function missing(command: string, error: Error): Error {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") return error;
+  const from = packages[command];
+  return new Error(`${command} not found${from === undefined ? "" : `: apt-get install ${from}`}`);
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  define: { KLPLINK_VERSION: JSON.stringify("test") },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/kernel/**", "node_modules/**"],
+    testTimeout: 60_000,
+  },
+});

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Real kernels under emulation: one boot at a time, each well under its own limit.
+export default defineConfig({
+  define: { KLPLINK_VERSION: JSON.stringify("test") },
+  test: {
+    include: ["test/kernel/**/*.test.ts"],
+    globalSetup: ["test/kernel/setup.ts"],
+    testTimeout: 300_000,
+    fileParallelism: false,
+  },
+});
