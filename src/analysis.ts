@@ -53,7 +53,11 @@ export interface Analysis {
 
 /** @throws Unusable if the file cannot be read or is not of a kind that can be linked. */
 export function analyse(bytes: Uint8Array, options: Options): Analysis {
-  const file = read(bytes, options.file);
+  return analyseFile(read(bytes, options.file), options);
+}
+
+/** As {@link analyse}, of a file that is read already. */
+export function analyseFile(file: ElfFile, options: Options): Analysis {
   const arch = findArch(file.header.machine);
   if (arch === null || !file.littleEndian) {
     const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
@@ -121,7 +125,8 @@ export function elfProblem(error: ElfError, file: string): Problem {
   }
 }
 
-function read(bytes: Uint8Array, file: string): ElfFile {
+/** @throws Unusable if the bytes are no relocatable ELF64 file. */
+export function read(bytes: Uint8Array, file: string): ElfFile {
   try {
     return readElf(bytes);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
@@ -11,6 +12,8 @@ interface Options extends CommonOptions, KernelOptions {
   readonly inPlace?: boolean;
   readonly tocRestore: "island" | "nop";
   readonly force?: boolean;
+  readonly from?: Producer;
+  readonly keep?: boolean;
 }
 
 /** `klplink <module>`: returns the exit status. */
@@ -26,6 +29,8 @@ export async function runLink(module: string, options: Options, version: string)
     file: input.name,
     tocRestore: options.tocRestore,
     force: options.force === true,
+    keep: options.keep === true,
+    ...(options.from === undefined ? {} : { from: options.from }),
     ...(symbols === null ? {} : { symbols }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
@@ -43,7 +48,12 @@ export async function runLink(module: string, options: Options, version: string)
   const messages = toStdout ? process.stderr : process.stdout;
   if (json) {
     const { renderJson } = await import("../diag/render/json.ts");
-    const outcome = { output: result.output === null ? null : output, changed: result.changed, done: result.done };
+    const outcome = {
+      output: result.output === null ? null : output,
+      changed: result.changed,
+      producer: result.producer,
+      done: result.done,
+    };
     await write(messages, renderJson(version, [{ file: input.name, problems: result.problems, result: outcome }]));
   } else if (options.quiet !== true) {
     await write(messages, `${summary(result, output, input.name)}\n`);

@@ -30,6 +30,10 @@ import klp407 from "./codes/klp407.ts";
 import klp408 from "./codes/klp408.ts";
 import klp409 from "./codes/klp409.ts";
 import klp410 from "./codes/klp410.ts";
+import klp420 from "./codes/klp420.ts";
+import klp421 from "./codes/klp421.ts";
+import klp422 from "./codes/klp422.ts";
+import klp423 from "./codes/klp423.ts";
 import klp501 from "./codes/klp501.ts";
 import type { ContextLine, Definition, Place } from "./define.ts";
 
@@ -66,6 +70,10 @@ const rows = {
   KLP408: klp408,
   KLP409: klp409,
   KLP410: klp410,
+  KLP420: klp420,
+  KLP421: klp421,
+  KLP422: klp422,
+  KLP423: klp423,
   KLP501: klp501,
 };
 

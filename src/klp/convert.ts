@@ -1,15 +1,17 @@
 // The first conversion: undefined symbols that the kernel has but does not export become livepatch symbols.
 
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../elf/consts.ts";
+import { SHN_LIVEPATCH } from "../elf/consts.ts";
 import type { ElfEdits } from "../elf/edits.ts";
-import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
+import { moveRelocations } from "./intermediate.ts";
 import { formatKlpSymbol, KLP_SYMBOL_PREFIX } from "./names.ts";
 import type { RelocationRouter } from "./router.ts";
 
 /** Undefined symbols that the loader, or the compiler, defines by other means than an export. */
 const NOT_FROM_THE_KERNEL = new Set([".TOC.", "TOC.", "_GLOBAL_OFFSET_TABLE_"]);
+
+const VMLINUX = { owner: "vmlinux", waitsFor: "vmlinux" } as const;
 
 /** What becomes of one undefined symbol. */
 export type Resolution =
@@ -17,7 +19,15 @@ export type Resolution =
   | { readonly kind: "exported-by-module"; readonly modules: readonly string[] }
   /** Weak and nowhere: the loader leaves it at 0. */
   | { readonly kind: "weak" }
-  | { readonly kind: "convert"; readonly position: number; readonly chosenOf: number | null }
+  | {
+      readonly kind: "convert";
+      /** The object that has the symbol. */
+      readonly owner: string;
+      readonly position: number;
+      readonly chosenOf: number | null;
+      /** The object whose loading the relocations wait for. */
+      readonly waitsFor: string;
+    }
   | { readonly kind: "unknown" }
   | { readonly kind: "only-in-module"; readonly modules: readonly string[] }
   | { readonly kind: "ambiguous" }
@@ -62,15 +72,15 @@ function resolve(name: string, isWeak: boolean, list: SymbolList, positions: Rea
   }
   if (position !== undefined) {
     return position <= candidates.length && (position > 0 || candidates.length === 1)
-      ? { kind: "convert", position, chosenOf: null }
+      ? { kind: "convert", ...VMLINUX, position, chosenOf: null }
       : { kind: "no-such-position", position, count: candidates.length };
   }
   // 0 lets the kernel check that the name is unique there, too.
-  if (candidates.length === 1) return { kind: "convert", position: 0, chosenOf: null };
+  if (candidates.length === 1) return { kind: "convert", ...VMLINUX, position: 0, chosenOf: null };
   const globals = candidates.filter((c) => c.letter !== c.letter.toLowerCase());
   const only = globals.length === 1 ? globals[0] : undefined;
   if (only === undefined) return { kind: "ambiguous" };
-  return { kind: "convert", position: candidates.indexOf(only) + 1, chosenOf: candidates.length };
+  return { kind: "convert", ...VMLINUX, position: candidates.indexOf(only) + 1, chosenOf: candidates.length };
 }
 
 /** Renames the symbols to convert and moves their relocations. Returns the number of relocations moved. */
@@ -80,48 +90,18 @@ export function convert(
   undefineds: readonly Undefined[],
   router: RelocationRouter,
 ): number {
-  const converted = new Set<number>();
+  const objects = new Map<number, string>();
   for (const { symbol, name, resolution } of undefineds) {
     if (resolution.kind !== "convert") continue;
-    converted.add(symbol);
+    const { owner, position, waitsFor } = resolution;
+    objects.set(symbol, waitsFor);
     edits.setSymbol(symbol, {
-      name: formatKlpSymbol({ object: "vmlinux", name, position: resolution.position }),
+      name: formatKlpSymbol({ object: owner, name, position }),
       home: { kind: "reserved", index: SHN_LIVEPATCH },
       // A hidden undefined symbol was the compiler's business only.
       other: 0,
       value: 0n,
     });
   }
-  return converted.size === 0 ? 0 : moveRelocations(edits.file, edits, symbols, converted, router);
-}
-
-function moveRelocations(
-  file: ElfFile,
-  edits: ElfEdits,
-  symbols: SymbolTable,
-  converted: ReadonlySet<number>,
-  router: RelocationRouter,
-): number {
-  const { sections } = file;
-  let moved = 0;
-  for (const table of file.relocations) {
-    // Sections that are not loaded (debug information) are not relocated by the kernel at all.
-    if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    if (sections.link(table.section) !== symbols.section) continue;
-    let left = 0;
-    for (let row = 0; row < table.count; row++) {
-      const relocation = edits.relocation(table, row);
-      if (relocation === null) continue;
-      if (!converted.has(relocation.symbol)) {
-        left++;
-        continue;
-      }
-      edits.removeRelocation(table, row);
-      router.add(table.target, "vmlinux", relocation);
-      moved++;
-    }
-    const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
-    if (table.count > 0 && left + added === 0) edits.removeSection(table.section);
-  }
-  return moved;
+  return objects.size === 0 ? 0 : moveRelocations(edits, symbols, objects, router);
 }
