@@ -1,14 +1,16 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
 import { type Arch, findArch } from "./arch.ts";
-import { hexWord, latin1, printable } from "./base/bytes.ts";
+import { hexWord, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
 import { machineNames, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
+import { Kernel } from "./kernel/kernel.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
+import { findModuleName } from "./kernel/moduleFile.ts";
 import { nearNames } from "./kernel/nearNames.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
 import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
@@ -18,14 +20,17 @@ import { resolveUndefined, type Undefined } from "./klp/convert.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
-import { KLP_SYMBOL_PREFIX, moduleName, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSymbol, shortName } from "./klp/names.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
+import { type Patch, readPatches } from "./klp/tables.ts";
 
 export interface Options {
   /** Name of the input for messages. */
   readonly file: string;
   /** Symbols of the kernel; without them undefined symbols are left as they are. */
   readonly symbols?: SymbolList;
+  /** All that is known of the kernel and its modules; takes the place of `symbols`. */
+  readonly kernel?: Kernel;
   /** Positions for names that occur several times in vmlinux. */
   readonly positions?: ReadonlyMap<string, number>;
   /** The kernel's version, where vermagic does not tell. */
@@ -43,6 +48,9 @@ export interface Analysis {
   readonly module: string;
   readonly modInfo: ModInfo | null;
   readonly version: KernelVersion | null;
+  /** The kernel that the module is for; null if nothing was given. */
+  readonly kernel: Kernel | null;
+  readonly patches: readonly Patch[];
   readonly undefineds: readonly Undefined[];
   readonly calls: readonly Call[];
   readonly plan: IslandPlan | null;
@@ -80,12 +88,15 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
   const loadOrder = new LoadOrder(file, arch.relocs, version);
   const problems: Problem[] = [];
-  const undefineds =
-    options.symbols === undefined ? [] : resolveUndefined(symbols, options.symbols, options.positions ?? new Map());
-  if (options.symbols !== undefined && !options.symbols.hasExports) {
-    problems.push(problem("KLP404", { file: options.file }, { source: options.symbols.source }));
-  } else {
-    problems.push(...symbolProblems(undefineds, options, module, version));
+  const kernel = kernelOf(options);
+  const patches = readPatches(file, symbols, arch.absolute);
+  const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
+  const positions = options.positions ?? new Map<string, number>();
+  const undefineds = kernel === null ? [] : resolveUndefined(symbols, kernel, { positions, patched, module });
+  if (kernel?.hasSymbols === true && !kernel.hasExports) {
+    problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
+  } else if (kernel !== null) {
+    problems.push(...symbolProblems(undefineds, kernel, options, module, version));
   }
   problems.push(...livepatchSymbolProblems(symbols, options.file, module));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
@@ -98,7 +109,22 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   if (hasKlp && modInfo !== null && modInfo.get("livepatch") === null) {
     problems.push(problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }));
   }
-  return { file, arch, symbols, functions, module, modInfo, version, undefineds, calls, plan, loadOrder, problems };
+  return {
+    file,
+    arch,
+    symbols,
+    functions,
+    module,
+    modInfo,
+    version,
+    kernel,
+    patches,
+    undefineds,
+    calls,
+    plan,
+    loadOrder,
+    problems,
+  };
 }
 
 /** The input cannot be used at all; the problem says why. */
@@ -135,27 +161,16 @@ export function read(bytes: Uint8Array, file: string): ElfFile {
   }
 }
 
-/** The name in struct module, else in .modinfo, else the file's. */
-function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
-  const section = file.sections.findByName(".gnu.linkonce.this_module");
-  if (section !== null) {
-    // struct module: state and list (24 bytes), then the name, up to 56 bytes.
-    const data = file.sections.data(section).subarray(24, 80);
-    const end = data.indexOf(0);
-    if (end > 0) return latin1(data, 0, end);
-  }
-  const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)$/, "");
-  return moduleName(modInfo?.get("name") ?? base);
-}
+const kernelOf = (options: Options): Kernel | null =>
+  options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));
 
 function symbolProblems(
   undefineds: readonly Undefined[],
+  kernel: Kernel,
   options: Options,
   module: string,
   version: KernelVersion | null,
 ): Problem[] {
-  const list = options.symbols;
-  if (list === undefined) return [];
   const at: Place = { file: options.file };
   const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
   const problems: Problem[] = [];
@@ -164,29 +179,38 @@ function symbolProblems(
     const loadOrder = symbolOrder(symbol);
     switch (resolution.kind) {
       case "unknown": {
-        const near = nearNames(name, list.names());
-        problems.push(problem("KLP401", at, { module, symbol: shown, source: list.source, near }, { loadOrder }));
+        // Without the kernel's own symbols nothing can be called missing.
+        if (!kernel.hasSymbols) break;
+        const near = nearNames(name, kernel.names());
+        problems.push(problem("KLP401", at, { module, symbol: shown, source: kernel.source, near }, { loadOrder }));
         break;
       }
       case "only-in-module":
         problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
         break;
-      case "ambiguous": {
-        const positions = list.find(name).map((s, i) => ({
-          position: i + 1,
-          address: s.address.toString(16).padStart(16, "0"),
-          letter: s.letter,
-        }));
-        problems.push(problem("KLP402", at, { symbol: shown, source: list.source, positions }));
+      case "in-several-modules":
+        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
+        break;
+      case "no-object": {
+        const { owner, patched } = resolution;
+        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
         break;
       }
-      case "no-such-position":
-        problems.push(problem("KLP406", at, { symbol: shown, position: resolution.position, count: resolution.count }));
+      case "ambiguous": {
+        const { object, candidates } = resolution;
+        problems.push(problem("KLP402", at, { symbol: shown, object, source: sourceOf(kernel, object), candidates }));
         break;
+      }
+      case "no-such-position": {
+        const { object, position, count } = resolution;
+        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
+        break;
+      }
       case "convert":
         if (name.length > limit) {
           problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
         }
+        problems.push(...stateProblems(kernel, resolution, name, at));
         if (resolution.chosenOf !== null) {
           problems.push(
             problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
@@ -200,6 +224,25 @@ function symbolProblems(
     }
   }
   return problems;
+}
+
+const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
+
+/** A symbol of a module whose position is another one once the module has run its init function. */
+function stateProblems(
+  kernel: Kernel,
+  { owner, position }: { readonly owner: string; readonly position: number },
+  name: string,
+  at: Place,
+): Problem[] {
+  const module = kernel.modules.get(owner);
+  const coming = module?.find(name) ?? [];
+  const live = module?.findLive(name) ?? [];
+  const meant = coming[Math.max(0, position - 1)];
+  if (module === undefined || meant === undefined || coming.length === live.length) return [];
+  const inLive = live.indexOf(meant) + 1;
+  const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
+  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
 }
 
 function livepatchSymbolProblems(symbols: SymbolTable, file: string, module: string): Problem[] {
@@ -230,7 +273,7 @@ export function placeOf(analysis: Analysis, call: Call, file: string): Place {
 
 /** Errors for symbols as they stand: what a kernel would not find if the file were loaded now. */
 export function unconvertedProblems(analysis: Analysis, options: Options): Problem[] {
-  const source = options.symbols?.source ?? "";
+  const source = analysis.kernel?.source ?? "";
   return analysis.undefineds
     .filter((u) => u.resolution.kind === "convert")
     .map((u) => {

@@ -14,10 +14,17 @@ export {
   whyOf,
 } from "./diag/catalogue.ts";
 export type { Place } from "./diag/define.ts";
+export { packingOf, unpack } from "./elf/containers.ts";
 export { ElfEdits } from "./elf/edits.ts";
 export { ElfError } from "./elf/error.ts";
 export { type ElfFile, readElf } from "./elf/reader.ts";
 export { writeElf } from "./elf/writer.ts";
+export { type Finished, type FinishOptions, finish, recogniseProducer } from "./finish.ts";
+export { type KernelFile, readKernelFile } from "./kernel/detect.ts";
+export type { Export } from "./kernel/exports.ts";
+export { Kernel, type KernelParts } from "./kernel/kernel.ts";
+export { ModuleFile } from "./kernel/moduleFile.ts";
 export { parseSymbols, SymbolListError } from "./kernel/parseSymbols.ts";
 export type { SymbolList } from "./kernel/symbolList.ts";
+export type { Producer } from "./klp/producer.ts";
 export { type LinkOptions, type LinkResult, link } from "./link.ts";

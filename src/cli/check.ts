@@ -17,7 +17,7 @@ interface Checked {
 
 /** `klplink check <module...>`: returns the exit status. */
 export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
-  const symbols = await readKernel(options);
+  const kernel = await readKernel(options);
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
@@ -29,11 +29,11 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     let entry: Checked;
     try {
       const input = await readInput(file);
-      const kernel = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
+      const names = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
       const result = check(input.bytes, {
         file: input.name,
-        command: `klplink ${file}${kernel}`,
-        ...(symbols === null ? {} : { symbols }),
+        command: `klplink ${file}${names}`,
+        ...(kernel === null ? {} : { kernel }),
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
         ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
       });

@@ -23,7 +23,7 @@ export async function runLink(module: string, options: Options, version: string)
   if (toStdout && process.stdout.isTTY) {
     throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
-  const symbols = await readKernel(options);
+  const kernel = await readKernel(options);
   const input = await readInput(module);
   const linkOptions: LinkOptions = {
     file: input.name,
@@ -31,7 +31,7 @@ export async function runLink(module: string, options: Options, version: string)
     force: options.force === true,
     keep: options.keep === true,
     ...(options.from === undefined ? {} : { from: options.from }),
-    ...(symbols === null ? {} : { symbols }),
+    ...(kernel === null ? {} : { kernel }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };

@@ -34,6 +34,9 @@ import klp420 from "./codes/klp420.ts";
 import klp421 from "./codes/klp421.ts";
 import klp422 from "./codes/klp422.ts";
 import klp423 from "./codes/klp423.ts";
+import klp424 from "./codes/klp424.ts";
+import klp425 from "./codes/klp425.ts";
+import klp426 from "./codes/klp426.ts";
 import klp501 from "./codes/klp501.ts";
 import type { ContextLine, Definition, Place } from "./define.ts";
 
@@ -74,6 +77,9 @@ const rows = {
   KLP421: klp421,
   KLP422: klp422,
   KLP423: klp423,
+  KLP424: klp424,
+  KLP425: klp425,
+  KLP426: klp426,
   KLP501: klp501,
 };
 

@@ -1,6 +1,6 @@
 import { define } from "../define.ts";
 
-interface Said {
+export interface Said {
   readonly object: string;
   readonly position: number;
 }
