@@ -4,13 +4,14 @@ import { type Arch, findArch } from "./arch.ts";
 import { hexWord, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
-import { machineNames, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
+import { machineNames, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
-import { findModuleName } from "./kernel/moduleFile.ts";
+import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
+import { checkModule } from "./kernel/moduleRules.ts";
 import { nearNames } from "./kernel/nearNames.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
 import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
@@ -19,9 +20,12 @@ import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
+import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
-import { KLP_SYMBOL_PREFIX, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { KLP_SYMBOL_PREFIX, shortName } from "./klp/names.ts";
+import { checkPatches } from "./klp/patchRules.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
+import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
 
 export interface Options {
@@ -35,6 +39,8 @@ export interface Options {
   readonly positions?: ReadonlyMap<string, number>;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
+  /** A module built for the target kernel: struct module is compared with its. */
+  readonly reference?: ModuleFile;
   /** Command that mends the file, for help texts. */
   readonly command?: string;
 }
@@ -99,6 +105,18 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     problems.push(...symbolProblems(undefineds, kernel, options, module, version));
   }
   problems.push(...livepatchSymbolProblems(symbols, options.file, module));
+  const context = {
+    file,
+    symbols,
+    functions,
+    relocs: arch.relocs,
+    loadOrder,
+    module,
+    version,
+    kernel,
+    path: options.file,
+  };
+  problems.push(...checkLivepatch(context, patches, modInfo, options));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
   const plan = arch.hasToc ? planIslands(file, symbols, functions, calls) : null;
@@ -107,7 +125,9 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     calls.some((c) => c.klpObject !== null) ||
     file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
   if (hasKlp && modInfo !== null && modInfo.get("livepatch") === null) {
-    problems.push(problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }));
+    problems.push(
+      problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }, { loadOrder: [2, -1] }),
+    );
   }
   return {
     file,
@@ -245,16 +265,42 @@ function stateProblems(
   return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
 }
 
+/** Everything that the livepatch core and the loader say about sections, tables and metadata. */
+function checkLivepatch(
+  context: RuleContext,
+  patches: readonly Patch[],
+  modInfo: ModInfo | null,
+  options: Options,
+): Problem[] {
+  const { file } = context;
+  const problems = [...checkLivepatchSections(context), ...checkPatches(context, patches)];
+  const isLivepatch =
+    patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
+  if (isLivepatch) {
+    problems.push(
+      ...checkSharedPlaces(context),
+      ...checkTableSizes(context),
+      ...checkProfilingPlaces(context),
+      ...checkTargets(context),
+    );
+  }
+  if (modInfo !== null) {
+    const { symbols, module, kernel, path } = context;
+    problems.push(
+      ...checkModule({ file, symbols, modInfo, module, kernel, path, reference: options.reference ?? null }),
+    );
+  }
+  return problems;
+}
+
 function livepatchSymbolProblems(symbols: SymbolTable, file: string, module: string): Problem[] {
   const problems: Problem[] = [];
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
-    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
+    if (raw !== SHN_UNDEF) continue;
     const name = symbols.name(i);
-    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
+    if (name.startsWith(KLP_SYMBOL_PREFIX)) {
       problems.push(problem("KLP408", { file }, { symbol: printable(name), module }, { loadOrder: symbolOrder(i) }));
-    } else if (raw === SHN_LIVEPATCH && parseKlpSymbol(name) === null) {
-      problems.push(problem("KLP409", { file }, { symbol: printable(name) }));
     }
   }
   return problems;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type CheckResult, check } from "../check.ts";
 import { levelOf, type Problem } from "../diag/catalogue.ts";
 import { readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, problemOf, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, problemOf, readKernel, readReference } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { reportText } from "./report.ts";
 
@@ -18,6 +18,7 @@ interface Checked {
 /** `klplink check <module...>`: returns the exit status. */
 export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
   const kernel = await readKernel(options);
+  const reference = await readReference(options);
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
@@ -34,6 +35,7 @@ export async function runCheck(paths: readonly string[], options: Options, versi
         file: input.name,
         command: `klplink ${file}${names}`,
         ...(kernel === null ? {} : { kernel }),
+        ...(reference === null ? {} : { reference }),
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
         ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
       });

@@ -43,8 +43,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   const files: ModuleFile[] = [];
   for (const argument of modules) {
     const [, name, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
-    const input = await readUnpacked(path);
-    const file = guard(input.name, () => new ModuleFile(readElf(input.bytes), input.name, name));
+    const file = await loadModule(path, name);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
   }
@@ -54,6 +53,12 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
     modules: files,
     symvers: symvers === undefined ? undefined : { source: symvers, exports },
   });
+}
+
+/** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
+export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
+  const input = await readUnpacked(path);
+  return guard(input.name, () => new ModuleFile(readElf(input.bytes), input.name, name));
 }
 
 /** Reads a file and unpacks it if it is packed. @throws InputProblem, UsageError */

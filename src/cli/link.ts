@@ -4,7 +4,7 @@ import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
 import { reportText } from "./report.ts";
 
 interface Options extends CommonOptions, KernelOptions {
@@ -24,6 +24,7 @@ export async function runLink(module: string, options: Options, version: string)
     throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
   const kernel = await readKernel(options);
+  const reference = await readReference(options);
   const input = await readInput(module);
   const linkOptions: LinkOptions = {
     file: input.name,
@@ -32,6 +33,7 @@ export async function runLink(module: string, options: Options, version: string)
     keep: options.keep === true,
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(kernel === null ? {} : { kernel }),
+    ...(reference === null ? {} : { reference }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };

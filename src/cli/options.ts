@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import type { ModuleFile } from "../kernel/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { InputProblem, UsageError } from "./io.ts";
 import type { ColorChoice } from "./report.ts";
@@ -17,6 +18,7 @@ export interface CommonOptions {
 export interface KernelOptions {
   readonly kernel?: readonly string[];
   readonly module?: readonly string[];
+  readonly reference?: string;
   readonly sympos?: ReadonlyMap<string, number>;
   readonly kernelVersion?: KernelVersion;
 }
@@ -75,6 +77,13 @@ export async function readKernel(options: KernelOptions): Promise<Kernel | null>
   }
   const { loadKernel } = await import("./kernel.ts");
   return loadKernel(options.kernel ?? [], options.module ?? []);
+}
+
+/** Reads what --reference names. @throws InputProblem, UsageError */
+export async function readReference(options: KernelOptions): Promise<ModuleFile | null> {
+  if (options.reference === undefined) return null;
+  const { loadModule } = await import("./kernel.ts");
+  return loadModule(options.reference);
 }
 
 /** Problem of an error that a command may meet while it reads; null for all others. */

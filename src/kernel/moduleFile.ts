@@ -31,6 +31,10 @@ export class ModuleFile {
   /** Names of modules that it needs loaded first (`depends=`). */
   readonly depends: readonly string[];
   readonly exports: ReadonlyMap<string, Export>;
+  /** struct module, as this module was built for it; null for an object file. */
+  readonly thisModule: ThisModule | null;
+  /** Section name -> offsets of places that ftrace can patch, ascending; null if the module has no list of them. */
+  readonly #sites: ReadonlyMap<string, readonly number[]> | null;
   readonly #symbols = new Map<string, ModuleSymbol[]>();
 
   constructor(file: ElfFile, source: string, name?: string) {
@@ -74,6 +78,21 @@ export class ModuleFile {
       });
     }
     this.exports = exports;
+    this.thisModule = readThisModule(file);
+    this.#sites = readSites(file);
+  }
+
+  /** Whether ftrace can patch a function of the module; null if the module does not tell. */
+  hasFtraceSite(symbol: ModuleSymbol): boolean | null {
+    if (this.#sites === null || symbol.section === null) return null;
+    let next = Number.POSITIVE_INFINITY;
+    for (const twins of this.#symbols.values()) {
+      for (const other of twins) {
+        if (other.section === symbol.section && other.offset > symbol.offset && other.offset < next)
+          next = other.offset;
+      }
+    }
+    return (this.#sites.get(symbol.section) ?? []).some((at) => at >= symbol.offset && at < next);
   }
 
   /** All symbols called `name`, in the order in which the kernel counts them while the module is being loaded. */
@@ -108,6 +127,54 @@ export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: str
   }
   const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)(?:\.(?:gz|xz|zst))?$/, "");
   return normalModuleName(modInfo?.get("name") ?? base);
+}
+
+/** struct module in a file: its size, and where its two function pointers stand. Offsets and sizes in bytes. */
+export interface ThisModule {
+  readonly size: number;
+  /** Null: the module has no such function. */
+  readonly init: number | null;
+  readonly exit: number | null;
+}
+
+/** Null for a file that has no .gnu.linkonce.this_module: it is not linked into a module yet. */
+export function readThisModule(file: ElfFile): ThisModule | null {
+  const { sections, symbols } = file;
+  const section = sections.findByName(".gnu.linkonce.this_module");
+  if (section === null || symbols === null) return null;
+  let init: number | null = null;
+  let exit: number | null = null;
+  for (const table of file.relocations) {
+    if (table.target !== section) continue;
+    for (let row = 0; row < table.count; row++) {
+      const name = symbols.name(table.symbol(row));
+      if (name === "init_module") init = table.offset(row);
+      else if (name === "cleanup_module") exit = table.offset(row);
+    }
+  }
+  return { size: sections.size(section), init, exit };
+}
+
+/** Names of the sections that list the places ftrace patches. */
+const SITE_SECTIONS = new Set(["__mcount_loc", "__patchable_function_entries"]);
+
+function readSites(file: ElfFile): Map<string, number[]> | null {
+  const { sections, symbols } = file;
+  let found: Map<string, number[]> | null = null;
+  for (const table of file.relocations) {
+    if (symbols === null || !SITE_SECTIONS.has(sections.name(table.target))) continue;
+    found ??= new Map();
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      if (section === null) continue;
+      const offset = symbols.offset(symbol) + Number(table.addend(row));
+      const list = found.get(sections.name(section));
+      if (list === undefined) found.set(sections.name(section), [offset]);
+      else list.push(offset);
+    }
+  }
+  return found;
 }
 
 /** Namespace of each export, from the string that its `__kstrtabns_NAME` names. */

@@ -8,7 +8,7 @@ import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import { formatKlpSymbol, type KlpSymbolName } from "./names.ts";
-import type { Producer } from "./producer.ts";
+import { isIntermediate, type Producer } from "./producer.ts";
 import { RelocationRouter } from "./router.ts";
 
 /** The value of a pointer field: a place in a section, or an undefined symbol. */
@@ -184,7 +184,7 @@ export class Finish {
    * @param objects symbol -> object that its relocations wait for.
    */
   moveRelocations(objects: ReadonlyMap<SymbolHandle, string>): void {
-    this.relocationCount += moveRelocations(this.edits, this.symbols, objects, this.router, this.#dropped);
+    this.relocationCount += moveRelocations(this.edits, this.symbols, objects, this.router);
   }
 }
 
@@ -200,7 +200,6 @@ export function moveRelocations(
   symbols: SymbolTable,
   objects: ReadonlyMap<SymbolHandle, string>,
   router: RelocationRouter,
-  except: ReadonlySet<SectionHandle> = new Set(),
 ): number {
   const { file } = edits;
   const { sections } = file;
@@ -208,7 +207,7 @@ export function moveRelocations(
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     if (sections.link(table.section) !== symbols.section || sections.type(table.section) !== SHT_RELA) continue;
-    if (except.has(table.target)) continue;
+    if (isIntermediate(sections.name(table.target))) continue;
     let left = 0;
     for (let row = 0; row < table.count; row++) {
       const relocation = edits.relocation(table, row);

@@ -35,6 +35,16 @@ export function objtoolSectionObject(name: string): string | null {
   return /^(?:__klp_relocs|\.klp\.relocs)\.(.+)$/.exec(name)?.[1] ?? null;
 }
 
+/** Whether a section is a producer's own, which the kernel does not read: with --keep it stays in the file. */
+export function isIntermediate(name: string): boolean {
+  return (
+    name === KPATCH_RELOCATIONS ||
+    name === KPATCH_SYMBOLS ||
+    name.startsWith(KLP_CONVERT_SECTION_PREFIX) ||
+    objtoolSectionObject(name) !== null
+  );
+}
+
 /**
  * What a file holds of each producer, one trace each. None: a plain object. More than one (a mixture) cannot be
  * finished by any of the tools.

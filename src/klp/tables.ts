@@ -29,7 +29,10 @@ export interface PatchedFunction {
 /** One object (vmlinux or a module) of a patch. */
 export interface PatchedObject {
   readonly at: SectionPlace;
+  /** `vmlinux` for the kernel itself, else as it stands in the table. */
   readonly name: string;
+  /** Whether the table has a name for it: without one it is vmlinux. */
+  readonly isNamed: boolean;
   /** Whether its pointer to functions is set: klp_enable_patch refuses a patch otherwise. */
   readonly hasFunctions: boolean;
   readonly functions: readonly PatchedFunction[];
@@ -191,6 +194,7 @@ class TableReader {
       found.push({
         at: { section, offset: at },
         name,
+        isNamed: namePointer !== null,
         hasFunctions: functions !== null,
         functions: place === null ? [] : this.#readFunctions(place, name),
       });
@@ -240,7 +244,13 @@ class TableReader {
     return {
       kind: "kpatch",
       at: { section, offset: 0 },
-      objects: [...objects].map(([name, { at, functions }]) => ({ at, name, hasFunctions: true, functions })),
+      objects: [...objects].map(([name, { at, functions }]) => ({
+        at,
+        name,
+        isNamed: false,
+        hasFunctions: true,
+        functions,
+      })),
     };
   }
 
@@ -266,7 +276,13 @@ class TableReader {
           replacement: this.#replacement(this.#pointer(functions.section, offset + EXTERNAL_FUNC.newFunc)),
         });
       }
-      objects.push({ at: { section, offset: at }, name, hasFunctions: functions !== null, functions: entries });
+      objects.push({
+        at: { section, offset: at },
+        name,
+        isNamed: namePointer !== null && name !== "vmlinux",
+        hasFunctions: functions !== null,
+        functions: entries,
+      });
     }
     return { kind: "klp-build", at: { section, offset: 0 }, objects };
   }

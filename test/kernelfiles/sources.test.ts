@@ -44,10 +44,12 @@ describe.each(["vmlinux-x86_64", "vmlinux-x86_64-flags", "vmlinux-ppc64le"])("%s
   test("exports with checksum, licence and namespace", () => {
     const one = { owner: "vmlinux", namespace: "" };
     expect([...vmlinux.exports.values()].sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      { ...one, name: "_mcount", crc: 0x55555555, gplOnly: false },
       { ...one, name: "exported_gpl", crc: 0x22222222, gplOnly: true },
       // The kernel with flags calls it free for all licences.
       { ...one, name: "exported_ns", crc: 0x33333333, gplOnly: !name.endsWith("flags"), namespace: "DEMO_NS" },
       { ...one, name: "exported_one", crc: 0x11111111, gplOnly: false },
+      { ...one, name: "klp_enable_patch", crc: 0x44444444, gplOnly: true },
     ]);
     expect(kernel.exports("exported_one")).toBe(true);
     expect(kernel.exports("show_one")).toBe(false);
