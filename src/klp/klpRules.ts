@@ -230,8 +230,9 @@ class SectionRules {
     };
     if (offset + 4 > data.length || isBranch(offset)) return;
     const owner = functions.at(table.target, offset);
-    const distance = owner === null ? 8 : Math.max(4, owner.localEntry - owner.start);
-    const meant = [offset + distance, offset - distance].find(isBranch);
+    const localEntry = owner === null ? 0 : owner.localEntry - owner.start;
+    const distances = localEntry > 0 ? [localEntry, 8, 4] : [8, 4];
+    const meant = distances.flatMap((d) => [offset + d, offset - d]).find(isBranch);
     if (meant !== undefined) this.#problems.push(problem("KLP434", at, { by: meant - offset }));
   }
 }

@@ -40,7 +40,7 @@ export function checkProfilingPlaces(context: RuleContext): Problem[] {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       const offset = symbols.offset(symbol) + Number(table.addend(row));
-      if (section !== null && sections.hasFlags(section, SHF_EXECINSTR) && calls.isAt(section, offset)) continue;
+      if (section !== null && sections.hasFlags(section, SHF_EXECINSTR) && calls.isAt(section, offset, list)) continue;
       const at: Place = { file: path, section: list, offset: table.offset(row) };
       const owner = section === null ? null : functions.at(section, offset);
       const where =
@@ -71,7 +71,7 @@ class ProfilingCalls {
     }
   }
 
-  isAt(section: number, offset: number): boolean {
+  isAt(section: number, offset: number, list: string): boolean {
     const { file } = this.#context;
     const data = file.sections.data(section);
     if (offset < 0 || offset + 4 > data.length) return false;
@@ -85,7 +85,8 @@ class ProfilingCalls {
       }
       case EM_PPC64: {
         const branch = decodeBranch(word);
-        return word === NOP || (branch?.links === true && this.#places.has(`${section}:${offset}`));
+        if (word === NOP) return list === "__patchable_function_entries";
+        return branch?.links === true && this.#places.has(`${section}:${offset}`);
       }
       case EM_AARCH64:
         return word === 0xd503_201f || this.#places.has(`${section}:${offset}`);
