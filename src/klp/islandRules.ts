@@ -89,8 +89,11 @@ export class IslandRules {
     else list.push({ start, end, table });
   }
 
-  /** The first rule that forbids an island of `kind` for `call`; null if none does. */
-  refusal(call: Call, kind: IslandKind): Refusal | null {
+  /**
+   * The first rule that forbids an island of `kind` for `call`; null if none does.
+   * @param growth bytes that all islands of the section may take at most.
+   */
+  refusal(call: Call, kind: IslandKind, growth: number): Refusal | null {
     const { sections } = this.#file;
     const site = call.offset;
     const rule = (number: string, reason: string, help: string): Refusal => ({
@@ -140,7 +143,7 @@ export class IslandRules {
     }
     const listed = this.#patched.get(call.section)?.get(site);
     if (listed !== undefined) return rule("I12", `${listed} lists the word as one that is patched`, CHANGE_SOURCE);
-    if (sections.size(call.section) + 4096 >= BRANCH_REACH) {
+    if (sections.size(call.section) + growth >= BRANCH_REACH) {
       return rule("I13", "the section is too large for a branch to its end", "compile with -ffunction-sections");
     }
     const follower = this.#functions.after(caller);

@@ -103,10 +103,10 @@ function qemu(vmlinux: string, initrd: string): Promise<string> {
 }
 
 /** The console text as steps; lines that guest.c did not mark are the kernel's and stay in `console`. */
-export function parse(console: string): Boot {
+export function parse(text: string): Boot {
   const steps: Step[] = [];
   let complete = false;
-  for (const line of console.split("\n")) {
+  for (const line of text.split("\n")) {
     if (line === "@@ end") complete = true;
     const begins = /^@@ step \d+ (.*)$/.exec(line)?.[1];
     if (begins !== undefined) {
@@ -121,7 +121,7 @@ export function parse(console: string): Boot {
     const result = /^@@ done \d+ (.*)$/.exec(line)?.[1];
     if (result !== undefined) step.result = /^\d+$/.test(result) ? Number(result) : result;
   }
-  return { steps, complete, console };
+  return { steps, complete, console: text };
 }
 
 /** "<5>text"; a continuation line has no level of its own and counts as harmless. */

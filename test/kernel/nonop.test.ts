@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
-import { mustRun } from "./run.ts";
+import { wrongWayBack } from "./sabotage.ts";
 import { answered, bootWith, complaints, klplink, LOAD, lifeCycle, type Planned, stepOf } from "./scenario.ts";
 
 const lab = inject("lab");
@@ -106,22 +106,3 @@ const words = (message: string | null | undefined): string => (message ?? "").re
 
 /** "version_proc_show" of ".klp.sym.vmlinux.version_proc_show,1". */
 const plain = (symbol: string): string => /^\.klp\.sym\.[^.]*\.(.*),\d+$/.exec(symbol)?.[1] ?? symbol;
-
-/** The module with the island of one callee returning one instruction too far. Places are read with readelf. */
-function wrongWayBack(module: string, section: string, callee: string): Uint8Array {
-  const readelf = (...args: string[]): string => mustRun("powerpc64le-linux-gnu-readelf", ["-W", ...args, module]);
-  const header = readelf("-S")
-    .split("\n")
-    .find((line) => line.includes(`] ${section} `));
-  const start = Number.parseInt(/PROGBITS\s+[0-9a-f]+ ([0-9a-f]+)/.exec(header ?? "")?.[1] ?? "", 16);
-  const relocations = readelf("-r").split("\n");
-  const table = relocations.findIndex((line) => line.includes(`'.klp.rela.vmlinux.${section}'`));
-  const call = relocations.slice(table).find((line) => line.includes("R_PPC64_REL24") && line.includes(`.${callee},`));
-  const island = start + Number.parseInt(call ?? "", 16);
-  const bytes = readFileSync(module);
-  expect([bytes.readUInt32LE(island), bytes.readUInt32LE(island + 4)]).toEqual([0x4800_0001, 0x6000_0000]);
-  const back = bytes.readUInt32LE(island + 8);
-  expect(back >>> 26).toBe(18);
-  bytes.writeUInt32LE(((back & ~0x03ff_fffc) | ((back + 4) & 0x03ff_fffc)) >>> 0, island + 8);
-  return bytes;
-}
