@@ -7,7 +7,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { ElfError } from "../../src/elf/error.ts";
 import { readElf } from "../../src/elf/reader.ts";
-import { type BuiltSection, buildElf, words } from "./build.ts";
+import { type BuiltSection, buildElf } from "./build.ts";
 import { ehdr, Raw } from "./raw.ts";
 
 // Every way in which a file can be wrong that the reader looks for: the error's kind and the file offset of the wrong
