@@ -35,6 +35,9 @@ export function writeElf(edits: ElfEdits): Uint8Array {
   return edits.isEmpty ? edits.file.bytes : new Writer(edits).write();
 }
 
+/** Bytes an entry of SHT_LLVM_CALL_GRAPH_PROFILE_V0. */
+const CALL_GRAPH_ENTRY = 16;
+
 class Writer {
   readonly #edits: ElfEdits;
   readonly #file: ElfFile;
@@ -84,9 +87,10 @@ class Writer {
   #orderSections(): void {
     const { sections } = this.#file;
     const removed = new Set(this.#edits.removedSections);
-    // A group that loses its last member means nothing any more.
+    // A group that loses its last member means nothing any more; but a section symbol may still stand for it.
     for (const group of this.#file.groups) {
-      if (group.members.length > 0 && group.members.every((m) => removed.has(m))) removed.add(group.section);
+      if (group.members.length === 0 || !group.members.every((m) => removed.has(m))) continue;
+      if (!this.#hasSymbols(group.section)) removed.add(group.section);
     }
     for (let i = 0; i < sections.count; i++) if (!removed.has(i)) this.#sectionOrder.push(i);
     for (let i = 0; i < this.#edits.addedSections.length; i++) this.#sectionOrder.push(sections.count + i);
@@ -98,6 +102,16 @@ class Writer {
         throw new Error(`section ${table.target} is removed, but not its relocation section ${table.section}`);
       }
     }
+  }
+
+  /** Whether a symbol that stays is defined in an original section. */
+  #hasSymbols(section: SectionHandle): boolean {
+    const table = this.#file.symbols;
+    if (table === null) return false;
+    for (let i = 0; i < table.count; i++) {
+      if (table.sectionOf(i) === section && !this.#edits.removedSymbols.has(i)) return true;
+    }
+    return false;
   }
 
   /** From 0xff00 sections on, a symbol table needs SHT_SYMTAB_SHNDX; original ones keep theirs. */
@@ -389,23 +403,27 @@ class Writer {
     return Uint8Array.from(out);
   }
 
+  /** Entries whose symbols are both still there. */
   #renumberCallGraph(section: number, data: Uint8Array): Uint8Array {
     const out = data.slice();
     const view = viewOf(out);
-    for (let at = 0; at + 16 <= out.length; at += 16) {
-      for (const field of [at, at + 4]) {
-        const symbol = view.getUint32(field, this.#littleEndian);
-        if (symbol >= this.#symbolIndex.length) {
-          throw new ElfError(
-            "malformed",
-            this.#file.sections.offset(section) + field,
-            `section ${section} lists symbol ${symbol}, which does not exist`,
-          );
-        }
-        view.setUint32(field, this.#newSymbol(symbol, `section ${section}`), this.#littleEndian);
-      }
+    let end = 0;
+    for (let at = 0; at + CALL_GRAPH_ENTRY <= data.length; at += CALL_GRAPH_ENTRY) {
+      const symbols = [at, at + 4].map((field) => {
+        const symbol = viewOf(data).getUint32(field, this.#littleEndian);
+        if (symbol < this.#symbolIndex.length) return this.#symbolIndex[symbol] ?? -1;
+        throw new ElfError(
+          "malformed",
+          this.#file.sections.offset(section) + field,
+          `section ${section} lists symbol ${symbol}, which does not exist`,
+        );
+      });
+      if (symbols.includes(-1)) continue;
+      out.copyWithin(end, at, at + CALL_GRAPH_ENTRY);
+      for (const [k, symbol] of symbols.entries()) view.setUint32(end + k * 4, symbol, this.#littleEndian);
+      end += CALL_GRAPH_ENTRY;
     }
-    return out;
+    return out.subarray(0, end);
   }
 
   // Layout
