@@ -569,7 +569,7 @@ describe("65,280 sections", () => {
   test("grown past the limit: SHT_SYMTAB_SHNDX is made, e_shnum becomes 0", () => {
     const file = readElf(large(LIMIT - 4 - 3));
     expect(file.sections.count).toBe(LIMIT - 3);
-    for (const extra of [1, 2, 3, 4, 5]) {
+    for (const extra of [2, 3, 4]) {
       const edits = new ElfEdits(file);
       let added = 0;
       for (let i = 0; i < extra; i++) added = edits.addSection(section({ name: `.added${i}`, data: Uint8Array.of(i) }));
