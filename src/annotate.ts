@@ -113,7 +113,8 @@ export class Lookup {
     const owner = this.#functions?.at(section, offset) ?? null;
     const next = owner === null ? null : (this.#functions?.after(owner) ?? null);
     const start = owner?.start ?? 0;
-    const end = Math.min(data.length, next?.start ?? data.length);
+    const sized = owner !== null && offset < owner.start + owner.size ? owner.start + owner.size : data.length;
+    const end = Math.min(data.length, next?.start ?? data.length, sized);
     const fixed = this.#arch?.instructionBytes ?? null;
     let at =
       fixed !== null

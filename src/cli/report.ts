@@ -133,7 +133,7 @@ export class Reporter {
       await write(stream, renderJson(this.#version, this.#files));
     } else if (this.#options.format === "sarif") {
       const { renderSarif } = await import("../diag/render/sarif.ts");
-      await write(stream, renderSarif(this.#version, this.#files));
+      await write(stream, renderSarif(this.#version, this.#files, process.cwd()));
     }
   }
 }

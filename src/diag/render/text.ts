@@ -165,7 +165,9 @@ function formatRows(rows: readonly Row[], { palette, width }: TextStyle): string
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.match(/(?:`[^`]*`|[^ ])+| (?= )/g) ?? [""]) {
+  // A blank behind a blank is an empty word, so that columns keep their width.
+  for (const found of text.match(/(?:`[^`]*`|[^ ])+| (?= )/g) ?? [""]) {
+    const word = found.trim();
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
