@@ -22,7 +22,7 @@ import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
 import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
-import { KLP_SYMBOL_PREFIX, shortName } from "./klp/names.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSymbol, shortName } from "./klp/names.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
@@ -104,7 +104,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   } else if (kernel !== null) {
     problems.push(...symbolProblems(undefineds, kernel, options, module, version));
   }
-  problems.push(...livepatchSymbolProblems(symbols, options.file, module));
+  problems.push(...livepatchSymbolProblems(file, symbols, options.file, module));
   const context = {
     file,
     symbols,
@@ -293,14 +293,22 @@ function checkLivepatch(
   return problems;
 }
 
-function livepatchSymbolProblems(symbols: SymbolTable, file: string, module: string): Problem[] {
+function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, path: string, module: string): Problem[] {
   const problems: Problem[] = [];
+  const used = new Set<number>();
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
+  }
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
-    if (raw !== SHN_UNDEF) continue;
+    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
     const name = symbols.name(i);
-    if (name.startsWith(KLP_SYMBOL_PREFIX)) {
-      problems.push(problem("KLP408", { file }, { symbol: printable(name), module }, { loadOrder: symbolOrder(i) }));
+    const symbol = printable(name);
+    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
+      problems.push(problem("KLP408", { file: path }, { symbol, module }, { loadOrder: symbolOrder(i) }));
+    } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
+      problems.push(problem("KLP409", { file: path }, { symbol }));
     }
   }
   return problems;
@@ -392,6 +400,8 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
   const problems: Problem[] = [];
   for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
   for (const call of analysis.calls) {
+    // Places and words are worked out for calls at fault only: a module has thousands of others.
+    if (!needsMore(analysis, call)) continue;
     const at = placeOf(analysis, call, options.file);
     const callee = printable(shortName(call.callee));
     const order = analysis.loadOrder.of(call.table, call.row);
@@ -401,21 +411,25 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
       const reason = "the word there is no relative branch";
       const help = "build the file again; R_PPC64_REL24 belongs on a `bl` or `b`";
       problems.push(problem("KLP303", at, { rule: "I1", callee, reason, help }, more));
-    } else if (call.verdict === "restored" && analysis.version !== null && !isAtLeast(analysis.version, 6, 3)) {
+    } else if (call.verdict === "restored") {
       problems.push(problem("KLP306", at, { callee, message: refusalMessage(analysis, call) }, more));
-    } else if (
-      analysis.version !== null &&
-      !isAtLeast(analysis.version, 4, 16) &&
-      analysis.symbols.rawShndx(call.symbol) === SHN_LIVEPATCH
-    ) {
-      const { major, minor } = analysis.version;
-      const reason = `kernel ${major}.${minor} branches to livepatch symbols directly, and they are out of reach`;
+    } else {
+      const version = analysis.version ?? { major: 0, minor: 0 };
+      const reason = `kernel ${version.major}.${version.minor} branches to livepatch symbols directly, and they are out of reach`;
       problems.push(
         problem("KLP303", at, { rule: "I20", callee, reason, help: "build for kernel 4.16 or later" }, more),
       );
     }
   }
   return [...problems, ...islandWarnings(analysis, options)];
+}
+
+/** Whether a call is an error that does not depend on islands. */
+function needsMore({ version, symbols }: Analysis, call: Call): boolean {
+  if (call.verdict === "helper" || call.verdict === "not-a-call") return true;
+  if (version === null) return false;
+  if (call.verdict === "restored") return !isAtLeast(version, 6, 3);
+  return !isAtLeast(version, 4, 16) && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
 }
 
 function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, options: Options): Problem {

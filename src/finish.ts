@@ -64,8 +64,8 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
   else if (producer === "klp-convert") finishKlpConvert(work, keep, options.file);
   else finishObjtool(work, keep);
   work.dropMarked();
-  const { problems, symbolCount, relocationCount } = work;
+  const { problems, symbolCount } = work;
   const failed = problems.some((p) => levelOf(p) === "error");
   const output = failed || edits.isEmpty ? null : writeElf(edits);
-  return { producer, output, problems, symbols: symbolCount, relocations: relocationCount };
+  return { producer, output, problems, symbols: symbolCount, relocations: work.router.livepatchCount };
 }

@@ -45,7 +45,8 @@ export interface LinkResult {
     /** Bytes of code and data that the islands add. */
     readonly islandBytes: number;
     readonly convertedSymbols: number;
-    readonly movedRelocations: number;
+    /** Relocations put into livepatch sections. */
+    readonly livepatchRelocations: number;
   };
 }
 
@@ -55,7 +56,7 @@ const NOTHING: LinkResult["done"] = {
   localCallIslands: 0,
   islandBytes: 0,
   convertedSymbols: 0,
-  movedRelocations: 0,
+  livepatchRelocations: 0,
 };
 
 /**
@@ -69,7 +70,7 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
   try {
     finished = finish(input, options);
   } catch (error) {
-    if (!(error instanceof ElfError) || error.kind !== "edit") throw error;
+    if (!(error instanceof ElfError)) throw error;
     const problems = [elfProblem(error, options.file)];
     return { output: null, changed: false, problems, producer: options.from ?? "plain", done: NOTHING };
   }
@@ -88,7 +89,7 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
   const done = {
     ...linked.done,
     convertedSymbols: linked.done.convertedSymbols + finished.symbols,
-    movedRelocations: linked.done.movedRelocations + finished.relocations,
+    livepatchRelocations: linked.done.livepatchRelocations + finished.relocations,
   };
   return { output: linked.output, changed, problems, producer, done };
 }
@@ -103,9 +104,9 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
 
   const edits = new ElfEdits(analysis.file);
-  const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
-  if (edits.isEmpty) return { output: file.bytes, changed: false, problems, done: NOTHING };
   try {
+    const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
+    if (edits.isEmpty) return { output: file.bytes, changed: false, problems, done: NOTHING };
     const output = writeElf(edits);
     // What was written must be readable by our own rules; anything else is a bug, not a result.
     readElf(output);
@@ -124,13 +125,13 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
   const symbols = new Set(converting.map((u) => u.symbol));
   const islandBytes =
     plan === null ? 0 : placeIslands(edits, analysis.symbols, analysis.functions, plan, router, symbols);
-  const movedRelocations = convert(edits, analysis.symbols, converting, router);
+  convert(edits, analysis.symbols, converting, router);
   return {
     returnIslands: count("return"),
     siblingIslands: count("sibling"),
     localCallIslands: count("local-call"),
     islandBytes,
     convertedSymbols: converting.length,
-    movedRelocations,
+    livepatchRelocations: router.livepatchCount,
   };
 }

@@ -21,7 +21,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   let symvers: string | undefined;
   for (const path of kernels) {
     const input = await readUnpacked(path);
-    const file = guard(input.name, () => readKernelFile(input.bytes, input.name));
+    const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
     const twice = (what: string): UsageError =>
       new UsageError(`-k gives ${what} twice: a module is linked for one kernel`);
     switch (file.kind) {
@@ -58,7 +58,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
 export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
   const input = await readUnpacked(path);
-  return guard(input.name, () => new ModuleFile(readElf(input.bytes), input.name, name));
+  return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
 }
 
 /** Reads a file and unpacks it if it is packed. @throws InputProblem, UsageError */
@@ -72,7 +72,8 @@ export async function readUnpacked(path: string): Promise<Input> {
   }
 }
 
-function guard<T>(file: string, read: () => T): T {
+/** Turns what is wrong with a file into the problem to report. */
+function guard<T>(file: string, isKernel: boolean, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -81,7 +82,7 @@ function guard<T>(file: string, read: () => T): T {
     }
     if (!(error instanceof ElfError)) throw error;
     const at = { file, fileOffset: error.offset };
-    const code = error.kind === "malformed" ? "KLP102" : "KLP101";
+    const code = isKernel ? "KLP109" : error.kind === "malformed" ? "KLP102" : "KLP101";
     throw new InputProblem(problem(code, at, { what: error.what }));
   }
 }

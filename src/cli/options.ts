@@ -4,11 +4,11 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { InputProblem, UsageError } from "./io.ts";
-import type { ColorChoice } from "./report.ts";
+import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
 /** Options that every command has. */
 export interface CommonOptions {
-  readonly format: "text" | "json";
+  readonly format: Format;
   readonly color: ColorChoice;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -25,7 +25,7 @@ export interface KernelOptions {
 
 export function addCommonOptions(command: Command): Command {
   return command
-    .addOption(new Option("--format <form>", "form of diagnostics").choices(["text", "json"]).default("text"))
+    .addOption(new Option("--format <form>", "form of diagnostics").choices(FORMATS).default("text"))
     .addOption(
       new Option("--color <when>", "colour (NO_COLOR and FORCE_COLOR are obeyed)")
         .choices(["auto", "always", "never"])

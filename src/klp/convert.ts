@@ -175,17 +175,20 @@ function choose(
   if (candidates.length === 1) return { ...convert, position: 0, chosenOf: null };
   const globals = candidates.filter((c) => c.isGlobal);
   const only = globals.length === 1 ? globals[0] : undefined;
-  if (only === undefined) return { kind: "ambiguous", object: owner, candidates };
+  if (only === undefined) {
+    const told = candidates.map(({ position: n, place, letter }) => ({ position: n, place, letter }));
+    return { kind: "ambiguous", object: owner, candidates: told };
+  }
   return { ...convert, position: only.position, chosenOf: candidates.length };
 }
 
-/** Renames the symbols to convert and moves their relocations. Returns the number of relocations moved. */
+/** Renames the symbols to convert and moves their relocations. */
 export function convert(
   edits: ElfEdits,
   symbols: SymbolTable,
   undefineds: readonly Undefined[],
   router: RelocationRouter,
-): number {
+): void {
   const objects = new Map<number, string>();
   for (const { symbol, name, resolution } of undefineds) {
     if (resolution.kind !== "convert") continue;
@@ -199,5 +202,5 @@ export function convert(
       value: 0n,
     });
   }
-  return objects.size === 0 ? 0 : moveRelocations(edits, symbols, objects, router);
+  if (objects.size > 0) moveRelocations(edits, symbols, objects, router);
 }

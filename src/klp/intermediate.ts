@@ -53,9 +53,8 @@ export class Finish {
   readonly absolute: number;
   readonly version: KernelVersion | null;
   readonly problems: Problem[] = [];
-  /** Livepatch symbols made, and relocations put into livepatch sections. */
+  /** Livepatch symbols made. */
   symbolCount = 0;
-  relocationCount = 0;
   readonly #path: string;
   readonly #made = new Map<string, SymbolHandle>();
   readonly #dropped = new Set<SectionHandle>();
@@ -135,7 +134,6 @@ export class Finish {
   /** @param object whose loading the relocation waits for. */
   klpRelocation(target: SectionHandle, object: string, relocation: Relocation): void {
     this.router.add(target, object, relocation);
-    this.relocationCount++;
   }
 
   /** Marks a section to be dropped by {@link dropMarked}, with its relocations and symbols. */
@@ -184,7 +182,7 @@ export class Finish {
    * @param objects symbol -> object that its relocations wait for.
    */
   moveRelocations(objects: ReadonlyMap<SymbolHandle, string>): void {
-    this.relocationCount += moveRelocations(this.edits, this.symbols, objects, this.router);
+    moveRelocations(this.edits, this.symbols, objects, this.router);
   }
 }
 
@@ -193,17 +191,15 @@ export class Finish {
  * sections left empty are removed. Sections that are not loaded (debug information) are not relocated by the kernel
  * at all: their relocations stay.
  * @param objects symbol -> object that its relocations wait for.
- * @returns the number of relocations moved.
  */
 export function moveRelocations(
   edits: ElfEdits,
   symbols: SymbolTable,
   objects: ReadonlyMap<SymbolHandle, string>,
   router: RelocationRouter,
-): number {
+): void {
   const { file } = edits;
   const { sections } = file;
-  let moved = 0;
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     if (sections.link(table.section) !== symbols.section || sections.type(table.section) !== SHT_RELA) continue;
@@ -219,10 +215,8 @@ export function moveRelocations(
       }
       edits.removeRelocation(table, row);
       router.add(table.target, object, relocation);
-      moved++;
     }
     const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
     if (table.count > 0 && left + added === 0) edits.removeSection(table.section);
   }
-  return moved;
 }

@@ -305,7 +305,7 @@ function unresolvedUses({ file, symbols, functions, path, version }: RuleContext
       isKlp && hasFact(version, "vmlinuxAtLoad") && parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
-      if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) continue;
+      if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH || parseKlpSymbol(symbols.name(symbol)) === null) continue;
       if (resolves) resolved.add(symbol);
       else if (!isKlp && !resolved.has(symbol) && !said.has(symbol)) {
         said.add(symbol);
