@@ -138,11 +138,13 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
   const problems: Problem[] = [];
   for (let i = 1; i < symbols.count; i++) {
     const name = symbols.name(i);
-    if (!name.startsWith("__ksymtab_") || symbols.sectionOf(i) === null) continue;
+    const home = symbols.sectionOf(i);
+    // The kernel goes by the sections __ksymtab and __ksymtab_gpl.
+    if (!name.startsWith("__ksymtab_") || home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;
     const symbol = name.slice("__ksymtab_".length);
     const other = kernel.exportOf(symbol);
     if (other === null || other.owner === module) continue;
-    const section = file.sections.name(symbols.sectionOf(i) ?? 0);
+    const section = file.sections.name(home);
     const at = { file: path, section, offset: symbols.offset(i) };
     const data = { module, symbol: printable(symbol), owner: other.owner === "vmlinux" ? "kernel" : other.owner };
     problems.push(problem("KLP507", at, data, { loadOrder: [EXPORTS, -1, i] }));

@@ -3,14 +3,13 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { check } from "../../src/check.ts";
 import { firstRefusal, kernelOf, type Problem, titleOf } from "../../src/diag/catalogue.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import type { RelocationTable } from "../../src/elf/relas.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/moduleFile.ts";
 import { readVmlinux } from "../../src/kernel/vmlinux.ts";
 import { link } from "../../src/link.ts";
+import { Part, renameSection } from "./part.ts";
 import { asText, fixture, readRelocations } from "./readBack.ts";
 
 // One good livepatch module (test/fixtures/klp/patch.s, finished by klplink), and one thing broken at a time. The kernel's
@@ -30,40 +29,6 @@ for (const arch of ["x86_64", "ppc64le", "arm64"] as const) {
   finished.set(arch, result.output);
 }
 
-/** What an edit works on: the finished module, and short ways to its parts. */
-class Part {
-  readonly edits: ElfEdits;
-  readonly file: ElfFile;
-  constructor(bytes: Uint8Array) {
-    this.file = readElf(bytes);
-    this.edits = new ElfEdits(this.file);
-  }
-  section(name: string): number {
-    const found = this.file.sections.findByName(name);
-    if (found === null) throw new Error(`no section ${name}`);
-    return found;
-  }
-  symbol(name: string): number {
-    const { symbols } = this.file;
-    for (let i = 1; i < (symbols?.count ?? 0); i++) if (symbols?.name(i) === name) return i;
-    throw new Error(`no symbol ${name}`);
-  }
-  table(name: string): RelocationTable {
-    const found = this.file.relocations.find((t) => this.file.sections.name(t.section) === name);
-    if (found === undefined) throw new Error(`no relocations ${name}`);
-    return found;
-  }
-  /** Row of the relocation at an offset. */
-  row(table: RelocationTable, offset: number): number {
-    for (let row = 0; row < table.count; row++) if (table.offset(row) === offset) return row;
-    throw new Error(`no relocation at ${offset}`);
-  }
-  /** Offset in .data.patch of a table. */
-  at(name: string): number {
-    return this.file.symbols?.offset(this.symbol(name)) ?? 0;
-  }
-}
-
 function broken(arch: Arch, edit: (part: Part) => void): Uint8Array {
   const part = new Part(finished.get(arch) ?? new Uint8Array(0));
   edit(part);
@@ -77,12 +42,7 @@ function patched(arch: Arch, change: (file: ElfFile, out: Uint8Array) => void): 
   return out;
 }
 
-const renamed = (from: string, to: string) => (file: ElfFile, out: Uint8Array) => {
-  const names = file.header.sectionNameIndex;
-  const at = Buffer.from(file.sections.data(names)).indexOf(`\0${from}\0`) + 1;
-  if (at <= 0 || to.length > from.length) throw new Error(`cannot rename ${from}`);
-  out.set(Buffer.from(to.padEnd(from.length, "\0"), "latin1"), file.sections.offset(names) + at);
-};
+const renamed = (from: string, to: string) => (file: ElfFile, out: Uint8Array) => renameSection(file, out, from, to);
 
 const problemsOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): readonly Problem[] =>
   check(bytes, { file: "x.ko", kernel, ...options }).problems;
@@ -173,7 +133,7 @@ describe("livepatch sections and symbols", () => {
     ["not_there,0", "livepatch: symbol 'not_there' not found in symbol table"],
     ["not_there,1", "livepatch: symbol 'not_there' not found in symbol table"],
     ["twin,0", "livepatch: unresolvable ambiguity for symbol 'twin' in object '(null)'"],
-    ["twin,3", "livepatch: symbol position 3 for symbol 'twin' in object '(null)' not found"],
+    ["twin,3", "livepatch: symbol position 3 for symbol 'twin' in object 'vmlinux' not found"],
     ["twin,2", null],
     ["show_one,1", null],
   ])("vmlinux: %s", (name, words) => {
@@ -447,7 +407,9 @@ describe("the patch's tables", () => {
     const bytes = broken("x86_64", (p) =>
       p.edits.patch(p.section(".data.patch"), p.at("funcs") + 16, Uint8Array.of(2)),
     );
-    expect(wordsOf(bytes)).toEqual(["livepatch: symbol position 2 for symbol 'show_one' in object '(null)' not found"]);
+    expect(wordsOf(bytes)).toEqual([
+      "livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found",
+    ]);
   });
 
   test("a function of a module that it does not have", () => {
@@ -583,7 +545,8 @@ describe("metadata", () => {
     const exporting = (name: string) =>
       wordsOf(
         broken("x86_64", (p) => {
-          const home = { kind: "section", section: p.section(".data.patch") } as const;
+          const fields = { type: 1, flags: 2n, link: 0, info: 0, addralign: 4, entsize: 0, data: new Uint8Array(12) };
+          const home = { kind: "section", section: p.edits.addSection({ name: "__ksymtab", ...fields }) } as const;
           p.edits.addSymbol({ name: `__ksymtab_${name}`, info: 0x10, other: 0, home, value: 0n, size: 0 });
         }),
       );
