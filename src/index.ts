@@ -14,7 +14,6 @@ export {
   whyOf,
 } from "./diag/catalogue.ts";
 export type { Place } from "./diag/define.ts";
-export { packingOf, unpack } from "./elf/containers.ts";
 export { ElfEdits } from "./elf/edits.ts";
 export { ElfError } from "./elf/error.ts";
 export { type ElfFile, readElf } from "./elf/reader.ts";

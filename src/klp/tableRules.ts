@@ -99,8 +99,8 @@ class ProfilingCalls {
 const X86_PC_RELATIVE = new Set([2, 4]);
 
 /**
- * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. A PC-relative x86 field is
- * followed by up to 4 bytes of its instruction, so its addend is 4 to 8 below what is meant.
+ * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. A PC-relative field of an x86
+ * instruction is followed by up to 4 bytes of it, so its addend is 4 to 8 below what is meant.
  */
 export function checkTargets({ file, symbols, relocs, path, functions }: RuleContext): Problem[] {
   const { sections, header } = file;
@@ -111,7 +111,8 @@ export function checkTargets({ file, symbols, relocs, path, functions }: RuleCon
     if (section === null || !sections.hasFlags(section, SHF_ALLOC)) return;
     const type = table.type(row);
     const value = symbols.offset(symbol) + Number(table.addend(row));
-    const isBiased = header.machine === EM_X86_64 && X86_PC_RELATIVE.has(type);
+    const isBiased =
+      header.machine === EM_X86_64 && X86_PC_RELATIVE.has(type) && sections.hasFlags(table.target, SHF_EXECINSTR);
     const size = sections.size(section);
     if (isBiased ? value + 8 >= 0 && value + 4 <= size : value >= 0 && value <= size) return;
     const offset = table.offset(row);
@@ -130,6 +131,8 @@ export function checkTargets({ file, symbols, relocs, path, functions }: RuleCon
   };
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || !table.hasAddends) continue;
+    // Fields of the feature tables of ppc64 are relative to their entry, not to themselves.
+    if (/^__\w*fixup$/.test(sections.name(table.target))) continue;
     for (let row = 0; row < table.count; row++) check(table, row);
   }
   return problems;
