@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { Unusable } from "../../src/analysis.ts";
 import { runShow } from "../../src/cli/show.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { type BuiltSymbol, buildElf } from "../elf/build.ts";
 import { exercise, nothingReached } from "./exercise.ts";
 import { mutate } from "./mutate.ts";
 
@@ -27,6 +28,41 @@ const samples = folders
   .filter((path) => /\.o$|\/executable$|\/shared-object$/.test(path) && !path.endsWith(".klp.o"))
   .sort()
   .map((path) => ({ path, bytes: new Uint8Array(readFileSync(root + path)) }));
+// A section whose relocations all move, so that it vanishes; in a group; with a section symbol of its own, too.
+const vanishing = (more: readonly BuiltSymbol[]): Uint8Array<ArrayBuffer> =>
+  buildElf({
+    sections: [
+      {
+        name: ".group",
+        type: 17,
+        link: ".symtab",
+        info: 2,
+        align: 4,
+        entsize: 4,
+        members: [".rodata", ".rela.rodata"],
+      },
+      { name: ".rodata", type: 1, flags: 0x202, align: 8, data: new Uint8Array(16) },
+      {
+        name: ".rela.rodata",
+        type: 4,
+        flags: 0x240,
+        link: ".symtab",
+        info: ".rodata",
+        align: 8,
+        entsize: 24,
+        relocations: [{ offset: 8, symbol: 2, type: 1 }],
+      },
+      { name: ".llvm_addrsig", type: 0x6fff_4c03, link: ".symtab", data: Uint8Array.of(2, 1) },
+    ],
+    symbols: [{ name: "", type: 3, home: ".rodata" }, { name: "show_val_kb", bind: 1 }, ...more],
+  });
+samples.push(
+  { path: "built: a section that vanishes", bytes: vanishing([]) },
+  {
+    path: "built: a section that would vanish",
+    bytes: vanishing([{ name: "in_rela", bind: 1, home: ".rela.rodata" }]),
+  },
+);
 const maps = ["ppc64le/meminfo", "ppc64le/sibling", "arm64/convert"].map((name) =>
   readFileSync(`${root}samples/${name}/System.map`, "latin1"),
 );
@@ -75,6 +111,13 @@ test("the mutator is deterministic and does mutate", () => {
     if (Buffer.from(mutate(sample.bytes, seed)).equals(sample.bytes)) same++;
   }
   expect(same).toBeLessThan(60);
+});
+
+test("each sample as it is", async () => {
+  for (const { bytes } of samples) {
+    exercise(bytes, symbols, nothingReached());
+    await show(bytes);
+  }
 });
 
 const CHUNK = 1000;
