@@ -8,7 +8,7 @@ import { Unusable } from "../../src/analysis.ts";
 import { runShow } from "../../src/cli/show.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { type BuiltSymbol, buildElf } from "../elf/build.ts";
-import { exercise, nothingReached } from "./exercise.ts";
+import { exercise, exerciseSource, nothingReached } from "./exercise.ts";
 import { mutate } from "./mutate.ts";
 
 // Any bytes are safe input: mutated objects go through the reader, the writer, and the link, check and show passes.
@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const runs = Number(process.env.KLPLINK_FUZZ_RUNS ?? 2000);
 const firstSeed = Number(process.env.KLPLINK_FUZZ_SEED ?? 1);
 
-const folders = ["test/fixtures/elf/", "test/fixtures/elf/refused/"];
+const folders = ["test/fixtures/elf/", "test/fixtures/dwarf/", "test/fixtures/elf/refused/"];
 for (const arch of ["ppc64le", "arm64", "x86_64"]) {
   for (const name of readdirSync(`${root}samples/${arch}`)) folders.push(`samples/${arch}/${name}/`);
 }
@@ -98,6 +98,7 @@ describe("found inputs", () => {
     const packed = readFileSync(new URL(`crashes/${entry}`, import.meta.url));
     const bytes = entry.endsWith(".gz") ? new Uint8Array(gunzipSync(packed)) : new Uint8Array(packed);
     exercise(bytes, symbols, nothingReached());
+    await exerciseSource(bytes);
     await show(bytes);
   });
 });
@@ -116,6 +117,7 @@ test("the mutator is deterministic and does mutate", () => {
 test("each sample as it is", async () => {
   for (const { bytes } of samples) {
     exercise(bytes, symbols, nothingReached());
+    await exerciseSource(bytes);
     await show(bytes);
   }
 });
@@ -133,6 +135,7 @@ describe(`${runs} mutations from seed ${firstSeed}`, () => {
         try {
           exercise(bytes, symbols, reached);
           if (seed % 16 === 0) await show(bytes);
+          if (seed % 4 === 0 || sample.path.includes("dwarf")) await exerciseSource(bytes);
         } catch (error) {
           const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
           const key = text.split("\n").slice(0, 2).join("\n").replace(/\d+/g, "N");
