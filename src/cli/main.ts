@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { UsageError, write } from "./io.ts";
 import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
 import { reportText } from "./report.ts";
@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "show", "help"];
+const COMMANDS = ["link", "check", "show", "model", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -97,8 +97,38 @@ Examples:
       const { runShow } = await import("./show.ts");
       process.exitCode = await runShow(module, options);
     });
+
+  addCommonOptions(
+    klplink
+      .command("model [protocol]")
+      .description("check a protocol that rewrites patch sites against every interleaving; a name or a JSON file")
+      .option("--list", "all known protocols, with their verdicts")
+      .option("--svg <file>", "draw the shortest failing run; `-` is standard output")
+      .option("--source", "print the protocol as JSON, to start one's own from")
+      .option("--tasks <n>", "tasks at the site at the same time (default: the protocol's)", taskCount)
+      .option("--assume-empty <places>", "assume that no task is at these places while the writer acts", places),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink model --list
+  klplink model X1 --svg x1.svg
+  klplink model A1 --source > mine.json && klplink model mine.json`,
+    )
+    .action(async (protocol: string | undefined, options) => {
+      const { runModel } = await import("./model.ts");
+      process.exitCode = await runModel(protocol, options);
+    });
   return klplink;
 }
+
+function taskCount(value: string): number {
+  if (/^[1-4]$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("A number from 1 to 4.");
+}
+
+const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
 
 function tocRestore(value: string): string {
   if (value === "island" || value === "nop") return value;
