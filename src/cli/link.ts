@@ -86,7 +86,7 @@ function summary({ output, changed, done }: LinkResult, path: string, input: str
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];
   if (done.convertedSymbols > 0) {
-    const moved = count(done.movedRelocations, "relocation", "relocations");
+    const moved = count(done.livepatchRelocations, "relocation", "relocations");
     parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
   }
   if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));

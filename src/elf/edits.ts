@@ -144,8 +144,14 @@ export class ElfEdits {
     }
     const current = this.data(section);
     const offset = alignUp(current.length, alignment);
-    const grown = new Uint8Array(offset + bytes.length);
-    grown.set(current);
+    const end = offset + bytes.length;
+    // Room to grow is doubled, so that many small appends stay linear.
+    const room = this.#data.has(section) ? current.buffer.byteLength - current.byteOffset : 0;
+    let grown = new Uint8Array(current.buffer, current.byteOffset, Math.min(room, end));
+    if (end > room) {
+      grown = new Uint8Array(Math.max(end, current.length * 2)).subarray(0, end);
+      grown.set(current);
+    }
     grown.set(bytes, offset);
     this.#data.set(section, grown);
     return offset;

@@ -11,6 +11,7 @@ export class RelocationRouter {
   readonly #edits: ElfEdits;
   /** `object:target` -> relocation section; the object is empty for ordinary relocations. */
   readonly #sections = new Map<string, SectionHandle>();
+  #livepatchCount = 0;
 
   constructor(edits: ElfEdits) {
     this.#edits = edits;
@@ -26,8 +27,14 @@ export class RelocationRouter {
     }
   }
 
+  /** Number of relocations put into livepatch sections so far. */
+  get livepatchCount(): number {
+    return this.#livepatchCount;
+  }
+
   /** @param object null for an ordinary relocation, else the object whose loading it waits for. */
   add(target: SectionHandle, object: string | null, relocation: Relocation): void {
+    if (object !== null) this.#livepatchCount++;
     this.#edits.addRelocation(this.#sectionFor(target, object), relocation);
   }
 
