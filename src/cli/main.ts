@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "show", "help"];
+const COMMANDS = ["link", "check", "show", "explain", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -25,6 +25,7 @@ Examples:
   klplink mod.ko -k System.map            link: mod.klp.ko then loads
   klplink check mod.ko                    say what a kernel would refuse, and why
   klplink show --toc mod.ko               each call and what the loader makes of it
+  dmesg | klplink explain -m mod.ko       why the kernel refused it, and where
 
 Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
 3 a file is unreadable, malformed or unwritable.`,
@@ -96,6 +97,26 @@ Examples:
     .action(async (module: string, options) => {
       const { runShow } = await import("./show.ts");
       process.exitCode = await runShow(module, options);
+    });
+
+  addKernelOptions(
+    addCommonOptions(
+      klplink
+        .command("explain [text...]")
+        .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
+        .option("-m, --module <file>", "the module that was loaded: finds the very instruction"),
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  dmesg | klplink explain --module mod.ko
+  klplink explain KLP301`,
+    )
+    .action(async (text: readonly string[], options) => {
+      const { runExplain } = await import("./explain.ts");
+      process.exitCode = await runExplain(text, options);
     });
   return klplink;
 }

@@ -35,7 +35,11 @@ async function palette(choice: ColorChoice, stream: NodeJS.WriteStream): Promise
 }
 
 /** Width of the terminal, 80 in a pipe; colours; paths relative to the working folder. */
-export async function textStyle(color: ColorChoice, stream = process.stderr, everything = false): Promise<TextStyle> {
+export async function textStyle(
+  color: ColorChoice,
+  stream: NodeJS.WriteStream = process.stderr,
+  everything = false,
+): Promise<TextStyle> {
   const columns = stream.isTTY === true ? stream.columns : 80;
   return {
     width: Math.max(40, columns ?? 80),

@@ -744,7 +744,7 @@ function compile(): readonly Compiled[] {
  * A line of dmesg, the journal or syslog without what the logger put before it: priority, facility, time, host, caller.
  */
 export function stripLogger(line: string): string {
-  let text = line.replace(/[\r\n]+$/, "").replace(/\u001b\[[0-9;]*m/g, "");
+  let text = line.replace(/[\r\n]+$/, "");
   for (let before = ""; before !== text; ) {
     before = text;
     text = text

@@ -187,6 +187,12 @@ function note(label: string, text: string, { width, palette }: TextStyle): strin
   ];
 }
 
+/** A place with its source line and instructions, without a diagnostic. */
+export function renderPlace(at: Place, instructions: readonly Instruction[], style: TextStyle): string {
+  const rows = instructions.map(rowOfInstruction);
+  return [...formatPlaceLines(at, style), ...(rows.length === 0 ? [] : formatRows(rows, style))].join("\n");
+}
+
 /** One diagnostic, without a final newline. */
 export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: boolean): string {
   return blockOf(p, [], style, isFirstRefusal).join("\n");
