@@ -153,12 +153,25 @@ export const messages: readonly Message[] = [
     forms: [
       "{module}: Address of stub entry is not 8-byte aligned",
       "{module}: Address {address} of stub out of range of {text}.",
-      "{module}: Address of {symbol} out of range of kernel_toc.",
+      "{module}: Address of {address} out of range of kernel_toc.",
+      "Address of {address} out of range of kernel_toc.",
     ],
     by: "relocation",
     arch: "ppc64le",
     meaning: () => "The loader could not build a stub: it is misplaced, or too far from the TOC.",
     help: () => "the section .stubs must be aligned to 8 bytes, and module and kernel within 2 GiB of each other",
+  },
+  {
+    forms: [
+      "{module}: stub {value} not in module {text}",
+      "{module}: fault reading magic for stub {value} for {text}",
+      "{module}: bad magic for stub {value} for {text}",
+      "{module}: fault reading funcdata for stub {value} for {text}",
+    ],
+    by: "ftrace",
+    arch: "ppc64le",
+    meaning: () => "The branch at a function's entry does not lead to a stub that the loader made for this module.",
+    help: () => "the entry of the function, or the stub, was changed by something else than the kernel",
   },
   // Relocations, arm64.
   {
@@ -184,9 +197,21 @@ export const messages: readonly Message[] = [
       "An arm64 module must have the sections .plt and .init.plt, which the kernel's linker script for modules makes, and a symbol table.",
     help: () => "link the object into a module with kbuild; an object file cannot be loaded as it is",
   },
+  {
+    forms: [
+      "do_reloc: unknown relocation operation {number}",
+      "Invalid {number}-bit data relocation ({text})",
+      "Invalid length ({number}) for data relocation",
+    ],
+    by: "relocation",
+    arch: "arm64",
+    meaning: () =>
+      "The loader's own table of relocations is at odds with itself: a fault of the kernel, not of the module.",
+    help: () => "report it to the maintainers of the kernel",
+  },
   // Relocations, x86.
   {
-    forms: ["{module}: Unknown rela relocation: {type}"],
+    forms: ["{module}: Unknown rela relocation: {type}", "{module}: Unknown relocation: {type}"],
     by: "relocation",
     arch: "x86_64",
     codes: ["KLP201"],
@@ -243,6 +268,7 @@ export const messages: readonly Message[] = [
   // Relocations, s390.
   {
     forms: [
+      "module {module}: no symbol table",
       "module {module}: unknown relocation: {type}",
       "module {module}: relocation error for symbol {symbol} (r_type {type}, value {value})",
     ],
@@ -349,6 +375,7 @@ export const messages: readonly Message[] = [
       "Invalid ELF header magic: != {text}",
       "Invalid ELF header type: {number} != {text}",
       "Invalid ELF section header size",
+      "Invalid ELF section hdr(type {text})",
       "Invalid ELF section header overflow",
       "ELF Spec violation: section 0 type({number})!=SH_NULL or non-zero len or addr",
       "Invalid ELF section in module (section {sectionIndex} type {number})",
@@ -446,12 +473,59 @@ export const messages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "The kernel could not unpack the compressed module itself.",
+    "pack it again with the tool and the settings of the kernel's build (xz: --check=crc32), or load it unpacked",
+    "not a gzip compressed module",
+    "not an xz compressed module",
+    "not a zstd compressed module",
+    "decompression failed with status {number}",
+    "failed to initialize decompressor: {number}",
+  ),
+  plain(
+    "module loader",
+    "The module's init function returned a positive number, which the kernel takes for success.",
+    "return 0 or a negative error",
+    "{module}: '{name}'->init suspiciously returned {number}, it should follow 0/-E convention{text}",
+  ),
+  plain(
+    "module loader",
+    "A parameter of the module was misspelled or is not known to it.",
+    "look at `modinfo -p MODULE.ko`",
+    "{module}: unknown parameter '{name}' ignored",
+    "{module}: parameters '{name}' after `--' ignored",
+    "{module}: Ignoring obsolete parameters",
+  ),
+  plain(
+    "module loader",
+    "The hash of the module, or of its signer, is on the kernel's blacklist.",
+    "rebuild and sign it anew",
+    "Module hash {text} is blacklisted",
+  ),
+  plain(
+    "module loader",
+    "The module has both .ctors and .init_array; the kernel runs one of them only.",
+    "build all its objects with one compiler",
+    "{module}: has both .ctors and .init_array.",
+  ),
+  plain(
+    "module loader",
+    "A symbol was asked for by name that is exported to GPL modules only.",
+    "check MODULE_LICENSE",
+    "failing symbol_get of non-GPLONLY symbol {symbol}.",
+  ),
+  plain(
+    "module loader",
     "A notice: the kernel is tainted. The module loads all the same.",
     "nothing",
     "{module}: loading out-of-tree module taints kernel.",
     "{module}: module license '{text}' taints kernel.",
     "{module}: module verification failed: signature and/or required key missing - tainting kernel",
     "{module}: tainting kernel with TAINT_LIVEPATCH",
+    "{name}: {module}: kernel tainted.",
+    "{module}: module uses symbols {text} from proprietary module {name}, inheriting taint.",
+    "{module}: module is from the staging directory, the quality is unknown, you have been warned.",
+    "{module}: loading test module taints kernel.",
+    "{module}: module license taints kernel.",
     "{module}: loading module not compiled with retpoline compiler.",
   ),
 
@@ -651,6 +725,46 @@ export const messages: readonly Message[] = [
     meaning: (f) =>
       `At ${f.value} ftrace expected the call to _mcount of -mprofile-kernel (or its nop) and found another word.`,
     help: () => "the call to _mcount at the function's entry was changed: it must keep its relocation and its word",
+  },
+  {
+    forms: [
+      "{address}: replaced ({word}) != old ({word})",
+      "Not expected bl: opcode is {word}",
+      "Unexpected instruction {word} around bl _mcount",
+      "Expected {word} found {word}",
+      "Unexpected call sequence at {address}: {text}",
+      "addr {value} does not match expected {value}",
+      "Unknown ftrace addr to patch: {address}",
+    ],
+    by: "ftrace",
+    arch: "ppc64le",
+    kernels: "up to 6.11",
+    meaning: () =>
+      "At a function's entry ftrace found other words than the call to _mcount of -mprofile-kernel, or its nop.",
+    help: () => "the call to _mcount at the function's entry was changed: it must keep its relocation and its word",
+  },
+  {
+    forms: [
+      "Fetching opcode failed.",
+      "Fetching op failed.",
+      "Fetching instruction at {value} failed.",
+      "Failed to get trampoline target",
+      "No ftrace trampolines reachable from {address}",
+      "No ftrace trampoline",
+      "No module loaded",
+      "No module loaded addr={value}",
+      "Patching NOP failed.",
+      "REL24 out of range!",
+      "Error patching branch to ftrace tramp!",
+      "Unable to read ftrace location {address}",
+      "Record mod {address} not equal to passed in mod {address}",
+    ],
+    by: "ftrace",
+    arch: "ppc64le",
+    kernels: "up to 6.11",
+    meaning: () =>
+      "ftrace could not follow or change the call at a function's entry; the lines beside it name the place.",
+    help: () => "look at the `ftrace bug` report that follows",
   },
   {
     forms: [
