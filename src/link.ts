@@ -56,12 +56,12 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: nothing };
 
   const edits = new ElfEdits(analysis.file);
-  const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
-  if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
-  if (analysis.file.signature !== null) {
-    problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
-  }
   try {
+    const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
+    if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
+    if (analysis.file.signature !== null) {
+      problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
+    }
     const output = writeElf(edits);
     // What was written must be readable by our own rules; anything else is a bug, not a result.
     readElf(output);

@@ -137,10 +137,14 @@ export class ElfEdits {
     this.patch(section, offset, bytes);
   }
 
-  /** Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it. */
+  /**
+   * Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it.
+   * @throws ElfError if the section is SHT_NOBITS.
+   */
   append(section: SectionHandle, bytes: Uint8Array, alignment: number): number {
     if (section < this.file.sections.count && this.file.sections.type(section) === SHT_NOBITS) {
-      throw new Error(`section ${section} is SHT_NOBITS: it has no bytes to append to`);
+      const at = this.file.sections.headerOffset(section);
+      throw new ElfError("edit", at, `section ${section} is SHT_NOBITS: it has no bytes to append to`);
     }
     const current = this.data(section);
     const offset = alignUp(current.length, alignment);
