@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { UsageError, write } from "./io.ts";
 import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
-import { reportText } from "./report.ts";
+import { FORMATS, Reporter } from "./report.ts";
 
 declare const KLPLINK_VERSION: string;
 
@@ -155,8 +155,13 @@ async function fail(error: unknown, argv: readonly string[]): Promise<number> {
   }
   const problem = problemOf(error);
   if (problem !== null) {
-    const color = argv.includes("--color=never") ? "never" : argv.includes("--color=always") ? "always" : "auto";
-    await reportText([problem], color, false);
+    const given = <T extends string>(name: string, choices: readonly T[], otherwise: T): T =>
+      choices.find((c) => argv.includes(`${name}=${c}`) || argv[argv.indexOf(name) + 1] === c) ?? otherwise;
+    const format = given("--format", FORMATS, "text");
+    const color = given("--color", ["auto", "always", "never"], "auto");
+    const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
+    await reporter.add(problem.at.file, null, [problem]);
+    await reporter.finish();
     return STATUS.file;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

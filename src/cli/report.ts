@@ -49,14 +49,6 @@ export async function textStyle(
   };
 }
 
-/** Diagnostics without a file to look into, as text on standard error. */
-export async function reportText(problems: readonly Problem[], color: ColorChoice, quiet: boolean): Promise<void> {
-  const { levelOf } = await import("../diag/catalogue.ts");
-  const { renderText } = await import("../diag/render/text.ts");
-  const shown = quiet ? problems.filter((p) => levelOf(p) === "error") : problems;
-  if (shown.length > 0) await write(process.stderr, renderText(shown, await textStyle(color)));
-}
-
 interface ReportOptions {
   readonly format: Format;
   readonly color: ColorChoice;
