@@ -32,7 +32,7 @@ export async function runExplain(what: readonly string[], options: Options): Pro
     throw new UsageError("explain writes --format text or json");
   }
   const asked = what.map((w) => w.toUpperCase());
-  if (asked.length > 0 && asked.every((w) => /^KLP\d{3}$/.test(w))) return explainCodes(asked, options);
+  if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
   const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : what.join(" ");
   const input = options.module === undefined ? null : await readInput(options.module);

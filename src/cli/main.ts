@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "show", "explain", "help"];
+const COMMANDS = ["link", "check", "show", "explain", "completion", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -22,10 +22,10 @@ function program(): Command {
       "after",
       `
 Examples:
-  klplink mod.ko -k System.map            link: mod.klp.ko then loads
-  klplink check mod.ko                    say what a kernel would refuse, and why
-  klplink show --toc mod.ko               each call and what the loader makes of it
-  dmesg | klplink explain -m mod.ko       why the kernel refused it, and where
+  klplink mod.ko -k System.map         link: mod.klp.ko then loads
+  klplink check mod.ko                 say what a kernel would refuse, and why
+  klplink show --toc mod.ko            each call and what the loader makes of it
+  dmesg | klplink explain -m mod.ko    why the kernel refused it, and where
 
 Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
 3 a file is unreadable, malformed or unwritable.`,
@@ -118,6 +118,27 @@ Examples:
       const { runExplain } = await import("./explain.ts");
       process.exitCode = await runExplain(text, options);
     });
+
+  klplink
+    .command("completion <shell>")
+    .description("print completion for bash, zsh or fish")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  source <(klplink completion bash)
+  klplink completion fish > ~/.config/fish/completions/klplink.fish`,
+    )
+    .action(async (shell: string) => {
+      const { completionScript } = await import("./completion.ts");
+      await write(process.stdout, completionScript(klplink, shell));
+    });
+
+  // For scripts/docs.mjs, which writes docs/klplink.1.
+  klplink.command("man", { hidden: true }).action(async () => {
+    const { manPage } = await import("./man.ts");
+    await write(process.stdout, manPage(klplink, KLPLINK_VERSION));
+  });
   return klplink;
 }
 

@@ -3,6 +3,7 @@
 import { type Code, catalogue } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
 import { messages } from "../messages.ts";
+import { examples } from "./examples.ts";
 import { type TextStyle, wrap } from "./text.ts";
 
 /** Paragraphs: text that begins in the first column is filled; indented lines stay as they are. */
@@ -31,5 +32,7 @@ export function storyOf(code: Code, style: TextStyle): string {
   if (words.length > 0) {
     blocks.push([palette.strong("The kernel's words for it:"), ...words.map((w) => `  ${w}`)].join("\n"));
   }
+  const example = examples[code];
+  if (example !== undefined) blocks.push(`${palette.strong("An example:")}\n\n${example}`);
   return blocks.join("\n\n");
 }
