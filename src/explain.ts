@@ -79,7 +79,8 @@ export async function findPlaces(
       ? `the line is about module ${line.fields.module}, the file is ${module}`
       : null;
   const matches = rank(matchesOf(line, analysis, options.file));
-  const found = problems.filter((p) => fitsMessage(p, line));
+  // A printed word says exactly which calls it can be about: none, then, if it fits none.
+  const found = line.fields.word === undefined ? problems.filter((p) => fitsMessage(p, line)) : [];
   if (matches.length === 0) {
     const candidates = found.slice(0, MOST).map((p): Candidate => {
       const annotated = lookup.annotate(p);

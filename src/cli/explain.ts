@@ -217,7 +217,13 @@ function findingsText({ candidates, more, problems, doubt }: Findings, file: str
   const lines: string[] = [];
   if (doubt !== null) lines.push(labelled("doubt", doubt, style));
   if (candidates.length === 0) {
-    lines.push(labelled("place", `nothing in ${file} fits this line: is it the file that was loaded?`, style));
+    lines.push(
+      labelled(
+        "place",
+        `nothing in ${file} fits this line: is it the file that was loaded? \`klplink check ${file}\` says what it finds there`,
+        style,
+      ),
+    );
     return lines;
   }
   const [best, ...others] = candidates;
