@@ -20,11 +20,14 @@ const { outputFiles } = await build({
 const source = Buffer.from(outputFiles[0].contents).toString("base64");
 const { codes, referenceOf } = await import(`data:text/javascript;base64,${source}`);
 
+/** Who reads the story needs no pointer to it. */
+const withoutPointer = (text) => text.replace(/^the whole story: .*\n/m, "");
+
 const examples = new Map(
   codes
     .map((code) => [code, join(root, "test/diag/expected", `${code}.txt`)])
     .filter(([, path]) => existsSync(path))
-    .map(([code, path]) => [code, readFileSync(path, "utf8")]),
+    .map(([code, path]) => [code, withoutPointer(readFileSync(path, "utf8"))]),
 );
 
 const quoted = (text) => `\`${text.replace(/[\\`]|\$\{/g, "\\$&")}\``;

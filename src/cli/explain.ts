@@ -2,7 +2,6 @@ import { findArchByName } from "../arch.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
 import { type Message, messages, type Recognised, recognise } from "../diag/messages.ts";
-import { openDisassembler } from "../diag/render/disassemble.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
 import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from "../explain.ts";
@@ -11,7 +10,7 @@ import { nearNames } from "../kernel/nearNames.ts";
 import { relocName } from "../reloc/def.ts";
 import { type Input, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
-import { textStyle } from "./report.ts";
+import { disassembler, textStyle } from "./report.ts";
 
 interface Options extends CommonOptions, KernelOptions {
   readonly module?: string;
@@ -97,7 +96,7 @@ async function explainLines(lines: readonly string[], input: Input | null, optio
   if (input !== null && pass !== null) {
     for (const e of explained) {
       if (e.recognised.message.by === "insmod or modprobe") continue;
-      e.findings = await findPlaces(input.bytes, e.recognised, pass, openDisassembler);
+      e.findings = await findPlaces(input.bytes, e.recognised, pass, disassembler);
     }
   }
   return explained;
@@ -108,9 +107,9 @@ async function decode({ fields, message }: Recognised): Promise<string[]> {
   const notes: string[] = [];
   const arch = message.arch === undefined ? null : findArchByName(message.arch);
   if (fields.word !== undefined && arch !== null) {
-    const disassemble = await openDisassembler(arch.name);
+    const disassemble = await disassembler(arch.name);
     const text = disassemble?.(bytesOfWord(fields.word), 0).text.replace(/\s+/, " ");
-    notes.push(`${fields.word} is \`${text}\`${wordHint(fields.word)}`);
+    if (text !== undefined) notes.push(`${fields.word} is \`${text}\`${wordHint(fields.word)}`);
   }
   if (fields.type !== undefined && arch !== null) {
     notes.push(`relocation type ${fields.type} is ${relocName(arch.relocs, Number(fields.type))}`);
@@ -189,7 +188,8 @@ function labelled(label: string, text: string, { width, palette }: TextStyle): s
 
 function explainedText(e: Explained, module: string | null, options: Options, style: TextStyle): string {
   const { message, fields, text } = e.recognised;
-  const from = [message.arch, message.by, message.kernels === undefined ? null : `kernels ${message.kernels}`];
+  const by = message.by === "relocation" ? "module loader, applying relocations" : message.by;
+  const from = [message.arch, by, message.kernels === undefined ? null : `kernels ${message.kernels}`];
   const lines = [
     `${style.palette.strong(text)}${e.count > 1 ? `  (${e.count} times)` : ""}`,
     labelled("from", from.filter((f) => f != null).join(", "), style),
@@ -267,7 +267,7 @@ function certaintyText(best: Candidate, total: number): string {
 async function errorList(errors: readonly Problem[], input: Input | null, style: TextStyle): Promise<string> {
   const { annotate } = await import("../annotate.ts");
   const { renderText } = await import("../diag/render/text.ts");
-  const { problems } = input === null ? { problems: errors } : await annotate(input.bytes, errors, openDisassembler);
+  const { problems } = input === null ? { problems: errors } : await annotate(input.bytes, errors, disassembler);
   const head = `\`klplink check\` finds in ${input?.name ?? "the file"}:`;
   return `${head}\n\n${renderText(problems, { ...style, everything: false }).trimEnd()}`;
 }

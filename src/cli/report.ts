@@ -1,4 +1,5 @@
 import type { Problem } from "../diag/catalogue.ts";
+import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
 import { write } from "./io.ts";
 
@@ -49,6 +50,16 @@ export async function textStyle(
   };
 }
 
+/** Null also where it cannot be loaded: diagnostics are worth more than their instructions. */
+export async function disassembler(arch: string): Promise<Disassembler | null> {
+  try {
+    const { openDisassembler } = await import("../diag/render/disassemble.ts");
+    return await openDisassembler(arch);
+  } catch {
+    return null;
+  }
+}
+
 interface ReportOptions {
   readonly format: Format;
   readonly color: ColorChoice;
@@ -93,8 +104,7 @@ export class Reporter {
     let noSource: string | null = null;
     if (bytes !== null && shown.length > 0) {
       const { annotate } = await import("../annotate.ts");
-      const open = async (arch: string) => (await import("../diag/render/disassemble.ts")).openDisassembler(arch);
-      const annotated = await annotate(bytes, shown, open);
+      const annotated = await annotate(bytes, shown, disassembler);
       shown = annotated.problems;
       noSource = annotated.noSource;
     }

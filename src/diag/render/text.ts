@@ -279,7 +279,14 @@ export function renderText(problems: readonly Problem[], style: TextStyle): stri
   for (const [head, ...others] of groups.values()) {
     if (head !== undefined) parts.push(blockOf(head, others, style, head === first).join("\n"));
   }
-  return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n`;
+  return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n${moreLine(distinct)}`;
+}
+
+/** Where the whole story of what was said stands. */
+function moreLine(problems: readonly Problem[]): string {
+  const codes = [...new Set(problems.map((p) => p.code))].sort();
+  const shown = codes.length > 4 ? codes.slice(0, 4) : codes;
+  return `the whole story: klplink explain ${shown.join(" ")}\n`;
 }
 
 /** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors` */
