@@ -12,7 +12,8 @@ import { type Input, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
 import { disassembler, textStyle } from "./report.ts";
 
-interface Options extends CommonOptions, KernelOptions {
+/** `--module` is the module that was refused here, not one that the patch changes. */
+interface Options extends CommonOptions, Omit<KernelOptions, "module"> {
   readonly module?: string;
 }
 
@@ -27,9 +28,6 @@ interface Explained {
 
 /** `klplink explain [what...]`: returns the exit status. */
 export async function runExplain(what: readonly string[], options: Options): Promise<number> {
-  if (options.format !== "text" && options.format !== "json") {
-    throw new UsageError("explain writes --format text or json");
-  }
   const asked = what.map((w) => w.toUpperCase());
   if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
@@ -69,7 +67,8 @@ const needsCheck = (explained: readonly Explained[]): boolean =>
   explained.length === 0 || explained.every((e) => e.recognised.message.by === "insmod or modprobe");
 
 async function passOptions(input: Input, options: Options): Promise<Parameters<typeof errorsOf>[1]> {
-  const symbols = await readKernel(options);
+  const { module: _refused, ...ofKernel } = options;
+  const symbols = await readKernel(ofKernel);
   const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
   return {
     file: input.name,

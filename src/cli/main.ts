@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { UsageError, write } from "./io.ts";
-import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
+import { addCommonOptions, addKernelFileOptions, addKernelOptions, problemOf } from "./options.ts";
 import { FORMATS, Reporter } from "./report.ts";
 
 declare const KLPLINK_VERSION: string;
@@ -86,6 +86,7 @@ Examples:
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
       .option("--toc", "ppc64le: each call and what the loader makes of it"),
+    ["text", "json"],
   )
     .addHelpText(
       "after",
@@ -99,12 +100,13 @@ Examples:
       process.exitCode = await runShow(module, options);
     });
 
-  addKernelOptions(
+  addKernelFileOptions(
     addCommonOptions(
       klplink
         .command("explain [text...]")
         .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
-        .option("-m, --module <file>", "the module that was loaded: finds the very instruction"),
+        .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
+      ["text", "json"],
     ),
   )
     .addHelpText(

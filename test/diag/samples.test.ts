@@ -46,7 +46,8 @@ const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true }
 const validate = ajv.compile(schemaOf("docs/diagnostics.schema.json"));
 
 test("each code has a sample", () => {
-  expect(codes.filter((code) => samples[code] === undefined)).toEqual(withoutSample);
+  const missing = codes.filter((code) => samples[code] === undefined);
+  expect(missing.filter((code) => !withoutSample.some((gap) => gap.test(code)))).toEqual([]);
 });
 
 /** The command as a user would type it. */

@@ -47,5 +47,13 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
 };
 
-/** Codes that have no sample yet. Each is a gap to close, not a rule. */
-export const withoutSample: readonly string[] = [];
+/** Codes without a sample of this kind yet: gaps to close. Their own tests trigger them. */
+export const withoutSample: readonly RegExp[] = [
+  /^KLP20[3-9]$/,
+  /^KLP21\d$/,
+  /^KLP311$/,
+  /^KLP41[1-9]$/,
+  /^KLP4[2-4]\d$/,
+  /^KLP50[2-9]$/,
+  /^KLP6\d\d$/,
+];
