@@ -40,20 +40,24 @@ export function completionScript(program: Command, shell: string): string {
 function bash(entries: readonly Entry[]): string {
   const link = entries.find((e) => e.name === "link")?.options ?? [];
   const words = (options: readonly Option[]): string => options.flatMap(flagsOf).join(" ");
-  const choices = new Map(
-    entries
-      .flatMap((e) => e.options)
-      .flatMap((o) => (o.argChoices === undefined ? [] : [[flagsOf(o).join("|"), o.argChoices.join(" ")] as const])),
-  );
-  const values = [...choices].map(
-    ([flags, list]) => `    ${flags}) COMPREPLY=($(compgen -W "${list}" -- "$word")); return ;;\n`,
-  );
+  /** A command's options with fixed choices; `*` is link, the command that needs no name. */
+  const valuesOf = (command: string, options: readonly Option[]): string[] =>
+    options.flatMap((o) =>
+      o.argChoices === undefined
+        ? []
+        : [
+            `    ${flagsOf(o)
+              .map((flag) => `${command}:${flag}`)
+              .join("|")}) COMPREPLY=($(compgen -W "${o.argChoices.join(" ")}" -- "$word")); return ;;\n`,
+          ],
+    );
+  const values = [...entries.flatMap((e) => valuesOf(e.name, e.options)), ...valuesOf("*", link)];
   const cases = entries.map((e) => `    ${e.name}) options="${words(e.options)}" ;;\n`);
   return `# bash completion for klplink: source it, or put it into the folder of your distribution's completions.
 _klplink() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options
   COMPREPLY=()
-  case $before in
+  case \${COMP_WORDS[1]}:$before in
 ${values.join("")}  esac
   case \${COMP_WORDS[1]} in
 ${cases.join("")}    *) options="${words(link)}" ;;

@@ -83,6 +83,8 @@ describe("completion", () => {
     expect(complete("ex")).toContain("explain");
     expect(complete("check", "--ker")).toEqual(["--kernel", "--kernel-version"]);
     expect(complete("check", "--format", "s")).toEqual(["sarif"]);
+    expect(complete("explain", "--format", "")).toEqual(["text", "json"]);
+    expect(complete("mod.ko", "--format", "g")).toEqual(["github"]);
     expect(complete("mod.ko", "--in-")).toEqual(["--in-place"]);
   });
 
