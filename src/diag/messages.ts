@@ -882,7 +882,8 @@ export function stripLogger(line: string): string {
 /** What a line says, or null if it is none of the messages. */
 export function recognise(line: string): Recognised | null {
   const text = stripLogger(line);
-  if (text === "" || text.length > 4096) return null;
+  // printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little.
+  if (text === "" || text.length > 1200) return null;
   compiled ??= compile();
   for (const { message, pattern, names } of compiled) {
     const match = pattern.exec(text);

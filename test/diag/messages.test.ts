@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { messages, recognise, stripLogger } from "../../src/diag/messages.ts";
 
@@ -48,6 +49,28 @@ test("noise is not recognised", () => {
     "x".repeat(100_000),
   ];
   expect(noise.filter((line) => recognise(line) !== null)).toEqual([]);
+});
+
+test("no line hangs it, whatever the line repeats", () => {
+  const parts = ["a: ", "'", "' ", "module: ", "livepatch: ", "symbol '", "x ", "[    1.000000] ", "<3>", "kernel: "];
+  for (const part of parts) {
+    // A pattern that backtracks without bounds would not come back from the first of these.
+    for (let n = 1; n * part.length < 1190; n += 7) expect(() => recognise(part.repeat(n))).not.toThrow();
+  }
+});
+
+test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, seed %i", (seed) => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...messages.flatMap((m) => m.forms.flatMap((f) => f.split(" ")))), { maxLength: 30 }),
+      (words) => {
+        const found = recognise(words.join(" "));
+        if (found === null) return;
+        expect(typeof found.message.meaning(found.fields)).toBe("string");
+      },
+    ),
+    { seed, numRuns: 300 },
+  );
 });
 
 test("what loggers put before a line is taken away, and nothing else", () => {
