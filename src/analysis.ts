@@ -124,10 +124,10 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     undefineds.some((u) => u.resolution.kind === "convert") ||
     calls.some((c) => c.klpObject !== null) ||
     file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
-  if (hasKlp && modInfo !== null && modInfo.get("livepatch") === null) {
-    problems.push(
-      problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }, { loadOrder: [2, -1] }),
-    );
+  if (modInfo !== null && modInfo.get("livepatch") === null) {
+    const at = { file: options.file, section: ".modinfo", offset: 0 };
+    if (enablesPatch(symbols)) problems.push(problem("KLP510", at, { module }, { loadOrder: [2, -1] }));
+    else if (hasKlp) problems.push(problem("KLP501", at, { module }));
   }
   return {
     file,
@@ -145,6 +145,14 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     loadOrder,
     problems,
   };
+}
+
+/** Whether the module's code calls klp_enable_patch: it then is a livepatch, whatever else it holds. */
+function enablesPatch(symbols: SymbolTable): boolean {
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.isUndefined(i) && symbols.name(i) === "klp_enable_patch") return true;
+  }
+  return false;
 }
 
 /** The input cannot be used at all; the problem says why. */

@@ -73,7 +73,7 @@ async function passOptions(input: Input, options: Options): Promise<Parameters<t
   return {
     file: input.name,
     command: `klplink ${options.module}${kernel}`,
-    ...(symbols === null ? {} : { symbols }),
+    ...(symbols === null ? {} : { kernel: symbols }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };

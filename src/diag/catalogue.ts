@@ -73,6 +73,7 @@ import klp506 from "./codes/klp506.ts";
 import klp507 from "./codes/klp507.ts";
 import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
+import klp510 from "./codes/klp510.ts";
 import klp601 from "./codes/klp601.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
@@ -152,6 +153,7 @@ const rows = {
   KLP507: klp507,
   KLP508: klp508,
   KLP509: klp509,
+  KLP510: klp510,
   KLP601: klp601,
 };
 

@@ -54,6 +54,6 @@ export const withoutSample: readonly RegExp[] = [
   /^KLP311$/,
   /^KLP41[1-9]$/,
   /^KLP4[2-4]\d$/,
-  /^KLP50[2-9]$/,
+  /^KLP5(?:0[2-9]|10)$/,
   /^KLP6\d\d$/,
 ];

@@ -59,10 +59,11 @@ warning[KLP108]: the module's signature is dropped, because the module changes
 
 0 errors, 1 warning`,
   KLP109: `$ klplink check modinfo.o -k modinfo.s
-error[KLP109]: no symbol list: expected \`ADDRESS LETTER NAME\` (a line of
+error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line of
     System.map, nm or kallsyms)
   --> modinfo.s:1
-  = help:   -k takes System.map, the output of nm, or a copy of /proc/kallsyms
+  = help:   -k takes System.map, the output of nm, a copy of /proc/kallsyms,
+            vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
@@ -296,10 +297,9 @@ error[KLP403]: show_val_kb is not in vmlinux, but in module proc_extra, which
   --> modinfo.o
   = kernel: modinfo: Unknown symbol show_val_kb (err -2)
             (the loader stops here: this is the line in dmesg)
-  = why:    symbols of modules need livepatch relocations of their own, which
-            klplink does not make yet
-  = help:   convert these symbols with the tool that made the object, then run
-            klplink on its output
+  = why:    a symbol of a module gets its position from the module's own symbol
+            table, which is not known here
+  = help:   give the module itself: \`-m proc_extra.ko\`
 
 1 error, 0 warnings`,
   KLP404: `$ klplink check modinfo.o -k no-exports.map
@@ -342,9 +342,10 @@ warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
 
 0 errors, 2 warnings`,
   KLP406: `$ klplink check modinfo.o -k two.map --sympos show_val_kb=3
-error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name
+error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name in
+    vmlinux
   --> modinfo.o
-  = kernel: livepatch: symbol position 3 for symbol 'show_val_kb' in object '(null)' not found
+  = kernel: livepatch: symbol position 3 for symbol 'show_val_kb' in object 'vmlinux' not found
   = help:   give a number from 1 to 2, or leave it out where the name is unique
 
 1 error, 0 warnings`,
@@ -370,8 +371,9 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
   KLP409: `$ klplink check klp-names.o
 error[KLP409]: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted
     name
-  --> klp-names.o
+  --> klp-names.o  .data+0x0
   = kernel: livepatch: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted name
+            (the loader stops here: this is the line in dmesg)
   = help:   the form is .klp.sym.OBJECT.NAME,POSITION: OBJECT of 1 to 55 bytes
             without a dot, NAME without a comma
 
