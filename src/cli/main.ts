@@ -1,14 +1,19 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError, write } from "./io.ts";
-import { addCommonOptions, addKernelFileOptions, addKernelOptions, problemOf } from "./options.ts";
+import {
+  addCommonOptions,
+  addKernelFileOptions,
+  addKernelOptions,
+  collect,
+  kernelVersion,
+  problemOf,
+} from "./options.ts";
 import { FORMATS, Reporter } from "./report.ts";
 
 declare const KLPLINK_VERSION: string;
 
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
-
-const COMMANDS = ["link", "check", "show", "explain", "completion", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -63,6 +68,7 @@ Examples:
     addCommonOptions(
       klplink
         .command("check <module...>")
+        .summary("say what the kernel would refuse")
         .description("say what the kernel would refuse; files, or folders to search for .ko and .o"),
     ),
   )
@@ -81,6 +87,7 @@ Examples:
   addCommonOptions(
     klplink
       .command("show <module>")
+      .summary("list what readelf leaves out")
       .description("list sections, symbols, relocations and calls, with what readelf leaves out")
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
@@ -100,10 +107,61 @@ Examples:
       process.exitCode = await runShow(module, options);
     });
 
+  addCommonOptions(
+    klplink
+      .command("sites <file>")
+      .summary("list patch sites, and functions without")
+      .description("list the ftrace patch sites of a module, an object or vmlinux, and the functions that have none")
+      .option("--function <name>", "only this function; may be given several times", collect, undefined)
+      .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
+      .option("--target <address>", "with --as call: what the sites call", address)
+      .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
+      .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
+    ["text", "json"],
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink sites mod.ko
+  klplink sites --function show_val_kb vmlinux
+  klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
+    )
+    .action(async (file: string, options) => {
+      const { runSites } = await import("./sites.ts");
+      process.exitCode = await runSites(file, options);
+    });
+
+  addCommonOptions(
+    klplink
+      .command("model [protocol]")
+      .summary("check how patch sites are rewritten")
+      .description("check a protocol that rewrites patch sites against every interleaving; a name or a JSON file")
+      .option("--list", "all known protocols, with their verdicts")
+      .option("--svg <file>", "draw the shortest failing run; `-` is standard output")
+      .option("--source", "print the protocol as JSON, to start one's own from")
+      .option("--tasks <n>", "tasks at the site at the same time (default: the protocol's)", taskCount)
+      .option("--assume-empty <places>", "assume that no task is at these places while the writer acts", places),
+    ["text", "json"],
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink model --list
+  klplink model X1 --svg x1.svg
+  klplink model A1 --source > mine.json && klplink model mine.json`,
+    )
+    .action(async (protocol: string | undefined, options) => {
+      const { runModel } = await import("./model.ts");
+      process.exitCode = await runModel(protocol, options);
+    });
+
   addKernelFileOptions(
     addCommonOptions(
       klplink
         .command("explain [text...]")
+        .summary("explain a line of dmesg, or a code")
         .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
         .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
       ["text", "json"],
@@ -144,6 +202,24 @@ Examples:
   return klplink;
 }
 
+function taskCount(value: string): number {
+  if (/^[1-4]$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("A number from 1 to 4.");
+}
+
+function address(value: string): bigint {
+  if (/^(?:0x)?[0-9a-f]{1,16}$/i.test(value)) return BigInt(`0x${value.replace(/^0x/i, "")}`);
+  throw new InvalidArgumentError("A hexadecimal address, as in `0xffffffff81061a40`.");
+}
+
+function sectionAddress(value: string, before: ReadonlyMap<string, bigint> | undefined): ReadonlyMap<string, bigint> {
+  const at = value.lastIndexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("The form is NAME=ADDRESS, as in `.text=0xffffffffc0400000`.");
+  return new Map([...(before ?? []), [value.slice(0, at), address(value.slice(at + 1))]]);
+}
+
+const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
+
 function tocRestore(value: string): string {
   if (value === "island" || value === "nop") return value;
   throw new CommanderError(STATUS.usage, "klplink.tocRestore", `--toc-restore ${value}: the choices are island, nop`);
@@ -159,16 +235,20 @@ async function main(argv: readonly string[]): Promise<void> {
   try {
     await klplink.parseAsync(argv);
   } catch (error) {
-    process.exitCode = await fail(error, argv);
+    const names = klplink
+      .createHelp()
+      .visibleCommands(klplink)
+      .map((c) => c.name());
+    process.exitCode = await fail(error, argv, names);
   }
 }
 
 /** Reports an error that ended a command; returns the exit status. */
-async function fail(error: unknown, argv: readonly string[]): Promise<number> {
+async function fail(error: unknown, argv: readonly string[], commands: readonly string[]): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return STATUS.good;
     if (error.code === "klplink.tocRestore") await write(process.stderr, `klplink: ${error.message}\n`);
-    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "") : null;
+    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "", commands) : null;
     if (hint !== null) await write(process.stderr, `klplink: did you mean \`klplink ${hint}\`?\n`);
     return STATUS.usage;
   }
@@ -196,11 +276,11 @@ async function fail(error: unknown, argv: readonly string[]): Promise<number> {
 }
 
 /** A command that shares most letters with a mistyped word. */
-function meantCommand(word: string): string | null {
+function meantCommand(word: string, commands: readonly string[]): string | null {
   const letters = (text: string): string => [...text].sort().join("");
   return (
-    COMMANDS.find((c) => c.startsWith(word) && word.length > 1) ??
-    COMMANDS.find(
+    commands.find((c) => c.startsWith(word) && word.length > 1) ??
+    commands.find(
       (c) =>
         Math.abs(c.length - word.length) <= 1 &&
         (letters(c) === letters(word) || [...word].filter((l) => c.includes(l)).length >= c.length - 1),
