@@ -1,4 +1,5 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
+import { address, places, sectionAddress, taskCount } from "./arguments.ts";
 import { UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
@@ -107,6 +108,28 @@ Examples:
       process.exitCode = await runShow(module, options);
     });
 
+  addKernelFileOptions(
+    addCommonOptions(
+      klplink
+        .command("explain [text...]")
+        .summary("explain a line of dmesg, or a code")
+        .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
+        .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
+      ["text", "json"],
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  dmesg | klplink explain --module mod.ko
+  klplink explain KLP301`,
+    )
+    .action(async (text: readonly string[], options) => {
+      const { runExplain } = await import("./explain.ts");
+      process.exitCode = await runExplain(text, options);
+    });
+
   addCommonOptions(
     klplink
       .command("sites <file>")
@@ -157,28 +180,6 @@ Examples:
       process.exitCode = await runModel(protocol, options);
     });
 
-  addKernelFileOptions(
-    addCommonOptions(
-      klplink
-        .command("explain [text...]")
-        .summary("explain a line of dmesg, or a code")
-        .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
-        .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
-      ["text", "json"],
-    ),
-  )
-    .addHelpText(
-      "after",
-      `
-Examples:
-  dmesg | klplink explain --module mod.ko
-  klplink explain KLP301`,
-    )
-    .action(async (text: readonly string[], options) => {
-      const { runExplain } = await import("./explain.ts");
-      process.exitCode = await runExplain(text, options);
-    });
-
   klplink
     .command("completion <shell>")
     .description("print completion for bash, zsh or fish")
@@ -201,24 +202,6 @@ Examples:
   });
   return klplink;
 }
-
-function taskCount(value: string): number {
-  if (/^[1-4]$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("A number from 1 to 4.");
-}
-
-function address(value: string): bigint {
-  if (/^(?:0x)?[0-9a-f]{1,16}$/i.test(value)) return BigInt(`0x${value.replace(/^0x/i, "")}`);
-  throw new InvalidArgumentError("A hexadecimal address, as in `0xffffffff81061a40`.");
-}
-
-function sectionAddress(value: string, before: ReadonlyMap<string, bigint> | undefined): ReadonlyMap<string, bigint> {
-  const at = value.lastIndexOf("=");
-  if (at <= 0) throw new InvalidArgumentError("The form is NAME=ADDRESS, as in `.text=0xffffffffc0400000`.");
-  return new Map([...(before ?? []), [value.slice(0, at), address(value.slice(at + 1))]]);
-}
-
-const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
 
 function tocRestore(value: string): string {
   if (value === "island" || value === "nop") return value;
