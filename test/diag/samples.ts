@@ -44,6 +44,7 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP408: failing("check", "klp-undefined.o"),
   KLP409: failing("check", "klp-names.o"),
   KLP410: failing("check", "modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map"),
+  KLP601: unusable("model", "not-a-protocol.json"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
 };
 
@@ -55,5 +56,5 @@ export const withoutSample: readonly RegExp[] = [
   /^KLP41[1-9]$/,
   /^KLP4[2-4]\d$/,
   /^KLP5(?:0[2-9]|10)$/,
-  /^KLP6\d\d$/,
+  /^KLP60[2-9]$/,
 ];

@@ -404,4 +404,11 @@ warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
 0 errors, 1 warning`,
+  KLP601: `$ klplink model not-a-protocol.json
+error[KLP601]: not a patch-site protocol: has no \`schema\`
+  --> not-a-protocol.json
+  = help:   docs/model.md describes the form; \`klplink model NAME --source\`
+            prints a protocol to start from
+
+1 error, 0 warnings`,
 };
