@@ -22,6 +22,8 @@ export { explore, type Verdict } from "./ftrace/model/explore.ts";
 export { checkProtocol, ProtocolError, parseProtocol } from "./ftrace/model/parse.ts";
 export type { Protocol } from "./ftrace/model/protocol.ts";
 export { findProtocol, protocols } from "./ftrace/model/protocols/index.ts";
+export type { SiteReport } from "./ftrace/sites.ts";
 export { parseSymbols, SymbolListError } from "./kernel/parseSymbols.ts";
 export type { SymbolList } from "./kernel/symbolList.ts";
 export { type LinkOptions, type LinkResult, link } from "./link.ts";
+export { type Sites, sites } from "./sites.ts";

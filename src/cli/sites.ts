@@ -169,7 +169,7 @@ function disagreementText(view: View, d: Disagreement): string {
       return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}${near}: there is no site`;
     }
     case "overridden":
-      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function; the record stays disabled`;
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function, which nothing calls`;
     case "no record":
       return `${printable(d.function.name)} has a site at ${placeText(view, d.function.section, d.entry.site)} (${forms[d.entry.form].title}) that no table names`;
   }
@@ -223,7 +223,12 @@ function json(view: View, name: string): string {
       };
     }),
     missing: chosen.missing,
-    disagreements: report.disagreements.map((d) => ({ kind: d.kind, text: disagreementText(view, d) })),
+    disagreements: report.disagreements.map((d) => ({
+      kind: d.kind,
+      text: disagreementText(view, d),
+      place: "place" in d ? placeOf(d.place.section, d.place.offset) : null,
+      near: "near" in d ? (d.near?.name ?? null) : null,
+    })),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
