@@ -138,6 +138,7 @@ Examples:
       .option("--target <address>", "with --as call: what the sites call", address)
       .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
       .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
+    ["text", "json"],
   )
     .addHelpText(
       "after",
@@ -161,6 +162,7 @@ Examples:
       .option("--source", "print the protocol as JSON, to start one's own from")
       .option("--tasks <n>", "tasks at the site at the same time (default: the protocol's)", taskCount)
       .option("--assume-empty <places>", "assume that no task is at these places while the writer acts", places),
+    ["text", "json"],
   )
     .addHelpText(
       "after",

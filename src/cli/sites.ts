@@ -140,8 +140,9 @@ function plain(view: View, name: string): string {
       );
     }
   }
-  for (const d of report.disagreements) lines.push(`${disagreementText(view, d)}`);
-  if (report.disagreements.length > 0) lines.push("");
+  const told = disagreementLines(view);
+  lines.push(...told);
+  if (told.length > 0) lines.push("");
   lines.push(`${name}: ${summary(file, report)}`);
   return `${lines.join("\n")}\n`;
 }
@@ -155,6 +156,26 @@ function whyText({ file, report, options }: View, s: FunctionSite): string {
   if (found !== null)
     return `${text}; the kernel would take the record at ${placeText({ file, report, options } as View, found.section, found.offset)} for it`;
   return `${text}\n    kernel: ${refusal(s.function.name)}`;
+}
+
+/** The disagreements about the chosen functions. Overridden code is common in vmlinux and harmless: a line for all of it. */
+function disagreementLines(view: View): string[] {
+  const { report, chosen, options } = view;
+  const names = new Set(chosen.functions.map((s) => s.function));
+  const isChosen = (d: Disagreement): boolean => {
+    if (options.function === undefined) return true;
+    const about = d.kind === "no record" ? d.function : "near" in d ? d.near : null;
+    return about !== null && names.has(about);
+  };
+  const wanted = report.disagreements.filter(isChosen);
+  const overridden = wanted.filter((d) => d.kind === "overridden");
+  const isShort = overridden.length > 5 && options.verbose !== true;
+  const lines = wanted.filter((d) => !isShort || d.kind !== "overridden").map((d) => disagreementText(view, d));
+  if (isShort)
+    lines.push(
+      `${overridden.length} entries name code of overridden weak functions, which nothing calls (-v lists them)`,
+    );
+  return lines;
 }
 
 function disagreementText(view: View, d: Disagreement): string {
