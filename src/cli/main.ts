@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { UsageError, write } from "./io.ts";
 import { addCommonOptions, addKernelFileOptions, addKernelOptions, problemOf } from "./options.ts";
 import { FORMATS, Reporter } from "./report.ts";
@@ -44,6 +44,16 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
           tocRestore,
           "island",
         )
+        .addOption(
+          new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices([
+            "plain",
+            "kpatch",
+            "klp-convert",
+            "objtool",
+            "final",
+          ]),
+        )
+        .option("--keep", "keep the producer's intermediate sections")
         .option("--force", "write the output even if errors were found"),
     ),
   )

@@ -1,8 +1,8 @@
 import { define } from "../define.ts";
 
 export default define<{ readonly module: string }>({
-  level: "warning",
-  title: () => "the module has livepatch relocations, but no livepatch= entry in .modinfo",
+  level: "error",
+  title: () => "the module is a livepatch, but has no livepatch= entry in .modinfo",
   kernel: (d) => `livepatch: module ${d.module} is not marked as a livepatch module`,
   help: () => 'add MODULE_INFO(livepatch, "Y"); to the module\'s source',
   explain:
