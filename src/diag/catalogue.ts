@@ -73,9 +73,10 @@ import klp506 from "./codes/klp506.ts";
 import klp507 from "./codes/klp507.ts";
 import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
+import klp601 from "./codes/klp601.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
-/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata. */
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
 const rows = {
   KLP101: klp101,
   KLP102: klp102,
@@ -151,6 +152,7 @@ const rows = {
   KLP507: klp507,
   KLP508: klp508,
   KLP509: klp509,
+  KLP601: klp601,
 };
 
 type Rows = typeof rows;

@@ -1,7 +1,7 @@
 // What all producers' formats come down to: livepatch symbols, and relocations against them that wait for an object.
 
 import { type Problem, problem } from "../diag/catalogue.ts";
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../elf/consts.ts";
+import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA } from "../elf/consts.ts";
 import type { ElfEdits, Relocation, SectionHandle, SymbolHandle } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
@@ -169,6 +169,22 @@ export class Finish {
         inTheWay = true;
       }
     }
+    const tables = new Set(this.file.relocations.filter((t) => this.#dropped.has(t.target)).map((t) => t.section));
+    for (let i = 1; i < sections.count; i++) {
+      if (this.#dropped.has(i) || tables.has(i)) continue;
+      const named = [sections.link(i), sections.hasFlags(i, SHF_INFO_LINK) ? sections.info(i) : 0];
+      const other = named.find((s) => this.#dropped.has(s) || tables.has(s));
+      if (other === undefined) continue;
+      this.malformed(i, 0, `its header names ${sections.name(other)}, which so cannot be dropped`);
+      inTheWay = true;
+    }
+    // A symbol defined in a relocation section would lose its home.
+    for (let i = 1; i < this.symbols.count; i++) {
+      const home = this.symbols.sectionOf(i);
+      if (home === null || !tables.has(home) || this.#dropped.has(home)) continue;
+      this.malformed(home, 0, `symbol ${this.symbols.name(i)} is defined here, so it cannot be dropped`);
+      inTheWay = true;
+    }
     if (inTheWay) return;
     for (const symbol of gone) this.edits.removeSymbol(symbol);
     for (const table of this.file.relocations) {
@@ -200,6 +216,7 @@ export function moveRelocations(
 ): void {
   const { file } = edits;
   const { sections } = file;
+  let referred: ReadonlySet<number> | null = null;
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     if (sections.link(table.section) !== symbols.section || sections.type(table.section) !== SHT_RELA) continue;
@@ -217,6 +234,25 @@ export function moveRelocations(
       router.add(table.target, object, relocation);
     }
     const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
-    if (table.count > 0 && left + added === 0) edits.removeSection(table.section);
+    if (table.count === 0 || left + added > 0) continue;
+    referred ??= referredSections(file);
+    if (!referred.has(table.section)) edits.removeSection(table.section);
   }
+}
+
+/** Sections that a symbol is defined in, or that another section names: they cannot vanish, only become empty. */
+export function referredSections({ sections, symbolTables }: ElfFile): ReadonlySet<number> {
+  const referred = new Set<number>();
+  for (const table of symbolTables.values()) {
+    for (let i = 0; i < table.count; i++) {
+      const section = table.sectionOf(i);
+      if (section !== null) referred.add(section);
+    }
+  }
+  for (let i = 1; i < sections.count; i++) {
+    referred.add(sections.link(i));
+    const type = sections.type(i);
+    if (type === SHT_RELA || type === SHT_REL || sections.hasFlags(i, SHF_INFO_LINK)) referred.add(sections.info(i));
+  }
+  return referred;
 }

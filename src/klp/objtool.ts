@@ -5,7 +5,7 @@
 import { viewOf } from "../base/bytes.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../elf/consts.ts";
 import type { RelocationTable } from "../elf/relas.ts";
-import { type Finish, Pointers } from "./intermediate.ts";
+import { type Finish, Pointers, referredSections } from "./intermediate.ts";
 import { parseKlpSymbol } from "./names.ts";
 import { objtoolSectionObject } from "./producer.ts";
 
@@ -76,8 +76,11 @@ class PlaceIndex {
   readonly #bySection = new Map<number, Map<number, { table: RelocationTable; rows: number[] }[]>>();
   readonly #left = new Map<RelocationTable, number>();
 
+  readonly #referred: ReadonlySet<number>;
+
   constructor(finish: Finish) {
     this.#finish = finish;
+    this.#referred = referredSections(finish.file);
   }
 
   #index(section: number): Map<number, { table: RelocationTable; rows: number[] }[]> {
@@ -105,7 +108,7 @@ class PlaceIndex {
         this.#finish.edits.removeRelocation(table, row);
         const left = (this.#left.get(table) ?? 0) - 1;
         this.#left.set(table, left);
-        if (left === 0) this.#finish.edits.removeSection(table.section);
+        if (left === 0 && !this.#referred.has(table.section)) this.#finish.edits.removeSection(table.section);
       }
     }
     index.delete(offset);

@@ -39,6 +39,8 @@ export interface Machine {
   qemu: string;
   args: readonly string[];
   append: string;
+  /** The kernel cannot switch the machine off: it is stopped when the guest says that its script is at an end. */
+  stop?: boolean;
 }
 
 /** Software emulation of a POWER9 without the workarounds that need the host's help; nothing but a console. */
@@ -58,6 +60,7 @@ export const PC: Machine = {
   qemu: "qemu-system-x86_64",
   args: ["-M", "q35,accel=tcg", "-cpu", "qemu64"],
   append: "console=ttyS0,115200 mitigations=off noreplace-smp",
+  stop: true,
 };
 
 // Exit statuses of timeout.
@@ -100,7 +103,13 @@ function qemu(vmlinux: string, initrd: string, machine: Machine): Promise<string
     let complaint = "";
     const end = (): boolean => child.kill();
     process.once("exit", end);
-    child.stdout.on("data", (data: Buffer) => out.push(data));
+    let stopped = false;
+    child.stdout.on("data", (data: Buffer) => {
+      out.push(data);
+      if (machine.stop !== true || stopped || !Buffer.concat(out.slice(-8)).includes("@@ end")) return;
+      stopped = true;
+      child.kill();
+    });
     child.stderr.on("data", (data: Buffer) => {
       complaint += data.toString();
     });
@@ -111,7 +120,7 @@ function qemu(vmlinux: string, initrd: string, machine: Machine): Promise<string
     child.on("close", (code) => {
       process.removeListener("exit", end);
       if (code === NOT_FOUND) reject(notFound(machine.qemu));
-      else if (code === 0 || code === TIMED_OUT || code === KILLED)
+      else if (stopped || code === 0 || code === TIMED_OUT || code === KILLED)
         resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", ""));
       else reject(new Error(`${machine.qemu}: exit status ${code}\n${complaint}`));
     });

@@ -118,10 +118,11 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
   "a function that vmlinux does not have": text("cmdline_proc_show", "cmdline_proc_shaw"),
   "a function that occurs several times": text("cmdline_proc_show", twin),
   "a function that ftrace cannot patch": text("cmdline_proc_show", hidden),
+  // R_X86_64_GOTPCREL, R_PPC64_ADDR14_BRNTAKEN
   "a relocation type that the loader does not know": (p) => {
     const table = vmlinuxTable(p);
     p.edits.removeRelocation(table, 0);
-    p.edits.addRelocation(table.section, { offset: table.offset(0), type: 0, addend: 0n, symbol: table.symbol(0) });
+    p.edits.addRelocation(table.section, { offset: table.offset(0), type: 9, addend: 0n, symbol: table.symbol(0) });
   },
   "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_puts"), { name: "seq_pats" }),
 });
