@@ -533,8 +533,8 @@ error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
   = also:   3 more of KLP414 in broken/KLP421.ko:
       first_unlikely+0x0  show_val_kb is not in vmlinux
         (../kernel/vmlinux-x86_64)
-      .data.patched+0x18 
-        long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_
+      .data.patched+0x18
+        long_name_long_name_long_name_long_name_long_name_…long_name_long_name_
         is not in vmlinux (../kernel/vmlinux-x86_64)
       .kpatch.funcs+0x0   show_val_kb is not in vmlinux
         (../kernel/vmlinux-x86_64)
@@ -863,6 +863,13 @@ error[KLP509]: the init function stands at offset 335 of struct module, in
   = why:    the kernel reads another field: the module loads, and its init
             function never runs
   = help:   build the module with the configuration of exactly this kernel
+
+1 error, 0 warnings`,
+  KLP601: `$ klplink model not-a-protocol.json
+error[KLP601]: not a patch-site protocol: has no \`schema\`
+  --> not-a-protocol.json
+  = help:   docs/model.md describes the form; \`klplink model NAME --source\`
+            prints a protocol to start from
 
 1 error, 0 warnings`,
 };
