@@ -51,7 +51,7 @@ function emptyObject() {
     out.writeBigUInt64LE(BigInt(align), h + 48);
     out.writeBigUInt64LE(BigInt(entsize), h + 56);
   };
-  parts.forEach((part, k) => out.set(part, offsets[k]));
+  for (const [k, part] of parts.entries()) out.set(part, offsets[k]);
   header(1, 1, 3, 0, 0, 1, 0);
   header(2, 11, 2, 3, 1, 8, 24);
   header(3, 19, 3, 0, 0, 1, 0);
