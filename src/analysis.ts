@@ -4,7 +4,7 @@ import { type Arch, findArch } from "./arch.ts";
 import { hexWord, latin1, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
-import { machineNames, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
+import { machineNames, SHF_ALLOC, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
@@ -337,7 +337,9 @@ function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, op
     const data = {
       function: printable(refusal.function.name),
       follower: printable(refusal.follower.name),
-      section: analysis.file.sections.name(call.section),
+      section: printable(analysis.file.sections.name(call.section)),
+      where: `${printable(analysis.file.sections.name(refusal.obstacle.section))}+0x${refusal.obstacle.offset.toString(16)}`,
+      reason: refusal.obstacle.reason,
     };
     return problem("KLP304", at, data, { context });
   }
@@ -348,7 +350,7 @@ function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, op
 function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   const { plan, calls, version } = analysis;
   if (plan === null) return [];
-  const problems: Problem[] = [];
+  const problems: Problem[] = movedDebugWarnings(analysis, plan, options);
   const profiled = new Set(calls.filter((c) => c.verdict === "exempt").map((c) => c.caller?.symbol));
   const patchable = analysis.file.sections.findByName("__patchable_function_entries") !== null;
   const warned = new Set<number>();
@@ -389,3 +391,30 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   }
   return problems;
 }
+
+/** Debug information of a section that is moved: its lengths and line tables are numbers of the old layout. */
+function movedDebugWarnings({ file }: Analysis, plan: IslandPlan, options: Options): Problem[] {
+  const { sections } = file;
+  const lists = Array.from({ length: sections.count }, (_, i) => i)
+    .filter((i) => !sections.hasFlags(i, SHF_ALLOC) && LAYOUT_DEBUG.has(sections.name(i)) && sections.size(i) > 0)
+    .map((i) => sections.name(i));
+  if (lists.length === 0) return [];
+  return [...plan.move.sections.values()].map(({ section, gaps }) =>
+    problem(
+      "KLP311",
+      { file: options.file, section: printable(sections.name(section)), offset: gaps[0]?.at ?? 0 },
+      { section: printable(sections.name(section)), debug: lists },
+    ),
+  );
+}
+
+/** Debug sections that hold distances between functions as plain numbers. */
+const LAYOUT_DEBUG = new Set([
+  ".debug_line",
+  ".debug_info",
+  ".debug_aranges",
+  ".debug_ranges",
+  ".debug_rnglists",
+  ".debug_loc",
+  ".debug_loclists",
+]);

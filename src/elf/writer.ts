@@ -305,6 +305,8 @@ class Writer {
         out.set(original.subarray(row * table.rowSize, (row + 1) * table.rowSize), at);
         const moved = changes?.moved.get(row);
         if (moved !== undefined) view.setBigUint64(at + RELA.offset, BigInt(moved), this.#littleEndian);
+        const addend = changes?.addends.get(row);
+        if (addend !== undefined) view.setBigInt64(at + RELA.addend, addend, this.#littleEndian);
         if (renumber && table.symbol(row) !== 0) {
           const symbol = this.#newSymbol(table.symbol(row), `relocation ${row} of section ${table.section}`);
           view.setUint32(at + RELA.info + (this.#littleEndian ? 4 : 0), symbol, this.#littleEndian);

@@ -1,6 +1,6 @@
 // Which calls of a ppc64le module get an island, and the edits that put the islands in place.
 
-import { viewOf } from "../base/bytes.ts";
+import { alignUp, printable, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STT_SECTION } from "../elf/consts.ts";
 import type { ElfEdits } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -18,6 +18,7 @@ import {
 import type { Call } from "./calls.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { type IslandKind, IslandRules, type Refusal } from "./islandRules.ts";
+import { applyMove, type Gap, type Move, type Obstacle, planMove, roomFor, type SectionMove } from "./move.ts";
 import type { RelocationRouter } from "./router.ts";
 
 /** Bytes of the longest island. */
@@ -38,6 +39,8 @@ export interface IslandPlan {
   /** Functions that return with another TOC in r2, once the islands are in place. */
   readonly tocClobbering: readonly CodeSymbol[];
   readonly rules: IslandRules;
+  /** Room for the islands of functions that are not the last of their section. */
+  readonly move: Move;
 }
 
 /** Decides on an island for each call without a nop and each sibling call, and for what follows from those. */
@@ -57,14 +60,75 @@ export function planIslands(
   wanted.push(...closure.localCalls.map((call): PlannedIsland => ({ call, kind: "local-call" })));
   const islands: PlannedIsland[] = [];
   const refused: RefusedIsland[] = [...closure.refused];
-  const perSection = new Map<number, number>();
-  for (const { call } of wanted) perSection.set(call.section, (perSection.get(call.section) ?? 0) + LARGEST_ISLAND);
+  const growth = largestGrowth(file, wanted);
   for (const island of wanted) {
-    const refusal = rules.refusal(island.call, island.kind, perSection.get(island.call.section) ?? 0);
+    const refusal = rules.refusal(island.call, island.kind, growth.get(island.call.section) ?? 0);
     if (refusal === null) islands.push(island);
     else refused.push({ ...island, refusal });
   }
-  return { islands, refused, tocClobbering: closure.functions, rules };
+  const { accepted, move } = makeRoom(file, symbols, functions, islands, refused);
+  return { islands: accepted, refused, tocClobbering: closure.functions, rules, move };
+}
+
+/** Section -> bytes that its islands, and the padding behind them, may take at most. */
+function largestGrowth(file: ElfFile, wanted: readonly PlannedIsland[]): Map<number, number> {
+  const growth = new Map<number, number>();
+  const seen = new Set<CodeSymbol | null>();
+  for (const { call } of wanted) {
+    const padding = seen.has(call.caller) ? 0 : file.sections.addralign(call.section);
+    seen.add(call.caller);
+    growth.set(call.section, (growth.get(call.section) ?? 0) + LARGEST_ISLAND + padding);
+  }
+  return growth;
+}
+
+/** Offset where a function's islands begin, if others follow it: its end, or that of its longest alias. */
+function endOfCode(functions: FunctionIndex, caller: CodeSymbol): number {
+  let end = caller.start;
+  for (const alias of functions.aliases(caller)) end = Math.max(end, alias.start + alias.size);
+  return alignUp(end, 4);
+}
+
+/** Plans room behind each function that has islands and is not the last of its section. */
+function makeRoom(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  islands: readonly PlannedIsland[],
+  refused: RefusedIsland[],
+): { accepted: PlannedIsland[]; move: Move } {
+  const bytes = new Map<CodeSymbol, number>();
+  const followers = new Map<CodeSymbol, CodeSymbol>();
+  const blocked = new Map<CodeSymbol, Obstacle>();
+  for (const { call, kind } of islands) {
+    const { caller, section } = call;
+    const follower = caller === null ? null : functions.after(caller);
+    if (caller === null || follower === null) continue;
+    followers.set(caller, follower);
+    const end = endOfCode(functions, caller);
+    if (caller.size === 0) {
+      blocked.set(caller, { section, offset: caller.start, reason: `${printable(caller.name)} has no size` });
+    } else if (follower.start < end) {
+      blocked.set(caller, { section, offset: follower.start, reason: "it is a name inside the function" });
+    } else bytes.set(caller, (bytes.get(caller) ?? 0) + islandSize(kind));
+  }
+  const gaps = new Map<number, Gap[]>();
+  for (const [caller, size] of bytes) {
+    const list = gaps.get(caller.section);
+    const gap = { at: endOfCode(functions, caller), size: roomFor(file, caller.section, size) };
+    if (list === undefined) gaps.set(caller.section, [gap]);
+    else list.push(gap);
+  }
+  const move = planMove(file, symbols, functions, gaps);
+  const accepted: PlannedIsland[] = [];
+  for (const island of islands) {
+    const { caller, section } = island.call;
+    const follower = caller === null ? undefined : followers.get(caller);
+    const obstacle = caller === null ? undefined : (blocked.get(caller) ?? move.obstacles.get(section));
+    if (caller === null || follower === undefined || obstacle === undefined) accepted.push(island);
+    else refused.push({ ...island, refusal: { kind: "layout", function: caller, follower, obstacle } });
+  }
+  return { accepted, move };
 }
 
 interface Closure {
@@ -193,16 +257,29 @@ export function placeIslands(
   router: RelocationRouter,
   converting: ReadonlySet<number>,
 ): number {
+  applyMove(edits, symbols, plan.move);
   let added = 0;
+  for (const { gaps } of plan.move.sections.values()) for (const gap of gaps) added += gap.size;
   const slots = new Map<string, number>();
+  const used = new Map<CodeSymbol, number>();
   // By place, so that the output does not depend on the order of relocations.
   const islands = [...plan.islands].sort((a, b) => a.call.section - b.call.section || a.call.offset - b.call.offset);
   for (const { call, kind } of islands) {
-    const size = islandCode(kind, 0, 0).words.length * 4;
-    const at = edits.append(call.section, new Uint8Array(size), 4);
-    const code = islandCode(kind, at, call.offset);
+    const size = islandSize(kind);
+    const layout = plan.move.sections.get(call.section);
+    const site = layout?.to(call.offset) ?? call.offset;
+    let at: number;
+    if (call.caller !== null && layout !== undefined && functions.after(call.caller) !== null) {
+      const before = used.get(call.caller) ?? 0;
+      used.set(call.caller, before + size);
+      at = layout.roomAt(endOfCode(functions, call.caller)) + before;
+    } else {
+      at = edits.append(call.section, new Uint8Array(size), 4);
+      added += size;
+    }
+    const code = islandCode(kind, at, site);
     edits.patch(call.section, at, wordBytes(code.words));
-    edits.patchWord(call.section, call.offset, encodeBranch(at - call.offset));
+    edits.patchWord(call.section, site, encodeBranch(at - site));
     if (code.callAt !== null) edits.moveRelocation(call.table, call.row, at + code.callAt);
     else {
       const object = call.klpObject ?? (converting.has(call.symbol) ? "vmlinux" : null);
@@ -223,8 +300,7 @@ export function placeIslands(
       edits.removeRelocation(call.table, call.row);
       for (const r of siblingRelocations(at, toc.symbol, slot)) router.add(call.section, null, r);
     }
-    added += size;
-    coverIslands(edits, functions, call, at + size);
+    coverIslands(edits, functions, call, layout, at + size);
   }
   return added;
 }
@@ -240,11 +316,20 @@ function islandCode(kind: IslandKind, at: number, site: number): IslandCode {
   }
 }
 
+const islandSize = (kind: IslandKind): number => islandCode(kind, 0, 0).words.length * 4;
+
 /** The function's st_size, and that of its aliases, reaches to the end of its islands. */
-function coverIslands(edits: ElfEdits, functions: FunctionIndex, call: Call, end: number): void {
+function coverIslands(
+  edits: ElfEdits,
+  functions: FunctionIndex,
+  call: Call,
+  layout: SectionMove | undefined,
+  end: number,
+): void {
   if (call.caller === null) return;
   for (const alias of functions.aliases(call.caller)) {
-    if (alias.size > 0) edits.setSymbol(alias.symbol, { size: end - alias.start });
+    if (alias.size === 0) continue;
+    edits.setSymbol(alias.symbol, { size: end - (layout?.to(alias.start) ?? alias.start) });
   }
 }
 

@@ -58,6 +58,11 @@ export function decodeBranch(word: number): Branch | null {
   return null;
 }
 
+/** Whether the word is `ori rX,rX,0`: the nops that assemblers pad code with. */
+export function isNopWord(word: number): boolean {
+  return (word & 0xfc00_ffff) >>> 0 === 0x6000_0000 && ((word >>> 21) & 31) === ((word >>> 16) & 31);
+}
+
 /** Whether the word opens a stack frame: stdu r1,-N(r1) or stdux r1,r1,rX. */
 export function opensFrame(word: number): boolean {
   return (word & 0xffff_0003) >>> 0 === 0xf821_0001 || (word & 0xffff_07ff) >>> 0 === 0x7c21_016a;
