@@ -1,6 +1,6 @@
 import { analyse, type Options, Unusable } from "../../src/analysis.ts";
 import { check } from "../../src/check.ts";
-import { renderText } from "../../src/diag/render/text.ts";
+import { PLAIN, renderText } from "../../src/diag/render/text.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
 import { ElfError } from "../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
@@ -88,13 +88,10 @@ function mustBeUnusable(action: () => unknown): void {
 }
 
 function render(problems: Parameters<typeof renderText>[0], input: Uint8Array): void {
-  const text = renderText(problems, { width: 80, palette: plain });
+  const text = renderText(problems, { width: 80, palette: PLAIN });
   // A few hundred bytes a problem, at most one for each row of 16 bytes.
   if (text.length > 64 * input.length + 65_536) throw new Error(`${text.length} characters of diagnostics`);
 }
-
-const same = (text: string): string => text;
-const plain = { error: same, warning: same, strong: same, dim: same };
 
 /** Reads each field of each view, as `show` does. */
 function useEveryView(file: ElfFile): void {
