@@ -9,7 +9,14 @@ const here = import.meta.dirname;
 const root = join(here, "../..");
 const CROSS = "powerpc64le-linux-gnu-";
 /** As the kernel builds modules, and in source order (local.h). */
-const FLAGS = ["-O2", "-mcpu=power8", "-pg", "-mprofile-kernel", "-fno-asynchronous-unwind-tables", "-fno-toplevel-reorder"];
+const FLAGS = [
+  "-O2",
+  "-mcpu=power8",
+  "-pg",
+  "-mprofile-kernel",
+  "-fno-asynchronous-unwind-tables",
+  "-fno-toplevel-reorder",
+];
 
 export interface Run {
   readonly status: number | null;

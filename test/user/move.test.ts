@@ -74,7 +74,10 @@ function words(object: string): Map<string, string[]> {
     const range = [`--start-address=${start}`, `--stop-address=${start + Number(field[2])}`];
     const listing = lab.tool("objdump", "-dz", "-j", ".text", ...range, object);
     const found = [...listing.matchAll(/^\s*[0-9a-f]+:\t((?:[0-9a-f]{2} ){4})/gm)];
-    functions.set(field[3] ?? "", found.map((m) => (m[1] ?? "").trim().split(" ").reverse().join("")));
+    functions.set(
+      field[3] ?? "",
+      found.map((m) => (m[1] ?? "").trim().split(" ").reverse().join("")),
+    );
   }
   return functions;
 }
