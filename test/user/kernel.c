@@ -89,7 +89,7 @@ int klp_log(const char *format, ...);
 int klp_frames(void);
 u64 klp_stack(void);
 static struct { const char *name; void *at; } own[] = {
-	{ "klp_log", klp_log }, { "klp_frames", klp_frames }, { "klp_stack", klp_stack },
+	{ "klp_log", klp_log }, { "klp_frames", klp_frames }, { "klp_stack", klp_stack }, { "memcpy", memcpy },
 };
 
 static u64 find(const char *name, int locals)
@@ -329,13 +329,14 @@ int klp_log(const char *format, ...)
 int klp_frames(void)
 {
 	u64 *sp = __builtin_frame_address(0);
-	int n = 0;
+	int n = 0, unknown = 0;
 	printf("frames:");
 	/* The LR save slot of the caller's frame holds the return address of the callee, here our own. */
 	for (sp = (u64 *)*sp; sp && n < 32; sp = (u64 *)*sp, n++) {
 		u64 offset;
 		const char *name = charge(sp[2], &offset);
-		if (*name == '?')
+		unknown = *name == '?' ? unknown + 1 : 0;
+		if (unknown == 2)
 			break;
 		printf(" %s", name);
 	}
