@@ -15,11 +15,14 @@ import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/vers
 import { auditCalls, type Call } from "./klp/calls.ts";
 import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
+import { NO_EPILOGUES, planEpilogues } from "./klp/epilogues.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
 import { KLP_SYMBOL_PREFIX, moduleName, parseKlpSymbol, shortName } from "./klp/names.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
+
+export type TocRestore = "island" | "nop" | "epilogue";
 
 export interface Options {
   /** Name of the input for messages. */
@@ -28,6 +31,11 @@ export interface Options {
   readonly symbols?: SymbolList;
   /** Positions for names that occur several times in vmlinux. */
   readonly positions?: ReadonlyMap<string, number>;
+  /**
+   * `island`: calls that need it get an island. `epilogue`: replacement functions restore their caller's TOC at each
+   * return, too. `nop`: calls are audited, never rewritten.
+   */
+  readonly tocRestore?: TocRestore;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
   /** Command that mends the file, for help texts. */
@@ -86,7 +94,8 @@ export function analyse(bytes: Uint8Array, options: Options): Analysis {
   problems.push(...livepatchSymbolProblems(symbols, options.file, module));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
-  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls) : null;
+  const epilogues = options.tocRestore === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES;
+  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls, epilogues) : null;
   const hasKlp =
     undefineds.some((u) => u.resolution.kind === "convert") ||
     calls.some((c) => c.klpObject !== null) ||
@@ -296,6 +305,15 @@ function refusalMessage(analysis: Analysis, call: Call): string {
 /** Errors that no island can mend, and warnings about the islands that would be made. */
 export function islandProblems(analysis: Analysis, options: Options): Problem[] {
   const problems: Problem[] = [];
+  for (const { function: target, offset, reason } of analysis.plan?.epilogues.refused ?? []) {
+    const at = {
+      file: options.file,
+      section: printable(analysis.file.sections.name(target.section)),
+      offset,
+      function: { name: printable(target.name), offset: offset - target.start },
+    };
+    problems.push(problem("KLP312", at, { function: printable(target.name), reason }));
+  }
   for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
   for (const call of analysis.calls) {
     // Places and words are worked out for calls at fault only: a module has thousands of others.

@@ -11,8 +11,6 @@ import { type IslandPlan, placeIslands } from "./klp/islands.ts";
 import { RelocationRouter } from "./klp/router.ts";
 
 export interface LinkOptions extends Options {
-  /** `island`: calls that need it get an island. `nop`: calls are audited, never rewritten. */
-  readonly tocRestore?: "island" | "nop";
   /** Makes an output even when errors were found; they are reported all the same. */
   readonly force?: boolean;
 }
@@ -26,6 +24,8 @@ export interface LinkResult {
     readonly returnIslands: number;
     readonly siblingIslands: number;
     readonly localCallIslands: number;
+    /** Functions whose returns restore their caller's TOC. */
+    readonly epilogues: number;
     /** Bytes of code and data that the islands add. */
     readonly islandBytes: number;
     readonly convertedSymbols: number;
@@ -40,7 +40,7 @@ export interface LinkResult {
  */
 export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
   const analysis = analyse(bytes, options);
-  const rewrite = (options.tocRestore ?? "island") === "island";
+  const rewrite = options.tocRestore !== "nop";
   const problems: Problem[] = [...analysis.problems];
   if (!rewrite) problems.push(...callProblems(analysis, options));
   problems.push(...islandProblems(analysis, options).filter((p) => rewrite || p.code !== "KLP304"));
@@ -48,6 +48,7 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
     returnIslands: 0,
     siblingIslands: 0,
     localCallIslands: 0,
+    epilogues: 0,
     islandBytes: 0,
     convertedSymbols: 0,
     livepatchRelocations: 0,
@@ -85,6 +86,7 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
     returnIslands: count("return"),
     siblingIslands: count("sibling"),
     localCallIslands: count("local-call"),
+    epilogues: plan?.epilogues.planned.length ?? 0,
     islandBytes,
     convertedSymbols: converting.length,
     livepatchRelocations: router.livepatchCount,

@@ -21,6 +21,7 @@ import klp308 from "./codes/klp308.ts";
 import klp309 from "./codes/klp309.ts";
 import klp310 from "./codes/klp310.ts";
 import klp311 from "./codes/klp311.ts";
+import klp312 from "./codes/klp312.ts";
 import klp401 from "./codes/klp401.ts";
 import klp402 from "./codes/klp402.ts";
 import klp403 from "./codes/klp403.ts";
@@ -58,6 +59,7 @@ const rows = {
   KLP309: klp309,
   KLP310: klp310,
   KLP311: klp311,
+  KLP312: klp312,
   KLP401: klp401,
   KLP402: klp402,
   KLP403: klp403,

@@ -98,6 +98,12 @@ export class IslandRules {
     else list.push({ start, end, table });
   }
 
+  /** The table that lets the kernel rewrite the word at `offset`; null if there is none. */
+  rewrittenBy(section: number, offset: number): string | null {
+    const range = this.#replaceable.get(section)?.find((r) => offset >= r.start && offset < r.end);
+    return range?.table ?? this.#patched.get(section)?.get(offset) ?? null;
+  }
+
   /**
    * The first rule that forbids an island of `kind` for `call`; null if none does.
    * @param growth bytes that all islands of the section may take at most.

@@ -89,6 +89,27 @@ KEEP long B(loop)(long x)
 	return s;
 }
 
+/* No frame, several returns, some of them conditional. */
+KEEP long B(leaf)(long x, long *to)
+{
+	if (x > 3)
+		return x;
+	*to += mark[1] * x;
+	if (x == 2)
+		return x;
+	*to ^= mark[2];
+	return x;
+}
+
+#ifdef REPLACE
+/* As in a livepatch's table of functions. The nested and recursive ones are called inside the module, too. */
+void *klp_funcs[] = { p_plain, p_frames, p_nine, p_taking_nine, p_variadic, p_structs, p_floating, p_vectors, p_pointer,
+		      p_loop, p_leaf };
+#endif
+#ifdef REPLACE_ALL
+void *klp_funcs[] = { p_plain, p_sibling, p_recursive };
+#endif
+
 #ifndef PATCH
 long a_callback(long x) { return x * heavy[3]; }
 
@@ -107,6 +128,7 @@ long a_run(long seed)
 		sum = sum * 31 + B(nine)(x) * heavy[x] + B(taking_nine)(x, 2, 3, 4, 5, 6, 7, 8, sum) + heavy[2];
 		sum = sum * 31 + B(variadic)(4L, x, 7L, sum, 9L) * heavy[x] + B(structs)(l) + heavy[3];
 		sum = sum * 31 + w[0] + w[1] * 3 + w[2] * 5 + w[3] * 7 + (long)(d * 4) + heavy[4];
+		sum = sum * 31 + B(leaf)(x, &l.part[1]) * heavy[x] + l.part[1];
 		sum = sum * 31 + B(pointer)(a_callback, x) * heavy[x] + B(loop)(x) + heavy[5] + B(frames)(x);
 	}
 	return sum + mark[0];
