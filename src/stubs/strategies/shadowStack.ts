@@ -7,5 +7,5 @@ export const shadowStack: Strategy = {
   needs: "livepatch_handler, in every kernel with livepatch (4.7)",
   forbids: "nothing; used for P to C (a klp_stub) it hides P from the stack check",
   bytes: "0",
-  instructions: "25 a call",
+  instructions: "about 25 a call",
 };
