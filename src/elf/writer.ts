@@ -600,7 +600,9 @@ class Writer {
       type === SHT_REL ||
       type === SHT_RELA ||
       (added === null ? sections.hasFlags(handle, SHF_INFO_LINK) : (added.flags & BigInt(SHF_INFO_LINK)) !== 0n);
-    if (!isSection || info === SHN_UNDEF || info >= this.#sectionIndex.length) return info;
+    // A number that names none of the file's own sections is kept as it is; it must not come to name an added one.
+    const known = added === null ? sections.count : this.#sectionIndex.length;
+    if (!isSection || info === SHN_UNDEF || info >= known) return info;
     return this.#newSection(info, `sh_info of section ${handle}`);
   }
 }

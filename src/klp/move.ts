@@ -9,7 +9,7 @@ import type { ElfEdits } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
-import { decodeBranch, encodeBranch, isNopWord, NOP } from "../stubs/insn.ts";
+import { BRANCH_REACH, branchReaches, decodeBranch, encodeBranch, isNopWord, NOP } from "../stubs/insn.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 
 /** Room to make in a section, in bytes; what begins at `at` or behind it moves. */
@@ -198,6 +198,11 @@ class Planner {
     const data = this.#file.sections.data(section);
     const view = viewOf(data);
     const littleEndian = this.#file.littleEndian;
+    const room = move.gaps.reduce((sum, gap) => sum + gap.size, 0);
+    // Also a limit on memory: the room is a multiple of sh_addralign, which may be any number.
+    if (data.length + room >= BRANCH_REACH) {
+      return this.#refuse(section, section, 0, `with room for islands it would have ${hex(data.length + room)} bytes`);
+    }
     const relocated = this.#relocatedBytes(move, data.length);
     if (relocated === null) return null;
     if (this.#file.symbolTables.size > 1) return this.#refuse(section, section, 0, "the file has two symbol tables");
@@ -443,7 +448,7 @@ function reencode(word: number, displacement: number): number | null {
   if (branch.conditional) {
     return displacement >= -0x8000 && displacement < 0x8000 ? ((word & ~0xfffc) | (displacement & 0xfffc)) >>> 0 : null;
   }
-  if (displacement < -0x200_0000 || displacement >= 0x200_0000) return null;
+  if (!branchReaches(displacement)) return null;
   return (encodeBranch(displacement) | (word & 1)) >>> 0;
 }
 
