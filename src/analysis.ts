@@ -121,7 +121,8 @@ export function elfProblem(error: ElfError, file: string): Problem {
   }
 }
 
-function read(bytes: Uint8Array, file: string): ElfFile {
+/** Reads an ELF file. @throws Unusable */
+export function read(bytes: Uint8Array, file: string): ElfFile {
   try {
     return readElf(bytes);
   } catch (error) {
@@ -131,7 +132,7 @@ function read(bytes: Uint8Array, file: string): ElfFile {
 }
 
 /** The name in struct module, else in .modinfo, else the file's. */
-function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
+export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
   const section = file.sections.findByName(".gnu.linkonce.this_module");
   if (section !== null) {
     // struct module: state and list (24 bytes), then the name, up to 56 bytes.

@@ -3,6 +3,10 @@ import { arm64, arm64OtherNames } from "./reloc/arm64.ts";
 import { type RelocTable, relocTable } from "./reloc/def.ts";
 import { ppc64le, ppc64leOtherNames } from "./reloc/ppc64le.ts";
 import { x86_64, x86_64OtherNames } from "./reloc/x86_64.ts";
+import { arm64Loader } from "./stubs/arm64.ts";
+import type { ArchLoader } from "./stubs/loader.ts";
+import { ppc64leLoader } from "./stubs/ppc64le.ts";
+import { x86_64Loader } from "./stubs/x86_64.ts";
 
 /** One architecture, as the passes need it. A new one is a row here and a table in reloc/. */
 export interface Arch {
@@ -15,6 +19,14 @@ export interface Arch {
   readonly hasToc: boolean;
   /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
   readonly instructionBytes: 4 | null;
+  /** What the loader does around the relocations. */
+  readonly loader: ArchLoader;
+  /** Where modules lie when nothing else is said: the start of the kernel's module area. */
+  readonly moduleBase: bigint;
+  /** Bytes; the usual page size. */
+  readonly pageSize: number;
+  /** Bytes of an exception table entry. */
+  readonly extableEntry: 8 | 12;
 }
 
 const rows: readonly Arch[] = [
@@ -25,6 +37,10 @@ const rows: readonly Arch[] = [
     unknownRelocation: (module, type) => `module_64: ${module}: Unknown ADD relocation: ${type}`,
     hasToc: true,
     instructionBytes: 4,
+    loader: ppc64leLoader,
+    moduleBase: 0xc008_0000_0000_0000n,
+    pageSize: 0x1_0000,
+    extableEntry: 8,
   },
   {
     machine: EM_AARCH64,
@@ -33,6 +49,10 @@ const rows: readonly Arch[] = [
     unknownRelocation: (module, type) => `module ${module}: unsupported RELA relocation: ${type}`,
     hasToc: false,
     instructionBytes: 4,
+    loader: arm64Loader,
+    moduleBase: 0xffff_8000_7800_0000n,
+    pageSize: 0x1000,
+    extableEntry: 12,
   },
   {
     machine: EM_X86_64,
@@ -41,6 +61,10 @@ const rows: readonly Arch[] = [
     unknownRelocation: (module, type) => `module: ${module}: Unknown rela relocation: ${type}`,
     hasToc: false,
     instructionBytes: null,
+    loader: x86_64Loader,
+    moduleBase: 0xffff_ffff_c000_0000n,
+    pageSize: 0x1000,
+    extableEntry: 12,
   },
 ];
 

@@ -10,6 +10,15 @@ import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
+import klp203 from "./codes/klp203.ts";
+import klp204 from "./codes/klp204.ts";
+import klp205 from "./codes/klp205.ts";
+import klp206 from "./codes/klp206.ts";
+import klp207 from "./codes/klp207.ts";
+import klp208 from "./codes/klp208.ts";
+import klp209 from "./codes/klp209.ts";
+import klp210 from "./codes/klp210.ts";
+import klp211 from "./codes/klp211.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -46,6 +55,15 @@ const rows = {
   KLP109: klp109,
   KLP201: klp201,
   KLP202: klp202,
+  KLP203: klp203,
+  KLP204: klp204,
+  KLP205: klp205,
+  KLP206: klp206,
+  KLP207: klp207,
+  KLP208: klp208,
+  KLP209: klp209,
+  KLP210: klp210,
+  KLP211: klp211,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

@@ -63,6 +63,11 @@ export class SymbolList {
     return found;
   }
 
+  /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
+  findIn(module: string, name: string): readonly KernelSymbol[] {
+    return this.#modules.get(module)?.get(name) ?? [];
+  }
+
   /** All names of vmlinux. */
   names(): IterableIterator<string> {
     return this.#vmlinux.keys();

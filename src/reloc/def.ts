@@ -1,4 +1,4 @@
-import { NOTHING, type Field } from "./field.ts";
+import { type Field, NOTHING } from "./field.ts";
 
 /**
  * Which value goes into the field, in the letters of the ABIs: S the symbol's value, A the addend, P the address of

@@ -7,7 +7,7 @@ import { insert } from "./field.ts";
 const page = (v: bigint): bigint => v & ~0xfffn;
 
 /** The value of an expression, as a signed 64-bit number (arithmetic wraps as in the kernel). */
-export function valueOf(expr: ValueExpr, S: bigint, A: bigint, P: bigint, TOC: bigint): bigint {
+export function evaluate(expr: ValueExpr, S: bigint, A: bigint, P: bigint, TOC: bigint): bigint {
   switch (expr) {
     case "none":
       return 0n;

@@ -26,7 +26,15 @@ module: \`${f.module}' likely not compiled with -mcmodel=kernel`;
 }
 
 const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message } as const;
-const RELATIVE = { bytes: 4, value: "S+A-P", field: WORD, overflow: UNCHECKED, align: 1, holds: signed(32), message } as const;
+const RELATIVE = {
+  bytes: 4,
+  value: "S+A-P",
+  field: WORD,
+  overflow: UNCHECKED,
+  align: 1,
+  holds: signed(32),
+  message,
+} as const;
 
 // biome-ignore format: one row a type
 export const x86_64: readonly RelocDef[] = [
