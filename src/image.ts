@@ -47,6 +47,8 @@ export interface ImageOptions {
   /** ppc64le: offset of kernel_toc in the paca; 16 unless given. */
   readonly pacaTocOffset?: number;
   readonly erratum843419?: boolean;
+  /** `relocated`: straight after relocation, before module_finalize. `loaded`: with what comes until init. */
+  readonly stage: "relocated" | "loaded";
   /** Bytes; the architecture's usual size unless given. */
   readonly pageSize?: number;
   /** Objects that are loaded too: their livepatch relocations are applied, in this order, after the module is loaded. */
@@ -254,8 +256,10 @@ class Job {
       if (livepatch === 0) this.#apply(table, machine, STEP.relocations);
       else this.#applyLivepatch(table, machine, "vmlinux", STEP.relocations);
     }
-    machine.finish((finding) => this.#reportFinding(finding, null, 0, [STEP.finalize]));
     this.#sortExtable();
+    if (this.#options.stage === "loaded") {
+      machine.finish((finding) => this.#reportFinding(finding, null, 0, [STEP.finalize]));
+    }
     for (const object of this.#options.late ?? []) {
       for (const table of this.#file.relocations) {
         if (!this.#isRelocated(table.target)) continue;
