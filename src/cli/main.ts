@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { UsageError, write } from "./io.ts";
 import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
 import { reportText } from "./report.ts";
@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "show", "help"];
+const COMMANDS = ["link", "check", "image", "show", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -77,6 +77,8 @@ Examples:
       process.exitCode = await runCheck(modules, options, KLPLINK_VERSION);
     });
 
+  addImageCommand(klplink);
+
   addCommonOptions(
     klplink
       .command("show <module>")
@@ -98,6 +100,42 @@ Examples:
       process.exitCode = await runShow(module, options);
     });
   return klplink;
+}
+
+function addImageCommand(klplink: Command): void {
+  addKernelOptions(
+    addCommonOptions(
+      klplink
+        .command("image <module>")
+        .description("write what the kernel's loader would have in memory, for given addresses")
+        .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
+        .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
+        .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
+        .option("--raw <folder>", "one file for each section")
+        .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
+        .addOption(
+          new Option("--stage <when>", "how far the kernel has come")
+            .choices(["relocated", "loaded"])
+            .default("relocated"),
+        )
+        .option("--late <objects>", "apply livepatch relocations for these modules too, as when they are loaded")
+        .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if its symbols do not tell")
+        .option("--paca-toc-offset <offset>", "ppc64le: offset of kernel_toc in the paca (10 with PPC_PSERIES, else 8)")
+        .option("--erratum-843419", "arm64: the CPUs have this erratum")
+        .option("--force", "write the image even if errors were found"),
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink image mod.ko -k /proc/kallsyms --sections /sys/module/mod/sections -o mod.elf
+  klplink image mod.ko -k System.map --at text=c008000000100000,data=c008000000200000 --map`,
+    )
+    .action(async (module: string, options) => {
+      const { runImage } = await import("./image.ts");
+      process.exitCode = await runImage(module, options, KLPLINK_VERSION);
+    });
 }
 
 function tocRestore(value: string): string {

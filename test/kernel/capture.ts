@@ -2,7 +2,7 @@
 // and its monitor writes the sections to files. Nothing in the guest is changed.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,12 @@ const machines: Readonly<Record<ArchName, Machine>> = {
   ppc64le: {
     qemu: "qemu-system-ppc64",
     // Software emulation of a POWER9 without the workarounds that need the host's help.
-    args: ["-M", "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "POWER9"],
+    args: [
+      "-M",
+      "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
+      "-cpu",
+      "POWER9",
+    ],
     append: "console=hvc0 disable_radix=off",
     arguments: [3, 4, 5],
     toc: 2,
@@ -43,8 +48,7 @@ const machines: Readonly<Record<ArchName, Machine>> = {
   x86_64: {
     qemu: "qemu-system-x86_64",
     args: ["-M", "q35", "-cpu", "qemu64"],
-    append:
-      "console=ttyS0,115200 nokaslr mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
+    append: "console=ttyS0,115200 nokaslr mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
     // rdi, rsi, rdx
     arguments: [5, 4, 3],
     toc: null,
@@ -69,6 +73,9 @@ export interface Captured {
   readonly toc: bigint | null;
 }
 
+/** Reads the stopped guest's memory. */
+export type ReadMemory = (address: bigint, size: number) => Promise<Buffer>;
+
 export interface CaptureRun {
   readonly captured: Captured[];
   readonly console: string;
@@ -87,7 +94,7 @@ export async function capture(
   init: Uint8Array,
   files: readonly GuestFile[],
   stopAt: bigint | null,
-  each: (captured: Captured) => void = () => {},
+  each: (captured: Captured, memory: ReadMemory) => void | Promise<void> = () => {},
 ): Promise<CaptureRun> {
   const folder = mkdtempSync(join(tmpdir(), "klplink-capture-"));
   const machine = machines[arch];
@@ -97,7 +104,8 @@ export async function capture(
   const args = [...machine.args, "-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"];
   args.push("-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
   args.push("-append", `${machine.append} rdinit=/init loglevel=1 panic=-1`);
-  if (stopAt !== null) args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
+  if (stopAt !== null)
+    args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
   const child = spawn(machine.qemu, args, { stdio: ["ignore", "pipe", "pipe"] });
   const out: Buffer[] = [];
   let complaint = "";
@@ -121,12 +129,13 @@ export async function capture(
       const gdb = await Gdb.connect(socket);
       // QEMU lets single registers be read only by a debugger that knows their descriptions.
       await gdb.command("qXfer:features:read:target.xml:0,ffb");
+      const memory = reader(gdb, folder);
       const breakpoint = `1,${(stopAt + machine.entry).toString(16)},4`;
       await gdb.command(`Z${breakpoint}`);
       while (await gdb.resume("c")) {
-        const one = await readModule(gdb, machine, folder);
+        const one = await readModule(gdb, machine, memory);
         captured.push(one);
-        each(one);
+        await each(one, memory);
         // Off the breakpoint by one step, or it stops there again.
         await gdb.command(`z${breakpoint}`);
         if (!(await gdb.resume("s"))) break;
@@ -144,21 +153,23 @@ export async function capture(
   }
 }
 
-async function readModule(gdb: Gdb, machine: Machine, folder: string): Promise<Captured> {
+function reader(gdb: Gdb, folder: string): ReadMemory {
+  const path = join(folder, "memory");
+  return async (address, size) => {
+    await gdb.monitor(`memsave 0x${address.toString(16)} ${size} "${path}"`);
+    const bytes = readFileSync(path);
+    if (bytes.length !== size)
+      throw new Error(`memsave gave ${bytes.length} of ${size} bytes at ${address.toString(16)}`);
+    rmSync(path);
+    return bytes;
+  };
+}
+
+async function readModule(gdb: Gdb, machine: Machine, memory: ReadMemory): Promise<Captured> {
   const [first, second, third] = machine.arguments;
   const header = await gdb.register(first);
   const headers = await gdb.register(second);
   const struct = await gdb.register(third);
-  const scratch = join(folder, "mem");
-  mkdirSync(scratch, { recursive: true });
-  const memory = async (address: bigint, size: number): Promise<Buffer> => {
-    const path = join(scratch, "m");
-    await gdb.monitor(`memsave 0x${address.toString(16)} ${size} "${path}"`);
-    const bytes = readFileSync(path);
-    if (bytes.length !== size) throw new Error(`memsave gave ${bytes.length} of ${size} bytes at ${address.toString(16)}`);
-    rmSync(path);
-    return bytes;
-  };
   const ehdr = await memory(header, 64);
   const count = ehdr.readUInt16LE(60);
   const table = await memory(headers, count * 64);

@@ -4,10 +4,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readElf } from "../../src/elf/reader.ts";
+import type { ModuleImage } from "../../src/image.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/addresses.ts";
 import { readModInfo } from "../../src/kernel/modinfo.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import type { ModuleImage } from "../../src/image.ts";
+import type { ReadMemory } from "./capture.ts";
 
 export interface Distro {
   readonly kernel: string;
@@ -32,7 +33,10 @@ export function openDistro(root: string): Distro {
   return { kernel: join(root, "boot", boot), modules };
 }
 
-export const moduleName = (path: string): string => basename(path).replace(/\.ko(\.xz)?$/, "").replaceAll("-", "_");
+export const moduleName = (path: string): string =>
+  basename(path)
+    .replace(/\.ko(\.xz)?$/, "")
+    .replaceAll("-", "_");
 
 export function readModule(path: string): Uint8Array {
   if (!existsSync(path)) throw new Error(`${path}: no such module`);
@@ -87,13 +91,24 @@ export class LoadedKernel implements KernelAddresses {
     this.#kernel = addressesOf(parseSymbols(Buffer.from(`${kallsyms}\n`), "kallsyms"));
   }
   exported(name: string): ReturnType<KernelAddresses["exported"]> {
-    return this.#kernel.exported(name) ?? ((this.#exports.get(name) ?? null) as ReturnType<KernelAddresses["exported"]>);
+    return (
+      this.#kernel.exported(name) ?? ((this.#exports.get(name) ?? null) as ReturnType<KernelAddresses["exported"]>)
+    );
   }
   inObject(object: string, name: string): ReturnType<KernelAddresses["inObject"]> {
     return this.#kernel.inObject(object, name);
   }
   names(): Iterable<string> {
     return this.#kernel.names();
+  }
+  /** Exported symbols that kallsyms leaves out: their address stands in the export table's entry. */
+  async readExports(names: readonly string[], memory: ReadMemory, relative: boolean): Promise<void> {
+    for (const name of names) {
+      const entry = this.#kernel.inObject("vmlinux", `__ksymtab_${name}`)[0];
+      if (entry === undefined || this.exported(name) !== null) continue;
+      const bytes = await memory(entry, 8);
+      this.#exports.set(name, relative ? entry + BigInt(bytes.readInt32LE(0)) : bytes.readBigUInt64LE(0));
+    }
   }
   add(image: ModuleImage): void {
     const own = new Map<string, bigint>();

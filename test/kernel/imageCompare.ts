@@ -1,8 +1,8 @@
 // A module's image against what a kernel had in memory.
 
+import { readElf } from "../../src/elf/reader.ts";
 import type { ImageOptions, ImageResult, ModuleImage } from "../../src/image.ts";
 import { image } from "../../src/image.ts";
-import { readElf } from "../../src/elf/reader.ts";
 import type { KernelAddresses } from "../../src/kernel/addresses.ts";
 import { PERCPU_SECTION } from "../../src/kernel/loaderLayout.ts";
 import type { Captured } from "./capture.ts";
@@ -18,7 +18,12 @@ export interface Comparison {
 }
 
 /** The image for the addresses of a capture. */
-export function imageOf(bytes: Uint8Array, captured: Captured, kernel: KernelAddresses | null, more: Partial<ImageOptions> = {}): ImageResult {
+export function imageOf(
+  bytes: Uint8Array,
+  captured: Captured,
+  kernel: KernelAddresses | null,
+  more: Partial<ImageOptions> = {},
+): ImageResult {
   const byIndex = new Map(captured.sections.map((s) => [s.index, s.address]));
   return image(bytes, {
     file: `${captured.module}.ko`,
@@ -73,7 +78,8 @@ export function compare(result: ImageResult, captured: Captured): Comparison {
       compared++;
       if (section.bytes[i] === there.bytes[i]) continue;
       const hex = (b: Uint8Array): string => Buffer.from(b.subarray(i & ~7, (i & ~7) + 8)).toString("hex");
-      if (shown++ < 4) differences.push(`${section.name}+0x${i.toString(16)}: ${hex(section.bytes)}, in memory ${hex(there.bytes)}`);
+      if (shown++ < 4)
+        differences.push(`${section.name}+0x${i.toString(16)}: ${hex(section.bytes)}, in memory ${hex(there.bytes)}`);
     }
     if (shown > 4) differences.push(`${section.name}: ${shown} bytes differ`);
   }
