@@ -299,6 +299,8 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
   const problems: Problem[] = [];
   for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
   for (const call of analysis.calls) {
+    // Places and words are worked out for calls at fault only: a module has thousands of others.
+    if (!needsMore(analysis, call)) continue;
     const at = placeOf(analysis, call, options.file);
     const callee = printable(shortName(call.callee));
     const order = analysis.loadOrder.of(call.table, call.row);
@@ -308,21 +310,25 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
       const reason = "the word there is no relative branch";
       const help = "build the file again; R_PPC64_REL24 belongs on a `bl` or `b`";
       problems.push(problem("KLP303", at, { rule: "I1", callee, reason, help }, more));
-    } else if (call.verdict === "restored" && analysis.version !== null && !isAtLeast(analysis.version, 6, 3)) {
+    } else if (call.verdict === "restored") {
       problems.push(problem("KLP306", at, { callee, message: refusalMessage(analysis, call) }, more));
-    } else if (
-      analysis.version !== null &&
-      !isAtLeast(analysis.version, 4, 16) &&
-      analysis.symbols.rawShndx(call.symbol) === SHN_LIVEPATCH
-    ) {
-      const { major, minor } = analysis.version;
-      const reason = `kernel ${major}.${minor} branches to livepatch symbols directly, and they are out of reach`;
+    } else {
+      const version = analysis.version ?? { major: 0, minor: 0 };
+      const reason = `kernel ${version.major}.${version.minor} branches to livepatch symbols directly, and they are out of reach`;
       problems.push(
         problem("KLP303", at, { rule: "I20", callee, reason, help: "build for kernel 4.16 or later" }, more),
       );
     }
   }
   return [...problems, ...islandWarnings(analysis, options)];
+}
+
+/** Whether a call is an error that does not depend on islands. */
+function needsMore({ version, symbols }: Analysis, call: Call): boolean {
+  if (call.verdict === "helper" || call.verdict === "not-a-call") return true;
+  if (version === null) return false;
+  if (call.verdict === "restored") return !isAtLeast(version, 6, 3);
+  return !isAtLeast(version, 4, 16) && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
 }
 
 function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, options: Options): Problem {

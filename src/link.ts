@@ -29,7 +29,8 @@ export interface LinkResult {
     /** Bytes of code and data that the islands add. */
     readonly islandBytes: number;
     readonly convertedSymbols: number;
-    readonly movedRelocations: number;
+    /** Relocations put into livepatch sections. */
+    readonly livepatchRelocations: number;
   };
 }
 
@@ -49,18 +50,18 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
     localCallIslands: 0,
     islandBytes: 0,
     convertedSymbols: 0,
-    movedRelocations: 0,
+    livepatchRelocations: 0,
   };
   const failed = problems.some((p) => levelOf(p) === "error");
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: nothing };
 
   const edits = new ElfEdits(analysis.file);
-  const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
-  if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
-  if (analysis.file.signature !== null) {
-    problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
-  }
   try {
+    const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
+    if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
+    if (analysis.file.signature !== null) {
+      problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
+    }
     const output = writeElf(edits);
     // What was written must be readable by our own rules; anything else is a bug, not a result.
     readElf(output);
@@ -79,13 +80,13 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
   const symbols = new Set(converting.map((u) => u.symbol));
   const islandBytes =
     plan === null ? 0 : placeIslands(edits, analysis.symbols, analysis.functions, plan, router, symbols);
-  const movedRelocations = convert(edits, analysis.symbols, converting, router);
+  convert(edits, analysis.symbols, converting, router);
   return {
     returnIslands: count("return"),
     siblingIslands: count("sibling"),
     localCallIslands: count("local-call"),
     islandBytes,
     convertedSymbols: converting.length,
-    movedRelocations,
+    livepatchRelocations: router.livepatchCount,
   };
 }

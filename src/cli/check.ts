@@ -5,7 +5,7 @@ import { levelOf, type Problem } from "../diag/catalogue.ts";
 import { readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, problemOf, readKernel } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { reportText } from "./report.ts";
+import { Reporter } from "./report.ts";
 
 type Options = CommonOptions & KernelOptions;
 
@@ -22,13 +22,16 @@ export async function runCheck(paths: readonly string[], options: Options, versi
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
   const progress = await startProgress(files.length > 1 && !quiet && options.format === "text");
+  const reporter = new Reporter(options, version);
   const checked: Checked[] = [];
   let unreadable = false;
   for (const [index, file] of files.entries()) {
     progress.show(`${index + 1} of ${files.length}: ${file}`);
     let entry: Checked;
+    let bytes: Uint8Array | null = null;
     try {
       const input = await readInput(file);
+      bytes = input.bytes;
       const kernel = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
       const result = check(input.bytes, {
         file: input.name,
@@ -45,13 +48,14 @@ export async function runCheck(paths: readonly string[], options: Options, versi
       entry = { file, problems: [p], result: null };
     }
     checked.push(entry);
-    if (options.format === "json") continue;
     progress.clear();
-    await reportText(entry.problems, options.color, quiet);
-    if (!quiet) await write(process.stdout, `${summary(entry)}\n`);
+    const { result } = entry;
+    const outcome = result === null ? {} : { arch: result.arch, module: result.module, calls: result.calls };
+    await reporter.add(entry.file, bytes, entry.problems, outcome);
+    if (reporter.isText && !quiet) await write(process.stdout, `${summary(entry)}\n`);
   }
   progress.stop();
-  if (options.format === "json") await writeJson(checked, version);
+  await reporter.finish();
   if (unreadable) return 3;
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
 }
@@ -84,14 +88,4 @@ function summary({ file, problems, result }: Checked): string {
   }
   const verdict = errors === 0 ? "no error found" : `${errors} error${errors === 1 ? "" : "s"}`;
   return `${file}: ${[verdict, ...notes].join("; ")}`;
-}
-
-async function writeJson(checked: readonly Checked[], version: string): Promise<void> {
-  const { renderJson } = await import("../diag/render/json.ts");
-  const files = checked.map(({ file, problems, result }) => ({
-    file,
-    problems,
-    result: result === null ? {} : { arch: result.arch, module: result.module, calls: result.calls },
-  }));
-  await write(process.stdout, renderJson(version, files));
 }

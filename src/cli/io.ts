@@ -61,8 +61,11 @@ async function readStdin(): Promise<Uint8Array> {
 /** Writes to a stream and waits until the system has taken it. A reader that went away is no error. */
 export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    stream.once("error", () => {});
+    const ignore = (): void => {};
+    stream.once("error", ignore);
     stream.write(data, (error) => {
+      // After this callback; a failed write emits "error" once more.
+      if (error === null || error === undefined) stream.off("error", ignore);
       if (error === null || error === undefined || (error as NodeJS.ErrnoException).code === "EPIPE") resolve();
       else reject(error);
     });

@@ -4,7 +4,7 @@ import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
-import { reportText } from "./report.ts";
+import { Reporter } from "./report.ts";
 
 interface Options extends CommonOptions, KernelOptions {
   readonly output?: string;
@@ -33,19 +33,17 @@ export async function runLink(module: string, options: Options, version: string)
   const result = link(input.bytes, linkOptions);
 
   // Diagnostics first: an output that cannot be written must not hide them.
-  const json = options.format === "json";
-  if (!json) await reportText(result.problems, options.color, options.quiet === true);
+  const reporter = new Reporter(options, version);
+  const outcome = { output: result.output === null ? null : output, changed: result.changed, done: result.done };
+  await reporter.add(input.name, input.bytes, result.problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
     if (toStdout) await write(process.stdout, result.output);
     else writeFile(output, result.output, input.mode);
   }
   const messages = toStdout ? process.stderr : process.stdout;
-  if (json) {
-    const { renderJson } = await import("../diag/render/json.ts");
-    const outcome = { output: result.output === null ? null : output, changed: result.changed, done: result.done };
-    await write(messages, renderJson(version, [{ file: input.name, problems: result.problems, result: outcome }]));
-  } else if (options.quiet !== true) {
+  await reporter.finish(messages);
+  if (reporter.isText && options.quiet !== true) {
     await write(messages, `${summary(result, output, input.name)}\n`);
   }
   return failed ? 1 : 0;
@@ -88,7 +86,7 @@ function summary({ output, changed, done }: LinkResult, path: string, input: str
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];
   if (done.convertedSymbols > 0) {
-    const moved = count(done.movedRelocations, "relocation", "relocations");
+    const moved = count(done.livepatchRelocations, "relocation", "relocations");
     parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
   }
   if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));

@@ -4,11 +4,11 @@ import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { InputProblem, readInput, UsageError } from "./io.ts";
-import type { ColorChoice } from "./report.ts";
+import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
 /** Options that every command has. */
 export interface CommonOptions {
-  readonly format: "text" | "json";
+  readonly format: Format;
   readonly color: ColorChoice;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -23,7 +23,7 @@ export interface KernelOptions {
 
 export function addCommonOptions(command: Command): Command {
   return command
-    .addOption(new Option("--format <form>", "form of diagnostics").choices(["text", "json"]).default("text"))
+    .addOption(new Option("--format <form>", "form of diagnostics").choices(FORMATS).default("text"))
     .addOption(
       new Option("--color <when>", "colour (NO_COLOR and FORCE_COLOR are obeyed)")
         .choices(["auto", "always", "never"])

@@ -1,34 +1,139 @@
 import type { Problem } from "../diag/catalogue.ts";
-import { type Palette, PLAIN, renderText, type TextStyle } from "../diag/render/text.ts";
+import type { Palette, TextStyle } from "../diag/render/text.ts";
 import { write } from "./io.ts";
 
 export type ColorChoice = "auto" | "always" | "never";
+export const FORMATS = ["text", "json", "sarif", "github"] as const;
+export type Format = (typeof FORMATS)[number];
 
-/** Colours for standard error: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
-async function palette(choice: ColorChoice): Promise<Palette> {
+/** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
+export function wantsColor(choice: ColorChoice, stream: NodeJS.WriteStream): boolean {
   const { NO_COLOR, FORCE_COLOR } = process.env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
-  const wanted =
+  return (
     choice === "always" ||
     (choice === "auto" &&
       (NO_COLOR === undefined || NO_COLOR === "") &&
       FORCE_COLOR !== "0" &&
       FORCE_COLOR !== "false" &&
-      (forced || process.stderr.isTTY === true));
-  if (!wanted) return PLAIN;
+      (forced || stream.isTTY === true))
+  );
+}
+
+async function palette(choice: ColorChoice, stream: NodeJS.WriteStream): Promise<Palette> {
+  if (!wantsColor(choice, stream)) return (await import("../diag/render/text.ts")).PLAIN;
   const { Chalk } = await import("chalk");
   const chalk = new Chalk({ level: 1 });
-  return { error: chalk.red.bold, warning: chalk.yellow.bold, strong: chalk.bold, dim: chalk.blue };
+  return {
+    error: chalk.red.bold,
+    warning: chalk.yellow.bold,
+    strong: chalk.bold,
+    dim: chalk.blue,
+    mark: chalk.red,
+    help: chalk.green.bold,
+  };
 }
 
-export async function textStyle(color: ColorChoice): Promise<TextStyle> {
-  const columns = process.stderr.isTTY === true ? process.stderr.columns : 80;
-  return { width: Math.max(40, columns ?? 80), palette: await palette(color) };
+/** Width of the terminal, 80 in a pipe; colours; paths relative to the working folder. */
+export async function textStyle(color: ColorChoice, stream = process.stderr, everything = false): Promise<TextStyle> {
+  const columns = stream.isTTY === true ? stream.columns : 80;
+  return {
+    width: Math.max(40, columns ?? 80),
+    palette: await palette(color, stream),
+    folder: process.cwd(),
+    everything,
+  };
 }
 
-/** Diagnostics as text on standard error. */
+/** Diagnostics without a file to look into, as text on standard error. */
 export async function reportText(problems: readonly Problem[], color: ColorChoice, quiet: boolean): Promise<void> {
   const { levelOf } = await import("../diag/catalogue.ts");
+  const { renderText } = await import("../diag/render/text.ts");
   const shown = quiet ? problems.filter((p) => levelOf(p) === "error") : problems;
   if (shown.length > 0) await write(process.stderr, renderText(shown, await textStyle(color)));
+}
+
+interface ReportOptions {
+  readonly format: Format;
+  readonly color: ColorChoice;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Said once, however many files have none. */
+export const NO_SOURCE_HELP =
+  "compile with -g to see source lines (in a kernel build: CONFIG_DEBUG_INFO=y), and look at the file before it is stripped";
+
+/** Takes the diagnostics of one file after the other; text comes out at once, documents at the end. */
+export class Reporter {
+  readonly #options: ReportOptions;
+  readonly #version: string;
+  readonly #files: { file: string; problems: readonly Problem[]; result: Record<string, unknown> }[] = [];
+  #saidNoSource = false;
+
+  constructor(options: ReportOptions, version: string) {
+    this.#options = options;
+    this.#version = version;
+  }
+
+  /** Whether people read the output: text goes to standard error as it comes. */
+  get isText(): boolean {
+    return this.#options.format === "text";
+  }
+
+  /** @param bytes of the file, for source lines and instructions; null if it could not be read. */
+  async add(
+    file: string,
+    bytes: Uint8Array | null,
+    problems: readonly Problem[],
+    result: Record<string, unknown> = {},
+  ): Promise<void> {
+    const { format, color, quiet, verbose } = this.#options;
+    let shown = problems;
+    if (quiet === true && problems.length > 0) {
+      const { levelOf } = await import("../diag/catalogue.ts");
+      shown = problems.filter((p) => levelOf(p) === "error");
+    }
+    let noSource: string | null = null;
+    if (bytes !== null && shown.length > 0) {
+      const { annotate } = await import("../annotate.ts");
+      const open = async (arch: string) => (await import("../diag/render/disassemble.ts")).openDisassembler(arch);
+      const annotated = await annotate(bytes, shown, open);
+      shown = annotated.problems;
+      noSource = annotated.noSource;
+    }
+    switch (format) {
+      case "text": {
+        if (shown.length === 0) return;
+        const { renderText, wrap } = await import("../diag/render/text.ts");
+        const style = await textStyle(color, process.stderr, verbose === true);
+        await write(process.stderr, renderText(shown, style));
+        if (noSource !== null && !this.#saidNoSource && quiet !== true) {
+          this.#saidNoSource = true;
+          const said = wrap(`note: no source lines: ${noSource}; ${NO_SOURCE_HELP}`, style.width - 6).join("\n      ");
+          await write(process.stderr, `${said}\n`);
+        }
+        return;
+      }
+      case "github": {
+        const { renderGithub } = await import("../diag/render/github.ts");
+        await write(process.stdout, renderGithub(shown, process.cwd()));
+        return;
+      }
+      case "json":
+      case "sarif":
+        this.#files.push({ file, problems: shown, result });
+    }
+  }
+
+  /** Writes the document, where there is one. */
+  async finish(stream: NodeJS.WriteStream = process.stdout): Promise<void> {
+    if (this.#options.format === "json") {
+      const { renderJson } = await import("../diag/render/json.ts");
+      await write(stream, renderJson(this.#version, this.#files));
+    } else if (this.#options.format === "sarif") {
+      const { renderSarif } = await import("../diag/render/sarif.ts");
+      await write(stream, renderSarif(this.#version, this.#files, process.cwd()));
+    }
+  }
 }

@@ -40,7 +40,7 @@ import klp408 from "./codes/klp408.ts";
 import klp409 from "./codes/klp409.ts";
 import klp410 from "./codes/klp410.ts";
 import klp501 from "./codes/klp501.ts";
-import type { ContextLine, Definition, Place } from "./define.ts";
+import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
 /** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata. */
 const rows = {
@@ -101,6 +101,8 @@ export type Problem<C extends Code = Code> = {
     readonly at: Place;
     readonly data: DataMap[K];
     readonly context?: readonly ContextLine[];
+    /** The instructions around the place, once they were looked up (annotate.ts). */
+    readonly instructions?: readonly Instruction[];
     /** Position in the order in which the loader would meet it; absent: the loader says nothing about it. */
     readonly loadOrder?: readonly number[];
   };
@@ -120,9 +122,13 @@ const definitionOf = (p: Problem): AnyDefinition => catalogue[p.code] as AnyDefi
 
 export const levelOf = (p: Problem): "error" | "warning" => definitionOf(p).level;
 export const titleOf = (p: Problem): string => definitionOf(p).title(p.data);
+export const briefOf = (p: Problem): string => definitionOf(p).brief?.(p.data) ?? titleOf(p);
 export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(p.data) ?? null;
 export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(p.data) ?? null;
 export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.data) ?? null;
+
+/** The command that mends the problem without a rebuild, or null. */
+export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(p.data) ?? null;
 
 /** The problem that stops the loader first, or null if none does. */
 export function firstRefusal(problems: readonly Problem[]): Problem | null {

@@ -1,3 +1,17 @@
+/** A line of the source. */
+export interface SourcePlace {
+  /** Path as the compiler was given it: relative to `directory` unless absolute. */
+  readonly file: string;
+  /** The directory in which the compiler ran; null if it is not told. */
+  readonly directory: string | null;
+  /** From 1; 0: code that belongs to no line. */
+  readonly line: number;
+  /** From 1, in bytes; 0: not told. */
+  readonly column: number;
+  /** The function that the line stands in; null if it is not told. */
+  readonly function: string | null;
+}
+
 /** Where a problem is. All offsets are bytes. */
 export interface Place {
   /** The file's name as the user gave it. */
@@ -10,6 +24,8 @@ export interface Place {
   /** Offset in `section`. */
   readonly offset?: number;
   readonly function?: { readonly name: string; readonly offset: number };
+  /** The source lines of the place, innermost first: more than one where functions were inlined. */
+  readonly source?: readonly SourcePlace[];
 }
 
 /** One instruction word near a place. */
@@ -27,15 +43,36 @@ export interface ContextLine {
   readonly note: string | null;
 }
 
+/** Decodes the first instruction of `bytes`, which stand at `address`. Bytes that are no instruction give data directives. */
+export type Disassembler = (bytes: Uint8Array, address: number) => { readonly size: number; readonly text: string };
+
+/** One instruction near a place. */
+export interface Instruction {
+  /** Offset in the section, bytes. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  /** Mnemonic and operands, with the names of relocations and functions in place of numbers. */
+  readonly text: string;
+  /** Relocations of these bytes. */
+  readonly relocations: readonly { readonly name: string; readonly symbol: string; readonly addend: bigint }[];
+  /** Whether this is the one at fault. */
+  readonly marked: boolean;
+  readonly note: string | null;
+}
+
 export interface Definition<Data> {
   readonly level: "error" | "warning";
   /** Lower case, no full stop; says what is wrong, not how to mend it. */
   readonly title: (d: Data) => string;
+  /** The title in a list of several of the same code; without it the whole title is repeated. */
+  readonly brief?: (d: Data) => string;
   /** What the kernel prints for it; null: it says nothing. */
   readonly kernel?: (d: Data) => string | null;
   readonly why?: (d: Data) => string;
   /** The way out, and only that. */
   readonly help?: (d: Data) => string;
+  /** The command that mends it without a rebuild; null: none does. */
+  readonly fix?: (d: Data) => string | null;
   /** For `explain CODE`: what it means, from the smallest input that triggers it. */
   readonly explain: string;
 }

@@ -137,15 +137,25 @@ export class ElfEdits {
     this.patch(section, offset, bytes);
   }
 
-  /** Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it. */
+  /**
+   * Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it.
+   * @throws ElfError if the section is SHT_NOBITS.
+   */
   append(section: SectionHandle, bytes: Uint8Array, alignment: number): number {
     if (section < this.file.sections.count && this.file.sections.type(section) === SHT_NOBITS) {
-      throw new Error(`section ${section} is SHT_NOBITS: it has no bytes to append to`);
+      const at = this.file.sections.headerOffset(section);
+      throw new ElfError("edit", at, `section ${section} is SHT_NOBITS: it has no bytes to append to`);
     }
     const current = this.data(section);
     const offset = alignUp(current.length, alignment);
-    const grown = new Uint8Array(offset + bytes.length);
-    grown.set(current);
+    const end = offset + bytes.length;
+    // Room to grow is doubled, so that many small appends stay linear.
+    const room = this.#data.has(section) ? current.buffer.byteLength - current.byteOffset : 0;
+    let grown = new Uint8Array(current.buffer, current.byteOffset, Math.min(room, end));
+    if (end > room) {
+      grown = new Uint8Array(Math.max(end, current.length * 2)).subarray(0, end);
+      grown.set(current);
+    }
     grown.set(bytes, offset);
     this.#data.set(section, grown);
     return offset;

@@ -4,13 +4,14 @@ import {
   fchmodSync,
   fsyncSync,
   openSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 /** Why an output file could not be written; nothing has been changed. */
 export class OutputError extends Error {
@@ -42,11 +43,10 @@ export function isSameFile(a: string, b: string): boolean {
 export function writeWhole(path: string, bytes: Uint8Array, mode: number): void {
   let target = path;
   try {
-    target = realpathSync(path);
-    const there = statSync(target);
+    const there = statSync(path);
     if (there.isDirectory()) throw new OutputError(path, "it is a folder");
     if (!there.isFile()) {
-      const fd = openSync(target, "w");
+      const fd = openSync(path, "w");
       try {
         writeAll(fd, bytes);
       } finally {
@@ -54,14 +54,17 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
       }
       return;
     }
+    // Only now: /dev/stdout leads to a pipe or a terminal by a link that names no path.
+    target = realpathSync(path);
   } catch (error) {
     if (error instanceof OutputError) throw error;
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new OutputError(path, reason(error));
+    target = followLinks(path);
   }
-  const temporary = join(dirname(target), `.${basename(target)}.klplink-tmp-${process.pid}`);
+  let temporary: string | null = null;
   let fd: number | null = null;
   try {
-    fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    ({ fd, path: temporary } = openTemporary(dirname(target)));
     writeAll(fd, bytes);
     fchmodSync(fd, mode & 0o777);
     fsyncSync(fd);
@@ -70,16 +73,44 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
     renameSync(temporary, target);
   } catch (error) {
     if (fd !== null) closeSync(fd);
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-      try {
-        unlinkSync(temporary);
-      } catch {
-        // It was never made.
-      }
-    }
+    if (temporary !== null) removeIfThere(temporary);
     throw new OutputError(path, reason(error));
   }
   syncFolder(dirname(target));
+}
+
+/** A new file in `folder`. What a killed run left behind stays: it may be another one's that still runs. */
+function openTemporary(folder: string): { readonly fd: number; readonly path: string } {
+  for (let n = 0; ; n++) {
+    const path = join(folder, `.klplink-${process.pid}-${n}.tmp`);
+    try {
+      return { fd: openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600), path };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || n >= 1000) throw error;
+    }
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Renamed already, or out of reach.
+  }
+}
+
+/** The file that a symbolic link, or a chain of them, names; it need not be there. */
+function followLinks(path: string): string {
+  let at = path;
+  for (let n = 0; n < 40; n++) {
+    try {
+      at = join(realpathSync(dirname(at)), basename(at));
+      at = resolve(dirname(at), readlinkSync(at));
+    } catch {
+      return at;
+    }
+  }
+  return at;
 }
 
 /** Makes the rename itself durable, where the system lets a folder be synced. */
@@ -114,6 +145,10 @@ function reason(error: unknown): string {
       return "the file system is read-only";
     case "ENOTDIR":
       return "a part of the path is no folder";
+    case "ENAMETOOLONG":
+      return "the name is too long";
+    case "EFBIG":
+      return "it would be larger than the limit for files (ulimit -f)";
     default:
       return error instanceof Error ? error.message : String(error);
   }

@@ -89,11 +89,11 @@ export function readElf(bytes: Uint8Array): ElfFile {
   const sections = new SectionTable(bytes, view, header.sectionHeaderOffset, header.sectionCount, littleEndian);
   checkSections(sections, bytes.length);
   checkOverlap(sections, header);
-  if (header.sectionNameIndex !== SHN_UNDEF) {
-    sections.setNames(nameTable(sections, header.sectionNameIndex, "section name table"));
-  }
-  checkSectionNames(sections, header.sectionNameIndex);
-  const symbolTables = readSymbolTables(sections, littleEndian);
+  const names =
+    header.sectionNameIndex === SHN_UNDEF ? null : nameTable(sections, header.sectionNameIndex, "section name table");
+  if (names !== null) sections.setNames(names);
+  checkSectionNames(sections, names, bytes.length);
+  const symbolTables = readSymbolTables(sections, littleEndian, bytes.length);
   const relocations = readRelocations(sections, symbolTables, littleEndian);
   const groups = readGroups(sections, symbolTables, littleEndian);
   const regular = [...symbolTables.values()].filter((t) => sections.type(t.section) === SHT_SYMTAB);
@@ -277,12 +277,38 @@ function nameTable(sections: SectionTable, index: number, role: string): StringT
   return new StringTable(data);
 }
 
-function checkSectionNames(sections: SectionTable, nameIndex: number): void {
-  const size = nameIndex === SHN_UNDEF ? 0 : sections.size(nameIndex);
+/**
+ * Names may share bytes, so that a small file can hold any number of long ones. No compiler comes near this limit:
+ * it would take a name of 384 bytes, shared by all symbols of a file that is nothing but symbols.
+ */
+class NameBudget {
+  readonly #fileSize: number;
+  #used = 0;
+  constructor(fileSize: number) {
+    this.#fileSize = fileSize;
+  }
+  /** @throws ElfError at `field` if the names so far are too long together. */
+  take(names: StringTable, start: number, field: number, what: string): void {
+    this.#used += names.lengthAt(start);
+    if (this.#used <= 16 * this.#fileSize + 0x10_0000) return;
+    throw malformed(
+      field,
+      `the names up to ${what} add up to ${hex(this.#used)} bytes, in a file of ${hex(this.#fileSize)}`,
+    );
+  }
+}
+
+function checkSectionNames(sections: SectionTable, names: StringTable | null, fileSize: number): void {
+  const size = names === null ? 0 : names.size;
+  const budget = new NameBudget(fileSize);
   for (let i = 0; i < sections.count; i++) {
     const start = sections.nameOffset(i);
+    if (names !== null && start < size) {
+      budget.take(names, start, sections.headerOffset(i) + SHDR.name, `section ${i}`);
+      continue;
+    }
     // An absent table, and offset 0 in an empty one, mean "no name" (gABI, "String Table").
-    if (start < size || start === 0) continue;
+    if (start === 0) continue;
     throw malformed(
       sections.headerOffset(i) + SHDR.name,
       `section ${i} has its name at ${hex(start)}, but the section name table has ${hex(size)} bytes`,
@@ -305,10 +331,11 @@ function rowCount(sections: SectionTable, i: number, rowSize: number, what: stri
   return sections.size(i) / rowSize;
 }
 
-function readSymbolTables(sections: SectionTable, littleEndian: boolean): Map<number, SymbolTable> {
+function readSymbolTables(sections: SectionTable, littleEndian: boolean, fileSize: number): Map<number, SymbolTable> {
   const extended = readExtendedIndices(sections);
   const tables = new Map<number, SymbolTable>();
   const checkedNames = new Map<number, StringTable>();
+  const budget = new NameBudget(fileSize);
   for (let i = 1; i < sections.count; i++) {
     if (sections.type(i) !== SHT_SYMTAB && sections.type(i) !== SHT_DYNSYM) continue;
     const at = sections.headerOffset(i);
@@ -344,7 +371,7 @@ function readSymbolTables(sections: SectionTable, littleEndian: boolean): Map<nu
       extendedSection === undefined ? null : sections.data(extendedSection),
       littleEndian,
     );
-    checkSymbols(sections, table, names, extendedSection);
+    checkSymbols(sections, table, names, extendedSection, budget);
     tables.set(i, table);
   }
   return tables;
@@ -380,6 +407,7 @@ function checkSymbols(
   table: SymbolTable,
   names: StringTable,
   extendedSection: number | undefined,
+  budget: NameBudget,
 ): void {
   const start = sections.offset(table.section);
   for (let s = 0; s < table.count; s++) {
@@ -390,6 +418,7 @@ function checkSymbols(
         `symbol ${s} has its name at ${hex(table.nameOffset(s))}, but the string table has ${hex(names.size)} bytes`,
       );
     }
+    budget.take(names, table.nameOffset(s), at + SYM.name, `symbol ${s}`);
     const raw = table.rawShndx(s);
     if (raw === SHN_XINDEX && extendedSection === undefined) {
       throw malformed(

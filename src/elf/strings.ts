@@ -22,6 +22,13 @@ export class StringTable {
     return latin1(this.#buffer, start, end < 0 ? this.#buffer.length : end);
   }
 
+  /** Length in bytes of the name at `start`, without its NUL. */
+  lengthAt(start: number): number {
+    if (start >= this.#buffer.length) return 0;
+    const end = this.#buffer.indexOf(0, start);
+    return (end < 0 ? this.#buffer.length : end) - start;
+  }
+
   /** Whether a name that begins at `start` lies in the table and ends with NUL there. */
   isTerminated(start: number): boolean {
     return start < this.#buffer.length && this.#buffer.indexOf(0, start) >= 0;

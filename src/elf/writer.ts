@@ -35,6 +35,9 @@ export function writeElf(edits: ElfEdits): Uint8Array {
   return edits.isEmpty ? edits.file.bytes : new Writer(edits).write();
 }
 
+/** Bytes an entry of SHT_LLVM_CALL_GRAPH_PROFILE_V0. */
+const CALL_GRAPH_ENTRY = 16;
+
 class Writer {
   readonly #edits: ElfEdits;
   readonly #file: ElfFile;
@@ -42,6 +45,8 @@ class Writer {
   /** New index -> handle, and back. -1: removed. */
   readonly #sectionOrder: SectionHandle[] = [];
   readonly #sectionIndex: Int32Array;
+  /** Whether original sections are missing, so that the ones behind them have new indices. */
+  #sectionsMoved = false;
   readonly #symbolOrder: SymbolHandle[] = [];
   #symbolIndex: Int32Array = new Int32Array(0);
   #symbolsMoved = false;
@@ -68,6 +73,7 @@ class Writer {
     this.#orderSymbols();
     for (const [section, bytes] of this.#edits.dataEdits) this.#content.set(section, bytes);
     this.#writeSymbols();
+    this.#writeOtherSymbolTables();
     this.#writeRelocations();
     this.#writeGroups();
     this.#writeSymbolLists();
@@ -81,14 +87,16 @@ class Writer {
   #orderSections(): void {
     const { sections } = this.#file;
     const removed = new Set(this.#edits.removedSections);
-    // A group that loses its last member means nothing any more.
+    // A group that loses its last member means nothing any more; but a section symbol may still stand for it.
     for (const group of this.#file.groups) {
-      if (group.members.length > 0 && group.members.every((m) => removed.has(m))) removed.add(group.section);
+      if (group.members.length === 0 || !group.members.every((m) => removed.has(m))) continue;
+      if (!this.#hasSymbols(group.section)) removed.add(group.section);
     }
     for (let i = 0; i < sections.count; i++) if (!removed.has(i)) this.#sectionOrder.push(i);
     for (let i = 0; i < this.#edits.addedSections.length; i++) this.#sectionOrder.push(sections.count + i);
     this.#maybeMakeExtended();
     for (const [index, handle] of this.#sectionOrder.entries()) this.#sectionIndex[handle] = index;
+    this.#sectionsMoved = removed.size > 0;
     for (const table of this.#file.relocations) {
       if (removed.has(table.target) && !removed.has(table.section)) {
         throw new Error(`section ${table.target} is removed, but not its relocation section ${table.section}`);
@@ -96,11 +104,22 @@ class Writer {
     }
   }
 
+  /** Whether a symbol that stays is defined in an original section. */
+  #hasSymbols(section: SectionHandle): boolean {
+    const table = this.#file.symbols;
+    if (table === null) return false;
+    for (let i = 0; i < table.count; i++) {
+      if (table.sectionOf(i) === section && !this.#edits.removedSymbols.has(i)) return true;
+    }
+    return false;
+  }
+
   /** From 0xff00 sections on, a symbol table needs SHT_SYMTAB_SHNDX; original ones keep theirs. */
   #maybeMakeExtended(): void {
     const table = this.#file.symbols;
     if (table === null || this.#sectionOrder.length < SHN_LORESERVE) return;
     for (let i = 1; i < this.#file.sections.count; i++) {
+      if (this.#edits.removedSections.has(i)) continue;
       if (this.#file.sections.type(i) === SHT_SYMTAB_SHNDX && this.#file.sections.link(i) === table.section) return;
     }
     const handle = this.#file.sections.count + this.#edits.addedSections.length;
@@ -129,6 +148,10 @@ class Writer {
   #orderSymbols(): void {
     const table = this.#file.symbols;
     if (table === null) return;
+    if (table.count === 0 && this.#edits.addedSymbols.length > 0) {
+      const at = this.#file.sections.headerOffset(table.section);
+      throw new ElfError("edit", at, "the symbol table is empty: not even the null symbol is there");
+    }
     const firstGlobal = this.#file.sections.info(table.section);
     const locals: SymbolHandle[] = [];
     const globals: SymbolHandle[] = [];
@@ -194,7 +217,7 @@ class Writer {
       !this.#symbolsMoved &&
       this.#edits.symbolEdits.size === 0 &&
       this.#symbolOrder.length === table.count &&
-      this.#sectionOrder.every((handle, index) => handle === index || handle >= sections.count) &&
+      !this.#sectionsMoved &&
       this.#madeExtended === null;
     if (untouched) return;
     const original = sections.data(table.section);
@@ -235,6 +258,30 @@ class Writer {
     if (this.#madeExtended !== null) this.#content.set(this.#madeExtended.handle, extended);
     for (let i = 1; i < sections.count; i++) {
       if (sections.type(i) === SHT_SYMTAB_SHNDX && sections.link(i) === table.section) this.#content.set(i, extended);
+    }
+  }
+
+  /** Symbol tables that cannot be edited (SHT_DYNSYM, or one of several) still follow their sections. */
+  #writeOtherSymbolTables(): void {
+    if (!this.#sectionsMoved) return;
+    for (const table of this.#file.symbolTables.values()) {
+      if (table === this.#file.symbols || this.#sectionIndex[table.section] === -1) continue;
+      const out = this.#file.sections.data(table.section).slice();
+      const view = viewOf(out);
+      for (let i = 0; i < table.count; i++) {
+        const home = table.sectionOf(i);
+        if (home === null) continue;
+        const section = this.#newSection(home, `symbol ${i} of section ${table.section}`);
+        if (table.rawShndx(i) === SHN_XINDEX || section >= SHN_LORESERVE) {
+          throw new ElfError(
+            "edit",
+            this.#file.sections.headerOffset(table.section),
+            `section ${table.section}, a second symbol table, has extended section indices, and sections must be renumbered`,
+          );
+        }
+        view.setUint16(i * SYM.size + SYM.shndx, section, this.#littleEndian);
+      }
+      this.#content.set(table.section, out);
     }
   }
 
@@ -291,12 +338,18 @@ class Writer {
 
   #writeGroups(): void {
     const joined = new Map<SectionHandle, SectionHandle[]>();
+    const groupOf = new Map<SectionHandle, SectionHandle>();
+    for (const group of this.#file.groups) {
+      for (const member of group.members) if (!groupOf.has(member)) groupOf.set(member, group.section);
+    }
     for (const [k, added] of this.#edits.addedSections.entries()) {
       if ((added.flags & BigInt(SHF_GROUP)) === 0n) continue;
-      const group = this.#file.groups.find((g) => g.members.includes(added.info));
+      const group = groupOf.get(added.info);
       if (group === undefined)
         throw new Error(`added section ${added.name} is SHF_GROUP, but its target is in no group`);
-      joined.set(group.section, [...(joined.get(group.section) ?? []), this.#file.sections.count + k]);
+      const members = joined.get(group);
+      if (members === undefined) joined.set(group, [this.#file.sections.count + k]);
+      else members.push(this.#file.sections.count + k);
     }
     for (const group of this.#file.groups) {
       if (this.#sectionIndex[group.section] === -1) continue;
@@ -350,23 +403,27 @@ class Writer {
     return Uint8Array.from(out);
   }
 
+  /** Entries whose symbols are both still there. */
   #renumberCallGraph(section: number, data: Uint8Array): Uint8Array {
     const out = data.slice();
     const view = viewOf(out);
-    for (let at = 0; at + 16 <= out.length; at += 16) {
-      for (const field of [at, at + 4]) {
-        const symbol = view.getUint32(field, this.#littleEndian);
-        if (symbol >= this.#symbolIndex.length) {
-          throw new ElfError(
-            "malformed",
-            this.#file.sections.offset(section) + field,
-            `section ${section} lists symbol ${symbol}, which does not exist`,
-          );
-        }
-        view.setUint32(field, this.#newSymbol(symbol, `section ${section}`), this.#littleEndian);
-      }
+    let end = 0;
+    for (let at = 0; at + CALL_GRAPH_ENTRY <= data.length; at += CALL_GRAPH_ENTRY) {
+      const symbols = [at, at + 4].map((field) => {
+        const symbol = viewOf(data).getUint32(field, this.#littleEndian);
+        if (symbol < this.#symbolIndex.length) return this.#symbolIndex[symbol] ?? -1;
+        throw new ElfError(
+          "malformed",
+          this.#file.sections.offset(section) + field,
+          `section ${section} lists symbol ${symbol}, which does not exist`,
+        );
+      });
+      if (symbols.includes(-1)) continue;
+      out.copyWithin(end, at, at + CALL_GRAPH_ENTRY);
+      for (const [k, symbol] of symbols.entries()) view.setUint32(end + k * 4, symbol, this.#littleEndian);
+      end += CALL_GRAPH_ENTRY;
     }
-    return out;
+    return out.subarray(0, end);
   }
 
   // Layout
@@ -416,12 +473,12 @@ class Writer {
     }
     // Empty parts before the part that begins at the same place.
     original.sort((a, b) => a.offset - b.offset || a.end - b.end || a.handle - b.handle);
-    const order = original.map((p) => ({ ...p, isNew: false }));
+    const kept = original.map((p) => ({ ...p, isNew: false }));
     const added = this.#sectionOrder
       .filter((h) => h >= sections.count)
       .map((handle) => ({ handle, offset: 0, end: 0, isNew: true }));
-    const last = order.at(-1);
-    order.splice(last?.handle === tableHandle ? order.length - 1 : order.length, 0, ...added);
+    const behind = kept.at(-1)?.handle === tableHandle ? kept.length - 1 : kept.length;
+    const order = [...kept.slice(0, behind), ...added, ...kept.slice(behind)];
 
     const offsets = new Map<number, number>();
     let end: number = EHDR.size;
@@ -439,7 +496,7 @@ class Writer {
           ? 8
           : part.isNew
             ? (this.#added(part.handle)?.addralign ?? 1)
-            : sections.addralign(part.handle);
+            : fileAlignment(sections.addralign(part.handle), part.offset);
       const keeps = !shifted && !part.isNew && (size === 0 || part.offset >= end);
       const offset = keeps && (sameSize || part.end > part.offset) ? part.offset : alignUp(end, alignment);
       offsets.set(part.handle, offset);
@@ -448,7 +505,9 @@ class Writer {
       if (!isNobits && offset + size > end) end = offset + size;
     }
 
-    const originalEnd = Math.max(EHDR.size, maxEnd(original));
+    // SHT_NOBITS may name any place, also behind the file's end.
+    const withBytes = original.filter((p) => p.handle === tableHandle || sections.type(p.handle) !== SHT_NOBITS);
+    const originalEnd = Math.max(EHDR.size, maxEnd(withBytes));
     const trailingEnd = this.#file.signature === null ? bytes.length : this.#file.signature.start;
     const trailing = trailingEnd > originalEnd ? bytes.subarray(originalEnd, trailingEnd) : new Uint8Array(0);
 
@@ -512,7 +571,9 @@ class Writer {
       view.setUint32(at + SHDR.name, names[index] ?? 0, le);
       const type = added === null ? sections.type(handle) : added.type;
       if (type === SHT_NULL) continue;
-      view.setBigUint64(at + SHDR.offset, BigInt(offsets.get(handle) ?? 0), le);
+      const offset = offsets.get(handle) ?? 0;
+      // That of SHT_NOBITS may be too large to be exact as a number.
+      if (added !== null || offset !== sections.offset(handle)) view.setBigUint64(at + SHDR.offset, BigInt(offset), le);
       if (type !== SHT_NOBITS) view.setBigUint64(at + SHDR.sizeField, BigInt(this.#finalData(handle).length), le);
       const link = added === null ? sections.link(handle) : added.link;
       if (link !== SHN_UNDEF) {
@@ -540,6 +601,19 @@ class Writer {
     if (!isSection || info === SHN_UNDEF || info >= this.#sectionIndex.length) return info;
     return this.#newSection(info, `sh_info of section ${handle}`);
   }
+}
+
+/** Alignments up to this are always honoured in the file. */
+const SMALL_ALIGNMENT = 64;
+
+/**
+ * Alignment in the file of a section that has to move. A large one is kept as far as the input kept it: the
+ * loader does not need it there, and the output of a malformed file must not be padded to a gigabyte.
+ */
+function fileAlignment(addralign: number, offset: number): number {
+  let alignment = Math.min(addralign, SMALL_ALIGNMENT);
+  while (alignment < addralign && offset % (alignment * 2) === 0) alignment *= 2;
+  return alignment;
 }
 
 function maxEnd(parts: readonly { end: number }[]): number {

@@ -1,6 +1,7 @@
 import { printable, viewOf } from "../base/bytes.ts";
 import type { ContextLine } from "../diag/define.ts";
 import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { type RelocTable, relocName } from "../reloc/def.ts";
 import { describe } from "../stubs/insn.ts";
@@ -20,31 +21,45 @@ export function codeContext(
   const view = viewOf(data);
   const start = Math.max(0, call.offset - BEFORE * 4);
   const end = Math.min(data.length, call.offset + 4 + AFTER * 4);
-  const relocations = new Map<number, { name: string; symbol: string }>();
-  for (const table of file.relocations) {
-    if (table.target !== call.section) continue;
-    for (let row = 0; row < table.count; row++) {
-      const at = table.offset(row);
-      if (at < start || at >= end) continue;
-      relocations.set(at - (at % 4), {
-        name: relocName(arch.relocs, table.type(row)),
-        symbol: printable(symbols.name(table.symbol(row))),
-      });
-    }
-  }
+  const rows = rowsByWord(file, call.section);
   const lines: ContextLine[] = [];
   for (let at = start; at + 4 <= end; at += 4) {
     const word = view.getUint32(at, file.littleEndian);
-    const relocation = relocations.get(at);
+    const row = rows.get(at);
     lines.push({
       offset: at,
       word,
       text: describe(word),
-      relocation: relocation?.name ?? null,
-      symbol: relocation?.symbol ?? null,
+      relocation: row === undefined ? null : relocName(arch.relocs, row.table.type(row.row)),
+      symbol: row === undefined ? null : printable(symbols.name(row.table.symbol(row.row))),
       marked: at === call.offset,
       note: at === call.offset + 4 ? note : null,
     });
   }
   return lines;
+}
+
+interface Row {
+  readonly table: RelocationTable;
+  readonly row: number;
+}
+
+const indexes = new WeakMap<ElfFile, Map<number, Map<number, Row>>>();
+
+/** Offset of each relocated word of a section -> its (last) relocation; made once a section. */
+function rowsByWord(file: ElfFile, section: number): ReadonlyMap<number, Row> {
+  let sections = indexes.get(file);
+  if (sections === undefined) {
+    sections = new Map();
+    indexes.set(file, sections);
+  }
+  let rows = sections.get(section);
+  if (rows !== undefined) return rows;
+  rows = new Map();
+  for (const table of file.relocations) {
+    if (table.target !== section) continue;
+    for (let row = 0; row < table.count; row++) rows.set(table.offset(row) - (table.offset(row) % 4), { table, row });
+  }
+  sections.set(section, rows);
+  return rows;
 }

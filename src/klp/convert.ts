@@ -73,13 +73,13 @@ function resolve(name: string, isWeak: boolean, list: SymbolList, positions: Rea
   return { kind: "convert", position: candidates.indexOf(only) + 1, chosenOf: candidates.length };
 }
 
-/** Renames the symbols to convert and moves their relocations. Returns the number of relocations moved. */
+/** Renames the symbols to convert and moves their relocations. */
 export function convert(
   edits: ElfEdits,
   symbols: SymbolTable,
   undefineds: readonly Undefined[],
   router: RelocationRouter,
-): number {
+): void {
   const converted = new Set<number>();
   for (const { symbol, name, resolution } of undefineds) {
     if (resolution.kind !== "convert") continue;
@@ -92,7 +92,7 @@ export function convert(
       value: 0n,
     });
   }
-  return converted.size === 0 ? 0 : moveRelocations(edits.file, edits, symbols, converted, router);
+  if (converted.size > 0) moveRelocations(edits.file, edits, symbols, converted, router);
 }
 
 function moveRelocations(
@@ -101,9 +101,8 @@ function moveRelocations(
   symbols: SymbolTable,
   converted: ReadonlySet<number>,
   router: RelocationRouter,
-): number {
+): void {
   const { sections } = file;
-  let moved = 0;
   for (const table of file.relocations) {
     // Sections that are not loaded (debug information) are not relocated by the kernel at all.
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
@@ -118,10 +117,8 @@ function moveRelocations(
       }
       edits.removeRelocation(table, row);
       router.add(table.target, "vmlinux", relocation);
-      moved++;
     }
     const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
     if (table.count > 0 && left + added === 0) edits.removeSection(table.section);
   }
-  return moved;
 }

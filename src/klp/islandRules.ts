@@ -43,6 +43,9 @@ export class IslandRules {
   /** Section -> half-open ranges that feature fix-ups may replace. */
   readonly #replaceable = new Map<number, { start: number; end: number; table: string }[]>();
 
+  readonly #frames = new Map<CodeSymbol, number>();
+  readonly #owners = new Map<CodeSymbol, CodeSymbol>();
+
   constructor(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex) {
     this.#file = file;
     this.#symbols = symbols;
@@ -89,8 +92,11 @@ export class IslandRules {
     else list.push({ start, end, table });
   }
 
-  /** The first rule that forbids an island of `kind` for `call`; null if none does. */
-  refusal(call: Call, kind: IslandKind): Refusal | null {
+  /**
+   * The first rule that forbids an island of `kind` for `call`; null if none does.
+   * @param growth bytes that all islands of the section may take at most.
+   */
+  refusal(call: Call, kind: IslandKind, growth: number): Refusal | null {
     const { sections } = this.#file;
     const site = call.offset;
     const rule = (number: string, reason: string, help: string): Refusal => ({
@@ -140,7 +146,7 @@ export class IslandRules {
     }
     const listed = this.#patched.get(call.section)?.get(site);
     if (listed !== undefined) return rule("I12", `${listed} lists the word as one that is patched`, CHANGE_SOURCE);
-    if (sections.size(call.section) + 4096 >= BRANCH_REACH) {
+    if (sections.size(call.section) + growth >= BRANCH_REACH) {
       return rule("I13", "the section is too large for a branch to its end", "compile with -ffunction-sections");
     }
     const follower = this.#functions.after(caller);
@@ -150,10 +156,13 @@ export class IslandRules {
 
   /** The function whose entry sets up r2 for this code: for `P.cold` and `P.part.N`, P, if P branches there. */
   #owner(caller: CodeSymbol): CodeSymbol {
+    const known = this.#owners.get(caller);
+    if (known !== undefined) return known;
     const match = /^(.+)\.(?:cold|part\.\d+)(?:\.\d+)?$/.exec(caller.name);
-    if (match === null || caller.localEntryCode !== 0) return caller;
-    const parent = this.#functions.named(match[1] ?? "");
-    return parent !== null && this.#branchesTo(parent, caller) ? parent : caller;
+    const parent = match === null || caller.localEntryCode !== 0 ? null : this.#functions.named(match[1] ?? "");
+    const owner = parent !== null && this.#branchesTo(parent, caller) ? parent : caller;
+    this.#owners.set(caller, owner);
+    return owner;
   }
 
   #branchesTo(from: CodeSymbol, to: CodeSymbol): boolean {
@@ -177,11 +186,22 @@ export class IslandRules {
     if (caller === null) return false;
     // A cold part runs in the frame that its parent opened.
     if (this.#owner(caller) !== caller) return true;
-    const data = this.#file.sections.data(call.section);
-    const view = viewOf(data);
-    for (let at = caller.localEntry; at + 4 <= Math.min(call.offset, data.length); at += 4) {
-      if (opensFrame(view.getUint32(at, this.#file.littleEndian))) return true;
+    return this.#frameOffset(caller) < call.offset;
+  }
+
+  /** Offset of the first word from the function's local entry on that opens a frame; infinite if none does. */
+  #frameOffset(caller: CodeSymbol): number {
+    const known = this.#frames.get(caller);
+    if (known !== undefined) return known;
+    const view = viewOf(this.#file.sections.data(caller.section));
+    const next = this.#functions.after(caller)?.start ?? view.byteLength;
+    let found = Number.POSITIVE_INFINITY;
+    for (let at = caller.localEntry; at + 4 <= Math.min(next, view.byteLength); at += 4) {
+      if (!opensFrame(view.getUint32(at, this.#file.littleEndian))) continue;
+      found = at;
+      break;
     }
-    return false;
+    this.#frames.set(caller, found);
+    return found;
   }
 }

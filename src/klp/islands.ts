@@ -20,6 +20,9 @@ import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { type IslandKind, IslandRules, type Refusal } from "./islandRules.ts";
 import type { RelocationRouter } from "./router.ts";
 
+/** Bytes of the longest island. */
+const LARGEST_ISLAND = 16;
+
 export interface PlannedIsland {
   readonly call: Call;
   readonly kind: IslandKind;
@@ -54,8 +57,10 @@ export function planIslands(
   wanted.push(...closure.localCalls.map((call): PlannedIsland => ({ call, kind: "local-call" })));
   const islands: PlannedIsland[] = [];
   const refused: RefusedIsland[] = [...closure.refused];
+  const perSection = new Map<number, number>();
+  for (const { call } of wanted) perSection.set(call.section, (perSection.get(call.section) ?? 0) + LARGEST_ISLAND);
   for (const island of wanted) {
-    const refusal = rules.refusal(island.call, island.kind);
+    const refusal = rules.refusal(island.call, island.kind, perSection.get(island.call.section) ?? 0);
     if (refusal === null) islands.push(island);
     else refused.push({ ...island, refusal });
   }

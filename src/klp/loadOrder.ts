@@ -8,7 +8,12 @@ import type { RelocationTable } from "../elf/relas.ts";
 import { kernelSort } from "../kernel/heapsort.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { RelocTable } from "../reloc/def.ts";
+import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../stubs/island.ts";
 import { parseKlpSectionObject } from "./names.ts";
+
+const R_PPC64_TOC16 = 47;
+const R_PPC64_TOC16_LO = 48;
+const R_PPC64_TOC16_DS = 63;
 
 /** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
 export const BEFORE_RELOCATIONS = 0;
@@ -109,7 +114,7 @@ export class LoadOrder {
   ): { word: number; mask: number } | null {
     const data = this.#file.sections.data(section);
     if (offset + 4 > data.length) return null;
-    const word = viewOf(data).getUint32(offset, this.#file.littleEndian);
+    let word = viewOf(data).getUint32(offset, this.#file.littleEndian);
     let mask = 0xffff_ffff;
     const now = this.of(table, row);
     for (let at = offset - 7; at < offset + 4; at++) {
@@ -117,6 +122,11 @@ export class LoadOrder {
         const bytes = this.#relocs.defs.get(other.table.type(other.row))?.bytes ?? 0;
         const then = this.of(other.table, other.row);
         if (at + bytes <= offset || now === null || then === null || !isBefore(then, now)) continue;
+        const half = at === offset ? this.#tocHalf(other.table, other.row) : null;
+        if (half !== null && this.#file.littleEndian) {
+          word = ((word & ~half.field) | half.value) >>> 0;
+          continue;
+        }
         for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
           const shift = this.#file.littleEndian ? (byte - offset) * 8 : (3 - (byte - offset)) * 8;
           mask &= ~(0xff << shift);
@@ -124,5 +134,27 @@ export class LoadOrder {
       }
     }
     return { word, mask: mask >>> 0 };
+  }
+
+  /**
+   * What a TOC-relative relocation against the .toc section itself writes: the TOC base is that section's address,
+   * rounded down to 256, plus 0x8000 (my_r2 in module_64.c), so the distance does not depend on where the module
+   * lies. Null for all others, and where a section that is not 256-aligned leaves the low bits open.
+   */
+  #tocHalf(table: RelocationTable, row: number): { field: number; value: number } | null {
+    const type = table.type(row);
+    const symbols = this.#file.symbols;
+    const section = symbols?.sectionOf(table.symbol(row)) ?? null;
+    if (symbols === null || section === null || this.#file.sections.name(section) !== ".toc") return null;
+    const distance = symbols.offset(table.symbol(row)) + Number(table.addend(row)) - 0x8000;
+    const slack = this.#file.sections.addralign(section) >= 256 ? 0 : 0xf8;
+    const high = (value: number): number => ((value + 0x8000) >> 16) & 0xffff;
+    if (type === R_PPC64_TOC16_HA) {
+      return high(distance) === high(distance + slack) ? { field: 0xffff, value: high(distance) } : null;
+    }
+    if (slack !== 0) return null;
+    if (type === R_PPC64_TOC16 || type === R_PPC64_TOC16_LO) return { field: 0xffff, value: distance & 0xffff };
+    if (type === R_PPC64_TOC16_DS || type === R_PPC64_TOC16_LO_DS) return { field: 0xfffc, value: distance & 0xfffc };
+    return null;
   }
 }

@@ -11,10 +11,14 @@ export class RelocationRouter {
   readonly #edits: ElfEdits;
   /** `object:target` -> relocation section; the object is empty for ordinary relocations. */
   readonly #sections = new Map<string, SectionHandle>();
+  #livepatchCount = 0;
+  /** Members of section groups; the flag SHF_GROUP alone may be wrong. */
+  readonly #grouped = new Set<SectionHandle>();
 
   constructor(edits: ElfEdits) {
     this.#edits = edits;
     const { sections } = edits.file;
+    for (const group of edits.file.groups) for (const member of group.members) this.#grouped.add(member);
     for (const table of edits.file.relocations) {
       if (!table.hasAddends) continue;
       const object = sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)
@@ -26,8 +30,14 @@ export class RelocationRouter {
     }
   }
 
+  /** Number of relocations put into livepatch sections so far. */
+  get livepatchCount(): number {
+    return this.#livepatchCount;
+  }
+
   /** @param object null for an ordinary relocation, else the object whose loading it waits for. */
   add(target: SectionHandle, object: string | null, relocation: Relocation): void {
+    if (object !== null) this.#livepatchCount++;
     this.#edits.addRelocation(this.#sectionFor(target, object), relocation);
   }
 
@@ -38,7 +48,7 @@ export class RelocationRouter {
     const { sections } = this.#edits.file;
     const added = this.#edits.addedSections[target - sections.count];
     const targetName = added?.name ?? sections.name(target);
-    const inGroup = added === undefined && sections.hasFlags(target, SHF_GROUP);
+    const inGroup = added === undefined && this.#grouped.has(target);
     const flags = (object === null ? 0 : SHF_ALLOC | SHF_RELA_LIVEPATCH) | SHF_INFO_LINK | (inGroup ? SHF_GROUP : 0);
     const section = this.#edits.addSection({
       name: object === null ? `.rela${targetName}` : formatKlpSection(object, targetName),

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpio, type GuestFile } from "./cpio.ts";
-import { missing } from "./run.ts";
+import { missing, notFound } from "./run.ts";
 
 export type { GuestFile } from "./cpio.ts";
 
@@ -32,10 +32,15 @@ export interface Boot {
   console: string;
 }
 
-/** A limit against hanging: the slowest boot here takes a small part of it. */
-const LIMIT_MS = 240_000;
+/** Seconds; a limit against hanging: the slowest boot here takes a small part of it. */
+const LIMIT = 240;
 
 const QEMU = "qemu-system-ppc64";
+
+// Exit statuses of timeout.
+const TIMED_OUT = 124;
+const NOT_FOUND = 127;
+const KILLED = 137;
 
 export async function boot(
   vmlinux: string,
@@ -78,35 +83,37 @@ function qemu(vmlinux: string, initrd: string): Promise<string> {
   ];
   args.push("-serial", "stdio", "-kernel", vmlinux, "-initrd", initrd, "-append", append);
   return new Promise((resolve, reject) => {
-    const child = spawn(QEMU, args, { stdio: ["ignore", "pipe", "pipe"] });
+    // timeout ends the machine even if this process is killed before it could.
+    const child = spawn("timeout", ["--kill-after=5", String(LIMIT), QEMU, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const out: Buffer[] = [];
     let complaint = "";
-    const kill = (): boolean => child.kill("SIGKILL");
-    const limit = setTimeout(kill, LIMIT_MS);
-    process.once("exit", kill);
+    const end = (): boolean => child.kill();
+    process.once("exit", end);
     child.stdout.on("data", (data: Buffer) => out.push(data));
     child.stderr.on("data", (data: Buffer) => {
       complaint += data.toString();
     });
     child.on("error", (error) => {
-      clearTimeout(limit);
-      process.removeListener("exit", kill);
-      reject(missing(QEMU, error));
+      process.removeListener("exit", end);
+      reject(missing("timeout", error));
     });
     child.on("close", (code) => {
-      clearTimeout(limit);
-      process.removeListener("exit", kill);
-      if (code !== null && code !== 0) reject(new Error(`${QEMU}: exit status ${code}\n${complaint}`));
-      else resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", ""));
+      process.removeListener("exit", end);
+      if (code === NOT_FOUND) reject(notFound(QEMU));
+      else if (code === 0 || code === TIMED_OUT || code === KILLED)
+        resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", ""));
+      else reject(new Error(`${QEMU}: exit status ${code}\n${complaint}`));
     });
   });
 }
 
 /** The console text as steps; lines that guest.c did not mark are the kernel's and stay in `console`. */
-export function parse(console: string): Boot {
+export function parse(text: string): Boot {
   const steps: Step[] = [];
   let complete = false;
-  for (const line of console.split("\n")) {
+  for (const line of text.split("\n")) {
     if (line === "@@ end") complete = true;
     const begins = /^@@ step \d+ (.*)$/.exec(line)?.[1];
     if (begins !== undefined) {
@@ -121,7 +128,7 @@ export function parse(console: string): Boot {
     const result = /^@@ done \d+ (.*)$/.exec(line)?.[1];
     if (result !== undefined) step.result = /^\d+$/.test(result) ? Number(result) : result;
   }
-  return { steps, complete, console };
+  return { steps, complete, console: text };
 }
 
 /** "<5>text"; a continuation line has no level of its own and counts as harmless. */

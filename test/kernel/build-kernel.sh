@@ -1,13 +1,11 @@
 #!/bin/bash
 # Builds the kernel of the boot tests from Debian's linux-source package, once, and prints the folder that holds it:
 # vmlinux, System.map and what modules built out of tree need. Later runs find it in the cache and only print.
-#   KLPLINK_CACHE          where to keep it (default: klplink in the user's cache folder)
-#   KLPLINK_KERNEL_SERIES  which linux-source package (default: 6.1)
+# KLPLINK_CACHE says where to keep it (default: klplink in the user's cache folder).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-series=${KLPLINK_KERNEL_SERIES:-6.1}
-package=linux-source-$series
+package=linux-source-6.1
 tarball=/usr/src/$package.tar.xz
 cross=powerpc64le-linux-gnu-
 

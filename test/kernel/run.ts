@@ -38,8 +38,12 @@ export function mustRun(command: string, args: readonly string[], cwd = repo): s
   return stdout;
 }
 
+/** The error of a program that could not be started, with the package to install if that is why. */
 export function missing(command: string, error: Error): Error {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") return error;
+  return (error as NodeJS.ErrnoException).code === "ENOENT" ? notFound(command) : error;
+}
+
+export function notFound(command: string): Error {
   const from = packages[command];
   return new Error(`${command} not found${from === undefined ? "" : `: apt-get install ${from}`}`);
 }

@@ -46,11 +46,10 @@ export function lifeCycle(
   ];
 }
 
-/** Everything in which the boot is not as planned; empty when all is well. */
+/** Everything in which the boot is not as planned, in the order of the steps; empty when all is well. */
 export function complaints(result: Boot, plan: readonly Planned[]): string[] {
   const found: string[] = [];
   const first = new Map<string, string>();
-  if (!result.complete) found.push("the guest did not come to the end of its script");
   for (const [i, planned] of plan.entries()) {
     const step = result.steps[i];
     if (step === undefined || step.line !== planned.line) {
@@ -64,6 +63,7 @@ export function complaints(result: Boot, plan: readonly Planned[]): string[] {
     const path = /^read (.*)$/.exec(step.line)?.[1];
     if (path !== undefined && !first.has(path)) first.set(path, step.output);
   }
+  if (!result.complete) found.push("the guest did not come to the end of its script");
   return found;
 }
 

@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { forgottenToc } from "./sabotage.ts";
 import { answered, bootWith, complaints, klplink, LOAD, lifeCycle, type Planned, stepOf, textOf } from "./scenario.ts";
 
 const lab = inject("lab");
@@ -10,6 +11,7 @@ const ROUNDS = 20;
 const UPTIME = /^\d+\.\d\d \d+\.\d\d\n$/;
 
 const built = join(lab.modules, "klp_sibling.ko");
+const linked = join(lab.folder, "klp_sibling.linked.ko");
 
 /** One round reads each patched file once; uptime's function runs twice, the second time by the local call. */
 const round = (n: number): Planned[] => [
@@ -39,7 +41,15 @@ const life = lifeCycle(
   ],
 );
 
+const script = life.map((planned) => planned.line);
+
 describe("sibling calls", () => {
+  let linkRun: ReturnType<typeof klplink>;
+
+  beforeAll(() => {
+    linkRun = klplink(built, "-k", lab.systemMap, "-o", linked);
+  });
+
   test("as they are: loaded without a word, and the first use oopses the kernel", async () => {
     const asIs = join(lab.folder, "klp_sibling.as-is.ko");
     const { status, stderr } = klplink(built, "-k", lab.systemMap, "--toc-restore", "nop", "--force", "-o", asIs);
@@ -61,14 +71,13 @@ describe("sibling calls", () => {
   });
 
   test(`after klplink: right in ${ROUNDS} rounds, entered by ftrace and by a local call, disabled and removed`, async () => {
-    const linked = join(lab.folder, "klp_sibling.linked.ko");
-    const { status, stderr } = klplink(built, "-k", lab.systemMap, "-o", linked);
-    expect(status, stderr).toBe(0);
-    const result = await bootWith(
-      lab,
-      readFileSync(linked),
-      life.map((planned) => planned.line),
-    );
-    expect(complaints(result, life)).toEqual([]);
+    expect(linkRun, linkRun.stderr).toMatchObject({ status: 0 });
+    expect(complaints(await bootWith(lab, readFileSync(linked), script), life)).toEqual([]);
+  });
+
+  test("a local-call island that does not bring r2 back is caught", async () => {
+    expect(linkRun, linkRun.stderr).toMatchObject({ status: 0 });
+    const found = complaints(await bootWith(lab, forgottenToc(linked, ".text.klp_sibling_execdomains"), script), life);
+    expect(found[0]).toMatch(/^read \/proc\/execdomains: /); // it loads, and its first use goes wrong
   });
 });

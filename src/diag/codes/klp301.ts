@@ -9,6 +9,7 @@ export default define<{
 }>({
   level: "error",
   title: (d) => `call to ${d.callee} has no nop behind it, so the TOC cannot be restored`,
+  brief: (d) => `call to ${d.callee}`,
   kernel: (d) => d.message,
   why: (d) =>
     d.wasLocal
@@ -18,6 +19,7 @@ export default define<{
     d.fixable
       ? `\`${d.command}\` sends the call through a return island; no rebuild is needed`
       : "a return island is not possible here: see the error that follows",
+  fix: (d) => (d.fixable ? d.command : null),
   explain: `On ppc64le each module has a TOC of its own, and r2 points to it. The kernel reaches a function outside the
 module through a stub: it saves r2 at 24(r1) and enters the function at its global entry, which sets r2 to that
 function's TOC. After the call r2 must come back. For that the kernel wants a nop (60000000) behind the \`bl\`,

@@ -1,7 +1,34 @@
 import { hexWord } from "../../base/bytes.ts";
-import { firstRefusal, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
+import { firstRefusal, fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
+import type { ContextLine, Instruction } from "../define.ts";
+import { bytesText } from "./text.ts";
 
-/** The form of one diagnostic in JSON; docs/json.md describes it. */
+const signedHex = (value: bigint): string => (value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);
+
+function instruction(i: Instruction): Record<string, unknown> {
+  return {
+    offset: i.offset,
+    bytes: bytesText(i.bytes),
+    text: i.text,
+    relocations: i.relocations.map((r) => ({ name: r.name, symbol: r.symbol, addend: signedHex(r.addend) })),
+    marked: i.marked,
+    note: i.note,
+  };
+}
+
+/** A word of which nothing but what the analysis itself says is known. */
+function word(l: ContextLine): Record<string, unknown> {
+  return {
+    offset: l.offset,
+    bytes: hexWord(l.word).match(/../g)?.reverse().join(" ") ?? "",
+    text: l.text,
+    relocations: l.relocation === null ? [] : [{ name: l.relocation, symbol: l.symbol ?? "", addend: null }],
+    marked: l.marked,
+    note: l.note,
+  };
+}
+
+/** The form of one diagnostic in JSON: docs/diagnostics.schema.json, `$defs/problem`. */
 export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unknown> {
   return {
     code: p.code,
@@ -14,22 +41,24 @@ export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unkn
     offset: p.at.offset ?? null,
     function: p.at.function?.name ?? null,
     functionOffset: p.at.function?.offset ?? null,
+    source: (p.at.source ?? []).map((s) => ({
+      file: s.file,
+      directory: s.directory,
+      line: s.line === 0 ? null : s.line,
+      column: s.column === 0 ? null : s.column,
+      function: s.function,
+    })),
     kernel: kernelOf(p),
     first: isFirstRefusal,
     why: whyOf(p),
     help: helpOf(p),
-    words: (p.context ?? []).map((l) => ({
-      offset: l.offset,
-      word: hexWord(l.word),
-      relocation: l.relocation,
-      symbol: l.symbol,
-      marked: l.marked,
-    })),
+    fix: fixOf(p),
+    instructions: p.instructions?.map(instruction) ?? p.context?.map(word) ?? [],
     data: p.data,
   };
 }
 
-/** One document for all files of a run. */
+/** One document for all files of a run: docs/diagnostics.schema.json. */
 export function renderJson(
   version: string,
   files: readonly {
@@ -49,5 +78,6 @@ export function renderJson(
     errors: all.filter((p) => levelOf(p) === "error").length,
     warnings: all.filter((p) => levelOf(p) === "warning").length,
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  const plain = (_: string, value: unknown): unknown => (typeof value === "bigint" ? signedHex(value) : value);
+  return `${JSON.stringify(document, plain, 2)}\n`;
 }

@@ -1,6 +1,8 @@
+// Diagnostics for people: one block each, equal ones once, several of one kind folded into a list.
+
 import { hexWord } from "../../base/bytes.ts";
-import { firstRefusal, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
-import type { ContextLine, Place } from "../define.ts";
+import { briefOf, firstRefusal, fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
+import type { ContextLine, Instruction, Place, SourcePlace } from "../define.ts";
 
 /** Colours as functions on text, so that rendering needs no colour library. */
 export interface Palette {
@@ -8,51 +10,164 @@ export interface Palette {
   readonly warning: (text: string) => string;
   readonly strong: (text: string) => string;
   readonly dim: (text: string) => string;
+  /** The instruction at fault. */
+  readonly mark: (text: string) => string;
+  /** The way out. */
+  readonly help: (text: string) => string;
 }
 
 const same = (text: string): string => text;
-export const PLAIN: Palette = { error: same, warning: same, strong: same, dim: same };
+export const PLAIN: Palette = { error: same, warning: same, strong: same, dim: same, mark: same, help: same };
 
 export interface TextStyle {
   /** Columns to wrap notes to. */
   readonly width: number;
   readonly palette: Palette;
+  /** Folder to which source paths below it are shown relative; absent: as the compiler was given them. */
+  readonly folder?: string;
+  /** Says each of several of one kind in full. */
+  readonly everything?: boolean;
 }
 
-/** `file  function+0xe0  (.text+0x220)`: what is known of a place. */
-export function formatPlace(at: Place): string {
-  const parts = [at.file];
-  if (at.line !== undefined) parts[0] = `${at.file}:${at.line}`;
-  const section = at.section === undefined ? null : `${at.section}+0x${(at.offset ?? 0).toString(16)}`;
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** `fs/proc/meminfo.c:135:2` */
+export function formatSource(source: SourcePlace, folder?: string): string {
+  const full =
+    source.file.startsWith("/") || source.directory === null ? source.file : `${source.directory}/${source.file}`;
+  const isBelow = folder !== undefined && full.startsWith(`${folder}/`);
+  const path = isBelow ? full.slice(folder.length + 1) : source.file;
+  if (source.line === 0) return path;
+  return `${path}:${source.line}${source.column === 0 ? "" : `:${source.column}`}`;
+}
+
+/** What is known of a place: source line, file, function+offset, section+offset. */
+function placeParts(at: Place, folder?: string): string[] {
+  const parts: string[] = [];
+  const [innermost] = at.source ?? [];
+  if (innermost !== undefined) parts.push(formatSource(innermost, folder));
+  parts.push(at.line === undefined ? at.file : `${at.file}:${at.line}`);
+  const section = at.section === undefined ? null : `${at.section}+${hex(at.offset ?? 0)}`;
   if (at.function !== undefined) {
-    parts.push(`${at.function.name}+0x${at.function.offset.toString(16)}`);
+    parts.push(`${at.function.name}+${hex(at.function.offset)}`);
     if (section !== null) parts.push(`(${section})`);
   } else if (section !== null) parts.push(section);
-  if (at.fileOffset !== undefined) parts.push(`at file offset 0x${at.fileOffset.toString(16)}`);
-  return parts.join("  ");
+  if (at.fileOffset !== undefined) parts.push(`at file offset ${hex(at.fileOffset)}`);
+  return parts;
 }
 
-function bytesOf(word: number): string {
-  return hexWord(word).match(/../g)?.reverse().join(" ") ?? "";
+/** `source.c:12:3  file.o  function+0xe0  (.text+0x220)` on one line. */
+export function formatPlace(at: Place, folder?: string): string {
+  return placeParts(at, folder).join("  ");
 }
 
-function formatContext(lines: readonly ContextLine[], { palette }: TextStyle): string[] {
-  const offsetWidth = Math.max(4, ...lines.map((l) => l.offset.toString(16).length + 1));
-  return lines.map((l) => {
-    const offset = `${l.offset.toString(16)}:`.padStart(offsetWidth);
-    const text = l.text ?? `.long  0x${hexWord(l.word)}`;
-    const relocation = l.relocation === null ? "" : `${l.relocation} ${l.symbol ?? ""}`;
-    const tail = [relocation, l.note ?? ""].filter((t) => t !== "").join("  ");
-    const line = `  ${l.marked ? ">" : " "} ${offset}  ${bytesOf(l.word)}   ${tail === "" ? text : `${text.padEnd(18)} ${tail}`}`;
-    return l.marked ? palette.strong(line) : line;
-  });
+/** Parts side by side, two blanks between them, as many on a line as fit. */
+function flow(parts: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 2 + part.length <= width) lines[lines.length - 1] = `${last}  ${part}`;
+    else lines.push(part);
+  }
+  return lines;
 }
 
-/** Breaks text at blanks into lines of at most `width` columns; a longer word keeps a line of its own. */
+function formatPlaceLines(at: Place, { palette, width, folder }: TextStyle): string[] {
+  const lines = flow(placeParts(at, folder), width - 6).map((line, i) =>
+    i === 0 ? `${palette.dim("  --> ")}${line}` : `      ${line}`,
+  );
+  const frames = at.source ?? [];
+  for (const [i, frame] of frames.entries()) {
+    const inner = frames[i - 1]?.function;
+    if (i === 0 || inner == null) continue;
+    lines.push(
+      `      ${inner} was inlined at ${formatSource(frame, folder)}${frame.function === null ? "" : ` (${frame.function})`}`,
+    );
+  }
+  return lines;
+}
+
+/** One row of a listing, whatever it was made from. */
+interface Row {
+  readonly offset: number;
+  readonly bytes: string;
+  readonly text: string;
+  readonly relocation: string;
+  readonly note: string;
+  readonly marked: boolean;
+}
+
+/** Bytes in their order in the file. */
+export function bytesText(bytes: Uint8Array): string {
+  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+}
+
+function rowOfContext(l: ContextLine): Row {
+  return {
+    offset: l.offset,
+    bytes: hexWord(l.word).match(/../g)?.reverse().join(" ") ?? "",
+    text: l.text ?? `.long  0x${hexWord(l.word)}`,
+    relocation: l.relocation === null ? "" : `${l.relocation} ${l.symbol ?? ""}`.trim(),
+    note: l.note ?? "",
+    marked: l.marked,
+  };
+}
+
+function rowOfInstruction(i: Instruction): Row {
+  const relocation = i.relocations
+    .map(({ name, symbol, addend }) => {
+      // The text names the target already, unless the symbol has a longer name.
+      const shown = i.text.endsWith(` ${symbol}`) ? "" : ` ${symbol}`;
+      const plus =
+        addend === 0n || shown === "" ? "" : addend > 0n ? `+0x${addend.toString(16)}` : `-0x${(-addend).toString(16)}`;
+      return `${name}${shown}${plus}`;
+    })
+    .join(", ");
+  return {
+    offset: i.offset,
+    bytes: bytesText(i.bytes),
+    text: i.text,
+    relocation,
+    note: i.note ?? "",
+    marked: i.marked,
+  };
+}
+
+/** Longest instruction that the column of relocations makes room for. */
+const TEXT_COLUMN = 26;
+
+function formatRows(rows: readonly Row[], { palette, width }: TextStyle): string[] {
+  const offsetWidth = Math.max(4, ...rows.map((r) => r.offset.toString(16).length + 1));
+  const bytesWidth = Math.max(...rows.map((r) => r.bytes.length));
+  const textWidth = Math.min(TEXT_COLUMN, Math.max(...rows.map((r) => r.text.length)));
+  const lines: string[] = [];
+  for (const r of rows) {
+    const head = `  ${r.marked ? ">" : " "} ${`${r.offset.toString(16)}:`.padStart(offsetWidth)}  ${r.bytes.padEnd(bytesWidth)}   `;
+    const tails = [r.relocation, r.note].filter((t) => t !== "");
+    const paint = r.marked ? palette.mark : same;
+    const whole = [`${head}${r.text.padEnd(tails.length === 0 ? 0 : textWidth)}`, ...tails].join("  ");
+    if (whole.length <= width) lines.push(paint(whole));
+    else {
+      // What does not fit beside the instruction stands below it.
+      const beside = [`${head}${r.text.padEnd(textWidth)}`, tails[0]].join("  ");
+      const fits = tails.length > 1 && beside.length <= width;
+      lines.push(paint(fits ? beside : `${head}${r.text}`.trimEnd()));
+      for (const t of fits ? tails.slice(1) : tails) lines.push(paint(`${" ".repeat(head.length)}${t}`));
+    }
+  }
+  return lines;
+}
+
+/**
+ * Breaks text at blanks into lines of at most `width` columns. A longer word keeps a line of its own, and so does a
+ * command in backticks, which is not broken: it is there to be copied.
+ */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  // A blank behind a blank is an empty word, so that columns keep their width.
+  for (const found of text.match(/(?:`[^`]*`|[^ ])+| (?= )/g) ?? [""]) {
+    const word = found.trim();
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
@@ -65,19 +180,29 @@ export function wrap(text: string, width: number): string[] {
 function note(label: string, text: string, { width, palette }: TextStyle): string[] {
   const head = `  = ${`${label}:`.padEnd(8)}`;
   const [first, ...rest] = wrap(text, Math.max(30, width - head.length));
+  const paint = label === "help" ? palette.help : palette.strong;
   return [
-    `${palette.dim("  = ")}${palette.strong(`${label}:`.padEnd(8))}${first}`,
+    `${palette.dim("  = ")}${paint(`${label}:`.padEnd(8))}${first}`,
     ...rest.map((l) => `${" ".repeat(head.length)}${l}`),
   ];
 }
 
 /** One diagnostic, without a final newline. */
 export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: boolean): string {
+  return blockOf(p, [], style, isFirstRefusal).join("\n");
+}
+
+/** A diagnostic that stands for others of its kind, too. */
+function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFirstRefusal: boolean): string[] {
   const level = levelOf(p);
-  const { palette } = style;
-  const lines = [`${palette[level](`${level}[${p.code}]`)}${palette.strong(`: ${titleOf(p)}`)}`];
-  lines.push(`${palette.dim("  --> ")}${formatPlace(p.at)}`);
-  if (p.context !== undefined) lines.push(...formatContext(p.context, style));
+  const { palette, width } = style;
+  const [head, ...more] = wrap(`${level}[${p.code}]: ${titleOf(p)}`, Math.max(40, width));
+  const tag = `${level}[${p.code}]`;
+  const lines = [`${palette[level](tag)}${palette.strong((head ?? "").slice(tag.length))}`];
+  lines.push(...more.map((l) => palette.strong(`    ${l}`)));
+  lines.push(...formatPlaceLines(p.at, style));
+  const rows = p.instructions?.map(rowOfInstruction) ?? p.context?.map(rowOfContext) ?? [];
+  if (rows.length > 0) lines.push(...formatRows(rows, style));
   const kernel = kernelOf(p);
   // The kernel's words stay on one line, so that they can be compared with dmesg.
   if (kernel !== null) {
@@ -88,20 +213,82 @@ export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: bool
   if (why !== null) lines.push(...note("why", why, style));
   const help = helpOf(p);
   if (help !== null) lines.push(...note("help", help, style));
-  return lines.join("\n");
+  if (others.length > 0) lines.push(...listOf(p, others, style));
+  return lines;
+}
+
+/** How many of one kind are listed; `-v` shows all. */
+const LISTED = 20;
+
+function listOf(p: Problem, others: readonly Problem[], style: TextStyle): string[] {
+  const shown = others.slice(0, LISTED);
+  const places = shown.map(({ at }) => {
+    const [innermost] = at.source ?? [];
+    const inFunction = at.function === undefined ? null : `${at.function.name}+${hex(at.function.offset)}`;
+    const inSection = at.section === undefined ? "" : `${at.section}+${hex(at.offset ?? 0)}`;
+    return [innermost === undefined ? "" : formatSource(innermost, style.folder), inFunction ?? inSection];
+  });
+  const widths = [0, 1].map((k) => Math.max(...places.map((place) => place[k]?.length ?? 0)));
+  const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
+  for (const [i, other] of shown.entries()) {
+    const columns = (places[i] ?? []).map((text, k) => text.padEnd(widths[k] ?? 0)).filter((t) => t !== "");
+    const line = [...columns, briefOf(other)].join("  ");
+    const [first, ...rest] = wrap(line, Math.max(30, style.width - 8));
+    // Wrapping takes several blanks for words of no length, so columns survive it.
+    lines.push(`      ${first}`, ...rest.map((l) => `        ${l}`));
+    const help = helpOf(other);
+    if (help !== null && help !== helpOf(p)) {
+      lines.push(...wrap(`help: ${help}`, Math.max(30, style.width - 8)).map((l) => `        ${l}`));
+    }
+  }
+  if (others.length > shown.length) lines.push(`      … and ${others.length - shown.length} more (-v shows all)`);
+  return lines;
+}
+
+/** Equal problems at one place once; in the order given. */
+export function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter((p) => {
+    const { file, section, offset, fileOffset, line } = p.at;
+    const key = JSON.stringify([p.code, titleOf(p), file, section, offset, fileOffset, line]);
+    return seen.has(key) ? false : seen.add(key) !== undefined;
+  });
 }
 
 /** All diagnostics of one file, and a line that counts them. Empty if there are none. */
 export function renderText(problems: readonly Problem[], style: TextStyle): string {
   if (problems.length === 0) return "";
-  const first = firstRefusal(problems);
-  const parts = problems.map((p) => renderProblem(p, style, p === first));
-  return `${parts.join("\n\n")}\n\n${countLine(problems)}\n`;
+  const distinct = withoutRepeats(problems);
+  const first = firstRefusal(distinct);
+  const groups = new Map<string, Problem[]>();
+  for (const [i, p] of distinct.entries()) {
+    const key = style.everything === true ? String(i) : `${p.code} ${p.at.file}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [p]);
+    // The one that stops the loader stands for its kind.
+    else if (p === first) group.unshift(p);
+    else group.push(p);
+  }
+  const parts: string[] = [];
+  for (const [head, ...others] of groups.values()) {
+    if (head !== undefined) parts.push(blockOf(head, others, style, head === first).join("\n"));
+  }
+  return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n`;
 }
 
+/** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors` */
 export function countLine(problems: readonly Problem[]): string {
-  const errors = problems.filter((p) => levelOf(p) === "error").length;
-  const warnings = problems.length - errors;
+  const errors = problems.filter((p) => levelOf(p) === "error");
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
-  return `${count(errors, "error")}, ${count(warnings, "warning")}`;
+  const counts = `${count(errors.length, "error")}, ${count(problems.length - errors.length, "warning")}`;
+  const fixes = new Map<string, number>();
+  for (const p of errors) {
+    const command = fixOf(p);
+    if (command !== null) fixes.set(command, (fixes.get(command) ?? 0) + 1);
+  }
+  const mended = [...fixes].map(([command, n]) => {
+    const what = n < errors.length ? `${n} of the errors` : n === 1 ? "it" : n === 2 ? "both" : `all ${n}`;
+    return `\`${command}\` mends ${what}`;
+  });
+  return [counts, ...mended].join("; ");
 }

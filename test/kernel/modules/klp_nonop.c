@@ -3,7 +3,7 @@
  * Replaces cmdline_proc_show (/proc/cmdline) by a function whose calls into vmlinux have no nop behind them: exported
  * ones (seq_puts, seq_put_decimal_ull, seq_printf), a global one that is not exported (seq_put_hex_ll) and a static one
  * (version_proc_show). After each call r2 is used, for data of the module or by the stub of the next call, so a TOC that was not restored shows.
- * No callee is called twice: relocations that compare equal would leave it to the kernel's sort which one it names first.
+ * seq_puts is called several times: its relocations compare equal, and the kernel's sort decides which call it names.
  */
 #include <linux/livepatch.h>
 #include <linux/module.h>
@@ -30,8 +30,12 @@ static int klp_nonop_show(struct seq_file *m, void *v)
 	seq_puts(m, "klp_nonop ");
 	version_proc_show(m, v);
 	seq_put_decimal_ull(m, "reads=", ++reads);
-	seq_put_hex_ll(m, " mark=", mark, 0);
-	seq_printf(m, " after=%lu\n", after);
+	seq_puts(m, " and ");
+	seq_put_decimal_ull(m, "reads=", ++reads);
+	seq_puts(m, ": ");
+	seq_put_hex_ll(m, "mark=", mark, 0);
+	seq_puts(m, " ");
+	seq_printf(m, "after=%lu\n", after);
 	return last;
 }
 

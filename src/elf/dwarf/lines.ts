@@ -1,0 +1,287 @@
+// The line number program (.debug_line): DWARF 5, 6.2; DWARF 2 to 4 for the older header.
+
+import {
+  DW_FORM_line_strp,
+  DW_FORM_string,
+  DW_FORM_strp,
+  DW_LNCT_directory_index,
+  DW_LNCT_path,
+  DW_LNE_define_file,
+  DW_LNE_end_sequence,
+  DW_LNE_set_address,
+  DW_LNS_advance_line,
+  DW_LNS_advance_pc,
+  DW_LNS_const_add_pc,
+  DW_LNS_copy,
+  DW_LNS_fixed_advance_pc,
+  DW_LNS_set_column,
+  DW_LNS_set_file,
+} from "./consts.ts";
+import { type Budget, Cursor, type DebugSection } from "./cursor.ts";
+import { readForm } from "./forms.ts";
+import type { Range, Unit } from "./units.ts";
+
+/** A file of a line table. */
+export interface LineFile {
+  /** As the compiler was told: relative to `directory` of the unit unless it is absolute. */
+  readonly path: string;
+}
+
+/** One row of the line table. `end` marks the first address behind a sequence. */
+export interface LineRow {
+  readonly address: number;
+  readonly file: number;
+  /** 0: the compiler made the code for no line in particular. */
+  readonly line: number;
+  /** Bytes from the start of the line, from 1; 0: not told. */
+  readonly column: number;
+}
+
+/** Rows of rising address; they cover up to `end`. */
+interface Sequence extends Range {
+  readonly rows: readonly LineRow[];
+}
+
+/** The line table of one unit. */
+export class LineTable {
+  readonly #files: readonly (LineFile | undefined)[];
+  readonly #sequences: readonly Sequence[];
+
+  constructor(files: readonly (LineFile | undefined)[], sequences: readonly Sequence[]) {
+    this.#files = files;
+    this.#sequences = sequences;
+  }
+
+  /** The file with this number, as rows and DW_AT_call_file use it; null if there is none. */
+  file(number: number): LineFile | null {
+    return this.#files[number] ?? null;
+  }
+
+  get ranges(): readonly Range[] {
+    return this.#sequences;
+  }
+
+  /** The row that covers a made-up address; of several for one address the last one. Null if none does. */
+  find(address: number): LineRow | null {
+    const sequence = this.#sequences.find((s) => address >= s.start && address < s.end);
+    if (sequence === undefined) return null;
+    let low = 0;
+    let high = sequence.rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sequence.rows[middle]?.address ?? 0) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return sequence.rows[low - 1] ?? null;
+  }
+}
+
+interface Header {
+  readonly version: number;
+  readonly files: (LineFile | undefined)[];
+  readonly directories: readonly string[];
+  readonly minInstructionLength: number;
+  readonly lineBase: number;
+  readonly lineRange: number;
+  readonly opcodeBase: number;
+  readonly operandCounts: readonly number[];
+}
+
+interface Strings {
+  readonly str: DebugSection | null;
+  readonly lineStr: DebugSection | null;
+}
+
+/** Reads the line program of a unit. @throws DwarfError */
+export function readLines(
+  section: DebugSection,
+  unit: Unit,
+  strings: Strings,
+  littleEndian: boolean,
+  budget: Budget,
+): LineTable {
+  const cursor = new Cursor(section, littleEndian, unit.lines ?? 0);
+  const { length, offsetSize } = cursor.unitLength();
+  if (length > cursor.end - cursor.at) throw cursor.error("a line program that is longer than the section");
+  cursor.end = cursor.at + length;
+  const version = cursor.u16();
+  if (version < 2 || version > 5) throw cursor.error(`a line program of version ${version}`);
+  let addressSize = unit.addressSize;
+  if (version >= 5) {
+    addressSize = cursor.u8();
+    cursor.u8(); // segment selector size
+  }
+  const headerLength = cursor.uint(offsetSize);
+  const program = cursor.at + headerLength;
+  const minInstructionLength = cursor.u8();
+  if (version >= 4) cursor.u8(); // operations per instruction: 1 but on VLIW machines
+  cursor.u8(); // default_is_stmt
+  const lineBase = cursor.i8();
+  const lineRange = cursor.u8();
+  const opcodeBase = cursor.u8();
+  const operandCounts = [0];
+  for (let i = 1; i < opcodeBase; i++) operandCounts.push(cursor.u8());
+  if (lineRange === 0) throw cursor.error("a line range of 0");
+  const tables =
+    version >= 5
+      ? filesOfVersion5(cursor, { version, offsetSize, addressSize }, strings, budget)
+      : filesOfVersion4(cursor, budget);
+  const header: Header = {
+    version,
+    ...tables,
+    minInstructionLength,
+    lineBase,
+    lineRange,
+    opcodeBase,
+    operandCounts,
+  };
+  if (program > cursor.end) throw cursor.error("a line program header that is longer than its unit");
+  cursor.at = program;
+  return new LineTable(header.files, run(cursor, header, addressSize, budget));
+}
+
+/** Directory 0 is the directory of the unit, so it is not written into paths. */
+function join(directories: readonly string[], directory: number, name: string): LineFile {
+  const folder = directory === 0 ? "" : (directories[directory] ?? "");
+  return { path: name.startsWith("/") || folder === "" ? name : `${folder.replace(/\/$/, "")}/${name}` };
+}
+
+function filesOfVersion4(cursor: Cursor, budget: Budget): Pick<Header, "files" | "directories"> {
+  const directories = [""];
+  for (let name = cursor.string(); name !== ""; name = cursor.string()) directories.push(name);
+  const files: (LineFile | undefined)[] = [undefined];
+  for (let name = cursor.string(); name !== ""; name = cursor.string()) {
+    budget.spend(cursor);
+    const directory = cursor.uleb();
+    cursor.uleb(); // time
+    cursor.uleb(); // size
+    files.push(join(directories, directory, name));
+  }
+  return { files, directories };
+}
+
+function filesOfVersion5(
+  cursor: Cursor,
+  sizes: { version: number; offsetSize: 4 | 8; addressSize: number },
+  strings: Strings,
+  budget: Budget,
+): Pick<Header, "files" | "directories"> {
+  const read = (): { path: string; directory: number }[] => {
+    const format: { content: number; form: number }[] = [];
+    for (let left = cursor.u8(); left > 0; left--) format.push({ content: cursor.uleb(), form: cursor.uleb() });
+    const entries: { path: string; directory: number }[] = [];
+    const count = cursor.uleb();
+    // An entry takes at least a byte, so this bounds the loop; entries of no content would not end it otherwise.
+    if (count > cursor.end - cursor.at || (format.length === 0 && count > 0)) throw cursor.error(`${count} file names`);
+    for (let i = 0; i < count; i++) {
+      budget.spend(cursor, 1 + format.length);
+      let path = "";
+      let directory = 0;
+      for (const { content, form } of format) {
+        const value = readForm(cursor, form, sizes, 0);
+        if (content === DW_LNCT_path) path = text(cursor, form, value, strings);
+        else if (content === DW_LNCT_directory_index) directory = value;
+      }
+      entries.push({ path, directory });
+    }
+    return entries;
+  };
+  const directories = read().map((d) => d.path);
+  return { directories, files: read().map((f) => join(directories, f.directory, f.path)) };
+}
+
+function text(cursor: Cursor, form: number, value: number, strings: Strings): string {
+  const section =
+    form === DW_FORM_string
+      ? cursor.section
+      : form === DW_FORM_line_strp
+        ? strings.lineStr
+        : form === DW_FORM_strp
+          ? strings.str
+          : null;
+  return section === null ? "" : new Cursor(section, cursor.littleEndian, value).string();
+}
+
+/** Runs the program: the state machine of DWARF 5, 6.2.2, less the registers that no line depends on. */
+function run(cursor: Cursor, header: Header, addressSize: number, budget: Budget): Sequence[] {
+  const sequences: Sequence[] = [];
+  const { minInstructionLength, lineBase, lineRange, opcodeBase } = header;
+  let rows: LineRow[] = [];
+  let address = 0;
+  let file = 1;
+  let line = 1;
+  let column = 0;
+  const emit = (): void => {
+    rows.push({ address, file, line, column });
+  };
+  while (cursor.at < cursor.end) {
+    budget.spend(cursor);
+    const opcode = cursor.u8();
+    if (opcode >= opcodeBase) {
+      const adjusted = opcode - opcodeBase;
+      address += Math.floor(adjusted / lineRange) * minInstructionLength;
+      line += lineBase + (adjusted % lineRange);
+      emit();
+      continue;
+    }
+    switch (opcode) {
+      case 0: {
+        const length = cursor.uleb();
+        const start = cursor.at;
+        const behind = start + length;
+        if (length === 0) break;
+        if (length > cursor.end - start) throw cursor.error("an operation that is longer than the program");
+        const operation = cursor.u8();
+        if (operation === DW_LNE_end_sequence) {
+          const first = rows[0];
+          // Sequences of functions that were left out of a link begin at 0 and are of no use.
+          if (first !== undefined && first.address > 0 && address > first.address) {
+            sequences.push({ start: first.address, end: address, rows: inOrder(rows) });
+          }
+          rows = [];
+          address = 0;
+          file = 1;
+          line = 1;
+          column = 0;
+        } else if (operation === DW_LNE_set_address) {
+          address = cursor.uint(length - 1 === 4 || length - 1 === 8 ? length - 1 : addressSize);
+        } else if (operation === DW_LNE_define_file) {
+          const name = cursor.string();
+          header.files.push(join(header.directories, cursor.uleb(), name));
+        }
+        cursor.at = behind;
+        break;
+      }
+      case DW_LNS_copy:
+        emit();
+        break;
+      case DW_LNS_advance_pc:
+        address += cursor.uleb() * minInstructionLength;
+        break;
+      case DW_LNS_advance_line:
+        line += cursor.sleb();
+        break;
+      case DW_LNS_set_file:
+        file = cursor.uleb();
+        break;
+      case DW_LNS_set_column:
+        column = cursor.uleb();
+        break;
+      case DW_LNS_const_add_pc:
+        address += Math.floor((255 - opcodeBase) / lineRange) * minInstructionLength;
+        break;
+      case DW_LNS_fixed_advance_pc:
+        address += cursor.u16();
+        break;
+      default:
+        // Flags that no line depends on, and operations of vendors: their operands are stepped over.
+        for (let i = 0; i < (header.operandCounts[opcode] ?? 0); i++) cursor.uleb();
+    }
+  }
+  return sequences;
+}
+
+/** Rows by address; a program may only go forward, but sorting costs nothing where it does. */
+function inOrder(rows: LineRow[]): LineRow[] {
+  return rows.sort((a, b) => a.address - b.address);
+}

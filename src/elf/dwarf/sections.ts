@@ -1,0 +1,146 @@
+// The debug sections of a relocatable file, unpacked, with their relocations applied.
+
+import { viewOf } from "../../base/bytes.ts";
+import { sectionContent } from "../compressed.ts";
+import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHN_ABS } from "../consts.ts";
+import type { ElfFile } from "../reader.ts";
+import type { RelocationTable } from "../relas.ts";
+import type { DebugSection } from "./cursor.ts";
+
+/** Bytes that a relocation of debug sections writes (S + A); types that are not listed do not occur in them. */
+const ABSOLUTE: ReadonlyMap<number, ReadonlyMap<number, 4 | 8>> = new Map([
+  // R_PPC64_ADDR32, ADDR64, UADDR32, UADDR64
+  [
+    EM_PPC64,
+    new Map<number, 4 | 8>([
+      [1, 4],
+      [38, 8],
+      [24, 4],
+      [43, 8],
+    ]),
+  ],
+  // R_X86_64_64, 32, 32S
+  [
+    EM_X86_64,
+    new Map<number, 4 | 8>([
+      [1, 8],
+      [10, 4],
+      [11, 4],
+    ]),
+  ],
+  // R_AARCH64_ABS64, ABS32
+  [
+    EM_AARCH64,
+    new Map<number, 4 | 8>([
+      [257, 8],
+      [258, 4],
+    ]),
+  ],
+]);
+
+/** Distance between the made-up addresses of two sections: the end of one is never the start of the next. */
+const GAP = 0x1000;
+
+/**
+ * In a relocatable file all sections begin at address 0. Here each loaded one gets a made-up address of its own, so that
+ * an address in the debug information names a section and an offset. Addresses are below 2^53.
+ */
+export class SectionAddresses {
+  readonly #bases = new Map<number, number>();
+
+  constructor(file: ElfFile) {
+    const { sections } = file;
+    let next = 0x1_0000;
+    for (let i = 1; i < sections.count; i++) {
+      if (!sections.hasFlags(i, SHF_ALLOC)) continue;
+      this.#bases.set(i, next);
+      next += Math.ceil(Math.min(sections.size(i), 2 ** 44) / 16) * 16 + GAP;
+    }
+  }
+
+  /** The made-up address of a section; 0 for sections that are not loaded (debug sections refer to each other by offset). */
+  baseOf(section: number): number {
+    return this.#bases.get(section) ?? 0;
+  }
+}
+
+/** Reads the sections called `.debug_*` (or `.zdebug_*`) of one file. */
+export class DebugSections {
+  readonly addresses: SectionAddresses;
+  readonly #file: ElfFile;
+  readonly #byName = new Map<string, DebugSection[]>();
+
+  private constructor(file: ElfFile) {
+    this.#file = file;
+    this.addresses = new SectionAddresses(file);
+  }
+
+  /** Unpacks and relocates all sections in `names` (without the leading `.debug_`). @throws CompressionError */
+  static async read(file: ElfFile, names: readonly string[]): Promise<DebugSections> {
+    const result = new DebugSections(file);
+    const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
+    const tables = groupByTarget(file.relocations);
+    for (let i = 1; i < file.sections.count; i++) {
+      const name = wanted.get(file.sections.name(i));
+      if (name === undefined) continue;
+      const content = await sectionContent(file, i);
+      const bytes = result.#relocate(content, tables.get(i) ?? []);
+      const list = result.#byName.get(name) ?? [];
+      result.#byName.set(name, list);
+      list.push({ name: `.debug_${name}`, bytes });
+    }
+    return result;
+  }
+
+  /** The first section of that name; null if there is none. */
+  find(name: string): DebugSection | null {
+    return this.all(name)[0] ?? null;
+  }
+  all(name: string): readonly DebugSection[] {
+    return this.#byName.get(name) ?? [];
+  }
+  /** Bytes of all that was read. */
+  get totalSize(): number {
+    return [...this.#byName.values()].flat().reduce((sum, s) => sum + s.bytes.length, 0);
+  }
+
+  #relocate(content: Uint8Array, tables: readonly RelocationTable[]): Uint8Array {
+    const file = this.#file;
+    const sizes = ABSOLUTE.get(file.header.machine);
+    if (tables.length === 0 || sizes === undefined) return content;
+    const bytes = content.slice();
+    const view = viewOf(bytes);
+    for (const table of tables) {
+      const symbols = file.symbolTables.get(file.sections.link(table.section));
+      if (symbols === undefined) continue;
+      for (let row = 0; row < table.count; row++) {
+        const size = sizes.get(table.type(row));
+        const at = table.offset(row);
+        if (size === undefined || at + size > bytes.length) continue;
+        const symbol = table.symbol(row);
+        const section = symbols.sectionOf(symbol);
+        const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
+        const base = section === null ? 0 : this.addresses.baseOf(section);
+        const addend = table.hasAddends
+          ? table.addend(row)
+          : size === 8
+            ? view.getBigInt64(at, file.littleEndian)
+            : BigInt(view.getInt32(at, file.littleEndian));
+        const value = (isKnown ? BigInt(base) + symbols.value(symbol) : 0n) + addend;
+        if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
+        else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
+      }
+    }
+    return bytes;
+  }
+}
+
+function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
+  const groups = new Map<number, RelocationTable[]>();
+  for (const table of tables) {
+    const list = groups.get(table.target);
+    if (list === undefined) groups.set(table.target, [table]);
+    else list.push(table);
+  }
+  return groups;
+}

@@ -1,0 +1,226 @@
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { root } from "../helpers.ts";
+import { klplink } from "./run.ts";
+
+const meminfo = "samples/ppc64le/meminfo/meminfo.o";
+const map = "samples/ppc64le/meminfo/System.map";
+const golden = readFileSync(join(root, "samples/ppc64le/meminfo/meminfo.klp.o"));
+const ESCAPE = "\u001b[";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "klplink-cli-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("link", () => {
+  test("the default output stands beside the input", () => {
+    const input = join(folder, "mod.o");
+    copyFileSync(join(root, meminfo), input);
+    const run = klplink([input, "-k", map]);
+    expect(run).toMatchObject({ status: 0, stderr: "" });
+    expect(readFileSync(join(folder, "mod.klp.o")).equals(golden)).toBe(true);
+    expect(readFileSync(input).equals(readFileSync(join(root, meminfo)))).toBe(true);
+  });
+
+  test("a pipe in, a pipe out", () => {
+    const run = klplink(["-", "-k", map], { input: readFileSync(join(root, meminfo)) });
+    expect(run.status).toBe(0);
+    expect(golden.equals(run.stdoutBytes)).toBe(true);
+    expect(run.stderr).toBe("<stdin>: 1 livepatch symbol (3 relocations), 3 return islands, 36 bytes added\n");
+  });
+
+  test("the symbol list from a pipe", () => {
+    const run = klplink([meminfo, "-k", "-", "-o", "-"], { input: readFileSync(join(root, map)) });
+    expect(golden.equals(run.stdoutBytes)).toBe(true);
+  });
+
+  test("-q says nothing when all is well", () => {
+    expect(klplink([meminfo, "-k", map, "-q", "-o", join(folder, "q.o")])).toMatchObject({ stdout: "", stderr: "" });
+  });
+
+  test("nothing is written when an error is found", () => {
+    const output = join(folder, "none.o");
+    const list = join(folder, "wrong.map");
+    writeFileSync(
+      list,
+      readFileSync(join(root, map), "latin1").replaceAll("show_val_kb", "show_val_kb.isra.0"),
+      "latin1",
+    );
+    const run = klplink([meminfo, "-k", list, "-o", output]);
+    expect(run.status).toBe(1);
+    expect(run.stderr).toContain("error[KLP401]: show_val_kb is not in ");
+    expect(run.stderr).toContain("did you mean `show_val_kb.isra.0`");
+    expect(run.stdout).toBe(`${meminfo}: not linked, nothing written\n`);
+    expect(existsSync(output)).toBe(false);
+  });
+
+  test("--toc-restore nop never rewrites a call; --force writes in spite of errors", () => {
+    const output = join(folder, "forced.o");
+    const refused = klplink([meminfo, "-k", map, "--toc-restore", "nop", "-o", output]);
+    expect(refused.status).toBe(1);
+    expect(existsSync(output)).toBe(false);
+    const forced = klplink([meminfo, "-k", map, "--toc-restore", "nop", "--force", "-o", output]);
+    expect(forced.status).toBe(1);
+    expect(forced.stdout).toContain("1 livepatch symbol (3 relocations)");
+    const shown = JSON.parse(klplink(["show", "--toc", "--format", "json", output]).stdout) as {
+      calls: { verdict: string }[];
+    };
+    expect(shown.calls.filter((c) => c.verdict === "no-nop").length).toBe(3);
+    // What is left to do can be done from there, without a symbol list.
+    const mended = klplink([output, "-o", "-"]);
+    expect(mended.status).toBe(0);
+    expect(mended.stderr).toContain("3 return islands");
+  });
+
+  test("the output must not be the input, unless it is asked for", () => {
+    const input = join(folder, "self.o");
+    copyFileSync(join(root, meminfo), input);
+    const refused = klplink([input, "-k", map, "-o", input]);
+    expect(refused).toMatchObject({ status: 2, stdout: "" });
+    expect(refused.stderr).toContain("is the input; say --in-place");
+    expect(readFileSync(input).equals(readFileSync(join(root, meminfo)))).toBe(true);
+    expect(klplink([input, "-k", map, "--in-place"]).status).toBe(0);
+    expect(readFileSync(input).equals(golden)).toBe(true);
+  });
+
+  test("an unwritable output leaves nothing behind", () => {
+    const run = klplink([meminfo, "-k", map, "-o", join(folder, "no", "such", "out.o")]);
+    expect(run.status).toBe(3);
+    expect(run.stderr).toContain("error[KLP105]: cannot be written: no such folder");
+    expect(readdirSync(folder).filter((f) => f.includes("tmp"))).toEqual([]);
+  });
+});
+
+describe("check", () => {
+  test("JSON on standard output: the loader's first refusal, and each call's word", () => {
+    const run = klplink(["check", meminfo, "-k", map, "--format", "json"]);
+    expect(run).toMatchObject({ status: 1, stderr: "" });
+    const report = JSON.parse(run.stdout) as {
+      schema: string;
+      errors: number;
+      files: {
+        problems: { code: string; kernel: string; first: boolean; function: string; functionOffset: number }[];
+      }[];
+    };
+    expect(report.schema).toBe("klplink-diagnostics/1");
+    expect(report.errors).toBe(4);
+    const problems = report.files[0]?.problems ?? [];
+    expect(problems.map((p) => [p.code, p.first])).toEqual([
+      ["KLP410", true],
+      ["KLP301", false],
+      ["KLP301", false],
+      ["KLP301", false],
+    ]);
+    // Words behind the three calls, by `objdump -d` of the object: addis r4,r2; ld r5,0(r30); addi r1,r1,128.
+    expect(problems.slice(1).map((p) => /got ([0-9a-f]{8})/.exec(p.kernel)?.[1])).toEqual([
+      "3c820000",
+      "e8be0000",
+      "38210080",
+    ]);
+  });
+
+  test("a folder is searched; the worst status wins", () => {
+    const run = klplink(["check", "samples/ppc64le", "-q"]);
+    expect(run.status).toBe(1);
+    expect(klplink(["check", "samples/ppc64le/clean", "README.md"]).status).toBe(3);
+  });
+
+  test("a folder without modules is wrong usage", () => {
+    expect(klplink(["check", "docs"])).toMatchObject({ status: 2 });
+  });
+
+  test("old kernels have another wording", () => {
+    const run = klplink(["check", meminfo, "--kernel-version", "4.14"]);
+    expect(run.stderr).toContain("kernel: module_64: meminfo: Expect noop after relocate, got 3c820000");
+  });
+});
+
+describe("show", () => {
+  test("local entries, livepatch fields and call verdicts", () => {
+    const { stdout, status } = klplink(["show", "samples/ppc64le/meminfo/meminfo.klp.o"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/FUNC +GLOBAL +DEFAULT +\+8 +\d+ \.text\.meminfo_proc_show +meminfo_proc_show/);
+    expect(stdout).toMatch(/KLP +\.klp\.sym\.vmlinux\.show_val_kb,0 +vmlinux +0/);
+    expect(stdout).toMatch(/0xe0 +meminfo_proc_show\+0xd8 +\.klp\.sym\.vmlinux\.show_val_kb,0 +nop/);
+  });
+
+  test("a big-endian object is listed", () => {
+    const run = klplink(["show", "test/fixtures/elf/bigendian.o"]);
+    expect(run.status).toBe(0);
+    expect(run.stdout).toContain("ppc64, big-endian");
+  });
+});
+
+describe("usage", () => {
+  test("no arguments: the help, on standard error", () => {
+    const run = klplink([]);
+    expect(run).toMatchObject({ status: 2, stdout: "" });
+    expect(run.stderr).toContain("Usage: klplink <module>");
+  });
+  test("--help and --version are results", () => {
+    expect(klplink(["--help"])).toMatchObject({ status: 0, stderr: "" });
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+    expect(klplink(["--version"]).stdout).toBe(`${version}\n`);
+    for (const command of ["link", "check", "show"]) {
+      const run = klplink([command, "--help"]);
+      expect(run.status).toBe(0);
+      expect(run.stdout).toContain("Examples:");
+    }
+  });
+  for (const args of [
+    ["--no-such-option", meminfo],
+    [meminfo, "--toc-restore", "magic"],
+    [meminfo, "--format", "xml"],
+    [meminfo, "--kernel-version", "new"],
+    [meminfo, "-k", map, "--sympos", "show_val_kb"],
+    [meminfo, "--sympos", "show_val_kb=1"],
+    [meminfo, "-k", map, "-k", map],
+    [meminfo, "--in-place", "-o", "x.o"],
+    ["check"],
+  ]) {
+    test(`klplink ${args.join(" ")}`, () => {
+      const run = klplink(args);
+      expect(run).toMatchObject({ status: 2, stdout: "" });
+      expect(run.stderr).not.toBe("");
+    });
+  }
+  test("a mistyped command is recognised", () => {
+    expect(klplink(["chekc", meminfo]).stderr).toContain("did you mean `klplink check`?");
+  });
+});
+
+describe("files that cannot be used", () => {
+  for (const [args, code] of [
+    [["no-such-file.o"], "KLP104"],
+    [["samples"], "KLP104"],
+    [[map], "KLP101"],
+    [["README.md"], "KLP101"],
+    [["test/fixtures/elf/bigendian.o"], "KLP106"],
+    [[meminfo, "-k", meminfo], "KLP109"],
+    [[meminfo, "-k", "no-such-map"], "KLP104"],
+  ] as const) {
+    test(`klplink ${args.join(" ")}`, () => {
+      const run = klplink([...args, "-o", join(folder, "never.o")]);
+      expect(run).toMatchObject({ status: 3, stdout: "" });
+      expect(run.stderr).toMatch(new RegExp(`^error\\[${code}\\]: `));
+      expect(existsSync(join(folder, "never.o"))).toBe(false);
+    });
+  }
+});
+
+describe("colour", () => {
+  const coloured = (args: readonly string[], env: NodeJS.ProcessEnv): boolean =>
+    klplink(["check", meminfo, ...args], { env }).stderr.includes(ESCAPE);
+  test("none in a pipe; --color, NO_COLOR and FORCE_COLOR are obeyed", () => {
+    expect(coloured([], {})).toBe(false);
+    expect(coloured(["--color", "always"], {})).toBe(true);
+    expect(coloured([], { FORCE_COLOR: "1" })).toBe(true);
+    expect(coloured([], { FORCE_COLOR: "1", NO_COLOR: "1" })).toBe(false);
+    expect(coloured(["--color", "always"], { NO_COLOR: "1" })).toBe(true);
+    expect(coloured(["--color", "never"], { FORCE_COLOR: "1" })).toBe(false);
+  });
+});

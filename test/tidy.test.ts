@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { expect, test } from "vitest";
+import { root } from "./helpers.ts";
+
+// Layers from the ground up. A file may import from its own layer (the same folder) and from lower ones.
+const layers: readonly (readonly string[])[] = [
+  ["base"],
+  ["elf"],
+  ["kernel"],
+  ["reloc"],
+  ["stubs"],
+  ["klp", "ftrace"],
+  ["arch.ts"],
+  ["passes"],
+  ["index.ts"],
+  ["cli"],
+];
+
+/** Room of a file below src: its folder, or its name, or "passes" for the other files at the top. */
+function roomOf(path: string): string {
+  const [first = "", second] = path.split("/");
+  if (second !== undefined) return first === "diag" && path.startsWith("diag/render/") ? "diag/render" : first;
+  return first === "arch.ts" || first === "index.ts" ? first : "passes";
+}
+
+const levelOf = (room: string): number => layers.findIndex((rooms) => rooms.includes(room));
+
+/** Whether a file of room `from` may import one of room `to`. */
+function mayImport(from: string, to: string): boolean {
+  if (from === to) return true;
+  // Definitions of diagnostics build on base only; anything above elf may use them. Renderers are the cli's.
+  if (from === "diag") return to === "base";
+  if (from === "diag/render") return to === "base" || to === "diag";
+  if (to === "diag") return levelOf(from) > levelOf("elf");
+  if (to === "diag/render") return from === "cli";
+  return levelOf(to) < levelOf(from);
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? sources(path) : entry.name.endsWith(".ts") ? [path] : [];
+  });
+}
+
+const src = join(root, "src");
+const files = sources(src).map((path) => ({
+  path: relative(src, path),
+  imports: [...readFileSync(path, "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((m) =>
+    relative(src, join(dirname(path), m[1] ?? "")),
+  ),
+}));
+
+test("each room has a place among the layers", () => {
+  const rooms = new Set(files.map((f) => roomOf(f.path)));
+  for (const room of rooms) {
+    expect(room.startsWith("diag") || levelOf(room) >= 0, `src/${room} is in no layer`).toBe(true);
+  }
+});
+
+test("imports run downward", () => {
+  expect(files.length).toBeGreaterThan(40);
+  expect(files.reduce((sum, f) => sum + f.imports.length, 0)).toBeGreaterThan(100);
+  const wrong = files.flatMap((f) =>
+    f.imports.filter((to) => !mayImport(roomOf(f.path), roomOf(to))).map((to) => `${f.path} imports ${to}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("the rule itself refuses an upward import", () => {
+  expect(mayImport("elf", "kernel")).toBe(false);
+  expect(mayImport("klp", "passes")).toBe(false);
+  expect(mayImport("klp", "ftrace")).toBe(false);
+  expect(mayImport("diag", "klp")).toBe(false);
+  expect(mayImport("passes", "diag/render")).toBe(false);
+  expect(mayImport("elf", "diag")).toBe(false);
+});
+
+test("no file reads from outside the checkout's own folders", () => {
+  const outside = files.flatMap((f) => f.imports.filter((to) => to.startsWith("..")).map((to) => `${f.path}: ${to}`));
+  expect(outside).toEqual([]);
+});
