@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Captured, CapturedSection } from "../image/captured.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { missing } from "./run.ts";
 
@@ -55,23 +56,6 @@ const machines: Readonly<Record<ArchName, Machine>> = {
     entry: 0n,
   },
 };
-
-/** A section in the guest's memory. */
-export interface CapturedSection {
-  readonly index: number;
-  readonly address: bigint;
-  readonly bytes: Uint8Array;
-}
-
-export interface Captured {
-  /** From struct module. */
-  readonly module: string;
-  /** sh_addr of every section header, as relocation left them (also of sections that are not loaded). */
-  readonly addresses: readonly bigint[];
-  readonly sections: readonly CapturedSection[];
-  /** ppc64le: the kernel's r2. */
-  readonly toc: bigint | null;
-}
 
 /** Reads the stopped guest's memory. */
 export type ReadMemory = (address: bigint, size: number) => Promise<Buffer>;

@@ -8,6 +8,7 @@ import type { ModuleImage } from "../../src/image.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/addresses.ts";
 import { readModInfo } from "../../src/kernel/modinfo.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { neededNames } from "../image/captured.ts";
 import type { ReadMemory } from "./capture.ts";
 
 export interface Distro {
@@ -60,16 +61,8 @@ export function loadOrder(distro: Distro, wanted: readonly string[]): Map<string
 
 /** Names to ask the kernel for, sorted as strcmp sorts. */
 export function namesOf(modules: Iterable<Uint8Array>): string {
-  const names = new Set(["module_finalize", "ftrace_caller", "ftrace_regs_caller", ".TOC.", "__per_cpu_end"]);
-  for (const bytes of modules) {
-    const { symbols } = readElf(bytes);
-    for (let i = 1; symbols !== null && i < symbols.count; i++) {
-      if (!symbols.isUndefined(i)) continue;
-      const name = symbols.name(i).replace(/^\./, "");
-      names.add(name);
-      names.add(`__ksymtab_${name}`);
-    }
-  }
+  const names = new Set<string>();
+  for (const bytes of modules) for (const name of neededNames(bytes)) names.add(name);
   return [...names].sort((a, b) => Buffer.compare(Buffer.from(a, "latin1"), Buffer.from(b, "latin1"))).join("\n");
 }
 

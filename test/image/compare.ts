@@ -5,7 +5,7 @@ import type { ImageOptions, ImageResult, ModuleImage } from "../../src/image.ts"
 import { image } from "../../src/image.ts";
 import type { KernelAddresses } from "../../src/kernel/addresses.ts";
 import { PERCPU_SECTION } from "../../src/kernel/loaderLayout.ts";
-import type { Captured } from "./capture.ts";
+import type { Captured } from "./captured.ts";
 
 export interface Comparison {
   readonly result: ImageResult;
