@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * User space of a capture: init, which lists the kernel's symbols named in /names and then loads the modules named in
- * /list, one a line. What it prints:
+ * User space of a capture: init, which lists the kernel's symbols named in /names, waits for a line on the console, and
+ * then loads the modules named in /list, one a line. What it prints:
  *
  *   @s ADDRESS LETTER NAME      a line of /proc/kallsyms whose name is in /names (sorted by strcmp)
+ *   @@ ready                    it waits: the debugger may set its breakpoints
  *   @m PATH ERRNO               a module was loaded (0) or refused
  *   @k text                     the kernel's log after the last module
  *   @@ end
@@ -63,6 +64,10 @@ int main(void)
 	mkdir("/proc", 0755);
 	mount("proc", "/proc", "proc", 0, NULL);
 	list_symbols();
+	printf("@@ ready\n");
+	fflush(stdout);
+	if (fgets(path, sizeof path, stdin) == NULL)
+		printf("@@ stdin: %s\n", strerror(errno));
 	list = fopen("/list", "re");
 	while (list != NULL && fgets(path, sizeof path, list)) {
 		int fd, err = 0;

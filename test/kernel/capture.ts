@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Captured, CapturedSection } from "../image/captured.ts";
+import { type Captured, type CapturedSection, neededNames } from "../image/captured.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { missing } from "./run.ts";
 
@@ -15,6 +15,7 @@ export type ArchName = "ppc64le" | "arm64" | "x86_64";
 interface Machine {
   readonly qemu: string;
   readonly args: readonly string[];
+  readonly cpu: string;
   readonly append: string;
   /** Numbers of the registers with the first three arguments, and (ppc64le) of r2. */
   readonly arguments: readonly [number, number, number];
@@ -27,12 +28,8 @@ const machines: Readonly<Record<ArchName, Machine>> = {
   ppc64le: {
     qemu: "qemu-system-ppc64",
     // Software emulation of a POWER9 without the workarounds that need the host's help.
-    args: [
-      "-M",
-      "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
-      "-cpu",
-      "POWER9",
-    ],
+    args: ["-M", "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"],
+    cpu: "POWER9",
     append: "console=hvc0 disable_radix=off",
     arguments: [3, 4, 5],
     toc: 2,
@@ -40,16 +37,18 @@ const machines: Readonly<Record<ArchName, Machine>> = {
   },
   arm64: {
     qemu: "qemu-system-aarch64",
-    args: ["-M", "virt,gic-version=2", "-cpu", "cortex-a57"],
-    append: "console=ttyAMA0 nokaslr",
+    args: ["-M", "virt,gic-version=2"],
+    cpu: "cortex-a57",
+    append: "console=ttyAMA0",
     arguments: [0, 1, 2],
     toc: null,
     entry: 0n,
   },
   x86_64: {
     qemu: "qemu-system-x86_64",
-    args: ["-M", "q35", "-cpu", "qemu64"],
-    append: "console=ttyS0,115200 nokaslr mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
+    args: ["-M", "q35"],
+    cpu: "qemu64",
+    append: "console=ttyS0,115200 mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
     // rdi, rsi, rdx
     arguments: [5, 4, 3],
     toc: null,
@@ -68,32 +67,62 @@ export interface CaptureRun {
 const LIMIT_MS = 1_200_000;
 const SHF_ALLOC = 2n;
 
-/**
- * Boots a kernel with capture.c as init.
- * @param stopAt address of module_finalize; null: only list symbols
- */
-export async function capture(
-  arch: ArchName,
-  kernel: string,
-  init: Uint8Array,
-  files: readonly GuestFile[],
-  stopAt: bigint | null,
-  each: (captured: Captured, memory: ReadMemory) => void | Promise<void> = () => {},
-): Promise<CaptureRun> {
+export interface CaptureOptions {
+  readonly arch: ArchName;
+  readonly kernel: string;
+  /** capture.c, compiled. */
+  readonly init: Uint8Array;
+  /** By name, in the order in which they are loaded. */
+  readonly modules: ReadonlyMap<string, Uint8Array>;
+  /** Another CPU than usual, and kernel parameters that come last. */
+  readonly cpu?: string;
+  readonly parameters?: string;
+  /** Called once with the kernel's symbols that the modules may need, as kallsyms text. */
+  readonly start?: (kallsyms: string, memory: ReadMemory) => void | Promise<void>;
+  /** Called at each module, while the guest stands still. */
+  readonly each?: (captured: Captured) => void | Promise<void>;
+}
+
+/** Boots a kernel, loads modules, and stops at the entry of module_finalize for each. */
+export async function capture(options: CaptureOptions): Promise<CaptureRun> {
+  const { arch, kernel, init, modules } = options;
   const folder = mkdtempSync(join(tmpdir(), "klplink-capture-"));
   const machine = machines[arch];
   const initrd = join(folder, "initrd");
   const socket = join(folder, "gdb");
+  const files: GuestFile[] = [...modules].map(([name, data]) => ({ name: `${name}.ko`, data }));
+  files.push({ name: "list", data: Buffer.from([...modules.keys()].map((name) => `/${name}.ko\n`).join("")) });
+  files.push({ name: "names", data: Buffer.from(`${sortedNames(modules.values())}\n`) });
   writeFileSync(initrd, cpio([{ name: "init", data: init, executable: true }, ...files]));
-  const args = [...machine.args, "-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"];
+  const args = [
+    ...machine.args,
+    "-cpu",
+    options.cpu ?? machine.cpu,
+    "-m",
+    "1024",
+    "-smp",
+    "1",
+    "-nodefaults",
+    "-no-reboot",
+    "-display",
+    "none",
+  ];
   args.push("-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
-  args.push("-append", `${machine.append} rdinit=/init loglevel=1 panic=-1`);
-  if (stopAt !== null)
-    args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
-  const child = spawn(machine.qemu, args, { stdio: ["ignore", "pipe", "pipe"] });
+  args.push("-append", `${machine.append} rdinit=/init loglevel=1 panic=-1 ${options.parameters ?? ""}`);
+  args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
+  const child = spawn(machine.qemu, args, { stdio: ["pipe", "pipe", "pipe"] });
+  child.stdin.on("error", () => {});
   const out: Buffer[] = [];
   let complaint = "";
-  child.stdout.on("data", (data: Buffer) => out.push(data));
+  const ready = new Promise<void>((resolve) => {
+    let tail = "";
+    child.stdout.on("data", (data: Buffer) => {
+      out.push(data);
+      tail = (tail + data.toString("latin1")).slice(-1000);
+      if (tail.includes("@@ ready")) resolve();
+    });
+  });
+  const console = (): string => Buffer.concat(out).toString("latin1").replaceAll("\r", "");
   child.stderr.on("data", (data: Buffer) => {
     complaint += data.toString();
   });
@@ -109,26 +138,32 @@ export async function capture(
   });
   const captured: Captured[] = [];
   try {
-    if (stopAt !== null) {
-      const gdb = await Gdb.connect(socket);
-      // QEMU lets single registers be read only by a debugger that knows their descriptions.
-      await gdb.command("qXfer:features:read:target.xml:0,ffb");
-      const memory = reader(gdb, folder);
-      const breakpoint = `1,${(stopAt + machine.entry).toString(16)},4`;
+    const gdb = await Gdb.connect(socket);
+    // QEMU lets single registers be read only by a debugger that knows their descriptions.
+    await gdb.command("qXfer:features:read:target.xml:0,ffb");
+    gdb.go("c");
+    await Promise.race([ready, ended]);
+    await gdb.interrupt();
+    const memory = reader(gdb, folder);
+    const kallsyms = kallsymsOf(console());
+    const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
+    if (finalize === undefined) throw new Error(`the kernel lists no module_finalize\n${console().slice(-2000)}`);
+    await options.start?.(kallsyms, memory);
+    const breakpoint = `1,${(BigInt(`0x${finalize}`) + machine.entry).toString(16)},4`;
+    await gdb.command(`Z${breakpoint}`);
+    child.stdin.write("\n");
+    while (await gdb.resume("c")) {
+      const one = await readModule(gdb, machine, memory);
+      captured.push(one);
+      await options.each?.(one);
+      // Off the breakpoint by one step, or it stops there again.
+      await gdb.command(`z${breakpoint}`);
+      if (!(await gdb.resume("s"))) break;
       await gdb.command(`Z${breakpoint}`);
-      while (await gdb.resume("c")) {
-        const one = await readModule(gdb, machine, memory);
-        captured.push(one);
-        await each(one, memory);
-        // Off the breakpoint by one step, or it stops there again.
-        await gdb.command(`z${breakpoint}`);
-        if (!(await gdb.resume("s"))) break;
-        await gdb.command(`Z${breakpoint}`);
-      }
-      gdb.close();
     }
+    gdb.close();
     await ended;
-    return { captured, console: Buffer.concat(out).toString("latin1").replaceAll("\r", "") };
+    return { captured, console: console() };
   } finally {
     clearTimeout(limit);
     process.removeListener("exit", kill);
@@ -247,9 +282,21 @@ class Gdb {
 
   /** Continues or steps; true when the guest stopped, false when it is gone. */
   async resume(how: "c" | "s"): Promise<boolean> {
-    this.#send(how);
+    this.go(how);
     const answer = await this.#packet();
     return answer?.startsWith("T") === true;
+  }
+
+  /** Continues and does not wait. */
+  go(how: "c" | "s"): void {
+    this.#send(how);
+  }
+
+  /** Stops the running guest. */
+  async interrupt(): Promise<void> {
+    this.#socket.write("\x03");
+    const answer = await this.#packet();
+    if (answer?.startsWith("T") !== true) throw new Error(`gdbstub: interrupt: ${String(answer)}`);
   }
 
   /** One 64-bit register. (Reading all at once ends QEMU 7.2 on ppc64.) */
@@ -273,4 +320,19 @@ class Gdb {
   close(): void {
     this.#socket.destroy();
   }
+}
+
+/** Names to ask the kernel for, sorted as strcmp sorts. */
+function sortedNames(modules: Iterable<Uint8Array>): string {
+  const names = new Set<string>();
+  for (const bytes of modules) for (const name of neededNames(bytes)) names.add(name);
+  return [...names].sort((a, b) => Buffer.compare(Buffer.from(a, "latin1"), Buffer.from(b, "latin1"))).join("\n");
+}
+
+/** The `@s` lines of capture.c as kallsyms text. */
+function kallsymsOf(text: string): string {
+  return text
+    .split("\n")
+    .flatMap((line) => (line.startsWith("@s ") ? [line.slice(3)] : []))
+    .join("\n");
 }

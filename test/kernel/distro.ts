@@ -8,7 +8,6 @@ import type { ModuleImage } from "../../src/image.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/addresses.ts";
 import { readModInfo } from "../../src/kernel/modinfo.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { neededNames } from "../image/captured.ts";
 import type { ReadMemory } from "./capture.ts";
 
 export interface Distro {
@@ -57,21 +56,6 @@ export function loadOrder(distro: Distro, wanted: readonly string[]): Map<string
   };
   for (const name of wanted) add(name);
   return order;
-}
-
-/** Names to ask the kernel for, sorted as strcmp sorts. */
-export function namesOf(modules: Iterable<Uint8Array>): string {
-  const names = new Set<string>();
-  for (const bytes of modules) for (const name of neededNames(bytes)) names.add(name);
-  return [...names].sort((a, b) => Buffer.compare(Buffer.from(a, "latin1"), Buffer.from(b, "latin1"))).join("\n");
-}
-
-/** The `@s` lines of capture.c as kallsyms text. */
-export function kallsymsOf(console: string): string {
-  return console
-    .split("\n")
-    .flatMap((line) => (line.startsWith("@s ") ? [line.slice(3)] : []))
-    .join("\n");
 }
 
 /** The kernel's symbols, and what modules that were loaded before export. */

@@ -37,10 +37,7 @@ beforeAll(async () => {
     expect(run, run.stderr).toMatchObject({ status: 0 });
     modules.set(name, readFileSync(linked));
   }
-  const at = /^([0-9a-f]+) T module_finalize$/m.exec(systemMap.toString("latin1"))?.[1];
-  const files = [...modules].map(([name, data]) => ({ name: `${name}.ko`, data }));
-  files.push({ name: "list", data: Buffer.from(names.map((name) => `/${name}.ko\n`).join("")) });
-  const run = await capture("ppc64le", lab.vmlinux, readFileSync(init), files, BigInt(`0x${at}`));
+  const run = await capture({ arch: "ppc64le", kernel: lab.vmlinux, init: readFileSync(init), modules });
   for (const captured of run.captured) {
     const bytes = modules.get(captured.module);
     if (bytes !== undefined) seen.set(captured.module, { bytes, captured });
