@@ -1,6 +1,6 @@
 import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "./elf/consts.ts";
-import { arm64, arm64OtherNames } from "./reloc/arm64.ts";
-import { type RelocTable, relocTable } from "./reloc/def.ts";
+import { arm64, arm64OtherNames, arm64Prefix } from "./reloc/arm64.ts";
+import { type Fault, type RelocTable, relocTable } from "./reloc/def.ts";
 import { ppc64le, ppc64leOtherNames } from "./reloc/ppc64le.ts";
 import { x86_64, x86_64OtherNames } from "./reloc/x86_64.ts";
 import { arm64Loader } from "./stubs/arm64.ts";
@@ -14,7 +14,7 @@ export interface Arch {
   readonly name: string;
   readonly relocs: RelocTable;
   /** What the loader prints for a relocation type that it does not know. */
-  readonly unknownRelocation: (module: string, type: number) => string;
+  readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
   /** Whether calls are audited for the word behind them (ELFv2: r2 is lost in an external call). */
   readonly hasToc: boolean;
   /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
@@ -46,7 +46,8 @@ const rows: readonly Arch[] = [
     machine: EM_AARCH64,
     name: "arm64",
     relocs: relocTable(arm64, arm64OtherNames),
-    unknownRelocation: (module, type) => `module ${module}: unsupported RELA relocation: ${type}`,
+    unknownRelocation: (module, type, since = () => true) =>
+      `${arm64Prefix(since)}module ${module}: unsupported RELA relocation: ${type}`,
     hasToc: false,
     instructionBytes: 4,
     loader: arm64Loader,

@@ -445,7 +445,7 @@ class Job {
       case "unknown": {
         const { type } = finding;
         const name = relocName(this.#arch.relocs, type);
-        const message = this.#arch.unknownRelocation(module, type);
+        const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
         this.#problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
         return;
       }
