@@ -95,7 +95,7 @@ export interface ImageResult {
 }
 
 /** More than any module has; the kernel's module area is smaller on most architectures. */
-const SIZE_LIMIT = 0x1000_0000;
+const SIZE_LIMIT = 0x800_0000;
 
 /** Order of the loader's steps, for telling which fault comes first. */
 const STEP = { frob: 0, symbols: 1, relocations: 2, finalize: 3, late: 4 } as const;
@@ -145,6 +145,10 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   for (const { section, given, expected } of placed.conflicts) {
     const data = { section: sections[section]?.name ?? "", given: hex(given), expected: hex(expected) };
     problems.push(problem("KLP209", { file: options.file }, data));
+  }
+  for (const region of options.placement.bases.keys()) {
+    if (layout.sizes.has(region)) continue;
+    problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
   }
   const job = new Job(file, symbols, arch, facts, options, sections, layout, placed, preparation, problems);
   return { problems, image: job.run(), arch: arch.name, module };

@@ -19,6 +19,7 @@ import klp208 from "./codes/klp208.ts";
 import klp209 from "./codes/klp209.ts";
 import klp210 from "./codes/klp210.ts";
 import klp211 from "./codes/klp211.ts";
+import klp212 from "./codes/klp212.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -64,6 +65,7 @@ const rows = {
   KLP209: klp209,
   KLP210: klp210,
   KLP211: klp211,
+  KLP212: klp212,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,
