@@ -23,6 +23,10 @@ export interface Arch {
   readonly loader: ArchLoader;
   /** Where modules lie when nothing else is said: the start of the kernel's module area. */
   readonly moduleBase: bigint;
+  /** Bytes before the kernel's `_text` where modules lie, if they follow a kernel at a random address; null: they do not. */
+  readonly beforeKernel: bigint | null;
+  /** Where per-CPU addresses lie when the kernel's symbols do not tell; null: near the module. */
+  readonly percpuBase: bigint | null;
   /** Bytes; the usual page size. */
   readonly pageSize: number;
   /** Bytes of an exception table entry. */
@@ -39,6 +43,8 @@ const rows: readonly Arch[] = [
     instructionBytes: 4,
     loader: ppc64leLoader,
     moduleBase: 0xc008_0000_0000_0000n,
+    beforeKernel: null,
+    percpuBase: null,
     pageSize: 0x1_0000,
     extableEntry: 8,
   },
@@ -52,6 +58,8 @@ const rows: readonly Arch[] = [
     instructionBytes: 4,
     loader: arm64Loader,
     moduleBase: 0xffff_8000_7800_0000n,
+    beforeKernel: 0x400_0000n,
+    percpuBase: null,
     pageSize: 0x1000,
     extableEntry: 12,
   },
@@ -64,6 +72,8 @@ const rows: readonly Arch[] = [
     instructionBytes: null,
     loader: x86_64Loader,
     moduleBase: 0xffff_ffff_c000_0000n,
+    beforeKernel: null,
+    percpuBase: 0x4_0000n,
     pageSize: 0x1000,
     extableEntry: 12,
   },

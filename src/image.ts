@@ -141,7 +141,10 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
     symbols,
     isLivepatch: modInfo?.get("livepatch") != null,
   });
-  const placed = place(layout, sections, options.placement, arch.moduleBase, pageSize);
+  const kernelText = arch.beforeKernel === null ? null : (options.kernel?.inObject("vmlinux", "_text")[0] ?? null);
+  const start = kernelText === null ? arch.moduleBase : kernelText - (arch.beforeKernel ?? 0n);
+  const placement = withPercpu(options, arch, sections, start, problems);
+  const placed = place(layout, sections, placement, start, pageSize);
   for (const { section, given, expected } of placed.conflicts) {
     const data = { section: sections[section]?.name ?? "", given: hex(given), expected: hex(expected) };
     problems.push(problem("KLP209", { file: options.file }, data));
@@ -152,6 +155,23 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   }
   const job = new Job(file, symbols, arch, facts, options, sections, layout, placed, preparation, problems);
   return { problems, image: job.run(), arch: arch.name, module };
+}
+
+/** The per-CPU area's address: a place behind the kernel's own if it is not known, said when other addresses are real. */
+function withPercpu(
+  { file, placement, kernel }: ImageOptions,
+  arch: Arch,
+  sections: readonly LoadedSection[],
+  start: bigint,
+  problems: Problem[],
+): Placement {
+  if (placement.percpu !== null || !sections.some((s) => s.name === PERCPU_SECTION && s.size > 0)) return placement;
+  const end = kernel?.inObject("vmlinux", "__per_cpu_end")[0] ?? arch.percpuBase ?? start - 0x10000n;
+  const percpu = (end + 0xffn) & ~0xffn;
+  if (placement.bases.size > 0 || placement.sections.size > 0 || (placement.byIndex?.size ?? 0) > 0) {
+    problems.push(problem("KLP213", { file }, { address: hex(percpu) }));
+  }
+  return { ...placement, percpu };
 }
 
 function factsOf(module: string, version: KernelVersion | null, options: ImageOptions): LoaderFacts {

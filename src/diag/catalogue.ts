@@ -20,6 +20,7 @@ import klp209 from "./codes/klp209.ts";
 import klp210 from "./codes/klp210.ts";
 import klp211 from "./codes/klp211.ts";
 import klp212 from "./codes/klp212.ts";
+import klp213 from "./codes/klp213.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -66,6 +67,7 @@ const rows = {
   KLP210: klp210,
   KLP211: klp211,
   KLP212: klp212,
+  KLP213: klp213,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

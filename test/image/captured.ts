@@ -104,6 +104,7 @@ export function neededNames(module: Uint8Array): Set<string> {
     "ftrace_regs_caller",
     ".TOC.",
     "__per_cpu_end",
+    "_text",
   ]);
   const { symbols } = readElf(module);
   for (let i = 1; symbols !== null && i < symbols.count; i++) {

@@ -12,7 +12,9 @@ import { compare, imageOf } from "../image/compare.ts";
 import { type ArchName, capture } from "./capture.ts";
 import { LoadedKernel, loadOrder, openDistro } from "./distro.ts";
 import { buildOwn } from "./own.ts";
+import { foreseen, saidAbout, withoutAddresses } from "./refusals.ts";
 import { mustRun } from "./run.ts";
+import { spoil } from "./spoiled.ts";
 
 const lab = inject("lab");
 const DEFAULT = `ext4 xfs btrfs nfsd cifs f2fs ocfs2 fuse overlay squashfs vfat ntfs3 ubifs 9p twofish_generic
@@ -103,6 +105,21 @@ for (const row of rows) {
           }
         },
       });
+      if (own !== null && kernel !== null && row.erratum !== true) {
+        const spoiled = spoil(row.arch === "arm64" ? "arm64" : "x86_64", own);
+        const bad = new Map([...spoiled].map(([name, { bytes }]) => [name, bytes]));
+        const refused = await capture({
+          arch: row.arch,
+          kernel: distro.kernel,
+          init: readFileSync(init),
+          modules: bad,
+        });
+        for (const [name, one] of spoiled) {
+          const said = saidAbout(name, refused.console);
+          expect(said, one.what).toHaveLength(1);
+          expect(withoutAddresses(foreseen(one, kernel)), one.what).toBe(withoutAddresses(said[0] ?? ""));
+        }
+      }
       console.log(`${row.title}: ${JSON.stringify(sums)}`);
       expect(faults).toEqual([]);
       expect(sums.modules).toBeGreaterThan(least(row));

@@ -10,8 +10,10 @@ import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { type Captured, writeGolden } from "../image/captured.ts";
 import { compare, imageOf } from "../image/compare.ts";
 import { capture } from "./capture.ts";
+import { foreseen, saidAbout, withoutAddresses } from "./refusals.ts";
 import { mustRun } from "./run.ts";
 import { klplink } from "./scenario.ts";
+import { spoil } from "./spoiled.ts";
 
 const lab = inject("lab");
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -21,6 +23,8 @@ const names = ["varied", "klp_nonop", "klp_sibling"];
 /** The module as it was loaded, and what it looked like in memory. */
 const seen = new Map<string, { bytes: Uint8Array; captured: Captured }>();
 
+let captureInit = "";
+
 beforeAll(async () => {
   const folder = join(lab.folder, "image");
   mkdirSync(folder);
@@ -28,6 +32,7 @@ beforeAll(async () => {
   const cross = ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"];
   mustRun("make", ["-s", "-C", dirname(lab.vmlinux), `M=${folder}`, ...cross, "modules"]);
   const init = join(folder, "capture");
+  captureInit = init;
   const flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"];
   mustRun("powerpc64le-linux-gnu-gcc", [...flags, "-o", init, join(here, "capture.c")]);
   const modules = new Map<string, Uint8Array>([["varied", readFileSync(join(folder, "varied.ko"))]]);
@@ -41,6 +46,20 @@ beforeAll(async () => {
   for (const captured of run.captured) {
     const bytes = modules.get(captured.module);
     if (bytes !== undefined) seen.set(captured.module, { bytes, captured });
+  }
+}, 300_000);
+
+test("what the kernel says to spoiled modules is what klplink foresees", async () => {
+  const good = seen.get("varied")?.bytes;
+  if (good === undefined) throw new Error("varied was not loaded");
+  const spoiled = spoil("ppc64le", good);
+  const modules = new Map([...spoiled].map(([name, { bytes }]) => [name, bytes]));
+  const { console } = await capture({ arch: "ppc64le", kernel: lab.vmlinux, init: readFileSync(captureInit), modules });
+  const kernel = addressesOf(parseSymbols(systemMap, "System.map"));
+  for (const [name, one] of spoiled) {
+    const said = saidAbout(name, console);
+    expect(said, one.what).toHaveLength(1);
+    expect(withoutAddresses(foreseen(one, kernel)), one.what).toBe(withoutAddresses(said[0] ?? ""));
   }
 }, 300_000);
 
