@@ -33,6 +33,7 @@ import { parseKlpSectionObject, shortName } from "./klp/names.ts";
 import { resolveKlpSymbols } from "./klp/resolve.ts";
 import { relocName } from "./reloc/def.ts";
 import { type Finding, relocate, type Space } from "./reloc/engine.ts";
+import { rewriteLoaded } from "./rewrites.ts";
 import type { LoaderFacts, ModuleLoader, Preparation, StubRow, UnknownRange } from "./stubs/loader.ts";
 
 export interface ImageOptions {
@@ -293,6 +294,11 @@ class Job {
     }
     this.#writeSymbols();
     this.#markUnknown();
+    const sections = this.#sections.flatMap((_, i) => (this.#isLoaded(i) ? [this.#section(i)] : []));
+    if (this.#options.stage === "loaded") {
+      const { version, since, hasFtrace } = this.#facts;
+      this.#unknown.push(...rewriteLoaded(sections, { arch: this.#arch.name, version, since, hasFtrace }));
+    }
     return {
       file: this.#file,
       symbols: this.#symbols,
@@ -301,7 +307,7 @@ class Job {
       version: this.#facts.version,
       layout: this.#layout,
       placed: this.#placed,
-      sections: this.#sections.flatMap((_, i) => (this.#isLoaded(i) ? [this.#section(i)] : [])),
+      sections,
       percpu: this.#percpu(),
       values: this.#space.values,
       stubs: machine.stubs,

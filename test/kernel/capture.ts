@@ -20,6 +20,7 @@ interface Machine {
   /** Numbers of the registers with the first three arguments, and (ppc64le) of r2. */
   readonly arguments: readonly [number, number, number];
   readonly toc: number | null;
+  readonly pc: number;
   /** Bytes from a function's symbol to where calls inside the kernel enter it (ELFv2: the local entry). */
   readonly entry: bigint;
 }
@@ -33,6 +34,7 @@ const machines: Readonly<Record<ArchName, Machine>> = {
     append: "console=hvc0 disable_radix=off",
     arguments: [3, 4, 5],
     toc: 2,
+    pc: 64,
     entry: 8n,
   },
   arm64: {
@@ -42,6 +44,7 @@ const machines: Readonly<Record<ArchName, Machine>> = {
     append: "console=ttyAMA0",
     arguments: [0, 1, 2],
     toc: null,
+    pc: 32,
     entry: 0n,
   },
   x86_64: {
@@ -52,6 +55,7 @@ const machines: Readonly<Record<ArchName, Machine>> = {
     // rdi, rsi, rdx
     arguments: [5, 4, 3],
     toc: null,
+    pc: 16,
     entry: 0n,
   },
 };
@@ -81,11 +85,13 @@ export interface CaptureOptions {
   readonly start?: (kallsyms: string, memory: ReadMemory) => void | Promise<void>;
   /** Called at each module, while the guest stands still. */
   readonly each?: (captured: Captured) => void | Promise<void>;
+  /** Called at each module again, just before its init function runs, with the memory as it is then. */
+  readonly loaded?: (captured: Captured) => void | Promise<void>;
 }
 
 /** Boots a kernel, loads modules, and stops at the entry of module_finalize for each. */
 export async function capture(options: CaptureOptions): Promise<CaptureRun> {
-  const { arch, kernel, init, modules } = options;
+  const { arch, kernel, modules } = options;
   const folder = mkdtempSync(join(tmpdir(), "klplink-capture-"));
   const machine = machines[arch];
   const initrd = join(folder, "initrd");
@@ -93,7 +99,7 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
   const files: GuestFile[] = [...modules].map(([name, data]) => ({ name: `${name}.ko`, data }));
   files.push({ name: "list", data: Buffer.from([...modules.keys()].map((name) => `/${name}.ko\n`).join("")) });
   files.push({ name: "names", data: Buffer.from(`${sortedNames(modules.values())}\n`) });
-  writeFileSync(initrd, cpio([{ name: "init", data: init, executable: true }, ...files]));
+  writeFileSync(initrd, cpio([{ name: "init", data: options.init, executable: true }, ...files]));
   const args = [
     ...machine.args,
     "-cpu",
@@ -149,17 +155,32 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
     if (finalize === undefined) throw new Error(`the kernel lists no module_finalize\n${console().slice(-2000)}`);
     await options.start?.(kallsyms, memory);
-    const breakpoint = `1,${(BigInt(`0x${finalize}`) + machine.entry).toString(16)},4`;
-    await gdb.command(`Z${breakpoint}`);
+    const local = (address: string): bigint => BigInt(`0x${address}`) + machine.entry;
+    const stops = [local(finalize)];
+    const init = /^([0-9a-f]+) \S do_init_module$/m.exec(kallsyms)?.[1];
+    if (options.loaded !== undefined && init !== undefined) stops.push(local(init));
+    const breakpoints = stops.map((address) => `1,${address.toString(16)},4`);
+    for (const b of breakpoints) await gdb.command(`Z${b}`);
     child.stdin.write("\n");
     while (await gdb.resume("c")) {
-      const one = await readModule(gdb, machine, memory);
-      captured.push(one);
-      await options.each?.(one);
+      if ((await gdb.register(machine.pc)) === stops[0]) {
+        const one = await readModule(gdb, machine, memory);
+        captured.push(one);
+        await options.each?.(one);
+      } else {
+        const one = captured[captured.length - 1];
+        if (one === undefined) throw new Error("do_init_module before module_finalize");
+        const sections: CapturedSection[] = [];
+        for (const s of one.sections) {
+          const bytes = s.bytes.length === 0 ? s.bytes : await memory(s.address, s.bytes.length);
+          sections.push({ ...s, bytes });
+        }
+        await options.loaded?.({ ...one, sections });
+      }
       // Off the breakpoint by one step, or it stops there again.
-      await gdb.command(`z${breakpoint}`);
+      for (const b of breakpoints) await gdb.command(`z${b}`);
       if (!(await gdb.resume("s"))) break;
-      await gdb.command(`Z${breakpoint}`);
+      for (const b of breakpoints) await gdb.command(`Z${b}`);
     }
     gdb.close();
     await ended;
