@@ -29,6 +29,8 @@ export interface Arch {
   readonly percpuBase: bigint | null;
   /** Bytes; the usual page size. */
   readonly pageSize: number;
+  /** Whether entries of the export table hold distances, not addresses. */
+  readonly relativeExports: boolean;
   /** Bytes of an exception table entry. */
   readonly extableEntry: 8 | 12;
 }
@@ -46,6 +48,7 @@ const rows: readonly Arch[] = [
     beforeKernel: null,
     percpuBase: null,
     pageSize: 0x1_0000,
+    relativeExports: false,
     extableEntry: 8,
   },
   {
@@ -61,6 +64,7 @@ const rows: readonly Arch[] = [
     beforeKernel: 0x400_0000n,
     percpuBase: null,
     pageSize: 0x1000,
+    relativeExports: true,
     extableEntry: 12,
   },
   {
@@ -75,6 +79,7 @@ const rows: readonly Arch[] = [
     beforeKernel: null,
     percpuBase: 0x4_0000n,
     pageSize: 0x1000,
+    relativeExports: true,
     extableEntry: 12,
   },
 ];

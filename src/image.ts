@@ -50,6 +50,8 @@ export interface ImageOptions {
   readonly erratum843419?: boolean;
   /** `relocated`: straight after relocation, before module_finalize. `loaded`: with what comes until init. */
   readonly stage: "relocated" | "loaded";
+  /** With `loaded`: the module has run since, so that sites that may be patched at any time are not known. */
+  readonly running?: boolean;
   /** Bytes; the architecture's usual size unless given. */
   readonly pageSize?: number;
   /** Objects that are loaded too: their livepatch relocations are applied, in this order, after the module is loaded. */
@@ -297,7 +299,8 @@ class Job {
     const sections = this.#sections.flatMap((_, i) => (this.#isLoaded(i) ? [this.#section(i)] : []));
     if (this.#options.stage === "loaded") {
       const { version, since, hasFtrace } = this.#facts;
-      this.#unknown.push(...rewriteLoaded(sections, { arch: this.#arch.name, version, since, hasFtrace }));
+      const running = this.#options.running === true;
+      this.#unknown.push(...rewriteLoaded(sections, { arch: this.#arch.name, version, since, hasFtrace, running }));
     }
     return {
       file: this.#file,

@@ -14,6 +14,8 @@ export interface RewriteFacts {
   readonly version: KernelVersion | null;
   readonly since: (major: number, minor: number) => boolean;
   readonly hasFtrace: boolean;
+  /** The module is in use: traced and livepatched functions call their tracer. */
+  readonly running: boolean;
 }
 
 /** A place in the module's memory. */
@@ -68,6 +70,7 @@ const near32 = (e: Entry, field: number): bigint =>
 const near64 = (e: Entry, field: number): bigint =>
   BigInt.asUintN(64, e.address + BigInt(field) + e.view.getBigInt64(e.at + field, true));
 
+const TRACED = "ftrace site: tracing or a livepatch may be active";
 const CPU = "depends on the CPU's features and the boot parameters";
 
 const featureTable = (name: string): OpaqueTable => ({
@@ -191,7 +194,7 @@ export function rewriteLoaded(sections: readonly ImageSection[], facts: RewriteF
 
 /** ftrace_module_init: sorts the list of sites and takes the calls to the profiler out. */
 function ftraceSites(
-  { arch }: RewriteFacts,
+  { arch, running }: RewriteFacts,
   first: (name: string) => ImageSection | undefined,
   index: AddressIndex,
   mark: (at: Range, reason: string) => void,
@@ -208,6 +211,7 @@ function ftraceSites(
     if (spot === null) continue;
     const { bytes } = spot.section;
     const code = viewOf(bytes);
+    if (running) mark({ start: site, size: arch === "arm64" ? 24 : arch === "ppc64le" ? 4 : 5 }, TRACED);
     const word = (at: number): number => (at + 4 <= bytes.length ? code.getUint32(at, true) : 0);
     if (arch === "ppc64le") {
       // -mprofile-kernel: the call to _mcount, one word behind mflr r0.

@@ -1,12 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { findModuleName } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import { addressesOf } from "../kernel/addresses.ts";
-import { PERCPU_SECTION, type Placement } from "../kernel/loaderLayout.ts";
+import type { Placement } from "../kernel/loaderLayout.ts";
+import { readModInfo } from "../kernel/modinfo.ts";
+import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
@@ -130,7 +133,7 @@ function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: Symb
 }
 
 /** A file with a table, or a folder like /sys/module/NAME/sections: a file a section, with its address. */
-function readSections(path: string): Map<string, bigint> {
+export function readSections(path: string): Map<string, bigint> {
   try {
     if (!statSync(path).isDirectory()) return parseSections(readFileSync(path));
     return new Map(
@@ -148,22 +151,12 @@ function readSections(path: string): Map<string, bigint> {
 
 /** The per-CPU area, from a listing of a kernel that has the module loaded. */
 function percpuFrom(bytes: Uint8Array, list: SymbolList): bigint | null {
-  let elf: ReturnType<typeof readElf>;
   try {
-    elf = readElf(bytes);
+    const elf = readElf(bytes);
+    return findPercpu(elf, findModuleName(elf, readModInfo(elf), ""), list);
   } catch {
-    return null; // The image pass reports it.
+    return null; // The image pass reports what is wrong with the file.
   }
-  const section = elf.sections.findByName(PERCPU_SECTION);
-  const module = elf.sections.findByName(".gnu.linkonce.this_module");
-  if (section === null || module === null || elf.symbols === null) return null;
-  const name = Buffer.from(elf.sections.data(module).subarray(24, 80)).toString("latin1").replace(/\0.*$/s, "");
-  for (let i = 1; i < elf.symbols.count; i++) {
-    if (elf.symbols.sectionOf(i) !== section) continue;
-    const [found, second] = list.findIn(name, elf.symbols.name(i));
-    if (found !== undefined && second === undefined) return BigInt.asUintN(64, found.address - elf.symbols.value(i));
-  }
-  return null;
 }
 
 function addressOption(name: string, text: string): bigint {

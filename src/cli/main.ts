@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "image", "show", "help"];
+const COMMANDS = ["link", "check", "image", "verify", "show", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -78,6 +78,7 @@ Examples:
     });
 
   addImageCommand(klplink);
+  addVerifyCommand(klplink);
 
   addCommonOptions(
     klplink
@@ -135,6 +136,28 @@ Examples:
     .action(async (module: string, options) => {
       const { runImage } = await import("./image.ts");
       process.exitCode = await runImage(module, options, KLPLINK_VERSION);
+    });
+}
+
+function addVerifyCommand(klplink: Command): void {
+  addCommonOptions(
+    klplink
+      .command("verify <module>")
+      .description("compare a loaded module's memory with what the loader makes of its file")
+      .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
+      .option("--erratum-843419", "arm64: the CPUs have this erratum"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink verify mod.ko                       on this machine, as root
+  sh scripts/klplink-capture.sh mod out/      on another one; then, with out/ copied here:
+  klplink verify mod.ko --root out/`,
+    )
+    .action(async (module: string, options) => {
+      const { runVerify } = await import("./verify.ts");
+      process.exitCode = await runVerify(module, options, KLPLINK_VERSION);
     });
 }
 

@@ -21,6 +21,8 @@ import klp210 from "./codes/klp210.ts";
 import klp211 from "./codes/klp211.ts";
 import klp212 from "./codes/klp212.ts";
 import klp213 from "./codes/klp213.ts";
+import klp220 from "./codes/klp220.ts";
+import klp221 from "./codes/klp221.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -68,6 +70,8 @@ const rows = {
   KLP211: klp211,
   KLP212: klp212,
   KLP213: klp213,
+  KLP220: klp220,
+  KLP221: klp221,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

@@ -1,6 +1,8 @@
 // Addresses of a running kernel's symbols, as the loader and the livepatch core look them up.
 
-import type { Addr } from "../base/brand.ts";
+import { type Addr, addr } from "../base/brand.ts";
+import { viewOf } from "../base/bytes.ts";
+import type { KernelMemory } from "./memory.ts";
 import type { SymbolList } from "./symbolList.ts";
 
 /** What the image pass asks of a kernel. */
@@ -32,5 +34,26 @@ export function addressesOf(list: SymbolList): KernelAddresses {
     inObject: (object, name) =>
       (object === "vmlinux" ? list.find(name) : list.findIn(object, name)).map((s) => s.address),
     names: () => list.names(),
+  };
+}
+
+/**
+ * The same, with exported symbols that the listing leaves out: their addresses stand in the kernel's export table.
+ * @param relative whether entries hold distances from themselves (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS)
+ */
+export function withExportTable(kernel: KernelAddresses, memory: KernelMemory, relative: boolean): KernelAddresses {
+  return {
+    source: kernel.source,
+    exported: (name) => {
+      const known = kernel.exported(name);
+      if (known !== null) return known;
+      const entry = kernel.inObject("vmlinux", `__ksymtab_${name}`)[0];
+      const bytes = entry === undefined ? null : memory(entry, 8);
+      if (entry === undefined || bytes === null) return null;
+      const view = viewOf(bytes);
+      return addr(relative ? entry + BigInt(view.getInt32(0, true)) : view.getBigUint64(0, true));
+    },
+    inObject: (object, name) => kernel.inObject(object, name),
+    names: () => kernel.names(),
   };
 }

@@ -68,6 +68,11 @@ export class SymbolList {
     return this.#modules.get(module)?.get(name) ?? [];
   }
 
+  /** Whether a kallsyms listing shows a module of this name. */
+  hasModule(name: string): boolean {
+    return this.#modules.has(name);
+  }
+
   /** All names of vmlinux. */
   names(): IterableIterator<string> {
     return this.#vmlinux.keys();

@@ -100,6 +100,7 @@ export function neededNames(module: Uint8Array): Set<string> {
   const names = new Set([
     "module_finalize",
     "do_init_module",
+    "do_syslog",
     "ftrace_caller",
     "ftrace_regs_caller",
     ".TOC.",

@@ -36,7 +36,7 @@ export function imageOf(
 }
 
 /** The per-CPU area's address, from any per-CPU symbol of the captured symbol table. */
-function percpuOf(bytes: Uint8Array, captured: Captured): bigint | null {
+export function percpuOf(bytes: Uint8Array, captured: Captured): bigint | null {
   const { sections, symbols } = readElf(bytes);
   const section = sections.findByName(PERCPU_SECTION);
   const table = captured.sections.find((s) => s.index === symbols?.section);

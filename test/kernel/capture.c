@@ -6,7 +6,7 @@
  *   @s ADDRESS LETTER NAME      a line of /proc/kallsyms whose name is in /names (sorted by strcmp)
  *   @@ ready                    it waits: the debugger may set its breakpoints
  *   @m PATH ERRNO               a module was loaded (0) or refused
- *   @k text                     the kernel's log after the last module
+ *   @k text                     the kernel's log; that it is read marks the end for the debugger
  *   @@ end
  */
 #include <errno.h>

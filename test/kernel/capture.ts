@@ -87,6 +87,8 @@ export interface CaptureOptions {
   readonly each?: (captured: Captured) => void | Promise<void>;
   /** Called at each module again, just before its init function runs, with the memory as it is then. */
   readonly loaded?: (captured: Captured) => void | Promise<void>;
+  /** Called once when all modules have been loaded and run; the names are those that stayed. */
+  readonly running?: (loaded: ReadonlySet<string>, memory: ReadMemory) => void | Promise<void>;
 }
 
 /** Boots a kernel, loads modules, and stops at the entry of module_finalize for each. */
@@ -159,11 +161,19 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     const stops = [local(finalize)];
     const init = /^([0-9a-f]+) \S do_init_module$/m.exec(kallsyms)?.[1];
     if (options.loaded !== undefined && init !== undefined) stops.push(local(init));
+    // The guest reads the kernel's log when all is done.
+    const syslog = /^([0-9a-f]+) \S do_syslog$/m.exec(kallsyms)?.[1];
+    const last = syslog === undefined ? null : local(syslog);
+    if (options.running !== undefined && last !== null) stops.push(last);
     const breakpoints = stops.map((address) => `1,${address.toString(16)},4`);
     for (const b of breakpoints) await gdb.command(`Z${b}`);
     child.stdin.write("\n");
     while (await gdb.resume("c")) {
-      if ((await gdb.register(machine.pc)) === stops[0]) {
+      const pc = await gdb.register(machine.pc);
+      if (pc === last) {
+        const stayed = [...console().matchAll(/^@m \/(\S+)\.ko 0$/gm)].map((m) => m[1] ?? "");
+        await options.running?.(new Set(stayed), memory);
+      } else if (pc === stops[0]) {
         const one = await readModule(gdb, machine, memory);
         captured.push(one);
         await options.each?.(one);
