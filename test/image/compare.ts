@@ -5,6 +5,7 @@ import type { ImageOptions, ImageResult, ModuleImage } from "../../src/image.ts"
 import { image } from "../../src/image.ts";
 import type { KernelAddresses } from "../../src/kernel/addresses.ts";
 import { PERCPU_SECTION } from "../../src/kernel/loaderLayout.ts";
+import { type VerifyResult, verify } from "../../src/verify.ts";
 import type { Captured } from "./captured.ts";
 
 export interface Comparison {
@@ -85,4 +86,31 @@ export function compare(result: ImageResult, captured: Captured): Comparison {
   }
   for (const section of seen.values()) differences.push(`section ${section.index} is in memory and not in the image`);
   return { result, image: made, compared, unknown, differences };
+}
+
+/** A module in use against its memory. @param dumps the bytes of its sections, by address */
+export function verifyCaptured(
+  bytes: Uint8Array,
+  captured: Captured,
+  kernel: KernelAddresses,
+  dumps: ReadonlyMap<bigint, Uint8Array>,
+  more: { readonly erratum843419?: boolean } = {},
+): VerifyResult {
+  return verify(bytes, {
+    file: `${captured.module}.ko`,
+    kernel,
+    placement: {
+      bases: new Map(),
+      sections: new Map(),
+      byIndex: new Map(captured.sections.map((s) => [s.index, s.address])),
+      percpu: percpuOf(bytes, captured),
+    },
+    ...(captured.toc === null ? {} : { kernelToc: captured.toc }),
+    ...more,
+    memory: (address, size) => {
+      const dump = dumps.get(address);
+      return dump?.length === size ? dump : null;
+    },
+    isLoaded: () => false,
+  });
 }

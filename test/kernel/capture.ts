@@ -367,3 +367,17 @@ function kallsymsOf(text: string): string {
     .flatMap((line) => (line.startsWith("@s ") ? [line.slice(3)] : []))
     .join("\n");
 }
+
+/** The sections of a captured module as they are now, by address; what is gone (init memory) is left out. */
+export async function dumpsOf(captured: Captured, memory: ReadMemory): Promise<Map<bigint, Uint8Array>> {
+  const dumps = new Map<bigint, Uint8Array>();
+  for (const section of captured.sections) {
+    if (section.bytes.length === 0) continue;
+    try {
+      dumps.set(section.address, await memory(section.address, section.bytes.length));
+    } catch {
+      // Freed after init.
+    }
+  }
+  return dumps;
+}

@@ -5,11 +5,12 @@ import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, inject, test } from "vitest";
+import { titleOf } from "../../src/diag/catalogue.ts";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { type Captured, writeGolden } from "../image/captured.ts";
-import { compare, imageOf } from "../image/compare.ts";
-import { capture } from "./capture.ts";
+import { compare, imageOf, verifyCaptured } from "../image/compare.ts";
+import { capture, dumpsOf } from "./capture.ts";
 import { foreseen, saidAbout, withoutAddresses } from "./refusals.ts";
 import { mustRun } from "./run.ts";
 import { klplink } from "./scenario.ts";
@@ -23,6 +24,10 @@ const names = ["varied", "klp_nonop", "klp_sibling"];
 /** The module as it was loaded, and what it looked like in memory. */
 const seen = new Map<string, { bytes: Uint8Array; captured: Captured }>();
 
+/** What is wrong at later stages, and how many modules came so far. */
+const later: string[] = [];
+let loaded = 0;
+const running: string[] = [];
 let captureInit = "";
 
 beforeAll(async () => {
@@ -42,11 +47,33 @@ beforeAll(async () => {
     expect(run, run.stderr).toMatchObject({ status: 0 });
     modules.set(name, readFileSync(linked));
   }
-  const run = await capture({ arch: "ppc64le", kernel: lab.vmlinux, init: readFileSync(init), modules });
-  for (const captured of run.captured) {
-    const bytes = modules.get(captured.module);
-    if (bytes !== undefined) seen.set(captured.module, { bytes, captured });
-  }
+  const kernel = addressesOf(parseSymbols(systemMap, "System.map"));
+  const run = await capture({
+    arch: "ppc64le",
+    kernel: lab.vmlinux,
+    init: readFileSync(init),
+    modules,
+    loaded: (captured) => {
+      const bytes = modules.get(captured.module);
+      if (bytes === undefined) return;
+      const result = imageOf(bytes, captured, kernel, { stage: "loaded" });
+      later.push(...compare(result, captured).differences.map((d) => `${captured.module}, loaded: ${d}`));
+      loaded++;
+    },
+    running: async (stayed, memory) => {
+      for (const [name, { bytes, captured }] of seen) {
+        if (!stayed.has(name)) continue;
+        const { problems, sections } = verifyCaptured(bytes, captured, kernel, await dumpsOf(captured, memory));
+        later.push(...problems.map((p) => `${name}, running: ${titleOf(p)}`));
+        if (sections.length > 5) running.push(name);
+      }
+    },
+    each: (captured) => {
+      const bytes = modules.get(captured.module);
+      if (bytes !== undefined) seen.set(captured.module, { bytes, captured });
+    },
+  });
+  expect(run.captured).toHaveLength(names.length);
 }, 300_000);
 
 test("what the kernel says to spoiled modules is what klplink foresees", async () => {
@@ -62,6 +89,13 @@ test("what the kernel says to spoiled modules is what klplink foresees", async (
     expect(withoutAddresses(foreseen(one, kernel)), one.what).toBe(withoutAddresses(said[0] ?? ""));
   }
 }, 300_000);
+
+test("before init, and in use: every byte is foreseen or explained", () => {
+  expect(later).toEqual([]);
+  expect(loaded).toBe(names.length);
+  // The second livepatch is refused while the first one is still in transition.
+  expect(running.slice(0, 2)).toEqual(names.slice(0, 2));
+});
 
 describe.each(names)("%s", (name) => {
   test("the image is what the kernel had in memory", () => {
