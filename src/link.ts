@@ -56,21 +56,24 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: nothing };
 
   const edits = new ElfEdits(analysis.file);
+  let done: LinkResult["done"];
+  let output: Uint8Array;
   try {
-    const done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
+    done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
     if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
     if (analysis.file.signature !== null) {
       problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
     }
-    const output = writeElf(edits);
-    // What was written must be readable by our own rules; anything else is a bug, not a result.
-    readElf(output);
-    return { output, changed: true, problems, done };
+    output = writeElf(edits);
   } catch (error) {
-    if (!(error instanceof ElfError) || error.kind !== "edit") throw error;
+    // Lists of symbols are read only when they have to be renumbered: they may be malformed, too.
+    if (!(error instanceof ElfError)) throw error;
     problems.push(elfProblem(error, options.file));
     return { output: null, changed: false, problems, done: nothing };
   }
+  // What was written must be readable by our own rules; anything else is a bug, not a result.
+  readElf(output);
+  return { output, changed: true, problems, done };
 }
 
 function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null): LinkResult["done"] {

@@ -1,6 +1,6 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError, write } from "./io.ts";
-import { addCommonOptions, addKernelOptions, problemOf } from "./options.ts";
+import { addCommonOptions, addKernelOptions, collect, kernelVersion, problemOf } from "./options.ts";
 import { reportText } from "./report.ts";
 
 declare const KLPLINK_VERSION: string;
@@ -8,7 +8,7 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "image", "verify", "show", "help"];
+const COMMANDS = ["link", "check", "image", "verify", "show", "sites", "model", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -100,6 +100,52 @@ Examples:
       const { runShow } = await import("./show.ts");
       process.exitCode = await runShow(module, options);
     });
+
+  addCommonOptions(
+    klplink
+      .command("sites <file>")
+      .description("list the ftrace patch sites of a module, an object or vmlinux, and the functions that have none")
+      .option("--function <name>", "only this function; may be given several times", collect, undefined)
+      .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
+      .option("--target <address>", "with --as call: what the sites call", address)
+      .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
+      .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink sites mod.ko
+  klplink sites --function show_val_kb vmlinux
+  klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
+    )
+    .action(async (file: string, options) => {
+      const { runSites } = await import("./sites.ts");
+      process.exitCode = await runSites(file, options);
+    });
+
+  addCommonOptions(
+    klplink
+      .command("model [protocol]")
+      .description("check a protocol that rewrites patch sites against every interleaving; a name or a JSON file")
+      .option("--list", "all known protocols, with their verdicts")
+      .option("--svg <file>", "draw the shortest failing run; `-` is standard output")
+      .option("--source", "print the protocol as JSON, to start one's own from")
+      .option("--tasks <n>", "tasks at the site at the same time (default: the protocol's)", taskCount)
+      .option("--assume-empty <places>", "assume that no task is at these places while the writer acts", places),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink model --list
+  klplink model X1 --svg x1.svg
+  klplink model A1 --source > mine.json && klplink model mine.json`,
+    )
+    .action(async (protocol: string | undefined, options) => {
+      const { runModel } = await import("./model.ts");
+      process.exitCode = await runModel(protocol, options);
+    });
   return klplink;
 }
 
@@ -160,6 +206,24 @@ Examples:
       process.exitCode = await runVerify(module, options, KLPLINK_VERSION);
     });
 }
+
+function taskCount(value: string): number {
+  if (/^[1-4]$/.test(value)) return Number(value);
+  throw new InvalidArgumentError("A number from 1 to 4.");
+}
+
+function address(value: string): bigint {
+  if (/^(?:0x)?[0-9a-f]{1,16}$/i.test(value)) return BigInt(`0x${value.replace(/^0x/i, "")}`);
+  throw new InvalidArgumentError("A hexadecimal address, as in `0xffffffff81061a40`.");
+}
+
+function sectionAddress(value: string, before: ReadonlyMap<string, bigint> | undefined): ReadonlyMap<string, bigint> {
+  const at = value.lastIndexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("The form is NAME=ADDRESS, as in `.text=0xffffffffc0400000`.");
+  return new Map([...(before ?? []), [value.slice(0, at), address(value.slice(at + 1))]]);
+}
+
+const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
 
 function tocRestore(value: string): string {
   if (value === "island" || value === "nop") return value;

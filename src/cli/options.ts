@@ -40,7 +40,7 @@ export function addKernelOptions(command: Command): Command {
     .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
 }
 
-function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
 
@@ -50,7 +50,7 @@ function collectPosition(value: string, before: ReadonlyMap<string, number> | un
   return new Map([...(before ?? []), [match[1] ?? "", Number(match[2])]]);
 }
 
-function kernelVersion(value: string): KernelVersion {
+export function kernelVersion(value: string): KernelVersion {
   const version = parseKernelVersion(value);
   if (version === null) throw new InvalidArgumentError("The form is MAJOR.MINOR, as in `6.1` or `6.12.107-1`.");
   return version;

@@ -44,9 +44,10 @@ import klp408 from "./codes/klp408.ts";
 import klp409 from "./codes/klp409.ts";
 import klp410 from "./codes/klp410.ts";
 import klp501 from "./codes/klp501.ts";
+import klp601 from "./codes/klp601.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
-/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata. */
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
 const rows = {
   KLP101: klp101,
   KLP102: klp102,
@@ -93,6 +94,7 @@ const rows = {
   KLP409: klp409,
   KLP410: klp410,
   KLP501: klp501,
+  KLP601: klp601,
 };
 
 type Rows = typeof rows;

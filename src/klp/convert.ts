@@ -1,6 +1,6 @@
 // The first conversion: undefined symbols that the kernel has but does not export become livepatch symbols.
 
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../elf/consts.ts";
+import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA } from "../elf/consts.ts";
 import type { ElfEdits } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
@@ -103,6 +103,7 @@ function moveRelocations(
   router: RelocationRouter,
 ): void {
   const { sections } = file;
+  let referred: ReadonlySet<number> | null = null;
   for (const table of file.relocations) {
     // Sections that are not loaded (debug information) are not relocated by the kernel at all.
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
@@ -119,6 +120,25 @@ function moveRelocations(
       router.add(table.target, "vmlinux", relocation);
     }
     const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
-    if (table.count > 0 && left + added === 0) edits.removeSection(table.section);
+    if (table.count === 0 || left + added > 0) continue;
+    referred ??= referredSections(file);
+    if (!referred.has(table.section)) edits.removeSection(table.section);
   }
+}
+
+/** Sections that a symbol is defined in, or that another section names: they cannot vanish, only become empty. */
+function referredSections({ sections, symbolTables }: ElfFile): ReadonlySet<number> {
+  const referred = new Set<number>();
+  for (const table of symbolTables.values()) {
+    for (let i = 0; i < table.count; i++) {
+      const section = table.sectionOf(i);
+      if (section !== null) referred.add(section);
+    }
+  }
+  for (let i = 1; i < sections.count; i++) {
+    referred.add(sections.link(i));
+    const type = sections.type(i);
+    if (type === SHT_RELA || type === SHT_REL || sections.hasFlags(i, SHF_INFO_LINK)) referred.add(sections.info(i));
+  }
+  return referred;
 }

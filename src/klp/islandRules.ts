@@ -110,6 +110,7 @@ export class IslandRules {
     if (branch === null || branch.absolute || branch.conditional) {
       return rule("I1", "the word there is no relative branch", "build the file again");
     }
+    if (site % 4 !== 0) return rule("I1", "it stands at no multiple of 4", "build the file again");
     const sectionName = sections.name(call.section);
     if (sectionName.startsWith("__ftr_alt_")) {
       return rule("I11", `${sectionName} holds code that the kernel copies elsewhere`, CHANGE_SOURCE);

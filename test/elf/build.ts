@@ -64,7 +64,7 @@ class Strings {
   }
 }
 
-export function buildElf(built: Built): Uint8Array {
+export function buildElf(built: Built): Uint8Array<ArrayBuffer> {
   const le = built.littleEndian ?? true;
   const sectionNames = new Strings();
   const symbolNames = built.oneStringTable ? sectionNames : new Strings();

@@ -74,7 +74,7 @@ const rich = (more: Partial<Built> = {}): Uint8Array => {
       relocations: [{ offset: 0, symbol: 6, type: 2 }],
     },
     { name: ".order", type: 1, flags: 0x82, link: ".text", align: 1, data: Uint8Array.of(1, 2, 3) },
-    { name: ".llvm_addrsig", type: 0x6fff_4c03, flags: 0x8000_0000, link: ".symtab", data: Uint8Array.of(4, 2, 5) },
+    { name: ".llvm_addrsig", type: 0x6fff_4c03, flags: 0x8000_0000, link: ".symtab", data: Uint8Array.of(4, 2, 0, 5) },
     {
       name: ".llvm.call-graph-profile",
       type: 0x6fff_4c02,

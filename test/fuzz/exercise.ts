@@ -1,6 +1,7 @@
 import { analyse, type Options, Unusable } from "../../src/analysis.ts";
 import { check } from "../../src/check.ts";
 import { PLAIN, renderText } from "../../src/diag/render/text.ts";
+import { SourceIndex } from "../../src/elf/dwarf/source.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
 import { ElfError } from "../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
@@ -75,6 +76,27 @@ export function exercise(bytes: Uint8Array, symbols: SymbolList, reached: Reache
     }
   }
   if (!before.equals(bytes)) throw new Error("the input's bytes were changed");
+}
+
+/** Source lines for places all over the code of an input that the reader takes. */
+export async function exerciseSource(bytes: Uint8Array): Promise<void> {
+  let file: ElfFile;
+  try {
+    file = readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) return;
+    throw error;
+  }
+  const source = await SourceIndex.read(file);
+  for (let section = 0; section < Math.min(file.sections.count, 64); section++) {
+    const size = file.sections.size(section);
+    for (let k = 0; k < 16; k++) {
+      for (const frame of source.find(section, Math.floor((size * k) / 16)) ?? []) {
+        if (!(frame.line >= 0 && frame.column >= 0)) throw new Error(`line ${frame.line}, column ${frame.column}`);
+        if (frame.file.length > bytes.length) throw new Error(`a file name of ${frame.file.length} characters`);
+      }
+    }
+  }
 }
 
 function mustBeUnusable(action: () => unknown): void {

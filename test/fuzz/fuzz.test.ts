@@ -7,7 +7,8 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { Unusable } from "../../src/analysis.ts";
 import { runShow } from "../../src/cli/show.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { exercise, nothingReached } from "./exercise.ts";
+import { type BuiltSymbol, buildElf } from "../elf/build.ts";
+import { exercise, exerciseSource, nothingReached } from "./exercise.ts";
 import { mutate } from "./mutate.ts";
 
 // Any bytes are safe input: mutated objects go through the reader, the writer, and the link, check and show passes.
@@ -18,7 +19,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const runs = Number(process.env.KLPLINK_FUZZ_RUNS ?? 2000);
 const firstSeed = Number(process.env.KLPLINK_FUZZ_SEED ?? 1);
 
-const folders = ["test/fixtures/elf/", "test/fixtures/elf/refused/"];
+const folders = ["test/fixtures/elf/", "test/fixtures/dwarf/", "test/fixtures/elf/refused/"];
 for (const arch of ["ppc64le", "arm64", "x86_64"]) {
   for (const name of readdirSync(`${root}samples/${arch}`)) folders.push(`samples/${arch}/${name}/`);
 }
@@ -27,6 +28,41 @@ const samples = folders
   .filter((path) => /\.o$|\/executable$|\/shared-object$/.test(path) && !path.endsWith(".klp.o"))
   .sort()
   .map((path) => ({ path, bytes: new Uint8Array(readFileSync(root + path)) }));
+// A section whose relocations all move, so that it vanishes; in a group; with a section symbol of its own, too.
+const vanishing = (more: readonly BuiltSymbol[]): Uint8Array<ArrayBuffer> =>
+  buildElf({
+    sections: [
+      {
+        name: ".group",
+        type: 17,
+        link: ".symtab",
+        info: 2,
+        align: 4,
+        entsize: 4,
+        members: [".rodata", ".rela.rodata"],
+      },
+      { name: ".rodata", type: 1, flags: 0x202, align: 8, data: new Uint8Array(16) },
+      {
+        name: ".rela.rodata",
+        type: 4,
+        flags: 0x240,
+        link: ".symtab",
+        info: ".rodata",
+        align: 8,
+        entsize: 24,
+        relocations: [{ offset: 8, symbol: 2, type: 1 }],
+      },
+      { name: ".llvm_addrsig", type: 0x6fff_4c03, link: ".symtab", data: Uint8Array.of(2, 1) },
+    ],
+    symbols: [{ name: "", type: 3, home: ".rodata" }, { name: "show_val_kb", bind: 1 }, ...more],
+  });
+samples.push(
+  { path: "built: a section that vanishes", bytes: vanishing([]) },
+  {
+    path: "built: a section that would vanish",
+    bytes: vanishing([{ name: "in_rela", bind: 1, home: ".rela.rodata" }]),
+  },
+);
 const maps = ["ppc64le/meminfo", "ppc64le/sibling", "arm64/convert"].map((name) =>
   readFileSync(`${root}samples/${name}/System.map`, "latin1"),
 );
@@ -62,6 +98,7 @@ describe("found inputs", () => {
     const packed = readFileSync(new URL(`crashes/${entry}`, import.meta.url));
     const bytes = entry.endsWith(".gz") ? new Uint8Array(gunzipSync(packed)) : new Uint8Array(packed);
     exercise(bytes, symbols, nothingReached());
+    await exerciseSource(bytes);
     await show(bytes);
   });
 });
@@ -77,6 +114,14 @@ test("the mutator is deterministic and does mutate", () => {
   expect(same).toBeLessThan(60);
 });
 
+test("each sample as it is", async () => {
+  for (const { bytes } of samples) {
+    exercise(bytes, symbols, nothingReached());
+    await exerciseSource(bytes);
+    await show(bytes);
+  }
+});
+
 const CHUNK = 1000;
 const reached = nothingReached();
 describe(`${runs} mutations from seed ${firstSeed}`, () => {
@@ -90,6 +135,7 @@ describe(`${runs} mutations from seed ${firstSeed}`, () => {
         try {
           exercise(bytes, symbols, reached);
           if (seed % 16 === 0) await show(bytes);
+          if (seed % 4 === 0 || sample.path.includes("dwarf")) await exerciseSource(bytes);
         } catch (error) {
           const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
           const key = text.split("\n").slice(0, 2).join("\n").replace(/\d+/g, "N");

@@ -212,7 +212,8 @@ function run(cursor: Cursor, header: Header, addressSize: number, budget: Budget
   let line = 1;
   let column = 0;
   const emit = (): void => {
-    rows.push({ address, file, line, column });
+    // An unsigned register of 32 bits; a program that leaves its range is damaged there.
+    rows.push({ address, file, line: line >= 0 && line <= 0xffff_ffff ? line : 0, column });
   };
   while (cursor.at < cursor.end) {
     budget.spend(cursor);

@@ -1,0 +1,239 @@
+import { hex, printable } from "../base/bytes.ts";
+import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../ftrace/bytes.ts";
+import type { CodeFile, CodePlace } from "../ftrace/codeFile.ts";
+import { forms } from "../ftrace/forms.ts";
+import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../ftrace/sites.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import { sites } from "../sites.ts";
+import { readInput, UsageError, write } from "./io.ts";
+import type { CommonOptions } from "./options.ts";
+
+interface Options extends CommonOptions {
+  readonly function?: readonly string[];
+  readonly as?: SiteState;
+  readonly target?: bigint;
+  readonly section?: ReadonlyMap<string, bigint>;
+  readonly kernelVersion?: KernelVersion;
+}
+
+/** `klplink sites <file>`: returns the exit status. */
+export async function runSites(path: string, options: Options): Promise<number> {
+  if (options.as === undefined && options.target !== undefined) throw new UsageError("--target goes with --as call");
+  if (options.as === "call" && options.target === undefined) {
+    throw new UsageError("--as call needs --target: the address that the sites are to call");
+  }
+  const input = await readInput(path);
+  const { file, report } = sites(input.bytes, input.name);
+  const chosen = choose(report, options.function);
+  const view: View = { file, report, chosen, options };
+  const text = options.format === "json" ? json(view, input.name) : plain(view, input.name);
+  await write(process.stdout, text);
+  const isMissing =
+    options.function !== undefined && (chosen.missing.length > 0 || chosen.functions.some((f) => f.reason !== null));
+  return isMissing || report.disagreements.some((d) => d.kind !== "overridden") ? 1 : 0;
+}
+
+interface View {
+  readonly file: CodeFile;
+  readonly report: SiteReport;
+  readonly chosen: Chosen;
+  readonly options: Options;
+}
+
+interface Chosen {
+  readonly functions: readonly FunctionSite[];
+  /** Names that no function has. */
+  readonly missing: readonly string[];
+}
+
+function choose(report: SiteReport, names: readonly string[] | undefined): Chosen {
+  if (names === undefined) return { functions: report.functions, missing: [] };
+  const functions = report.functions.filter((s) => names.some((n) => isNamed(s, n)));
+  return { functions, missing: names.filter((n) => !functions.some((s) => isNamed(s, n))) };
+}
+
+const isNamed = (s: FunctionSite, name: string): boolean =>
+  s.function.name === name || s.function.aliases.includes(name);
+
+/** What the kernel says when a livepatch wants a function that has no site (kernel/livepatch/patch.c). */
+const refusal = (name: string): string => `livepatch: failed to find location for function '${name}'`;
+
+function placeText({ file }: View, section: number, offset: number): string {
+  const name = `${printable(file.sections.name(section))}+${hex(offset)}`;
+  return file.isLinked ? file.addressOf(section, offset).toString(16).padStart(16, "0") : name;
+}
+
+/** Bytes as they stand at a site: the instruction, or with --as those of that state and where they begin. */
+function bytesAt(
+  view: View,
+  s: FunctionSite,
+): { readonly offset: number; readonly text: string; readonly problem: string | null } {
+  const { file, options } = view;
+  const site = s.entry?.site ?? s.function.start;
+  const size = file.arch === "x86_64" ? 5 : 4;
+  const section = s.function.section;
+  const show = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+  if (options.as === undefined || s.entry === null || s.record === null) {
+    return { offset: site, text: show(file.bytes(section).subarray(site, site + size)), problem: null };
+  }
+  try {
+    const [written] = siteBytes(
+      file.arch,
+      s.entry,
+      options.as,
+      addressFor(view, { section, offset: site }),
+      options.kernelVersion ?? null,
+    );
+    return { offset: site + (written?.offset ?? 0), text: show(written?.bytes ?? new Uint8Array()), problem: null };
+  } catch (error) {
+    if (!(error instanceof SiteBytesError)) throw error;
+    return { offset: site, text: "?", problem: error.message };
+  }
+}
+
+function addressFor({ file, options }: View, { section, offset }: CodePlace): SiteAddress | null {
+  if (options.target === undefined) return null;
+  const given = options.section?.get(file.sections.name(section));
+  if (given === undefined && !file.isLinked) return null;
+  return { site: (given ?? file.sections.addr(section)) + BigInt(offset), target: options.target };
+}
+
+function plain(view: View, name: string): string {
+  const { file, report, chosen, options } = view;
+  const lines: string[] = [];
+  const usable = chosen.functions.filter((s) => s.reason === null);
+  const without = chosen.functions.filter((s) => s.reason !== null);
+  const rows = usable.map((s) => {
+    const { offset, text, problem } = bytesAt(view, s);
+    return [
+      placeText(view, s.function.section, offset),
+      s.entry?.form ?? "",
+      problem ?? text,
+      printable(s.function.name) + (s.isInit ? "  (init: gone once loaded)" : ""),
+    ];
+  });
+  if (options.quiet !== true || options.function !== undefined) {
+    if (rows.length > 0)
+      lines.push(
+        ...columns([["place", "form", options.as === undefined ? "bytes" : `as ${options.as}`, "function"], ...rows]),
+        "",
+      );
+    if (without.length > 0) {
+      lines.push("Without a usable site:");
+      lines.push(
+        ...columns(
+          without.map((s) => [
+            "",
+            printable(s.function.name),
+            placeText(view, s.function.section, s.function.start),
+            whyText(view, s),
+          ]),
+        ),
+      );
+      lines.push("");
+    }
+    for (const n of chosen.missing) {
+      lines.push(
+        `${printable(n)}: no function of that name: inlined everywhere, or optimised away`,
+        `  kernel: ${refusal(n)}`,
+        "",
+      );
+    }
+  }
+  for (const d of report.disagreements) lines.push(`${disagreementText(view, d)}`);
+  if (report.disagreements.length > 0) lines.push("");
+  lines.push(`${name}: ${summary(file, report)}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function whyText({ file, report, options }: View, s: FunctionSite): string {
+  const form = s.entry === null ? "" : `${s.entry.form}: `;
+  const text = `${form}${s.reason === null ? "" : reasons[s.reason]}`;
+  if (options.function === undefined) return text;
+  const found = findRecord(file, report, s.function);
+  // The kernel is content with any record up to the next symbol, even one that stays disabled.
+  if (found !== null)
+    return `${text}; the kernel would take the record at ${placeText({ file, report, options } as View, found.section, found.offset)} for it`;
+  return `${text}\n    kernel: ${refusal(s.function.name)}`;
+}
+
+function disagreementText(view: View, d: Disagreement): string {
+  const entry = (index: number, table: string): string => `${table}[${index}]`;
+  switch (d.kind) {
+    case "nowhere":
+      return `${entry(d.record.index, d.record.table)} names no place in this file`;
+    case "twice":
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)} a second time`;
+    case "no site": {
+      const near = d.near === null ? "" : `, in ${printable(d.near.name)}+${hex(d.place.offset - d.near.start)}`;
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}${near}: there is no site`;
+    }
+    case "overridden":
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function; the record stays disabled`;
+    case "no record":
+      return `${printable(d.function.name)} has a site at ${placeText(view, d.function.section, d.entry.site)} (${forms[d.entry.form].title}) that no table names`;
+  }
+}
+
+function summary(file: CodeFile, report: SiteReport): string {
+  const { tables, functions, disagreements } = report;
+  const usable = functions.filter((s) => s.reason === null).length;
+  const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
+  const table =
+    tables.names.length === 0
+      ? "no table of sites"
+      : `${tables.names.join(", ")} with ${count(tables.entries.length, "entry").replace("entrys", "entries")}${tables.isSorted ? "" : " (unsorted)"}`;
+  const odd = disagreements.length === 0 ? "" : `, ${count(disagreements.length, "disagreement")}`;
+  return `${file.arch}, ${table}; ${count(usable, "function")} with a usable site, ${functions.length - usable} without${odd}`;
+}
+
+function json(view: View, name: string): string {
+  const { file, report, chosen } = view;
+  const placeOf = (section: number, offset: number) => ({
+    section: file.sections.name(section),
+    offset,
+    address: file.isLinked ? hex(file.addressOf(section, offset)) : null,
+  });
+  const document = {
+    schema: "klplink-sites/1",
+    file: name,
+    arch: file.arch,
+    tables: report.tables.names,
+    entries: report.tables.entries.length,
+    records: report.records.length,
+    sorted: report.tables.isSorted,
+    functions: chosen.functions.map((s) => {
+      const { offset, text, problem } = s.entry === null ? { offset: 0, text: null, problem: null } : bytesAt(view, s);
+      const found = findRecord(file, report, s.function);
+      return {
+        name: s.function.name,
+        aliases: s.function.aliases,
+        ...placeOf(s.function.section, s.function.start),
+        form: s.entry?.form ?? null,
+        site: s.entry === null ? null : placeOf(s.function.section, s.entry.site),
+        bytes:
+          text === null || problem !== null
+            ? null
+            : { offset: offset - (s.entry?.site ?? 0), hex: text.replaceAll(" ", "") },
+        problem,
+        usable: s.reason === null,
+        reason: s.reason === null ? null : reasons[s.reason],
+        init: s.isInit,
+        kernelFinds: found === null ? null : placeOf(found.section, found.offset),
+      };
+    }),
+    missing: chosen.missing,
+    disagreements: report.disagreements.map((d) => ({ kind: d.kind, text: disagreementText(view, d) })),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,134 @@
+// The bytes that the kernel writes at a site: when it is loaded (tracing off), and when the site is enabled.
+// Sources: arch/{x86,arm64,powerpc}/kernel/{ftrace.c,trace/ftrace.c}, 6.12 and 7.2: ftrace_init_nop, ftrace_make_call.
+
+import { hex } from "../base/bytes.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import { isAtLeast } from "../kernel/version.ts";
+import type { CodeFile } from "./codeFile.ts";
+import { A64, type Entry, PPC } from "./forms.ts";
+
+/** Bytes of memory, `offset` relative to the site (rec->ip). */
+export interface SiteWrite {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export type SiteState = "nop" | "call";
+
+/** The bytes cannot be told. */
+export class SiteBytesError extends Error {}
+
+export interface SiteAddress {
+  /** Address of the site (rec->ip) in the running kernel. */
+  readonly site: bigint;
+  /** What an enabled site calls: a trampoline, or the module's own stub to it. */
+  readonly target: bigint;
+}
+
+const wordBytes = (...words: readonly number[]): Uint8Array => {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  for (const [i, word] of words.entries()) view.setUint32(i * 4, word, true);
+  return bytes;
+};
+
+/** `bl` of arm64. @throws SiteBytesError out of reach. */
+export function a64Bl(from: bigint, to: bigint): number {
+  const distance = BigInt.asIntN(64, to - from);
+  if (distance < -0x800_0000n || distance >= 0x800_0000n || distance % 4n !== 0n)
+    throw unreachableFrom(from, to, "128 MiB");
+  return (0x9400_0000 | Number(BigInt.asUintN(26, distance >> 2n))) >>> 0;
+}
+
+/** `bl` or `b` of ppc64le. @throws SiteBytesError out of reach. */
+export function ppcBranch(from: bigint, to: bigint, links: boolean): number {
+  const distance = BigInt.asIntN(64, to - from);
+  if (distance < -0x200_0000n || distance >= 0x200_0000n || distance % 4n !== 0n)
+    throw unreachableFrom(from, to, "32 MiB");
+  return (0x4800_0000 | Number(BigInt.asUintN(26, distance)) | (links ? 1 : 0)) >>> 0;
+}
+
+function x86Call(from: bigint, to: bigint): Uint8Array {
+  const distance = BigInt.asIntN(64, to - (from + 5n));
+  if (distance < -0x8000_0000n || distance > 0x7fff_ffffn) throw unreachableFrom(from, to, "2 GiB");
+  const bytes = new Uint8Array(5);
+  bytes[0] = 0xe8;
+  new DataView(bytes.buffer).setInt32(1, Number(distance), true);
+  return bytes;
+}
+
+const unreachableFrom = (from: bigint, to: bigint, reach: string): SiteBytesError =>
+  new SiteBytesError(
+    `a call at ${hex(from)} does not reach ${hex(to)} (${reach} at most): give the address of the module's own stub to it`,
+  );
+
+/** nopl 0(%rax,%rax,1) */
+const X86_NOP5 = [0x0f, 0x1f, 0x44, 0x00, 0x00] as const;
+
+/** ppc64le: b over one word. */
+const B_PLUS_8 = 0x4800_0008;
+const LD_R2_24_R1 = 0xe841_0018;
+
+/**
+ * What the kernel writes around a site to bring it into a state: all that differs from what the compiler wrote or may
+ * differ from it, in ascending order.
+ * @param at where the site and the target are; null is enough for the nop.
+ * @throws SiteBytesError if the address is needed and missing or out of reach, or the form has no such state.
+ */
+export function siteBytes(
+  arch: CodeFile["arch"],
+  entry: Entry,
+  state: SiteState,
+  at: SiteAddress | null,
+  version: KernelVersion | null,
+): SiteWrite[] {
+  const address = (): SiteAddress => {
+    if (at === null) throw new SiteBytesError("a call needs the addresses of the site and of its target");
+    return at;
+  };
+  const isCall = state === "call";
+  switch (entry.form) {
+    case "fentry":
+    case "nop5": {
+      const bytes = isCall ? x86Call(address().site, address().target) : new Uint8Array(X86_NOP5);
+      return [{ offset: 0, bytes }];
+    }
+    case "patchable":
+    case "patchable before":
+    case "mov x9": {
+      const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
+      return [{ offset: -4, bytes: wordBytes(A64.movX9Lr, word) }];
+    }
+    case "arm64 mcount": {
+      const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
+      return [{ offset: 0, bytes: wordBytes(word) }];
+    }
+    case "profile two":
+    case "profile three": {
+      const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
+      // The store of gcc 5's form stays in 6.12 and is taken out at load in 7.2; the change came with 6.13.
+      if (entry.form === "profile three" && version !== null && isAtLeast(version, 6, 13)) {
+        return [{ offset: -4, bytes: wordBytes(PPC.nop, word) }];
+      }
+      return [{ offset: 0, bytes: wordBytes(word) }];
+    }
+    case "ppc patchable": {
+      const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
+      return [{ offset: -4, bytes: wordBytes(PPC.mflrR0, word) }];
+    }
+    case "out of line": {
+      // The target is the function's own stub, and the site branches without linking.
+      const word = isCall ? ppcBranch(address().site, address().target, false) : PPC.nop;
+      return [{ offset: 0, bytes: wordBytes(word) }];
+    }
+    case "ppc mcount": {
+      const word = isCall ? ppcBranch(address().site, address().target, true) : B_PLUS_8;
+      return [{ offset: 0, bytes: wordBytes(word, LD_R2_24_R1) }];
+    }
+    case "x86 mcount":
+    case "stp mov bl ldp":
+    case "mov bl mov":
+    case "nops before the global entry":
+      throw new SiteBytesError(`no ${arch} kernel patches this form (${entry.form})`);
+  }
+}

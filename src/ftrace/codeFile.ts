@@ -1,0 +1,301 @@
+// One view of code for the search for patch sites: a relocatable file (module, object) or a linked one (vmlinux).
+// A place in code is a section and an offset in it, in both.
+
+import { viewOf } from "../base/bytes.ts";
+import {
+  EM_AARCH64,
+  EM_PPC64,
+  EM_X86_64,
+  SHF_EXECINSTR,
+  SHT_RELA,
+  STT_FILE,
+  STT_FUNC,
+  STT_SECTION,
+} from "../elf/consts.ts";
+import type { ElfExecutable } from "../elf/executable.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/relas.ts";
+import type { SectionTable } from "../elf/sections.ts";
+import { localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+
+export type SiteArch = "x86_64" | "arm64" | "ppc64le";
+
+/** The architecture of an e_machine, if its sites are known; null otherwise. */
+export function siteArch(machine: number): SiteArch | null {
+  switch (machine) {
+    case EM_X86_64:
+      return "x86_64";
+    case EM_AARCH64:
+      return "arm64";
+    case EM_PPC64:
+      return "ppc64le";
+    default:
+      return null;
+  }
+}
+
+/** A named piece of code. Offsets are bytes in its section. */
+export interface CodeFunction {
+  readonly name: string;
+  /** Other names at the same offset. */
+  readonly aliases: readonly string[];
+  readonly section: number;
+  readonly start: number;
+  /** st_size, or the distance to the next symbol where that is 0; never beyond the section. */
+  readonly end: number;
+  /** ppc64le: offset of the local entry point; `start` elsewhere. */
+  readonly localEntry: number;
+  /** Whether the symbol says that it is a function (assembler labels do not). */
+  readonly isFunction: boolean;
+}
+
+/** A relocation of an instruction, as far as a site needs it. */
+export interface CodeRelocation {
+  readonly type: number;
+  readonly symbol: string;
+  readonly symbolIndex: number;
+  readonly addend: bigint;
+}
+
+/** A place that a word in a table refers to. */
+export interface CodePlace {
+  readonly section: number;
+  readonly offset: number;
+}
+
+/**
+ * Names that the kernel does not take for functions: empty, compiler-local and mapping symbols, and the symbols that
+ * objtool and clang put on the padding in front of functions.
+ */
+const isPassedOver = (name: string): boolean =>
+  name === "" ||
+  name.startsWith(".L") ||
+  name.startsWith("$") ||
+  name.startsWith("__pfx_") ||
+  name.startsWith("__cfi_");
+
+/** Code, symbols and relocations by section. */
+export class CodeFile {
+  readonly arch: SiteArch;
+  readonly sections: SectionTable;
+  /** Whether addresses are final: a linked file. */
+  readonly isLinked: boolean;
+  readonly littleEndian: boolean;
+  /** All functions, by section and offset; one entry an offset. */
+  readonly functions: readonly CodeFunction[];
+  readonly #symbols: SymbolTable | null;
+  readonly #relocations = new Map<number, RelocationTable[]>();
+  readonly #rows = new Map<number, Map<number, CodeRelocation>>();
+  readonly #bySection = new Map<number, CodeFunction[]>();
+  #spans: { readonly start: bigint; readonly end: bigint; readonly section: number }[] | null = null;
+
+  constructor(file: ElfFile | ElfExecutable, arch: SiteArch) {
+    this.arch = arch;
+    this.sections = file.sections;
+    this.littleEndian = file.littleEndian;
+    this.isLinked = !("header" in file);
+    this.#symbols = file.symbols;
+    if ("header" in file) {
+      for (const table of file.relocations) {
+        const list = this.#relocations.get(table.target);
+        if (list === undefined) this.#relocations.set(table.target, [table]);
+        else list.push(table);
+      }
+    }
+    this.functions = this.#readFunctions();
+    for (const f of this.functions) {
+      const list = this.#bySection.get(f.section);
+      if (list === undefined) this.#bySection.set(f.section, [f]);
+      else list.push(f);
+    }
+  }
+
+  get symbols(): SymbolTable | null {
+    return this.#symbols;
+  }
+
+  #readFunctions(): CodeFunction[] {
+    const symbols = this.#symbols;
+    const { sections } = this;
+    interface Found {
+      readonly name: string;
+      readonly section: number;
+      readonly start: number;
+      readonly size: number;
+      readonly other: number;
+      readonly rank: number;
+      readonly isFunction: boolean;
+    }
+    const found: Found[] = [];
+    for (let i = 1; i < (symbols?.count ?? 0); i++) {
+      if (symbols === null) break;
+      const type = symbols.type(i);
+      const section = symbols.sectionOf(i);
+      if (section === null || section >= sections.count || type === STT_SECTION || type === STT_FILE) continue;
+      if (!sections.hasFlags(section, SHF_EXECINSTR)) continue;
+      const name = symbols.name(i);
+      if (isPassedOver(name)) continue;
+      const start = this.isLinked ? Number(symbols.value(i) - sections.addr(section)) : symbols.offset(i);
+      if (!(start >= 0 && start < sections.size(section))) continue;
+      const isFunction = type === STT_FUNC;
+      const size = symbols.size(i);
+      found.push({
+        name,
+        section,
+        start,
+        size,
+        other: symbols.other(i),
+        rank: (isFunction ? 0 : 2) + (size > 0 ? 0 : 1),
+        isFunction,
+      });
+    }
+    found.sort((a, b) => a.section - b.section || a.start - b.start || a.rank - b.rank);
+    const functions: CodeFunction[] = [];
+    for (let i = 0; i < found.length; ) {
+      const first = found[i] as Found;
+      let next = i + 1;
+      while (found[next]?.section === first.section && found[next]?.start === first.start) next++;
+      const behind = found[next];
+      const limit = behind?.section === first.section ? behind.start : sections.size(first.section);
+      const size =
+        first.size > 0 ? Math.min(first.size, sections.size(first.section) - first.start) : limit - first.start;
+      functions.push({
+        name: first.name,
+        aliases: [...new Set(found.slice(i + 1, next).map((f) => f.name))].filter((n) => n !== first.name),
+        section: first.section,
+        start: first.start,
+        end: first.start + size,
+        localEntry: first.start + (this.arch === "ppc64le" ? localEntryOffset(first.other) : 0),
+        isFunction: first.isFunction,
+      });
+      i = next;
+    }
+    return functions;
+  }
+
+  /** Functions of a section, by offset. */
+  inSection(section: number): readonly CodeFunction[] {
+    return this.#bySection.get(section) ?? [];
+  }
+
+  /** The nearest function at or before `offset`; null if there is none. */
+  functionAt(section: number, offset: number): CodeFunction | null {
+    return this.inSection(section)[this.#firstBehind(section, offset) - 1] ?? null;
+  }
+
+  /** Where the function behind `f` begins, or its section ends: the size that the kernel gives it. */
+  nextStart(f: CodeFunction): number {
+    return this.inSection(f.section)[this.#firstBehind(f.section, f.start)]?.start ?? this.sections.size(f.section);
+  }
+
+  #firstBehind(section: number, offset: number): number {
+    const list = this.inSection(section);
+    let low = 0;
+    let high = list.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((list[middle]?.start ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The bytes of a section: a view. */
+  bytes(section: number): Uint8Array {
+    return this.sections.data(section);
+  }
+
+  /** The word at a place, or null outside the section. */
+  word(section: number, offset: number): number | null {
+    const data = this.sections.data(section);
+    if (offset < 0 || offset + 4 > data.length) return null;
+    return viewOf(data).getUint32(offset, this.littleEndian);
+  }
+
+  /** The relocation that writes at exactly this offset; null if there is none. */
+  relocationAt(section: number, offset: number): CodeRelocation | null {
+    return this.relocationsOf(section).get(offset) ?? null;
+  }
+
+  /** All relocations of a section by offset; of several at one offset the last. */
+  relocationsOf(section: number): ReadonlyMap<number, CodeRelocation> {
+    let rows = this.#rows.get(section);
+    if (rows === undefined) {
+      rows = new Map();
+      for (const table of this.#relocations.get(section) ?? []) {
+        for (let row = 0; row < table.count; row++) {
+          const symbolIndex = table.symbol(row);
+          rows.set(table.offset(row), {
+            type: table.type(row),
+            symbol: this.#symbols !== null && symbolIndex < this.#symbols.count ? this.#symbols.name(symbolIndex) : "",
+            symbolIndex,
+            addend: table.addend(row),
+          });
+        }
+      }
+      this.#rows.set(section, rows);
+    }
+    return rows;
+  }
+
+  /** The place that `symbol + addend` names in a relocatable file; null if it is not in a section of this file. */
+  placeOf(relocation: CodeRelocation): CodePlace | null {
+    const section = this.#symbols?.sectionOf(relocation.symbolIndex) ?? null;
+    if (section === null || section >= this.sections.count || this.#symbols === null) return null;
+    const offset = this.#symbols.value(relocation.symbolIndex) + relocation.addend;
+    if (offset < 0n || offset > BigInt(this.sections.size(section))) return null;
+    return { section, offset: Number(offset) };
+  }
+
+  /** The place at an address of a linked file; null if no section with bytes holds it. */
+  placeAt(address: bigint): CodePlace | null {
+    if (this.#spans === null) {
+      this.#spans = [];
+      for (let i = 1; i < this.sections.count; i++) {
+        const start = this.sections.addr(i);
+        if (start === 0n || !this.sections.hasBytes(i)) continue;
+        this.#spans.push({ start, end: start + BigInt(this.sections.size(i)), section: i });
+      }
+      this.#spans.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
+    }
+    const spans = this.#spans;
+    let low = 0;
+    let high = spans.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((spans[middle]?.start ?? 0n) <= address) low = middle + 1;
+      else high = middle;
+    }
+    const span = spans[low - 1];
+    return span === undefined || address >= span.end
+      ? null
+      : { section: span.section, offset: Number(address - span.start) };
+  }
+
+  /** Address of a place: in a linked file the final one, in a relocatable one 0 is where each section begins. */
+  addressOf(section: number, offset: number): bigint {
+    return this.sections.addr(section) + BigInt(offset);
+  }
+
+  /** Value of a symbol of this name (the first one); null if there is none. */
+  symbolValue(name: string): bigint | null {
+    const symbols = this.#symbols;
+    for (let i = 1; i < (symbols?.count ?? 0); i++) if (symbols?.name(i) === name) return symbols.value(i);
+    return null;
+  }
+
+  /** Dynamic relocations of a linked file: address -> addend, for addresses in [start, end). */
+  dynamicAddends(start: bigint, end: bigint): ReadonlyMap<bigint, bigint> {
+    const found = new Map<bigint, bigint>();
+    for (let i = 1; i < this.sections.count; i++) {
+      if (this.sections.type(i) !== SHT_RELA) continue;
+      const data = this.sections.data(i);
+      const view = viewOf(data);
+      for (let at = 0; at + 24 <= data.length; at += 24) {
+        const place = view.getBigUint64(at, this.littleEndian);
+        if (place >= start && place < end) found.set(place, view.getBigUint64(at + 16, this.littleEndian));
+      }
+    }
+    return found;
+  }
+}

@@ -1,0 +1,14 @@
+import type { Protocol } from "../protocol.ts";
+import { registers, today, x86 } from "./base/x86.ts";
+
+export default {
+  ...x86,
+  name: "X-modify",
+  title: "today's x86: int3, emulate the new instruction; call A -> call B",
+  about: "smp_text_poke_batch_finish (7.2), text_poke_bp_batch (6.12). The case of X1, mended.",
+  expect: "holds",
+  patchedThroughout: true,
+  registers: { ...registers, trap: "?" },
+  memory: { first: "e8", tail: "A", refs: 0, vector: "" },
+  ...today("call B", "B", "e8"),
+} as const satisfies Protocol;

@@ -1,0 +1,16 @@
+import type { Protocol } from "../protocol.ts";
+import { registers, today, x86 } from "./base/x86.ts";
+
+const whole = today("call A", "A", "e8");
+
+export default {
+  ...x86,
+  name: "X3",
+  title: "int3 without the first sync; nop -> call",
+  about: "A CPU may still fetch the old byte 0 together with the new last four bytes.",
+  expect: ["O5"],
+  registers: { ...registers, trap: "?" },
+  memory: { first: "0f", tail: "1f440000", refs: 0, vector: "" },
+  ...whole,
+  writer: whole.writer.filter((_, k) => k !== 2),
+} as const satisfies Protocol;

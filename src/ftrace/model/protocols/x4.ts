@@ -1,0 +1,16 @@
+import type { Protocol } from "../protocol.ts";
+import { registers, today, x86 } from "./base/x86.ts";
+
+const whole = today("call A", "A", "e8");
+
+export default {
+  ...x86,
+  name: "X4",
+  title: "int3 without the second sync; nop -> call",
+  about: "A CPU may fetch the new byte 0 together with the old last four bytes.",
+  expect: ["O5"],
+  registers: { ...registers, trap: "?" },
+  memory: { first: "0f", tail: "1f440000", refs: 0, vector: "" },
+  ...whole,
+  writer: whole.writer.filter((_, k) => k !== 4),
+} as const satisfies Protocol;

@@ -1,0 +1,124 @@
+// A trace as a sequence diagram: writer, memory and tasks as columns, one row a step. The SVG stands alone: no script,
+// no style sheet, no font that is not on every machine.
+
+import type { TraceStep, Violation } from "./explore.ts";
+import { type Protocol, properties } from "./protocol.ts";
+import { actors, changingCells, contentsText } from "./text.ts";
+
+const ROW = 30;
+const HEAD = 84;
+/** Width of a character in the fonts below, in pixels at their sizes. */
+const CHARACTER = 7.3;
+const MARGIN = 24;
+
+const ink = {
+  text: "#1b1f24",
+  faint: "#8c959f",
+  line: "#d0d7de",
+  writer: "#0550ae",
+  cpu: "#116329",
+  bad: "#cf222e",
+} as const;
+
+/** Characters that XML cannot hold are left out. */
+function xmlText(text: string): string {
+  return (
+    text
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+      .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]/g, "")
+      .replace(/&/g, "&amp;")
+      .replace(/</g, "&lt;")
+      .replace(/>/g, "&gt;")
+      .replace(/"/g, "&quot;")
+  );
+}
+
+interface TextStyle {
+  readonly fill?: string;
+  readonly anchor?: "start" | "middle" | "end";
+  readonly weight?: "bold";
+  readonly size?: number;
+}
+
+function text(x: number, y: number, content: string, style: TextStyle = {}): string {
+  const { fill = ink.text, anchor = "start", weight, size = 12 } = style;
+  return `<text x="${x}" y="${y}" fill="${fill}" text-anchor="${anchor}" font-size="${size}"${weight === undefined ? "" : ` font-weight="${weight}"`}>${xmlText(content)}</text>`;
+}
+
+function arrow(from: number, to: number, y: number, color: string): string {
+  const back = to > from ? -6 : 6;
+  return `<path d="M${from} ${y}H${to}M${to + back} ${y - 4}L${to} ${y}L${to + back} ${y + 4}" fill="none" stroke="${color}"/>`;
+}
+
+/** The widest of several texts in pixels. */
+const widest = (texts: readonly string[]): number => Math.ceil(Math.max(0, ...texts.map((t) => t.length)) * CHARACTER);
+
+/** The diagram of one violation, as an SVG document. */
+export function violationSvg(protocol: Protocol, violation: Violation): string {
+  const { trace } = violation;
+  const cells = changingCells(protocol);
+  const tasks = actors(trace);
+  const contentOf = (step: TraceStep, cell: string): string =>
+    contentsText(step.memory.find((m) => m.cell === cell)?.contents ?? []);
+
+  const writerX = MARGIN + 34;
+  const writerText = widest(trace.filter((s) => s.who === "writer").map((s) => s.what)) + 24;
+  let x = writerX + Math.max(writerText, 80);
+  const memoryStart = x;
+  const cellX = cells.map((cell) => {
+    const width = widest([cell, ...trace.map((s) => contentOf(s, cell))]) + 16;
+    x += width;
+    return { cell, x: x - width + 8, width };
+  });
+  const memoryEnd = x;
+  const taskX = new Map<string, number>();
+  for (const who of tasks) {
+    x += widest(trace.filter((s) => s.who === who).map((s) => s.what)) + 40;
+    taskX.set(who, x);
+  }
+  const titles = [`${protocol.name} - ${protocol.title}`, `${violation.property}: ${properties[violation.property]}`];
+  const places = widest(trace.flatMap((s) => s.places.map((p) => p.place ?? ""))) + 16;
+  const width = Math.max(x + places, MARGIN * 2 + widest([...titles, violation.what]) * 1.1) + MARGIN;
+  const height = HEAD + trace.length * ROW + 56;
+  const bottom = HEAD + trace.length * ROW;
+
+  const out = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${Math.ceil(width)}" height="${height}" viewBox="0 0 ${Math.ceil(width)} ${height}" font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace">`,
+    `<title>${xmlText(titles[0] ?? "")}</title>`,
+    `<desc>${xmlText(`${violation.property} fails: ${violation.what}`)}</desc>`,
+    `<rect width="100%" height="100%" fill="#ffffff"/>`,
+    text(MARGIN, 24, titles[0] ?? "", { weight: "bold", size: 13 }),
+    text(MARGIN, 42, titles[1] ?? "", { fill: ink.faint }),
+    `<rect x="${memoryStart}" y="${HEAD - 22}" width="${memoryEnd - memoryStart}" height="${bottom - HEAD + 30}" fill="#f6f8fa" stroke="${ink.line}"/>`,
+    text(writerX, HEAD - 8, "writer", { anchor: "middle", weight: "bold", fill: ink.writer }),
+    ...cellX.map((c) => text(c.x, HEAD - 8, c.cell, { weight: "bold" })),
+    ...[...taskX].map(([who, at]) => text(at, HEAD - 8, who, { anchor: "middle", weight: "bold", fill: ink.cpu })),
+    ...[writerX, ...taskX.values()].map((at) => `<path d="M${at} ${HEAD}V${bottom}" stroke="${ink.line}"/>`),
+  ];
+  for (const [n, step] of trace.entries()) {
+    const y = HEAD + n * ROW + 18;
+    out.push(text(MARGIN, y + 4, String(n), { fill: ink.faint }));
+    const before = trace[n - 1];
+    for (const { cell, x: at } of cellX) {
+      const now = contentOf(step, cell);
+      const isNew = before !== undefined && contentOf(before, cell) !== now;
+      out.push(text(at, y + 4, now, isNew ? { weight: "bold", fill: ink.writer } : { fill: ink.text }));
+    }
+    if (step.who === "writer") {
+      out.push(arrow(writerX, memoryStart, y, ink.writer), text(writerX + 8, y - 4, step.what, { fill: ink.writer }));
+    }
+    const at = taskX.get(step.who);
+    if (at !== undefined) {
+      out.push(arrow(memoryEnd, at, y, ink.cpu), text(at - 10, y - 4, step.what, { anchor: "end", fill: ink.cpu }));
+    }
+    for (const { who, place } of step.places) {
+      const column = taskX.get(who);
+      if (column === undefined || place === null) continue;
+      const isBad = n === trace.length - 1 && who === step.who;
+      out.push(`<circle cx="${column}" cy="${y}" r="3" fill="${isBad ? ink.bad : ink.cpu}"/>`);
+      out.push(text(column + 8, y + 4, place, { fill: isBad ? ink.bad : ink.faint }));
+    }
+  }
+  out.push(text(MARGIN, bottom + 34, violation.what, { fill: ink.bad, weight: "bold" }), "</svg>");
+  return `${out.join("\n")}\n`;
+}

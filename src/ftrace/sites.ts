@@ -1,0 +1,182 @@
+// Patch sites of a file: tables and code held against each other, and the reason where a function has none.
+
+import type { CodeFile, CodeFunction, CodePlace } from "./codeFile.ts";
+import { A64, type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
+
+/** Why ftrace has no usable site for a function. */
+export const reasons = {
+  cold: "a part split off by the compiler, entered by a jump",
+  section: "its section is excluded from tracing",
+  label: "no function by its symbol type: assembler",
+  none: "nothing at its entry: notrace, or written in assembler",
+  nops: "nops at its entry that no table names: notrace, a jump label, or alignment",
+  table: "its entry is in no table: recordmcount or objtool has not seen it",
+  "no table": "the file has no table of sites: recordmcount or objtool has not run",
+  form: "kernels with livepatch cannot use this form",
+  code: "the table names a place in it where there is no site",
+} as const;
+export type Reason = keyof typeof reasons;
+
+/** A function with what is known of its site. */
+export interface FunctionSite {
+  readonly function: CodeFunction;
+  readonly entry: Entry | null;
+  /** The table entry that leads to the site; null if none does. */
+  readonly record: TableEntry | null;
+  /** Null: the site is usable. */
+  readonly reason: Reason | null;
+  /** In a section that is freed after init. */
+  readonly isInit: boolean;
+}
+
+export type Disagreement =
+  | { readonly kind: "nowhere"; readonly record: TableEntry }
+  | { readonly kind: "twice"; readonly record: TableEntry; readonly place: CodePlace }
+  /** The table names a place that no function has its site at. */
+  | {
+      readonly kind: "no site";
+      readonly record: TableEntry;
+      readonly place: CodePlace;
+      readonly near: CodeFunction | null;
+    }
+  /** As above, behind the end of the symbol before it: code of a weak function that another one overrides. */
+  | { readonly kind: "overridden"; readonly record: TableEntry; readonly place: CodePlace; readonly near: CodeFunction }
+  /** A call to a profiling function at an entry that no table names. */
+  | { readonly kind: "no record"; readonly function: CodeFunction; readonly entry: Entry };
+
+export interface SiteReport {
+  readonly tables: SiteTables;
+  /** All functions, by section and offset. */
+  readonly functions: readonly FunctionSite[];
+  readonly disagreements: readonly Disagreement[];
+  /** rec->ip of each record that ftrace will have, by section and offset. */
+  readonly records: readonly CodePlace[];
+}
+
+/**
+ * rec->ip for a table entry: ftrace_call_adjust of the architecture.
+ * Whether an arm64 kernel has CALL_OPS (nops before functions) shows in the entry lying 8 bytes before a function.
+ */
+export function adjust(file: CodeFile, record: TableEntry, isEntry: (place: CodePlace) => boolean): CodePlace | null {
+  const { place } = record;
+  if (place === null) return null;
+  const { section, offset } = place;
+  const isMcountLoc = record.table === "__mcount_loc";
+  switch (file.arch) {
+    case "x86_64":
+      return place;
+    case "arm64": {
+      if (isMcountLoc || file.word(section, offset) !== A64.nop) return place;
+      const start = { section, offset: offset + 8 };
+      if (isEntry(start) && !isEntry(place) && !isEntry({ section, offset: offset - 4 })) {
+        return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
+      }
+      return { section, offset: offset + 4 };
+    }
+    case "ppc64le":
+      // Two nops: the second one is the site. One: it is the site itself, and a `bl` is one in any case.
+      return file.word(section, offset) === PPC.nop && file.word(section, offset + 4) === PPC.nop
+        ? { section, offset: offset + 4 }
+        : place;
+  }
+}
+
+const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentry\.text\.|hyp\.)/;
+
+/** Finds all sites of a file. */
+export function findSites(file: CodeFile): SiteReport {
+  const tables = readTables(file);
+  const inTable = new Set(
+    tables.entries.flatMap((e) => (e.place === null ? [] : [placeKey(e.place.section, e.place.offset)])),
+  );
+  const starts = new Set(file.functions.map((f) => placeKey(f.section, f.start)));
+  const isEntry = (place: CodePlace): boolean => starts.has(placeKey(place.section, place.offset));
+
+  const disagreements: Disagreement[] = [];
+  const records = new Map<string, { readonly record: TableEntry; readonly place: CodePlace }>();
+  for (const record of tables.entries) {
+    if (record.isZero) continue;
+    const place = adjust(file, record, isEntry);
+    if (place === null) {
+      disagreements.push({ kind: "nowhere", record });
+      continue;
+    }
+    const key = placeKey(place.section, place.offset);
+    if (records.has(key)) disagreements.push({ kind: "twice", record, place });
+    else records.set(key, { record, place });
+  }
+
+  const used = new Set<string>();
+  const entries = file.functions.map((f) => {
+    const entry = recognise(file, f, inTable);
+    const key = entry === null ? null : placeKey(f.section, entry.site);
+    const record = key === null ? null : (records.get(key)?.record ?? null);
+    if (record !== null && key !== null) used.add(key);
+    return { function: f, entry, record };
+  });
+
+  const strayIn = new Set<CodeFunction>();
+  for (const [key, { record, place }] of records) {
+    if (used.has(key)) continue;
+    const near = file.functionAt(place.section, place.offset);
+    if (near !== null && place.offset >= near.end) disagreements.push({ kind: "overridden", record, place, near });
+    else {
+      disagreements.push({ kind: "no site", record, place, near });
+      if (near !== null) strayIn.add(near);
+    }
+  }
+
+  const functions = entries.map(({ function: f, entry, record }): FunctionSite => {
+    const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f));
+    if (entry?.isCall && record === null && reason === "table")
+      disagreements.push({ kind: "no record", function: f, entry });
+    return { function: f, entry, record, reason, isInit: file.sections.name(f.section).startsWith(".init") };
+  });
+  return {
+    tables,
+    functions,
+    disagreements,
+    records: [...records.values()].map((r) => r.place).sort((a, b) => a.section - b.section || a.offset - b.offset),
+  };
+}
+
+function reasonFor(
+  file: CodeFile,
+  f: CodeFunction,
+  entry: Entry | null,
+  record: TableEntry | null,
+  tables: SiteTables,
+  isStray: boolean,
+): Reason | null {
+  if (entry !== null && record !== null) return forms[entry.form].usable ? null : "form";
+  if (isStray) return "code";
+  if (entry !== null && !forms[entry.form].usable) return "form";
+  if (entry?.isCall) return tables.names.length === 0 ? "no table" : "table";
+  if (/\.cold(?:\.\d+)?$/.test(f.name)) return "cold";
+  if (EXCLUDED.test(file.sections.name(f.section))) return "section";
+  if (!f.isFunction) return "label";
+  return entry === null ? "none" : tables.names.length === 0 ? "no table" : "nops";
+}
+
+/** Bytes that a record covers when the kernel looks one up: MCOUNT_INSN_SIZE. */
+export const siteSize = (file: CodeFile): number => (file.arch === "x86_64" ? 5 : 4);
+
+/**
+ * The record that the livepatch core finds for a function (ftrace_location): one at its first byte, else any up to the
+ * next symbol. Null: "failed to find location for function".
+ */
+export function findRecord(file: CodeFile, report: SiteReport, f: CodeFunction): CodePlace | null {
+  const size = siteSize(file);
+  const next = Math.max(file.nextStart(f), f.start + 1);
+  let low = 0;
+  let high = report.records.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const r = report.records[middle] as CodePlace;
+    if (r.section < f.section || (r.section === f.section && r.offset + size <= f.start)) low = middle + 1;
+    else high = middle;
+  }
+  const found = report.records[low];
+  return found?.section === f.section && found.offset < next ? found : null;
+}
