@@ -141,6 +141,7 @@ const opaque: Readonly<Record<string, readonly OpaqueTable[]>> = {
 const opaqueSections: readonly { readonly name: string; readonly reason: string }[] = [
   { name: "__jump_table", reason: "sorted, and linked with its keys" },
   { name: ".static_call_sites", reason: "sorted, and linked with its keys" },
+  { name: ".static_call.text", reason: "static call trampolines: follow their keys" },
   { name: "__bug_table", reason: "marks what was reported once" },
 ];
 
