@@ -88,3 +88,8 @@ const rows: readonly Arch[] = [
 export function findArch(machine: number): Arch | null {
   return rows.find((row) => row.machine === machine) ?? null;
 }
+
+/** The row of an architecture's name; null if there is none. */
+export function findArchByName(name: string): Arch | null {
+  return rows.find((row) => row.name === name) ?? null;
+}

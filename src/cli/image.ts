@@ -14,7 +14,7 @@ import { PlacementError, parseAddress, parseBases, parseSections } from "../kern
 import type { SymbolList } from "../kernel/symbolList.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
-import { reportText } from "./report.ts";
+import { Reporter } from "./report.ts";
 
 export interface ImageCommandOptions extends CommonOptions, KernelOptions {
   readonly output?: string;
@@ -53,10 +53,16 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     erratum843419: options.erratum843419 === true,
     late: options.late?.split(",") ?? [],
   });
-  const json = options.format === "json";
-  if (!json) await reportText(result.problems, options.color, options.quiet === true);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   const made = !failed || options.force === true ? result.image : null;
+  const reporter = new Reporter(options, version);
+  const outcome = {
+    arch: result.arch,
+    module: result.module,
+    output: made === null ? null : output,
+    ...counts(result),
+  };
+  await reporter.add(input.name, input.bytes, result.problems, outcome);
   if (made !== null) {
     if (output === "-") await write(process.stdout, imageElf(made));
     else if (output !== null) writeFile(output, imageElf(made), 0o644);
@@ -65,23 +71,13 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
       for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
     }
     if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
-    else if (options.map === true && !json) await write(process.stdout, mapText(made));
+    else if (options.map === true && reporter.isText) await write(process.stdout, mapText(made));
   }
-  const messages = output === "-" || options.map === true ? process.stderr : process.stdout;
-  if (json) {
-    const { renderJson } = await import("../diag/render/json.ts");
-    const outcome = {
-      arch: result.arch,
-      module: result.module,
-      output: made === null ? null : output,
-      ...counts(result),
-    };
-    await write(messages, renderJson(version, [{ file: input.name, problems: result.problems, result: outcome }]));
-  } else if (options.quiet !== true) {
-    await write(
-      messages,
-      `${summary(result, made === null ? null : (output ?? options.raw ?? input.name), input.name)}\n`,
-    );
+  const messages = output === "-" || (options.map === true && reporter.isText) ? process.stderr : process.stdout;
+  await reporter.finish(messages);
+  if (reporter.isText && options.quiet !== true) {
+    const name = made === null ? null : (output ?? options.raw ?? input.name);
+    await write(messages, `${summary(result, name, input.name)}\n`);
   }
   return failed ? 1 : 0;
 }

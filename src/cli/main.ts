@@ -1,14 +1,22 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
+import { address, places, sectionAddress, taskCount } from "./arguments.ts";
 import { UsageError, write } from "./io.ts";
-import { addCommonOptions, addKernelOptions, collect, kernelVersion, problemOf } from "./options.ts";
-import { reportText } from "./report.ts";
+import {
+  addCommonOptions,
+  addKernelFileOptions,
+  addKernelOptions,
+  collect,
+  kernelVersion,
+  problemOf,
+} from "./options.ts";
+import { FORMATS, Reporter } from "./report.ts";
 
 declare const KLPLINK_VERSION: string;
 
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "image", "verify", "show", "sites", "model", "help"];
+const COMMANDS = ["link", "check", "image", "verify", "show", "explain", "sites", "model", "completion", "help"];
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -22,9 +30,10 @@ function program(): Command {
       "after",
       `
 Examples:
-  klplink mod.ko -k System.map            link: mod.klp.ko then loads
-  klplink check mod.ko                    say what a kernel would refuse, and why
-  klplink show --toc mod.ko               each call and what the loader makes of it
+  klplink mod.ko -k System.map         link: mod.klp.ko then loads
+  klplink check mod.ko                 say what a kernel would refuse, and why
+  klplink show --toc mod.ko            each call and what the loader makes of it
+  dmesg | klplink explain -m mod.ko    why the kernel refused it, and where
 
 Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
 3 a file is unreadable, malformed or unwritable.`,
@@ -88,6 +97,7 @@ Examples:
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
       .option("--toc", "ppc64le: each call and what the loader makes of it"),
+    ["text", "json"],
   )
     .addHelpText(
       "after",
@@ -99,6 +109,27 @@ Examples:
     .action(async (module: string, options) => {
       const { runShow } = await import("./show.ts");
       process.exitCode = await runShow(module, options);
+    });
+
+  addKernelFileOptions(
+    addCommonOptions(
+      klplink
+        .command("explain [text...]")
+        .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
+        .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
+      ["text", "json"],
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  dmesg | klplink explain --module mod.ko
+  klplink explain KLP301`,
+    )
+    .action(async (text: readonly string[], options) => {
+      const { runExplain } = await import("./explain.ts");
+      process.exitCode = await runExplain(text, options);
     });
 
   addCommonOptions(
@@ -146,6 +177,27 @@ Examples:
       const { runModel } = await import("./model.ts");
       process.exitCode = await runModel(protocol, options);
     });
+
+  klplink
+    .command("completion <shell>")
+    .description("print completion for bash, zsh or fish")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  source <(klplink completion bash)
+  klplink completion fish > ~/.config/fish/completions/klplink.fish`,
+    )
+    .action(async (shell: string) => {
+      const { completionScript } = await import("./completion.ts");
+      await write(process.stdout, completionScript(klplink, shell));
+    });
+
+  // For scripts/docs.mjs, which writes docs/klplink.1.
+  klplink.command("man", { hidden: true }).action(async () => {
+    const { manPage } = await import("./man.ts");
+    await write(process.stdout, manPage(klplink, KLPLINK_VERSION));
+  });
   return klplink;
 }
 
@@ -207,24 +259,6 @@ Examples:
     });
 }
 
-function taskCount(value: string): number {
-  if (/^[1-4]$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("A number from 1 to 4.");
-}
-
-function address(value: string): bigint {
-  if (/^(?:0x)?[0-9a-f]{1,16}$/i.test(value)) return BigInt(`0x${value.replace(/^0x/i, "")}`);
-  throw new InvalidArgumentError("A hexadecimal address, as in `0xffffffff81061a40`.");
-}
-
-function sectionAddress(value: string, before: ReadonlyMap<string, bigint> | undefined): ReadonlyMap<string, bigint> {
-  const at = value.lastIndexOf("=");
-  if (at <= 0) throw new InvalidArgumentError("The form is NAME=ADDRESS, as in `.text=0xffffffffc0400000`.");
-  return new Map([...(before ?? []), [value.slice(0, at), address(value.slice(at + 1))]]);
-}
-
-const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
-
 function tocRestore(value: string): string {
   if (value === "island" || value === "nop") return value;
   throw new CommanderError(STATUS.usage, "klplink.tocRestore", `--toc-restore ${value}: the choices are island, nop`);
@@ -259,8 +293,13 @@ async function fail(error: unknown, argv: readonly string[]): Promise<number> {
   }
   const problem = problemOf(error);
   if (problem !== null) {
-    const color = argv.includes("--color=never") ? "never" : argv.includes("--color=always") ? "always" : "auto";
-    await reportText([problem], color, false);
+    const given = <T extends string>(name: string, choices: readonly T[], otherwise: T): T =>
+      choices.find((c) => argv.includes(`${name}=${c}`) || argv[argv.indexOf(name) + 1] === c) ?? otherwise;
+    const format = given("--format", FORMATS, "text");
+    const color = given("--color", ["auto", "always", "never"], "auto");
+    const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
+    await reporter.add(problem.at.file, null, [problem]);
+    await reporter.finish();
     return STATUS.file;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -21,9 +21,10 @@ export interface KernelOptions {
   readonly kernelVersion?: KernelVersion;
 }
 
-export function addCommonOptions(command: Command): Command {
+/** @param formats the forms that the command can write. */
+export function addCommonOptions(command: Command, formats: readonly Format[] = FORMATS): Command {
   return command
-    .addOption(new Option("--format <form>", "form of diagnostics").choices(FORMATS).default("text"))
+    .addOption(new Option("--format <form>", "form of diagnostics").choices(formats).default("text"))
     .addOption(
       new Option("--color <when>", "colour (NO_COLOR and FORCE_COLOR are obeyed)")
         .choices(["auto", "always", "never"])
@@ -37,6 +38,13 @@ export function addKernelOptions(command: Command): Command {
   return command
     .option("-k, --kernel <file>", "symbols of the kernel: System.map, nm or kallsyms text", collect, undefined)
     .option("--sympos <name=n>", "which of several symbols of one name is meant", collectPosition, undefined)
+    .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
+}
+
+/** `-k` and `--kernel-version`, for a command that looks at one module as the kernel saw it. */
+export function addKernelFileOptions(command: Command): Command {
+  return command
+    .option("-k, --kernel <file>", "the kernel that refused it: System.map, kallsyms", collect, undefined)
     .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
 }
 

@@ -1,4 +1,5 @@
 import type { Problem } from "../diag/catalogue.ts";
+import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
 import { write } from "./io.ts";
 
@@ -35,7 +36,11 @@ async function palette(choice: ColorChoice, stream: NodeJS.WriteStream): Promise
 }
 
 /** Width of the terminal, 80 in a pipe; colours; paths relative to the working folder. */
-export async function textStyle(color: ColorChoice, stream = process.stderr, everything = false): Promise<TextStyle> {
+export async function textStyle(
+  color: ColorChoice,
+  stream: NodeJS.WriteStream = process.stderr,
+  everything = false,
+): Promise<TextStyle> {
   const columns = stream.isTTY === true ? stream.columns : 80;
   return {
     width: Math.max(40, columns ?? 80),
@@ -45,12 +50,14 @@ export async function textStyle(color: ColorChoice, stream = process.stderr, eve
   };
 }
 
-/** Diagnostics without a file to look into, as text on standard error. */
-export async function reportText(problems: readonly Problem[], color: ColorChoice, quiet: boolean): Promise<void> {
-  const { levelOf } = await import("../diag/catalogue.ts");
-  const { renderText } = await import("../diag/render/text.ts");
-  const shown = quiet ? problems.filter((p) => levelOf(p) === "error") : problems;
-  if (shown.length > 0) await write(process.stderr, renderText(shown, await textStyle(color)));
+/** Null also where it cannot be loaded: diagnostics are worth more than their instructions. */
+export async function disassembler(arch: string): Promise<Disassembler | null> {
+  try {
+    const { openDisassembler } = await import("../diag/render/disassemble.ts");
+    return await openDisassembler(arch);
+  } catch {
+    return null;
+  }
 }
 
 interface ReportOptions {
@@ -97,8 +104,7 @@ export class Reporter {
     let noSource: string | null = null;
     if (bytes !== null && shown.length > 0) {
       const { annotate } = await import("../annotate.ts");
-      const open = async (arch: string) => (await import("../diag/render/disassemble.ts")).openDisassembler(arch);
-      const annotated = await annotate(bytes, shown, open);
+      const annotated = await annotate(bytes, shown, disassembler);
       shown = annotated.problems;
       noSource = annotated.noSource;
     }

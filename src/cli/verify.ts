@@ -14,7 +14,7 @@ import { type VerifyResult, verify } from "../verify.ts";
 import { readSections } from "./image.ts";
 import { InputProblem, readInput, write } from "./io.ts";
 import type { CommonOptions } from "./options.ts";
-import { reportText } from "./report.ts";
+import { Reporter } from "./report.ts";
 
 export interface VerifyCommandOptions extends CommonOptions {
   readonly root?: string;
@@ -86,24 +86,17 @@ export async function runVerify(path: string, options: VerifyCommandOptions, ver
   } finally {
     memory.close();
   }
-  const json = options.format === "json";
-  if (!json) await reportText(result.problems, options.color, options.quiet === true);
   const failed = result.problems.some((p) => levelOf(p) === "error") || result.sections.length === 0;
-  if (json) {
-    const { renderJson } = await import("../diag/render/json.ts");
-    const outcome = {
-      arch: result.arch,
-      module: result.module,
-      sections: result.sections.map(toJson),
-      left: result.left,
-    };
-    await write(
-      process.stdout,
-      renderJson(version, [{ file: input.name, problems: result.problems, result: outcome }]),
-    );
-  } else {
-    await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
-  }
+  const reporter = new Reporter(options, version);
+  const outcome = {
+    arch: result.arch,
+    module: result.module,
+    sections: result.sections.map(toJson),
+    left: result.left,
+  };
+  await reporter.add(input.name, input.bytes, result.problems, outcome);
+  await reporter.finish();
+  if (reporter.isText) await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
   return failed ? 1 : 0;
 }
 

@@ -72,7 +72,7 @@ describe("klplink model", () => {
     writeFileSync(path, JSON.stringify({ ...source, writer: [{ write: { W9: "b" } }] }));
     const { status, stderr } = klplink(path);
     expect(status).toBe(3);
-    expect(stderr).toContain("writer[0].write: there is no memory cell `W9`");
+    expect(stderr.replace(/\s+/g, " ")).toContain("writer[0].write: there is no memory cell `W9`");
   });
   test("wrong usage", () => {
     expect(klplink()).toMatchObject({ status: 2 });

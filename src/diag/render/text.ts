@@ -187,6 +187,12 @@ function note(label: string, text: string, { width, palette }: TextStyle): strin
   ];
 }
 
+/** A place with its source line and instructions, without a diagnostic. */
+export function renderPlace(at: Place, instructions: readonly Instruction[], style: TextStyle): string {
+  const rows = instructions.map(rowOfInstruction);
+  return [...formatPlaceLines(at, style), ...(rows.length === 0 ? [] : formatRows(rows, style))].join("\n");
+}
+
 /** One diagnostic, without a final newline. */
 export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: boolean): string {
   return blockOf(p, [], style, isFirstRefusal).join("\n");
@@ -273,7 +279,14 @@ export function renderText(problems: readonly Problem[], style: TextStyle): stri
   for (const [head, ...others] of groups.values()) {
     if (head !== undefined) parts.push(blockOf(head, others, style, head === first).join("\n"));
   }
-  return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n`;
+  return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n${moreLine(distinct)}`;
+}
+
+/** Where the whole story of what was said stands. */
+function moreLine(problems: readonly Problem[]): string {
+  const codes = [...new Set(problems.map((p) => p.code))].sort();
+  const shown = codes.length > 4 ? codes.slice(0, 4) : codes;
+  return `the whole story: klplink explain ${shown.join(" ")}\n`;
 }
 
 /** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors` */

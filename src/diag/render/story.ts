@@ -1,0 +1,38 @@
+// The whole story of a code, for `klplink explain CODE` and docs/diagnostics.md.
+
+import { type Code, catalogue } from "../catalogue.ts";
+import type { Definition } from "../define.ts";
+import { messages } from "../messages.ts";
+import { examples } from "./examples.ts";
+import { type TextStyle, wrap } from "./text.ts";
+
+/** Paragraphs: text that begins in the first column is filled; indented lines stay as they are. */
+export function paragraphs(text: string): { readonly isCode: boolean; readonly lines: readonly string[] }[] {
+  return text.split(/\n\n+/).map((block) => {
+    const lines = block.split("\n");
+    return lines.every((l) => /^\s/.test(l)) ? { isCode: true, lines } : { isCode: false, lines: [lines.join(" ")] };
+  });
+}
+
+/** What the kernel prints for a code, in all its wordings; fields in capitals. */
+export function kernelWords(code: Code): string[] {
+  return messages
+    .filter((m) => m.codes?.includes(code) === true)
+    .flatMap((m) => m.forms.map((f) => f.replace(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase())));
+}
+
+export function storyOf(code: Code, style: TextStyle): string {
+  const { level, explain } = catalogue[code] as Definition<unknown>;
+  const { palette, width } = style;
+  const blocks = [palette[level](`${level}[${code}]`)];
+  for (const { isCode, lines } of paragraphs(explain)) {
+    blocks.push(lines.flatMap((l) => (isCode ? [l] : wrap(l, width))).join("\n"));
+  }
+  const words = kernelWords(code);
+  if (words.length > 0) {
+    blocks.push([palette.strong("The kernel's words for it:"), ...words.map((w) => `  ${w}`)].join("\n"));
+  }
+  const example = examples[code];
+  if (example !== undefined) blocks.push(`${palette.strong("An example:")}\n\n${example}`);
+  return blocks.join("\n\n");
+}

@@ -1,0 +1,54 @@
+// What is installed is bin/, dist/ and package.json, without node_modules.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { root } from "../helpers.ts";
+
+describe("bin and dist alone", () => {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-installed-"));
+  beforeAll(() => {
+    for (const part of ["bin", "dist", "package.json"])
+      cpSync(join(root, part), join(folder, part), { recursive: true });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** Runs it with a note on standard error of each file that node loads as code or WebAssembly. */
+  function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    const done = spawnSync(process.execPath, [join(folder, "bin/klplink.js"), ...args], {
+      cwd: join(root, "test/fixtures"),
+      env: { PATH: process.env.PATH },
+    });
+    return { status: done.status, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
+  }
+
+  test("a diagnostic with its instructions", () => {
+    const { status, stderr } = run("check", "diag/meminfo-debug.o");
+    expect(status).toBe(1);
+    expect(stderr).toContain("bl     show_val_kb");
+    expect(stderr).toContain("meminfo.c:36:2");
+  });
+
+  test("debug sections compressed with zstd", () => {
+    const { stdout } = run(
+      "explain",
+      "--format",
+      "json",
+      "--module",
+      "dwarf/linked-zstd.o",
+      "linked_zstd: Unknown symbol show (err -2)",
+    );
+    const lines = (JSON.parse(stdout) as { lines: { candidates: { source: { line: number }[] }[] }[] }).lines;
+    expect(lines[0]?.candidates[0]?.source[0]?.line).toBeGreaterThan(0);
+  });
+
+  test("the disassembler is not there unless a diagnostic is shown", () => {
+    rmSync(join(folder, "dist/capstone"), { recursive: true });
+    expect(run("check", "rules/good.o", "-q")).toMatchObject({ stderr: expect.stringContaining("KLP301") as string });
+    const linked = run("rules/good.o", "-o", join(folder, "out.o"));
+    expect(linked).toMatchObject({ status: 0, stderr: "" });
+    expect(run("check", join(folder, "out.o"))).toMatchObject({ status: 0, stderr: "" });
+  });
+});

@@ -1,0 +1,107 @@
+import { spawnSync } from "node:child_process";
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { codes } from "../../src/diag/catalogue.ts";
+import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
+
+describe("what is generated is current", () => {
+  test("docs/diagnostics.md, docs/klplink.1 and the examples of explain", () => {
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/docs.mjs", "--check"], { cwd: root });
+    expect(stderr.toString()).toBe("");
+    expect(status).toBe(0);
+  });
+
+  test("the check fails on a stale file", () => {
+    const folder = mkdtempSync(join(tmpdir(), "klplink-"));
+    try {
+      for (const path of ["docs/diagnostics.md", "docs/klplink.1", "src/diag/render/examples.ts"]) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true });
+        copyFileSync(join(root, path), join(folder, path));
+      }
+      const check = (): string =>
+        spawnSync(process.execPath, ["scripts/docs.mjs", "--check", folder], { cwd: root }).stderr.toString();
+      expect(check()).toBe("");
+      appendFileSync(join(folder, "docs/diagnostics.md"), "\n### KLP999\n");
+      expect(check()).toBe("docs/diagnostics.md is not current: run `npm run build && npm run docs`\n");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("each code has an entry", () => {
+    const text = readFileSync(join(root, "docs/diagnostics.md"), "utf8");
+    expect(codes.filter((code) => !text.includes(`\n### ${code}\n`))).toEqual([]);
+  });
+});
+
+describe("help", () => {
+  const commands = [...klplink(["--help"]).stdout.matchAll(/^ {2}(\w+) (?:\[|<)/gm)].map((m) => m[1] ?? "");
+
+  test("fits a screen", () => {
+    const lines = klplink(["--help"]).stdout.trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(40);
+    expect(lines.filter((l) => l.length > 80)).toEqual([]);
+    expect(commands).toContain("explain");
+  });
+
+  test.each(commands.filter((c) => c !== "help"))("of %s shows two examples", (command) => {
+    const { stdout, status } = klplink([command, "--help"]);
+    expect(status).toBe(0);
+    const examples = stdout.split("Examples:\n")[1] ?? "";
+    expect(examples.match(/^ {2}.*klplink/gm)?.length ?? 0).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("wrong usage answers with what was probably meant", () => {
+  test.each([
+    [["chek", "mod.ko"], "check"],
+    [["explian", "x"], "explain"],
+    [["check", "--fromat", "json", "mod.ko"], "--format"],
+    [["check", "--format", "jsn", "mod.ko"], "text, json, sarif, github"],
+    [["explain", "klp30"], "KLP301"],
+    [["explain", "KLP311"], "KLP301"],
+  ])("%j", (args, meant) => {
+    const { status, stderr } = klplink(args);
+    expect(stderr).toContain(meant);
+    expect(status).toBeGreaterThan(0);
+  });
+});
+
+describe("completion", () => {
+  /** What bash offers for a line with the cursor at its end. */
+  function complete(...words: string[]): string[] {
+    const script = `source <(node bin/klplink.js completion bash); COMP_WORDS=(klplink ${words.map((w) => `"${w}"`).join(" ")}); COMP_CWORD=${words.length}; _klplink; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout } = spawnSync("bash", ["--norc", "-c", script], { cwd: root });
+    return stdout.toString().trim().split("\n");
+  }
+  const hasBash = spawnSync("bash", ["-c", "true"]).status === 0;
+
+  test.runIf(hasBash)("bash: commands, options of a command, choices of an option", () => {
+    expect(complete("ex")).toContain("explain");
+    expect(complete("check", "--ker")).toEqual(["--kernel", "--kernel-version"]);
+    expect(complete("check", "--format", "s")).toEqual(["sarif"]);
+    expect(complete("explain", "--format", "")).toEqual(["text", "json"]);
+    expect(complete("mod.ko", "--format", "g")).toEqual(["github"]);
+    expect(complete("mod.ko", "--in-")).toEqual(["--in-place"]);
+  });
+
+  test("zsh and fish name each command and each option", () => {
+    for (const shell of ["zsh", "fish"]) {
+      const { stdout } = klplink(["completion", shell]);
+      for (const word of ["link", "check", "show", "explain", "kernel-version", "toc-restore"]) {
+        expect(stdout).toContain(word);
+      }
+      // Quotes are balanced, so no description breaks out of its own.
+      for (const line of stdout.split("\n")) {
+        if (!line.startsWith("#")) expect((line.match(/'/g) ?? []).length % 2, line).toBe(0);
+      }
+    }
+  });
+
+  test("of an unknown shell", () => {
+    expect(klplink(["completion", "tcsh"])).toMatchObject({ status: 2 });
+  });
+});

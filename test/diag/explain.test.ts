@@ -1,0 +1,143 @@
+// `klplink explain` on lines and modules whose answer is known from the objects themselves: words and relocations as
+// powerpc64le-linux-gnu-objdump -dr shows them. Real kernels' lines: test/kernel/explain.test.ts.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
+
+const fixtures = join(root, "test/fixtures/diag");
+const meminfo = "meminfo-debug.o";
+
+interface Explained {
+  readonly count: number;
+  readonly doubt: string | null;
+  readonly more: number;
+  readonly decoded: readonly string[];
+  readonly candidates: readonly {
+    readonly certainty: string;
+    readonly section: string;
+    readonly offset: number;
+    readonly source: readonly { readonly file: string; readonly line: number }[];
+    readonly problem: { readonly code: string } | null;
+  }[];
+}
+
+function explain(input: string, ...args: string[]): Explained[] {
+  const ran = klplink(["explain", "--format", "json", ...args, "-"], { cwd: fixtures, input: Buffer.from(input) });
+  expect(ran.stderr).toBe("");
+  return (JSON.parse(ran.stdout) as { lines: Explained[] }).lines;
+}
+
+/** Offset and source line of each candidate. */
+const places = (e: Explained | undefined): string[] =>
+  (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.source[0]?.line} ${c.certainty}`);
+
+const nop = (word: string, address?: string): string =>
+  address === undefined
+    ? `module_64: meminfo_debug: Expect noop after relocate, got ${word}`
+    : `module_64: meminfo_debug: Expected nop after call, got ${word} at ${address}`;
+
+describe("the word behind a call", () => {
+  // objdump: 68 bl, 6c 3c820000 addis r4,r2,0 with R_PPC64_TOC16_HA; 7c bl, 80 e8be0000 ld r5,0(r30); ac bl, b0 38210080.
+  test("as it is in the file", () => {
+    expect(places(explain(nop("e8be0000"), "--module", meminfo)[0])).toEqual(["7c 37 only"]);
+    expect(places(explain(nop("38210080"), "--module", meminfo)[0])).toEqual(["ac 40 only"]);
+  });
+
+  test("before and after its own relocation was applied", () => {
+    // REL24 (type 10) sorts behind TOC16_HA (50) for higher symbol numbers only; both words are possible, one is likelier.
+    expect(places(explain(nop("3c820000"), "--module", meminfo)[0])).toEqual(["68 36 only"]);
+    expect(places(explain(nop("3c82ffff"), "--module", meminfo)[0])).toEqual(["68 36 only"]);
+    expect(places(explain(nop("3c620000"), "--module", meminfo)[0])).toEqual([]);
+  });
+
+  test("with the address", () => {
+    expect(
+      places(explain(nop("38210080", "meminfo_proc_show+0xa8/0xd8 [meminfo_debug]"), "--module", meminfo)[0]),
+    ).toEqual(["ac 40 exact"]);
+    // The word fits, the address does not.
+    expect(
+      places(explain(nop("38210080", "meminfo_proc_show+0xac/0xd8 [meminfo_debug]"), "--module", meminfo)[0]),
+    ).toEqual([]);
+  });
+
+  test("decoded", () => {
+    expect(explain(nop("3d220000"))[0]?.decoded[0]).toMatch(/^3d220000 is `addis r9,r2,0`: it loads through r2/);
+    expect(explain(nop("38210080"))[0]?.decoded[0]).toMatch(/^38210080 is `addi r1,r1,128`: it closes the frame/);
+  });
+
+  test("of another module is doubted", () => {
+    const line = nop("38210080").replace("meminfo_debug", "other");
+    expect(explain(line, "--module", meminfo)[0]?.doubt).toBe(
+      "the line is about module other, the file is meminfo_debug",
+    );
+  });
+});
+
+test("an unknown relocation type: the place, with its problem", () => {
+  const [e] = explain("Modules: module got_arm64: unsupported RELA relocation: 312", "--module", "got-arm64.o");
+  expect(places(e)).toEqual(["4 7 only"]);
+  expect(e?.candidates[0]?.problem?.code).toBe("KLP201");
+  expect(e?.decoded).toEqual(["relocation type 312 is R_AARCH64_LD64_GOT_LO12_NC"]);
+});
+
+test("x86_64 of 7.x names the row of the relocation section", () => {
+  const text = "module: overflow in relocation type 10 val ffffffffc0100010 sec 2 idx 0";
+  const [e] = explain(text, "--module", "got-x86_64.o");
+  expect(e?.decoded).toEqual([
+    "relocation type 10 is R_X86_64_32",
+    "value 0xffffffffc0100010 (as a signed number -0x3feffff0)",
+  ]);
+  // Row 0 of .rela.text is of another type in this file.
+  expect(places(e)).toEqual([]);
+});
+
+test("an unknown symbol: all its uses", () => {
+  const [e] = explain("meminfo_debug: Unknown symbol show_val_kb (err -2)", "--module", meminfo);
+  expect(places(e)).toEqual(["68 36 use", "7c 37 use", "ac 40 use"]);
+});
+
+test("all of dmesg: equal lines once, noise and notices left out", () => {
+  const dmesg = [
+    "[    0.000000] Linux version 6.1.0 (gcc)",
+    `[   10.000001] ${nop("38210080")}`,
+    "[   10.000002] audit: type=1400 audit(1:2): apparmor=DENIED",
+    `[   11.000001] ${nop("38210080")}`,
+    "[   12.000000] klp: loading out-of-tree module taints kernel.",
+    "[   12.000001] livepatch: symbol 'gone' not found in symbol table",
+  ].join("\n");
+  expect(explain(dmesg).map((e) => e.count)).toEqual([2, 1]);
+});
+
+test("the words of insmod: asks for dmesg, and lists what check finds", () => {
+  const ran = klplink(
+    ["explain", "--module", meminfo, "insmod: ERROR: could not insert module m.ko: Invalid module format"],
+    {
+      cwd: fixtures,
+    },
+  );
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.stdout).toContain("dmesg");
+  expect(ran.stdout).toMatch(/`klplink check` finds in meminfo-debug\.o:\n\nerror\[KLP301\]/);
+});
+
+test("nothing recognised: status 1, and what to give instead", () => {
+  const ran = klplink(["explain", "hello"]);
+  expect(ran.status).toBe(1);
+  expect(ran.stdout).toContain("dmesg | klplink explain");
+});
+
+test("codes: the whole story, with the kernel's words and an example", () => {
+  const ran = klplink(["explain", "klp301"]);
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.stdout).toContain("Expect noop after relocate, got WORD");
+  const shown = readFileSync(join(root, "test/diag/expected/KLP301.txt"), "utf8");
+  expect(ran.stdout).toContain(shown.replace(/^the whole story: .*\n/m, "").trimEnd());
+});
+
+test("as text, in full", async () => {
+  const ran = klplink(["explain", "--module", meminfo, nop("38210080")], { cwd: fixtures });
+  await expect(ran.stdout).toMatchFileSnapshot(join(root, "test/diag/expected/explain.txt"));
+});

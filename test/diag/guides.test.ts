@@ -1,0 +1,45 @@
+// The guides show real output: every ```console block is run, in order, and must print what stands there.
+// `UPDATE_GUIDES=1 npx vitest run test/diag/guides` writes them anew, for review.
+
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
+
+/** Words of a command line; single quotes keep blanks. */
+const words = (line: string): string[] =>
+  [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? "");
+
+test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", (page) => {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-guide-"));
+  try {
+    copyFileSync(join(root, "test/fixtures/diag/meminfo-debug.o"), join(folder, "kpatch_meminfo.o"));
+    copyFileSync(join(root, "samples/ppc64le/meminfo/System.map"), join(folder, "System.map"));
+    const path = join(root, page);
+    const text = readFileSync(path, "utf8");
+    let commands = 0;
+    const real = text.replace(/```console\n([\s\S]*?)```/g, (_, block: string) => {
+      const output = block
+        .split("\n")
+        .filter((line) => line.startsWith("$ klplink "))
+        .map((line) => {
+          commands++;
+          const run = klplink(words(line.slice("$ klplink ".length)), { cwd: folder });
+          expect(run.status === 0 || run.status === 1, run.stderr).toBe(true);
+          return `${line}\n${run.stderr}${run.stdout}`;
+        });
+      return `\`\`\`console\n${output.join("")}\`\`\``;
+    });
+    if (process.env.UPDATE_GUIDES === "1") writeFileSync(path, real);
+    expect(commands).toBeGreaterThanOrEqual(4);
+    expect(text).toBe(real);
+    // Links lead somewhere.
+    for (const [, link] of text.matchAll(/\]\(([^)#]+)\)/g)) {
+      expect(existsSync(join(dirname(path), link ?? "")), link).toBe(true);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

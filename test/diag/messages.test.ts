@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { messages, recognise, stripLogger } from "../../src/diag/messages.ts";
+
+const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"))
+  .map((line) => line.split("\t") as [string, string]);
+
+test.each(lines)("%s", (line, code) => {
+  const found = recognise(line);
+  expect(found).not.toBeNull();
+  expect(found?.message.codes?.[0] ?? "-").toBe(code);
+});
+
+test("the parts of a message are taken apart", () => {
+  const fields = (line: string): unknown => recognise(line)?.fields;
+  expect(fields("module_64: kpatch_meminfo: Expect noop after relocate, got 3d220000")).toEqual({
+    module: "kpatch_meminfo",
+    word: "3d220000",
+  });
+  expect(fields("module_64: m: Expected nop after call, got 7ffffb78 at f.isra.0+0x44/0xc0 [m]")).toEqual({
+    module: "m",
+    word: "7ffffb78",
+    address: "f.isra.0+0x44/0xc0 [m]",
+  });
+  expect(fields("m: Unknown symbol .klp.sym.vmlinux.f,1 (err -2)")).toEqual({
+    module: "m",
+    symbol: ".klp.sym.vmlinux.f,1",
+    errno: "-2",
+  });
+  expect(fields("module: overflow in relocation type 10 val ffffffffc0100010 sec 5 idx 12")).toEqual({
+    type: "10",
+    value: "ffffffffc0100010",
+    sectionIndex: "5",
+    row: "12",
+  });
+});
+
+test("noise is not recognised", () => {
+  const noise = [
+    "",
+    "random: crng init done",
+    "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: (null)",
+    'audit: type=1400 audit(1700000000.123:45): apparmor="DENIED" operation="open"',
+    "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
+    "systemd[1]: Started Journal Service.",
+    "x".repeat(100_000),
+  ];
+  expect(noise.filter((line) => recognise(line) !== null)).toEqual([]);
+});
+
+test("no line hangs it, whatever the line repeats", () => {
+  const parts = ["a: ", "'", "' ", "module: ", "livepatch: ", "symbol '", "x ", "[    1.000000] ", "<3>", "kernel: "];
+  for (const part of parts) {
+    // A pattern that backtracks without bounds would not come back from the first of these.
+    for (let n = 1; n * part.length < 1190; n += 7) expect(() => recognise(part.repeat(n))).not.toThrow();
+  }
+});
+
+test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, seed %i", (seed) => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(...messages.flatMap((m) => m.forms.flatMap((f) => f.split(" ")))), { maxLength: 30 }),
+      (words) => {
+        const found = recognise(words.join(" "));
+        if (found === null) return;
+        expect(typeof found.message.meaning(found.fields)).toBe("string");
+      },
+    ),
+    { seed, numRuns: 300 },
+  );
+});
+
+test("what loggers put before a line is taken away, and nothing else", () => {
+  expect(stripLogger("[    0.000000] Linux version 6.1.0")).toBe("Linux version 6.1.0");
+  expect(stripLogger("[drm] Initialized")).toBe("[drm] Initialized");
+  expect(stripLogger("m: Unknown symbol f (err -2)\r")).toBe("m: Unknown symbol f (err -2)");
+});
+
+describe("the table", () => {
+  /** A made-up line of a form. */
+  const samples = {
+    module: "mod",
+    symbol: "sym",
+    word: "3d220000",
+    type: "11",
+    value: "1f",
+    address: "f+0x10/0x40 [mod]",
+    errno: "-2",
+    section: ".text",
+    sectionIndex: "3",
+    row: "4",
+    object: "obj",
+    name: "thing",
+    number: "12",
+    text: "text",
+  } as const;
+  const lineOf = (form: string): string => form.replace(/\{(\w+)\}/g, (_, f: keyof typeof samples) => samples[f]);
+
+  test("each form leads to a row that means the same", () => {
+    const wrong = messages.flatMap((m) =>
+      m.forms.filter((form) => {
+        const found = recognise(lineOf(form));
+        return found === null || found.message.by !== m.by;
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("meaning and help are whole sentences, whatever parts a line has", () => {
+    for (const m of messages) {
+      for (const form of m.forms) {
+        const fields = recognise(lineOf(form))?.fields ?? {};
+        expect(m.meaning(fields)).toMatch(/^\S.*[.)]$/);
+        expect(`${m.meaning(fields)} ${m.help?.(fields) ?? ""}`).not.toMatch(/undefined(?! (?:in|symbol|ones))|NaN|\{/);
+      }
+    }
+  });
+});

@@ -1,0 +1,142 @@
+// Each diagnostic of the catalogue, as the command line shows it. `npx vitest run test/diag -u` writes expected/ anew:
+// review the difference like code. Then `npm run docs` renews docs/diagnostics.md and the examples of `explain`.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
+import { afterAll, describe, expect, test } from "vitest";
+import { type Code, codes } from "../../src/diag/catalogue.ts";
+import { root } from "../helpers.ts";
+import { samples, withoutSample } from "./samples.ts";
+
+const fixtures = join(root, "test/fixtures/diag");
+const temporary = mkdtempSync(join(tmpdir(), "klplink-"));
+afterAll(() => rmSync(temporary, { recursive: true }));
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command line in the folder of the samples; paths of the temporary folder become `out`. */
+function klplink(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  const { FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env;
+  const out = join(temporary, `${Math.random().toString(36).slice(2)}.o`);
+  const child = spawn(process.execPath, [join(root, "bin/klplink.js"), ...args.map((a) => (a === "{out}" ? out : a))], {
+    cwd: fixtures,
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const chunks: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
+  child.stdout.on("data", (chunk: Buffer) => chunks.stdout.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => chunks.stderr.push(chunk));
+  const text = (parts: readonly Buffer[]): string => Buffer.concat(parts).toString("utf8").replaceAll(out, "out");
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status) => resolve({ status, stdout: text(chunks.stdout), stderr: text(chunks.stderr) }));
+  });
+}
+
+const schemaOf = (path: string): object => JSON.parse(readFileSync(join(root, path), "utf8")) as object;
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
+const validate = ajv.compile(schemaOf("docs/diagnostics.schema.json"));
+
+test("each code has a sample", () => {
+  const missing = codes.filter((code) => samples[code] === undefined);
+  expect(missing.filter((code) => !withoutSample.some((gap) => gap.test(code)))).toEqual([]);
+});
+
+/** The command as a user would type it. */
+const typed = (args: readonly string[]): string =>
+  `$ klplink ${args.map((a) => (a === "{out}" ? "out" : a)).join(" ")}`;
+
+describe.each(Object.entries(samples))("%s", (code, { args, status }) => {
+  test.concurrent("as text, 80 columns, without colour", async ({ expect: expectHere }) => {
+    const ran = await klplink(args);
+    expectHere(ran.status).toBe(status);
+    expectHere(ran.stderr).toMatch(new RegExp(`^(?:error|warning)\\[${code}\\]: `, "m"));
+    expectHere(ran.stderr).not.toMatch(/\[object |\bNaN\b/);
+    await expectHere(`${typed(args)}\n${ran.stderr}`).toMatchFileSnapshot(
+      join(root, "test/diag/expected", `${code}.txt`),
+    );
+  });
+
+  test.concurrent("as JSON, by the published schema", async ({ expect: expectHere }) => {
+    const ran = await klplink([...args, "--format", "json"]);
+    expectHere(ran.status).toBe(status);
+    const document: unknown = JSON.parse(ran.stdout);
+    expectHere(validate(document) ? [] : validate.errors).toEqual([]);
+    await expectHere(ran.stdout).toMatchFileSnapshot(join(root, "test/diag/expected", `${code}.json`));
+  });
+});
+
+test("with colour", async () => {
+  const { stderr } = await klplink(["check", "got-arm64.o", "--color", "always"]);
+  await expect(stderr).toMatchFileSnapshot(join(root, "test/diag/expected/colour.txt"));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the colours are what is looked for
+  const bare = stderr.replace(/\u001b\[[0-9;]*m/g, "");
+  expect(bare).toBe((await klplink(["check", "got-arm64.o"])).stderr);
+});
+
+describe("SARIF", () => {
+  const sarif = new Ajv2020({ strict: false, allErrors: true });
+  formats.default(sarif);
+  const valid = sarif.compile(schemaOf("test/fixtures/diag/sarif-2.1.0.schema.json"));
+  const files = [
+    ...new Set(
+      Object.values(samples).flatMap(({ args }) => args.filter((a) => /\.k?o$/.test(a) && !/no-such/.test(a))),
+    ),
+  ];
+
+  test("a log of all samples keeps to the OASIS schema", async () => {
+    const { stdout } = await klplink(["check", "--format", "sarif", ...files]);
+    const log = JSON.parse(stdout) as { runs: [{ results: unknown[]; tool: { driver: { rules: unknown[] } } }] };
+    expect(valid(log) ? [] : valid.errors).toEqual([]);
+    expect(log.runs[0].results.length).toBeGreaterThan(15);
+    expect(log.runs[0].tool.driver.rules.length).toBeGreaterThan(5);
+  });
+
+  test("the schema does refuse what is wrong", async () => {
+    const { stdout } = await klplink(["check", "--format", "sarif", "got-arm64.o"]);
+    const log = JSON.parse(stdout) as { runs: [{ results: { level: string; message: unknown }[] }] };
+    for (const result of log.runs[0].results) result.level = "fatal";
+    expect(valid(log)).toBe(false);
+  });
+
+  test("one log in full", async () => {
+    const { stdout } = await klplink(["check", "--format", "sarif", "got-arm64.o"]);
+    await expect(stdout).toMatchFileSnapshot(join(root, "test/diag/expected/sarif.json"));
+  });
+});
+
+test("annotations for GitHub: one line each, line's ends and separators escaped", async () => {
+  const { stdout, status } = await klplink([
+    "check",
+    "--format",
+    "github",
+    "got-arm64.o",
+    "modinfo.o",
+    "-k",
+    "two.map",
+  ]);
+  expect(status).toBe(1);
+  await expect(stdout).toMatchFileSnapshot(join(root, "test/diag/expected/github.txt"));
+  for (const line of stdout.trimEnd().split("\n")) {
+    expect(line).toMatch(/^::(?:error|warning) file=[^:,]+(?:,line=\d+)?(?:,col=\d+)?,title=[^:,]*::.+$/);
+  }
+});
+
+test("no debug information is said once, however many files have none", async () => {
+  const { stderr } = await klplink(["check", "klp-undefined.o", "unknown-type.o", "../rules/i9-layout.o"]);
+  expect(stderr.match(/no source lines/g)).toHaveLength(1);
+  expect(stderr.replace(/\s+/g, " ")).toContain("compile with -g");
+});
+
+const isCode = (code: string): code is Code => (codes as readonly string[]).includes(code);
+test("no sample is left of a code that is gone", () => {
+  expect(Object.keys(samples).filter((code) => !isCode(code))).toEqual([]);
+});
