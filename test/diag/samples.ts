@@ -56,4 +56,5 @@ export const withoutSample: readonly RegExp[] = [
   /^KLP4[2-4]\d$/,
   /^KLP50[2-9]$/,
   /^KLP6\d\d$/,
+  /^KLP22\d$/,
 ];
