@@ -3,11 +3,11 @@
 
 import { describe, expect, test } from "vitest";
 import { firstRefusal, kernelOf } from "../../src/diag/catalogue.ts";
-import { image } from "../../src/image.ts";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { spoil } from "../kernel/spoiled.ts";
 import { goldenCaptures } from "./captured.ts";
+import { imageOf } from "./compare.ts";
 
 const rows = [
   ["ppc64le", "ppc64le-varied"],
@@ -19,13 +19,7 @@ describe.each(rows)("%s", (arch, name) => {
   const golden = goldenCaptures().find((g) => g.name === name);
   if (golden === undefined) throw new Error(`${name} is missing`);
   const kernel = addressesOf(parseSymbols(Buffer.from(`${golden.kallsyms}\n`), "kallsyms"));
-  const run = (bytes: Uint8Array): ReturnType<typeof image> =>
-    image(bytes, {
-      file: "spoiled.ko",
-      kernel,
-      stage: "relocated",
-      placement: { bases: new Map(), sections: new Map(), percpu: null },
-    });
+  const run = (bytes: Uint8Array): ReturnType<typeof imageOf> => imageOf(bytes, golden.captured, kernel);
 
   test("the good module has no fault", () => expect(run(golden.module).problems).toEqual([]));
 
