@@ -51,6 +51,7 @@ export function addKernelOptions(command: Command): Command {
       collectPosition,
       undefined,
     )
+    .option("--reference <file.ko>", "a module of that very kernel: struct module is compared with its own")
     .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
 }
 

@@ -9,6 +9,7 @@ import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/moduleFile.ts";
 import { readVmlinux } from "../../src/kernel/vmlinux.ts";
 import { link } from "../../src/link.ts";
+import { collect, keep } from "./collect.ts";
 import { Part, renameSection } from "./part.ts";
 import { asText, fixture, readRelocations } from "./readBack.ts";
 
@@ -44,8 +45,11 @@ function patched(arch: Arch, change: (file: ElfFile, out: Uint8Array) => void): 
 
 const renamed = (from: string, to: string) => (file: ElfFile, out: Uint8Array) => renameSection(file, out, from, to);
 
-const problemsOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): readonly Problem[] =>
-  check(bytes, { file: "x.ko", kernel, ...options }).problems;
+const problemsOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): readonly Problem[] => {
+  const { problems } = check(bytes, { file: "x.ko", kernel, ...options });
+  collect(bytes, problems);
+  return problems;
+};
 const codesOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): string[] =>
   problemsOf(bytes, options).map((p) => p.code);
 const wordsOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): (string | null)[] =>
@@ -562,6 +566,7 @@ describe("metadata", () => {
     const larger = broken("x86_64", (p) =>
       p.edits.append(p.section(".gnu.linkonce.this_module"), new Uint8Array(64), 1),
     );
+    keep("KLP508-reference", larger);
     expect(wordsOf(good, { reference: reference(larger) })).toEqual([
       "module demo_patch: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
     ]);
@@ -569,6 +574,7 @@ describe("metadata", () => {
       const table = p.table(".rela.gnu.linkonce.this_module");
       p.edits.moveRelocation(table, 0, table.offset(0) + 8);
     });
+    keep("KLP509-reference", moved);
     expect(codesOf(good, { reference: reference(moved) })).toEqual(["KLP509"]);
   });
 });

@@ -5,8 +5,15 @@ import { readElf } from "../../src/elf/reader.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { finish } from "../../src/finish.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { type LinkOptions, link } from "../../src/link.ts";
+import { type LinkOptions, link as linkOnly } from "../../src/link.ts";
+import { collect } from "./collect.ts";
 import { asText, fixture, readRelocations, readSymbols, sectionNames } from "./readBack.ts";
+
+const link: typeof linkOnly = (bytes, options) => {
+  const result = linkOnly(bytes, options);
+  collect(bytes, result.problems);
+  return result;
+};
 
 // Inputs: test/fixtures/klp/*.s, assembled by GNU as; make.sh there remakes them. Expected values are written out by
 // hand from those sources and from the formats' own definitions, named in each group.
