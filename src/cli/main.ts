@@ -95,6 +95,9 @@ Examples:
       process.exitCode = await runCheck(modules, options, KLPLINK_VERSION);
     });
 
+  addImageCommand(klplink);
+  addVerifyCommand(klplink);
+
   addCommonOptions(
     klplink
       .command("show <module>")
@@ -211,6 +214,64 @@ Examples:
     await write(process.stdout, manPage(klplink, KLPLINK_VERSION));
   });
   return klplink;
+}
+
+function addImageCommand(klplink: Command): void {
+  addKernelOptions(
+    addCommonOptions(
+      klplink
+        .command("image <module>")
+        .description("write what the kernel's loader would have in memory, for given addresses")
+        .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
+        .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
+        .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
+        .option("--raw <folder>", "one file for each section")
+        .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
+        .addOption(
+          new Option("--stage <when>", "how far the kernel has come")
+            .choices(["relocated", "loaded"])
+            .default("relocated"),
+        )
+        .option("--late <objects>", "apply livepatch relocations for these modules too, as when they are loaded")
+        .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if its symbols do not tell")
+        .option("--paca-toc-offset <offset>", "ppc64le: offset of kernel_toc in the paca (10 with PPC_PSERIES, else 8)")
+        .option("--erratum-843419", "arm64: the CPUs have this erratum")
+        .option("--force", "write the image even if errors were found"),
+    ),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink image mod.ko -k /proc/kallsyms --sections /sys/module/mod/sections -o mod.elf
+  klplink image mod.ko -k System.map --at text=c008000000100000,data=c008000000200000 --map`,
+    )
+    .action(async (module: string, options) => {
+      const { runImage } = await import("./image.ts");
+      process.exitCode = await runImage(module, options, KLPLINK_VERSION);
+    });
+}
+
+function addVerifyCommand(klplink: Command): void {
+  addCommonOptions(
+    klplink
+      .command("verify <module>")
+      .description("compare a loaded module's memory with what the loader makes of its file")
+      .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
+      .option("--erratum-843419", "arm64: the CPUs have this erratum"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink verify mod.ko                       on this machine, as root
+  sh scripts/klplink-capture.sh mod out/      on another one; then, with out/ copied here:
+  klplink verify mod.ko --root out/`,
+    )
+    .action(async (module: string, options) => {
+      const { runVerify } = await import("./verify.ts");
+      process.exitCode = await runVerify(module, options, KLPLINK_VERSION);
+    });
 }
 
 function tocRestore(value: string): string {

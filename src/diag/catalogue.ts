@@ -10,6 +10,19 @@ import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
+import klp203 from "./codes/klp203.ts";
+import klp204 from "./codes/klp204.ts";
+import klp205 from "./codes/klp205.ts";
+import klp206 from "./codes/klp206.ts";
+import klp207 from "./codes/klp207.ts";
+import klp208 from "./codes/klp208.ts";
+import klp209 from "./codes/klp209.ts";
+import klp210 from "./codes/klp210.ts";
+import klp211 from "./codes/klp211.ts";
+import klp212 from "./codes/klp212.ts";
+import klp213 from "./codes/klp213.ts";
+import klp220 from "./codes/klp220.ts";
+import klp221 from "./codes/klp221.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -92,6 +105,19 @@ const rows = {
   KLP109: klp109,
   KLP201: klp201,
   KLP202: klp202,
+  KLP203: klp203,
+  KLP204: klp204,
+  KLP205: klp205,
+  KLP206: klp206,
+  KLP207: klp207,
+  KLP208: klp208,
+  KLP209: klp209,
+  KLP210: klp210,
+  KLP211: klp211,
+  KLP212: klp212,
+  KLP213: klp213,
+  KLP220: klp220,
+  KLP221: klp221,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

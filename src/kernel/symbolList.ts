@@ -65,6 +65,16 @@ export class SymbolList {
     return found;
   }
 
+  /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
+  findIn(module: string, name: string): readonly KernelSymbol[] {
+    return this.#modules.get(module)?.find(name) ?? [];
+  }
+
+  /** Whether a kallsyms listing shows a module of this name. */
+  hasModule(name: string): boolean {
+    return this.#modules.has(name);
+  }
+
   /** All names of vmlinux. */
   names(): IterableIterator<string> {
     return this.#vmlinux.names();

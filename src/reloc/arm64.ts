@@ -1,48 +1,106 @@
-import type { RelocDef } from "./def.ts";
+import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
+import { DOUBLEWORD, type Field, HALF, WORD } from "./field.ts";
 
 // ELF for the Arm 64-bit Architecture, "Relocation".
 // Accepted by apply_relocate_add in the kernel's arch/arm64/kernel/module.c (6.1, 6.12, 7.2).
+//
+// The kernel stores first and checks then, and its ranges for data are narrower than the ABI's: ABS32 and ABS16 are
+// unsigned, PREL32 and PREL16 signed. Low bits that a field has no room for are dropped without an alignment check.
+// A MOVW type with a sign chooses between MOVZ and MOVN (bits 30:29); it fits if the value or its complement does.
+// The encoder returns the word BRK #0x100 unchanged, since that is how it reports its own failures.
 
+const BRK_FAULT = 0xd420_2000;
+
+const MOVW = (from: number): Field => ({ bytes: 4, slices: [{ from, width: 16, at: 5 }], frozen: BRK_FAULT });
+const MOVNZ = (from: number): Field => ({
+  ...MOVW(from),
+  signForm: { mask: 0x6000_0000, positive: 0x4000_0000, negative: 0 },
+});
+/** The 12-bit immediate; scaled accesses leave its top bits zero. */
+const IMM12 = (from: number): Field => ({
+  bytes: 4,
+  slices: [{ from, width: 12 - from, at: 10 }],
+  clears: 0x003f_fc00,
+  frozen: BRK_FAULT,
+});
+/** A count of instructions in `width` bits. */
+const WORDS = (width: number, at: number): Field => ({
+  bytes: 4,
+  slices: [{ from: 2, width, at }],
+  frozen: BRK_FAULT,
+});
+const ADR: Field = {
+  bytes: 4,
+  slices: [
+    { from: 0, width: 2, at: 29 },
+    { from: 2, width: 19, at: 5 },
+  ],
+  frozen: BRK_FAULT,
+};
+const ADRP: Field = {
+  bytes: 4,
+  slices: [
+    { from: 12, width: 2, at: 29 }, // immlo
+    { from: 14, width: 18, at: 5 }, // immhi, below bit 32
+    { from: 32, width: 1, at: 23 }, // immhi, sign
+  ],
+  frozen: BRK_FAULT,
+};
+
+/** pr_fmt came with 6.5. */
+export const arm64Prefix = (since: Fault["since"]): string => (since(6, 5) ? "Modules: " : "");
+const message = (f: Fault): string =>
+  `${arm64Prefix(f.since)}module ${f.module}: overflow in relocation type ${f.type} val ${f.target.toString(16)}`;
+
+const DATA8 = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message } as const;
+const DATA4 = { bytes: 4, field: WORD, align: 1, message } as const;
+const DATA2 = { bytes: 2, field: HALF, align: 1, message } as const;
+const INSN = { bytes: 4, align: 1, message } as const;
+const ABS = { ...INSN, value: "S+A" } as const;
+const PREL = { ...INSN, value: "S+A-P" } as const;
+const PAGE = { ...INSN, value: "page(S+A)-page(P)", field: ADRP, hook: "adrp" } as const;
+
+// biome-ignore format: one row a type
 export const arm64: readonly RelocDef[] = [
-  { type: 0, name: "R_AARCH64_NONE", bytes: 0 },
-  { type: 256, name: "R_AARCH64_NONE", bytes: 0 },
-  { type: 257, name: "R_AARCH64_ABS64", bytes: 8 },
-  { type: 258, name: "R_AARCH64_ABS32", bytes: 4 },
-  { type: 259, name: "R_AARCH64_ABS16", bytes: 2 },
-  { type: 260, name: "R_AARCH64_PREL64", bytes: 8 },
-  { type: 261, name: "R_AARCH64_PREL32", bytes: 4 },
-  { type: 262, name: "R_AARCH64_PREL16", bytes: 2 },
-  { type: 263, name: "R_AARCH64_MOVW_UABS_G0", bytes: 4 },
-  { type: 264, name: "R_AARCH64_MOVW_UABS_G0_NC", bytes: 4 },
-  { type: 265, name: "R_AARCH64_MOVW_UABS_G1", bytes: 4 },
-  { type: 266, name: "R_AARCH64_MOVW_UABS_G1_NC", bytes: 4 },
-  { type: 267, name: "R_AARCH64_MOVW_UABS_G2", bytes: 4 },
-  { type: 268, name: "R_AARCH64_MOVW_UABS_G2_NC", bytes: 4 },
-  { type: 269, name: "R_AARCH64_MOVW_UABS_G3", bytes: 4 },
-  { type: 270, name: "R_AARCH64_MOVW_SABS_G0", bytes: 4 },
-  { type: 271, name: "R_AARCH64_MOVW_SABS_G1", bytes: 4 },
-  { type: 272, name: "R_AARCH64_MOVW_SABS_G2", bytes: 4 },
-  { type: 273, name: "R_AARCH64_LD_PREL_LO19", bytes: 4 },
-  { type: 274, name: "R_AARCH64_ADR_PREL_LO21", bytes: 4 },
-  { type: 275, name: "R_AARCH64_ADR_PREL_PG_HI21", bytes: 4 },
-  { type: 276, name: "R_AARCH64_ADR_PREL_PG_HI21_NC", bytes: 4 },
-  { type: 277, name: "R_AARCH64_ADD_ABS_LO12_NC", bytes: 4 },
-  { type: 278, name: "R_AARCH64_LDST8_ABS_LO12_NC", bytes: 4 },
-  { type: 279, name: "R_AARCH64_TSTBR14", bytes: 4 },
-  { type: 280, name: "R_AARCH64_CONDBR19", bytes: 4 },
-  { type: 282, name: "R_AARCH64_JUMP26", bytes: 4 },
-  { type: 283, name: "R_AARCH64_CALL26", bytes: 4 },
-  { type: 284, name: "R_AARCH64_LDST16_ABS_LO12_NC", bytes: 4 },
-  { type: 285, name: "R_AARCH64_LDST32_ABS_LO12_NC", bytes: 4 },
-  { type: 286, name: "R_AARCH64_LDST64_ABS_LO12_NC", bytes: 4 },
-  { type: 287, name: "R_AARCH64_MOVW_PREL_G0", bytes: 4 },
-  { type: 288, name: "R_AARCH64_MOVW_PREL_G0_NC", bytes: 4 },
-  { type: 289, name: "R_AARCH64_MOVW_PREL_G1", bytes: 4 },
-  { type: 290, name: "R_AARCH64_MOVW_PREL_G1_NC", bytes: 4 },
-  { type: 291, name: "R_AARCH64_MOVW_PREL_G2", bytes: 4 },
-  { type: 292, name: "R_AARCH64_MOVW_PREL_G2_NC", bytes: 4 },
-  { type: 293, name: "R_AARCH64_MOVW_PREL_G3", bytes: 4 },
-  { type: 299, name: "R_AARCH64_LDST128_ABS_LO12_NC", bytes: 4 },
+  { type: 0, name: "R_AARCH64_NONE", ...IGNORED },
+  { type: 256, name: "R_AARCH64_NONE", ...IGNORED },
+  { type: 257, name: "R_AARCH64_ABS64", value: "S+A", ...DATA8 },
+  { type: 258, name: "R_AARCH64_ABS32", value: "S+A", ...DATA4, overflow: unsigned(32) },
+  { type: 259, name: "R_AARCH64_ABS16", value: "S+A", ...DATA2, overflow: unsigned(16) },
+  { type: 260, name: "R_AARCH64_PREL64", value: "S+A-P", ...DATA8 },
+  { type: 261, name: "R_AARCH64_PREL32", value: "S+A-P", ...DATA4, overflow: signed(32) },
+  { type: 262, name: "R_AARCH64_PREL16", value: "S+A-P", ...DATA2, overflow: signed(16) },
+  { type: 263, name: "R_AARCH64_MOVW_UABS_G0", ...ABS, field: MOVW(0), overflow: unsigned(16) },
+  { type: 264, name: "R_AARCH64_MOVW_UABS_G0_NC", ...ABS, field: MOVW(0), overflow: UNCHECKED },
+  { type: 265, name: "R_AARCH64_MOVW_UABS_G1", ...ABS, field: MOVW(16), overflow: unsigned(32) },
+  { type: 266, name: "R_AARCH64_MOVW_UABS_G1_NC", ...ABS, field: MOVW(16), overflow: UNCHECKED },
+  { type: 267, name: "R_AARCH64_MOVW_UABS_G2", ...ABS, field: MOVW(32), overflow: unsigned(48) },
+  { type: 268, name: "R_AARCH64_MOVW_UABS_G2_NC", ...ABS, field: MOVW(32), overflow: UNCHECKED },
+  { type: 269, name: "R_AARCH64_MOVW_UABS_G3", ...ABS, field: MOVW(48), overflow: UNCHECKED },
+  { type: 270, name: "R_AARCH64_MOVW_SABS_G0", ...ABS, field: MOVNZ(0), overflow: signed(17) },
+  { type: 271, name: "R_AARCH64_MOVW_SABS_G1", ...ABS, field: MOVNZ(16), overflow: signed(33) },
+  { type: 272, name: "R_AARCH64_MOVW_SABS_G2", ...ABS, field: MOVNZ(32), overflow: signed(49) },
+  { type: 273, name: "R_AARCH64_LD_PREL_LO19", ...PREL, field: WORDS(19, 5), overflow: signed(21) },
+  { type: 274, name: "R_AARCH64_ADR_PREL_LO21", ...PREL, field: ADR, overflow: signed(21) },
+  { type: 275, name: "R_AARCH64_ADR_PREL_PG_HI21", ...PAGE, overflow: signed(33) },
+  { type: 276, name: "R_AARCH64_ADR_PREL_PG_HI21_NC", ...PAGE, overflow: UNCHECKED },
+  { type: 277, name: "R_AARCH64_ADD_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED },
+  { type: 278, name: "R_AARCH64_LDST8_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED },
+  { type: 279, name: "R_AARCH64_TSTBR14", ...PREL, field: WORDS(14, 5), overflow: signed(16) },
+  { type: 280, name: "R_AARCH64_CONDBR19", ...PREL, field: WORDS(19, 5), overflow: signed(21) },
+  { type: 282, name: "R_AARCH64_JUMP26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch" },
+  { type: 283, name: "R_AARCH64_CALL26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch" },
+  { type: 284, name: "R_AARCH64_LDST16_ABS_LO12_NC", ...ABS, field: IMM12(1), overflow: UNCHECKED },
+  { type: 285, name: "R_AARCH64_LDST32_ABS_LO12_NC", ...ABS, field: IMM12(2), overflow: UNCHECKED },
+  { type: 286, name: "R_AARCH64_LDST64_ABS_LO12_NC", ...ABS, field: IMM12(3), overflow: UNCHECKED },
+  { type: 287, name: "R_AARCH64_MOVW_PREL_G0", ...PREL, field: MOVNZ(0), overflow: signed(17) },
+  { type: 288, name: "R_AARCH64_MOVW_PREL_G0_NC", ...PREL, field: MOVW(0), overflow: UNCHECKED },
+  { type: 289, name: "R_AARCH64_MOVW_PREL_G1", ...PREL, field: MOVNZ(16), overflow: signed(33) },
+  { type: 290, name: "R_AARCH64_MOVW_PREL_G1_NC", ...PREL, field: MOVW(16), overflow: UNCHECKED },
+  { type: 291, name: "R_AARCH64_MOVW_PREL_G2", ...PREL, field: MOVNZ(32), overflow: signed(49) },
+  { type: 292, name: "R_AARCH64_MOVW_PREL_G2_NC", ...PREL, field: MOVW(32), overflow: UNCHECKED },
+  { type: 293, name: "R_AARCH64_MOVW_PREL_G3", ...PREL, field: MOVNZ(48), overflow: UNCHECKED },
+  { type: 299, name: "R_AARCH64_LDST128_ABS_LO12_NC", ...ABS, field: IMM12(4), overflow: UNCHECKED },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

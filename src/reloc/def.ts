@@ -1,3 +1,38 @@
+import { type Field, NOTHING } from "./field.ts";
+
+/**
+ * Which value goes into the field, in the letters of the ABIs: S the symbol's value, A the addend, P the address of
+ * the place, TOC the module's TOC base, page(x) x with its low 12 bits cleared.
+ */
+export type ValueExpr = "none" | "S+A" | "S+A-P" | "S+A-TOC" | "TOC" | "page(S+A)-page(P)";
+
+/** Which values the loader accepts; `bits` is the width that the value must fit in. */
+export type Overflow = { readonly check: "none" } | { readonly check: "signed" | "unsigned"; readonly bits: number };
+
+/** What a relocation needs that no field can say; the loader of its architecture has the code. */
+export type HookName = "branch" | "entry" | "adrp";
+
+/** The architecture's feature without which the loader does not know the type. */
+export type Feature = "pcrel";
+
+/** What went wrong at one relocation, with everything that a kernel message mentions. */
+export interface Fault {
+  readonly kind: "overflow" | "misaligned" | "nonzero";
+  readonly module: string;
+  readonly type: number;
+  /** The value that should go into the field. */
+  readonly value: bigint;
+  /** S+A, unsigned. */
+  readonly target: bigint;
+  /** Address of the place, unsigned. */
+  readonly place: bigint;
+  /** Index of the relocation section, and of the entry in it, as the loader counts. */
+  readonly section: number;
+  readonly row: number;
+  /** Whether the kernel is at least major.minor; the newest form if the version is not known. */
+  readonly since: (major: number, minor: number) => boolean;
+}
+
 /** A relocation type that the kernel's module loader accepts. */
 export interface RelocDef {
   readonly type: number;
@@ -5,6 +40,20 @@ export interface RelocDef {
   readonly name: string;
   /** Bytes from r_offset that the loader reads or writes; 0: none. */
   readonly bytes: 0 | 2 | 4 | 8;
+  /** Which value. */
+  readonly value: ValueExpr;
+  /** Which bits. */
+  readonly field: Field;
+  /** What the kernel checks; written down also where it checks nothing. */
+  readonly overflow: Overflow;
+  /** The value must be a multiple of this, or the kernel refuses it; 1: not checked. */
+  readonly align: 1 | 4;
+  /** What the field can hold, where the kernel cuts a larger value off without a word. */
+  readonly holds?: Overflow;
+  readonly hook?: HookName;
+  readonly feature?: Feature;
+  /** What the kernel prints for a fault: one or more lines, as dmesg shows them. */
+  readonly message: (fault: Fault) => string;
 }
 
 /** What a pass needs to know of one architecture's relocations. */
@@ -12,6 +61,20 @@ export interface RelocTable {
   readonly defs: ReadonlyMap<number, RelocDef>;
   readonly otherNames: ReadonlyMap<number, string>;
 }
+
+export const signed = (bits: number): Overflow => ({ check: "signed", bits });
+export const unsigned = (bits: number): Overflow => ({ check: "unsigned", bits });
+export const UNCHECKED: Overflow = { check: "none" };
+
+/** Columns of a type that the loader accepts and does nothing for. */
+export const IGNORED = {
+  bytes: 0,
+  value: "none",
+  field: NOTHING,
+  overflow: UNCHECKED,
+  align: 1,
+  message: () => "",
+} as const;
 
 /** Indexes rows by type. */
 export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<number, string>): RelocTable {

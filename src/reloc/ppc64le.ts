@@ -1,28 +1,65 @@
-import type { RelocDef } from "./def.ts";
+import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED } from "./def.ts";
+import { DOUBLEWORD, type Field, HALF, NOTHING, WORD } from "./field.ts";
 
 // 64-bit ELF V2 ABI Specification, Power Architecture, 3.5 "Relocation Types".
 // Accepted by apply_relocate_add in the kernel's arch/powerpc/kernel/module_64.c (6.1, 6.12, 7.2);
-// R_PPC64_NONE is not. REL24_NOTOC, PCREL34 and GOT_PCREL34 only on PCREL kernels (Power10).
+// R_PPC64_NONE is not. REL24_NOTOC, PCREL34 and GOT_PCREL34 only on PCREL kernels (Power10), which in turn do not
+// accept the TOC types.
+//
+// Halves: #lo is the low 16 bits, #ha the next 16 after adding 0x8000, because the low half is added with its sign.
+// DS forms keep the two low bits of the place, which belong to the opcode. r_offset of a halfword relocation points at
+// the halfword itself (on little-endian: the first two bytes of the instruction).
 
+const HALF_HA: Field = { bytes: 2, bias: 0x8000, slices: [{ from: 16, width: 16, at: 0 }] };
+const HALF_DS: Field = { bytes: 2, slices: [{ from: 2, width: 14, at: 2 }] };
+const BRANCH24: Field = { bytes: 4, slices: [{ from: 2, width: 24, at: 2 }] };
+/** A prefixed instruction: 18 bits in the prefix, 16 in the suffix. */
+const PREFIXED34: Field = {
+  bytes: 8,
+  slices: [
+    { from: 16, width: 16, at: 0, word: 0 },
+    { from: 32, width: 2, at: 16, word: 0 },
+    { from: 0, width: 16, at: 0, word: 1 },
+  ],
+};
+
+const outOfRange =
+  (name: string) =>
+  (f: Fault): string =>
+    `module_64: ${f.module}: ${name} ${f.value} out of range!`;
+const bad =
+  (name: string) =>
+  (f: Fault): string =>
+    `module_64: ${f.module}: bad ${name} relocation (0x${BigInt.asUintN(64, f.value).toString(16)})`;
+const silent = (): string => "";
+
+const WORD_SIZED = { bytes: 4, field: WORD, align: 1 } as const;
+const HALF_SIZED = { bytes: 2, field: HALF, align: 1 } as const;
+const HA = { bytes: 2, field: HALF_HA, overflow: UNCHECKED, align: 1, holds: signed(32), message: silent } as const;
+const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message: silent } as const;
+const REL24 = { bytes: 4, value: "S+A-P", field: BRANCH24, overflow: signed(26), align: 4, hook: "branch" } as const;
+
+// biome-ignore format: one row a type
 export const ppc64le: readonly RelocDef[] = [
-  { type: 1, name: "R_PPC64_ADDR32", bytes: 4 },
-  { type: 10, name: "R_PPC64_REL24", bytes: 4 },
-  { type: 26, name: "R_PPC64_REL32", bytes: 4 },
-  { type: 38, name: "R_PPC64_ADDR64", bytes: 8 },
-  { type: 44, name: "R_PPC64_REL64", bytes: 8 },
-  { type: 47, name: "R_PPC64_TOC16", bytes: 2 },
-  { type: 48, name: "R_PPC64_TOC16_LO", bytes: 2 },
-  { type: 50, name: "R_PPC64_TOC16_HA", bytes: 2 },
-  { type: 51, name: "R_PPC64_TOC", bytes: 8 },
-  { type: 63, name: "R_PPC64_TOC16_DS", bytes: 2 },
-  { type: 64, name: "R_PPC64_TOC16_LO_DS", bytes: 2 },
-  { type: 109, name: "R_PPC64_TOCSAVE", bytes: 0 },
-  { type: 116, name: "R_PPC64_REL24_NOTOC", bytes: 4 },
-  { type: 118, name: "R_PPC64_ENTRY", bytes: 8 },
-  { type: 132, name: "R_PPC64_PCREL34", bytes: 8 },
-  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8 },
-  { type: 250, name: "R_PPC64_REL16_LO", bytes: 2 },
-  { type: 252, name: "R_PPC64_REL16_HA", bytes: 2 },
+  { type: 1, name: "R_PPC64_ADDR32", value: "S+A", ...WORD_SIZED, overflow: UNCHECKED, holds: { check: "unsigned", bits: 32 }, message: silent },
+  { type: 10, name: "R_PPC64_REL24", ...REL24, message: outOfRange("REL24") },
+  { type: 26, name: "R_PPC64_REL32", value: "S+A-P", ...WORD_SIZED, overflow: signed(32), message: outOfRange("REL32") },
+  { type: 38, name: "R_PPC64_ADDR64", value: "S+A", ...WHOLE },
+  { type: 44, name: "R_PPC64_REL64", value: "S+A-P", ...WHOLE },
+  { type: 47, name: "R_PPC64_TOC16", value: "S+A-TOC", ...HALF_SIZED, overflow: signed(16), message: bad("TOC16") },
+  { type: 48, name: "R_PPC64_TOC16_LO", value: "S+A-TOC", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
+  { type: 50, name: "R_PPC64_TOC16_HA", value: "S+A-TOC", ...HA },
+  { type: 51, name: "R_PPC64_TOC", value: "TOC", ...WHOLE },
+  { type: 63, name: "R_PPC64_TOC16_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
+  { type: 64, name: "R_PPC64_TOC16_LO_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
+  { type: 109, name: "R_PPC64_TOCSAVE", ...IGNORED },
+  { type: 116, name: "R_PPC64_REL24_NOTOC", ...REL24, feature: "pcrel", message: outOfRange("REL24") },
+  // The prologue at the place is rewritten as a whole: see `entry` in stubs/ppc64le.ts.
+  { type: 118, name: "R_PPC64_ENTRY", bytes: 8, value: "none", field: NOTHING, overflow: UNCHECKED, align: 1, hook: "entry", message: silent },
+  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", message: outOfRange("REL34") },
+  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", message: outOfRange("REL34") },
+  { type: 250, name: "R_PPC64_REL16_LO", value: "S+A-P", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
+  { type: 252, name: "R_PPC64_REL16_HA", value: "S+A-P", ...HA },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

@@ -1,16 +1,50 @@
-import type { RelocDef } from "./def.ts";
+import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
+import { DOUBLEWORD, WORD } from "./field.ts";
 
 // System V ABI, AMD64 Supplement, 4.4 "Relocation".
 // Accepted by apply_relocate_add in the kernel's arch/x86/kernel/module.c (6.1, 6.12, 7.2).
+//
+// PC32 and PLT32 are the same to the kernel (there is no PLT) and are cut to 32 bits without a check: everything that a
+// module refers to lies in the top 2 GiB of the address space. The place must be all zero before the value is stored,
+// so that a second application is noticed.
 
+const where = (f: Fault): string => `for sec ${f.section}, idx ${f.row}, type ${f.type}, loc ${f.place.toString(16)}`;
+/** The address was printed hashed (%p) until the message got section and index. */
+const hashed = (f: Fault): string => `for type ${f.type}, loc ADDRESS`;
+
+function message(f: Fault): string {
+  const detailed = f.since(6, 13);
+  if (f.kind === "nonzero") {
+    const value = BigInt.asUintN(64, f.value).toString(16);
+    const word = f.since(6, 3) ? "Invalid" : "Skipping invalid";
+    const what = `module: x86/modules: ${word} relocation target, existing value is nonzero`;
+    return `${what} ${detailed ? where(f) : hashed(f)}, val ${value}`;
+  }
+  const place = detailed ? ` sec ${f.section} idx ${f.row}` : "";
+  return `module: overflow in relocation type ${f.type} val ${f.target.toString(16)}${place}
+module: \`${f.module}' likely not compiled with -mcmodel=kernel`;
+}
+
+const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message } as const;
+const RELATIVE = {
+  bytes: 4,
+  value: "S+A-P",
+  field: WORD,
+  overflow: UNCHECKED,
+  align: 1,
+  holds: signed(32),
+  message,
+} as const;
+
+// biome-ignore format: one row a type
 export const x86_64: readonly RelocDef[] = [
-  { type: 0, name: "R_X86_64_NONE", bytes: 0 },
-  { type: 1, name: "R_X86_64_64", bytes: 8 },
-  { type: 2, name: "R_X86_64_PC32", bytes: 4 },
-  { type: 4, name: "R_X86_64_PLT32", bytes: 4 },
-  { type: 10, name: "R_X86_64_32", bytes: 4 },
-  { type: 11, name: "R_X86_64_32S", bytes: 4 },
-  { type: 24, name: "R_X86_64_PC64", bytes: 8 },
+  { type: 0, name: "R_X86_64_NONE", ...IGNORED },
+  { type: 1, name: "R_X86_64_64", value: "S+A", ...WHOLE },
+  { type: 2, name: "R_X86_64_PC32", ...RELATIVE },
+  { type: 4, name: "R_X86_64_PLT32", ...RELATIVE },
+  { type: 10, name: "R_X86_64_32", bytes: 4, value: "S+A", field: WORD, overflow: unsigned(32), align: 1, message },
+  { type: 11, name: "R_X86_64_32S", bytes: 4, value: "S+A", field: WORD, overflow: signed(32), align: 1, message },
+  { type: 24, name: "R_X86_64_PC64", value: "S+A-P", ...WHOLE },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

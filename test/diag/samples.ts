@@ -103,4 +103,5 @@ export const withoutSample: readonly RegExp[] = [
   /^KLP42[456]$/,
   /^KLP510$/,
   /^KLP60[2-9]$/,
+  /^KLP22\d$/,
 ];

@@ -76,7 +76,7 @@ error[KLP201]: the kernel's loader does not know relocation
                         R_AARCH64_LD64_GOT_LO12_NC level
       8:  fd 7b bf a9   stp    x29,x30,[sp,-0x10]!
       c:  e3 03 00 2a   mov    w3,w0
-  = kernel: module got_arm64: unsupported RELA relocation: 312
+  = kernel: Modules: module got_arm64: unsupported RELA relocation: 312
             (the loader stops here: this is the line in dmesg)
   = why:    the loader handles a fixed list of relocation types and stops at the
             first other one

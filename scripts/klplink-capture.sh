@@ -1,0 +1,90 @@
+#!/bin/sh
+# Copies what `klplink verify --root` needs of a loaded module, on a machine without Node: section addresses, the
+# kernel's symbols, its release, and the module's memory. Needs root, /proc/kcore, and sh, dd, od, cut, sed, sort, tr, uname.
+#   sh klplink-capture.sh MODULE FOLDER
+# Then, wherever klplink is: klplink verify MODULE.ko --root FOLDER
+set -eu
+export LC_ALL=C
+
+fail() { echo "klplink-capture: $*" >&2; exit 1; }
+[ $# -eq 2 ] || fail "usage: klplink-capture.sh MODULE FOLDER"
+name=$(printf %s "$1" | tr - _)
+out=$2
+# Other places than those of the running machine serve the script's own test.
+sys=${KLPLINK_SYS:-/sys}/module/$name
+proc=${KLPLINK_PROC:-/proc}
+kcore=$proc/kcore
+
+[ -d "$sys/sections" ] || fail "module $name is not loaded"
+[ -r "$kcore" ] || fail "$kcore cannot be read (root? CONFIG_PROC_KCORE?)"
+mkdir -p "$out/sections" "$out/memory"
+for file in "$sys"/sections/* "$sys"/sections/.[!.]*; do
+  [ -f "$file" ] || continue
+  cat "$file" >"$out/sections/${file##*/}"
+done
+cat "$proc/kallsyms" >"$out/kallsyms"
+if [ -r "$proc/sys/kernel/osrelease" ]; then cat "$proc/sys/kernel/osrelease" >"$out/release"; else uname -r >"$out/release"; fi
+coresize=$(cat "$sys/coresize")
+
+# Addresses have 16 hexadecimal digits; the shell counts with 63 bits. So the first 4 digits are compared as text, and
+# the other 12 are numbers.
+addresses=$(sed 's/^0x//' "$out"/sections/* "$out"/sections/.[!.]* 2>/dev/null | tr A-F a-f | sort -u)
+case $addresses in *[!0]*) ;; *) fail "the section addresses are hidden: run as root, with kernel.kptr_restrict=0" ;; esac
+
+# field OFFSET SIZE: a little-endian number of the kcore file, in hexadecimal.
+field() {
+  reversed=
+  for byte in $(dd if="$kcore" bs=1 skip="$1" count="$2" 2>/dev/null | od -An -v -tx1); do reversed=$byte$reversed; done
+  printf %s "$reversed"
+}
+number() { printf %d "0x$(field "$1" "$2")"; }
+
+[ "$(dd if="$kcore" bs=4 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')" = 7f454c46 ] || fail "$kcore is no core file"
+phoff=$(number 32 8)
+phnum=$(number 56 2)
+pieces=
+i=0
+while [ "$i" -lt "$phnum" ]; do
+  at=$((phoff + i * 56))
+  [ "$(number "$at" 4)" -ne 1 ] || pieces="$pieces $(field $((at + 16)) 8):$(field $((at + 8)) 8):$(field $((at + 32)) 8)"
+  i=$((i + 1))
+done
+
+page=4096
+low() { printf %d "0x$(printf %s "$1" | cut -c5-16)"; }
+high() { printf %s "$1" | cut -c1-4; }
+
+# Each section up to the next one, the last of a piece of memory up to the module's size; whole pages.
+previous_end=-1
+previous_high=
+copied=0
+for address in $addresses; do
+  a=$(low "$address")
+  h=$(high "$address")
+  start=$((a / page * page))
+  # What an earlier copy has is not copied again.
+  if [ "$h" = "$previous_high" ] && [ "$start" -lt "$previous_end" ]; then continue; fi
+  length=$(((coresize + (a - start) + page - 1) / page * page))
+  for piece in $pieces; do
+    vaddr=${piece%%:*}
+    rest=${piece#*:}
+    [ "$(high "$vaddr")" = "$h" ] || continue
+    v=$(low "$vaddr")
+    size=$(printf %d "0x${rest#*:}" 2>/dev/null) || continue
+    if [ "$start" -lt "$v" ] || [ $((start - v)) -ge "$size" ]; then continue; fi
+    offset=$((0x${rest%%:*} + start - v))
+    [ $((start - v + length)) -le "$size" ] || length=$((size - (start - v)))
+    file=$out/memory/$h$(printf %012x "$start")
+    if [ $((offset % page)) -eq 0 ]; then
+      dd if="$kcore" of="$file" bs=$page skip=$((offset / page)) count=$((length / page)) 2>/dev/null || fail "$address cannot be read"
+    else
+      dd if="$kcore" of="$file" bs=1 skip="$offset" count="$length" 2>/dev/null || fail "$address cannot be read"
+    fi
+    copied=$((copied + 1))
+    previous_end=$((start + length))
+    previous_high=$h
+    break
+  done
+done
+[ "$copied" -gt 0 ] || fail "none of the module's memory is in $kcore"
+echo "klplink-capture: $name: $copied pieces of memory, in $out"

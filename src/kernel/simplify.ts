@@ -1,0 +1,68 @@
+// Symbol values as the loader computes them before it relocates: simplify_symbols in kernel/module/main.c.
+
+import { SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import type { KernelAddresses } from "./addresses.ts";
+
+/** A symbol that the loader refuses. */
+export interface SymbolFault {
+  readonly symbol: number;
+  readonly name: string;
+  readonly kind: "common" | "unknown" | "section";
+}
+
+export interface SimplifyOptions {
+  /** Final address of each section; per-CPU symbols count from the module's per-CPU area. */
+  readonly addresses: readonly bigint[];
+  readonly kernel: KernelAddresses | null;
+  /** Undefined symbols lose a leading dot first, and `TOC.` counts as absolute (ppc64). */
+  readonly dedots: boolean;
+  readonly ignoredSymbol: string | null;
+}
+
+export interface Simplified {
+  /** st_value of each symbol, unsigned. Livepatch symbols keep the value of the file. */
+  readonly values: BigUint64Array;
+  /** ppc64: the symbol that gets the TOC base. */
+  readonly tocSymbol: number | null;
+  readonly faults: readonly SymbolFault[];
+}
+
+/** Resolves every symbol; goes on after a fault, as the loader does. */
+export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions): Simplified {
+  const { addresses, kernel, dedots, ignoredSymbol } = options;
+  const values = new BigUint64Array(symbols.count);
+  const faults: SymbolFault[] = [];
+  let tocSymbol: number | null = null;
+  for (let i = 1; i < symbols.count; i++) {
+    const raw = symbols.rawShndx(i);
+    const value = symbols.value(i);
+    values[i] = value;
+    if (raw === SHN_ABS || raw === SHN_LIVEPATCH) continue;
+    let name = symbols.name(i);
+    if (raw === SHN_COMMON) {
+      if (!name.startsWith("__gnu_lto")) faults.push({ symbol: i, name, kind: "common" });
+      continue;
+    }
+    if (raw === SHN_UNDEF) {
+      if (dedots && name.startsWith(".")) {
+        name = name.slice(1);
+        if (name === "TOC.") {
+          tocSymbol ??= i;
+          continue;
+        }
+      }
+      const found = kernel?.exported(name) ?? null;
+      if (found !== null) values[i] = found;
+      else if (symbols.bind(i) !== STB_WEAK && name !== ignoredSymbol)
+        faults.push({ symbol: i, name, kind: "unknown" });
+      continue;
+    }
+    if (raw >= SHN_LORESERVE) {
+      faults.push({ symbol: i, name, kind: "section" });
+      continue;
+    }
+    values[i] = BigInt.asUintN(64, value + (addresses[raw] ?? 0n));
+  }
+  return { values, tocSymbol, faults };
+}

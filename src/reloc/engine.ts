@@ -1,0 +1,150 @@
+// The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
+
+import type { RelocationTable } from "../elf/relas.ts";
+import type { Fault, Feature, HookName, RelocDef, RelocTable } from "./def.ts";
+import { evaluate, fits, store, verdict } from "./value.ts";
+
+/** The memory that a module is loaded into, by section index. */
+export interface Space {
+  /** Address of each section (for the per-CPU template and sections that are not loaded: a stand-in). */
+  readonly addresses: readonly bigint[];
+  /** The bytes in memory; an empty array for sections that are not loaded. */
+  readonly bytes: readonly Uint8Array[];
+  /** Final st_value of each symbol, unsigned. */
+  readonly values: BigUint64Array;
+}
+
+/** The relocation at hand; one object, used again for the next. */
+export interface Site {
+  readonly table: RelocationTable;
+  /** Entry in the file. */
+  row: number;
+  def: RelocDef;
+  symbol: number;
+  /** Bytes of the target section, and the place in it. */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  at: number;
+  P: bigint;
+  /** S+A, unsigned; a hook that goes round puts the address of its code here. */
+  target: bigint;
+  /** What goes into the field, signed. */
+  value: bigint;
+}
+
+/** What is wrong with one relocation, or with what its hook had to make. */
+export type Finding =
+  | { readonly kind: "unknown"; readonly type: number }
+  | { readonly kind: "rel" }
+  | { readonly kind: "outside"; readonly def: RelocDef; readonly size: number }
+  | { readonly kind: "fault"; readonly def: RelocDef; readonly fault: Fault }
+  /** The kernel cuts the value off without a word. */
+  | { readonly kind: "cut"; readonly def: RelocDef; readonly value: bigint }
+  /** The word behind a call is no nop; null if it lies outside the section. */
+  | { readonly kind: "no-nop"; readonly word: number | null; readonly address: bigint }
+  /** Something else that ends the load, in the kernel's words (null: it says nothing). */
+  | { readonly kind: "refused"; readonly what: string; readonly message: string | null };
+
+export type Report = (finding: Finding, table: RelocationTable, row: number) => void;
+
+/** Does what the row cannot say. May change target and value; true: nothing is left to do. */
+export type Hook = (site: Site, report: (finding: Finding) => void) => boolean;
+
+/** An architecture's part in the loop. */
+export interface Machine {
+  readonly relocs: RelocTable;
+  readonly hooks: Readonly<Partial<Record<HookName, Hook>>>;
+  readonly features: ReadonlySet<Feature>;
+  /** TOC base; 0 where there is none. */
+  readonly TOC: bigint;
+  /** x86: bytes that are not zero are taken for a place that was relocated before. */
+  readonly placeMustBeZero: boolean;
+  readonly module: string;
+  readonly since: Fault["since"];
+}
+
+/**
+ * Applies one relocation section to the target's bytes in memory. Goes on after an error, so that all are reported.
+ * @param order rows in the order in which the loader meets them; null: as in the file
+ */
+export function relocate(
+  table: RelocationTable,
+  order: Uint32Array | null,
+  space: Space,
+  machine: Machine,
+  report: Report,
+): void {
+  const bytes = space.bytes[table.target] ?? new Uint8Array(0);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const base = space.addresses[table.target] ?? 0n;
+  if (!table.hasAddends) {
+    report({ kind: "rel" }, table, 0);
+    return;
+  }
+  let site: Site | null = null;
+  for (let i = 0; i < table.count; i++) {
+    const row = order === null ? i : (order[i] ?? 0);
+    const type = table.type(row);
+    const def = machine.relocs.defs.get(type);
+    if (def === undefined || (def.feature !== undefined && !machine.features.has(def.feature))) {
+      report({ kind: "unknown", type }, table, row);
+      continue;
+    }
+    if (def.bytes === 0) continue;
+    const at = table.offset(row);
+    if (at + def.bytes > bytes.length) {
+      report({ kind: "outside", def, size: bytes.length }, table, row);
+      continue;
+    }
+    const symbol = table.symbol(row);
+    const S = space.values[symbol] ?? 0n;
+    const A = table.addend(row);
+    const P = BigInt.asUintN(64, base + BigInt(at));
+    const value = evaluate(def.value, S, A, P, machine.TOC);
+    const target = BigInt.asUintN(64, S + A);
+    if (site === null) site = { table, row, def, symbol, bytes, view, at, P, target, value };
+    else {
+      site.row = row;
+      site.def = def;
+      site.symbol = symbol;
+      site.at = at;
+      site.P = P;
+      site.target = target;
+      site.value = value;
+    }
+    if (def.hook !== undefined) {
+      const hook = machine.hooks[def.hook];
+      if (hook?.(site, (finding) => report(finding, table, row)) === true) continue;
+    }
+    applyOne(site, i, machine, report);
+  }
+}
+
+function applyOne(site: Site, position: number, machine: Machine, report: Report): void {
+  const { def, table, row, value } = site;
+  let kind: Fault["kind"] | null = verdict(def, value);
+  if (kind === null && machine.placeMustBeZero && !isZero(site.bytes, site.at, def.bytes)) kind = "nonzero";
+  if (kind === null) {
+    store(def, site.view, site.at, value);
+    if (def.holds !== undefined && !fits(def.holds, value)) report({ kind: "cut", def, value }, table, row);
+    return;
+  }
+  const { module, since } = machine;
+  const fault: Fault = {
+    kind,
+    module,
+    type: def.type,
+    value,
+    target: site.target,
+    place: site.P,
+    section: table.section,
+    row: position,
+    since,
+  };
+  report({ kind: "fault", def, fault }, table, row);
+}
+
+function isZero(bytes: Uint8Array, at: number, length: number): boolean {
+  for (let i = at; i < at + length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,103 @@
+// What an architecture's module loader does around the relocations: sections that it sizes itself, relocations that it
+// sorts, code that it writes. One object of this form a row of arch.ts.
+
+import type { ElfFile } from "../elf/reader.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import type { Fault, RelocTable } from "../reloc/def.ts";
+import type { Finding, Machine, Space } from "../reloc/engine.ts";
+
+/** What the loader knows from the running kernel and its configuration. */
+export interface LoaderFacts {
+  readonly module: string;
+  readonly version: KernelVersion | null;
+  readonly since: Fault["since"];
+  /** Addresses of the functions that traced calls go to, null where the kernel has none (or they are not known). */
+  readonly ftraceCaller: bigint | null;
+  readonly ftraceRegsCaller: bigint | null;
+  /** CONFIG_DYNAMIC_FTRACE, and _WITH_REGS: whether the loader makes room for them. */
+  readonly hasFtrace: boolean;
+  readonly hasFtraceRegs: boolean;
+  /** ppc64le: the kernel's own TOC base, null if it is not known. */
+  readonly kernelToc: bigint | null;
+  /** ppc64le: offset of kernel_toc in struct paca_struct (16 with CONFIG_PPC_PSERIES, else 8). */
+  readonly pacaTocOffset: number;
+  /** arm64: the booted CPUs have Cortex-A53 erratum 843419 and the kernel works round it. */
+  readonly erratum843419: boolean;
+}
+
+/** A section header that the loader changes before it lays the module out. */
+export interface SectionChange {
+  readonly size?: number;
+  readonly alignment?: number;
+  /** The section becomes SHT_NOBITS: its bytes in the file are not used. */
+  readonly nobits?: boolean;
+  readonly flags?: number;
+}
+
+/** Before layout. */
+export interface Preparation {
+  /** Relocation section -> its rows in the order in which the loader leaves them. */
+  readonly orders: ReadonlyMap<number, Uint32Array>;
+  readonly changes: ReadonlyMap<number, SectionChange>;
+  /** The loader does not go on, in its own words (null: it says nothing). */
+  readonly refusals: readonly { readonly what: string; readonly message: string | null }[];
+}
+
+/** A piece of code that the loader wrote. */
+export interface StubRow {
+  /** Index of the section that it stands in, offset and size in bytes. */
+  readonly section: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly target: bigint;
+  /** The symbol that it was made for, or the name of the kernel function. */
+  readonly symbol: number | string;
+}
+
+/** Bytes that cannot be told from the module and what was given about the kernel. */
+export interface UnknownRange {
+  readonly section: number;
+  readonly start: number;
+  readonly end: number;
+  readonly reason: string;
+}
+
+/** While relocations are applied. */
+export interface ModuleLoader {
+  readonly machine: Machine;
+  /** What module_finalize adds before anything else is rewritten (ftrace stubs). */
+  finish(report: (finding: Finding) => void): void;
+  readonly stubs: readonly StubRow[];
+  readonly unknown: readonly UnknownRange[];
+}
+
+export interface ArchLoader {
+  /** Whether a section of this name goes into memory that is freed after init. */
+  isInit(name: string): boolean;
+  /** Undefined symbols lose a leading dot, and `TOC.` becomes absolute, with the TOC base as its value. */
+  readonly dedots: boolean;
+  /** An undefined symbol of this name stays at 0. */
+  readonly ignoredSymbol: string | null;
+  prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation;
+  /** After layout and symbol resolution. `names` gives a symbol's name as the loader sees it. */
+  begin(
+    file: ElfFile,
+    symbols: SymbolTable,
+    relocs: RelocTable,
+    space: Space,
+    facts: LoaderFacts,
+    preparation: Preparation,
+  ): ModuleLoader;
+}
+
+/** Section by name as the loader looks for it: the last one of that name, 0 if there is none. */
+export function lastByName(file: ElfFile, name: string): number {
+  for (let i = file.sections.count - 1; i > 0; i--) if (file.sections.name(i) === name) return i;
+  return 0;
+}
+
+/** Order of the rows of a table as kernelSort gives it, by unsigned r_info and signed addend. */
+export function startsWithInit(name: string): boolean {
+  return name.startsWith(".init");
+}

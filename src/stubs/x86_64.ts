@@ -1,0 +1,25 @@
+// The x86_64 module loader adds nothing to a module: no PLT, no GOT, no sorted relocations
+// (arch/x86/kernel/module.c of 6.1, 6.12 and 7.2).
+
+import { type ArchLoader, startsWithInit } from "./loader.ts";
+
+export const x86_64Loader: ArchLoader = {
+  isInit: startsWithInit,
+  dedots: false,
+  ignoredSymbol: "_GLOBAL_OFFSET_TABLE_",
+  prepare: () => ({ orders: new Map(), changes: new Map(), refusals: [] }),
+  begin: (_file, _symbols, relocs, _space, facts) => ({
+    machine: {
+      relocs,
+      hooks: {},
+      features: new Set<never>(),
+      TOC: 0n,
+      placeMustBeZero: true,
+      module: facts.module,
+      since: facts.since,
+    },
+    finish: () => {},
+    stubs: [],
+    unknown: [],
+  }),
+};

@@ -1,0 +1,144 @@
+// The verify pass: a loaded module's memory against what the loader makes of its file.
+
+import { read } from "./analysis.ts";
+import { findArch } from "./arch.ts";
+import { hex } from "./base/bytes.ts";
+import { type Problem, problem } from "./diag/catalogue.ts";
+import { SHF_ALLOC } from "./elf/consts.ts";
+import { type ImageOptions, image, type ModuleImage } from "./image.ts";
+import { withExportTable } from "./kernel/addresses.ts";
+import type { KernelMemory } from "./kernel/memory.ts";
+import { parseKlpSectionObject } from "./klp/names.ts";
+
+export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
+  readonly memory: KernelMemory;
+  /** Whether an object (a module) is loaded, so that livepatch relocations for it have been applied. */
+  readonly isLoaded: (object: string) => boolean;
+}
+
+/** One section, compared. Bytes. */
+export interface VerifiedSection {
+  readonly name: string;
+  readonly address: bigint;
+  readonly size: number;
+  readonly equal: number;
+  /** Bytes that differ where the kernel may write, by reason. */
+  readonly explained: ReadonlyMap<string, number>;
+  readonly different: number;
+}
+
+export interface VerifyResult {
+  readonly problems: readonly Problem[];
+  readonly sections: readonly VerifiedSection[];
+  /** Loaded sections that were not compared, with the reason. */
+  readonly left: readonly { readonly name: string; readonly reason: string }[];
+  readonly image: ModuleImage | null;
+  readonly arch: string;
+  readonly module: string;
+}
+
+/** Differences that are reported one by one. */
+const SHOWN = 20;
+
+/** @throws Unusable if the module's file cannot be read. */
+export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult {
+  const relative = findArch(read(bytes, options.file).header.machine)?.relativeExports === true;
+  const result = image(bytes, {
+    ...options,
+    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, relative),
+    stage: "loaded",
+    running: true,
+    late: lateObjects(bytes, options),
+  });
+  const problems = [...result.problems];
+  const sections: VerifiedSection[] = [];
+  const left: { name: string; reason: string }[] = [];
+  const made = result.image;
+  if (made === null) return { problems, sections, left, image: null, arch: result.arch, module: result.module };
+  let shown = 0;
+  for (const section of made.sections) {
+    const { name, address, index, bytes: expected } = section;
+    if (expected.length === 0) continue;
+    const region = made.layout.places[index]?.region ?? "text";
+    if (region.startsWith("init.")) {
+      left.push({ name, reason: "init memory, freed after init" });
+      continue;
+    }
+    const found = options.memory(address, expected.length);
+    if (found === null) {
+      left.push({ name, reason: "its memory cannot be read" });
+      continue;
+    }
+    const reasons = reasonsOf(made, index, expected.length);
+    const explained = new Map<string, number>();
+    let equal = 0;
+    let different = 0;
+    let run = -1;
+    const flush = (end: number): void => {
+      if (run < 0) return;
+      if (shown++ < SHOWN) problems.push(difference(options.file, section.name, address, run, end, expected, found));
+      run = -1;
+    };
+    for (let i = 0; i < expected.length; i++) {
+      if (expected[i] === found[i]) {
+        equal++;
+        flush(i);
+        continue;
+      }
+      const reason = reasons?.[i];
+      if (reason !== undefined && reason !== 0) {
+        const text = made.unknown[reason - 1]?.reason ?? "";
+        explained.set(text, (explained.get(text) ?? 0) + 1);
+        flush(i);
+        continue;
+      }
+      different++;
+      if (run < 0) run = i;
+    }
+    flush(expected.length);
+    sections.push({ name, address, size: expected.length, equal, explained, different });
+  }
+  return { problems, sections, left, image: made, arch: result.arch, module: result.module };
+}
+
+/** For each byte, one more than the index of the range that covers it; null if none does. */
+function reasonsOf(made: ModuleImage, section: number, size: number): Uint32Array | null {
+  let reasons: Uint32Array | null = null;
+  for (const [i, range] of made.unknown.entries()) {
+    if (range.section !== section) continue;
+    reasons ??= new Uint32Array(size);
+    reasons.fill(i + 1, range.start, range.end);
+  }
+  return reasons;
+}
+
+function difference(
+  file: string,
+  section: string,
+  address: bigint,
+  start: number,
+  end: number,
+  expected: Uint8Array,
+  found: Uint8Array,
+): Problem {
+  const show = (b: Uint8Array): string => Buffer.from(b.subarray(start, Math.min(end, start + 8))).toString("hex");
+  const data = {
+    count: end - start,
+    expected: show(expected),
+    found: show(found),
+    address: hex(address + BigInt(start)),
+  };
+  return problem("KLP220", { file, section, offset: start }, data);
+}
+
+/** Objects whose livepatch relocations the kernel has applied after loading the module. */
+function lateObjects(bytes: Uint8Array, options: VerifyOptions): string[] {
+  const { sections } = read(bytes, options.file);
+  const objects = new Set<string>();
+  for (let i = 1; i < sections.count; i++) {
+    if (!sections.hasFlags(i, SHF_ALLOC)) continue;
+    const object = parseKlpSectionObject(sections.name(i));
+    if (object !== null && object !== "vmlinux" && options.isLoaded(object)) objects.add(object);
+  }
+  return [...objects];
+}

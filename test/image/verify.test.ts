@@ -1,0 +1,164 @@
+// `klplink verify` and the capture script, on a machine made of files: a capture of a real kernel behind a kcore file.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readElf } from "../../src/elf/reader.ts";
+import { image } from "../../src/image.ts";
+import { addressesOf } from "../../src/kernel/addresses.ts";
+import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
+import { goldenCaptures } from "./captured.ts";
+
+const golden = goldenCaptures().find((g) => g.name === "ppc64le-varied");
+if (golden === undefined) throw new Error("test/golden/image/ppc64le-varied is missing");
+const { module, captured, kallsyms } = golden;
+const elf = readElf(module);
+const hex16 = (v: bigint): string => v.toString(16).padStart(16, "0");
+const PAGE = 0x10000n;
+
+let folder = "";
+let ko = "";
+
+/** The module's memory as it is when it runs: the captured bytes, with the rewrites of the time until init. */
+function runningMemory(): { start: bigint; bytes: Uint8Array } {
+  const kernel = addressesOf(parseSymbols(Buffer.from(`${kallsyms}\n`), "kallsyms"));
+  const byIndex = new Map(captured.sections.map((s) => [s.index, s.address]));
+  const made = image(module, {
+    file: "varied.ko",
+    kernel,
+    stage: "loaded",
+    placement: { bases: new Map(), sections: new Map(), byIndex, percpu: PERCPU },
+    kernelToc: captured.toc ?? 0n,
+  }).image;
+  const sections = made?.sections ?? [];
+  const start = sections.reduce((low, s) => (s.address < low ? s.address : low), sections[0]?.address ?? 0n);
+  const bytes = new Uint8Array(Number(PAGE) * 8);
+  for (const s of sections) if (s.address - start < BigInt(bytes.length)) bytes.set(s.bytes, Number(s.address - start));
+  return { start, bytes };
+}
+
+/** The kernel's address of the module's per-CPU data, from the captured symbol table. */
+const PERCPU = ((): bigint => {
+  const symtab = Buffer.from(captured.sections.find((s) => s.index === elf.symbols?.section)?.bytes ?? []);
+  for (let i = 1; elf.symbols !== null && i < elf.symbols.count; i++) {
+    if (elf.symbols.name(i) !== "varied_count") continue;
+    return symtab.readBigUInt64LE(i * 24 + 8) - elf.symbols.value(i);
+  }
+  throw new Error("varied_count is not in the capture");
+})();
+
+/** A kcore file: an ELF core with a piece of other memory first. */
+function kcoreOf(start: bigint, bytes: Uint8Array): Buffer {
+  const headers = 64 + 3 * 56;
+  const offset = 0x1000;
+  const file = Buffer.alloc(offset + bytes.length);
+  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  file.writeUInt16LE(4, 16);
+  file.writeUInt16LE(21, 18);
+  file.writeBigUInt64LE(64n, 32);
+  file.writeUInt16LE(56, 54);
+  file.writeUInt16LE(3, 56);
+  const header = (i: number, type: number, at: number, address: bigint, size: number): void => {
+    file.writeUInt32LE(type, 64 + i * 56);
+    file.writeBigUInt64LE(BigInt(at), 64 + i * 56 + 8);
+    file.writeBigUInt64LE(address, 64 + i * 56 + 16);
+    file.writeBigUInt64LE(BigInt(size), 64 + i * 56 + 32);
+  };
+  header(0, 4, headers, 0n, 0);
+  header(1, 1, headers, 0xc000000000000000n, 16);
+  header(2, 1, offset, start, bytes.length);
+  file.set(bytes, offset);
+  return file;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "klplink-verify-"));
+  ko = join(folder, "varied.ko");
+  writeFileSync(ko, module);
+  const sys = join(folder, "sys/module/varied");
+  mkdirSync(join(sys, "sections"), { recursive: true });
+  for (const s of captured.sections) {
+    if (s.bytes.length === 0) continue;
+    writeFileSync(join(sys, "sections", elf.sections.name(s.index)), `0x${hex16(s.address)}\n`);
+  }
+  const { start, bytes } = runningMemory();
+  writeFileSync(join(sys, "coresize"), `${bytes.length}\n`);
+  mkdirSync(join(folder, "proc/sys/kernel"), { recursive: true });
+  const own = `${hex16(PERCPU)} d varied_count\t[varied]\n`;
+  writeFileSync(join(folder, "proc/kallsyms"), `${kallsyms}\n${own}`);
+  writeFileSync(join(folder, "proc/sys/kernel/osrelease"), "6.1.0\n");
+  writeFileSync(join(folder, "proc/kcore"), kcoreOf(start, bytes));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function copy(to: string, module_ = "varied"): ReturnType<typeof spawnSync> {
+  const env = { ...process.env, KLPLINK_SYS: join(folder, "sys"), KLPLINK_PROC: join(folder, "proc") };
+  return spawnSync("sh", [join(root, "scripts/klplink-capture.sh"), module_, to], { env, encoding: "utf8" });
+}
+
+describe("the capture script", () => {
+  test("copies what is needed, and the copy verifies", () => {
+    const to = join(folder, "copy");
+    const run = copy(to);
+    expect(run.stderr).toBe("");
+    expect(run.status).toBe(0);
+    expect(readdirSync(join(to, "memory")).length).toBeGreaterThan(0);
+    const done = klplink(["verify", ko, "--root", to]);
+    expect(done.stderr).toBe("");
+    expect(done.status).toBe(0);
+    expect(done.stdout).toMatch(/^varied: \d+ sections, (\d+) bytes: \d+ equal, \d+ explained, 0 different$/m);
+  });
+
+  test("one flipped bit is found and placed", () => {
+    const to = join(folder, "flipped");
+    expect(copy(to).status).toBe(0);
+    const text = captured.sections.find((s) => elf.sections.name(s.index) === ".rodata.str1.8");
+    const [name = ""] = readdirSync(join(to, "memory"));
+    const path = join(to, "memory", name);
+    const bytes = readFileSync(path);
+    const at = Number((text?.address ?? 0n) - BigInt(`0x${name}`)) + 3;
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    writeFileSync(path, bytes);
+    const done = klplink(["verify", ko, "--root", to]);
+    expect(done.status).toBe(1);
+    expect(done.stderr).toMatch(/^error\[KLP220\]: 1 byte at 0x[0-9a-f]{16}: /m);
+    expect(done.stderr).toContain(".rodata.str1.8+0x3");
+    expect(done.stdout).toContain(" 1 different");
+  });
+
+  test("a module that is not loaded", () => {
+    const run = copy(join(folder, "none"), "absent");
+    expect(run.status).toBe(1);
+    expect(run.stderr).toBe("klplink-capture: module absent is not loaded\n");
+  });
+});
+
+test("memory straight from a kcore file", () => {
+  const to = join(folder, "copy2");
+  expect(copy(to).status).toBe(0);
+  rmSync(join(to, "memory"), { recursive: true });
+  writeFileSync(join(to, "kcore"), readFileSync(join(folder, "proc/kcore")));
+  const done = klplink(["verify", ko, "--root", to, "-v", "--format", "text"]);
+  expect(done.status).toBe(0);
+  expect(done.stdout).toMatch(/^ {2}\.text: \d+ bytes, \d+ equal, 0 explained, 0 different$/m);
+});
+
+test("hidden addresses are named, not compared", () => {
+  const to = join(folder, "hidden");
+  expect(copy(to).status).toBe(0);
+  for (const name of readdirSync(join(to, "sections")))
+    writeFileSync(join(to, "sections", name), "0x0000000000000000\n");
+  const done = klplink(["verify", ko, "--root", to]);
+  expect(done.status).toBe(3);
+  expect(done.stderr).toMatch(/^error\[KLP221\]: the section addresses are hidden/m);
+});
+
+test("a module that is not loaded here", () => {
+  const done = klplink(["verify", ko]);
+  expect(done.status).toBe(3);
+  expect(done.stderr).toMatch(/^error\[KLP221\]: module varied is not loaded/m);
+});

@@ -1,0 +1,155 @@
+// Modules with one fault each, made from a good one, for each message that the loader has.
+
+import { readElf } from "../../src/elf/reader.ts";
+
+export interface Spoiled {
+  readonly what: string;
+  /** Whether it can be made from this module. */
+  readonly bytes: Uint8Array;
+}
+
+class Spoiler {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  constructor(good: Uint8Array, name: string) {
+    this.bytes = new Uint8Array(good);
+    this.#view = new DataView(this.bytes.buffer);
+    const { sections } = readElf(good);
+    const struct = sections.findByName(".gnu.linkonce.this_module") ?? 0;
+    this.bytes.fill(0, sections.offset(struct) + 24, sections.offset(struct) + 80);
+    this.bytes.set(Buffer.from(name), sections.offset(struct) + 24);
+  }
+
+  /** Changes the first relocation of `type` in a loaded section; `offset` moves its place. */
+  relocation(
+    type: number,
+    change: { type?: number; symbol?: number; addend?: (a: bigint) => bigint; only?: (offset: number) => boolean },
+  ): this {
+    const file = readElf(this.bytes);
+    for (const table of file.relocations) {
+      if (!file.sections.hasFlags(table.target, 2)) continue;
+      for (let row = 0; row < table.count; row++) {
+        if (table.type(row) !== type) continue;
+        if (file.sections.name(table.target) === ".gnu.linkonce.this_module") continue;
+        const at = file.sections.offset(table.section) + row * 24;
+        if (change.type !== undefined) this.#view.setUint32(at + 8, change.type, true);
+        if (change.symbol !== undefined) this.#view.setUint32(at + 12, change.symbol, true);
+        if (change.addend !== undefined) this.#view.setBigInt64(at + 16, change.addend(table.addend(row)), true);
+        return this;
+      }
+    }
+    throw new Error(`no relocation of type ${type}`);
+  }
+
+  /** Sets a byte at the place of the first relocation of `type`. */
+  place(type: number): this {
+    const file = readElf(this.bytes);
+    for (const table of file.relocations) {
+      if (!file.sections.hasFlags(table.target, 2)) continue;
+      for (let row = 0; row < table.count; row++) {
+        if (table.type(row) !== type) continue;
+        this.bytes[file.sections.offset(table.target) + table.offset(row)] = 0x5a;
+        return this;
+      }
+    }
+    throw new Error(`no relocation of type ${type}`);
+  }
+
+  /** Replaces the first nop behind a call to an undefined symbol other than the profiler's. */
+  nop(word: number): this {
+    const file = readElf(this.bytes);
+    for (const table of file.relocations) {
+      for (let row = 0; row < table.count; row++) {
+        if (table.type(row) !== 10 || file.symbols === null) continue;
+        const symbol = table.symbol(row);
+        if (!file.symbols.isUndefined(symbol) || file.symbols.name(symbol) === "_mcount") continue;
+        const at = file.sections.offset(table.target) + table.offset(row) + 4;
+        if (this.#view.getUint32(at, true) !== 0x6000_0000) continue;
+        this.#view.setUint32(at, word, true);
+        return this;
+      }
+    }
+    throw new Error("no call with a nop");
+  }
+
+  /** Renames a section without changing any length. */
+  section(from: string, to: string): this {
+    const { sections, header } = readElf(this.bytes);
+    const i = sections.findByName(from) ?? 0;
+    this.bytes.set(Buffer.from(to), sections.offset(header.sectionNameIndex) + sections.nameOffset(i));
+    return this;
+  }
+
+  symbol(name: string, change: { name?: string; shndx?: number }): this {
+    const { symbols, sections } = readElf(this.bytes);
+    for (let i = 1; symbols !== null && i < symbols.count; i++) {
+      if (symbols.name(i) !== name) continue;
+      if (change.shndx !== undefined)
+        this.#view.setUint16(sections.offset(symbols.section) + i * 24 + 6, change.shndx, true);
+      if (change.name !== undefined) {
+        this.bytes.set(
+          Buffer.from(change.name),
+          sections.offset(sections.link(symbols.section)) + symbols.nameOffset(i),
+        );
+      }
+      return this;
+    }
+    throw new Error(`no symbol ${name}`);
+  }
+}
+
+type Step = readonly [what: string, spoil: (s: Spoiler) => Spoiler];
+
+const common: readonly Step[] = [
+  ["an unknown symbol", (s) => s.symbol("kfree", { name: "kfrex" })],
+  ["a common symbol", (s) => s.symbol("kfree", { shndx: 0xfff2 })],
+  ["a reserved section index", (s) => s.symbol("kfree", { shndx: 0xff33 })],
+];
+
+const steps = {
+  ppc64le: [
+    ...common,
+    ["R_PPC64_NONE", (s) => s.relocation(26, { type: 0 })],
+    ["R_PPC64_REL14", (s) => s.relocation(10, { type: 11 })],
+    ["REL32 too far", (s) => s.relocation(26, { addend: (a) => a + 0x1_0000_0000n })],
+    ["TOC16 too far", (s) => s.relocation(64, { type: 47, addend: () => 0x2_0001n })],
+    ["TOC16_DS too far", (s) => s.relocation(64, { type: 63, addend: () => -0x2_0000n })],
+    ["TOC16_DS misaligned", (s) => s.relocation(64, { type: 63, addend: (a) => a + 2n })],
+    ["TOC16_LO_DS misaligned", (s) => s.relocation(64, { addend: (a) => a + 1n })],
+    ["another word behind a call", (s) => s.nop(0x3d22_0000)],
+    ["no .stubs", (s) => s.section(".stubs", ".stubx")],
+  ],
+  arm64: [
+    ...common,
+    ["R_AARCH64_ADR_GOT_PAGE", (s) => s.relocation(283, { type: 311 })],
+    ["ABS32 too large", (s) => s.relocation(261, { type: 258, symbol: 0, addend: () => 0x1_0000_0000n })],
+    ["ABS16 negative", (s) => s.relocation(261, { type: 259, symbol: 0, addend: () => -1n })],
+    ["PREL32 too far", (s) => s.relocation(261, { symbol: 0, addend: () => 0x1234n })],
+    ["MOVW_UABS_G0 too large", (s) => s.relocation(264, { type: 263, symbol: 0, addend: () => 0x10000n })],
+    ["MOVW_SABS_G1 too small", (s) => s.relocation(264, { type: 271, symbol: 0, addend: () => -0x1_0000_0001n })],
+    ["TSTBR14 too far", (s) => s.relocation(279, { symbol: 0, addend: () => 0x1000n })],
+    ["ADR_PREL_LO21 too far", (s) => s.relocation(274, { symbol: 0, addend: () => 0n })],
+    ["ADR_PREL_PG_HI21 too far", (s) => s.relocation(275, { symbol: 0, addend: () => 0x7777n })],
+    ["no .plt", (s) => s.section(".plt", ".plx")],
+  ],
+  x86_64: [
+    ...common,
+    ["R_X86_64_GOTPCREL", (s) => s.relocation(4, { type: 9 })],
+    ["32 of a kernel address", (s) => s.relocation(11, { type: 10, symbol: 0, addend: () => 0x1_0000_0000n })],
+    ["32S too large", (s) => s.relocation(11, { symbol: 0, addend: () => 0x8000_0000n })],
+    [
+      "a place that is not zero, for an absolute value",
+      (s) => s.relocation(11, { symbol: 0, addend: () => 0x1234n }).place(11),
+    ],
+  ],
+} satisfies Record<string, readonly Step[]>;
+
+/** One module for each fault, by its name (`s0`, `s1`, …). */
+export function spoil(arch: keyof typeof steps, good: Uint8Array): Map<string, Spoiled> {
+  const made = new Map<string, Spoiled>();
+  for (const [what, change] of steps[arch]) {
+    const name = `s${made.size}x`;
+    made.set(name, { what, bytes: change(new Spoiler(good, name)).bytes });
+  }
+  return made;
+}
