@@ -1,14 +1,17 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
 import { type Arch, findArch } from "./arch.ts";
-import { hexWord, latin1, printable } from "./base/bytes.ts";
+import { hexWord, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
-import { machineNames, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
+import { machineNames, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
+import { Kernel } from "./kernel/kernel.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
+import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
+import { checkModule } from "./kernel/moduleRules.ts";
 import { nearNames } from "./kernel/nearNames.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
 import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
@@ -17,19 +20,27 @@ import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
+import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
-import { KLP_SYMBOL_PREFIX, moduleName, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { checkPatches } from "./klp/patchRules.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
+import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
+import { type Patch, readPatches } from "./klp/tables.ts";
 
 export interface Options {
   /** Name of the input for messages. */
   readonly file: string;
   /** Symbols of the kernel; without them undefined symbols are left as they are. */
   readonly symbols?: SymbolList;
+  /** All that is known of the kernel and its modules; takes the place of `symbols`. */
+  readonly kernel?: Kernel;
   /** Positions for names that occur several times in vmlinux. */
   readonly positions?: ReadonlyMap<string, number>;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
+  /** A module built for the target kernel: struct module is compared with its. */
+  readonly reference?: ModuleFile;
   /** Command that mends the file, for help texts. */
   readonly command?: string;
 }
@@ -43,6 +54,9 @@ export interface Analysis {
   readonly module: string;
   readonly modInfo: ModInfo | null;
   readonly version: KernelVersion | null;
+  /** The kernel that the module is for; null if nothing was given. */
+  readonly kernel: Kernel | null;
+  readonly patches: readonly Patch[];
   readonly undefineds: readonly Undefined[];
   readonly calls: readonly Call[];
   readonly plan: IslandPlan | null;
@@ -53,7 +67,11 @@ export interface Analysis {
 
 /** @throws Unusable if the file cannot be read or is not of a kind that can be linked. */
 export function analyse(bytes: Uint8Array, options: Options): Analysis {
-  const file = read(bytes, options.file);
+  return analyseFile(read(bytes, options.file), options);
+}
+
+/** As {@link analyse}, of a file that is read already. */
+export function analyseFile(file: ElfFile, options: Options): Analysis {
   const arch = findArch(file.header.machine);
   if (arch === null || !file.littleEndian) {
     const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
@@ -76,14 +94,29 @@ export function analyse(bytes: Uint8Array, options: Options): Analysis {
   const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
   const loadOrder = new LoadOrder(file, arch.relocs, version);
   const problems: Problem[] = [];
-  const undefineds =
-    options.symbols === undefined ? [] : resolveUndefined(symbols, options.symbols, options.positions ?? new Map());
-  if (options.symbols !== undefined && !options.symbols.hasExports) {
-    problems.push(problem("KLP404", { file: options.file }, { source: options.symbols.source }));
-  } else {
-    problems.push(...symbolProblems(undefineds, options, module, version));
+  const kernel = kernelOf(options);
+  const patches = readPatches(file, symbols, arch.absolute);
+  const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
+  const positions = options.positions ?? new Map<string, number>();
+  const undefineds = kernel === null ? [] : resolveUndefined(symbols, kernel, { positions, patched, module });
+  if (kernel?.hasSymbols === true && !kernel.hasExports) {
+    problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
+  } else if (kernel !== null) {
+    problems.push(...symbolProblems(undefineds, kernel, options, module, version));
   }
-  problems.push(...livepatchSymbolProblems(symbols, options.file, module));
+  problems.push(...livepatchSymbolProblems(file, symbols, options.file, module));
+  const context = {
+    file,
+    symbols,
+    functions,
+    relocs: arch.relocs,
+    loadOrder,
+    module,
+    version,
+    kernel,
+    path: options.file,
+  };
+  problems.push(...checkLivepatch(context, patches, modInfo, options));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
   const plan = arch.hasToc ? planIslands(file, symbols, functions, calls) : null;
@@ -91,10 +124,35 @@ export function analyse(bytes: Uint8Array, options: Options): Analysis {
     undefineds.some((u) => u.resolution.kind === "convert") ||
     calls.some((c) => c.klpObject !== null) ||
     file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
-  if (hasKlp && modInfo !== null && modInfo.get("livepatch") === null) {
-    problems.push(problem("KLP501", { file: options.file, section: ".modinfo", offset: 0 }, { module }));
+  if (modInfo !== null && modInfo.get("livepatch") === null) {
+    const at = { file: options.file, section: ".modinfo", offset: 0 };
+    if (enablesPatch(symbols)) problems.push(problem("KLP510", at, { module }, { loadOrder: [2, -1] }));
+    else if (hasKlp) problems.push(problem("KLP501", at, { module }));
   }
-  return { file, arch, symbols, functions, module, modInfo, version, undefineds, calls, plan, loadOrder, problems };
+  return {
+    file,
+    arch,
+    symbols,
+    functions,
+    module,
+    modInfo,
+    version,
+    kernel,
+    patches,
+    undefineds,
+    calls,
+    plan,
+    loadOrder,
+    problems,
+  };
+}
+
+/** Whether the module's code calls klp_enable_patch: it then is a livepatch, whatever else it holds. */
+function enablesPatch(symbols: SymbolTable): boolean {
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.isUndefined(i) && symbols.name(i) === "klp_enable_patch") return true;
+  }
+  return false;
 }
 
 /** The input cannot be used at all; the problem says why. */
@@ -121,7 +179,7 @@ export function elfProblem(error: ElfError, file: string): Problem {
   }
 }
 
-/** Reads an ELF file. @throws Unusable */
+/** @throws Unusable if the bytes are no relocatable ELF64 file. */
 export function read(bytes: Uint8Array, file: string): ElfFile {
   try {
     return readElf(bytes);
@@ -131,27 +189,16 @@ export function read(bytes: Uint8Array, file: string): ElfFile {
   }
 }
 
-/** The name in struct module, else in .modinfo, else the file's. */
-export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
-  const section = file.sections.findByName(".gnu.linkonce.this_module");
-  if (section !== null) {
-    // struct module: state and list (24 bytes), then the name, up to 56 bytes.
-    const data = file.sections.data(section).subarray(24, 80);
-    const end = data.indexOf(0);
-    if (end > 0) return latin1(data, 0, end);
-  }
-  const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)$/, "");
-  return moduleName(modInfo?.get("name") ?? base);
-}
+const kernelOf = (options: Options): Kernel | null =>
+  options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));
 
 function symbolProblems(
   undefineds: readonly Undefined[],
+  kernel: Kernel,
   options: Options,
   module: string,
   version: KernelVersion | null,
 ): Problem[] {
-  const list = options.symbols;
-  if (list === undefined) return [];
   const at: Place = { file: options.file };
   const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
   const problems: Problem[] = [];
@@ -160,29 +207,38 @@ function symbolProblems(
     const loadOrder = symbolOrder(symbol);
     switch (resolution.kind) {
       case "unknown": {
-        const near = nearNames(name, list.names());
-        problems.push(problem("KLP401", at, { module, symbol: shown, source: list.source, near }, { loadOrder }));
+        // Without the kernel's own symbols nothing can be called missing.
+        if (!kernel.hasSymbols) break;
+        const near = nearNames(name, kernel.names());
+        problems.push(problem("KLP401", at, { module, symbol: shown, source: kernel.source, near }, { loadOrder }));
         break;
       }
       case "only-in-module":
         problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
         break;
-      case "ambiguous": {
-        const positions = list.find(name).map((s, i) => ({
-          position: i + 1,
-          address: s.address.toString(16).padStart(16, "0"),
-          letter: s.letter,
-        }));
-        problems.push(problem("KLP402", at, { symbol: shown, source: list.source, positions }));
+      case "in-several-modules":
+        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
+        break;
+      case "no-object": {
+        const { owner, patched } = resolution;
+        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
         break;
       }
-      case "no-such-position":
-        problems.push(problem("KLP406", at, { symbol: shown, position: resolution.position, count: resolution.count }));
+      case "ambiguous": {
+        const { object, candidates } = resolution;
+        problems.push(problem("KLP402", at, { symbol: shown, object, source: sourceOf(kernel, object), candidates }));
         break;
+      }
+      case "no-such-position": {
+        const { object, position, count } = resolution;
+        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
+        break;
+      }
       case "convert":
         if (name.length > limit) {
           problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
         }
+        problems.push(...stateProblems(kernel, resolution, name, at));
         if (resolution.chosenOf !== null) {
           problems.push(
             problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
@@ -198,16 +254,69 @@ function symbolProblems(
   return problems;
 }
 
-function livepatchSymbolProblems(symbols: SymbolTable, file: string, module: string): Problem[] {
+const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
+
+/** A symbol of a module whose position is another one once the module has run its init function. */
+function stateProblems(
+  kernel: Kernel,
+  { owner, position }: { readonly owner: string; readonly position: number },
+  name: string,
+  at: Place,
+): Problem[] {
+  const module = kernel.modules.get(owner);
+  const coming = module?.find(name) ?? [];
+  const live = module?.findLive(name) ?? [];
+  const meant = coming[Math.max(0, position - 1)];
+  if (module === undefined || meant === undefined || coming.length === live.length) return [];
+  const inLive = live.indexOf(meant) + 1;
+  const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
+  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
+}
+
+/** Everything that the livepatch core and the loader say about sections, tables and metadata. */
+function checkLivepatch(
+  context: RuleContext,
+  patches: readonly Patch[],
+  modInfo: ModInfo | null,
+  options: Options,
+): Problem[] {
+  const { file } = context;
+  const problems = [...checkLivepatchSections(context), ...checkPatches(context, patches)];
+  const isLivepatch =
+    patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
+  if (isLivepatch) {
+    problems.push(
+      ...checkSharedPlaces(context),
+      ...checkTableSizes(context),
+      ...checkProfilingPlaces(context),
+      ...checkTargets(context),
+    );
+  }
+  if (modInfo !== null) {
+    const { symbols, module, kernel, path } = context;
+    problems.push(
+      ...checkModule({ file, symbols, modInfo, module, kernel, path, reference: options.reference ?? null }),
+    );
+  }
+  return problems;
+}
+
+function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, path: string, module: string): Problem[] {
   const problems: Problem[] = [];
+  const used = new Set<number>();
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
+  }
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
     if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
     const name = symbols.name(i);
+    const symbol = printable(name);
     if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
-      problems.push(problem("KLP408", { file }, { symbol: printable(name), module }, { loadOrder: symbolOrder(i) }));
-    } else if (raw === SHN_LIVEPATCH && parseKlpSymbol(name) === null) {
-      problems.push(problem("KLP409", { file }, { symbol: printable(name) }));
+      problems.push(problem("KLP408", { file: path }, { symbol, module }, { loadOrder: symbolOrder(i) }));
+    } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
+      problems.push(problem("KLP409", { file: path }, { symbol }));
     }
   }
   return problems;
@@ -226,7 +335,7 @@ export function placeOf(analysis: Analysis, call: Call, file: string): Place {
 
 /** Errors for symbols as they stand: what a kernel would not find if the file were loaded now. */
 export function unconvertedProblems(analysis: Analysis, options: Options): Problem[] {
-  const source = options.symbols?.source ?? "";
+  const source = analysis.kernel?.source ?? "";
   return analysis.undefineds
     .filter((u) => u.resolution.kind === "convert")
     .map((u) => {

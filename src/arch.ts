@@ -17,6 +17,8 @@ export interface Arch {
   readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
   /** Whether calls are audited for the word behind them (ELFv2: r2 is lost in an external call). */
   readonly hasToc: boolean;
+  /** The 64-bit absolute relocation type: a pointer. */
+  readonly absolute: number;
   /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
   readonly instructionBytes: 4 | null;
   /** What the loader does around the relocations. */
@@ -39,6 +41,7 @@ const rows: readonly Arch[] = [
   {
     machine: EM_PPC64,
     name: "ppc64le",
+    absolute: 38,
     relocs: relocTable(ppc64le, ppc64leOtherNames),
     unknownRelocation: (module, type) => `module_64: ${module}: Unknown ADD relocation: ${type}`,
     hasToc: true,
@@ -54,6 +57,7 @@ const rows: readonly Arch[] = [
   {
     machine: EM_AARCH64,
     name: "arm64",
+    absolute: 257,
     relocs: relocTable(arm64, arm64OtherNames),
     unknownRelocation: (module, type, since = () => true) =>
       `${arm64Prefix(since)}module ${module}: unsupported RELA relocation: ${type}`,
@@ -70,6 +74,7 @@ const rows: readonly Arch[] = [
   {
     machine: EM_X86_64,
     name: "x86_64",
+    absolute: 1,
     relocs: relocTable(x86_64, x86_64OtherNames),
     unknownRelocation: (module, type) => `module: ${module}: Unknown rela relocation: ${type}`,
     hasToc: false,

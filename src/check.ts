@@ -1,7 +1,9 @@
 // The check pass: what a kernel would do with the module as it stands. Nothing is written.
 
-import { analyse, callProblems, islandProblems, type Options, unconvertedProblems } from "./analysis.ts";
-import { levelOf, type Problem } from "./diag/catalogue.ts";
+import { analyseFile, callProblems, islandProblems, type Options, read, unconvertedProblems } from "./analysis.ts";
+import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
+import type { ElfFile } from "./elf/reader.ts";
+import { recogniseProducer } from "./finish.ts";
 import type { CallVerdict } from "./klp/calls.ts";
 
 export interface CheckResult {
@@ -14,8 +16,10 @@ export interface CheckResult {
 
 /** @throws Unusable if the input cannot be read. */
 export function check(bytes: Uint8Array, options: Options): CheckResult {
-  const analysis = analyse(bytes, options);
+  const file = read(bytes, options.file);
+  const analysis = analyseFile(file, options);
   const problems = [
+    ...unfinishedProblems(file, options),
     ...analysis.problems,
     ...unconvertedProblems(analysis, options),
     ...callProblems(analysis, options),
@@ -29,4 +33,14 @@ export function check(bytes: Uint8Array, options: Options): CheckResult {
     module: analysis.module,
     calls,
   };
+}
+
+/** A file that a producer left for a later step, or a mixture. */
+function unfinishedProblems(file: ElfFile, options: Options): Problem[] {
+  const { producer, traces } = recogniseProducer(file);
+  const at = { file: options.file };
+  if (producer === null) return [problem("KLP421", at, { traces })];
+  if (producer === "plain" || producer === "final") return [];
+  const what = traces[0]?.what ?? "";
+  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${options.file}` })];
 }

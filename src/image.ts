@@ -1,7 +1,7 @@
 // The image pass: what the kernel's loader would have in memory, for given addresses. The steps are those of
 // load_module (kernel/module/main.c), in its order; a fault does not end them, so that all faults are reported.
 
-import { findModuleName, read, Unusable } from "./analysis.ts";
+import { read, Unusable } from "./analysis.ts";
 import { type Arch, findArch } from "./arch.ts";
 import { hex, hexWord, printable, viewOf } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
@@ -25,6 +25,7 @@ import {
   symtabOf,
 } from "./kernel/loaderLayout.ts";
 import { readModInfo } from "./kernel/modinfo.ts";
+import { findModuleName } from "./kernel/moduleFile.ts";
 import { nearNames } from "./kernel/nearNames.ts";
 import { simplifySymbols } from "./kernel/simplify.ts";
 import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";

@@ -1,18 +1,32 @@
 // The link pass: read -> resolve -> audit -> plan -> rewrite -> write.
 
-import { type Analysis, analyse, callProblems, elfProblem, islandProblems, type Options } from "./analysis.ts";
+import {
+  type Analysis,
+  analyseFile,
+  callProblems,
+  elfProblem,
+  islandProblems,
+  type Options,
+  read,
+} from "./analysis.ts";
 import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import { ElfEdits } from "./elf/edits.ts";
 import { ElfError } from "./elf/error.ts";
-import { readElf } from "./elf/reader.ts";
+import { type ElfFile, readElf } from "./elf/reader.ts";
 import { writeElf } from "./elf/writer.ts";
+import { type Finished, finish } from "./finish.ts";
 import { convert } from "./klp/convert.ts";
 import { type IslandPlan, placeIslands } from "./klp/islands.ts";
+import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
 
 export interface LinkOptions extends Options {
   /** `island`: calls that need it get an island. `nop`: calls are audited, never rewritten. */
   readonly tocRestore?: "island" | "nop";
+  /** The tool that the file comes from; found out from its content if absent. */
+  readonly from?: Producer;
+  /** Keeps the producer's intermediate sections. */
+  readonly keep?: boolean;
   /** Makes an output even when errors were found; they are reported all the same. */
   readonly force?: boolean;
 }
@@ -22,6 +36,8 @@ export interface LinkResult {
   readonly output: Uint8Array | null;
   readonly changed: boolean;
   readonly problems: readonly Problem[];
+  /** What the file was before: the tool that it comes from. */
+  readonly producer: Producer;
   readonly done: {
     readonly returnIslands: number;
     readonly siblingIslands: number;
@@ -34,42 +50,71 @@ export interface LinkResult {
   };
 }
 
+const NOTHING: LinkResult["done"] = {
+  returnIslands: 0,
+  siblingIslands: 0,
+  localCallIslands: 0,
+  islandBytes: 0,
+  convertedSymbols: 0,
+  livepatchRelocations: 0,
+};
+
 /**
- * Links one module: conversion to livepatch symbols, return islands.
+ * Links one module: what its producer left is finished, undefined symbols become livepatch symbols, calls get
+ * their islands.
  * @throws Unusable if the input cannot be read.
  */
 export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
-  const analysis = analyse(bytes, options);
+  const input = read(bytes, options.file);
+  let finished: Finished;
+  try {
+    finished = finish(input, options);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    const problems = [elfProblem(error, options.file)];
+    return { output: null, changed: false, problems, producer: options.from ?? "plain", done: NOTHING };
+  }
+  const { producer } = finished;
+  if (finished.problems.some((p) => levelOf(p) === "error")) {
+    return { output: null, changed: false, problems: finished.problems, producer, done: NOTHING };
+  }
+  const file = finished.output === null ? input : readElf(finished.output);
+  const linked = linkFile(file, options);
+  const problems = [...finished.problems, ...linked.problems];
+  if (linked.output === null) return { ...linked, problems, producer };
+  const changed = linked.changed || finished.output !== null;
+  if (changed && input.signature !== null) {
+    problems.push(problem("KLP108", { file: options.file, fileOffset: input.signature.start }, {}));
+  }
+  const done = {
+    ...linked.done,
+    convertedSymbols: linked.done.convertedSymbols + finished.symbols,
+    livepatchRelocations: linked.done.livepatchRelocations + finished.relocations,
+  };
+  return { output: linked.output, changed, problems, producer, done };
+}
+
+function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "producer"> {
+  const analysis = analyseFile(file, options);
   const rewrite = (options.tocRestore ?? "island") === "island";
   const problems: Problem[] = [...analysis.problems];
   if (!rewrite) problems.push(...callProblems(analysis, options));
   problems.push(...islandProblems(analysis, options).filter((p) => rewrite || p.code !== "KLP304"));
-  const nothing = {
-    returnIslands: 0,
-    siblingIslands: 0,
-    localCallIslands: 0,
-    islandBytes: 0,
-    convertedSymbols: 0,
-    livepatchRelocations: 0,
-  };
   const failed = problems.some((p) => levelOf(p) === "error");
-  if (failed && options.force !== true) return { output: null, changed: false, problems, done: nothing };
+  if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
 
   const edits = new ElfEdits(analysis.file);
   let done: LinkResult["done"];
   let output: Uint8Array;
   try {
     done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
-    if (edits.isEmpty) return { output: bytes, changed: false, problems, done: nothing };
-    if (analysis.file.signature !== null) {
-      problems.push(problem("KLP108", { file: options.file, fileOffset: analysis.file.signature.start }, {}));
-    }
+    if (edits.isEmpty) return { output: file.bytes, changed: false, problems, done: NOTHING };
     output = writeElf(edits);
   } catch (error) {
     // Lists of symbols are read only when they have to be renumbered: they may be malformed, too.
     if (!(error instanceof ElfError)) throw error;
     problems.push(elfProblem(error, options.file));
-    return { output: null, changed: false, problems, done: nothing };
+    return { output: null, changed: false, problems, done: NOTHING };
   }
   // What was written must be readable by our own rules; anything else is a bug, not a result.
   readElf(output);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type CheckResult, check } from "../check.ts";
 import { levelOf, type Problem } from "../diag/catalogue.ts";
 import { readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, problemOf, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, problemOf, readKernel, readReference } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { Reporter } from "./report.ts";
 
@@ -17,7 +17,8 @@ interface Checked {
 
 /** `klplink check <module...>`: returns the exit status. */
 export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
-  const symbols = await readKernel(options);
+  const kernel = await readKernel(options);
+  const reference = await readReference(options);
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
@@ -32,11 +33,12 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     try {
       const input = await readInput(file);
       bytes = input.bytes;
-      const kernel = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
+      const names = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
       const result = check(input.bytes, {
         file: input.name,
-        command: `klplink ${file}${kernel}`,
-        ...(symbols === null ? {} : { symbols }),
+        command: `klplink ${file}${names}`,
+        ...(kernel === null ? {} : { kernel }),
+        ...(reference === null ? {} : { reference }),
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
         ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
       });

@@ -68,12 +68,12 @@ const needsCheck = (explained: readonly Explained[]): boolean =>
 
 async function passOptions(input: Input, options: Options): Promise<Parameters<typeof errorsOf>[1]> {
   const { module: _refused, ...ofKernel } = options;
-  const symbols = await readKernel(ofKernel);
+  const known = await readKernel(ofKernel);
   const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
   return {
     file: input.name,
     command: `klplink ${options.module}${kernel}`,
-    ...(symbols === null ? {} : { symbols }),
+    ...(known === null ? {} : { kernel: known }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };

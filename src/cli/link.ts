@@ -1,9 +1,10 @@
 import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 interface Options extends CommonOptions, KernelOptions {
@@ -11,6 +12,8 @@ interface Options extends CommonOptions, KernelOptions {
   readonly inPlace?: boolean;
   readonly tocRestore: "island" | "nop";
   readonly force?: boolean;
+  readonly from?: Producer;
+  readonly keep?: boolean;
 }
 
 /** `klplink <module>`: returns the exit status. */
@@ -20,13 +23,17 @@ export async function runLink(module: string, options: Options, version: string)
   if (toStdout && process.stdout.isTTY) {
     throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
-  const symbols = await readKernel(options);
+  const kernel = await readKernel(options);
+  const reference = await readReference(options);
   const input = await readInput(module);
   const linkOptions: LinkOptions = {
     file: input.name,
     tocRestore: options.tocRestore,
     force: options.force === true,
-    ...(symbols === null ? {} : { symbols }),
+    keep: options.keep === true,
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(kernel === null ? {} : { kernel }),
+    ...(reference === null ? {} : { reference }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };
@@ -34,7 +41,12 @@ export async function runLink(module: string, options: Options, version: string)
 
   // Diagnostics first: an output that cannot be written must not hide them.
   const reporter = new Reporter(options, version);
-  const outcome = { output: result.output === null ? null : output, changed: result.changed, done: result.done };
+  const outcome = {
+    output: result.output === null ? null : output,
+    changed: result.changed,
+    producer: result.producer,
+    done: result.done,
+  };
   await reporter.add(input.name, input.bytes, result.problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {

@@ -16,8 +16,6 @@ declare const KLPLINK_VERSION: string;
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const COMMANDS = ["link", "check", "image", "verify", "show", "explain", "sites", "model", "completion", "help"];
-
 function program(): Command {
   const klplink = new Command("klplink")
     .description("Link, check and show Linux livepatch modules, offline, for ppc64le, arm64 and x86_64.")
@@ -52,6 +50,16 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
           tocRestore,
           "island",
         )
+        .addOption(
+          new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices([
+            "plain",
+            "kpatch",
+            "klp-convert",
+            "objtool",
+            "final",
+          ]),
+        )
+        .option("--keep", "keep the producer's intermediate sections")
         .option("--force", "write the output even if errors were found"),
     ),
   )
@@ -71,6 +79,7 @@ Examples:
     addCommonOptions(
       klplink
         .command("check <module...>")
+        .summary("say what the kernel would refuse")
         .description("say what the kernel would refuse; files, or folders to search for .ko and .o"),
     ),
   )
@@ -92,6 +101,7 @@ Examples:
   addCommonOptions(
     klplink
       .command("show <module>")
+      .summary("list what readelf leaves out")
       .description("list sections, symbols, relocations and calls, with what readelf leaves out")
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
@@ -115,6 +125,7 @@ Examples:
     addCommonOptions(
       klplink
         .command("explain [text...]")
+        .summary("explain a line of dmesg, or a code")
         .description("a line of dmesg (or all of it, in a pipe), or a code: what it means, and where it comes from")
         .option("-m, --module <file>", "the module that was refused: finds the very instruction"),
       ["text", "json"],
@@ -135,12 +146,14 @@ Examples:
   addCommonOptions(
     klplink
       .command("sites <file>")
+      .summary("list patch sites, and functions without")
       .description("list the ftrace patch sites of a module, an object or vmlinux, and the functions that have none")
       .option("--function <name>", "only this function; may be given several times", collect, undefined)
       .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
       .option("--target <address>", "with --as call: what the sites call", address)
       .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
       .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
+    ["text", "json"],
   )
     .addHelpText(
       "after",
@@ -158,12 +171,14 @@ Examples:
   addCommonOptions(
     klplink
       .command("model [protocol]")
+      .summary("check how patch sites are rewritten")
       .description("check a protocol that rewrites patch sites against every interleaving; a name or a JSON file")
       .option("--list", "all known protocols, with their verdicts")
       .option("--svg <file>", "draw the shortest failing run; `-` is standard output")
       .option("--source", "print the protocol as JSON, to start one's own from")
       .option("--tasks <n>", "tasks at the site at the same time (default: the protocol's)", taskCount)
       .option("--assume-empty <places>", "assume that no task is at these places while the writer acts", places),
+    ["text", "json"],
   )
     .addHelpText(
       "after",
@@ -274,16 +289,20 @@ async function main(argv: readonly string[]): Promise<void> {
   try {
     await klplink.parseAsync(argv);
   } catch (error) {
-    process.exitCode = await fail(error, argv);
+    const names = klplink
+      .createHelp()
+      .visibleCommands(klplink)
+      .map((c) => c.name());
+    process.exitCode = await fail(error, argv, names);
   }
 }
 
 /** Reports an error that ended a command; returns the exit status. */
-async function fail(error: unknown, argv: readonly string[]): Promise<number> {
+async function fail(error: unknown, argv: readonly string[], commands: readonly string[]): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return STATUS.good;
     if (error.code === "klplink.tocRestore") await write(process.stderr, `klplink: ${error.message}\n`);
-    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "") : null;
+    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "", commands) : null;
     if (hint !== null) await write(process.stderr, `klplink: did you mean \`klplink ${hint}\`?\n`);
     return STATUS.usage;
   }
@@ -311,11 +330,11 @@ async function fail(error: unknown, argv: readonly string[]): Promise<number> {
 }
 
 /** A command that shares most letters with a mistyped word. */
-function meantCommand(word: string): string | null {
+function meantCommand(word: string, commands: readonly string[]): string | null {
   const letters = (text: string): string => [...text].sort().join("");
   return (
-    COMMANDS.find((c) => c.startsWith(word) && word.length > 1) ??
-    COMMANDS.find(
+    commands.find((c) => c.startsWith(word) && word.length > 1) ??
+    commands.find(
       (c) =>
         Math.abs(c.length - word.length) <= 1 &&
         (letters(c) === letters(word) || [...word].filter((l) => c.includes(l)).length >= c.length - 1),

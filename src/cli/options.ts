@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Problem, problem } from "../diag/catalogue.ts";
-import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
-import type { SymbolList } from "../kernel/symbolList.ts";
+import type { Problem } from "../diag/catalogue.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { ModuleFile } from "../kernel/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
-import { InputProblem, readInput, UsageError } from "./io.ts";
+import { InputProblem, UsageError } from "./io.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
 /** Options that every command has. */
@@ -17,6 +17,8 @@ export interface CommonOptions {
 /** Options about the kernel that a module is for. */
 export interface KernelOptions {
   readonly kernel?: readonly string[];
+  readonly module?: readonly string[];
+  readonly reference?: string;
   readonly sympos?: ReadonlyMap<string, number>;
   readonly kernelVersion?: KernelVersion;
 }
@@ -36,8 +38,20 @@ export function addCommonOptions(command: Command, formats: readonly Format[] = 
 
 export function addKernelOptions(command: Command): Command {
   return command
-    .option("-k, --kernel <file>", "symbols of the kernel: System.map, nm or kallsyms text", collect, undefined)
-    .option("--sympos <name=n>", "which of several symbols of one name is meant", collectPosition, undefined)
+    .option(
+      "-k, --kernel <file>",
+      "the kernel: System.map, nm or kallsyms text, vmlinux, Module.symvers (repeatable; .gz, .xz, .zst too)",
+      collect,
+      undefined,
+    )
+    .option("-m, --module <file>", "a module that the patch changes or needs: FILE.ko or NAME=FILE", collect, undefined)
+    .option(
+      "--sympos <name=n>",
+      "which of several symbols of one name is meant (in a module: MODULE:NAME=N)",
+      collectPosition,
+      undefined,
+    )
+    .option("--reference <file.ko>", "a module of that very kernel: struct module is compared with its own")
     .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
 }
 
@@ -64,22 +78,21 @@ export function kernelVersion(value: string): KernelVersion {
   return version;
 }
 
-/** Reads what -k names. Null if it was not given. @throws InputProblem, UsageError */
-export async function readKernel(options: KernelOptions): Promise<SymbolList | null> {
-  const paths = options.kernel ?? [];
-  const [path, second] = paths;
-  if (path === undefined) {
+/** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
+export async function readKernel(options: KernelOptions): Promise<Kernel | null> {
+  if ((options.kernel ?? options.module ?? []).length === 0) {
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;
   }
-  if (second !== undefined) throw new UsageError("-k was given twice: a module is linked for one kernel");
-  const input = await readInput(path);
-  try {
-    return parseSymbols(input.bytes, input.name);
-  } catch (error) {
-    if (!(error instanceof SymbolListError)) throw error;
-    throw new InputProblem(problem("KLP109", { file: input.name, line: error.line }, { what: error.what }));
-  }
+  const { loadKernel } = await import("./kernel.ts");
+  return loadKernel(options.kernel ?? [], options.module ?? []);
+}
+
+/** Reads what --reference names. @throws InputProblem, UsageError */
+export async function readReference(options: KernelOptions): Promise<ModuleFile | null> {
+  if (options.reference === undefined) return null;
+  const { loadModule } = await import("./kernel.ts");
+  return loadModule(options.reference);
 }
 
 /** Problem of an error that a command may meet while it reads; null for all others. */

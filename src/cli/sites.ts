@@ -140,8 +140,9 @@ function plain(view: View, name: string): string {
       );
     }
   }
-  for (const d of report.disagreements) lines.push(`${disagreementText(view, d)}`);
-  if (report.disagreements.length > 0) lines.push("");
+  const told = disagreementLines(view);
+  lines.push(...told);
+  if (told.length > 0) lines.push("");
   lines.push(`${name}: ${summary(file, report)}`);
   return `${lines.join("\n")}\n`;
 }
@@ -157,6 +158,26 @@ function whyText({ file, report, options }: View, s: FunctionSite): string {
   return `${text}\n    kernel: ${refusal(s.function.name)}`;
 }
 
+/** The disagreements about the chosen functions. Overridden code is common in vmlinux and harmless: a line for all of it. */
+function disagreementLines(view: View): string[] {
+  const { report, chosen, options } = view;
+  const names = new Set(chosen.functions.map((s) => s.function));
+  const isChosen = (d: Disagreement): boolean => {
+    if (options.function === undefined) return true;
+    const about = d.kind === "no record" ? d.function : "near" in d ? d.near : null;
+    return about !== null && names.has(about);
+  };
+  const wanted = report.disagreements.filter(isChosen);
+  const overridden = wanted.filter((d) => d.kind === "overridden");
+  const isShort = overridden.length > 5 && options.verbose !== true;
+  const lines = wanted.filter((d) => !isShort || d.kind !== "overridden").map((d) => disagreementText(view, d));
+  if (isShort)
+    lines.push(
+      `${overridden.length} entries name code of overridden weak functions, which nothing calls (-v lists them)`,
+    );
+  return lines;
+}
+
 function disagreementText(view: View, d: Disagreement): string {
   const entry = (index: number, table: string): string => `${table}[${index}]`;
   switch (d.kind) {
@@ -169,7 +190,7 @@ function disagreementText(view: View, d: Disagreement): string {
       return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}${near}: there is no site`;
     }
     case "overridden":
-      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function; the record stays disabled`;
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function, which nothing calls`;
     case "no record":
       return `${printable(d.function.name)} has a site at ${placeText(view, d.function.section, d.entry.site)} (${forms[d.entry.form].title}) that no table names`;
   }
@@ -223,7 +244,12 @@ function json(view: View, name: string): string {
       };
     }),
     missing: chosen.missing,
-    disagreements: report.disagreements.map((d) => ({ kind: d.kind, text: disagreementText(view, d) })),
+    disagreements: report.disagreements.map((d) => ({
+      kind: d.kind,
+      text: disagreementText(view, d),
+      place: "place" in d ? placeOf(d.place.section, d.place.offset) : null,
+      near: "near" in d ? (d.near?.name ?? null) : null,
+    })),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }

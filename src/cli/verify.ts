@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findModuleName } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { readElf } from "../elf/reader.ts";
 import { addressesOf } from "../kernel/addresses.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../kernel/memory.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
+import { findModuleName } from "../kernel/moduleFile.ts";
 import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";

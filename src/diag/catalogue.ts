@@ -43,7 +43,50 @@ import klp407 from "./codes/klp407.ts";
 import klp408 from "./codes/klp408.ts";
 import klp409 from "./codes/klp409.ts";
 import klp410 from "./codes/klp410.ts";
+import klp411 from "./codes/klp411.ts";
+import klp412 from "./codes/klp412.ts";
+import klp413 from "./codes/klp413.ts";
+import klp414 from "./codes/klp414.ts";
+import klp415 from "./codes/klp415.ts";
+import klp416 from "./codes/klp416.ts";
+import klp417 from "./codes/klp417.ts";
+import klp418 from "./codes/klp418.ts";
+import klp419 from "./codes/klp419.ts";
+import klp420 from "./codes/klp420.ts";
+import klp421 from "./codes/klp421.ts";
+import klp422 from "./codes/klp422.ts";
+import klp423 from "./codes/klp423.ts";
+import klp424 from "./codes/klp424.ts";
+import klp425 from "./codes/klp425.ts";
+import klp426 from "./codes/klp426.ts";
+import klp427 from "./codes/klp427.ts";
+import klp428 from "./codes/klp428.ts";
+import klp429 from "./codes/klp429.ts";
+import klp430 from "./codes/klp430.ts";
+import klp431 from "./codes/klp431.ts";
+import klp432 from "./codes/klp432.ts";
+import klp433 from "./codes/klp433.ts";
+import klp434 from "./codes/klp434.ts";
+import klp435 from "./codes/klp435.ts";
+import klp436 from "./codes/klp436.ts";
+import klp437 from "./codes/klp437.ts";
+import klp438 from "./codes/klp438.ts";
+import klp440 from "./codes/klp440.ts";
+import klp441 from "./codes/klp441.ts";
+import klp442 from "./codes/klp442.ts";
+import klp443 from "./codes/klp443.ts";
+import klp444 from "./codes/klp444.ts";
+import klp445 from "./codes/klp445.ts";
 import klp501 from "./codes/klp501.ts";
+import klp502 from "./codes/klp502.ts";
+import klp503 from "./codes/klp503.ts";
+import klp504 from "./codes/klp504.ts";
+import klp505 from "./codes/klp505.ts";
+import klp506 from "./codes/klp506.ts";
+import klp507 from "./codes/klp507.ts";
+import klp508 from "./codes/klp508.ts";
+import klp509 from "./codes/klp509.ts";
+import klp510 from "./codes/klp510.ts";
 import klp601 from "./codes/klp601.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
@@ -93,7 +136,50 @@ const rows = {
   KLP408: klp408,
   KLP409: klp409,
   KLP410: klp410,
+  KLP411: klp411,
+  KLP412: klp412,
+  KLP413: klp413,
+  KLP414: klp414,
+  KLP415: klp415,
+  KLP416: klp416,
+  KLP417: klp417,
+  KLP418: klp418,
+  KLP419: klp419,
+  KLP420: klp420,
+  KLP421: klp421,
+  KLP422: klp422,
+  KLP423: klp423,
+  KLP424: klp424,
+  KLP425: klp425,
+  KLP426: klp426,
+  KLP427: klp427,
+  KLP428: klp428,
+  KLP429: klp429,
+  KLP430: klp430,
+  KLP431: klp431,
+  KLP432: klp432,
+  KLP433: klp433,
+  KLP434: klp434,
+  KLP435: klp435,
+  KLP436: klp436,
+  KLP437: klp437,
+  KLP438: klp438,
+  KLP440: klp440,
+  KLP441: klp441,
+  KLP442: klp442,
+  KLP443: klp443,
+  KLP444: klp444,
+  KLP445: klp445,
   KLP501: klp501,
+  KLP502: klp502,
+  KLP503: klp503,
+  KLP504: klp504,
+  KLP505: klp505,
+  KLP506: klp506,
+  KLP507: klp507,
+  KLP508: klp508,
+  KLP509: klp509,
+  KLP510: klp510,
   KLP601: klp601,
 };
 

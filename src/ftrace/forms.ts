@@ -123,8 +123,9 @@ function nameAt(file: CodeFile, address: bigint): string | null {
   const f = file.functionAt(place.section, place.offset);
   if (f === null || (f.start !== place.offset && f.localEntry !== place.offset)) return null;
   const names = [f.name, ...f.aliases];
-  // The linker reaches far functions through stubs of its own, and names them after the target.
-  return names.find((n) => PROFILING.has(n)) ?? (LONG_BRANCH.test(f.name) ? "_mcount" : f.name);
+  // The kernel calls one place both _mcount and mcount; the linker reaches far ones through stubs named after them.
+  if (names.includes("__fentry__")) return "__fentry__";
+  return names.some((n) => PROFILING.has(n) || LONG_BRANCH.test(n)) ? "_mcount" : f.name;
 }
 
 const LONG_BRANCH = /^[0-9a-f]{8}\.(?:long|plt)_branch(?:_r2off)?\.?_mcount(?:\+0)?$/;

@@ -1,7 +1,7 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
 import type { CodeFile, CodeFunction, CodePlace } from "./codeFile.ts";
-import { A64, type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import { type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
 /** Why ftrace has no usable site for a function. */
@@ -67,7 +67,7 @@ export function adjust(file: CodeFile, record: TableEntry, isEntry: (place: Code
     case "x86_64":
       return place;
     case "arm64": {
-      if (isMcountLoc || file.word(section, offset) !== A64.nop) return place;
+      if (isMcountLoc) return place;
       const start = { section, offset: offset + 8 };
       if (isEntry(start) && !isEntry(place) && !isEntry({ section, offset: offset - 4 })) {
         return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };

@@ -1,5 +1,6 @@
-import { type Addr, addr } from "../base/brand.ts";
-import { type KernelSymbol, SymbolList } from "./symbolList.ts";
+import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
+import { SymbolColumns } from "./symbolColumns.ts";
+import { SymbolList } from "./symbolList.ts";
 
 /** The text is no symbol list. `line` counts from 1. */
 export class SymbolListError extends Error {
@@ -28,17 +29,15 @@ function digit(c: number): number {
 
 /**
  * Reads System.map or kallsyms text: lines of `ADDRESS LETTER NAME`, with `[MODULE]` behind it in kallsyms.
- * Undefined symbols (nm: no address) are passed over. Blank lines are allowed.
+ * Undefined symbols (nm: no address) are passed over, and those that kallsyms leaves out. Blank lines are allowed.
  * @throws SymbolListError at the first line of another form.
  */
 export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const vmlinux = new Map<string, KernelSymbol[]>();
-  const modules = new Map<string, Map<string, KernelSymbol[]>>();
+  const vmlinux = new SymbolColumns();
+  const modules = new Map<string, SymbolColumns>();
   let line = 0;
-  let sorted = true;
-  let last = -1;
-  let lastLow = -1;
+  let leftOut = 0;
   for (let at = 0; at < text.length; ) {
     line++;
     let end = text.indexOf(NEWLINE, at);
@@ -66,7 +65,7 @@ export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
     if (digits < 1 || digits > 16 || text[p] !== SPACE || p + 2 >= end || text[p + 2] !== SPACE) {
       throw new SymbolListError(line, "expected `ADDRESS LETTER NAME` (a line of System.map, nm or kallsyms)");
     }
-    const letter = String.fromCharCode(text[p + 1] ?? 0);
+    const letter = text[p + 1] ?? 0;
     const nameStart = p + 3;
     let nameEnd = nameStart;
     while (nameEnd < end && text[nameEnd] !== TAB && text[nameEnd] !== SPACE) nameEnd++;
@@ -74,42 +73,32 @@ export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
     let module: string | null = null;
     if (nameEnd < end) {
       const rest = text.toString("latin1", nameEnd, end).trim();
+      if (line === 1 && rest.startsWith("real System.map is in")) {
+        throw new SymbolListError(line, `only a note that the list is elsewhere: ${rest.slice(5)}`);
+      }
       if (!/^\[[^\]\s]+\]$/.test(rest))
         throw new SymbolListError(line, `expected [MODULE] after the name, found \`${rest.slice(0, 40)}\``);
       module = rest.slice(1, -1);
     }
     const name = text.toString("latin1", nameStart, nameEnd);
-    const symbol: KernelSymbol = { name, letter, address: address(high, low) };
-    let table: Map<string, KernelSymbol[]> = vmlinux;
-    if (module !== null) {
+    if (module === null && isLeftOutOfKallsyms(name, String.fromCharCode(letter))) {
+      leftOut++;
+      at = next;
+      continue;
+    }
+    if (module === null) vmlinux.add(name, letter, high, low);
+    else {
       let own = modules.get(module);
       if (own === undefined) {
-        own = new Map();
+        own = new SymbolColumns();
         modules.set(module, own);
       }
-      table = own;
-    } else {
-      if (high < last || (high === last && low < lastLow)) sorted = false;
-      last = high;
-      lastLow = low;
+      own.add(name, letter, high, low);
     }
-    const list = table.get(name);
-    if (list === undefined) table.set(name, [symbol]);
-    else list.push(symbol);
     at = next;
   }
-  if (line === 0 || (vmlinux.size === 0 && modules.size === 0)) {
+  if (line === 0 || (vmlinux.size === 0 && modules.size === 0 && leftOut === 0)) {
     throw new SymbolListError(Math.max(line, 1), "the file holds no symbols");
   }
-  // The kernel counts by address; a stable sort keeps the listed order of equal addresses.
-  if (!sorted) {
-    for (const list of vmlinux.values()) {
-      if (list.length > 1) list.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
-    }
-  }
   return new SymbolList(source, modules.size > 0 ? "kallsyms" : "System.map", vmlinux, modules);
-}
-
-function address(high: number, low: number): Addr {
-  return addr((BigInt(high) << 32n) | BigInt(low));
 }

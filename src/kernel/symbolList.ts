@@ -1,4 +1,5 @@
 import type { Addr } from "../base/brand.ts";
+import type { SymbolColumns } from "./symbolColumns.ts";
 
 /** One symbol of the kernel, or of a module in a kallsyms listing. */
 export interface KernelSymbol {
@@ -12,35 +13,36 @@ export interface KernelSymbol {
 const EXPORT_PREFIX = "__ksymtab_";
 
 /**
- * The symbols of one kernel, from System.map or kallsyms text. Symbols of vmlinux and of modules are kept
+ * The symbols of one kernel, from System.map, kallsyms text or vmlinux. Symbols of vmlinux and of modules are kept
  * apart. Within one object, symbols of equal name are in kallsyms order: by address, equal ones as listed.
  */
 export class SymbolList {
   /** File that it came from, for messages. */
   readonly source: string;
-  readonly kind: "System.map" | "kallsyms";
+  readonly kind: "System.map" | "kallsyms" | "vmlinux";
+  #addresses: BigUint64Array | null = null;
   /** Number of symbols of vmlinux. */
   readonly size: number;
-  readonly #vmlinux: ReadonlyMap<string, readonly KernelSymbol[]>;
+  readonly #vmlinux: SymbolColumns;
   /** Module name -> its symbols. */
-  readonly #modules: ReadonlyMap<string, ReadonlyMap<string, readonly KernelSymbol[]>>;
+  readonly #modules: ReadonlyMap<string, SymbolColumns>;
 
   constructor(
     source: string,
-    kind: "System.map" | "kallsyms",
-    vmlinux: ReadonlyMap<string, readonly KernelSymbol[]>,
-    modules: ReadonlyMap<string, ReadonlyMap<string, readonly KernelSymbol[]>>,
+    kind: "System.map" | "kallsyms" | "vmlinux",
+    vmlinux: SymbolColumns,
+    modules: ReadonlyMap<string, SymbolColumns>,
   ) {
     this.source = source;
     this.kind = kind;
     this.#vmlinux = vmlinux;
     this.#modules = modules;
-    this.size = [...vmlinux.values()].reduce((sum, list) => sum + list.length, 0);
+    this.size = vmlinux.size;
   }
 
   /** All symbols of vmlinux called `name`, in kallsyms order; the n-th has position n (1-based). */
   find(name: string): readonly KernelSymbol[] {
-    return this.#vmlinux.get(name) ?? [];
+    return this.#vmlinux.find(name);
   }
 
   /** Whether vmlinux exports `name` to modules. */
@@ -50,7 +52,7 @@ export class SymbolList {
 
   /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */
   get hasExports(): boolean {
-    for (const name of this.#vmlinux.keys()) if (name.startsWith(EXPORT_PREFIX)) return true;
+    for (const name of this.#vmlinux.names()) if (name.startsWith(EXPORT_PREFIX)) return true;
     return false;
   }
 
@@ -65,7 +67,7 @@ export class SymbolList {
 
   /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
   findIn(module: string, name: string): readonly KernelSymbol[] {
-    return this.#modules.get(module)?.get(name) ?? [];
+    return this.#modules.get(module)?.findListed(name) ?? [];
   }
 
   /** Whether a kallsyms listing shows a module of this name. */
@@ -75,6 +77,20 @@ export class SymbolList {
 
   /** All names of vmlinux. */
   names(): IterableIterator<string> {
-    return this.#vmlinux.keys();
+    return this.#vmlinux.names();
+  }
+
+  /** Address of the first symbol of vmlinux behind `address`; null if there is none. */
+  nextAddress(address: bigint): bigint | null {
+    this.#addresses ??= this.#vmlinux.sortedAddresses();
+    const all = this.#addresses;
+    let low = 0;
+    let high = all.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((all[middle] ?? 0n) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return all[low] ?? null;
   }
 }

@@ -37,8 +37,3 @@ export function parseKlpSectionObject(name: string): string | null {
 export function shortName(name: string): string {
   return parseKlpSymbol(name)?.name ?? name;
 }
-
-/** Module names are spelled with `_` in the kernel, whatever the file is called. */
-export function moduleName(text: string): string {
-  return text.replace(/-/g, "_");
-}

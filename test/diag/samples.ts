@@ -12,6 +12,13 @@ const failing = (...args: string[]): Sample => ({ args, status: 1 });
 const good = (...args: string[]): Sample => ({ args, status: 0 });
 const unusable = (...args: string[]): Sample => ({ args, status: 3 });
 
+/** `KLP411` to `KLP509` of livepatch modules: broken/CODE.ko beside the vmlinux and the module that it is for. */
+const KERNEL = ["-k", "../kernel/vmlinux-x86_64", "-m", "../kernel/demo-mod.ko"];
+const broken = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...KERNEL);
+const odd = (code: Code): Sample => good("check", `broken/${code}.ko`, ...KERNEL);
+const compared = (code: Code): Sample =>
+  failing("check", `broken/${code}.ko`, ...KERNEL, "--reference", `broken/${code}-reference.ko`);
+
 export const samples: { readonly [C in Code]?: Sample } = {
   KLP101: unusable("check", "modinfo.s"),
   KLP102: unusable("check", "truncated.o"),
@@ -38,13 +45,53 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP402: failing("check", "modinfo.o", "-k", "two.map"),
   KLP403: failing("check", "modinfo.o", "-k", "in-module.kallsyms"),
   KLP404: failing("check", "modinfo.o", "-k", "no-exports.map"),
-  KLP405: good("modinfo.o", "-k", "one-global.map", "-o", "{out}"),
+  KLP405: failing("modinfo.o", "-k", "one-global.map", "-o", "{out}"),
   KLP406: failing("check", "modinfo.o", "-k", "two.map", "--sympos", "show_val_kb=3"),
   KLP407: failing("long-name.o", "-k", "long-name.map", "-o", "{out}"),
   KLP408: failing("check", "klp-undefined.o"),
   KLP409: failing("check", "klp-names.o"),
   KLP410: failing("check", "modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map"),
-  KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
+  KLP601: unusable("model", "not-a-protocol.json"),
+  KLP411: broken("KLP411"),
+  KLP412: broken("KLP412"),
+  KLP413: broken("KLP413"),
+  KLP414: broken("KLP414"),
+  KLP415: broken("KLP415"),
+  KLP416: broken("KLP416"),
+  KLP417: broken("KLP417"),
+  KLP418: broken("KLP418"),
+  KLP419: broken("KLP419"),
+  KLP420: broken("KLP420"),
+  KLP421: broken("KLP421"),
+  KLP422: failing("broken/KLP422.ko", "-o", "{out}"),
+  KLP423: failing("broken/KLP423.ko", "-o", "{out}"),
+  KLP427: odd("KLP427"),
+  KLP428: broken("KLP428"),
+  KLP429: odd("KLP429"),
+  KLP430: broken("KLP430"),
+  KLP431: broken("KLP431"),
+  KLP432: broken("KLP432"),
+  KLP433: broken("KLP433"),
+  KLP434: broken("KLP434"),
+  KLP435: broken("KLP435"),
+  KLP436: broken("KLP436"),
+  KLP437: broken("KLP437"),
+  KLP438: odd("KLP438"),
+  KLP440: broken("KLP440"),
+  KLP441: broken("KLP441"),
+  KLP442: broken("KLP442"),
+  KLP443: broken("KLP443"),
+  KLP444: odd("KLP444"),
+  KLP445: broken("KLP445"),
+  KLP501: failing("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
+  KLP502: broken("KLP502"),
+  KLP503: broken("KLP503"),
+  KLP504: broken("KLP504"),
+  KLP505: broken("KLP505"),
+  KLP506: broken("KLP506"),
+  KLP507: broken("KLP507"),
+  KLP508: compared("KLP508"),
+  KLP509: compared("KLP509"),
 };
 
 /** Codes without a sample of this kind yet: gaps to close. Their own tests trigger them. */
@@ -52,9 +99,8 @@ export const withoutSample: readonly RegExp[] = [
   /^KLP20[3-9]$/,
   /^KLP21\d$/,
   /^KLP311$/,
-  /^KLP41[1-9]$/,
-  /^KLP4[2-4]\d$/,
-  /^KLP50[2-9]$/,
-  /^KLP6\d\d$/,
+  /^KLP42[456]$/,
+  /^KLP510$/,
+  /^KLP60[2-9]$/,
   /^KLP22\d$/,
 ];

@@ -35,7 +35,33 @@ export interface Boot {
 /** Seconds; a limit against hanging: the slowest boot here takes a small part of it. */
 const LIMIT = 240;
 
-const QEMU = "qemu-system-ppc64";
+export interface Machine {
+  qemu: string;
+  args: readonly string[];
+  append: string;
+  /** The kernel cannot switch the machine off: it is stopped when the guest says that its script is at an end. */
+  stop?: boolean;
+}
+
+/** Software emulation of a POWER9 without the workarounds that need the host's help; nothing but a console. */
+const POWER9: Machine = {
+  qemu: "qemu-system-ppc64",
+  args: [
+    "-M",
+    "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
+    "-cpu",
+    "POWER9",
+  ],
+  append: "console=hvc0 disable_radix=off",
+};
+
+/** A PC with a serial console. */
+export const PC: Machine = {
+  qemu: "qemu-system-x86_64",
+  args: ["-M", "q35,accel=tcg", "-cpu", "qemu64"],
+  append: "console=ttyS0,115200 mitigations=off noreplace-smp",
+  stop: true,
+};
 
 // Exit statuses of timeout.
 const TIMED_OUT = 124;
@@ -47,6 +73,7 @@ export async function boot(
   init: Uint8Array,
   files: readonly GuestFile[],
   script: readonly string[],
+  machine = POWER9,
 ): Promise<Boot> {
   const folder = mkdtempSync(join(tmpdir(), "klplink-boot-"));
   try {
@@ -56,42 +83,33 @@ export async function boot(
       initrd,
       cpio([{ name: "init", data: init, executable: true }, { name: "script", data: lines }, ...files]),
     );
-    return parse(await qemu(vmlinux, initrd));
+    return parse(await qemu(vmlinux, initrd, machine));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function qemu(vmlinux: string, initrd: string): Promise<string> {
-  // Software emulation of a POWER9 without the workarounds that need the host's help; nothing but a console.
-  const machine = "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off";
+function qemu(vmlinux: string, initrd: string, machine: Machine): Promise<string> {
   // Only the kernel's last words go to the console by themselves; the guest prints the log step by step.
-  const append = "console=hvc0 rdinit=/init loglevel=1 panic=-1 disable_radix=off";
-  const args = [
-    "-M",
-    machine,
-    "-cpu",
-    "POWER9",
-    "-m",
-    "768",
-    "-smp",
-    "1",
-    "-nodefaults",
-    "-no-reboot",
-    "-display",
-    "none",
-  ];
+  const append = `${machine.append} rdinit=/init loglevel=1 panic=-1`;
+  const args = [...machine.args, "-m", "768", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"];
   args.push("-serial", "stdio", "-kernel", vmlinux, "-initrd", initrd, "-append", append);
   return new Promise((resolve, reject) => {
     // timeout ends the machine even if this process is killed before it could.
-    const child = spawn("timeout", ["--kill-after=5", String(LIMIT), QEMU, ...args], {
+    const child = spawn("timeout", ["--kill-after=5", String(LIMIT), machine.qemu, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const out: Buffer[] = [];
     let complaint = "";
     const end = (): boolean => child.kill();
     process.once("exit", end);
-    child.stdout.on("data", (data: Buffer) => out.push(data));
+    let stopped = false;
+    child.stdout.on("data", (data: Buffer) => {
+      out.push(data);
+      if (machine.stop !== true || stopped || !Buffer.concat(out.slice(-8)).includes("@@ end")) return;
+      stopped = true;
+      child.kill();
+    });
     child.stderr.on("data", (data: Buffer) => {
       complaint += data.toString();
     });
@@ -101,10 +119,10 @@ function qemu(vmlinux: string, initrd: string): Promise<string> {
     });
     child.on("close", (code) => {
       process.removeListener("exit", end);
-      if (code === NOT_FOUND) reject(notFound(QEMU));
-      else if (code === 0 || code === TIMED_OUT || code === KILLED)
+      if (code === NOT_FOUND) reject(notFound(machine.qemu));
+      else if (stopped || code === 0 || code === TIMED_OUT || code === KILLED)
         resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", ""));
-      else reject(new Error(`${QEMU}: exit status ${code}\n${complaint}`));
+      else reject(new Error(`${machine.qemu}: exit status ${code}\n${complaint}`));
     });
   });
 }

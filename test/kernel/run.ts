@@ -10,6 +10,7 @@ const packages: Record<string, string> = {
   "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross",
   "powerpc64le-linux-gnu-readelf": "binutils-powerpc64le-linux-gnu",
   "qemu-system-ppc64": "qemu-system-ppc",
+  "qemu-system-x86_64": "qemu-system-x86",
 };
 
 export interface Ran {

@@ -78,10 +78,13 @@ describe("a call that no island can serve is refused with its rule and place", (
       edits.setSymbol(i, { name: ".klp.sym.vmlinux.ext,1", home: { kind: "reserved", index: 0xff20 } });
     }
     const bytes = writeElf(edits);
-    expect(run(bytes, { version: [4, 15] }).problems.map(told)).toEqual([
+    // KLP432: the relocation still stands in an ordinary section.
+    const problems = (version: readonly [number, number]) =>
+      run(bytes, { version }).problems.filter((p) => p.code !== "KLP432");
+    expect(problems([4, 15]).map(told)).toEqual([
       "KLP303[I20] .text.f+24 f+1c .klp.sym.vmlinux.ext,1".replace(".klp.sym.vmlinux.ext,1", "ext"),
     ]);
-    expect(run(bytes, { version: [4, 16] }).problems).toEqual([]);
+    expect(problems([4, 16])).toEqual([]);
   });
 });
 

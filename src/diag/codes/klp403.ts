@@ -4,7 +4,8 @@ export default define<{ readonly module: string; readonly symbol: string; readon
   level: "error",
   title: (d) => `${d.symbol} is not in vmlinux, but in module ${d.owners.join(", ")}, which does not export it`,
   kernel: (d) => `${d.module}: Unknown symbol ${d.symbol} (err -2)`,
-  why: () => "symbols of modules need livepatch relocations of their own, which klplink does not make yet",
-  help: () => "convert these symbols with the tool that made the object, then run klplink on its output",
-  explain: "The only symbol of this name belongs to a module and is not exported.",
+  why: () => "a symbol of a module gets its position from the module's own symbol table, which is not known here",
+  help: (d) => `give the module itself: \`-m ${d.owners[0] ?? "MODULE"}.ko\``,
+  explain:
+    "The only symbol of this name belongs to a module and is not exported. With the module's .ko given with -m, klplink makes a livepatch symbol for it, and a relocation that waits until that module is loaded.",
 });

@@ -59,10 +59,11 @@ warning[KLP108]: the module's signature is dropped, because the module changes
 
 0 errors, 1 warning`,
   KLP109: `$ klplink check modinfo.o -k modinfo.s
-error[KLP109]: no symbol list: expected \`ADDRESS LETTER NAME\` (a line of
+error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line of
     System.map, nm or kallsyms)
   --> modinfo.s:1
-  = help:   -k takes System.map, the output of nm, or a copy of /proc/kallsyms
+  = help:   -k takes System.map, the output of nm, a copy of /proc/kallsyms,
+            vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
@@ -296,10 +297,9 @@ error[KLP403]: show_val_kb is not in vmlinux, but in module proc_extra, which
   --> modinfo.o
   = kernel: modinfo: Unknown symbol show_val_kb (err -2)
             (the loader stops here: this is the line in dmesg)
-  = why:    symbols of modules need livepatch relocations of their own, which
-            klplink does not make yet
-  = help:   convert these symbols with the tool that made the object, then run
-            klplink on its output
+  = why:    a symbol of a module gets its position from the module's own symbol
+            table, which is not known here
+  = help:   give the module itself: \`-m proc_extra.ko\`
 
 1 error, 0 warnings`,
   KLP404: `$ klplink check modinfo.o -k no-exports.map
@@ -311,8 +311,8 @@ error[KLP404]: no-exports.map shows no exported symbol, so exported and local
   = help:   give the System.map of the kernel build, or a /proc/kallsyms read as
             root on a kernel with CONFIG_KALLSYMS_ALL
 
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
+error[KLP501]: the module is a livepatch, but has no livepatch= entry in
+    .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
@@ -328,23 +328,25 @@ error[KLP410]: _mcount is in no-exports.map, but not exported to modules
   = also:   1 more of KLP410 in modinfo.o:
       show_val_kb is in no-exports.map, but not exported to modules
 
-3 errors, 1 warning; \`klplink modinfo.o -k no-exports.map\` mends 2 of the errors`,
+4 errors, 0 warnings; \`klplink modinfo.o -k no-exports.map\` mends 2 of the errors`,
   KLP405: `$ klplink modinfo.o -k one-global.map -o out
 warning[KLP405]: show_val_kb: position 2 of 2 taken, the only global one
   --> modinfo.o
   = help:   if a static one is meant, say so: \`--sympos show_val_kb=N\`
 
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
+error[KLP501]: the module is a livepatch, but has no livepatch= entry in
+    .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
+            (the loader stops here: this is the line in dmesg)
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
-0 errors, 2 warnings`,
+1 error, 1 warning`,
   KLP406: `$ klplink check modinfo.o -k two.map --sympos show_val_kb=3
-error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name
+error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name in
+    vmlinux
   --> modinfo.o
-  = kernel: livepatch: symbol position 3 for symbol 'show_val_kb' in object '(null)' not found
+  = kernel: livepatch: symbol position 3 for symbol 'show_val_kb' in object 'vmlinux' not found
   = help:   give a number from 1 to 2, or leave it out where the name is unique
 
 1 error, 0 warnings`,
@@ -370,15 +372,16 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
   KLP409: `$ klplink check klp-names.o
 error[KLP409]: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted
     name
-  --> klp-names.o
+  --> klp-names.o  .data+0x0
   = kernel: livepatch: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted name
+            (the loader stops here: this is the line in dmesg)
   = help:   the form is .klp.sym.OBJECT.NAME,POSITION: OBJECT of 1 to 55 bytes
             without a dot, NAME without a comma
 
 1 error, 0 warnings`,
   KLP410: `$ klplink check modinfo.o -k ../../../samples/ppc64le/meminfo/System.map
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
+error[KLP501]: the module is a livepatch, but has no livepatch= entry in
+    .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
@@ -393,13 +396,480 @@ error[KLP410]: show_val_kb is in ../../../samples/ppc64le/meminfo/System.map,
   = help:   \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\`
             makes it a livepatch symbol, which may name any symbol of the kernel
 
-1 error, 1 warning; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends it`,
-  KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
-  --> modinfo.o  .modinfo+0x0
-  = kernel: livepatch: module modinfo is not marked as a livepatch module
-  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+2 errors, 0 warnings; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends 1 of the errors`,
+  KLP411: `$ klplink check broken/KLP411.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP411]: section .klp.rela. holds livepatch relocations, but its name does
+    not say for which object
+  --> broken/KLP411.ko  .klp.rela.+0x0
+  = kernel: livepatch: section .klp.rela. has an incorrectly formatted name
+            (the loader stops here: this is the line in dmesg)
+  = help:   the form is .klp.rela.OBJECT.SECTION: OBJECT is vmlinux or a
+            module's name
+
+1 error, 0 warnings`,
+  KLP412: `$ klplink check broken/KLP412.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP412]: jiffies is in a livepatch section, but is no livepatch symbol
+  --> broken/KLP412.ko  .data.refs+0x20
+  = kernel: livepatch: symbol jiffies is not marked as a livepatch symbol
+  = why:    each symbol of a .klp.rela section must have the section index
+            SHN_LIVEPATCH (0xff20)
+  = help:   run klplink on the file as it was before other tools finished or
+            joined it
+
+1 error, 0 warnings`,
+  KLP413: `$ klplink check broken/KLP413.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP413]: jiffies of vmlinux is used from .klp.rela.demo_mod..data.refs,
+    which waits for a module
+  --> broken/KLP413.ko  .data.refs+0x20
+  = kernel: livepatch: invalid access to vmlinux symbol 'jiffies' from module-specific livepatch relocation section
+  = help:   put relocations against symbols of vmlinux into .klp.rela.vmlinux
+            sections, whatever object they patch
+
+1 error, 0 warnings`,
+  KLP414: `$ klplink check broken/KLP414.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
+    step
+  --> broken/KLP414.ko
+  = why:    the kernel does not know these sections; its symbols and relocations
+            would be missing
+  = help:   \`klplink broken/KLP414.ko -k ../kernel/vmlinux-x86_64\` finishes it
+
+error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP414.ko  .kpatch.funcs+0x0
+  = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
+            (the loader stops here: this is the line in dmesg)
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+2 errors, 0 warnings`,
+  KLP415: `$ klplink check broken/KLP415.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP415]: twin has position 0, but 2 symbols of vmlinux have that name
+    (../kernel/vmlinux-x86_64)
+  --> broken/KLP415.ko  .data.patch+0x0
+  = kernel: livepatch: unresolvable ambiguity for symbol 'twin' in object '(null)'
+            (the loader stops here: this is the line in dmesg)
+  = help:   give the position of the one that is meant, 1 to 2
+
+1 error, 0 warnings`,
+  KLP416: `$ klplink check broken/KLP416.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP416]: show_one has position 2, but vmlinux has 1 symbol of that name
+    (../kernel/vmlinux-x86_64)
+  --> broken/KLP416.ko  .data.patch+0x0
+  = kernel: livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found
+            (the loader stops here: this is the line in dmesg)
+  = help:   build the patch for exactly this kernel; positions change from build
+            to build
+
+1 error, 0 warnings`,
+  KLP417: `$ klplink check broken/KLP417.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP417]: .klp.rela.demo_mod..data.refs is not kept in memory (no
+    SHF_ALLOC), but is needed later
+  --> broken/KLP417.ko  .klp.rela.demo_mod..data.refs+0x0
+  = why:    the kernel reads the section when its object is loaded; by then the
+            copy of the file is freed
+  = help:   set SHF_ALLOC on livepatch relocation sections; \`objcopy\` and old
+            tools drop it
+
+1 error, 0 warnings`,
+  KLP418: `$ klplink check broken/KLP418.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP418]: .klp.rela.demo_mod..data.refs relocates .symtab, which is not
+    loaded
+  --> broken/KLP418.ko  .klp.rela.demo_mod..data.refs+0x0
+  = why:    the kernel skips such a section for vmlinux without a word, and
+            writes to freed memory for a module
+  = help:   sh_info of a livepatch relocation section is the index of the
+            section that it relocates
+
+1 error, 0 warnings`,
+  KLP419: `$ klplink check broken/KLP419.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP419]: .klp.rela.demo.ko..data.refs is for object \`demo.ko\`, but the
+    kernel reads \`demo\`
+  --> broken/KLP419.ko  .klp.rela.demo.ko..data.refs+0x0
+  = why:    the object's name ends at the first dot
+  = help:   use the module's name as the kernel has it: without .ko, with _ for
+            -
+
+1 error, 0 warnings`,
+  KLP420: `$ klplink check broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
+    step
+  --> broken/KLP420.ko
+  = why:    the kernel does not know these sections; its symbols and relocations
+            would be missing
+  = help:   \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64\` finishes it
+
+error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP420.ko  .kpatch.funcs+0x0
+  = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
+            (the loader stops here: this is the line in dmesg)
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+2 errors, 0 warnings`,
+  KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP421]: a mixture: .kpatch.symbols is from kpatch,
+    .klp.rela.vmlinux..text.patched_show is from a finished livepatch module
+  --> broken/KLP421.ko
+  = why:    two tools have written into the file, and neither knows what the
+            other meant
+  = help:   link each part with its own tool first, or say which one to go by:
+            \`--from kpatch|final\`
+
+error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP421.ko  patched_show+0x10  (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
+                  R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
+            (the loader stops here: this is the line in dmesg)
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+  = also:   3 more of KLP414 in broken/KLP421.ko:
+      first_unlikely+0x0  show_val_kb is not in vmlinux
+        (../kernel/vmlinux-x86_64)
+      .data.patched+0x18
+        long_name_long_name_long_name_long_name_long_name_…long_name_long_name_
+        is not in vmlinux (../kernel/vmlinux-x86_64)
+      .kpatch.funcs+0x0   show_val_kb is not in vmlinux
+        (../kernel/vmlinux-x86_64)
+
+5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP422: `$ klplink broken/KLP422.ko -o out
+error[KLP422]: the data of klp-convert are damaged: symbol
+    .klp.sym.rela.ext4.jbd2_state.0 is not .klp.sym.rela.PATCHED.OWNER.NAME,POSITION
+  --> broken/KLP422.ko
+  = help:   build the file again; if klp-convert is not what made it, say so
+            with --from
+
+1 error, 0 warnings`,
+  KLP423: `$ klplink broken/KLP423.ko -o out
+error[KLP423]: show_val_kb is annotated twice: vmlinux,2 and ext4,0
+  --> broken/KLP423.ko  .klp.module_relocs.ext4+0x0
+  = help:   keep one KLP_SYMPOS of the symbol in the source
+
+1 error, 0 warnings`,
+  KLP427: `$ klplink check broken/KLP427.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP427]: .klp.rela.demo_mod..data.none relocates .data.refs, which its
+    name does not say
+  --> broken/KLP427.ko  .klp.rela.demo_mod..data.none+0x0
+  = why:    the kernel goes by sh_info; tools that go by the name take it for
+            another section
+  = help:   if the file went through \`ld -r\` or \`objcopy\` after it was finished,
+            finish it again afterwards
 
 0 errors, 1 warning`,
+  KLP428: `$ klplink check broken/KLP428.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP428]: \`demo-mod\` is no name that a module can have
+  --> broken/KLP428.ko  .klp.rela.demo-mod..data.refs+0x0
+  = why:    the kernel compares it with module names, which have letters, digits
+            and _ only
+  = help:   write \`demo_mod\`
+
+1 error, 0 warnings`,
+  KLP429: `$ klplink check broken/KLP429.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP429]: .klp.sym.demo_mod.only_here,0 belongs to demo_mod, but its
+    relocation is applied when the livepatch loads
+  --> broken/KLP429.ko  live_show_one+0x6  (.text.live_show_one+0x6)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  only_here
+                           R_X86_64_PLT32 .klp.sym.demo_mod.only_here,0-0x4
+      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+  = why:    if demo_mod is not loaded by then, the livepatch is refused
+  = help:   put it into a .klp.rela.demo_mod section, or make sure that demo_mod
+            is loaded first
+  = also:   1 more of KLP429 in broken/KLP429.ko:
+      .data.refs+0x8  .klp.sym.demo_mod.only_here,0 belongs to demo_mod, but
+        its relocation is applied when the livepatch loads
+
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP430: `$ klplink check broken/KLP430.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP430]: __jump_table is read when the livepatch loads, but its relocation
+    waits for demo_mod (.klp.sym.demo_mod.state,0)
+  --> broken/KLP430.ko  __jump_table+0x8
+  = why:    the kernel uses this table before relocations of modules are
+            applied, with zero in this place
+  = help:   use static_key_enabled() on keys of modules
+
+1 error, 0 warnings`,
+  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
+    late to be written
+  --> broken/KLP431.ko  live_only_here+0x8  (.text.live_only_here+0x8)
+      0:  01 00 00 48   bl     _mcount     R_PPC64_REL24
+      4:  00 00 00 00   .long  0x00000000
+  >   8:  00 00 00 00   .long  0x00000000
+                        R_PPC64_ADDR64 .klp.sym.demo_mod.state,0
+      c:  00 00 00 00   .long  0x00000000
+     10:  00 00 00 00   .long  0x00000000
+  = why:    on ppc64le the loader stores this type directly, and the section is
+            read-only by then: the kernel oopses
+  = help:   reach the symbol through the TOC or other writable data; only
+            R_PPC64_REL24 may be in text
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP432: `$ klplink check broken/KLP432.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP432]: an ordinary relocation against .klp.sym.demo_mod.state,0, which
+    is not resolved by then: address 0 is written
+  --> broken/KLP432.ko  .data.patch+0x4bc
+  = why:    the loader leaves livepatch symbols alone; they get their value when
+            a .klp.rela section is applied
+  = help:   move the relocation into a .klp.rela section of the symbol's object:
+            finish the file with klplink
+
+1 error, 0 warnings`,
+  KLP433: `$ klplink check broken/KLP433.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
+  --> broken/KLP433.ko  .data.refs+0x20
+  = why:    an offset of more than 2 GiB is in no object; some tools keep
+            addends in 32 bits
+  = help:   make the file again with a tool that keeps 64-bit addends; klplink
+            does
+
+1 error, 0 warnings`,
+  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP434]: R_PPC64_REL24 stands 8 bytes behind the call that it belongs to
+  --> broken/KLP434.ko  live_show_one+0x14  (.text.live_show_one+0x14)
+      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
+     10:  00 00 00 60   nop
+  >  14:  00 00 00 00   .long  0x00000000
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
+     18:  00 00 00 00   .long  0x00000000
+  = why:    the distance is that between a function's two entry points, counted
+            once too often or too seldom
+  = help:   build the file again; old tools add the local entry offset to places
+
+error[KLP303]: no island is possible for the call to show_one: the word there is
+    no relative branch (rule I1)
+  --> broken/KLP434.ko  live_show_one+0x14  (.text.live_show_one+0x14)
+      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
+     10:  00 00 00 60   nop
+  >  14:  00 00 00 00   .long  0x00000000
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
+     18:  00 00 00 00   .long  0x00000000
+  = help:   build the file again; R_PPC64_REL24 belongs on a \`bl\` or \`b\`
+
+2 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP435: `$ klplink check broken/KLP435.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP435]: two relocations write here: R_X86_64_64
+    .klp.sym.vmlinux.show_one,0 and R_X86_64_32 patch
+  --> broken/KLP435.ko  .data.refs+0xe
+  = why:    the second overwrites what the first has written, at another time
+  = help:   finish the file again from its intermediate form: the ordinary
+            relocation should have been removed
+  = also:   1 more of KLP435 in broken/KLP435.ko:
+      .data.refs+0x10  two relocations write here: R_X86_64_32 patch and
+        R_X86_64_64 .klp.sym.demo_mod.only_here,0
+
+2 errors, 0 warnings`,
+  KLP436: `$ klplink check broken/KLP436.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP436]: __mcount_loc has 19 bytes, no multiple of its entries' 8
+  --> broken/KLP436.ko  __mcount_loc+0x10
+  = why:    the kernel takes the section as an array, and reads behind the end
+            of the last entry
+  = help:   build the file again; a tool that copies single entries has taken
+            too few or too many bytes
+
+1 error, 0 warnings`,
+  KLP437: `$ klplink check broken/KLP437.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
+    call
+  --> broken/KLP437.ko  __mcount_loc+0x0
+  = why:    ftrace compares the instruction before it changes it, finds another
+            one, and switches itself off
+  = help:   build the file again; entries of functions that were taken out of an
+            object keep their old offset
+
+1 error, 0 warnings`,
+  KLP438: `$ klplink check broken/KLP438.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
+    section's 21 bytes
+  --> broken/KLP438.ko  live_show_one+0x11  (.text.live_show_one+0x11)
+      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+  >  11:  00 00            addb   %al,(%rax)
+                           R_X86_64_PC32 live_only_here+0x12
+     13:  00 00            addb   %al,(%rax)
+     15:  00 00            addb   %al,(%rax)
+  = why:    sections are loaded apart from each other, so something else stands
+            there
+  = help:   look whether the symbol is the one that is meant; section symbols
+            with large addends are often wrong ones
+
+0 errors, 1 warning
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
+  --> broken/KLP440.ko  .data.patch+0x0
+  = why:    the kernel says nothing; loading the module fails with
+            \`Invalid argument\`
+  = help:   set old_name to the function that is replaced
+
+1 error, 0 warnings`,
+  KLP441: `$ klplink check broken/KLP441.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP441]: two entries of vmlinux replace show_one,1
+  --> broken/KLP441.ko  .data.patch+0x98
+  = why:    each entry gets a folder in sysfs, named after function and
+            position; the second one cannot be made
+  = help:   keep one of them, or give the other its own position
+
+error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP441.ko  .data.patch+0x130
+  = kernel: livepatch: symbol 'only_here' not found in symbol table
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+2 errors, 0 warnings`,
+  KLP442: `$ klplink check broken/KLP442.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP442]: no_site of vmlinux cannot be patched: ftrace knows no place in it
+  --> broken/KLP442.ko  .data.patch+0x0
+  = kernel: livepatch: failed to find location for function 'no_site'
+            (the loader stops here: this is the line in dmesg)
+  = why:    the function was compiled without a profiling call: notrace,
+            noinstr, assembly, or a .cold part
+  = help:   patch its callers instead
+
+1 error, 0 warnings`,
+  KLP443: `$ klplink check broken/KLP443.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP443]: the replacement of show_one is .data.patch+0x458, which is no
+    code
+  --> broken/KLP443.ko  .data.patch+0x0
+  = why:    calls of the patched function would be sent there
+  = help:   new_func must be a function of this module
+
+1 error, 0 warnings`,
+  KLP444: `$ klplink check broken/KLP444.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP444]: the kernel takes live_show_one for 8 bytes, not 23: inside
+    follows
+  --> broken/KLP444.ko  .data.patch+0x0
+  = why:    sizes are distances between symbols; the stack check would miss
+            tasks in the rest of the function
+  = help:   make labels in the function local: names that begin with .L
+
+0 errors, 1 warning`,
+  KLP445: `$ klplink check broken/KLP445.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP445]: an object is called vmlinux: the kernel waits for a module of
+    that name
+  --> broken/KLP445.ko  .data.patch+0x308
+  = why:    in struct klp_object the kernel itself has no name (NULL)
+  = help:   leave the name out
+
+error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP445.ko  .data.patch+0x130
+  = kernel: livepatch: symbol 'only_here' not found in symbol table
+            (the loader stops here: this is the line in dmesg)
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+2 errors, 0 warnings`,
+  KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
+error[KLP501]: the module is a livepatch, but has no livepatch= entry in
+    .modinfo
+  --> modinfo.o  .modinfo+0x0
+  = kernel: livepatch: module modinfo is not marked as a livepatch module
+            (the loader stops here: this is the line in dmesg)
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+1 error, 0 warnings`,
+  KLP502: `$ klplink check broken/KLP502.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP502]: the module was built for another kernel
+  --> broken/KLP502.ko  .modinfo+0x0
+  = kernel: demo_patch: version magic '6.12.8-demo+ SMP preempt mod_unload modversions ' should be '6.12.9-demo+ SMP preempt mod_unload modversions '
+            (the loader stops here: this is the line in dmesg)
+  = help:   build it against the headers of 6.12.9-demo+
+
+1 error, 0 warnings`,
+  KLP503: `$ klplink check broken/KLP503.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP503]: klp_enable_patch is for GPL-compatible modules only, and the
+    licence is \`XYZ\`
+  --> broken/KLP503.ko  .modinfo+0x0
+  = kernel: demo_patch: Unknown symbol klp_enable_patch (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = help:   add MODULE_LICENSE("GPL") if that is the module's licence
+
+1 error, 0 warnings`,
+  KLP504: `$ klplink check broken/KLP504.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP504]: exported_ns is in namespace DEMO_NS, which the module does not
+    import
+  --> broken/KLP504.ko
+  = kernel: demo_patch: module uses symbol (exported_ns) from namespace DEMO_NS, but does not import it.
+            (the loader stops here: this is the line in dmesg)
+  = help:   add MODULE_IMPORT_NS("DEMO_NS") (before 6.13 without the quotation
+            marks)
+
+1 error, 0 warnings`,
+  KLP505: `$ klplink check broken/KLP505.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP505]: exported_one has another checksum in the kernel: 0x11111111, the
+    module has 0x11111112
+  --> broken/KLP505.ko  __versions+0x0
+  = kernel: demo_patch: disagrees about version of symbol exported_one
+            (the loader stops here: this is the line in dmesg)
+  = why:    the types that the function uses have changed between the two builds
+  = help:   build the module against exactly this kernel
+
+1 error, 0 warnings`,
+  KLP506: `$ klplink check broken/KLP506.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP506]: the module has no checksum for exported_one
+  --> broken/KLP506.ko  __versions+0x0
+  = kernel: demo_patch: no symbol version for exported_one
+            (the loader stops here: this is the line in dmesg)
+  = help:   build the module with the Module.symvers of the kernel, so that
+            modpost writes it
+
+1 error, 0 warnings`,
+  KLP507: `$ klplink check broken/KLP507.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP507]: exported_gpl is exported by kernel already
+  --> broken/KLP507.ko  __ksymtab+0x0
+  = kernel: demo_patch: exports duplicate symbol exported_gpl (owned by kernel)
+            (the loader stops here: this is the line in dmesg)
+  = help:   a livepatch exports nothing: remove EXPORT_SYMBOL from copied code
+
+1 error, 0 warnings`,
+  KLP508: `$ klplink check broken/KLP508.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --reference broken/KLP508-reference.ko
+error[KLP508]: struct module has 443 bytes here and 507 in the kernel
+    (broken/KLP508-reference.ko)
+  --> broken/KLP508.ko  .gnu.linkonce.this_module+0x0
+  = kernel: module demo_patch: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time
+            (the loader stops here: this is the line in dmesg)
+  = help:   build the module with the configuration of exactly this kernel
+
+1 error, 0 warnings`,
+  KLP509: `$ klplink check broken/KLP509.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --reference broken/KLP509-reference.ko
+error[KLP509]: the init function stands at offset 335 of struct module, in
+    broken/KLP509-reference.ko at 343
+  --> broken/KLP509.ko  .gnu.linkonce.this_module+0x14f
+  = why:    the kernel reads another field: the module loads, and its init
+            function never runs
+  = help:   build the module with the configuration of exactly this kernel
+
+1 error, 0 warnings`,
+  KLP601: `$ klplink model not-a-protocol.json
+error[KLP601]: not a patch-site protocol: has no \`schema\`
+  --> not-a-protocol.json
+  = help:   docs/model.md describes the form; \`klplink model NAME --source\`
+            prints a protocol to start from
+
+1 error, 0 warnings`,
 };

@@ -202,7 +202,7 @@ export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: bool
 function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFirstRefusal: boolean): string[] {
   const level = levelOf(p);
   const { palette, width } = style;
-  const [head, ...more] = wrap(`${level}[${p.code}]: ${titleOf(p)}`, Math.max(40, width));
+  const [head, ...more] = wrap(`${level}[${p.code}]: ${clipped(titleOf(p))}`, Math.max(40, width));
   const tag = `${level}[${p.code}]`;
   const lines = [`${palette[level](tag)}${palette.strong((head ?? "").slice(tag.length))}`];
   lines.push(...more.map((l) => palette.strong(`    ${l}`)));
@@ -223,6 +223,10 @@ function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFir
   return lines;
 }
 
+/** A title with very long names cut in their middle; they stand in full in the kernel's words and in JSON. */
+const clipped = (title: string): string =>
+  title.replace(/[\w.$]{81,}/g, (name) => `${name.slice(0, 50)}…${name.slice(-20)}`);
+
 /** How many of one kind are listed; `-v` shows all. */
 const LISTED = 20;
 
@@ -238,10 +242,10 @@ function listOf(p: Problem, others: readonly Problem[], style: TextStyle): strin
   const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
   for (const [i, other] of shown.entries()) {
     const columns = (places[i] ?? []).map((text, k) => text.padEnd(widths[k] ?? 0)).filter((t) => t !== "");
-    const line = [...columns, briefOf(other)].join("  ");
+    const line = [...columns, clipped(briefOf(other))].join("  ");
     const [first, ...rest] = wrap(line, Math.max(30, style.width - 8));
     // Wrapping takes several blanks for words of no length, so columns survive it.
-    lines.push(`      ${first}`, ...rest.map((l) => `        ${l}`));
+    lines.push(`      ${first?.trimEnd()}`, ...rest.map((l) => `        ${l}`));
     const help = helpOf(other);
     if (help !== null && help !== helpOf(p)) {
       lines.push(...wrap(`help: ${help}`, Math.max(30, style.width - 8)).map((l) => `        ${l}`));

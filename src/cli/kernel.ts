@@ -1,0 +1,88 @@
+// Reads the files that -k and -m name.
+
+import { problem } from "../diag/catalogue.ts";
+import { PackedError, unpack } from "../elf/containers.ts";
+import { ElfError } from "../elf/error.ts";
+import { readElf } from "../elf/reader.ts";
+import { readKernelFile } from "../kernel/detect.ts";
+import type { Export } from "../kernel/exports.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import { ModuleFile } from "../kernel/moduleFile.ts";
+import { SymbolListError } from "../kernel/parseSymbols.ts";
+import type { SymbolList } from "../kernel/symbolList.ts";
+import type { Vmlinux } from "../kernel/vmlinux.ts";
+import { type Input, InputProblem, readInput, UsageError } from "./io.ts";
+
+/** Everything that the files tell. @throws InputProblem, UsageError */
+export async function loadKernel(kernels: readonly string[], modules: readonly string[]): Promise<Kernel> {
+  let list: SymbolList | undefined;
+  let vmlinux: Vmlinux | undefined;
+  const exports: Export[] = [];
+  let symvers: string | undefined;
+  for (const path of kernels) {
+    const input = await readUnpacked(path);
+    const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
+    const twice = (what: string): UsageError =>
+      new UsageError(`-k gives ${what} twice: a module is linked for one kernel`);
+    switch (file.kind) {
+      case "symbols":
+        if (list !== undefined) throw twice("a symbol list");
+        list = file.list;
+        break;
+      case "vmlinux":
+        if (vmlinux !== undefined) throw twice("vmlinux");
+        vmlinux = file.vmlinux;
+        break;
+      case "symvers":
+        // Modules built out of tree have files of their own.
+        exports.push(...file.exports);
+        symvers ??= input.name;
+        break;
+    }
+  }
+  const files: ModuleFile[] = [];
+  for (const argument of modules) {
+    const [, name, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+    const file = await loadModule(path, name);
+    if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
+    files.push(file);
+  }
+  return new Kernel({
+    list,
+    vmlinux,
+    modules: files,
+    symvers: symvers === undefined ? undefined : { source: symvers, exports },
+  });
+}
+
+/** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
+export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
+  const input = await readUnpacked(path);
+  return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
+}
+
+/** Reads a file and unpacks it if it is packed. @throws InputProblem, UsageError */
+export async function readUnpacked(path: string): Promise<Input> {
+  const input = await readInput(path);
+  try {
+    return { ...input, bytes: await unpack(input.bytes) };
+  } catch (error) {
+    if (!(error instanceof PackedError)) throw error;
+    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+  }
+}
+
+/** Turns what is wrong with a file into the problem to report. */
+function guard<T>(file: string, isKernel: boolean, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SymbolListError) {
+      throw new InputProblem(problem("KLP109", { file, line: error.line }, { what: error.what }));
+    }
+    if (!(error instanceof ElfError)) throw error;
+    const at = { file, fileOffset: error.offset };
+    const code = isKernel ? "KLP109" : error.kind === "malformed" ? "KLP102" : "KLP101";
+    throw new InputProblem(problem(code, at, { what: error.what }));
+  }
+}

@@ -1,0 +1,10 @@
+import { define } from "../define.ts";
+
+export default define<{ readonly first: string; readonly second: string }>({
+  level: "error",
+  title: (d) => `two relocations write here: ${d.first} and ${d.second}`,
+  why: () => "the second overwrites what the first has written, at another time",
+  help: () => "finish the file again from its intermediate form: the ordinary relocation should have been removed",
+  explain:
+    "A livepatch relocation and another one have bytes in common. One of them is left over from a tool that moved relocations only in part.",
+});

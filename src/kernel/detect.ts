@@ -1,0 +1,27 @@
+// Which kind of file was given for the kernel, by its content.
+
+import { ET_REL } from "../elf/consts.ts";
+import { ElfError } from "../elf/error.ts";
+import { elfType } from "../elf/executable.ts";
+import type { Export } from "./exports.ts";
+import { parseSymbols } from "./parseSymbols.ts";
+import type { SymbolList } from "./symbolList.ts";
+import { isSymvers, parseSymvers } from "./symvers.ts";
+import { readVmlinux, type Vmlinux } from "./vmlinux.ts";
+
+export type KernelFile =
+  | { readonly kind: "symbols"; readonly list: SymbolList }
+  | { readonly kind: "vmlinux"; readonly vmlinux: Vmlinux }
+  | { readonly kind: "symvers"; readonly exports: readonly Export[] };
+
+/**
+ * Reads a file about the kernel, unpacked already: System.map, nm output, kallsyms text, vmlinux, Module.symvers.
+ * @throws ElfError, SymbolListError
+ */
+export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
+  const type = elfType(bytes);
+  if (type === ET_REL) throw new ElfError("unsupported", 16, "a module or object file: give it with -m");
+  if (type !== null) return { kind: "vmlinux", vmlinux: readVmlinux(bytes, source) };
+  if (isSymvers(bytes)) return { kind: "symvers", exports: parseSymvers(bytes) };
+  return { kind: "symbols", list: parseSymbols(bytes, source) };
+}

@@ -1,0 +1,160 @@
+// Everything known of the kernel that a module is for, from all files that were given.
+
+import { EM_AARCH64 } from "../elf/consts.ts";
+import type { Export } from "./exports.ts";
+import type { ModuleFile } from "./moduleFile.ts";
+import type { KernelSymbol, SymbolList } from "./symbolList.ts";
+import type { Vmlinux } from "./vmlinux.ts";
+
+export interface KernelParts {
+  /** Symbols of vmlinux: System.map, nm output, kallsyms, or those of vmlinux itself. */
+  readonly list?: SymbolList | undefined;
+  readonly vmlinux?: Vmlinux | undefined;
+  /** From Module.symvers. */
+  readonly symvers?: { readonly source: string; readonly exports: readonly Export[] } | undefined;
+  readonly modules?: readonly ModuleFile[] | undefined;
+}
+
+/** A module that defines a symbol. */
+export interface SymbolOwner {
+  readonly module: string;
+  readonly exported: boolean;
+}
+
+/** The kernel and its modules. Where several files tell the same, the most exact one counts. */
+export class Kernel {
+  /** The file that the symbols come from, for messages. */
+  readonly source: string;
+  /** Modules given with -m, by name. */
+  readonly modules: ReadonlyMap<string, ModuleFile>;
+  readonly #list: SymbolList | null;
+  readonly #vmlinux: Vmlinux | null;
+  readonly #symvers: ReadonlyMap<string, readonly Export[]>;
+
+  constructor(parts: KernelParts) {
+    this.#list = parts.list ?? parts.vmlinux?.list ?? null;
+    this.#vmlinux = parts.vmlinux ?? null;
+    const symvers = new Map<string, Export[]>();
+    for (const exported of parts.symvers?.exports ?? []) {
+      const known = symvers.get(exported.name);
+      if (known === undefined) symvers.set(exported.name, [exported]);
+      else known.push(exported);
+    }
+    this.#symvers = symvers;
+    this.modules = new Map((parts.modules ?? []).map((m) => [m.name, m]));
+    this.source = this.#list?.source ?? parts.symvers?.source ?? parts.modules?.[0]?.source ?? "";
+  }
+
+  /** Whether the symbols of vmlinux are known: without them nothing can be called missing there. */
+  get hasSymbols(): boolean {
+    return this.#list !== null;
+  }
+
+  /** The symbols of vmlinux called `name`, in kallsyms order; the n-th has position n (1-based). */
+  find(name: string): readonly KernelSymbol[] {
+    return this.#list?.find(name) ?? [];
+  }
+
+  /** Symbols of a loaded module called `name`, with their addresses, where the list is that of a running kernel. */
+  findIn(module: string, name: string): readonly KernelSymbol[] {
+    return this.#list?.findIn(module, name) ?? [];
+  }
+
+  /** All names of vmlinux. */
+  names(): Iterable<string> {
+    return this.#list?.names() ?? [];
+  }
+
+  /** Whether exported and unexported symbols can be told apart. */
+  get hasExports(): boolean {
+    return this.#symvers.size > 0 || (this.#list?.hasExports ?? false);
+  }
+
+  /** Whether vmlinux exports `name`. Of two files, the one that says so counts. */
+  exports(name: string): boolean {
+    return (
+      (this.#list?.exports(name) ?? false) ||
+      (this.#vmlinux?.exports.has(name) ?? false) ||
+      (this.#symvers.get(name)?.some((e) => e.owner === "vmlinux") ?? false)
+    );
+  }
+
+  /** What is known of an export, of vmlinux or of a module; null if nothing exports that name. */
+  exportOf(name: string): Export | null {
+    const known = this.#symvers.get(name)?.[0] ?? null;
+    const own = this.#vmlinux?.exports.get(name) ?? null;
+    if (own !== null) {
+      // vmlinux itself holds what Module.symvers repeats; an absent checksum may still stand there.
+      const listed = this.#symvers.get(name)?.find((e) => e.owner === "vmlinux");
+      return {
+        ...own,
+        crc: own.crc ?? listed?.crc ?? null,
+        gplOnly: own.gplOnly ?? listed?.gplOnly ?? null,
+        namespace: own.namespace ?? listed?.namespace ?? null,
+      };
+    }
+    if (known !== null) return known;
+    if (this.#list?.exports(name)) return { name, owner: "vmlinux", crc: null, gplOnly: null, namespace: null };
+    for (const module of this.modules.values()) {
+      const exported = module.exports.get(name);
+      if (exported !== undefined) return exported;
+    }
+    const owner = this.#list?.modulesWith(name).find((o) => o.exported);
+    return owner === undefined ? null : { name, owner: owner.module, crc: null, gplOnly: null, namespace: null };
+  }
+
+  /** Modules that define `name`: those given with -m, those of a kallsyms listing, those in Module.symvers. */
+  modulesWith(name: string): SymbolOwner[] {
+    const found = new Map<string, SymbolOwner>();
+    for (const module of this.modules.values()) {
+      if (module.find(name).length > 0) {
+        found.set(module.name, { module: module.name, exported: module.exports.has(name) });
+      }
+    }
+    for (const owner of this.#list?.modulesWith(name) ?? []) {
+      if (!found.has(owner.module)) found.set(owner.module, owner);
+    }
+    for (const exported of this.#symvers.get(name) ?? []) {
+      if (exported.owner !== "vmlinux" && !found.get(exported.owner)?.exported) {
+        found.set(exported.owner, { module: exported.owner, exported: true });
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** The kernel's release, `6.1.192`; null if no file tells. */
+  get release(): string | null {
+    return this.#vmlinux?.release ?? null;
+  }
+
+  /** The vermagic that the kernel wants of a module; null if no file tells. */
+  get vermagic(): string | null {
+    return this.#vmlinux?.vermagic ?? null;
+  }
+
+  /**
+   * Whether ftrace can patch the function of vmlinux that starts at `address`: a record from its first byte up to the
+   * next symbol (klp_get_ftrace_location); on arm64 the record may lie before it, and the kernel moves it in. Null if the
+   * files do not tell.
+   * @param end address of the next symbol.
+   */
+  hasFtraceSite(address: bigint, end: bigint): boolean | null {
+    const sites = this.#vmlinux?.ftraceSites ?? null;
+    if (sites === null) return null;
+    const from = this.#vmlinux?.machine === EM_AARCH64 ? address - 8n : address;
+    let low = 0;
+    let high = sites.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sites[middle] ?? 0n) < from) low = middle + 1;
+      else high = middle;
+    }
+    const next = sites[low];
+    return next !== undefined && next < end;
+  }
+
+  /** Address of the first symbol of vmlinux behind `address`; null if there is none. */
+  nextSymbol(address: bigint): bigint | null {
+    return this.#list?.nextAddress(address) ?? null;
+  }
+}

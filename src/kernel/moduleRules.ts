@@ -1,0 +1,174 @@
+// The generic loader's checks of a finished module (kernel/module/main.c, version.c): vermagic, licence, namespaces, checksums,
+// duplicate exports, struct module.
+
+import { latin1, printable, viewOf } from "../base/bytes.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import type { Place } from "../diag/define.ts";
+import { SHN_UNDEF } from "../elf/consts.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import type { Kernel } from "./kernel.ts";
+import type { ModInfo } from "./modinfo.ts";
+import { type ModuleFile, readThisModule } from "./moduleFile.ts";
+
+export interface ModuleContext {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly modInfo: ModInfo;
+  readonly module: string;
+  readonly kernel: Kernel | null;
+  /** A module that was built for the target kernel. */
+  readonly reference: ModuleFile | null;
+  /** Name of the file for messages. */
+  readonly path: string;
+}
+
+/** Order among what the loader meets: these come before the symbols (0) and the relocations (1). */
+const STRUCT_MODULE = -3;
+const LAYOUT_VERSION = -2;
+const VERMAGIC = -1;
+const EXPORTS = 2;
+
+/** Licences that the kernel takes as compatible with the GPL (license_is_gpl_compatible, include/linux/license.h). */
+const GPL = new Set(["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]);
+
+/** What a kernel would refuse in a module's metadata. Only what the files that were given tell is looked at. */
+export function checkModule(context: ModuleContext): Problem[] {
+  return [...checkThisModule(context), ...checkVermagic(context), ...checkImports(context), ...checkExports(context)];
+}
+
+const modinfoPlace = ({ path }: ModuleContext): Place => ({ file: path, section: ".modinfo", offset: 0 });
+
+function checkVermagic(context: ModuleContext): Problem[] {
+  const { kernel, modInfo, file, module } = context;
+  const own = modInfo.get("vermagic");
+  if (kernel === null || own === null) return [];
+  // With checksums the release need not be the same: they tell more.
+  const hasCrcs = file.sections.findByName("__versions") !== null;
+  const tail = (text: string): string => text.slice(Math.max(0, text.indexOf(" ")));
+  const same = (a: string, b: string): boolean => (hasCrcs ? tail(a) === tail(b) : a === b);
+  const more = { loadOrder: [VERMAGIC] };
+  if (kernel.vermagic !== null) {
+    if (same(own, kernel.vermagic)) return [];
+    return [problem("KLP502", modinfoPlace(context), { module, own, kernel: kernel.vermagic }, more)];
+  }
+  const release = own.split(" ")[0] ?? "";
+  if (kernel.release === null || hasCrcs || release === kernel.release) return [];
+  return [problem("KLP502", modinfoPlace(context), { module, own, kernel: `${kernel.release}${tail(own)}` }, more)];
+}
+
+/** Checksums that the module was built with, by name; null if it has none. */
+function readVersions(file: ElfFile): Map<string, number> | null {
+  const { sections } = file;
+  const section = sections.findByName("__versions");
+  const extended = sections.findByName("__version_ext_crcs");
+  const names = sections.findByName("__version_ext_names");
+  if (section === null && extended === null) return null;
+  const found = new Map<string, number>();
+  if (section !== null) {
+    // struct modversion_info: {crc unsigned long, name[56]}.
+    const data = sections.data(section);
+    const view = viewOf(data);
+    for (let at = 0; at + 64 <= data.length; at += 64) {
+      const end = data.subarray(at + 8, at + 64).indexOf(0);
+      const name = latin1(data, at + 8, end < 0 ? at + 64 : at + 8 + end);
+      found.set(name, view.getUint32(at, file.littleEndian));
+    }
+  }
+  if (extended !== null && names !== null) {
+    const crcs = sections.data(extended);
+    const view = viewOf(crcs);
+    for (const [k, name] of latin1(sections.data(names)).split("\0").entries()) {
+      if (name !== "" && k * 4 + 4 <= crcs.length) found.set(name, view.getUint32(k * 4, file.littleEndian));
+    }
+  }
+  return found;
+}
+
+function checkImports(context: ModuleContext): Problem[] {
+  const { file, symbols, kernel, module, modInfo, path } = context;
+  if (kernel === null) return [];
+  const problems: Problem[] = [];
+  const versions = readVersions(file);
+  const isGpl = modInfo.entries.filter((e) => e.tag === "license").some((e) => GPL.has(e.value));
+  const license = modInfo.get("license") ?? "unspecified";
+  const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
+  const layout = kernel.exportOf("module_layout");
+  const ownLayout = versions?.get("module_layout");
+  if (layout !== null && layout.crc !== null && ownLayout !== undefined && ownLayout !== layout.crc) {
+    const data = { module, symbol: "module_layout", own: ownLayout, kernel: layout.crc };
+    problems.push(
+      problem("KLP505", { file: path, section: "__versions", offset: 0 }, data, { loadOrder: [LAYOUT_VERSION] }),
+    );
+  }
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
+    const name = symbols.name(i);
+    const exported = name === "" ? null : kernel.exportOf(name);
+    if (exported === null) continue;
+    const symbol = printable(name);
+    const more = { loadOrder: [0, i] };
+    const at = { file: path };
+    if (exported.gplOnly === true && !isGpl) {
+      problems.push(problem("KLP503", modinfoPlace(context), { module, symbol, license: printable(license) }, more));
+      continue;
+    }
+    if (exported.crc !== null && versions !== null) {
+      const own = versions.get(name);
+      const place = { file: path, section: "__versions", offset: 0 };
+      if (own === undefined) {
+        problems.push(problem("KLP506", place, { module, symbol }, more));
+        continue;
+      }
+      if (own !== exported.crc) {
+        problems.push(problem("KLP505", place, { module, symbol, own, kernel: exported.crc }, more));
+        continue;
+      }
+    }
+    const namespace = exported.namespace ?? "";
+    if (namespace !== "" && !namespace.startsWith("module:") && !imported.has(namespace)) {
+      problems.push(problem("KLP504", at, { module, symbol, namespace: printable(namespace) }, more));
+    }
+  }
+  return problems;
+}
+
+function checkExports({ file, symbols, kernel, module, path }: ModuleContext): Problem[] {
+  if (kernel === null) return [];
+  const problems: Problem[] = [];
+  for (let i = 1; i < symbols.count; i++) {
+    const name = symbols.name(i);
+    const home = symbols.sectionOf(i);
+    // The kernel goes by the sections __ksymtab and __ksymtab_gpl.
+    if (!name.startsWith("__ksymtab_") || home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;
+    const symbol = name.slice("__ksymtab_".length);
+    const other = kernel.exportOf(symbol);
+    if (other === null || other.owner === module) continue;
+    const section = file.sections.name(home);
+    const at = { file: path, section, offset: symbols.offset(i) };
+    const data = { module, symbol: printable(symbol), owner: other.owner === "vmlinux" ? "kernel" : other.owner };
+    problems.push(problem("KLP507", at, data, { loadOrder: [EXPORTS, -1, i] }));
+  }
+  return problems;
+}
+
+function checkThisModule({ file, reference, module, path }: ModuleContext): Problem[] {
+  const own = readThisModule(file);
+  const other = reference?.thisModule ?? null;
+  if (own === null || other === null || reference === null) return [];
+  const at = { file: path, section: ".gnu.linkonce.this_module", offset: 0 };
+  const source = reference.source;
+  if (own.size !== other.size) {
+    const data = { module, own: own.size, kernel: other.size, source };
+    return [problem("KLP508", at, data, { loadOrder: [STRUCT_MODULE] })];
+  }
+  const problems: Problem[] = [];
+  for (const [what, mine, theirs] of [
+    ["init", own.init, other.init],
+    ["exit", own.exit, other.exit],
+  ] as const) {
+    if (mine === null || theirs === null || mine === theirs) continue;
+    problems.push(problem("KLP509", { ...at, offset: mine }, { what, own: mine, kernel: theirs, source }));
+  }
+  return problems;
+}
