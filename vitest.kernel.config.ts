@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-// Real kernels under emulation, one boot at a time and each well under its own limit; and binutils and LLVM.
+// Real kernels under emulation, one boot at a time and each well under its own limit; programs under user-mode emulation; binutils and LLVM.
 export default defineConfig({
   define: { KLPLINK_VERSION: JSON.stringify("test") },
   test: {
-    include: ["test/kernel/**/*.test.ts", "test/tools/**/*.test.ts"],
+    include: ["test/kernel/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
     globalSetup: ["test/kernel/setup.ts"],
     testTimeout: 300_000,
     fileParallelism: false,

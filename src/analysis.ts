@@ -4,7 +4,7 @@ import { type Arch, findArch } from "./arch.ts";
 import { hexWord, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
-import { machineNames, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
+import { machineNames, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
@@ -18,6 +18,7 @@ import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/vers
 import { auditCalls, type Call } from "./klp/calls.ts";
 import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
+import { NO_EPILOGUES, planEpilogues } from "./klp/epilogues.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
 import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
@@ -28,6 +29,8 @@ import { checkRelocations } from "./klp/relocationRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
 
+export type TocRestore = "island" | "nop" | "epilogue";
+
 export interface Options {
   /** Name of the input for messages. */
   readonly file: string;
@@ -37,6 +40,11 @@ export interface Options {
   readonly kernel?: Kernel;
   /** Positions for names that occur several times in vmlinux. */
   readonly positions?: ReadonlyMap<string, number>;
+  /**
+   * `island`: calls that need it get an island. `epilogue`: replacement functions restore their caller's TOC at each
+   * return, too. `nop`: calls are audited, never rewritten.
+   */
+  readonly tocRestore?: TocRestore;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
   /** A module built for the target kernel: struct module is compared with its. */
@@ -119,7 +127,8 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   problems.push(...checkLivepatch(context, patches, modInfo, options));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
-  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls) : null;
+  const epilogues = options.tocRestore === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES;
+  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls, epilogues) : null;
   const hasKlp =
     undefineds.some((u) => u.resolution.kind === "convert") ||
     calls.some((c) => c.klpObject !== null) ||
@@ -406,6 +415,15 @@ function refusalMessage(analysis: Analysis, call: Call): string {
 /** Errors that no island can mend, and warnings about the islands that would be made. */
 export function islandProblems(analysis: Analysis, options: Options): Problem[] {
   const problems: Problem[] = [];
+  for (const { function: target, offset, reason } of analysis.plan?.epilogues.refused ?? []) {
+    const at = {
+      file: options.file,
+      section: printable(analysis.file.sections.name(target.section)),
+      offset,
+      function: { name: printable(target.name), offset: offset - target.start },
+    };
+    problems.push(problem("KLP312", at, { function: printable(target.name), reason }));
+  }
   for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
   for (const call of analysis.calls) {
     // Places and words are worked out for calls at fault only: a module has thousands of others.
@@ -447,7 +465,9 @@ function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, op
     const data = {
       function: printable(refusal.function.name),
       follower: printable(refusal.follower.name),
-      section: analysis.file.sections.name(call.section),
+      section: printable(analysis.file.sections.name(call.section)),
+      where: `${printable(analysis.file.sections.name(refusal.obstacle.section))}+0x${refusal.obstacle.offset.toString(16)}`,
+      reason: refusal.obstacle.reason,
     };
     return problem("KLP304", at, data, { context });
   }
@@ -458,7 +478,7 @@ function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, op
 function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   const { plan, calls, version } = analysis;
   if (plan === null) return [];
-  const problems: Problem[] = [];
+  const problems: Problem[] = movedDebugWarnings(analysis, plan, options);
   const profiled = new Set(calls.filter((c) => c.verdict === "exempt").map((c) => c.caller?.symbol));
   const patchable = analysis.file.sections.findByName("__patchable_function_entries") !== null;
   const warned = new Set<number>();
@@ -499,3 +519,30 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   }
   return problems;
 }
+
+/** Debug information of a section that is moved: its lengths and line tables are numbers of the old layout. */
+function movedDebugWarnings({ file }: Analysis, plan: IslandPlan, options: Options): Problem[] {
+  const { sections } = file;
+  const lists = Array.from({ length: sections.count }, (_, i) => i)
+    .filter((i) => !sections.hasFlags(i, SHF_ALLOC) && LAYOUT_DEBUG.has(sections.name(i)) && sections.size(i) > 0)
+    .map((i) => sections.name(i));
+  if (lists.length === 0) return [];
+  return [...plan.move.sections.values()].map(({ section, gaps }) =>
+    problem(
+      "KLP311",
+      { file: options.file, section: printable(sections.name(section)), offset: gaps[0]?.at ?? 0 },
+      { section: printable(sections.name(section)), debug: lists },
+    ),
+  );
+}
+
+/** Debug sections that hold distances between functions as plain numbers. */
+const LAYOUT_DEBUG = new Set([
+  ".debug_line",
+  ".debug_info",
+  ".debug_aranges",
+  ".debug_ranges",
+  ".debug_rnglists",
+  ".debug_loc",
+  ".debug_loclists",
+]);

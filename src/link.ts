@@ -21,8 +21,6 @@ import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
 
 export interface LinkOptions extends Options {
-  /** `island`: calls that need it get an island. `nop`: calls are audited, never rewritten. */
-  readonly tocRestore?: "island" | "nop";
   /** The tool that the file comes from; found out from its content if absent. */
   readonly from?: Producer;
   /** Keeps the producer's intermediate sections. */
@@ -42,6 +40,8 @@ export interface LinkResult {
     readonly returnIslands: number;
     readonly siblingIslands: number;
     readonly localCallIslands: number;
+    /** Functions whose returns restore their caller's TOC. */
+    readonly epilogues: number;
     /** Bytes of code and data that the islands add. */
     readonly islandBytes: number;
     readonly convertedSymbols: number;
@@ -54,6 +54,7 @@ const NOTHING: LinkResult["done"] = {
   returnIslands: 0,
   siblingIslands: 0,
   localCallIslands: 0,
+  epilogues: 0,
   islandBytes: 0,
   convertedSymbols: 0,
   livepatchRelocations: 0,
@@ -96,7 +97,7 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
 
 function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "producer"> {
   const analysis = analyseFile(file, options);
-  const rewrite = (options.tocRestore ?? "island") === "island";
+  const rewrite = options.tocRestore !== "nop";
   const problems: Problem[] = [...analysis.problems];
   if (!rewrite) problems.push(...callProblems(analysis, options));
   problems.push(...islandProblems(analysis, options).filter((p) => rewrite || p.code !== "KLP304"));
@@ -133,6 +134,7 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
     returnIslands: count("return"),
     siblingIslands: count("sibling"),
     localCallIslands: count("local-call"),
+    epilogues: plan?.epilogues.planned.length ?? 0,
     islandBytes,
     convertedSymbols: converting.length,
     livepatchRelocations: router.livepatchCount,

@@ -38,7 +38,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   }
   if (output === "-" && options.map === true)
     throw new UsageError("--map and the image cannot both go to standard output");
-  const list = await readKernel(options);
+  const list = (await readKernel(options))?.list ?? null;
   const input = await readInput(module);
   const result = image(input.bytes, {
     file: input.name,

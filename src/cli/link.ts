@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "node:path";
+import type { TocRestore } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import type { Producer } from "../klp/producer.ts";
@@ -10,7 +11,7 @@ import { Reporter } from "./report.ts";
 interface Options extends CommonOptions, KernelOptions {
   readonly output?: string;
   readonly inPlace?: boolean;
-  readonly tocRestore: "island" | "nop";
+  readonly tocRestore: TocRestore;
   readonly force?: boolean;
   readonly from?: Producer;
   readonly keep?: boolean;
@@ -104,6 +105,7 @@ function summary({ output, changed, done }: LinkResult, path: string, input: str
   if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));
   if (done.siblingIslands > 0) parts.push(count(done.siblingIslands, "sibling island", "sibling islands"));
   if (done.localCallIslands > 0) parts.push(count(done.localCallIslands, "local-call island", "local-call islands"));
+  if (done.epilogues > 0) parts.push(count(done.epilogues, "restoring epilogue", "restoring epilogues"));
   if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
   return `${name}: ${parts.join(", ")}`;
 }

@@ -46,7 +46,7 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
         .option("--in-place", "overwrite the input")
         .option(
           "--toc-restore <how>",
-          "ppc64le: `island`, or `nop` to audit only and never rewrite a call",
+          "ppc64le: `island`; `epilogue`: functions restore their caller's TOC, too; `nop`: never rewrite a call",
           tocRestore,
           "island",
         )
@@ -275,8 +275,12 @@ Examples:
 }
 
 function tocRestore(value: string): string {
-  if (value === "island" || value === "nop") return value;
-  throw new CommanderError(STATUS.usage, "klplink.tocRestore", `--toc-restore ${value}: the choices are island, nop`);
+  if (value === "island" || value === "nop" || value === "epilogue") return value;
+  throw new CommanderError(
+    STATUS.usage,
+    "klplink.tocRestore",
+    `--toc-restore ${value}: the choices are island, epilogue, nop`,
+  );
 }
 
 async function main(argv: readonly string[]): Promise<void> {

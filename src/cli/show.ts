@@ -50,6 +50,15 @@ export async function runShow(module: string, options: Options): Promise<number>
   if ((all || options.toc) && arch?.hasToc && file.littleEndian && file.symbols !== null) {
     tables.calls = callTable(file, analyse(input.bytes, { file: input.name }).calls);
   }
+  let picture = "";
+  if (options.toc === true && tables.calls !== undefined) {
+    const { compareStrategies, PICTURE } = await import("./strategies.ts");
+    const rows = compareStrategies(input.bytes, input.name).map(
+      (row): Row => ({ ...row, strategy: printable(row.strategy), applicable: printable(row.applicable) }),
+    );
+    tables.strategies = { title: "How r2 can come back", rows };
+    picture = `\n${PICTURE}`;
+  }
   const machine = machineNames.get(file.header.machine) ?? `machine ${file.header.machine}`;
   if (options.format === "json") {
     const document = {
@@ -64,7 +73,7 @@ export async function runShow(module: string, options: Options): Promise<number>
     return 0;
   }
   const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
-  await write(process.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n"));
+  await write(process.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
   return 0;
 }
 

@@ -33,6 +33,8 @@ import klp307 from "./codes/klp307.ts";
 import klp308 from "./codes/klp308.ts";
 import klp309 from "./codes/klp309.ts";
 import klp310 from "./codes/klp310.ts";
+import klp311 from "./codes/klp311.ts";
+import klp312 from "./codes/klp312.ts";
 import klp401 from "./codes/klp401.ts";
 import klp402 from "./codes/klp402.ts";
 import klp403 from "./codes/klp403.ts";
@@ -126,6 +128,8 @@ const rows = {
   KLP308: klp308,
   KLP309: klp309,
   KLP310: klp310,
+  KLP311: klp311,
+  KLP312: klp312,
   KLP401: klp401,
   KLP402: klp402,
   KLP403: klp403,

@@ -54,6 +54,8 @@ interface RelocationChanges {
   readonly removed: Set<number>;
   /** Row -> new r_offset. */
   readonly moved: Map<number, number>;
+  /** Row -> new r_addend. */
+  readonly addends: Map<number, bigint>;
   readonly added: Relocation[];
 }
 
@@ -138,6 +140,15 @@ export class ElfEdits {
   }
 
   /**
+   * Gives a section other bytes, of any length.
+   * @throws Error if its bytes were edited before: those edits would be lost.
+   */
+  replaceData(section: SectionHandle, bytes: Uint8Array): void {
+    if (this.#data.has(section)) throw new Error(`section ${section} was edited before its bytes are replaced`);
+    this.#data.set(section, bytes);
+  }
+
+  /**
    * Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it.
    * @throws ElfError if the section is SHT_NOBITS.
    */
@@ -212,7 +223,7 @@ export class ElfEdits {
   #changes(section: SectionHandle): RelocationChanges {
     let changes = this.#relocations.get(section);
     if (changes === undefined) {
-      changes = { removed: new Set(), moved: new Map(), added: [] };
+      changes = { removed: new Set(), moved: new Map(), addends: new Map(), added: [] };
       this.#relocations.set(section, changes);
     }
     return changes;
@@ -221,6 +232,11 @@ export class ElfEdits {
   /** Gives row `row` of a relocation table a new r_offset (bytes in its target section). */
   moveRelocation(table: RelocationTable, row: number, offset: number): void {
     this.#changes(table.section).moved.set(row, offset);
+  }
+  /** @throws Error if the table is SHT_REL, whose addends stand in the places themselves. */
+  setAddend(table: RelocationTable, row: number, addend: bigint): void {
+    if (!table.hasAddends) throw new Error(`section ${table.section} has no addends`);
+    this.#changes(table.section).addends.set(row, addend);
   }
   removeRelocation(table: RelocationTable, row: number): void {
     this.#changes(table.section).removed.add(row);
@@ -241,7 +257,7 @@ export class ElfEdits {
       offset: changes?.moved.get(row) ?? table.offset(row),
       symbol: table.symbol(row),
       type: table.type(row),
-      addend: table.addend(row),
+      addend: changes?.addends.get(row) ?? table.addend(row),
     };
   }
 }

@@ -305,6 +305,8 @@ class Writer {
         out.set(original.subarray(row * table.rowSize, (row + 1) * table.rowSize), at);
         const moved = changes?.moved.get(row);
         if (moved !== undefined) view.setBigUint64(at + RELA.offset, BigInt(moved), this.#littleEndian);
+        const addend = changes?.addends.get(row);
+        if (addend !== undefined) view.setBigInt64(at + RELA.addend, addend, this.#littleEndian);
         if (renumber && table.symbol(row) !== 0) {
           const symbol = this.#newSymbol(table.symbol(row), `relocation ${row} of section ${table.section}`);
           view.setUint32(at + RELA.info + (this.#littleEndian ? 4 : 0), symbol, this.#littleEndian);
@@ -598,7 +600,9 @@ class Writer {
       type === SHT_REL ||
       type === SHT_RELA ||
       (added === null ? sections.hasFlags(handle, SHF_INFO_LINK) : (added.flags & BigInt(SHF_INFO_LINK)) !== 0n);
-    if (!isSection || info === SHN_UNDEF || info >= this.#sectionIndex.length) return info;
+    // A number that names none of the file's own sections is kept as it is; it must not come to name an added one.
+    const known = added === null ? sections.count : this.#sectionIndex.length;
+    if (!isSection || info === SHN_UNDEF || info >= known) return info;
     return this.#newSection(info, `sh_info of section ${handle}`);
   }
 }

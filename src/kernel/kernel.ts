@@ -45,6 +45,11 @@ export class Kernel {
     this.source = this.#list?.source ?? parts.symvers?.source ?? parts.modules?.[0]?.source ?? "";
   }
 
+  /** The listing that the symbols come from; null if there is none. */
+  get list(): SymbolList | null {
+    return this.#list;
+  }
+
   /** Whether the symbols of vmlinux are known: without them nothing can be called missing there. */
   get hasSymbols(): boolean {
     return this.#list !== null;

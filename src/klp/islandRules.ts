@@ -8,11 +8,17 @@ import { BRANCH_REACH, decodeBranch, opensFrame } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
 import type { Call } from "./calls.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
+import type { Obstacle } from "./move.ts";
 
 /** Why no island may be used for a call. */
 export type Refusal =
   | { readonly kind: "rule"; readonly rule: string; readonly reason: string; readonly help: string }
-  | { readonly kind: "layout"; readonly function: CodeSymbol; readonly follower: CodeSymbol };
+  | {
+      readonly kind: "layout";
+      readonly function: CodeSymbol;
+      readonly follower: CodeSymbol;
+      readonly obstacle: Obstacle;
+    };
 
 export type IslandKind = "return" | "sibling" | "local-call";
 
@@ -92,6 +98,12 @@ export class IslandRules {
     else list.push({ start, end, table });
   }
 
+  /** The table that lets the kernel rewrite the word at `offset`; null if there is none. */
+  rewrittenBy(section: number, offset: number): string | null {
+    const range = this.#replaceable.get(section)?.find((r) => offset >= r.start && offset < r.end);
+    return range?.table ?? this.#patched.get(section)?.get(offset) ?? null;
+  }
+
   /**
    * The first rule that forbids an island of `kind` for `call`; null if none does.
    * @param growth bytes that all islands of the section may take at most.
@@ -150,8 +162,6 @@ export class IslandRules {
     if (sections.size(call.section) + growth >= BRANCH_REACH) {
       return rule("I13", "the section is too large for a branch to its end", "compile with -ffunction-sections");
     }
-    const follower = this.#functions.after(caller);
-    if (follower !== null) return { kind: "layout", function: caller, follower };
     return null;
   }
 

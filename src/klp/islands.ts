@@ -1,11 +1,11 @@
 // Which calls of a ppc64le module get an island, and the edits that put the islands in place.
 
-import { viewOf } from "../base/bytes.ts";
+import { alignUp, hex, printable, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS, STT_SECTION } from "../elf/consts.ts";
 import type { ElfEdits } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
-import { decodeBranch, encodeBranch } from "../stubs/insn.ts";
+import { decodeBranch, encodeBranch, returnAsBranch } from "../stubs/insn.ts";
 import {
   type IslandCode,
   localCallIsland,
@@ -15,13 +15,17 @@ import {
   siblingRelocations,
   wordBytes,
 } from "../stubs/island.ts";
+import { RESTORE_AND_RETURN } from "../stubs/strategies/epilogue.ts";
 import type { Call } from "./calls.ts";
+import { type EpiloguePlan, NO_EPILOGUES, type PlannedEpilogue } from "./epilogues.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { type IslandKind, IslandRules, type Refusal } from "./islandRules.ts";
+import { applyMove, type Gap, type Move, type Obstacle, planMove, roomFor, type SectionMove } from "./move.ts";
 import type { RelocationRouter } from "./router.ts";
 
 /** Bytes of the longest island. */
 const LARGEST_ISLAND = 16;
+const EPILOGUE_SIZE = RESTORE_AND_RETURN.length * 4;
 
 export interface PlannedIsland {
   readonly call: Call;
@@ -35,9 +39,13 @@ export interface RefusedIsland extends PlannedIsland {
 export interface IslandPlan {
   readonly islands: readonly PlannedIsland[];
   readonly refused: readonly RefusedIsland[];
+  /** Functions whose returns restore the caller's TOC (--toc-restore epilogue). */
+  readonly epilogues: EpiloguePlan;
   /** Functions that return with another TOC in r2, once the islands are in place. */
   readonly tocClobbering: readonly CodeSymbol[];
   readonly rules: IslandRules;
+  /** Room for the islands of functions that are not the last of their section. */
+  readonly move: Move;
 }
 
 /** Decides on an island for each call without a nop and each sibling call, and for what follows from those. */
@@ -46,6 +54,7 @@ export function planIslands(
   symbols: SymbolTable,
   functions: FunctionIndex,
   calls: readonly Call[],
+  epilogues: EpiloguePlan = NO_EPILOGUES,
 ): IslandPlan {
   const rules = new IslandRules(file, symbols, functions);
   const wanted: PlannedIsland[] = [];
@@ -57,14 +66,116 @@ export function planIslands(
   wanted.push(...closure.localCalls.map((call): PlannedIsland => ({ call, kind: "local-call" })));
   const islands: PlannedIsland[] = [];
   const refused: RefusedIsland[] = [...closure.refused];
-  const perSection = new Map<number, number>();
-  for (const { call } of wanted) perSection.set(call.section, (perSection.get(call.section) ?? 0) + LARGEST_ISLAND);
+  const growth = largestGrowth(file, wanted);
   for (const island of wanted) {
-    const refusal = rules.refusal(island.call, island.kind, perSection.get(island.call.section) ?? 0);
+    const refusal = rules.refusal(island.call, island.kind, growth.get(island.call.section) ?? 0);
     if (refusal === null) islands.push(island);
     else refused.push({ ...island, refusal });
   }
-  return { islands, refused, tocClobbering: closure.functions, rules };
+  const room = makeRoom(file, symbols, functions, islands, refused, unrewritten(epilogues, rules));
+  return {
+    islands: room.islands,
+    epilogues: room.epilogues,
+    refused,
+    tocClobbering: closure.functions,
+    rules,
+    move: room.move,
+  };
+}
+
+/** Without the functions one of whose returns the kernel itself may rewrite. */
+function unrewritten(epilogues: EpiloguePlan, rules: IslandRules): EpiloguePlan {
+  const planned: PlannedEpilogue[] = [];
+  const refused = [...epilogues.refused];
+  for (const epilogue of epilogues.planned) {
+    const { function: target, returns } = epilogue;
+    const offset = returns.find((at) => rules.rewrittenBy(target.section, at) !== null);
+    if (offset === undefined) planned.push(epilogue);
+    else {
+      const table = rules.rewrittenBy(target.section, offset) ?? "";
+      refused.push({ function: target, offset, reason: `${table} lets the kernel replace the return there` });
+    }
+  }
+  return { planned, refused };
+}
+
+/** Section -> bytes that its islands, and the padding behind them, may take at most. */
+function largestGrowth(file: ElfFile, wanted: readonly PlannedIsland[]): Map<number, number> {
+  const growth = new Map<number, number>();
+  const seen = new Set<CodeSymbol | null>();
+  for (const { call } of wanted) {
+    const padding = seen.has(call.caller) ? 0 : file.sections.addralign(call.section);
+    seen.add(call.caller);
+    growth.set(call.section, (growth.get(call.section) ?? 0) + LARGEST_ISLAND + padding);
+  }
+  return growth;
+}
+
+/** Offset where a function's islands begin, if others follow it: its end, or that of its longest alias. */
+function endOfCode(functions: FunctionIndex, caller: CodeSymbol): number {
+  let end = caller.start;
+  for (const alias of functions.aliases(caller)) end = Math.max(end, alias.start + alias.size);
+  return alignUp(end, 4);
+}
+
+/** Plans room behind each function that has islands and is not the last of its section. */
+function makeRoom(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  islands: readonly PlannedIsland[],
+  refused: RefusedIsland[],
+  epilogues: EpiloguePlan,
+): { islands: PlannedIsland[]; epilogues: EpiloguePlan; move: Move } {
+  const bytes = new Map<CodeSymbol, number>();
+  const followers = new Map<CodeSymbol, CodeSymbol>();
+  const blocked = new Map<CodeSymbol, Obstacle>();
+  const reserve = (caller: CodeSymbol | null, size: number): void => {
+    const follower = caller === null ? null : functions.after(caller);
+    if (caller === null || follower === null) return;
+    const { section } = caller;
+    followers.set(caller, follower);
+    const end = endOfCode(functions, caller);
+    if (caller.size === 0) {
+      blocked.set(caller, { section, offset: caller.start, reason: `${printable(caller.name)} has no size` });
+    } else if (follower.start < end) {
+      blocked.set(caller, { section, offset: follower.start, reason: "it is a name inside the function" });
+    } else bytes.set(caller, (bytes.get(caller) ?? 0) + size);
+  };
+  for (const { call, kind } of islands) reserve(call.caller, islandSize(kind));
+  for (const epilogue of epilogues.planned) reserve(epilogue.function, EPILOGUE_SIZE);
+  const gaps = new Map<number, Gap[]>();
+  for (const [caller, size] of bytes) {
+    const list = gaps.get(caller.section);
+    const gap = { at: endOfCode(functions, caller), size: roomFor(file, caller.section, size) };
+    if (list === undefined) gaps.set(caller.section, [gap]);
+    else list.push(gap);
+  }
+  const move = planMove(file, symbols, functions, gaps);
+  const accepted: PlannedIsland[] = [];
+  for (const island of islands) {
+    const { caller, section } = island.call;
+    const follower = caller === null ? undefined : followers.get(caller);
+    const obstacle = caller === null ? undefined : (blocked.get(caller) ?? move.obstacles.get(section));
+    if (caller === null || follower === undefined || obstacle === undefined) accepted.push(island);
+    else refused.push({ ...island, refusal: { kind: "layout", function: caller, follower, obstacle } });
+  }
+  const planned: PlannedEpilogue[] = [];
+  const without = [...epilogues.refused];
+  for (const epilogue of epilogues.planned) {
+    const { function: target } = epilogue;
+    const obstacle = followers.has(target) ? (blocked.get(target) ?? move.obstacles.get(target.section)) : undefined;
+    if (obstacle === undefined) planned.push(epilogue);
+    else {
+      const where = `${printable(file.sections.name(obstacle.section))}+${hex(obstacle.offset)}`;
+      without.push({
+        function: target,
+        offset: target.start,
+        reason: `no room behind it: ${where}: ${obstacle.reason}`,
+      });
+    }
+  }
+  return { islands: accepted, epilogues: { planned, refused: without }, move };
 }
 
 interface Closure {
@@ -193,16 +304,45 @@ export function placeIslands(
   router: RelocationRouter,
   converting: ReadonlySet<number>,
 ): number {
+  applyMove(edits, symbols, plan.move);
   let added = 0;
+  for (const { gaps } of plan.move.sections.values()) for (const gap of gaps) added += gap.size;
   const slots = new Map<string, number>();
+  const used = new Map<CodeSymbol, number>();
+  /** Offset of `size` bytes behind a function: in the room made there, or at its section's end. */
+  const place = (caller: CodeSymbol | null, section: number, size: number): number => {
+    const layout = plan.move.sections.get(section);
+    if (caller !== null && layout !== undefined && functions.after(caller) !== null) {
+      const before = used.get(caller) ?? 0;
+      used.set(caller, before + size);
+      return layout.roomAt(endOfCode(functions, caller)) + before;
+    }
+    added += size;
+    return edits.append(section, new Uint8Array(size), 4);
+  };
+  // First, so that conditional returns reach them.
+  for (const { function: target, returns } of plan.epilogues.planned) {
+    const layout = plan.move.sections.get(target.section);
+    const at = place(target, target.section, EPILOGUE_SIZE);
+    edits.patch(target.section, at, wordBytes(RESTORE_AND_RETURN));
+    const original = viewOf(edits.file.sections.data(target.section));
+    for (const offset of returns) {
+      const site = layout?.to(offset) ?? offset;
+      const word = returnAsBranch(original.getUint32(offset, edits.file.littleEndian), at - site);
+      edits.patchWord(target.section, site, word);
+    }
+    coverIslands(edits, functions, target, layout, at + EPILOGUE_SIZE);
+  }
   // By place, so that the output does not depend on the order of relocations.
   const islands = [...plan.islands].sort((a, b) => a.call.section - b.call.section || a.call.offset - b.call.offset);
   for (const { call, kind } of islands) {
-    const size = islandCode(kind, 0, 0).words.length * 4;
-    const at = edits.append(call.section, new Uint8Array(size), 4);
-    const code = islandCode(kind, at, call.offset);
+    const size = islandSize(kind);
+    const layout = plan.move.sections.get(call.section);
+    const site = layout?.to(call.offset) ?? call.offset;
+    const at = place(call.caller, call.section, size);
+    const code = islandCode(kind, at, site);
     edits.patch(call.section, at, wordBytes(code.words));
-    edits.patchWord(call.section, call.offset, encodeBranch(at - call.offset));
+    edits.patchWord(call.section, site, encodeBranch(at - site));
     if (code.callAt !== null) edits.moveRelocation(call.table, call.row, at + code.callAt);
     else {
       const object = call.klpObject ?? (converting.has(call.symbol) ? "vmlinux" : null);
@@ -223,8 +363,7 @@ export function placeIslands(
       edits.removeRelocation(call.table, call.row);
       for (const r of siblingRelocations(at, toc.symbol, slot)) router.add(call.section, null, r);
     }
-    added += size;
-    coverIslands(edits, functions, call, at + size);
+    coverIslands(edits, functions, call.caller, layout, at + size);
   }
   return added;
 }
@@ -240,11 +379,20 @@ function islandCode(kind: IslandKind, at: number, site: number): IslandCode {
   }
 }
 
+const islandSize = (kind: IslandKind): number => islandCode(kind, 0, 0).words.length * 4;
+
 /** The function's st_size, and that of its aliases, reaches to the end of its islands. */
-function coverIslands(edits: ElfEdits, functions: FunctionIndex, call: Call, end: number): void {
-  if (call.caller === null) return;
-  for (const alias of functions.aliases(call.caller)) {
-    if (alias.size > 0) edits.setSymbol(alias.symbol, { size: end - alias.start });
+function coverIslands(
+  edits: ElfEdits,
+  functions: FunctionIndex,
+  caller: CodeSymbol | null,
+  layout: SectionMove | undefined,
+  end: number,
+): void {
+  if (caller === null) return;
+  for (const alias of functions.aliases(caller)) {
+    if (alias.size === 0) continue;
+    edits.setSymbol(alias.symbol, { size: end - (layout?.to(alias.start) ?? alias.start) });
   }
 }
 

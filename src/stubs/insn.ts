@@ -58,6 +58,26 @@ export function decodeBranch(word: number): Branch | null {
   return null;
 }
 
+/** Whether the word is `ori rX,rX,0`: the nops that assemblers pad code with. */
+export function isNopWord(word: number): boolean {
+  return (word & 0xfc00_ffff) >>> 0 === 0x6000_0000 && ((word >>> 21) & 31) === ((word >>> 16) & 31);
+}
+
+/** What kind of branch to LR (bclr) the word is: a return, a conditional one, a call; null if it is none. */
+export function isReturn(word: number): "always" | "conditional" | "call" | null {
+  if ((word & 0xfc00_07fe) >>> 0 !== 0x4c00_0020) return null;
+  if ((word & 1) !== 0) return "call";
+  // BO: bits 6 to 10; 1z1zz branches always.
+  return ((word >>> 21) & 0b10100) === 0b10100 ? "always" : "conditional";
+}
+
+/** A return turned into a branch to `displacement` under the same condition. @throws Error if it does not reach. */
+export function returnAsBranch(word: number, displacement: number): number {
+  if (isReturn(word) === "always") return encodeBranch(displacement);
+  if (displacement < -0x8000 || displacement >= 0x8000) throw new Error(`a bc cannot go ${displacement} bytes`);
+  return ((BRANCH_CONDITIONAL_OPCODE << 26) | (word & 0x03ff_0000) | (displacement & 0xfffc)) >>> 0;
+}
+
 /** Whether the word opens a stack frame: stdu r1,-N(r1) or stdux r1,r1,rX. */
 export function opensFrame(word: number): boolean {
   return (word & 0xffff_0003) >>> 0 === 0xf821_0001 || (word & 0xffff_07ff) >>> 0 === 0x7c21_016a;

@@ -68,8 +68,15 @@ describe("link", () => {
     expect(forced.stdout).toContain("1 livepatch symbol (3 relocations)");
     const shown = JSON.parse(klplink(["show", "--toc", "--format", "json", output]).stdout) as {
       calls: { verdict: string }[];
+      strategies: { option: string | null; sites: number | null; bytes: number; applicable: string }[];
     };
     expect(shown.calls.filter((c) => c.verdict === "no-nop").length).toBe(3);
+    const compared = shown.strategies.map(({ option, sites, bytes, applicable }) => [option, sites, bytes, applicable]);
+    expect(compared.slice(0, 3)).toEqual([
+      ["island", 3, 36, "yes"],
+      ["nop", 0, 0, "no: 3 calls without a nop, 0 sibling calls"],
+      ["epilogue", 0, 36, "no: no replacement function in the module's data"],
+    ]);
     // What is left to do can be done from there, without a symbol list.
     const mended = klplink([output, "-o", "-"]);
     expect(mended.status).toBe(0);

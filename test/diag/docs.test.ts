@@ -62,7 +62,7 @@ describe("wrong usage answers with what was probably meant", () => {
     [["check", "--fromat", "json", "mod.ko"], "--format"],
     [["check", "--format", "jsn", "mod.ko"], "text, json, sarif, github"],
     [["explain", "klp30"], "KLP301"],
-    [["explain", "KLP311"], "KLP301"],
+    [["explain", "KLP371"], "KLP301"],
   ])("%j", (args, meant) => {
     const { status, stderr } = klplink(args);
     expect(stderr).toContain(meant);

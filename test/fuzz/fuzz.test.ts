@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const runs = Number(process.env.KLPLINK_FUZZ_RUNS ?? 2000);
 const firstSeed = Number(process.env.KLPLINK_FUZZ_SEED ?? 1);
 
-const folders = ["test/fixtures/elf/", "test/fixtures/dwarf/", "test/fixtures/elf/refused/"];
+const folders = ["test/fixtures/elf/", "test/fixtures/move/", "test/fixtures/dwarf/", "test/fixtures/elf/refused/"];
 for (const arch of ["ppc64le", "arm64", "x86_64"]) {
   for (const name of readdirSync(`${root}samples/${arch}`)) folders.push(`samples/${arch}/${name}/`);
 }

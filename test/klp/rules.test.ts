@@ -24,11 +24,11 @@ function run(bytes: Uint8Array, { version }: Options = {}): LinkResult {
 
 /** `CODE[rule] section+offset function+offset callee` */
 function told(p: Problem): string {
-  const data = p.data as { rule?: string; callee?: string; helper?: string; function?: string; follower?: string };
+  const data = p.data as Partial<Record<"rule" | "callee" | "helper" | "function" | "follower" | "where", string>>;
   const rule = data.rule === undefined ? "" : `[${data.rule}]`;
   const where = p.at.section === undefined ? "" : ` ${p.at.section}+${p.at.offset?.toString(16)}`;
   const caller = p.at.function === undefined ? "" : ` ${p.at.function.name}+${p.at.function.offset.toString(16)}`;
-  return `${p.code}${rule}${where}${caller} ${data.callee ?? data.helper ?? data.follower ?? data.function ?? ""}`;
+  return `${p.code}${rule}${where}${caller} ${data.callee ?? data.helper ?? data.follower ?? data.function ?? ""}${data.where === undefined ? "" : `, ${data.where}`}`;
 }
 
 const refusals: readonly { name: string; options?: Options; expect: readonly string[] }[] = [
@@ -39,7 +39,10 @@ const refusals: readonly { name: string; options?: Options; expect: readonly str
   { name: "i6-r2-scratch", expect: ["KLP303[I6] .text.f+14 f+14 ext"] },
   { name: "i7-before-local-entry", expect: ["KLP303[I7] .text.f+4 f+4 ext"] },
   { name: "i8-assembler", expect: ["KLP303[I8] .text.f+10 f+10 ext"] },
-  { name: "i9-layout", expect: ["KLP304 .text+1c first+1c last"] },
+  { name: "move-assembler", expect: ["KLP304 .text+1c first+1c entry, .text+0x30"] },
+  { name: "move-between", expect: ["KLP304 .text+1c first+1c last, .text+0x30"] },
+  { name: "move-reach", expect: ["KLP304 .text+1c first+1c last, .text+0x30"] },
+  { name: "move-table", expect: ["KLP304 .text+1c first+1c last, .rodata+0xc"] },
   { name: "i11-alternative", expect: ["KLP303[I11] __ftr_alt_97+0 ext"] },
   { name: "i11-feature", expect: ["KLP303[I11] .text.f+24 f+1c ext"] },
   { name: "i11-word", expect: ["KLP303[I11] .text.f+24 f+1c ext"] },
@@ -111,6 +114,7 @@ describe("a call that gets an island, with a warning where something is to be lo
     { name: "i15-setjmp", islands: 1, expect: ["KLP308 .text.f+24 f+1c setjmp"] },
     { name: "i16-no-profile", islands: 1, expect: ["KLP307 .text.f+1c f+14 f"] },
     { name: "i18-noreturn", islands: 1, expect: [] },
+    { name: "move-good", islands: 2, expect: [] },
   ];
   for (const { name, islands, expect: expected } of accepted) {
     test(name, () => {
@@ -120,6 +124,13 @@ describe("a call that gets an island, with a warning where something is to be lo
       expect(result.output).not.toBeNull();
     });
   }
+
+  test("I9: what moves is told where debug information counts by itself", () => {
+    const edits = new ElfEdits(readElf(fixture("move-good")));
+    const section = { name: ".debug_line", type: 1, flags: 0n, link: 0, info: 0, addralign: 1, entsize: 0 };
+    edits.addSection({ ...section, data: new Uint8Array(4) });
+    expect(run(writeElf(edits)).problems.map(told)).toEqual(["KLP311 .text+30 "]);
+  });
 
   test("a cold part uses the frame and the TOC of the function that branches to it", () => {
     const result = run(fixture("cold"));

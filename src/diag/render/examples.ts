@@ -151,18 +151,16 @@ error[KLP303]: no island is possible for the call to ext: __jump_table lists the
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
-  KLP304: `$ klplink ../rules/i9-layout.o -o out
+  KLP304: `$ klplink ../rules/move-between.o -o out
 error[KLP304]: no island is possible in first: last stands behind it in .text
-    (rule I9)
-  --> ../rules/i9-layout.o  first+0x1c  (.text+0x1c)
+    and cannot be moved (rule I9)
+  --> ../rules/move-between.o  first+0x1c  (.text+0x1c)
      14:  10 00 01 f8   std    r0,16(r1)
      18:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  1c:  01 00 00 48   bl     ext         R_PPC64_REL24
      20:  20 00 21 38   addi   r1,r1,32
      24:  10 00 01 e8   ld     r0,16(r1)
-  = why:    the livepatch core charges an address to the nearest symbol before
-            it, so an island at the section's end would belong to the last
-            function, and the stack check would miss this one
+  = why:    .text+0x30: code stands there outside any function
   = help:   compile with -ffunction-sections, so that each function has a
             section of its own
 
@@ -269,6 +267,41 @@ warning[KLP310]: no stdu found before the call to ext in f (rule I8)
             call
 
 0 errors, 1 warning
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP311: `$ klplink ../rules/move-debug.o -o out
+warning[KLP311]: debug information still counts from the old layout of .text
+    (.debug_line, .debug_info, .debug_aranges)
+  --> move-debug.c:1  ../rules/move-debug.o  .text+0x30
+  >  30:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
+     34:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
+     38:  a6 02 08 7c   mflr   r0
+  = why:    functions move to make room for islands; addresses in debug
+            information follow, but lengths and line tables within one section
+            are plain numbers that the assembler worked out
+  = help:   compile with -ffunction-sections, so that nothing moves; the code
+            itself is not affected
+
+0 errors, 1 warning`,
+  KLP312: `$ klplink ../rules/epilogue.o --toc-restore epilogue -o out
+error[KLP312]: called cannot restore its caller's TOC at its returns: it is also
+    reached inside the module, where nobody stores the distance to the TOC
+  --> ../rules/epilogue.o  called+0x0  (.text+0x24)
+  >  24:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
+     28:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
+     2c:  a6 02 08 7c   mflr   r0
+  = help:   use the default, --toc-restore island: the kernel's
+            livepatch_handler restores the caller's TOC
+  = also:   3 more of KLP312 in ../rules/epilogue.o:
+      tail+0x2c        tail cannot restore its caller's TOC at its returns: it
+        ends in a branch to other code, which returns by itself
+      pointer+0x18     pointer cannot restore its caller's TOC at its returns:
+        it may end in an indirect sibling call
+      through_lr+0x18  through_lr cannot restore its caller's TOC at its
+        returns: it calls through LR
+
+4 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,

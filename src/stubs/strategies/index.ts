@@ -1,0 +1,10 @@
+// Every answer of the documents to "how does r2 come back", for comparison.
+
+import { epilogue } from "./epilogue.ts";
+import { island } from "./island.ts";
+import { miniFrame } from "./miniFrame.ts";
+import { nop } from "./nop.ts";
+import { shadowStack } from "./shadowStack.ts";
+import type { Strategy } from "./strategy.ts";
+
+export const strategies: readonly Strategy[] = [island, nop, epilogue, miniFrame, shadowStack];

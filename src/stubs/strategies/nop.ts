@@ -1,0 +1,11 @@
+import type { Strategy } from "./strategy.ts";
+
+export const nop: Strategy = {
+  option: "nop",
+  name: "the compiler's nops",
+  mends: "P to C",
+  needs: "nothing",
+  forbids: "calls without a nop, sibling calls: only a rebuild helps",
+  bytes: "0",
+  instructions: "0",
+};

@@ -1,0 +1,16 @@
+/** How r2 comes back where a livepatch is involved, as one answer of the documents describes it. */
+export interface Strategy {
+  /** The word for `--toc-restore`; null where klplink cannot write it. */
+  readonly option: "island" | "nop" | "epilogue" | null;
+  readonly name: string;
+  /** Which way it mends: out of the livepatch (P calls C) or back from it (A called B, P runs). */
+  readonly mends: "P to C" | "A to P" | "both";
+  /** What it needs of the kernel. */
+  readonly needs: string;
+  /** Code that it cannot serve. */
+  readonly forbids: string;
+  /** Bytes it adds to a module. */
+  readonly bytes: string;
+  /** Instructions more on the way, as executed. */
+  readonly instructions: string;
+}
