@@ -5,13 +5,13 @@ import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
+import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
 import type { Placement } from "../kernel/loaderLayout.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
-import type { SymbolList } from "../kernel/symbolList.ts";
 import { InputProblem, readInput, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
@@ -117,7 +117,7 @@ function outputPath(module: string, { output, raw, map }: ImageCommandOptions): 
   return join(dirname(module), `${basename(module).replace(/\.k?o$/, "")}.image.elf`);
 }
 
-function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: SymbolList | null): Placement {
+function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: SymbolSource | null): Placement {
   try {
     const at = options.at === undefined ? { bases: new Map(), percpu: null } : parseBases(options.at);
     const sections = options.sections === undefined ? new Map<string, bigint>() : readSections(options.sections);
@@ -146,7 +146,7 @@ export function readSections(path: string): Map<string, bigint> {
 }
 
 /** The per-CPU area, from a listing of a kernel that has the module loaded. */
-function percpuFrom(bytes: Uint8Array, list: SymbolList): bigint | null {
+function percpuFrom(bytes: Uint8Array, list: SymbolSource): bigint | null {
   try {
     const elf = readElf(bytes);
     return findPercpu(elf, findModuleName(elf, readModInfo(elf), ""), list);

@@ -17,8 +17,13 @@ export interface KernelAddresses {
   names(): Iterable<string>;
 }
 
-/** Looks things up in a System.map or kallsyms listing. */
-export function addressesOf(list: SymbolList): KernelAddresses {
+/** What a list of symbols, or all that is known of a kernel, has in common. */
+export type SymbolSource = Pick<SymbolList, "source" | "find" | "exports" | "hasExports" | "modulesWith" | "findIn"> & {
+  names(): Iterable<string>;
+};
+
+/** Looks things up in a System.map or kallsyms listing, or in whatever was given of a kernel. */
+export function addressesOf(list: SymbolSource): KernelAddresses {
   const global = (name: string): Addr | null => {
     const all = list.find(name);
     // The export is that of the global symbol; static ones may share its name.

@@ -60,6 +60,11 @@ export class Kernel {
     return this.#list?.find(name) ?? [];
   }
 
+  /** Symbols of a loaded module called `name`, with their addresses, where the list is that of a running kernel. */
+  findIn(module: string, name: string): readonly KernelSymbol[] {
+    return this.#list?.findIn(module, name) ?? [];
+  }
+
   /** All names of vmlinux. */
   names(): Iterable<string> {
     return this.#list?.names() ?? [];

@@ -5,7 +5,7 @@ import { PERCPU_SECTION } from "./loaderLayout.ts";
 import type { SymbolList } from "./symbolList.ts";
 
 /** Address of the module's per-CPU area, from any of its variables in a kallsyms listing; null if none is there. */
-export function findPercpu(elf: ElfFile, module: string, list: SymbolList): bigint | null {
+export function findPercpu(elf: ElfFile, module: string, list: Pick<SymbolList, "findIn">): bigint | null {
   const section = elf.sections.findByName(PERCPU_SECTION);
   if (section === null || elf.symbols === null) return null;
   for (let i = 1; i < elf.symbols.count; i++) {

@@ -47,13 +47,19 @@ export class SymbolColumns {
     return this.#first.keys();
   }
 
-  /** All symbols of that name by address; equal addresses as they were added. */
-  find(name: string): KernelSymbol[] {
+  /** All symbols of that name in the order in which they were added. */
+  findListed(name: string): KernelSymbol[] {
     const first = this.#first.get(name);
     if (first === undefined) return [];
     const found = [this.#symbol(name, first)];
     for (const row of this.#more.get(name) ?? []) found.push(this.#symbol(name, row));
-    return found.length === 1
+    return found;
+  }
+
+  /** All symbols of that name by address; equal addresses as they were added. */
+  find(name: string): KernelSymbol[] {
+    const found = this.findListed(name);
+    return found.length <= 1
       ? found
       : found.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   }

@@ -67,7 +67,7 @@ export class SymbolList {
 
   /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
   findIn(module: string, name: string): readonly KernelSymbol[] {
-    return this.#modules.get(module)?.find(name) ?? [];
+    return this.#modules.get(module)?.findListed(name) ?? [];
   }
 
   /** Whether a kallsyms listing shows a module of this name. */
