@@ -344,8 +344,8 @@ error[KLP404]: no-exports.map shows no exported symbol, so exported and local
   = help:   give the System.map of the kernel build, or a /proc/kallsyms read as
             root on a kernel with CONFIG_KALLSYMS_ALL
 
-error[KLP501]: the module is a livepatch, but has no livepatch= entry in
-    .modinfo
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
@@ -361,20 +361,19 @@ error[KLP410]: _mcount is in no-exports.map, but not exported to modules
   = also:   1 more of KLP410 in modinfo.o:
       show_val_kb is in no-exports.map, but not exported to modules
 
-4 errors, 0 warnings; \`klplink modinfo.o -k no-exports.map\` mends 2 of the errors`,
+3 errors, 1 warning; \`klplink modinfo.o -k no-exports.map\` mends 2 of the errors`,
   KLP405: `$ klplink modinfo.o -k one-global.map -o out
 warning[KLP405]: show_val_kb: position 2 of 2 taken, the only global one
   --> modinfo.o
   = help:   if a static one is meant, say so: \`--sympos show_val_kb=N\`
 
-error[KLP501]: the module is a livepatch, but has no livepatch= entry in
-    .modinfo
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
-            (the loader stops here: this is the line in dmesg)
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
-1 error, 1 warning`,
+0 errors, 2 warnings`,
   KLP406: `$ klplink check modinfo.o -k two.map --sympos show_val_kb=3
 error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name in
     vmlinux
@@ -413,8 +412,8 @@ error[KLP409]: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted
 
 1 error, 0 warnings`,
   KLP410: `$ klplink check modinfo.o -k ../../../samples/ppc64le/meminfo/System.map
-error[KLP501]: the module is a livepatch, but has no livepatch= entry in
-    .modinfo
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
@@ -429,7 +428,7 @@ error[KLP410]: show_val_kb is in ../../../samples/ppc64le/meminfo/System.map,
   = help:   \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\`
             makes it a livepatch symbol, which may name any symbol of the kernel
 
-2 errors, 0 warnings; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends 1 of the errors`,
+1 error, 1 warning; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends it`,
   KLP411: `$ klplink check broken/KLP411.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP411]: section .klp.rela. holds livepatch relocations, but its name does
     not say for which object
@@ -818,14 +817,13 @@ error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
 
 2 errors, 0 warnings`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
-error[KLP501]: the module is a livepatch, but has no livepatch= entry in
-    .modinfo
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
   --> modinfo.o  .modinfo+0x0
   = kernel: livepatch: module modinfo is not marked as a livepatch module
-            (the loader stops here: this is the line in dmesg)
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
-1 error, 0 warnings`,
+0 errors, 1 warning`,
   KLP502: `$ klplink check broken/KLP502.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP502]: the module was built for another kernel
   --> broken/KLP502.ko  .modinfo+0x0
