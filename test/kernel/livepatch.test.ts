@@ -14,7 +14,7 @@ import { ModuleFile } from "../../src/kernel/moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "../../src/kernel/symbolList.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/vmlinux.ts";
 import { Part, renameSection } from "../klp/part.ts";
-import { boot, type GuestFile, type Machine, PC, type Step } from "./boot.ts";
+import { boot, type GuestFile, type Machine, PC, type Step, VIRT } from "./boot.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned } from "./scenario.ts";
 
@@ -54,6 +54,18 @@ const targets: readonly Target[] = [
     },
     make: ["ARCH=x86_64", "CROSS_COMPILE=x86_64-linux-gnu-"],
     machine: PC,
+  },
+  {
+    arch: "arm64",
+    tree: () => mustRun("bash", ["test/kernel/build-arm64-kernel.sh"]).trim(),
+    image: "arch/arm64/boot/Image",
+    init: () => {
+      const init = join(lab.folder, "init-arm64");
+      mustRun("aarch64-linux-gnu-gcc", ["-static", "-O2", "-Wall", "-Wextra", "-o", init, "test/kernel/guest.c"]);
+      return init;
+    },
+    make: ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"],
+    machine: VIRT,
   },
 ];
 
