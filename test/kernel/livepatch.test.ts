@@ -136,7 +136,7 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
     p.edits.removeRelocation(table, 0);
     p.edits.addRelocation(table.section, { offset: table.offset(0), type: 9, addend: 0n, symbol: table.symbol(0) });
   },
-  "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_puts"), { name: "seq_pats" }),
+  "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_printf"), { name: "seq_prantf" }),
 });
 
 describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, make, machine }) => {
