@@ -13,6 +13,7 @@ import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "../../src/kernel/symbolList.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/vmlinux.ts";
+import { meaning } from "../klp/originals.ts";
 import { Part, renameSection } from "../klp/part.ts";
 import { boot, type GuestFile, type Machine, PC, type Step, VIRT } from "./boot.ts";
 import { mustRun, repo } from "./run.ts";
@@ -177,6 +178,19 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
     );
     expect(complaints(result, plan)).toEqual([]);
     expect(result.steps).toHaveLength(plan.length);
+  });
+
+  test("kpatch's and the kernel's own tools make the same of these modules", () => {
+    const tools = mustRun("bash", ["test/tools/original-tools.sh"]).trim();
+    const theirs = (name: string): string => join(folder, `${name}.original.ko`);
+    mustRun(join(tools, "create-klp-module"), ["-n", built("lp_kpatch"), theirs("lp_kpatch")]);
+    cpSync(built("lp_objtool"), theirs("lp_objtool"));
+    mustRun(join(tools, "objtool"), ["klp", "post-link", theirs("lp_objtool")]);
+    for (const name of ["lp_kpatch", "lp_objtool"]) {
+      const expected = meaning(new Uint8Array(readFileSync(theirs(name))));
+      expect(expected.klpRelocations).toHaveLength(2);
+      expect(meaning(new Uint8Array(readFileSync(finished(name)))), name).toEqual(expected);
+    }
   });
 
   describe("broken livepatches", () => {
