@@ -56,7 +56,7 @@ export function usageText(error: CommanderError | UsageError, words: readonly st
     case "commander.excessArguments": {
       const [first = "", ...rest] = words;
       const isCommand = commandsOf(program).some((c) => c.name() === first);
-      const wish = isCommand || first.startsWith("-") ? null : meantCommand(first, program);
+      const wish = isCommand || !/^[a-z]+$/i.test(first) ? null : meantCommand(first, program);
       if (wish !== null) return `there is no command ${first}; did you mean \`klplink ${[wish, ...rest].join(" ")}\`?`;
       return `${message}\nA kernel's symbols go with -k, modules that the patch changes with -m; several modules: \`klplink check A.ko B.ko\``;
     }
