@@ -14,7 +14,8 @@ import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
 import { checkModule } from "./kernel/moduleRules.ts";
 import { nearNames } from "./kernel/nearNames.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
-import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { hasFact, longestSymbolName } from "./kernel/versionFacts.ts";
 import { auditCalls, type Call } from "./klp/calls.ts";
 import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
@@ -125,7 +126,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
+  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
   const epilogues = options.tocRestore === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES;
   const plan = arch.hasToc ? planIslands(file, symbols, functions, calls, epilogues) : null;
@@ -209,7 +210,7 @@ function symbolProblems(
   version: KernelVersion | null,
 ): Problem[] {
   const at: Place = { file: options.file };
-  const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
+  const limit = longestSymbolName(version);
   const problems: Problem[] = [];
   for (const { symbol, name, resolution } of undefineds) {
     const shown = printable(name);
@@ -407,7 +408,7 @@ function refusalMessage(analysis: Analysis, call: Call): string {
   }
   const { module, version } = analysis;
   // The wording changed when the loader learned of livepatch symbols.
-  return version !== null && !isAtLeast(version, 4, 16)
+  return !hasFact(version, "ppcNopWording")
     ? `module_64: ${module}: Expect noop after relocate, got ${word}`
     : `module_64: ${module}: Expected nop after call, got ${word} at ADDRESS`;
 }
@@ -454,8 +455,8 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
 function needsMore({ version, symbols }: Analysis, call: Call): boolean {
   if (call.verdict === "helper" || call.verdict === "not-a-call") return true;
   if (version === null) return false;
-  if (call.verdict === "restored") return !isAtLeast(version, 6, 3);
-  return !isAtLeast(version, 4, 16) && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
+  if (call.verdict === "restored") return !hasFact(version, "ppcRestoredCall");
+  return !hasFact(version, "ppcNopWording") && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
 }
 
 function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, options: Options): Problem {
@@ -510,7 +511,7 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
       object !== null &&
       object !== "vmlinux" &&
       version !== null &&
-      !isAtLeast(version, 6, 3) &&
+      !hasFact(version, "ppcRestoredCall") &&
       !objects.has(object)
     ) {
       objects.add(object);
