@@ -47,8 +47,8 @@ export function checkRelocations(
       if (def === undefined) {
         const symbol = printable(symbols.name(table.symbol(row)));
         const message = loader.unknownRelocation(module, type, since);
-        const first = tooEarly === null ? null : versionFacts[tooEarly].since.join(".");
-        problems.push(problem("KLP201", at, { module, type, name, message, symbol, since: first }, more));
+        const first = tooEarly === null ? {} : { since: versionFacts[tooEarly].since.join(".") };
+        problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, more));
       } else {
         problems.push(problem("KLP202", at, { name, size }));
       }

@@ -6,16 +6,16 @@ export default define<{
   readonly name: string;
   readonly message: string;
   readonly symbol: string;
-  /** The release whose loader is the first that knows it; absent or null: none does. */
-  readonly since?: string | null;
+  /** The release whose loader is the first that knows it; absent: none does. */
+  readonly since?: string;
 }>({
   level: "error",
   title: (d) =>
-    `the kernel's loader does not know relocation ${d.name}${d.symbol === "" ? "" : ` (against ${d.symbol})`}${(d.since ?? null) === null ? "" : ` before ${d.since}`}`,
+    `the kernel's loader does not know relocation ${d.name}${d.symbol === "" ? "" : ` (against ${d.symbol})`}${d.since === undefined ? "" : ` before ${d.since}`}`,
   kernel: (d) => d.message,
   why: () => "the loader handles a fixed list of relocation types and stops at the first other one",
   help: (d) =>
-    (d.since ?? null) !== null
+    d.since !== undefined
       ? `build for ${d.since} or later, or with the compiler and binutils of that kernel's time`
       : d.type === 0
         ? "remove the entry; a relocation must not be disabled by giving it type 0"
