@@ -82,6 +82,10 @@ export function adjust(file: CodeFile, record: TableEntry, isEntry: (place: Code
   }
 }
 
+/** Whether a section is freed after init. On ppc64le the module loader knows no init sections (module_init_section). */
+const isFreed = (file: CodeFile, section: number): boolean =>
+  file.sections.name(section).startsWith(".init") && (file.isLinked || file.arch !== "ppc64le");
+
 const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentry\.text\.|hyp\.)/;
 
 /** Finds all sites of a file. */
@@ -131,7 +135,7 @@ export function findSites(file: CodeFile): SiteReport {
     const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f));
     if (entry?.isCall && record === null && reason === "table")
       disagreements.push({ kind: "no record", function: f, entry });
-    return { function: f, entry, record, reason, isInit: file.sections.name(f.section).startsWith(".init") };
+    return { function: f, entry, record, reason, isInit: isFreed(file, f.section) };
   });
   return {
     tables,

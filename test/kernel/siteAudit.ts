@@ -4,7 +4,8 @@ import { type SiteState, siteBytes } from "../../src/ftrace/bytes.ts";
 import type { FunctionSite } from "../../src/ftrace/sites.ts";
 import type { KernelVersion } from "../../src/kernel/version.ts";
 import type { Sites } from "../../src/sites.ts";
-import type { ReadMemory } from "./capture.ts";
+import type { ArchName, ReadMemory } from "./capture.ts";
+import { type Guest, trace } from "./tracing.ts";
 
 /** A file of which the guest runs a copy. */
 export interface Audited {
@@ -61,6 +62,8 @@ export interface ByteCounts {
   sites: number;
   /** Sites that are calls in memory. */
   calls: number;
+  /** What the calls call: one address a file. */
+  target: bigint | null;
   readonly faults: string[];
 }
 
@@ -68,7 +71,7 @@ const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /**
  * Compares each site's bytes in memory with those that `--as` gives.
- * @param ops for `nop`: address of ftrace_nop_ops, where sites have a pointer to their ops in front.
+ * @param ops the ftrace_ops that the pointer in front of each site names, where there are such; null: not compared.
  */
 export async function compareBytes(
   audited: Audited,
@@ -76,17 +79,20 @@ export async function compareBytes(
   memory: ReadMemory,
   ops: bigint | null,
 ): Promise<ByteCounts> {
-  const counts: ByteCounts = { sites: 0, calls: 0, faults: [] };
+  const counts: ByteCounts = { sites: 0, calls: 0, target: null, faults: [] };
   const { file } = audited.sites;
   const dumps = new Map<number, Buffer>();
-  let target: bigint | null = null;
   for (const s of lasting(audited)) {
     if (s.entry === null) continue;
     const { section } = s.function;
     const base = audited.at(sectionOf(audited, s)) as bigint;
     let dump = dumps.get(section);
     if (dump === undefined) {
-      dump = await memory(base, file.sections.size(section));
+      try {
+        dump = await memory(base, file.sections.size(section));
+      } catch (error) {
+        throw new Error(`${audited.name} ${sectionOf(audited, s)}`, { cause: error });
+      }
       dumps.set(section, dump);
     }
     const site = base + BigInt(s.entry.site);
@@ -96,13 +102,14 @@ export async function compareBytes(
     if (isCall) counts.calls++;
     // The tracer leaves out what it uses itself: such a site is still a nop.
     const as = state === "call" && isCall ? "call" : "nop";
-    if (as === "call") target ??= calledFrom(file.arch, dump, s.entry.site, site);
-    const address = as === "call" && target !== null ? { site, target } : { site, target: 0n };
-    const writes = siteBytes(file.arch, s.entry, as, ops === null || as === "call" ? address : { ...address, ops }, audited.version);
+    if (as === "call") counts.target ??= calledFrom(file.arch, dump, s.entry.site, site);
+    const at = { site, target: counts.target ?? undefined, ops: as === state ? (ops ?? undefined) : undefined };
+    const writes = siteBytes(file.arch, s.entry, as, at, audited.version);
     for (const { offset, bytes } of writes) {
       const from = s.entry.site + offset;
       const found = hexOf(dump.subarray(from, from + bytes.length));
-      if (found !== hexOf(bytes)) counts.faults.push(`${place}${offset < 0 ? offset : `+${offset}`}: ${found}, expected ${hexOf(bytes)}`);
+      if (found !== hexOf(bytes))
+        counts.faults.push(`${place}${offset < 0 ? offset : `+${offset}`}: ${found}, expected ${hexOf(bytes)}`);
     }
   }
   return counts;
@@ -120,4 +127,114 @@ export function calledFrom(arch: Sites["file"]["arch"], dump: Buffer, offset: nu
   }
   if ((word & 0xfc00_0003) >>> 0 !== 0x4800_0001) return null;
   return BigInt.asUintN(64, site + BigInt.asIntN(26, BigInt(word & 0x03ff_fffc)));
+}
+
+/** A file that the guest loads. */
+export interface Loaded {
+  readonly bytes: Uint8Array;
+  readonly sites: Sites;
+}
+
+export interface GuestAudit {
+  /** Modules that stayed loaded. */
+  modules: number;
+  /** Lines of available_filter_functions. */
+  listed: number;
+  /** Functions in them that were compared, and sites whose bytes were, with the tracer off and on. */
+  functions: number;
+  off: number;
+  on: number;
+  /** Sites that were calls with the tracer on. */
+  calls: number;
+  /** Sites of vmlinux among them. */
+  vmlinux: number;
+  readonly faults: string[];
+}
+
+/** Boots a kernel with modules and holds the sites of all of them, and of vmlinux, against it. */
+export async function auditGuest(options: {
+  readonly arch: ArchName;
+  readonly kernel: string;
+  readonly version: KernelVersion;
+  readonly folder: string;
+  readonly modules: ReadonlyMap<string, Loaded>;
+  readonly vmlinux: Sites | null;
+}): Promise<GuestAudit> {
+  const { arch, version } = options;
+  const sums: GuestAudit = { modules: 0, listed: 0, functions: 0, off: 0, on: 0, calls: 0, vmlinux: 0, faults: [] };
+  const audited = (guest: Guest): Audited[] => {
+    const all: Audited[] = [];
+    for (const [name, { sites }] of options.modules) {
+      const at = guest.sections.get(name);
+      if (at === undefined) continue;
+      // The module loader of ppc64 frees no init sections.
+      const isGone = (section: string): boolean => section.startsWith(".init") && arch !== "ppc64le";
+      all.push({ name, sites, version, at: (s) => (isGone(s) ? null : (at.get(s) ?? null)) });
+    }
+    if (options.vmlinux !== null) all.push(linked(options.vmlinux, version));
+    return all;
+  };
+  const address = ({ kallsyms }: Guest, name: string): bigint | null => {
+    const line = kallsyms.find((l) => l.slice(19) === name);
+    return line === undefined ? null : BigInt(`0x${line.slice(0, 16)}`);
+  };
+  /** arm64 with nops in front of functions: whose ops a site without, and with, the one tracer names. */
+  const ops = (guest: Guest, name: string): bigint | null => (arch === "arm64" ? address(guest, name) : null);
+  await trace({
+    arch,
+    kernel: options.kernel,
+    folder: options.folder,
+    modules: new Map([...options.modules].map(([name, { bytes }]) => [name, bytes])),
+    off: async (guest) => {
+      const listed = new Map<string, string[]>();
+      for (const line of guest.functions) {
+        const [, name = "", module = "vmlinux"] = /^(\S+)(?: \[(\w+)\])?/.exec(line) ?? [];
+        const known = listed.get(module);
+        if (known === undefined) listed.set(module, [name]);
+        else known.push(name);
+      }
+      sums.listed = guest.functions.length;
+      for (const one of audited(guest)) {
+        const names = listed.get(one.name) ?? [];
+        for (const fault of compareNames(one, names)) sums.faults.push(`${one.name}: ${fault}`);
+        const counts = await compareBytes(one, "nop", guest.memory, ops(guest, "ftrace_nop_ops"));
+        sums.faults.push(...counts.faults);
+        if (counts.calls !== 0) sums.faults.push(`${one.name}: ${counts.calls} calls with the tracer off`);
+        sums.off += counts.sites;
+        sums.functions += names.length;
+        if (one.name === "vmlinux") sums.vmlinux = counts.sites;
+        else sums.modules++;
+      }
+    },
+    on: async (guest) => {
+      const tracers = new Set(
+        guest.kallsyms
+          .filter((l) => /^ftrace_(?:regs_)?caller$|^ftrace_trampoline\t/.test(l.slice(19)))
+          .map((l) => BigInt(`0x${l.slice(0, 16)}`)),
+      );
+      for (const one of audited(guest)) {
+        const counts = await compareBytes(one, "call", guest.memory, ops(guest, "global_ops"));
+        sums.faults.push(...counts.faults);
+        sums.on += counts.sites;
+        sums.calls += counts.calls;
+        const { target } = counts;
+        // The tracer itself, or the module's own way to it.
+        const own = [".stubs", ".text.ftrace_trampoline"].map((s) => one.at(s));
+        const isNear = own.some((at) => at !== null && target !== null && target >= at && target < at + 0x10000n);
+        if (target !== null && !tracers.has(target) && !isNear)
+          sums.faults.push(`${one.name}: its sites call ${target.toString(16)}`);
+      }
+    },
+  });
+  return sums;
+}
+
+/** A linked file is where it says: the guest has no KASLR. */
+function linked(sites: Sites, version: KernelVersion): Audited {
+  const { file } = sites;
+  const at = (section: string): bigint | null => {
+    const index = file.sections.findByName(section);
+    return index === null || /^\.(?:init|exit)/.test(section) ? null : file.sections.addr(index);
+  };
+  return { name: "vmlinux", sites, version, at };
 }

@@ -38,13 +38,14 @@ static void end(void)
 		pause();
 }
 
-/* Does not sleep: while this process runs, its memory is mapped. */
-static void stand_still(void)
+/* Awake, this process's memory is mapped; asleep, the processor is in the kernel. */
+static void stand_still(int awake)
 {
 	char c = 0;
 
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
+	fcntl(STDIN_FILENO, F_SETFL, awake ? O_NONBLOCK : 0);
 	while (read(STDIN_FILENO, &c, 1) != 1 || c != '\n')
 		;
 }
@@ -84,7 +85,7 @@ static void give(const char *name, int result)
 	take("", 1);
 	mlockall(MCL_CURRENT);
 	printf("@@ give %s %lx %zu\n", name, (unsigned long)text, size - 1);
-	stand_still();
+	stand_still(1);
 	munlockall();
 	size = 0;
 }
@@ -155,20 +156,21 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
-	fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
 	printf("\n"); /* what the firmware left on the line */
-	write_file("/proc/sys/kernel/kptr_restrict", "0");
+	if (access("/proc/sys/kernel/kptr_restrict", W_OK) == 0)
+		write_file("/proc/sys/kernel/kptr_restrict", "0");
 	load_modules();
 	give_file("functions", TRACING "available_filter_functions");
 	give_sections();
+	give_file("kallsyms", "/proc/kallsyms");
 	printf("@@ stop off\n");
-	stand_still();
+	stand_still(0);
 	/* Only the sites are wanted, not what the tracer would write. */
 	write_file(TRACING "tracing_on", "0");
 	write_file(TRACING "current_tracer", "function");
-	give_file("kallsyms", "/proc/kallsyms");
+	give_file("kallsyms", "/proc/kallsyms"); /* with the tracer's own trampolines */
 	printf("@@ stop on\n");
-	stand_still();
+	stand_still(0);
 	end();
 	return 1;
 }

@@ -22,7 +22,12 @@ export const machines: Readonly<Record<ArchName, Machine>> = {
     qemu: "qemu-system-ppc64",
     compiler: "powerpc64le-linux-gnu-gcc",
     // Software emulation of a POWER9 without the workarounds that need the host's help.
-    args: ["-M", "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "POWER9"],
+    args: [
+      "-M",
+      "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
+      "-cpu",
+      "POWER9",
+    ],
     // With nosmap the monitor sees a process's memory while its kernel part runs, too.
     append: "console=hvc0 disable_radix=off nosmap",
   },
@@ -46,7 +51,7 @@ export interface Guest {
   readonly functions: readonly string[];
   /** Module -> section -> address, of all modules that are loaded. */
   readonly sections: ReadonlyMap<string, ReadonlyMap<string, bigint>>;
-  /** The lines of /proc/kallsyms, once the tracer is on; empty before. */
+  /** The lines of /proc/kallsyms. */
   readonly kallsyms: readonly string[];
   readonly memory: ReadMemory;
 }
@@ -98,7 +103,9 @@ export async function trace(options: TraceOptions): Promise<ReadonlyMap<string, 
     complaint += data.toString();
   });
   child.on("error", (error) => console.fail(missing(machine.qemu, error)));
-  child.on("close", (code) => console.fail(new Error(`the guest ended (status ${code}): ${complaint}\n${console.tail()}`)));
+  child.on("close", (code) =>
+    console.fail(new Error(`the guest ended (status ${code}): ${complaint}\n${console.tail()}`)),
+  );
   try {
     let monitor: Monitor | null = null;
     let functions: readonly string[] = [];
@@ -113,7 +120,10 @@ export async function trace(options: TraceOptions): Promise<ReadonlyMap<string, 
       const [, what, name, address, size] = line.split(" ");
       if (what === "give") {
         const bytes = await memory(BigInt(`0x${address}`), Number(size));
-        const lines = bytes.toString("latin1").split("\n").filter((l) => l !== "");
+        const lines = bytes
+          .toString("latin1")
+          .split("\n")
+          .filter((l) => l !== "");
         if (name === "functions") functions = lines.map((l) => l.replace(/ \(\d+\).*$/, ""));
         else if (name === "kallsyms") kallsyms = lines;
         else sections = sectionsOf(lines);
@@ -181,6 +191,7 @@ class Console {
 }
 
 const PROMPT = "(qemu) ";
+const TRIES = 200;
 
 /** QEMU's human monitor: a command, then text up to the prompt. */
 class Monitor {
@@ -222,14 +233,28 @@ class Monitor {
     return said;
   }
 
-  /** Reads memory at virtual addresses of what runs, through a file at `path`. */
+  async #command(text: string): Promise<string> {
+    this.#socket.write(`${text}\n`);
+    return await this.#prompt();
+  }
+
+  /**
+   * Reads memory at virtual addresses, through a file at `path`. What is mapped depends on what the processor does at that
+   * moment (arm64 and ppc64le: in user mode nothing of the kernel): it is tried again a little later.
+   */
   reader(path: string): ReadMemory {
     return async (address, size) => {
       if (size === 0) return Buffer.alloc(0);
-      this.#socket.write(`memsave 0x${address.toString(16)} ${size} "${path}"\n`);
-      const said = await this.#prompt();
-      const bytes = readFileSync(path);
-      rmSync(path);
+      let bytes: Buffer = Buffer.alloc(0);
+      let said = "";
+      for (let tries = 0; tries < TRIES && bytes.length !== size; tries++) {
+        if (tries > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        await this.#command("stop");
+        said = await this.#command(`memsave 0x${address.toString(16)} ${size} "${path}"`);
+        await this.#command("cont");
+        bytes = readFileSync(path);
+        rmSync(path);
+      }
       if (bytes.length !== size) throw new Error(`memsave ${address.toString(16)} ${size}: ${said.slice(-200)}`);
       return bytes;
     };
