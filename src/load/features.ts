@@ -1,0 +1,67 @@
+// Code with several forms, of which the kernel picks one when it loads the module: feature sections of ppc64le,
+// alternatives of arm64 and x86_64. Which one depends on the CPU, so the places are listed.
+
+import { type Entry, entriesOf, near32, near64 } from "./entries.ts";
+import { CPU, type RewriteFacts } from "./facts.ts";
+import type { LoadedMemory } from "./memory.ts";
+
+interface FeatureTable {
+  readonly name: string;
+  /** Bytes of an entry. */
+  readonly entry: number;
+  readonly place: (e: Entry) => { readonly start: bigint; readonly size: number };
+  readonly reason: string;
+}
+
+/** Six numbers: mask, value, start and end of the code, start and end of the other form; offsets from the entry. */
+const feature = (name: string): FeatureTable => ({
+  name,
+  entry: 48,
+  place: (e) => {
+    const start = e.view.getBigInt64(e.at + 16, true);
+    const end = e.view.getBigInt64(e.at + 24, true);
+    return { start: BigInt.asUintN(64, e.address + start), size: Number(BigInt.asIntN(64, end - start)) };
+  },
+  reason: `feature section: ${CPU}`,
+});
+const barrier = (name: string): FeatureTable => ({
+  name,
+  entry: 8,
+  place: (e) => ({ start: near64(e, 0), size: 4 }),
+  reason: `barrier: ${CPU}`,
+});
+const alternative = (entry: number, length: number): FeatureTable => ({
+  name: ".altinstructions",
+  entry,
+  place: (e) => ({ start: near32(e, 0), size: e.view.getUint8(e.at + length) }),
+  reason: `alternative: ${CPU}`,
+});
+
+const tables: Readonly<Record<RewriteFacts["arch"], readonly FeatureTable[]>> = {
+  ppc64le: [
+    ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(feature),
+    ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
+  ],
+  arm64: [alternative(12, 10)],
+  x86_64: [
+    alternative(14, 12),
+    // 6.12 writes the longest length of a group back.
+    {
+      name: ".altinstructions",
+      entry: 14,
+      place: (e) => ({ start: e.address + 12n, size: 1 }),
+      reason: "length of a group of alternatives",
+    },
+  ],
+};
+
+export function featureCode(memory: LoadedMemory, { arch }: RewriteFacts): void {
+  for (const { name, entry, place, reason } of tables[arch]) {
+    const table = memory.table(name);
+    if (table === null) continue;
+    for (const e of entriesOf(table, entry)) {
+      const { start, size } = place(e);
+      memory.mark(start, size, reason);
+    }
+  }
+}
