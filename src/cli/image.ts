@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
-import { type ImageResult, image } from "../image.ts";
+import { type ImageResult, image, type X86State } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
@@ -25,6 +25,7 @@ export interface ImageCommandOptions extends CommonOptions, KernelOptions {
   readonly kernelToc?: string;
   readonly pacaTocOffset?: string;
   readonly erratum843419?: boolean;
+  readonly x86?: X86State;
   readonly late?: string;
   readonly stage: "relocated" | "loaded";
   readonly force?: boolean;
@@ -38,6 +39,8 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   }
   if (output === "-" && options.map === true)
     throw new UsageError("--map and the image cannot both go to standard output");
+  if (options.late !== undefined && options.stage !== "loaded")
+    throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
   const list = (await readKernel(options))?.list ?? null;
   const input = await readInput(module);
   const result = image(input.bytes, {
@@ -51,6 +54,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
       ? {}
       : { pacaTocOffset: Number(addressOption("--paca-toc-offset", options.pacaTocOffset)) & 0xfffc }),
     erratum843419: options.erratum843419 === true,
+    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     late: options.late?.split(",") ?? [],
   });
   const failed = result.problems.some((p) => levelOf(p) === "error");
