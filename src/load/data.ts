@@ -1,6 +1,6 @@
 // Writable data: what the kernel writes there while it sets a module up, and what anyone may write once it runs.
 
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from "../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, STT_OBJECT } from "../elf/consts.ts";
 import { entriesOf, pointersOf } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
@@ -15,10 +15,24 @@ const CONSTANT = new Set([
 /** What changes in data before init. */
 export function setUpData(memory: LoadedMemory, facts: RewriteFacts): void {
   traceEvents(memory, facts);
-  for (const srcu of pointersOf(memory, "___srcu_struct_ptrs")) memory.mark(srcu, SRCU, "SRCU: allocated at load");
+  for (const address of pointersOf(memory, "___srcu_struct_ptrs")) {
+    // Since 6.4 most of it is allocated.
+    const size = facts.since(6, 4) ? SRCU : sizeAt(memory, facts.file, address);
+    memory.mark(address, size, "SRCU: set up at load");
+  }
 }
 /** Bytes of struct srcu_struct that module load writes: pointers at its start. */
 const SRCU = 32;
+
+/** Bytes of the variable at an address; 0 if no symbol tells. */
+function sizeAt(memory: LoadedMemory, { symbols }: RewriteFacts["file"], address: bigint): number {
+  const spot = memory.find(address);
+  for (let i = 1; spot !== null && symbols !== null && i < symbols.count; i++) {
+    if (symbols.sectionOf(i) !== spot.section.index || symbols.type(i) !== STT_OBJECT) continue;
+    if (symbols.offset(i) === spot.offset) return symbols.size(i);
+  }
+  return 0;
+}
 
 /** What may change while the module runs. */
 export function runningData(memory: LoadedMemory, facts: RewriteFacts): void {

@@ -3,10 +3,13 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { kernelSort } from "../kernel/heapsort.ts";
-import type { KernelVersion } from "../kernel/version.ts";
+import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
-export function sortOrc(memory: LoadedMemory, version: KernelVersion | null): void {
+/** Up to 6.3: the last bit of an entry says that the stack ends there. */
+const END = 4;
+
+export function sortOrc(memory: LoadedMemory, { version, since }: RewriteFacts): void {
   const ips = memory.table(".orc_unwind_ip");
   const rows = memory.table(".orc_unwind");
   if (ips === null || rows === null) return;
@@ -15,8 +18,10 @@ export function sortOrc(memory: LoadedMemory, version: KernelVersion | null): vo
   const ip = viewOf(new Uint8Array(ips.bytes));
   const row = new Uint8Array(rows.bytes);
   const address = (i: number): number => i * 4 + ip.getInt32(i * 4, true);
-  /** sp_reg 4 bits, bp_reg 4 bits, type 3 bits. */
-  const isUndefined = (i: number): boolean => ((row[i * 6 + 5] ?? 0) & 7) === 0;
+  // 16 bits: sp_reg 4, bp_reg 4, type 3. Until 6.4 a terminator was an sp_reg of 0 without the end mark.
+  const isUndefined = since(6, 4)
+    ? (i: number): boolean => ((row[i * 6 + 5] ?? 0) & 7) === 0
+    : (i: number): boolean => ((row[i * 6 + 4] ?? 0) & 15) === 0 && ((row[i * 6 + 5] ?? 0) & END) === 0;
   const order = kernelSort(
     count,
     (x, y) => {

@@ -24,7 +24,7 @@ export function rewriteLoaded(sections: readonly ImageSection[], facts: RewriteF
   if (facts.arch === "x86_64") x86Sites(memory, facts);
   featureCode(memory, facts);
   if (facts.arch === "arm64") shadowCallStack(memory);
-  if (facts.arch === "x86_64") sortOrc(memory, facts.version);
+  if (facts.arch === "x86_64") sortOrc(memory, facts);
   if (facts.hasFtrace) ftraceSites(memory, facts);
   jumpLabels(memory, facts);
   if (facts.arch === "x86_64") staticCalls(memory, facts);

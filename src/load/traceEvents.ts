@@ -7,17 +7,21 @@ import { pointersOf } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
-/** Offsets in struct trace_event_call. */
-const CALL = {
-  list: 0n,
-  class: 16n,
-  event: 32n,
-  functions: 56n,
-  format: 64n,
-  filter: 72n,
-  module: 80n,
-  flags: 96n,
-} as const;
+/** Offsets in struct trace_event_call: of `event`, its number, its functions, the format and what the kernel sets. */
+function callOffsets(since: RewriteFacts["since"]) {
+  // Until 6.2 events of a kind were in a list of their own; after 6.12 the filter went.
+  const list = since(6, 2) ? 0n : 16n;
+  const filter = since(6, 13) ? 0n : 8n;
+  return {
+    list: 0n,
+    class: 16n,
+    event: 32n,
+    functions: 56n + list,
+    format: 64n + list,
+    module: 72n + list + filter,
+    flags: 88n + list + filter,
+  };
+}
 /** Offsets in struct trace_event_class: the system, an array of fields, and the list that is made of it. */
 const CLASS = { system: 0n, array: 32n, list: 48n } as const;
 /** Bytes of an entry of that array since 6.6, and where one of its flags is set when the event is checked. */
@@ -35,12 +39,11 @@ const CHECKED = "trace event: checked when it is registered";
 
 export function traceEvents(memory: LoadedMemory, { since, kernelSymbol }: RewriteFacts): void {
   const constants = readConstants(memory);
+  const CALL = callOffsets(since);
   for (const event of pointersOf(memory, "_ftrace_events")) {
     memory.mark(event + CALL.list, 16, LISTED);
-    memory.mark(event + CALL.event, 20, LISTED);
-    // Later kernels have one field less before it.
-    if (since(6, 13)) memory.mark(event + CALL.filter, 28, LISTED);
-    else memory.mark(event + CALL.module, 8, LISTED);
+    memory.mark(event + CALL.event, Number(CALL.functions - CALL.event) - 4, LISTED);
+    memory.mark(event + CALL.module, 8, LISTED);
     memory.mark(event + CALL.flags, 4, CHECKED);
     const owner = memory.pointer(event + CALL.class);
     if (owner !== null) {
