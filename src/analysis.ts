@@ -28,6 +28,7 @@ import { checkPatches } from "./klp/patchRules.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
+import { SymbolUses } from "./klp/uses.ts";
 
 export type TocRestore = "island" | "nop" | "epilogue";
 
@@ -66,6 +67,7 @@ export interface Analysis {
   readonly kernel: Kernel | null;
   readonly patches: readonly Patch[];
   readonly undefineds: readonly Undefined[];
+  readonly uses: SymbolUses;
   readonly calls: readonly Call[];
   readonly plan: IslandPlan | null;
   readonly loadOrder: LoadOrder;
@@ -106,13 +108,17 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();
-  const undefineds = kernel === null ? [] : resolveUndefined(symbols, kernel, { positions, patched, module });
-  if (kernel?.hasSymbols === true && !kernel.hasExports) {
+  const uses = new SymbolUses(file, functions, options.file);
+  // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
+  const tellsNothing = kernel?.hasSymbols === true && !kernel.hasExports;
+  const undefineds =
+    kernel === null || tellsNothing ? [] : resolveUndefined(symbols, kernel, { positions, patched, module });
+  if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
-    problems.push(...symbolProblems(undefineds, kernel, options, module, version));
+    problems.push(...symbolProblems(undefineds, kernel, uses, module, version));
   }
-  problems.push(...livepatchSymbolProblems(file, symbols, options.file, module));
+  problems.push(...livepatchSymbolProblems(file, symbols, uses, module));
   const context = {
     file,
     symbols,
@@ -149,6 +155,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     kernel,
     patches,
     undefineds,
+    uses,
     calls,
     plan,
     loadOrder,
@@ -204,16 +211,17 @@ const kernelOf = (options: Options): Kernel | null =>
 function symbolProblems(
   undefineds: readonly Undefined[],
   kernel: Kernel,
-  options: Options,
+  uses: SymbolUses,
   module: string,
   version: KernelVersion | null,
 ): Problem[] {
-  const at: Place = { file: options.file };
   const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
   const problems: Problem[] = [];
   for (const { symbol, name, resolution } of undefineds) {
     const shown = printable(name);
     const loadOrder = symbolOrder(symbol);
+    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) continue;
+    const at = uses.placeOf(symbol);
     switch (resolution.kind) {
       case "unknown": {
         // Without the kernel's own symbols nothing can be called missing.
@@ -310,7 +318,7 @@ function checkLivepatch(
   return problems;
 }
 
-function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, path: string, module: string): Problem[] {
+function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, uses: SymbolUses, module: string): Problem[] {
   const problems: Problem[] = [];
   const used = new Set<number>();
   for (const table of file.relocations) {
@@ -323,9 +331,9 @@ function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, path: stri
     const name = symbols.name(i);
     const symbol = printable(name);
     if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
-      problems.push(problem("KLP408", { file: path }, { symbol, module }, { loadOrder: symbolOrder(i) }));
+      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module }, { loadOrder: symbolOrder(i) }));
     } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
-      problems.push(problem("KLP409", { file: path }, { symbol }));
+      problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
     }
   }
   return problems;
@@ -349,7 +357,7 @@ export function unconvertedProblems(analysis: Analysis, options: Options): Probl
     .filter((u) => u.resolution.kind === "convert")
     .map((u) => {
       const data = { module: analysis.module, symbol: printable(u.name), source, command: mendingCommand(options) };
-      return problem("KLP410", { file: options.file }, data, { loadOrder: symbolOrder(u.symbol) });
+      return problem("KLP410", analysis.uses.placeOf(u.symbol), data, { loadOrder: symbolOrder(u.symbol) });
     });
 }
 

@@ -9,7 +9,7 @@ import { errnoNames } from "../kernel/errno.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import { relocName } from "../reloc/def.ts";
 import { type Input, readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { disassembler, textStyle } from "./report.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
@@ -69,10 +69,9 @@ const needsCheck = (explained: readonly Explained[]): boolean =>
 async function passOptions(input: Input, options: Options): Promise<Parameters<typeof errorsOf>[1]> {
   const { module: _refused, ...ofKernel } = options;
   const known = await readKernel(ofKernel);
-  const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
   return {
     file: input.name,
-    command: `klplink ${options.module}${kernel}`,
+    command: linkCommand(options.module ?? "-", ofKernel),
     ...(known === null ? {} : { kernel: known }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),

@@ -86,7 +86,7 @@ function outputPath(module: string, options: Options): string {
   }
   if (module === "-") return "-";
   const name = basename(module);
-  const match = /^(.*)(\.k?o)$/.exec(name);
+  const match = /^(.*)(\.k?o)(?:\.(?:gz|xz|zst))?$/.exec(name);
   const path = join(dirname(module), match === null ? `${name}.klp` : `${match[1]}.klp${match[2]}`);
   if (isSameFile(path, module)) throw new UsageError(`${path} is the input; give another output with -o`);
   return path;

@@ -78,6 +78,19 @@ export function kernelVersion(value: string): KernelVersion {
   return version;
 }
 
+/** The command that links a file with the same kernel, modules and positions, for help texts. */
+export function linkCommand(file: string, options: KernelOptions): string {
+  const { kernelVersion: version } = options;
+  return [
+    `klplink ${file}`,
+    ...(options.kernel ?? []).map((path) => `-k ${path}`),
+    ...(options.module ?? []).map((path) => `-m ${path}`),
+    ...[...(options.sympos ?? [])].map(([name, position]) => `--sympos ${name}=${position}`),
+    ...(options.reference === undefined ? [] : [`--reference ${options.reference}`]),
+    ...(version === undefined ? [] : [`--kernel-version ${version.major}.${version.minor}`]),
+  ].join(" ");
+}
+
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
 export async function readKernel(options: KernelOptions): Promise<Kernel | null> {
   if ((options.kernel ?? options.module ?? []).length === 0) {

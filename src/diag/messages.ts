@@ -602,7 +602,7 @@ export const messages: readonly Message[] = [
   {
     forms: ["module {module} is not marked as a livepatch module"],
     by: "livepatch",
-    codes: ["KLP501"],
+    codes: ["KLP510"],
     meaning: () => "The module called klp_enable_patch, but has no `livepatch=` entry in .modinfo.",
     help: () => 'add MODULE_INFO(livepatch, "Y"); to its source',
   },

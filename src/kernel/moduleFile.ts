@@ -4,6 +4,7 @@ import { latin1 } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { Export } from "./exports.ts";
+import { distanceToFunction } from "./ftraceEntry.ts";
 import { type ModInfo, readModInfo } from "./modinfo.ts";
 
 /** A symbol of a module. */
@@ -168,7 +169,10 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       if (section === null) continue;
-      const offset = symbols.offset(symbol) + Number(table.addend(row));
+      const listed = symbols.offset(symbol) + Number(table.addend(row));
+      const code = sections.data(section);
+      const isInside = listed >= 0 && listed < code.length;
+      const offset = listed + (isInside ? distanceToFunction(file.header.machine, code.subarray(listed)) : 0);
       const list = found.get(sections.name(section));
       if (list === undefined) found.set(sections.name(section), [offset]);
       else list.push(offset);

@@ -21,6 +21,7 @@ import { type ElfExecutable, readExecutable } from "../elf/executable.ts";
 import { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Export } from "./exports.ts";
+import { distanceToFunction } from "./ftraceEntry.ts";
 import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
@@ -32,7 +33,7 @@ export interface Vmlinux {
   readonly release: string | null;
   /** What every module's vermagic must be; null if it was not found. */
   readonly vermagic: string | null;
-  /** Addresses in `__mcount_loc`, ascending; null if the file has none. */
+  /** Addresses that `__mcount_loc` lists, moved into their functions, ascending; null if the file has none. */
   readonly ftraceSites: BigUint64Array | null;
   readonly machine: number;
 }
@@ -71,12 +72,18 @@ class Memory {
     }
   }
 
-  /** The section that holds an address, and the bytes from there to its end. */
-  at(address: bigint): { readonly section: number; readonly start: bigint; readonly bytes: Uint8Array } | null {
+  /** The section that holds an address, where it begins and ends, its bytes, and those from the address on. */
+  at(address: bigint): {
+    readonly section: number;
+    readonly start: bigint;
+    readonly end: bigint;
+    readonly whole: Uint8Array;
+    readonly bytes: Uint8Array;
+  } | null {
     const part = this.#parts.find((p) => address >= p.start && address < p.end);
     if (part === undefined) return null;
-    const bytes = this.#file.sections.data(part.section).subarray(Number(address - part.start));
-    return { section: part.section, start: part.start, bytes };
+    const whole = this.#file.sections.data(part.section);
+    return { ...part, whole, bytes: whole.subarray(Number(address - part.start)) };
   }
 
   string(address: bigint): string | null {
@@ -214,6 +221,9 @@ function findVermagic(file: ElfExecutable, release: string): string | null {
   return null;
 }
 
+/** Bytes that tell where an entry lies: two words in front, a bti, two words. */
+const LONGEST_ENTRY = 20;
+
 function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): BigUint64Array | null {
   const start = marks.bounds.get("__start_mcount_loc");
   const stop = marks.bounds.get("__stop_mcount_loc");
@@ -230,7 +240,15 @@ function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): Big
   }
   // A relocatable kernel may keep the addresses in its dynamic relocations only.
   if (!isFilled) fillFromRelocations(file, start, stop, sites);
-  return sites.sort();
+  sites.sort();
+  let code: ReturnType<Memory["at"]> = null;
+  for (const [k, site] of sites.entries()) {
+    if (code === null || site < code.start || site >= code.end) code = memory.at(site);
+    if (code === null) continue;
+    const from = Number(site - code.start);
+    sites[k] = site + BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY)));
+  }
+  return sites;
 }
 
 function fillFromRelocations(file: ElfExecutable, start: bigint, stop: bigint, sites: BigUint64Array): void {
