@@ -37,26 +37,38 @@ const alternative = (entry: number, length: number): FeatureTable => ({
   reason: `alternative: ${CPU}`,
 });
 
-const tables: Readonly<Record<RewriteFacts["arch"], readonly FeatureTable[]>> = {
-  ppc64le: [
-    ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(feature),
-    ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
-  ],
-  arm64: [alternative(12, 10)],
-  x86_64: [
-    alternative(14, 12),
-    // 6.12 writes the longest length of a group back.
-    {
-      name: ".altinstructions",
-      entry: 14,
-      place: (e) => ({ start: e.address + 12n, size: 1 }),
-      reason: "length of a group of alternatives",
-    },
-  ],
+/** 6.12 writes the longest length of a group back into the table. */
+const groupLength: FeatureTable = {
+  name: ".altinstructions",
+  entry: 14,
+  place: (e) => ({ start: e.address + 12n, size: 1 }),
+  reason: "length of a group of alternatives",
+};
+/** Calls of a hypervisor's operations, until they became alternatives: address, kind, length. */
+const paravirt: FeatureTable = {
+  name: ".parainstructions",
+  entry: 16,
+  place: (e) => ({ start: e.view.getBigUint64(e.at, true), size: e.view.getUint8(e.at + 9) }),
+  reason: `paravirtual operation: ${CPU}`,
 };
 
-export function featureCode(memory: LoadedMemory, { arch }: RewriteFacts): void {
-  for (const { name, entry, place, reason } of tables[arch]) {
+function tablesOf({ arch, since }: RewriteFacts): readonly FeatureTable[] {
+  switch (arch) {
+    case "ppc64le":
+      return [
+        ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(feature),
+        ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
+      ];
+    case "arm64":
+      return [alternative(12, 10)];
+    case "x86_64":
+      // Flags came with 6.3.
+      return since(6, 3) ? [alternative(14, 12), groupLength, paravirt] : [alternative(12, 10), paravirt];
+  }
+}
+
+export function featureCode(memory: LoadedMemory, facts: RewriteFacts): void {
+  for (const { name, entry, place, reason } of tablesOf(facts)) {
     const table = memory.table(name);
     if (table === null) continue;
     for (const e of entriesOf(table, entry)) {
