@@ -7,6 +7,8 @@ import { type ImageResult, image, type X86State } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { type LoadedModule, withModules } from "../kernel/loadedModules.ts";
 import type { Placement } from "../kernel/loaderLayout.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
@@ -41,11 +43,12 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     throw new UsageError("--map and the image cannot both go to standard output");
   if (options.late !== undefined && options.stage !== "loaded")
     throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
-  const list = (await readKernel(options))?.list ?? null;
+  const kernel = await readKernel(options);
+  const list = kernel?.list ?? null;
   const input = await readInput(module);
   const result = image(input.bytes, {
     file: input.name,
-    kernel: list === null ? null : addressesOf(list),
+    kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement: placementOf(options, input.bytes, list),
     stage: options.stage,
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
@@ -84,6 +87,16 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     await write(messages, `${summary(result, name, input.name)}\n`);
   }
   return failed ? 1 : 0;
+}
+
+/** Modules given with -m, and where they are loaded if that was said. */
+async function loadedModules(kernel: Kernel | null, { module = [] }: KernelOptions): Promise<LoadedModule[]> {
+  if (kernel === null || module.length === 0) return [];
+  const { parseModuleArgument } = await import("./kernel.ts");
+  return [...kernel.modules.values()].map((file, i) => {
+    const { sections } = parseModuleArgument(module[i] ?? "");
+    return { file, sections: sections === null ? null : readSections(sections) };
+  });
 }
 
 function counts({ image: made }: ImageResult): Record<string, unknown> {

@@ -92,6 +92,11 @@ export class Findings {
       const order = { loadOrder: [STEP.symbols, symbol] };
       if (kind === "unknown") {
         if (kernel === null) continue;
+        const owner = kernel.exporter?.(name) ?? null;
+        if (owner !== null) {
+          this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
+          continue;
+        }
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
