@@ -46,9 +46,10 @@ export function addKernelOptions(command: Command): Command {
     ).argParser(collect),
   );
   add(
-    new Option("-m, --module <file>", "a module that the patch changes or needs: FILE.ko or NAME=FILE").argParser(
-      collect,
-    ),
+    new Option(
+      "-m, --module <file>",
+      "a module that the patch changes or needs: FILE.ko, NAME=FILE (image: FILE.ko@SECTIONS)",
+    ).argParser(collect),
   );
   add(
     new Option("--sympos <name=n>", "the n-th of several symbols of one name ([MODULE:]NAME=N)").argParser(

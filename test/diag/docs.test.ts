@@ -8,7 +8,7 @@ import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
 describe("what is generated is current", () => {
-  test("docs/diagnostics.md, docs/klplink.1 and the examples of explain", () => {
+  test("docs/diagnostics.md, docs/kernel-versions.md, docs/klplink.1 and the examples of explain", () => {
     const { status, stderr } = spawnSync(process.execPath, ["scripts/docs.mjs", "--check"], { cwd: root });
     expect(stderr.toString()).toBe("");
     expect(status).toBe(0);
@@ -17,7 +17,12 @@ describe("what is generated is current", () => {
   test("the check fails on a stale file", () => {
     const folder = mkdtempSync(join(tmpdir(), "klplink-"));
     try {
-      for (const path of ["docs/diagnostics.md", "docs/klplink.1", "src/diag/render/examples.ts"]) {
+      for (const path of [
+        "docs/diagnostics.md",
+        "docs/kernel-versions.md",
+        "docs/klplink.1",
+        "src/diag/render/examples.ts",
+      ]) {
         mkdirSync(dirname(join(folder, path)), { recursive: true });
         copyFileSync(join(root, path), join(folder, path));
       }

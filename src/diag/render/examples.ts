@@ -228,6 +228,15 @@ warning[KLP213]: the address of the module's per-CPU data is not known; 0x40000
             that has the module loaded
 
 0 errors, 1 warning`,
+  KLP214: `$ klplink image image/uses.ko -k ../kernel/vmlinux-x86_64 -m image/helpers.ko -o out
+error[KLP214]: module helpers exports helper, but where it is loaded is not
+    known
+  --> image/uses.ko
+  = help:   give its section addresses: -m
+            helpers.ko@/sys/module/helpers/sections (or a copy), or the
+            /proc/kallsyms of that kernel with -k
+
+1 error, 0 warnings`,
   KLP220: `$ klplink verify image/far.ko --root image/capture
 error[KLP220]: 1 byte at 0xffffffffc0400005: cc in memory, c3 expected
   --> image/far.ko  f+0x5/0x6 [far]  (.text+0x5)
