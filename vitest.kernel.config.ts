@@ -11,6 +11,7 @@ export default defineConfig({
     exclude: distributions ? [] : ["test/kernel/distro.test.ts"],
     globalSetup: ["test/kernel/setup.ts"],
     testTimeout: 300_000,
+    hookTimeout: 300_000,
     fileParallelism: false,
   },
 });
