@@ -228,11 +228,12 @@ warning[KLP213]: the address of the module's per-CPU data is not known; 0x40000
             that has the module loaded
 
 0 errors, 1 warning`,
-  KLP214: `$ klplink image image/uses.ko -k ../kernel/vmlinux-x86_64 -m image/exports.ko -o out
-error[KLP214]: exports exports helper, but where it is loaded is not known
+  KLP214: `$ klplink image image/uses.ko -k ../kernel/vmlinux-x86_64 -m image/helpers.ko -o out
+error[KLP214]: module helpers exports helper, but where it is loaded is not
+    known
   --> image/uses.ko
   = help:   give its section addresses: -m
-            exports.ko@/sys/module/exports/sections (or a copy), or the
+            helpers.ko@/sys/module/helpers/sections (or a copy), or the
             /proc/kallsyms of that kernel with -k
 
 1 error, 0 warnings`,
