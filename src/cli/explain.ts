@@ -1,7 +1,8 @@
 import { findArchByName } from "../arch.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
-import { type Message, messages, type Recognised, recognise } from "../diag/messages.ts";
+import type { Message, Recognised } from "../diag/messages/define.ts";
+import { messages, recognise } from "../diag/messages/recognise.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
 import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from "../explain.ts";

@@ -1,5 +1,6 @@
 // Reads the files that -k and -m name.
 
+import { existsSync } from "node:fs";
 import { problem } from "../diag/catalogue.ts";
 import { ElfError } from "../elf/error.ts";
 import { readElf } from "../elf/reader.ts";
@@ -41,7 +42,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   }
   const files: ModuleFile[] = [];
   for (const argument of modules) {
-    const [, name, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+    const { name, path } = parseModuleArgument(argument);
     const file = await loadModule(path, name);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
@@ -52,6 +53,19 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
     modules: files,
     symvers: symvers === undefined ? undefined : { source: symvers, exports },
   });
+}
+
+/** `[NAME=]FILE[@SECTIONS]`: SECTIONS says where the module is loaded. A file whose name has an `@` is taken as it is. */
+export function parseModuleArgument(argument: string): {
+  readonly name?: string;
+  readonly path: string;
+  readonly sections: string | null;
+} {
+  const [, name, rest = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+  const at = rest.lastIndexOf("@");
+  const whole = at <= 0 || existsSync(rest);
+  const path = whole ? rest : rest.slice(0, at);
+  return { ...(name === undefined ? {} : { name }), path, sections: whole ? null : rest.slice(at + 1) };
 }
 
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { address, places, sectionAddress, taskCount } from "./arguments.ts";
+import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
@@ -15,6 +15,9 @@ declare const KLPLINK_VERSION: string;
 
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
+
+const X86_HELP =
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -236,6 +239,7 @@ function addImageCommand(klplink: Command): void {
         .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if its symbols do not tell")
         .option("--paca-toc-offset <offset>", "ppc64le: offset of kernel_toc in the paca (10 with PPC_PSERIES, else 8)")
         .option("--erratum-843419", "arm64: the CPUs have this erratum")
+        .option("--x86 <states>", X86_HELP, x86State)
         .option("--force", "write the image even if errors were found"),
     ),
   )
@@ -258,7 +262,8 @@ function addVerifyCommand(klplink: Command): void {
       .command("verify <module>")
       .description("compare a loaded module's memory with what the loader makes of its file")
       .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
-      .option("--erratum-843419", "arm64: the CPUs have this erratum"),
+      .option("--erratum-843419", "arm64: the CPUs have this erratum")
+      .option("--x86 <states>", X86_HELP, x86State),
   )
     .addHelpText(
       "after",

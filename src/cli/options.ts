@@ -44,7 +44,12 @@ export function addKernelOptions(command: Command): Command {
       collect,
       undefined,
     )
-    .option("-m, --module <file>", "a module that the patch changes or needs: FILE.ko or NAME=FILE", collect, undefined)
+    .option(
+      "-m, --module <file>",
+      "a module that the patch changes or needs: FILE.ko or NAME=FILE; for image FILE.ko@SECTIONS, where it is loaded",
+      collect,
+      undefined,
+    )
     .option(
       "--sympos <name=n>",
       "which of several symbols of one name is meant (in a module: MODULE:NAME=N)",

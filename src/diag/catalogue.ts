@@ -22,6 +22,7 @@ import klp210 from "./codes/klp210.ts";
 import klp211 from "./codes/klp211.ts";
 import klp212 from "./codes/klp212.ts";
 import klp213 from "./codes/klp213.ts";
+import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
 import klp301 from "./codes/klp301.ts";
@@ -118,6 +119,7 @@ const rows = {
   KLP211: klp211,
   KLP212: klp212,
   KLP213: klp213,
+  KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
   KLP301: klp301,

@@ -1,7 +1,7 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../elf/consts.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { Export } from "./exports.ts";
 import { distanceToFunction } from "./ftraceEntry.ts";
@@ -55,7 +55,8 @@ export class ModuleFile {
       if (symbol === "") continue;
       const section = symbols.sectionOf(i);
       const raw = symbols.rawShndx(i);
-      const isInit = section !== null && sections.name(section).startsWith(".init");
+      // On ppc64 the loader knows no init sections (module_init_section): what is in them stays.
+      const isInit = section !== null && sections.name(section).startsWith(".init") && file.header.machine !== EM_PPC64;
       const entry: ModuleSymbol = {
         index: i,
         offset: symbols.offset(i),

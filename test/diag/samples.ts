@@ -57,6 +57,7 @@ export const samples: { readonly [C in Code]: Sample } = {
     ...image("layout.ko", "--at", "text=ffffffffc0400000,rodata=ffffffffc0500000", "--kernel-version", "6.1"),
   ),
   KLP213: good(...image("percpu.ko", "--at", "text=ffffffffc0400000")),
+  KLP214: failing(...image("uses.ko", ...VMLINUX, "-m", "image/helpers.ko")),
   KLP220: failing("verify", "image/far.ko", "--root", "image/capture"),
   KLP221: unusable("verify", "image/far.ko", "--root", "image/hidden"),
   KLP301: failing("check", "meminfo-debug.o"),
