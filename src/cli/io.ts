@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { PackedError, type Packing, packingOf, unpack } from "../elf/containers.ts";
 
 /** A file could not be read or used; carries the problem to report and leads to exit status 3. */
 export class InputProblem extends Error {
@@ -20,6 +21,18 @@ export interface Input {
   readonly bytes: Uint8Array;
   /** Permission bits. */
   readonly mode: number;
+}
+
+/** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
+export async function readUnpacked(path: string): Promise<Input & { readonly packing: Packing | null }> {
+  const input = await readInput(path);
+  const packing = packingOf(input.bytes);
+  try {
+    return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
+  } catch (error) {
+    if (!(error instanceof PackedError)) throw error;
+    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+  }
 }
 
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */

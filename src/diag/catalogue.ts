@@ -8,6 +8,7 @@ import klp106 from "./codes/klp106.ts";
 import klp107 from "./codes/klp107.ts";
 import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
+import klp110 from "./codes/klp110.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
 import klp203 from "./codes/klp203.ts";
@@ -104,6 +105,7 @@ const rows = {
   KLP107: klp107,
   KLP108: klp108,
   KLP109: klp109,
+  KLP110: klp110,
   KLP201: klp201,
   KLP202: klp202,
   KLP203: klp203,

@@ -41,6 +41,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP107: unusable("check", "../elf/stripped.o"),
   KLP108: good("signed.ko", "-o", "{out}"),
   KLP109: unusable("check", "modinfo.o", "-k", "modinfo.s"),
+  KLP110: good("modinfo.ko.xz", "-o", "{out}"),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
   KLP203: failing(...image("overflow.ko")),

@@ -66,6 +66,13 @@ error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line 
             vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
+  KLP110: `$ klplink modinfo.ko.xz -o out
+warning[KLP110]: the module is packed with xz; the output is not
+  --> modinfo.ko.xz
+  = help:   pack it again if it is to be installed that way:
+            \`xz --check=crc32 --lzma2=dict=1MiB out\`
+
+0 errors, 1 warning`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_LD64_GOT_LO12_NC (against level)
