@@ -84,3 +84,14 @@ export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Pr
     });
   });
 }
+
+/** Rows with their columns below each other; the last one is not filled up. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

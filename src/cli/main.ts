@@ -154,7 +154,10 @@ Examples:
       .option("--function <name>", "only this function; may be given several times", collect, undefined)
       .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
       .option("--target <address>", "with --as call: what the sites call", address)
+      .option("--ops <address>", "with --as, arm64: what the pointer in front of each site is to name", address)
       .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
+      .option("-k, --kernel <file>", "vmlinux: can the functions be patched that a livepatch module replaces?", collect)
+      .option("-m, --module <file>", "a module that it patches: FILE.ko or NAME=FILE", collect)
       .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
     ["text", "json"],
   )
@@ -164,6 +167,7 @@ Examples:
 Examples:
   klplink sites mod.ko
   klplink sites --function show_val_kb vmlinux
+  klplink sites patch.ko -k vmlinux -m target.ko
   klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
     )
     .action(async (file: string, options) => {
