@@ -172,6 +172,9 @@ async function explainCodes(asked: readonly string[], options: Options): Promise
 const messagesOf = (code: Code): readonly Message[] => messages.filter((m) => m.codes?.includes(code) === true);
 
 function unknownText(text: string): string {
+  if (text.trim() === "") {
+    return "klplink: nothing to explain: the text is empty. Is `dmesg` allowed to you here? (`sudo dmesg | klplink explain`)";
+  }
   const first = text.split("\n").find((l) => l.trim() !== "") ?? "";
   return [
     `klplink: no line of this is one that the module loader, livepatch or ftrace prints${first === "" ? "" : `: ${first.trim().slice(0, 120)}`}`,

@@ -14,7 +14,7 @@ import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
-import { InputProblem, readInput, UsageError, write } from "./io.ts";
+import { InputProblem, readInput, UsageError, unreadable, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
 
@@ -156,9 +156,7 @@ export function readSections(path: string): Map<string, bigint> {
     );
   } catch (error) {
     if (error instanceof PlacementError) throw new UsageError(`${path}: ${error.message}`);
-    throw new InputProblem(
-      problem("KLP104", { file: path }, { why: error instanceof Error ? error.message : String(error) }),
-    );
+    throw unreadable(path, error);
   }
 }
 

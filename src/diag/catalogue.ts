@@ -94,6 +94,8 @@ import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
 import klp510 from "./codes/klp510.ts";
 import klp601 from "./codes/klp601.ts";
+import klp602 from "./codes/klp602.ts";
+import klp603 from "./codes/klp603.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
 /** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
@@ -193,6 +195,8 @@ const rows = {
   KLP509: klp509,
   KLP510: klp510,
   KLP601: klp601,
+  KLP602: klp602,
+  KLP603: klp603,
 };
 
 type Rows = typeof rows;

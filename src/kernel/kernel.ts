@@ -1,6 +1,7 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
 import type { Export } from "./exports.ts";
+import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "./symbolList.ts";
 import type { Vmlinux } from "./vmlinux.ts";
@@ -153,6 +154,16 @@ export class Kernel {
     }
     const next = sites[low];
     return next !== undefined && next < end;
+  }
+
+  /**
+   * The ftrace record that the livepatch core finds for the function of vmlinux that starts at `address`; null if the files do
+   * not tell.
+   * @param end address of the next symbol.
+   */
+  findFtraceRecord(address: bigint, end: bigint): FoundRecord | null {
+    const records = this.#vmlinux?.ftraceRecords ?? null;
+    return records === null ? null : findFtraceRecord(records, address, end);
   }
 
   /** Address of the first symbol of vmlinux behind `address`; null if there is none. */

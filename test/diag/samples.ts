@@ -14,6 +14,7 @@ const unusable = (...args: string[]): Sample => ({ args, status: 3 });
 
 /** `KLP411` to `KLP509` of livepatch modules: broken/CODE.ko beside the vmlinux and the module that it is for. */
 const KERNEL = ["-k", "../kernel/vmlinux-x86_64", "-m", "../kernel/demo-mod.ko"];
+const DEMO = ["-m", "../kernel/demo-mod.ko"];
 const broken = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...KERNEL);
 const odd = (code: Code): Sample => good("check", `broken/${code}.ko`, ...KERNEL);
 const compared = (code: Code): Sample =>
@@ -129,4 +130,6 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP509: compared("KLP509"),
   KLP510: failing(...using("KLP510")),
   KLP601: unusable("model", "not-a-protocol.json"),
+  KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
+  KLP603: good("../klp/patch-ppc64le.o", "-k", "../kernel/vmlinux-ppc64le-stray", ...DEMO, "-o", "{out}"),
 };
