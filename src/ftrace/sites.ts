@@ -10,6 +10,8 @@ export const reasons = {
   section: "its section is excluded from tracing",
   label: "no function by its symbol type: assembler",
   none: "nothing at its entry: notrace, or written in assembler",
+  notrace: "notrace: compiled without a profiling call",
+  assembler: "written in assembler",
   nops: "nops at its entry that no table names: notrace, a jump label, or alignment",
   table: "its entry is in no table: recordmcount or objtool has not seen it",
   "no table": "the file has no table of sites: recordmcount or objtool has not run",

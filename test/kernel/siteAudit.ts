@@ -40,8 +40,10 @@ const nameless = (audited: Audited): { readonly near: string }[] =>
 export function compareNames(audited: Audited, listed: readonly string[]): string[] {
   const found = lasting(audited);
   const primary = new Map<string, string>();
-  for (const { function: f } of found) for (const name of f.aliases) primary.set(name, f.name);
-  for (const { function: f } of found) primary.set(f.name, f.name);
+  // Functions without a site, too: overridden code is listed under any name of what stands before it.
+  const named = [...audited.sites.report.functions, ...found];
+  for (const { function: f } of named) for (const name of f.aliases) primary.set(name, f.name);
+  for (const { function: f } of named) primary.set(f.name, f.name);
   const balance = new Map<string, number>();
   const count = (name: string, by: number): void => {
     balance.set(name, (balance.get(name) ?? 0) + by);
