@@ -7,7 +7,8 @@ import { readSubprograms, type Subprograms } from "./elf/dwarf/subprograms.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "./elf/executable.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
-import { CodeFile, siteArch } from "./ftrace/codeFile.ts";
+import { CodeFile } from "./ftrace/codeFile.ts";
+import { siteArch } from "./ftrace/functions.ts";
 import { findSites, type Reason, type SiteReport } from "./ftrace/sites.ts";
 
 export interface Sites {

@@ -149,7 +149,11 @@ function plain(view: View, name: string): string {
       lines.push("");
     }
     for (const n of chosen.missing) {
-      lines.push(`${printable(n)}: ${missingText(view, n)}`, `  kernel: livepatch: symbol '${printable(n)}' not found in symbol table`, "");
+      lines.push(
+        `${printable(n)}: ${missingText(view, n)}`,
+        `  kernel: livepatch: symbol '${printable(n)}' not found in symbol table`,
+        "",
+      );
     }
   }
   const told = disagreementLines(view);

@@ -1,7 +1,8 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
-import type { CodeFile, CodeFunction, CodePlace } from "./codeFile.ts";
+import type { CodeFile, CodePlace } from "./codeFile.ts";
 import { type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import type { CodeFunction } from "./functions.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
 /** Why ftrace has no usable site for a function. */

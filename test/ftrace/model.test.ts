@@ -3,10 +3,11 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { explore, type Verdict } from "../../src/ftrace/model/explore.ts";
+import { explore } from "../../src/ftrace/model/explore.ts";
 import { checkProtocol, parseProtocol } from "../../src/ftrace/model/parse.ts";
 import type { Protocol, WriterStep } from "../../src/ftrace/model/protocol.ts";
 import { findProtocol, protocols } from "../../src/ftrace/model/protocols/index.ts";
+import type { Verdict } from "../../src/ftrace/model/state.ts";
 
 function protocol(name: string): Protocol {
   const found = findProtocol(name);

@@ -1,8 +1,8 @@
 // A trace as a sequence diagram: writer, memory and tasks as columns, one row a step. The SVG stands alone: no script,
 // no style sheet, no font that is not on every machine.
 
-import type { TraceStep, Violation } from "./explore.ts";
 import { type Protocol, properties } from "./protocol.ts";
+import type { TraceStep, Violation } from "./state.ts";
 import { actors, changingCells, contentsText } from "./text.ts";
 
 const ROW = 30;
