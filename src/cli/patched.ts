@@ -6,8 +6,8 @@ import { elfType } from "../elf/executable.ts";
 import { forms } from "../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../patchedSites.ts";
 import { type Sites, sites } from "../sites.ts";
-import { columns, type Input, UsageError, write } from "./io.ts";
-import { loadModule, readUnpacked } from "./kernel.ts";
+import { columns, type Input, readUnpacked, UsageError, write } from "./io.ts";
+import { loadModule } from "./kernel.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
 
 /** Returns the exit status: 1 if a function cannot be patched, or a patch would have no effect. */

@@ -18,7 +18,7 @@ import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/symbo
 import type { Call, CallVerdict } from "../klp/calls.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../klp/names.ts";
 import { relocName } from "../reloc/def.ts";
-import { readInput, write } from "./io.ts";
+import { readUnpacked, write } from "./io.ts";
 import type { CommonOptions } from "./options.ts";
 
 interface Options extends CommonOptions {
@@ -39,7 +39,7 @@ const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /** `klplink show <module>`: returns the exit status. */
 export async function runShow(module: string, options: Options): Promise<number> {
-  const input = await readInput(module);
+  const input = await readUnpacked(module);
   const file = open(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const tables: Record<string, Table> = {};

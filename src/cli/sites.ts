@@ -4,8 +4,7 @@ import type { CodeFile, CodePlace } from "../ftrace/codeFile.ts";
 import { forms } from "../ftrace/forms.ts";
 import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../ftrace/sites.ts";
 import { sites, withDebugInfo } from "../sites.ts";
-import { columns, UsageError, write } from "./io.ts";
-import { readUnpacked } from "./kernel.ts";
+import { columns, readUnpacked, UsageError, write } from "./io.ts";
 import type { CommonOptions, KernelOptions } from "./options.ts";
 
 interface Options extends CommonOptions, KernelOptions {

@@ -10,6 +10,8 @@ import type { SectionTable } from "../elf/sections.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { type CodeFunction, readFunctions, type SiteArch } from "./functions.ts";
 
+export { type SiteArch, siteArch } from "./functions.ts";
+
 /** A relocation of an instruction, as far as a site needs it. */
 export interface CodeRelocation {
   readonly type: number;

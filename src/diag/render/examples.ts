@@ -66,10 +66,18 @@ error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line 
             vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
+  KLP110: `$ klplink modinfo.ko.xz -o out
+warning[KLP110]: the module is packed with xz; the output is not
+  --> modinfo.ko.xz
+  = help:   pack it again if it is to be installed that way:
+            \`xz --check=crc32 --lzma2=dict=1MiB out\`
+
+0 errors, 1 warning`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_LD64_GOT_LO12_NC (against level)
   --> got.c:7:15  got-arm64.o  report+0x4/0x34 [got_arm64]  (.text+0x4)
+      7 | return value + level;
       deepest was inlined at got.c:12:9 (report)
       0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
   >   4:  42 00 40 f9   ldr    x2,[x2]
@@ -227,6 +235,15 @@ warning[KLP213]: the address of the module's per-CPU data is not known; 0x40000
             that has the module loaded
 
 0 errors, 1 warning`,
+  KLP214: `$ klplink image image/uses.ko -k ../kernel/vmlinux-x86_64 -m image/helpers.ko -o out
+error[KLP214]: module helpers exports helper, but where it is loaded is not
+    known
+  --> image/uses.ko
+  = help:   give its section addresses: -m
+            helpers.ko@/sys/module/helpers/sections (or a copy), or the
+            /proc/kallsyms of that kernel with -k
+
+1 error, 0 warnings`,
   KLP220: `$ klplink verify image/far.ko --root image/capture
 error[KLP220]: 1 byte at 0xffffffffc0400005: cc in memory, c3 expected
   --> image/far.ko  f+0x5/0x6 [far]  (.text+0x5)
@@ -262,9 +279,14 @@ error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
      70:  00 00 84 e8   ld     r4,0(r4)     R_PPC64_TOC16_LO_DS .toc+0x18
   = kernel: module_64: meminfo_debug: Expected nop after call, got 3c820000 at ADDRESS
             (the loader stops here: this is the line in dmesg)
-  = why:    the compiler took show_val_kb for a function with the same TOC; in
-            the module it is reached through a stub
-  = help:   \`klplink meminfo-debug.o\` sends the call through a return island; no
+  = why:    r2 points to a table of the addresses that the module's code uses
+            (the TOC). The compiler took show_val_kb for a function with the
+            same table, so it wrote a plain call. But show_val_kb is not in this
+            module: it returns with r2 changed, and the loader finds no nop (an
+            instruction that does nothing) that it could replace by one that
+            brings r2 back
+  = help:   \`klplink meminfo-debug.o\` sends the call through a return island,
+            three instructions behind the function with that nop among them; no
             rebuild is needed
   = also:   2 more of KLP301 in meminfo-debug.o:
       meminfo.c:37:2  meminfo_proc_show+0x74  call to show_val_kb

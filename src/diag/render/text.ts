@@ -27,6 +27,8 @@ export interface TextStyle {
   readonly folder?: string;
   /** Says each of several of one kind in full. */
   readonly everything?: boolean;
+  /** Text of a line of the source, where the source is at hand. */
+  readonly sourceLine?: (place: SourcePlace) => string | null;
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -79,11 +81,18 @@ function flow(parts: readonly string[], width: number): string[] {
   return lines;
 }
 
-function formatPlaceLines(at: Place, { palette, width, folder }: TextStyle): string[] {
+function formatPlaceLines(at: Place, { palette, width, folder, sourceLine }: TextStyle): string[] {
   const lines = flow(placeParts(at, folder), width - 6).map((line, i) =>
     i === 0 ? `${palette.dim("  --> ")}${line}` : `      ${line}`,
   );
   const frames = at.source ?? [];
+  const [innermost] = frames;
+  const text = innermost === undefined ? null : (sourceLine?.(innermost) ?? null);
+  if (text !== null) {
+    const head = `      ${innermost?.line} | `;
+    const shown = text.length > width - head.length ? `${text.slice(0, width - head.length - 1)}…` : text;
+    lines.push(`${palette.dim(head)}${palette.strong(shown)}`);
+  }
   for (const [i, frame] of frames.entries()) {
     const inner = frames[i - 1]?.function;
     if (i === 0 || inner == null) continue;
@@ -244,7 +253,10 @@ function listOf(p: Problem, others: readonly Problem[], style: TextStyle): strin
     const [innermost] = at.source ?? [];
     const inFunction = at.function === undefined ? null : `${at.function.name}+${hex(at.function.offset)}`;
     const inSection = at.section === undefined ? "" : `${at.section}+${hex(at.offset ?? 0)}`;
-    return [innermost === undefined ? "" : formatSource(innermost, style.folder), inFunction ?? inSection];
+    const source = innermost === undefined ? "" : formatSource(innermost, style.folder);
+    // Its folder is that of the first one.
+    const isSame = innermost?.file === p.at.source?.[0]?.file;
+    return [isSame ? source.replace(/^.*\//, "") : source, inFunction ?? inSection];
   });
   const widths = [0, 1].map((k) => Math.max(...places.map((place) => place[k]?.length ?? 0)));
   const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
