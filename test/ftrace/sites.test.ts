@@ -80,6 +80,7 @@ describe("objects without a usable table", () => {
     ["arm64-mcount.o", "arm64 mcount", "form"],
     ["ppc64le-profile-raw.o", "profile two", "no table"],
     ["ppc64le-mcount.o", "ppc mcount", "form"],
+    ["ppc64le-clang-mcount.o", "ppc mcount", "form"],
     ["ppc64le-mcount-table.o", "ppc mcount", "form"],
     ["ppc64le-entry2.o", "nops before the global entry", "form"],
   ])("%s: %s, %s", (name, form, reason) => {
