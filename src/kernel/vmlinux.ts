@@ -21,6 +21,7 @@ import { type ElfExecutable, readExecutable } from "../elf/executable.ts";
 import { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Export } from "./exports.ts";
+import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
 import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
@@ -35,6 +36,10 @@ export interface Vmlinux {
   /** Addresses in `__mcount_loc`, ascending; null if the file has none. */
   readonly ftraceSites: BigUint64Array | null;
   readonly machine: number;
+  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
+  readonly livepatchStack: LivepatchStack | null;
+  /** The section .BTF; null if there is none. */
+  readonly btf: Uint8Array | null;
 }
 
 /** @throws ElfError if the file cannot be read, or has no symbol table. */
@@ -53,7 +58,20 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
     vermagic: release === null ? null : findVermagic(file, release),
     ftraceSites: readFtraceSites(file, memory, marks),
     machine: file.machine,
+    livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
+    btf: findBtf(file),
   };
+}
+
+function readLivepatchStack(list: SymbolList, memory: Memory): LivepatchStack | null {
+  const handler = list.find("livepatch_handler")[0];
+  const code = handler === undefined ? null : memory.at(handler.address);
+  return code === null ? null : decodeStack(viewOf(code.bytes));
+}
+
+function findBtf({ sections }: ElfExecutable): Uint8Array | null {
+  const section = sections.findByName(".BTF");
+  return section === null || !sections.hasBytes(section) ? null : sections.data(section);
 }
 
 /** Bytes by address. */
