@@ -21,8 +21,8 @@ import { type ElfExecutable, readExecutable } from "../elf/executable.ts";
 import { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Export } from "./exports.ts";
-import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
 import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
+import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
 

@@ -8,7 +8,7 @@ import { BRANCH_REACH, decodeBranch, opensFrame } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
 import type { Call } from "./calls.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
-import type { Obstacle } from "./move.ts";
+import type { Obstacle } from "./layout.ts";
 
 /** Why no island may be used for a call. */
 export type Refusal =

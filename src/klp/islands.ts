@@ -20,7 +20,8 @@ import type { Call } from "./calls.ts";
 import { type EpiloguePlan, NO_EPILOGUES, type PlannedEpilogue } from "./epilogues.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { type IslandKind, IslandRules, type Refusal } from "./islandRules.ts";
-import { applyMove, type Gap, type Move, type Obstacle, planMove, roomFor, type SectionMove } from "./move.ts";
+import { type Gap, type Obstacle, roomFor, type SectionMove } from "./layout.ts";
+import { applyMove, type Move, planMove } from "./move.ts";
 import type { RelocationRouter } from "./router.ts";
 
 /** Bytes of the longest island. */
