@@ -8,6 +8,7 @@ import { BRANCH_REACH, decodeBranch, opensFrame } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
 import type { Call } from "./calls.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
+import type { IslandKind } from "./islandCode.ts";
 import type { Obstacle } from "./layout.ts";
 
 /** Why no island may be used for a call. */
@@ -19,8 +20,6 @@ export type Refusal =
       readonly follower: CodeSymbol;
       readonly obstacle: Obstacle;
     };
-
-export type IslandKind = "return" | "sibling" | "local-call";
 
 const REBUILD_SIBLING = "rebuild the function with -fno-optimize-sibling-calls";
 const CHANGE_SOURCE = "change the source so that the call does not stand here";
@@ -131,7 +130,8 @@ export class IslandRules {
     if (caller === null) return rule("I9", `no function symbol stands before it in ${sectionName}`, CHANGE_SOURCE);
     const owner = this.#owner(caller);
     const isAssembler = caller.type !== STT_FUNC || caller.size === 0;
-    if (kind === "sibling" && isAssembler) {
+    const isSibling = !branch.links;
+    if (isSibling && isAssembler) {
       return rule("S5", `${caller.name} is not compiler-made (no size or no function type)`, REBUILD_SIBLING);
     }
     if (caller.size > 0 && site >= caller.start + caller.size) {
@@ -148,10 +148,11 @@ export class IslandRules {
     if (owner === caller && site < caller.localEntry) {
       return rule("I7", "the call stands before the local entry, where r2 is not set", CHANGE_SOURCE);
     }
-    if (kind !== "sibling" && isAssembler && !this.hasFrame(call)) {
+    if (!isSibling && isAssembler && !this.hasFrame(call)) {
       return rule("I8", `${caller.name} is not compiler-made and opens no frame before the call`, CHANGE_SOURCE);
     }
-    for (const at of kind === "sibling" ? [site] : [site, site + 4]) {
+    // A klp_stub comes back by itself; the other islands branch to the word behind the call.
+    for (const at of isSibling || kind === "klp-stub" ? [site] : [site, site + 4]) {
       const range = this.#replaceable.get(call.section)?.find((r) => at >= r.start && at < r.end);
       if (range !== undefined) {
         return rule("I11", `${range.table} lets the kernel replace the code there`, CHANGE_SOURCE);

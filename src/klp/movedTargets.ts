@@ -21,7 +21,7 @@ export interface AddendChange {
 const BRANCH_TYPES = new Set([10, 11, 12, 13, 116]);
 const R_PPC64_NONE = 0;
 const R_PPC64_REL32 = 26;
-const R_PPC64_REL64 = 44;
+export const R_PPC64_REL64 = 44;
 /** All others that subtract the place: REL16 and its parts, the prefixed ones, PLT-relative ones. */
 const OTHER_PC_RELATIVE = new Set([28, 46, 132, 133, 134, 135, 240, 241, 242, 243, 244, 245, 246, 249, 250, 251, 252]);
 

@@ -1,0 +1,122 @@
+// Which replacement functions run in a mini frame (--toc-restore mini-frame), and what changes for it: their symbol goes
+// to an entry before them.
+
+import { hex } from "../base/bytes.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC, STT_SECTION } from "../elf/consts.ts";
+import type { ElfEdits } from "../elf/edits.ts";
+import type { Prototypes } from "../elf/prototype.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import { R_PPC64_ADDR64, wordBytes } from "../stubs/island.ts";
+import { LOCAL_ENTRY, LOCAL_ENTRY_CODE, miniFrameEntry, RETURN_HELPER } from "../stubs/strategies/miniFrame.ts";
+import { stackArguments } from "./framed.ts";
+import type { CodeSymbol, FunctionIndex } from "./functions.ts";
+import type { SectionMove } from "./layout.ts";
+import { replacementFunctions } from "./replacements.ts";
+
+export interface RefusedFrame {
+  readonly function: CodeSymbol;
+  readonly reason: string;
+}
+
+export interface MiniFramePlan {
+  readonly planned: readonly CodeSymbol[];
+  readonly refused: readonly RefusedFrame[];
+}
+
+export const NO_FRAMES: MiniFramePlan = { planned: [], refused: [] };
+export const HELPER_SIZE = RETURN_HELPER.length * 4;
+/** A function with its islands must be shorter: the entry finds the helper by a 16-bit distance. */
+const REACH = 0x7000;
+/** Branches go to the local entry by themselves (ELFv2 ABI 3.5.3). */
+const BRANCHES = new Set([10, 11, 12, 13, 116]);
+
+/** @param force gives the frame to functions, too, whose arguments are not shown to be in registers. */
+export function planMiniFrames(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  prototypes: Prototypes,
+  force: boolean,
+): MiniFramePlan {
+  const planned: CodeSymbol[] = [];
+  const refused: RefusedFrame[] = [];
+  for (const f of replacementFunctions(file, symbols, functions)) {
+    // Without a TOC of its own the function leaves r2 as its caller set it.
+    if (f.localEntryCode === 0) continue;
+    const shape = shapeProblem(file, f);
+    const reason = shape ?? stackArguments(prototypes, f.name);
+    if (reason !== null) refused.push({ function: f, reason });
+    if (shape === null && (reason === null || force)) planned.push(f);
+  }
+  return { planned, refused };
+}
+
+function shapeProblem(file: ElfFile, f: CodeSymbol): string | null {
+  const size = file.sections.size(f.section);
+  if (f.type !== STT_FUNC || f.size === 0 || f.start + f.size > size || f.start % 4 !== 0) {
+    return "it is not compiler-made (no size or no function type)";
+  }
+  if (f.size >= REACH) return `it has ${hex(f.size)} bytes, and the helper behind it must be near`;
+  const room = entryBytes(f);
+  return room < 36 ? `its local entry is ${f.localEntry - f.start} bytes behind its global entry` : null;
+}
+
+/** Bytes of a function's new entry: what is missing to 64 before its local entry. */
+export const entryBytes = (f: CodeSymbol): number => LOCAL_ENTRY - (f.localEntry - f.start);
+
+/**
+ * Writes the entry and the helper of one function.
+ * @param layout its section's new layout, with room before the function
+ * @param helper offset of the helper, behind the function
+ */
+export function placeMiniFrame(
+  edits: ElfEdits,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  f: CodeSymbol,
+  layout: SectionMove,
+  helper: number,
+): void {
+  const size = entryBytes(f);
+  const entry = layout.to(f.start) - size;
+  edits.patch(f.section, entry, wordBytes(miniFrameEntry(size, helper - entry)));
+  edits.patch(f.section, helper, wordBytes(RETURN_HELPER));
+  const aliases = new Set<number>();
+  for (const { symbol } of functions.aliases(f)) {
+    aliases.add(symbol);
+    const other = (symbols.other(symbol) & 0x1f) | (LOCAL_ENTRY_CODE << 5);
+    edits.setSymbol(symbol, { value: symbols.value(symbol) + BigInt(entry - f.start), other });
+  }
+  followSymbol(edits, symbols, f, aliases, size);
+}
+
+/** The symbol went back by `size` bytes: places counted from it stay; pointers to the function go to its entry. */
+function followSymbol(
+  edits: ElfEdits,
+  symbols: SymbolTable,
+  f: CodeSymbol,
+  aliases: ReadonlySet<number>,
+  size: number,
+): void {
+  const { sections } = edits.file;
+  for (const table of edits.file.relocations) {
+    if (!table.hasAddends) continue;
+    const isLoaded = sections.hasFlags(table.target, SHF_ALLOC);
+    const isData = isLoaded && !sections.hasFlags(table.target, SHF_EXECINSTR);
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      if (symbol >= symbols.count || BRANCHES.has(table.type(row))) continue;
+      const addend = table.addend(row);
+      let change = 0;
+      if (aliases.has(symbol)) change = addend === 0n && isLoaded ? 0 : size;
+      else if (isData && table.type(row) === R_PPC64_ADDR64 && symbols.type(symbol) === STT_SECTION) {
+        const names = symbols.sectionOf(symbol) === f.section && symbols.offset(symbol) + Number(addend) === f.start;
+        if (names) change = -size;
+      }
+      if (change === 0) continue;
+      const now = edits.relocation(table, row)?.addend ?? addend;
+      edits.setAddend(table, row, now + BigInt(change));
+    }
+  }
+}
