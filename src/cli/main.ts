@@ -299,7 +299,7 @@ function tocRestore(value: string): string {
 }
 
 function livepatchStack(value: string): { threadInfo: number; stackPointer: number } {
-  const match = /^(0x[0-9a-f]{1,8}|\d{1,9}),(0x[0-9a-f]{1,8}|\d{1,9})$/i.exec(value);
+  const match = /^(0x[0-9a-f]{1,8}|-?\d{1,9}),(0x[0-9a-f]{1,8}|-?\d{1,9})$/i.exec(value);
   if (match === null) throw new InvalidArgumentError("The form is PACA,THREAD_INFO, as in `2312,16`.");
   return { threadInfo: Number(match[1]), stackPointer: Number(match[2]) };
 }

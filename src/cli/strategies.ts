@@ -22,6 +22,9 @@ export interface StrategyRow {
   readonly applicable: string;
 }
 
+/** For the numbers alone, where the livepatch stack's place is not known. */
+const ANYWHERE: LivepatchStack = { threadInfo: 0, stackPointer: 0 };
+
 /** One row a strategy. @throws Unusable if the module cannot be read. */
 export async function compareStrategies(
   bytes: Uint8Array,
@@ -39,7 +42,7 @@ export async function compareStrategies(
     };
     const analysis = analyse(bytes, options);
     // As far as it goes: what is refused is left out of the numbers, and named.
-    const { done } = link(bytes, { ...options, force: strategy.option !== "mini-frame" });
+    const { done } = link(bytes, { livepatchStack: ANYWHERE, ...options, force: strategy.option !== "mini-frame" });
     return {
       option: strategy.option,
       strategy: strategy.name,

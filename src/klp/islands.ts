@@ -205,10 +205,13 @@ function wishes(islands: readonly PlannedIsland[], epilogues: EpiloguePlan, fram
     const key = stubKey(island);
     if (island.call.caller === null || (key !== null && stubs.has(key))) continue;
     if (key !== null) stubs.add(key);
-    found.push({ function: island.call.caller, behind: islandSize(island.kind), before: 0 });
+    found.push({ function: island.call.caller, behind: islandSize(island.kind), before: 0, lead: 0 });
   }
-  for (const { function: f } of epilogues.planned) found.push({ function: f, behind: EPILOGUE_SIZE, before: 0 });
-  for (const f of frames.planned) found.push({ function: f, behind: HELPER_SIZE, before: entryBytes(f) });
+  for (const { function: f } of epilogues.planned)
+    found.push({ function: f, behind: EPILOGUE_SIZE, before: 0, lead: 0 });
+  for (const { function: f, lead } of frames.planned) {
+    found.push({ function: f, behind: HELPER_SIZE, before: entryBytes(f) - lead, lead });
+  }
   return found;
 }
 
@@ -240,7 +243,7 @@ function withRoom(
     const reason = noRoom(f);
     return reason === null ? [] : [{ function: f, offset: f.start, reason }];
   });
-  const unframed = frames.planned.flatMap((f) => {
+  const unframed = frames.planned.flatMap(({ function: f }) => {
     const reason = noRoom(f);
     return reason === null ? [] : [{ function: f, reason }];
   });
@@ -249,7 +252,7 @@ function withRoom(
     refused,
     epilogues: { planned, refused: [...epilogues.refused, ...without] },
     frames: {
-      planned: frames.planned.filter((f) => noRoom(f) === null),
+      planned: frames.planned.filter((f) => noRoom(f.function) === null),
       refused: [...frames.refused, ...unframed],
     },
   };

@@ -1,7 +1,7 @@
 // Which replacement functions run in a mini frame (--toc-restore mini-frame), and what changes for it: their symbol goes
 // to an entry before them.
 
-import { hex } from "../base/bytes.ts";
+import { hex, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC, STT_SECTION } from "../elf/consts.ts";
 import type { ElfEdits } from "../elf/edits.ts";
 import type { Prototypes } from "../elf/prototype.ts";
@@ -19,13 +19,20 @@ export interface RefusedFrame {
   readonly reason: string;
 }
 
+export interface PlannedFrame {
+  readonly function: CodeSymbol;
+  /** Bytes of data right before the function that its code finds by their distance from it (see leadOf). */
+  readonly lead: number;
+}
+
 export interface MiniFramePlan {
-  readonly planned: readonly CodeSymbol[];
+  readonly planned: readonly PlannedFrame[];
   readonly refused: readonly RefusedFrame[];
 }
 
 export const NO_FRAMES: MiniFramePlan = { planned: [], refused: [] };
 export const HELPER_SIZE = RETURN_HELPER.length * 4;
+const LD_R2_BEFORE_R12 = 0xe84c_fff8; // ld r2,-8(r12)
 /** A function with its islands must be shorter: the entry finds the helper by a 16-bit distance. */
 const REACH = 0x7000;
 /** Branches go to the local entry by themselves (ELFv2 ABI 3.5.3). */
@@ -39,7 +46,7 @@ export function planMiniFrames(
   prototypes: Prototypes,
   force: boolean,
 ): MiniFramePlan {
-  const planned: CodeSymbol[] = [];
+  const planned: PlannedFrame[] = [];
   const refused: RefusedFrame[] = [];
   for (const f of replacementFunctions(file, symbols, functions)) {
     // Without a TOC of its own the function leaves r2 as its caller set it.
@@ -47,7 +54,7 @@ export function planMiniFrames(
     const shape = shapeProblem(file, f);
     const reason = shape ?? stackArguments(prototypes, f.name);
     if (reason !== null) refused.push({ function: f, reason });
-    if (shape === null && (reason === null || force)) planned.push(f);
+    if (shape === null && (reason === null || force)) planned.push({ function: f, lead: leadOf(file, f) });
   }
   return { planned, refused };
 }
@@ -58,8 +65,20 @@ function shapeProblem(file: ElfFile, f: CodeSymbol): string | null {
     return "it is not compiler-made (no size or no function type)";
   }
   if (f.size >= REACH) return `it has ${hex(f.size)} bytes, and the helper behind it must be near`;
-  const room = entryBytes(f);
-  return room < 36 ? `its local entry is ${f.localEntry - f.start} bytes behind its global entry` : null;
+  // Ten words at most, and the data before the function.
+  return entryBytes(f) - leadOf(file, f) < 40
+    ? `its local entry is ${f.localEntry - f.start} bytes behind its global entry`
+    : null;
+}
+
+/**
+ * Under -mcmodel=large the distance to the TOC stands in eight bytes right before the function, and the function begins
+ * with `ld r2,-8(r12)`: they must not be parted.
+ */
+function leadOf(file: ElfFile, f: CodeSymbol): number {
+  const data = file.sections.data(f.section);
+  if (f.start < 8 || f.start + 4 > data.length) return 0;
+  return viewOf(data).getUint32(f.start, file.littleEndian) === LD_R2_BEFORE_R12 ? 8 : 0;
 }
 
 /** Bytes of a function's new entry: what is missing to 64 before its local entry. */
@@ -74,13 +93,13 @@ export function placeMiniFrame(
   edits: ElfEdits,
   symbols: SymbolTable,
   functions: FunctionIndex,
-  f: CodeSymbol,
+  { function: f, lead }: PlannedFrame,
   layout: SectionMove,
   helper: number,
 ): void {
   const size = entryBytes(f);
   const entry = layout.to(f.start) - size;
-  edits.patch(f.section, entry, wordBytes(miniFrameEntry(size, helper - entry)));
+  edits.patch(f.section, entry, wordBytes(miniFrameEntry(size, lead, helper - entry)));
   edits.patch(f.section, helper, wordBytes(RETURN_HELPER));
   const aliases = new Set<number>();
   for (const { symbol } of functions.aliases(f)) {

@@ -34,7 +34,7 @@ export function placeIslands(
   let added = 0;
   for (const { gaps } of plan.move.sections.values()) for (const gap of gaps) added += gap.size;
   const used = new Map<CodeSymbol, number>();
-  const framed = new Set(plan.frames.planned);
+  const framed = new Set(plan.frames.planned.map((frame) => frame.function));
   /** Offset of `size` bytes behind a function: in the room made there, or at its section's end. */
   const place = (f: CodeSymbol | null, section: number, size: number): number => {
     const layout = plan.move.sections.get(section);
@@ -55,11 +55,12 @@ export function placeIslands(
       if (alias.size !== 0) edits.setSymbol(alias.symbol, { size: end - start });
     }
   };
-  for (const f of plan.frames.planned) {
+  for (const frame of plan.frames.planned) {
+    const f = frame.function;
     const layout = plan.move.sections.get(f.section);
     if (layout === undefined) throw new Error(`no room was planned for ${f.name}`);
     const helper = place(f, f.section, HELPER_SIZE);
-    placeMiniFrame(edits, symbols, functions, f, layout, helper);
+    placeMiniFrame(edits, symbols, functions, frame, layout, helper);
     cover(f, helper + HELPER_SIZE);
   }
   // Before the islands, so that conditional returns reach them.

@@ -13,6 +13,8 @@ export interface Wish {
   readonly function: CodeSymbol;
   readonly behind: number;
   readonly before: number;
+  /** Bytes before the function's start that belong to it; what comes before it comes before them, too. */
+  readonly lead: number;
 }
 
 /** Why there is no room for a function. */
@@ -37,7 +39,7 @@ export function endOfCode(functions: FunctionIndex, f: CodeSymbol): number {
 
 export function planRoom(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, wishes: readonly Wish[]): Room {
   const behind = new Map<CodeSymbol, number>();
-  const before = new Map<CodeSymbol, number>();
+  const before = new Map<CodeSymbol, { bytes: number; lead: number }>();
   const followers = new Map<CodeSymbol, CodeSymbol>();
   const blocked = new Map<CodeSymbol, Obstacle>();
   for (const wish of wishes) {
@@ -54,7 +56,8 @@ export function planRoom(file: ElfFile, symbols: SymbolTable, functions: Functio
       blocked.set(f, { section, offset: next.start, reason: "it is a name inside the function" });
     } else {
       if (next !== null) behind.set(f, (behind.get(f) ?? 0) + wish.behind);
-      before.set(f, (before.get(f) ?? 0) + wish.before);
+      const known = before.get(f) ?? { bytes: 0, lead: 0 };
+      before.set(f, { bytes: known.bytes + wish.before, lead: Math.max(known.lead, wish.lead) });
     }
   }
   const gaps = new Map<number, Gap[]>();
@@ -67,7 +70,7 @@ export function planRoom(file: ElfFile, symbols: SymbolTable, functions: Functio
   };
   // Behind first: where both stand at one place, what follows a function comes before the next one's entry.
   for (const [f, size] of behind) add(f.section, endOfCode(functions, f), size);
-  for (const [f, size] of before) add(f.section, f.start, size);
+  for (const [f, { bytes, lead }] of before) add(f.section, f.start - lead, bytes);
   const move = planMove(file, symbols, functions, gaps);
   const refusal = (f: CodeSymbol): NoRoom | null => {
     const follower = followers.get(f);

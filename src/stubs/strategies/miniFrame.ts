@@ -25,12 +25,13 @@ export const LOCAL_ENTRY = 64;
 export const LOCAL_ENTRY_CODE = 6;
 
 /**
- * Opens the frame and goes on at the function's own global entry, which follows it; r12 holds the entry's address.
- * @param size bytes to fill, a multiple of 4
+ * Opens the frame and goes on at the function's own global entry; r12 holds the entry's address.
+ * @param size bytes from the entry to the function's own global entry, a multiple of 4
+ * @param lead bytes of data before the function, which are jumped over
  * @param helper bytes from the entry to klp_return_helper
  * @throws Error if the words do not fit, or the helper is out of reach.
  */
-export function miniFrameEntry(size: number, helper: number): number[] {
+export function miniFrameEntry(size: number, lead: number, helper: number): number[] {
   if (helper >= 0x8000) throw new Error(`klp_return_helper is ${helper} bytes away`);
   const words = [
     0x7c08_02a6, // mflr  r0
@@ -43,8 +44,9 @@ export function miniFrameEntry(size: number, helper: number): number[] {
     0x7c08_03a6, // mtlr  r0
     0x398c_0000 | size, // addi  r12,r12,size   the function's own global entry
   ];
-  const spare = size / 4 - words.length;
-  if (spare < 0) throw new Error(`the entry does not fit in ${size} bytes`);
+  if (lead > 0) words.push(0x4800_0000 | (lead + 4)); // b .+4+lead
+  const spare = (size - lead) / 4 - words.length;
+  if (spare < 0) throw new Error(`the entry does not fit in ${size - lead} bytes`);
   // First, so that the address of the entry stays that of its first word.
   return [...Array.from({ length: spare }, () => 0x6000_0000), ...words];
 }
