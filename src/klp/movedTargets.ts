@@ -101,7 +101,9 @@ export class TargetFollower {
         if (table.type(row) === R_PPC64_NONE) continue;
         const shift = this.#targetShift(table, row, move);
         if (shift === null) continue;
-        const change = shift - move.shift(this.#symbols.offset(symbol));
+        // The section's own symbol stays at its start, even if room is made there.
+        const own = this.#symbols.type(symbol) === STT_SECTION ? 0 : move.shift(this.#symbols.offset(symbol));
+        const change = shift - own;
         if (change !== 0) {
           changes.push({ table, row, addend: table.addend(row) + BigInt(change), section: move.section });
         }
