@@ -36,6 +36,7 @@ export function isSamePrototype(a: Prototype, b: Prototype): boolean {
 
 /** Notes a function; a second one of the same name with other parameters makes the name useless. */
 export function addPrototype(found: Map<string, Prototype | null>, name: string, prototype: Prototype | null): void {
+  if (name === "") return;
   const known = found.get(name);
   if (known === undefined) found.set(name, prototype);
   else if (known === null || prototype === null || !isSamePrototype(known, prototype)) found.set(name, null);

@@ -106,11 +106,17 @@ function returnsOf(file: ElfFile, target: CodeSymbol, branches: Branches): Plann
     }
     const kind = isReturn(word);
     if (kind === "call") return refuse(at, "it calls through LR");
-    if (kind === null) continue;
+    if (kind === null || isRestored(view, at, start, file.littleEndian)) continue;
     if (kind === "conditional" && start + size - at + MARGIN >= CONDITIONAL_REACH) {
       return refuse(at, `a conditional return reaches ${hex(CONDITIONAL_REACH)} bytes at most`);
     }
     returns.push(at);
   }
   return { function: target, returns };
+}
+
+/** Whether the return is the end of a sequence that was put there before. */
+function isRestored(view: DataView, at: number, start: number, littleEndian: boolean): boolean {
+  const first = at - EPILOGUE_SIZE + 4;
+  return first >= start && RESTORE_AND_RETURN.every((w, i) => view.getUint32(first + i * 4, littleEndian) === w);
 }

@@ -178,6 +178,7 @@ export class IslandRules {
   }
 
   #branchesTo(from: CodeSymbol, to: CodeSymbol): boolean {
+    if (from.section === to.section && this.#isResolvedTo(from, to)) return true;
     for (const table of this.#file.relocations) {
       if (table.target !== from.section) continue;
       for (let row = 0; row < table.count; row++) {
@@ -188,6 +189,19 @@ export class IslandRules {
         const inFrom = this.#functions.at(table.target, table.offset(row));
         if (inFrom?.symbol === from.symbol && this.#functions.at(to.section, target)?.symbol === to.symbol) return true;
       }
+    }
+    return false;
+  }
+
+  /** In one section the assembler resolves the branch. */
+  #isResolvedTo(from: CodeSymbol, to: CodeSymbol): boolean {
+    const view = viewOf(this.#file.sections.data(from.section));
+    const end = Math.min(from.start + from.size, view.byteLength);
+    for (let at = from.start; at + 4 <= end; at += 4) {
+      const branch = decodeBranch(view.getUint32(at, this.#file.littleEndian));
+      if (branch === null || branch.absolute || branch.links) continue;
+      const target = at + branch.displacement;
+      if (target >= to.start && target < to.start + to.size) return true;
     }
     return false;
   }

@@ -8,7 +8,13 @@ import type { Prototypes } from "../elf/prototype.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { R_PPC64_ADDR64, wordBytes } from "../stubs/island.ts";
-import { LOCAL_ENTRY, LOCAL_ENTRY_CODE, miniFrameEntry, RETURN_HELPER } from "../stubs/strategies/miniFrame.ts";
+import {
+  ENTRY_MARK,
+  LOCAL_ENTRY,
+  LOCAL_ENTRY_CODE,
+  miniFrameEntry,
+  RETURN_HELPER,
+} from "../stubs/strategies/miniFrame.ts";
 import { stackArguments } from "./framed.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import type { SectionMove } from "./layout.ts";
@@ -50,13 +56,24 @@ export function planMiniFrames(
   const refused: RefusedFrame[] = [];
   for (const f of replacementFunctions(file, symbols, functions)) {
     // Without a TOC of its own the function leaves r2 as its caller set it.
-    if (f.localEntryCode === 0) continue;
+    if (f.localEntryCode === 0 || hasFrame(file, f)) continue;
     const shape = shapeProblem(file, f);
     const reason = shape ?? stackArguments(prototypes, f.name);
     if (reason !== null) refused.push({ function: f, reason });
     if (shape === null && (reason === null || force)) planned.push({ function: f, lead: leadOf(file, f) });
   }
   return { planned, refused };
+}
+
+/** Whether the function has such an entry already: it was linked before. */
+function hasFrame(file: ElfFile, f: CodeSymbol): boolean {
+  if (f.localEntry - f.start !== LOCAL_ENTRY) return false;
+  const view = viewOf(file.sections.data(f.section));
+  const mark = ENTRY_MARK;
+  for (let at = f.start; at + mark.length * 4 <= Math.min(f.localEntry, view.byteLength); at += 4) {
+    if (mark.every((word, i) => view.getUint32(at + i * 4, file.littleEndian) === word)) return true;
+  }
+  return false;
 }
 
 function shapeProblem(file: ElfFile, f: CodeSymbol): string | null {

@@ -92,7 +92,7 @@ describe("functions moved apart", () => {
     if (table === undefined) throw new Error("no exceptions");
     const edits = new ElfEdits(file);
     for (let row = 0; row < table.count; row += 2) edits.setAddend(table, row, table.addend(row) - 64n);
-    const result = await bootWith(lab, writeElf(edits), script);
+    const result = await bootWith(lab, writeElf(edits), script.slice(0, 2));
     expect(stepOf(result, "read /proc/twenty").output).not.toBe(before.output);
   });
 });

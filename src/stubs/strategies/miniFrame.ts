@@ -24,6 +24,9 @@ export const LOCAL_ENTRY = 64;
 /** st_other's code for that distance. */
 export const LOCAL_ENTRY_CODE = 6;
 
+/** Three words by which such an entry is known again: subf r0,r0,r2; stw r0,12(r1); stdu r1,-32(r1). */
+export const ENTRY_MARK: readonly number[] = [0x7c00_1050, 0x9001_000c, 0xf821_ffe1];
+
 /**
  * Opens the frame and goes on at the function's own global entry; r12 holds the entry's address.
  * @param size bytes from the entry to the function's own global entry, a multiple of 4
@@ -36,9 +39,7 @@ export function miniFrameEntry(size: number, lead: number, helper: number): numb
   const words = [
     0x7c08_02a6, // mflr  r0
     0xf801_0010, // std   r0,16(r1)      the way back, into A's frame
-    0x7c00_1050, // subf  r0,r0,r2
-    0x9001_000c, // stw   r0,12(r1)      TOC of A - return address, at CR+4
-    0xf821_ffe1, // stdu  r1,-32(r1)
+    ...ENTRY_MARK, // TOC of A - return address goes to CR+4; the frame is opened
     0x380c_0000 | helper, // addi  r0,r12,helper
     0xf801_0010, // std   r0,16(r1)
     0x7c08_03a6, // mtlr  r0
