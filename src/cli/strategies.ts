@@ -114,11 +114,16 @@ function reasons(refused: readonly Problem[], functions: readonly string[]): str
   return `${data?.function ?? ""}: ${data?.reason ?? ""}${more}`;
 }
 
-/** Who calls whom, and whose TOC is in r2, for a terminal. */
+/** Who calls whom, and who brings r2 back, for a terminal: the picture of October 2017, with an island. */
 export const PICTURE = `A calls B, B is replaced by P, P calls C, which was local to B
-  r2 = TOC of A/B/C       r2 = TOC of the livepatch          r2 = TOC of C
-  A --bl B--> B --ftrace--> P --b--> island --bl--> stub --> C
-  ^                         |  <--b--  nop -> ld r2,24(r1) <-|
-  |__ livepatch_handler ____|     (the stub saved r2 there)
-      restores r2 of A
+   M1             M2              kernel              livepatch
+  +--------+     +---------+     +-------------+     +-------------+
+  | A   bl-+---->| B ------+---->| ftrace -----+---->| P           |
+  |        |     |         |     |             |     | b island    |
+  |        |     | C <-----+-----+- stub <-----+-----+- bl C       |
+  |        |     | blr ----+-----+-------------+---->| nop         |
+  |      <-+-----+---------+-----+- handler <--+-----+- blr        |
+  +--------+     +---------+     +-------------+     +-------------+
+  The stub saves r2 at 24(r1) of P; the kernel makes the nop \`ld r2,24(r1)\`.
+  livepatch_handler keeps r2 of A on a stack of its own and brings it back.
 `;
