@@ -4,19 +4,19 @@ import { type Arch, findArch } from "./arch.ts";
 import { hexWord, printable } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
-import { machineNames, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, SHT_SYMTAB } from "./elf/consts.ts";
-import { ElfError } from "./elf/error.ts";
-import { type ElfFile, readElf } from "./elf/reader.ts";
+import { machineNames, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_SYMTAB } from "./elf/consts.ts";
+import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
+import { read, Unusable } from "./input.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import type { LivepatchStack } from "./kernel/livepatchStack.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
 import { type ModuleFacts, NO_FACTS } from "./kernel/moduleFacts.ts";
 import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
 import { checkModule } from "./kernel/moduleRules.ts";
-import { nearNames } from "./kernel/nearNames.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
-import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { hasFact } from "./kernel/versionFacts.ts";
 import { auditCalls, type Call } from "./klp/calls.ts";
 import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
@@ -27,13 +27,17 @@ import { type IslandChoice, type IslandPlan, planIslands, type RefusedIsland } f
 import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
 import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
-import { KLP_SYMBOL_PREFIX, parseKlpSymbol, shortName } from "./klp/names.ts";
+import { shortName } from "./klp/names.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
+import { livepatchSymbolProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
+import { SymbolUses } from "./klp/uses.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "./stubs/strategies/strategy.ts";
+
+export { elfProblem, read, Unusable } from "./input.ts";
 
 export type { TocRestore };
 
@@ -81,6 +85,7 @@ export interface Analysis {
   readonly kernel: Kernel | null;
   readonly patches: readonly Patch[];
   readonly undefineds: readonly Undefined[];
+  readonly uses: SymbolUses;
   readonly calls: readonly Call[];
   readonly plan: IslandPlan | null;
   /** The livepatch stack, where it is needed and known. */
@@ -123,17 +128,20 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();
+  const uses = new SymbolUses(file, functions, options.file);
+  // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
+  const tellsNothing = kernel?.hasSymbols === true && !kernel.hasExports;
   const helpers = new Set(arch.hasToc ? missingHelpers(symbols) : []);
   const undefineds =
-    kernel === null
+    kernel === null || tellsNothing
       ? []
       : resolveUndefined(symbols, kernel, { positions, patched, module }).filter((u) => !helpers.has(u.symbol));
-  if (kernel?.hasSymbols === true && !kernel.hasExports) {
+  if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
-    problems.push(...symbolProblems(undefineds, kernel, options, module, version));
+    problems.push(...symbolProblems(undefineds, kernel, uses, module, version));
   }
-  problems.push(...livepatchSymbolProblems(file, symbols, options.file, module));
+  problems.push(...livepatchSymbolProblems(file, symbols, uses, module));
   const context = {
     file,
     symbols,
@@ -146,7 +154,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder));
+  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
   const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
   const plan = arch.hasToc
@@ -172,6 +180,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     kernel,
     patches,
     undefineds,
+    uses,
     calls,
     plan,
     stack,
@@ -216,123 +225,8 @@ function enablesPatch(symbols: SymbolTable): boolean {
   return false;
 }
 
-/** The input cannot be used at all; the problem says why. */
-export class Unusable extends Error {
-  readonly problem: Problem;
-  constructor(p: Problem) {
-    super(p.code);
-    this.name = "Unusable";
-    this.problem = p;
-  }
-}
-
-/** The problem that an {@link ElfError} stands for. */
-export function elfProblem(error: ElfError, file: string): Problem {
-  const at = { file, fileOffset: error.offset };
-  switch (error.kind) {
-    case "not-elf":
-    case "unsupported":
-      return problem("KLP101", at, { what: error.what });
-    case "malformed":
-      return problem("KLP102", at, { what: error.what });
-    case "edit":
-      return problem("KLP103", at, { what: error.what });
-  }
-}
-
-/** @throws Unusable if the bytes are no relocatable ELF64 file. */
-export function read(bytes: Uint8Array, file: string): ElfFile {
-  try {
-    return readElf(bytes);
-  } catch (error) {
-    if (error instanceof ElfError) throw new Unusable(elfProblem(error, file));
-    throw error;
-  }
-}
-
 const kernelOf = (options: Options): Kernel | null =>
   options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));
-
-function symbolProblems(
-  undefineds: readonly Undefined[],
-  kernel: Kernel,
-  options: Options,
-  module: string,
-  version: KernelVersion | null,
-): Problem[] {
-  const at: Place = { file: options.file };
-  const limit = version !== null && !isAtLeast(version, 6, 1) ? 127 : 511;
-  const problems: Problem[] = [];
-  for (const { symbol, name, resolution } of undefineds) {
-    const shown = printable(name);
-    const loadOrder = symbolOrder(symbol);
-    switch (resolution.kind) {
-      case "unknown": {
-        // Without the kernel's own symbols nothing can be called missing.
-        if (!kernel.hasSymbols) break;
-        const near = nearNames(name, kernel.names());
-        problems.push(problem("KLP401", at, { module, symbol: shown, source: kernel.source, near }, { loadOrder }));
-        break;
-      }
-      case "only-in-module":
-        problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
-        break;
-      case "in-several-modules":
-        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
-        break;
-      case "no-object": {
-        const { owner, patched } = resolution;
-        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
-        break;
-      }
-      case "ambiguous": {
-        const { object, candidates } = resolution;
-        problems.push(problem("KLP402", at, { symbol: shown, object, source: sourceOf(kernel, object), candidates }));
-        break;
-      }
-      case "no-such-position": {
-        const { object, position, count } = resolution;
-        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
-        break;
-      }
-      case "convert":
-        if (name.length > limit) {
-          problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
-        }
-        problems.push(...stateProblems(kernel, resolution, name, at));
-        if (resolution.chosenOf !== null) {
-          problems.push(
-            problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
-          );
-        }
-        break;
-      case "exported":
-      case "exported-by-module":
-      case "weak":
-        break;
-    }
-  }
-  return problems;
-}
-
-const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
-
-/** A symbol of a module whose position is another one once the module has run its init function. */
-function stateProblems(
-  kernel: Kernel,
-  { owner, position }: { readonly owner: string; readonly position: number },
-  name: string,
-  at: Place,
-): Problem[] {
-  const module = kernel.modules.get(owner);
-  const coming = module?.find(name) ?? [];
-  const live = module?.findLive(name) ?? [];
-  const meant = coming[Math.max(0, position - 1)];
-  if (module === undefined || meant === undefined || coming.length === live.length) return [];
-  const inLive = live.indexOf(meant) + 1;
-  const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
-  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
-}
 
 /** Everything that the livepatch core and the loader say about sections, tables and metadata. */
 function checkLivepatch(
@@ -362,27 +256,6 @@ function checkLivepatch(
   return problems;
 }
 
-function livepatchSymbolProblems(file: ElfFile, symbols: SymbolTable, path: string, module: string): Problem[] {
-  const problems: Problem[] = [];
-  const used = new Set<number>();
-  for (const table of file.relocations) {
-    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
-  }
-  for (let i = 1; i < symbols.count; i++) {
-    const raw = symbols.rawShndx(i);
-    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
-    const name = symbols.name(i);
-    const symbol = printable(name);
-    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
-      problems.push(problem("KLP408", { file: path }, { symbol, module }, { loadOrder: symbolOrder(i) }));
-    } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
-      problems.push(problem("KLP409", { file: path }, { symbol }));
-    }
-  }
-  return problems;
-}
-
 /** Place of a call, for messages. */
 export function placeOf(analysis: Analysis, call: Call, file: string): Place {
   const place = {
@@ -401,7 +274,7 @@ export function unconvertedProblems(analysis: Analysis, options: Options): Probl
     .filter((u) => u.resolution.kind === "convert")
     .map((u) => {
       const data = { module: analysis.module, symbol: printable(u.name), source, command: mendingCommand(options) };
-      return problem("KLP410", { file: options.file }, data, { loadOrder: symbolOrder(u.symbol) });
+      return problem("KLP410", analysis.uses.placeOf(u.symbol), data, { loadOrder: symbolOrder(u.symbol) });
     });
 }
 
@@ -459,7 +332,7 @@ function refusalMessage(analysis: Analysis, call: Call): string {
   }
   const { module, version } = analysis;
   // The wording changed when the loader learned of livepatch symbols.
-  return version !== null && !isAtLeast(version, 4, 16)
+  return !hasFact(version, "ppcNopWording")
     ? `module_64: ${module}: Expect noop after relocate, got ${word}`
     : `module_64: ${module}: Expected nop after call, got ${word} at ADDRESS`;
 }
@@ -517,8 +390,8 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
 function needsMore({ version, symbols }: Analysis, call: Call): boolean {
   if (call.verdict === "helper" || call.verdict === "not-a-call") return true;
   if (version === null) return false;
-  if (call.verdict === "restored") return !isAtLeast(version, 6, 3);
-  return !isAtLeast(version, 4, 16) && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
+  if (call.verdict === "restored") return !hasFact(version, "ppcRestoredCall");
+  return !hasFact(version, "ppcNopWording") && symbols.rawShndx(call.symbol) === SHN_LIVEPATCH;
 }
 
 function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, options: Options): Problem {
@@ -573,7 +446,7 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
       object !== null &&
       object !== "vmlinux" &&
       version !== null &&
-      !isAtLeast(version, 6, 3) &&
+      !hasFact(version, "ppcRestoredCall") &&
       !objects.has(object)
     ) {
       objects.add(object);

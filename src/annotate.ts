@@ -3,12 +3,14 @@
 import { type Arch, findArch } from "./arch.ts";
 import { printable } from "./base/bytes.ts";
 import type { Problem } from "./diag/catalogue.ts";
-import type { Disassembler, Instruction, Place } from "./diag/define.ts";
+import type { Disassembler, FunctionPlace, Instruction, Place } from "./diag/define.ts";
 import { SHF_EXECINSTR, SHT_NOBITS } from "./elf/consts.ts";
 import { SourceIndex } from "./elf/dwarf/source.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
-import { FunctionIndex } from "./klp/functions.ts";
+import { readModInfo } from "./kernel/modinfo.ts";
+import { findModuleName } from "./kernel/moduleFile.ts";
+import { type CodeSymbol, FunctionIndex } from "./klp/functions.ts";
 import { shortName } from "./klp/names.ts";
 import { relocName } from "./reloc/def.ts";
 
@@ -51,6 +53,7 @@ export class Lookup {
   readonly #functions: FunctionIndex | null;
   readonly #source: SourceIndex;
   readonly #disassemble: Disassembler | null;
+  #module: string | null = null;
   /** Section -> rows of its relocation tables, by offset. */
   readonly #relocations = new Map<number, readonly Relocation[]>();
 
@@ -93,11 +96,26 @@ export class Lookup {
     const instructions = this.instructions(section, p.at.offset, notes);
     const marked = instructions.find((i) => i.marked);
     const source = this.#source.find(section, marked?.offset ?? p.at.offset);
+    const named = this.functionPlace(section, p.at.offset, p.at.file);
     return {
       ...p,
-      at: source === null ? p.at : { ...p.at, source },
+      at: { ...p.at, ...(named === null ? {} : { function: named }), ...(source === null ? {} : { source }) },
       ...(instructions.length === 0 ? {} : { instructions }),
     } as Problem;
+  }
+
+  /** A place as the kernel's %pS names it; null if no symbol stands before it. @param path of the file. */
+  functionPlace(section: number, offset: number, path: string): FunctionPlace | null {
+    const owner = this.#functions?.at(section, offset) ?? null;
+    if (owner === null) return null;
+    this.#module ??= findModuleName(this.#file, readModInfo(this.#file), path);
+    const size = this.#endOf(owner) - owner.start;
+    return { name: printable(owner.name), offset: offset - owner.start, size, module: printable(this.#module) };
+  }
+
+  /** Where the kernel takes a symbol to end: at the next one, or with its section. */
+  #endOf(owner: CodeSymbol): number {
+    return this.#functions?.after(owner)?.start ?? this.#file.sections.size(owner.section);
   }
 
   /** The source lines of a place, innermost first; null if they are not known. */

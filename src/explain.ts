@@ -7,7 +7,7 @@ import { isBefore } from "./base/order.ts";
 import { check } from "./check.ts";
 import { kernelOf, levelOf, type Problem } from "./diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "./diag/define.ts";
-import type { Recognised } from "./diag/messages.ts";
+import type { Recognised } from "./diag/messages/define.ts";
 import { SHF_ALLOC, SHF_EXECINSTR } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
 import type { Call } from "./klp/calls.ts";

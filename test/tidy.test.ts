@@ -12,6 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ["stubs"],
   ["klp", "ftrace"],
   ["arch.ts"],
+  ["load"],
   ["passes"],
   ["index.ts"],
   ["cli"],

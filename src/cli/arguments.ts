@@ -1,6 +1,7 @@
 // Forms of option values, for commander: each returns the value or says what the form is.
 
 import { InvalidArgumentError } from "commander";
+import type { X86State } from "../image.ts";
 
 export function taskCount(value: string): number {
   if (/^[1-4]$/.test(value)) return Number(value);
@@ -22,3 +23,25 @@ export function sectionAddress(
 }
 
 export const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
+
+const X86_FORM =
+  "Any of mitigations=off, returns=plain|thunk|SYMBOL, indirect=plain|retpoline|lfence, calls=plain, locks=smp|up, with commas.";
+const X86_VALUES: Readonly<Record<string, RegExp>> = {
+  returns: /^\w+$/,
+  indirect: /^(?:plain|retpoline|lfence)$/,
+  calls: /^plain$/,
+  locks: /^(?:smp|up)$/,
+};
+
+/** What an x86 kernel made of returns, indirect branches and so on; what is not named stays unknown. */
+export function x86State(value: string): X86State {
+  let state: Record<string, string | null> = { returns: null, indirect: null, calls: null, locks: null };
+  for (const part of value.split(",")) {
+    const [, key = "", choice = ""] = /^(\w+)=(\w+)$/.exec(part.trim()) ?? [];
+    if (key === "mitigations" && choice === "off")
+      state = { ...state, returns: "plain", indirect: "plain", calls: "plain" };
+    else if (X86_VALUES[key]?.test(choice) === true) state[key] = choice;
+    else throw new InvalidArgumentError(X86_FORM);
+  }
+  return state as unknown as X86State;
+}

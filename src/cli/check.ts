@@ -2,8 +2,15 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type CheckResult, check } from "../check.ts";
 import { levelOf, type Problem } from "../diag/catalogue.ts";
-import { readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, problemOf, readKernel, readReference } from "./options.ts";
+import { readUnpacked, UsageError, write } from "./io.ts";
+import {
+  type CommonOptions,
+  type KernelOptions,
+  linkCommand,
+  problemOf,
+  readKernel,
+  readReference,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { Reporter } from "./report.ts";
 
@@ -31,12 +38,11 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     let entry: Checked;
     let bytes: Uint8Array | null = null;
     try {
-      const input = await readInput(file);
+      const input = await readUnpacked(file);
       bytes = input.bytes;
-      const names = file === "-" || options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
       const result = check(input.bytes, {
         file: input.name,
-        command: `klplink ${file}${names}`,
+        command: linkCommand(file, options),
         ...(kernel === null ? {} : { kernel }),
         ...(reference === null ? {} : { reference }),
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
@@ -77,7 +83,7 @@ function expand(path: string): string[] {
     .flatMap((entry) => {
       const below = join(path, entry.name);
       if (entry.isDirectory()) return expand(below);
-      return entry.isFile() && /\.k?o$/.test(entry.name) ? [below] : [];
+      return entry.isFile() && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
     });
 }
 

@@ -1,26 +1,40 @@
-import type { Command, Option } from "commander";
+import { type Command, Help, type Option } from "commander";
+import { codes } from "../diag/catalogue.ts";
+import { protocols } from "../ftrace/model/protocols/index.ts";
 import { UsageError } from "./io.ts";
 
 interface Entry {
   readonly name: string;
   readonly description: string;
   readonly options: readonly Option[];
+  /** What its argument can be; files too, if it is empty. */
+  readonly words: readonly string[];
 }
 
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** The command that needs no name. */
+const DEFAULT = "link";
+
 function entriesOf(program: Command): Entry[] {
-  return program
-    .createHelp()
-    .visibleCommands(program)
-    .map((command) => ({
-      name: command.name(),
-      description: command.description(),
-      options: command.createHelp().visibleOptions(command),
-    }));
+  const help = new Help();
+  const commands = help.visibleCommands(program);
+  const names = commands.map((c) => c.name());
+  const words: Readonly<Record<string, readonly string[]>> = {
+    explain: codes,
+    completion: SHELLS,
+    help: names,
+    model: protocols.map((p) => p.name),
+  };
+  return commands.map((command) => ({
+    name: command.name(),
+    description: command.summary() === "" ? command.description() : command.summary(),
+    options: help.visibleOptions(command),
+    words: words[command.name()] ?? [],
+  }));
 }
 
 const flagsOf = (option: Option): string[] => [option.short, option.long].filter((f) => f != null);
-/** The first sentence's worth, without what a shell would take for its own. */
-const plain = (text: string): string => text.replace(/[`'"[\]$\\:]/g, "").replace(/\s+/g, " ");
 
 /** Completion for one shell, from the table of commands and options. @throws UsageError for other shells. */
 export function completionScript(program: Command, shell: string): string {
@@ -33,29 +47,30 @@ export function completionScript(program: Command, shell: string): string {
     case "fish":
       return fish(entries);
     default:
-      throw new UsageError(`completion for ${shell}: the choices are bash, zsh, fish`);
+      throw new UsageError(`completion for ${shell}: the choices are ${SHELLS.join(", ")}`);
   }
 }
 
 function bash(entries: readonly Entry[]): string {
-  const link = entries.find((e) => e.name === "link")?.options ?? [];
+  const link = entries.find((e) => e.name === DEFAULT)?.options ?? [];
   const words = (options: readonly Option[]): string => options.flatMap(flagsOf).join(" ");
-  /** A command's options with fixed choices; `*` is link, the command that needs no name. */
+  /** A command's options with values: of fixed choices, or files; `*` is the command that needs no name. */
   const valuesOf = (command: string, options: readonly Option[]): string[] =>
-    options.flatMap((o) =>
-      o.argChoices === undefined
-        ? []
-        : [
-            `    ${flagsOf(o)
-              .map((flag) => `${command}:${flag}`)
-              .join("|")}) COMPREPLY=($(compgen -W "${o.argChoices.join(" ")}" -- "$word")); return ;;\n`,
-          ],
-    );
+    options
+      .filter((o) => o.required)
+      .map((o) => {
+        const names = flagsOf(o).map((flag) => `${command}:${flag}`);
+        const reply = o.argChoices === undefined ? "-f" : `-W "${o.argChoices.join(" ")}"`;
+        return `    ${names.join("|")}) COMPREPLY=($(compgen ${reply} -- "$word")); return ;;\n`;
+      });
   const values = [...entries.flatMap((e) => valuesOf(e.name, e.options)), ...valuesOf("*", link)];
-  const cases = entries.map((e) => `    ${e.name}) options="${words(e.options)}" ;;\n`);
+  const cases = entries.map(
+    (e) =>
+      `    ${e.name}) options="${words(e.options)}"${e.words.length === 0 ? "" : ` words="${e.words.join(" ")}"`} ;;\n`,
+  );
   return `# bash completion for klplink: source it, or put it into the folder of your distribution's completions.
 _klplink() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options words=""
   COMPREPLY=()
   case \${COMP_WORDS[1]}:$before in
 ${values.join("")}  esac
@@ -66,7 +81,10 @@ ${cases.join("")}    *) options="${words(link)}" ;;
     COMPREPLY=($(compgen -W "$options" -- "$word"))
   elif ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W "${entries.map((e) => e.name).join(" ")}" -- "$word") $(compgen -f -- "$word"))
-  else
+  elif [[ -n $words ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+  fi
+  if ((\${#COMPREPLY[@]} == 0)); then
     COMPREPLY=($(compgen -f -- "$word"))
   fi
 }
@@ -75,54 +93,67 @@ complete -o filenames -F _klplink klplink
 }
 
 function zsh(entries: readonly Entry[]): string {
-  const spec = (o: Option): string => {
+  const quote = (text: string): string => `'${text.replace(/'/g, "'\\''")}'`;
+  const bare = (text: string): string => text.replace(/[\\[\]:]/g, "\\$&").replace(/\s+/g, " ");
+  const specs = (o: Option): string => {
     const value = o.argChoices !== undefined ? `:value:(${o.argChoices.join(" ")})` : o.required ? ":value:_files" : "";
-    const help = `[${plain(o.description)}]${value}`;
     return flagsOf(o)
-      .map((flag) => `'${flag}${help}'`)
+      .map((flag) => quote(`*${flag}[${bare(o.description)}]${value}`))
       .join(" ");
   };
-  const cases = entries.map(
-    (e) => `    ${e.name}) _arguments ${[...e.options.map(spec), "'*:file:_files'"].join(" \\\n      ")} ;;\n`,
-  );
-  const names = entries.map((e) => `    '${e.name}:${plain(e.description)}'\n`);
+  const argumentsOf = ({ options, words }: Entry): string => {
+    const rest = words.length === 0 ? "*:file:_files" : `*:word:(${words.join(" ")})`;
+    return `_arguments ${[...options.map(specs), quote(rest)].join(" \\\n      ")}`;
+  };
+  const cases = entries.filter((e) => e.name !== DEFAULT).map((e) => `    ${e.name}) ${argumentsOf(e)} ;;\n`);
+  const standard = entries.find((e) => e.name === DEFAULT);
+  const names = entries.map((e) => `    ${quote(`${e.name}:${e.description.replace(/\s+/g, " ")}`)}\n`);
   return `#compdef klplink
 # zsh completion for klplink: put it as _klplink into a folder of $fpath.
 _klplink() {
   local -a commands
   commands=(
 ${names.join("")}  )
-  if ((CURRENT == 2)); then
+  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then
     _describe command commands
     _files
     return
   fi
   local command=$words[2]
-  shift words
-  ((CURRENT--))
+  if [[ $command != -* ]]; then
+    shift words
+    ((CURRENT--))
+  fi
   case $command in
-${cases.join("")}    *) _files ;;
+${cases.join("")}    *) ${standard === undefined ? "_files" : argumentsOf(standard)} ;;
   esac
 }
-_klplink "$@"
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+  _klplink "$@"
+else
+  compdef _klplink klplink
+fi
 `;
 }
 
 function fish(entries: readonly Entry[]): string {
-  const quote = (text: string): string => `'${plain(text)}'`;
+  const quote = (text: string): string => `'${text.replace(/[\\']/g, "\\$&").replace(/\s+/g, " ")}'`;
   const lines = ["# fish completion for klplink: put it as klplink.fish into ~/.config/fish/completions."];
-  const names = entries.map((e) => e.name).join(" ");
+  const names = entries.map((e) => e.name);
+  const others = names.filter((n) => n !== DEFAULT);
+  const none = `not __fish_seen_subcommand_from ${names.join(" ")}`;
   for (const e of entries) {
-    lines.push(
-      `complete -c klplink -n "not __fish_seen_subcommand_from ${names}" -a ${e.name} -d ${quote(e.description)}`,
-    );
+    lines.push(`complete -c klplink -n ${quote(none)} -a ${e.name} -d ${quote(e.description)}`);
+    const here =
+      e.name === DEFAULT
+        ? `not __fish_seen_subcommand_from ${others.join(" ")}`
+        : `__fish_seen_subcommand_from ${e.name}`;
+    if (e.words.length > 0) lines.push(`complete -c klplink -n ${quote(here)} -a ${quote(e.words.join(" "))}`);
     for (const o of e.options) {
       const short = o.short == null ? "" : ` -s ${o.short.slice(1)}`;
       const long = o.long == null ? "" : ` -l ${o.long.slice(2)}`;
-      const value = o.argChoices !== undefined ? ` -x -a '${o.argChoices.join(" ")}'` : o.required ? " -r" : "";
-      lines.push(
-        `complete -c klplink -n "__fish_seen_subcommand_from ${e.name}"${short}${long}${value} -d ${quote(o.description)}`,
-      );
+      const value = o.argChoices !== undefined ? ` -x -a ${quote(o.argChoices.join(" "))}` : o.required ? " -r" : "";
+      lines.push(`complete -c klplink -n ${quote(here)}${short}${long}${value} -d ${quote(o.description)}`);
     }
   }
   return `${lines.join("\n")}\n`;

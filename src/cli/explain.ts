@@ -1,15 +1,16 @@
 import { findArchByName } from "../arch.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
-import { type Message, messages, type Recognised, recognise } from "../diag/messages.ts";
+import type { Message, Recognised } from "../diag/messages/define.ts";
+import { messages, recognise } from "../diag/messages/recognise.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
 import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from "../explain.ts";
 import { errnoNames } from "../kernel/errno.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import { relocName } from "../reloc/def.ts";
-import { type Input, readInput, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type Input, readInput, readUnpacked, UsageError, write } from "./io.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { disassembler, textStyle } from "./report.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
@@ -32,7 +33,7 @@ export async function runExplain(what: readonly string[], options: Options): Pro
   if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
   const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : what.join(" ");
-  const input = options.module === undefined ? null : await readInput(options.module);
+  const input = options.module === undefined ? null : await readUnpacked(options.module);
   const explained = await explainLines(text.split(/\r?\n/), input, options);
   const errors =
     input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options));
@@ -69,10 +70,9 @@ const needsCheck = (explained: readonly Explained[]): boolean =>
 async function passOptions(input: Input, options: Options): Promise<Parameters<typeof errorsOf>[1]> {
   const { module: _refused, ...ofKernel } = options;
   const known = await readKernel(ofKernel);
-  const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
   return {
     file: input.name,
-    command: `klplink ${options.module}${kernel}`,
+    command: linkCommand(options.module ?? "-", ofKernel),
     ...(known === null ? {} : { kernel: known }),
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
@@ -172,6 +172,9 @@ async function explainCodes(asked: readonly string[], options: Options): Promise
 const messagesOf = (code: Code): readonly Message[] => messages.filter((m) => m.codes?.includes(code) === true);
 
 function unknownText(text: string): string {
+  if (text.trim() === "") {
+    return "klplink: nothing to explain: the text is empty. Is `dmesg` allowed to you here? (`sudo dmesg | klplink explain`)";
+  }
   const first = text.split("\n").find((l) => l.trim() !== "") ?? "";
   return [
     `klplink: no line of this is one that the module loader, livepatch or ftrace prints${first === "" ? "" : `: ${first.trim().slice(0, 120)}`}`,

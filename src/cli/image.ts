@@ -3,16 +3,18 @@ import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
-import { type ImageResult, image } from "../image.ts";
+import { type ImageResult, image, type X86State } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { type LoadedModule, withModules } from "../kernel/loadedModules.ts";
 import type { Placement } from "../kernel/loaderLayout.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
-import { InputProblem, readInput, UsageError, write } from "./io.ts";
+import { InputProblem, readInput, UsageError, unreadable, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
 
@@ -25,6 +27,7 @@ export interface ImageCommandOptions extends CommonOptions, KernelOptions {
   readonly kernelToc?: string;
   readonly pacaTocOffset?: string;
   readonly erratum843419?: boolean;
+  readonly x86?: X86State;
   readonly late?: string;
   readonly stage: "relocated" | "loaded";
   readonly force?: boolean;
@@ -38,11 +41,14 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   }
   if (output === "-" && options.map === true)
     throw new UsageError("--map and the image cannot both go to standard output");
-  const list = (await readKernel(options))?.list ?? null;
+  if (options.late !== undefined && options.stage !== "loaded")
+    throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
+  const kernel = await readKernel(options);
+  const list = kernel?.list ?? null;
   const input = await readInput(module);
   const result = image(input.bytes, {
     file: input.name,
-    kernel: list === null ? null : addressesOf(list),
+    kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement: placementOf(options, input.bytes, list),
     stage: options.stage,
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
@@ -51,6 +57,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
       ? {}
       : { pacaTocOffset: Number(addressOption("--paca-toc-offset", options.pacaTocOffset)) & 0xfffc }),
     erratum843419: options.erratum843419 === true,
+    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     late: options.late?.split(",") ?? [],
   });
   const failed = result.problems.some((p) => levelOf(p) === "error");
@@ -80,6 +87,16 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     await write(messages, `${summary(result, name, input.name)}\n`);
   }
   return failed ? 1 : 0;
+}
+
+/** Modules given with -m, and where they are loaded if that was said. */
+async function loadedModules(kernel: Kernel | null, { module = [] }: KernelOptions): Promise<LoadedModule[]> {
+  if (kernel === null || module.length === 0) return [];
+  const { parseModuleArgument } = await import("./kernel.ts");
+  return [...kernel.modules.values()].map((file, i) => {
+    const { sections } = parseModuleArgument(module[i] ?? "");
+    return { file, sections: sections === null ? null : readSections(sections) };
+  });
 }
 
 function counts({ image: made }: ImageResult): Record<string, unknown> {
@@ -139,9 +156,7 @@ export function readSections(path: string): Map<string, bigint> {
     );
   } catch (error) {
     if (error instanceof PlacementError) throw new UsageError(`${path}: ${error.message}`);
-    throw new InputProblem(
-      problem("KLP104", { file: path }, { why: error instanceof Error ? error.message : String(error) }),
-    );
+    throw unreadable(path, error);
   }
 }
 

@@ -1,5 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { PackedError, type Packing, packingOf, unpack } from "../elf/containers.ts";
+import { nearNames } from "../kernel/nearNames.ts";
 
 /** A file could not be read or used; carries the problem to report and leads to exit status 3. */
 export class InputProblem extends Error {
@@ -22,16 +24,50 @@ export interface Input {
   readonly mode: number;
 }
 
+/** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
+export async function readUnpacked(path: string): Promise<Input & { readonly packing: Packing | null }> {
+  const input = await readInput(path);
+  const packing = packingOf(input.bytes);
+  try {
+    return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
+  } catch (error) {
+    if (!(error instanceof PackedError)) throw error;
+    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+  }
+}
+
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
 export async function readInput(path: string): Promise<Input> {
   if (path === "-") return { name: "<stdin>", bytes: await readStdin(), mode: 0o644 };
   try {
     const there = statSync(path);
-    if (there.isDirectory()) throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder" }));
+    if (there.isDirectory()) {
+      throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
+    }
     return { name: path, bytes: readFileSync(path), mode: there.mode & 0o777 };
   } catch (error) {
     if (error instanceof InputProblem) throw error;
-    throw new InputProblem(problem("KLP104", { file: path }, { why: readReason(error) }));
+    throw unreadable(path, error);
+  }
+}
+
+/** The problem of a path that could not be read, with what was probably meant. */
+export function unreadable(path: string, error: unknown): InputProblem {
+  const why = readReason(error);
+  const near = why === "no such file" ? nearFiles(path) : [];
+  return new InputProblem(problem("KLP104", { file: path }, near.length === 0 ? { why } : { why, near }));
+}
+
+/** Files beside a missing one whose name is nearly the same, or the same with an ending. */
+function nearFiles(path: string): string[] {
+  const slash = path.lastIndexOf("/") + 1;
+  const [folder, wanted] = [path.slice(0, slash), path.slice(slash)];
+  try {
+    const names = readdirSync(folder === "" ? "." : folder);
+    const withEnding = names.filter((name) => name.startsWith(`${wanted}.`) && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(name));
+    return [...new Set([...withEnding, ...nearNames(wanted, names)])].slice(0, 3).map((name) => folder + name);
+  } catch {
+    return [];
   }
 }
 
@@ -70,4 +106,15 @@ export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Pr
       else reject(error);
     });
   });
+}
+
+/** Rows with their columns below each other; the last one is not filled up. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
 }

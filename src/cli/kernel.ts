@@ -1,7 +1,7 @@
 // Reads the files that -k and -m name.
 
+import { existsSync } from "node:fs";
 import { problem } from "../diag/catalogue.ts";
-import { PackedError, unpack } from "../elf/containers.ts";
 import { ElfError } from "../elf/error.ts";
 import { readElf } from "../elf/reader.ts";
 import { readKernelFile } from "../kernel/detect.ts";
@@ -11,7 +11,7 @@ import { ModuleFile } from "../kernel/moduleFile.ts";
 import { SymbolListError } from "../kernel/parseSymbols.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
 import type { Vmlinux } from "../kernel/vmlinux.ts";
-import { type Input, InputProblem, readInput, UsageError } from "./io.ts";
+import { InputProblem, readUnpacked, UsageError } from "./io.ts";
 
 /** Everything that the files tell. @throws InputProblem, UsageError */
 export async function loadKernel(kernels: readonly string[], modules: readonly string[]): Promise<Kernel> {
@@ -42,7 +42,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   }
   const files: ModuleFile[] = [];
   for (const argument of modules) {
-    const [, name, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+    const { name, path } = parseModuleArgument(argument);
     const file = await loadModule(path, name);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
@@ -55,21 +55,23 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   });
 }
 
+/** `[NAME=]FILE[@SECTIONS]`: SECTIONS says where the module is loaded. A file whose name has an `@` is taken as it is. */
+export function parseModuleArgument(argument: string): {
+  readonly name?: string;
+  readonly path: string;
+  readonly sections: string | null;
+} {
+  const [, name, rest = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+  const at = rest.lastIndexOf("@");
+  const whole = at <= 0 || existsSync(rest);
+  const path = whole ? rest : rest.slice(0, at);
+  return { ...(name === undefined ? {} : { name }), path, sections: whole ? null : rest.slice(at + 1) };
+}
+
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
 export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
   const input = await readUnpacked(path);
   return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
-}
-
-/** Reads a file and unpacks it if it is packed. @throws InputProblem, UsageError */
-export async function readUnpacked(path: string): Promise<Input> {
-  const input = await readInput(path);
-  try {
-    return { ...input, bytes: await unpack(input.bytes) };
-  } catch (error) {
-    if (!(error instanceof PackedError)) throw error;
-    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
-  }
 }
 
 /** Turns what is wrong with a file into the problem to report. */

@@ -10,7 +10,7 @@ import type { LivepatchStack } from "../kernel/livepatchStack.ts";
 import type { ModuleFacts } from "../kernel/moduleFacts.ts";
 import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
-import { InputProblem, readInput, UsageError, write } from "./io.ts";
+import { InputProblem, readUnpacked, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
 import { Reporter } from "./report.ts";
 
@@ -34,7 +34,10 @@ export async function runLink(module: string, options: Options, version: string)
   }
   const kernel = await readKernel(options);
   const reference = await readReference(options);
-  const input = await readInput(module);
+  const input = await readUnpacked(module);
+  if (input.packing !== null && options.inPlace === true) {
+    throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
+  }
   const facts = await readFacts(input.bytes, options, kernel);
   const linkOptions: LinkOptions = {
     file: input.name,
@@ -51,6 +54,11 @@ export async function runLink(module: string, options: Options, version: string)
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };
   const result = link(input.bytes, linkOptions);
+  const problems = [...result.problems];
+  if (input.packing !== null && result.output !== null) {
+    const pack = `${PACKERS[input.packing]} ${output}`;
+    problems.push(problem("KLP110", { file: input.name }, { packing: input.packing, pack }));
+  }
 
   // Diagnostics first: an output that cannot be written must not hide them.
   const reporter = new Reporter(options, version);
@@ -60,7 +68,7 @@ export async function runLink(module: string, options: Options, version: string)
     producer: result.producer,
     done: result.done,
   };
-  await reporter.add(input.name, input.bytes, result.problems, outcome);
+  await reporter.add(input.name, input.bytes, problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
     if (toStdout) await write(process.stdout, result.output);
@@ -69,7 +77,7 @@ export async function runLink(module: string, options: Options, version: string)
   const messages = toStdout ? process.stderr : process.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
-    await write(messages, `${summary(result, output, input.name)}\n`);
+    await write(messages, `${summary(result, output, input)}\n`);
   }
   return failed ? 1 : 0;
 }
@@ -90,6 +98,9 @@ async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | n
     return null;
   }
 }
+
+/** What packs a module as the kernel's loader, or kmod, takes it. */
+const PACKERS = { gzip: "gzip -n", xz: "xz --check=crc32 --lzma2=dict=1MiB", zstd: "zstd" } as const;
 
 function writeFile(path: string, bytes: Uint8Array, mode: number): void {
   try {
@@ -115,16 +126,20 @@ function outputPath(module: string, options: Options): string {
   }
   if (module === "-") return "-";
   const name = basename(module);
-  const match = /^(.*)(\.k?o)$/.exec(name);
+  const match = /^(.*)(\.k?o)(?:\.(?:gz|xz|zst))?$/.exec(name);
   const path = join(dirname(module), match === null ? `${name}.klp` : `${match[1]}.klp${match[2]}`);
   if (isSameFile(path, module)) throw new UsageError(`${path} is the input; give another output with -o`);
   return path;
 }
 
-function summary({ output, changed, done }: LinkResult, path: string, input: string): string {
+function summary(
+  { output, changed, done }: LinkResult,
+  path: string,
+  { name: input, packing }: { readonly name: string; readonly packing: string | null },
+): string {
   if (output === null) return `${input}: not linked, nothing written`;
   const name = path === "-" ? input : path;
-  if (!changed) return `${name}: nothing to do, identical to the input`;
+  if (!changed) return `${name}: nothing to do, identical to the input${packing === null ? "" : ", unpacked"}`;
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];
   if (done.convertedSymbols > 0) {

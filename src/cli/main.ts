@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { address, places, sectionAddress, taskCount } from "./arguments.ts";
+import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
+import { helpConfiguration, shortenHelp } from "./help.ts";
 import { UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
@@ -10,27 +11,32 @@ import {
   problemOf,
 } from "./options.ts";
 import { FORMATS, Reporter } from "./report.ts";
+import { checkHelpWord, meantCommand, usageText } from "./usage.ts";
 
 declare const KLPLINK_VERSION: string;
 
 /** Exit statuses. `internal` is none of the documented ones: it means a bug in klplink. */
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
+const X86_HELP =
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
+
 function program(): Command {
   const klplink = new Command("klplink")
-    .description("Link, check and show Linux livepatch modules, offline, for ppc64le, arm64 and x86_64.")
+    .description("Link, check and explain Linux livepatch modules, for ppc64le, arm64, x86_64.")
     .version(KLPLINK_VERSION, "-V, --version")
-    .usage("<module> [options]\n       klplink <command> [arguments]")
+    .usage("<module> [options]\n       klplink <command> [arguments] | help <command> | --version")
     .helpCommand(true)
+    .configureHelp(helpConfiguration)
     .exitOverride()
-    .configureOutput({ outputError: (text, write_) => write_(text.replace(/^error: /, "klplink: ")) })
+    // Said in usage.ts, with what was probably meant.
+    .configureOutput({ outputError: () => {} })
     .addHelpText(
       "after",
       `
 Examples:
   klplink mod.ko -k System.map         link: mod.klp.ko then loads
   klplink check mod.ko                 say what a kernel would refuse, and why
-  klplink show --toc mod.ko            each call and what the loader makes of it
   dmesg | klplink explain -m mod.ko    why the kernel refused it, and where
 
 Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
@@ -164,7 +170,10 @@ Examples:
       .option("--function <name>", "only this function; may be given several times", collect, undefined)
       .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
       .option("--target <address>", "with --as call: what the sites call", address)
+      .option("--ops <address>", "with --as, arm64: what the pointer in front of each site is to name", address)
       .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
+      .option("-k, --kernel <file>", "vmlinux: can the functions be patched that a livepatch module replaces?", collect)
+      .option("-m, --module <file>", "a module that it patches: FILE.ko or NAME=FILE", collect)
       .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
     ["text", "json"],
   )
@@ -174,6 +183,7 @@ Examples:
 Examples:
   klplink sites mod.ko
   klplink sites --function show_val_kb vmlinux
+  klplink sites patch.ko -k vmlinux -m target.ko
   klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
     )
     .action(async (file: string, options) => {
@@ -226,7 +236,7 @@ Examples:
     const { manPage } = await import("./man.ts");
     await write(process.stdout, manPage(klplink, KLPLINK_VERSION));
   });
-  return klplink;
+  return shortenHelp(klplink);
 }
 
 function addImageCommand(klplink: Command): void {
@@ -234,6 +244,7 @@ function addImageCommand(klplink: Command): void {
     addCommonOptions(
       klplink
         .command("image <module>")
+        .summary("write the memory that the loader would make of it")
         .description("write what the kernel's loader would have in memory, for given addresses")
         .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
         .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
@@ -245,10 +256,11 @@ function addImageCommand(klplink: Command): void {
             .choices(["relocated", "loaded"])
             .default("relocated"),
         )
-        .option("--late <objects>", "apply livepatch relocations for these modules too, as when they are loaded")
-        .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if its symbols do not tell")
-        .option("--paca-toc-offset <offset>", "ppc64le: offset of kernel_toc in the paca (10 with PPC_PSERIES, else 8)")
+        .option("--late <objects>", "as if these modules, which it patches, were loaded")
+        .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if not known")
+        .option("--paca-toc-offset <offset>", "ppc64le: kernel_toc in the paca (10, or 8)")
         .option("--erratum-843419", "arm64: the CPUs have this erratum")
+        .option("--x86 <states>", X86_HELP, x86State)
         .option("--force", "write the image even if errors were found"),
     ),
   )
@@ -269,9 +281,11 @@ function addVerifyCommand(klplink: Command): void {
   addCommonOptions(
     klplink
       .command("verify <module>")
+      .summary("compare a loaded module's memory with that")
       .description("compare a loaded module's memory with what the loader makes of its file")
       .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
-      .option("--erratum-843419", "arm64: the CPUs have this erratum"),
+      .option("--erratum-843419", "arm64: the CPUs have this erratum")
+      .option("--x86 <states>", X86_HELP, x86State),
   )
     .addHelpText(
       "after",
@@ -312,27 +326,18 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   try {
+    checkHelpWord(argv.slice(2), klplink);
     await klplink.parseAsync(argv);
   } catch (error) {
-    const names = klplink
-      .createHelp()
-      .visibleCommands(klplink)
-      .map((c) => c.name());
-    process.exitCode = await fail(error, argv, names);
+    process.exitCode = await fail(error, argv, klplink);
   }
 }
 
 /** Reports an error that ended a command; returns the exit status. */
-async function fail(error: unknown, argv: readonly string[], commands: readonly string[]): Promise<number> {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return STATUS.good;
-    if (error.code === "klplink.tocRestore") await write(process.stderr, `klplink: ${error.message}\n`);
-    const hint = error.code === "commander.excessArguments" ? meantCommand(argv[2] ?? "", commands) : null;
-    if (hint !== null) await write(process.stderr, `klplink: did you mean \`klplink ${hint}\`?\n`);
-    return STATUS.usage;
-  }
-  if (error instanceof UsageError) {
-    await write(process.stderr, `klplink: ${error.message}\n`);
+async function fail(error: unknown, argv: readonly string[], klplink: Command): Promise<number> {
+  if (error instanceof CommanderError && error.exitCode === 0) return STATUS.good;
+  if (error instanceof CommanderError || error instanceof UsageError) {
+    await write(process.stderr, `klplink: ${usageText(error, argv.slice(2), klplink)}\n`);
     return STATUS.usage;
   }
   const problem = problemOf(error);
@@ -344,6 +349,11 @@ async function fail(error: unknown, argv: readonly string[], commands: readonly 
     const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
     await reporter.add(problem.at.file, null, [problem]);
     await reporter.finish();
+    const [first = ""] = argv.slice(2);
+    const wish = problem.code === "KLP104" && /^\w+$/.test(first) ? meantCommand(first, klplink) : null;
+    if (wish !== null && wish !== first && problem.at.file === first) {
+      await write(process.stderr, `klplink: there is no command ${first}; did you mean \`klplink ${wish}\`?\n`);
+    }
     return STATUS.file;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -354,18 +364,10 @@ async function fail(error: unknown, argv: readonly string[], commands: readonly 
   return STATUS.internal;
 }
 
-/** A command that shares most letters with a mistyped word. */
-function meantCommand(word: string, commands: readonly string[]): string | null {
-  const letters = (text: string): string => [...text].sort().join("");
-  return (
-    commands.find((c) => c.startsWith(word) && word.length > 1) ??
-    commands.find(
-      (c) =>
-        Math.abs(c.length - word.length) <= 1 &&
-        (letters(c) === letters(word) || [...word].filter((l) => c.includes(l)).length >= c.length - 1),
-    ) ??
-    null
-  );
+// A reader that goes away, as `head` does, is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
 }
-
 void main(process.argv);

@@ -82,7 +82,7 @@ async function find(name: string, options: Options): Promise<{ protocol: Protoco
   if (known !== null) return { protocol: vary(known, options), file: null };
   if (!/[./]/.test(name) && name !== "-") {
     const near = nearNames(name, protocols.map((p) => p.name).values());
-    const hint = near.length === 0 ? "" : `; did you mean ${near.join(" or ")}?`;
+    const hint = near.length === 0 ? ";" : `; did you mean ${near.join(" or ")}?`;
     throw new UsageError(
       `there is no protocol ${name}${hint} \`klplink model --list\` names them; a file's name has a dot`,
     );

@@ -3,6 +3,7 @@ import type { Problem } from "../diag/catalogue.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
+import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { InputProblem, UsageError } from "./io.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
@@ -25,42 +26,50 @@ export interface KernelOptions {
 
 /** @param formats the forms that the command can write. */
 export function addCommonOptions(command: Command, formats: readonly Format[] = FORMATS): Command {
-  return command
-    .addOption(new Option("--format <form>", "form of diagnostics").choices(formats).default("text"))
-    .addOption(
-      new Option("--color <when>", "colour (NO_COLOR and FORCE_COLOR are obeyed)")
-        .choices(["auto", "always", "never"])
-        .default("auto"),
-    )
-    .option("-q, --quiet", "errors only")
-    .option("-v, --verbose", "say more about what is done");
+  const add = (option: Option): Command => command.addOption(option.helpGroup(MESSAGE_GROUP));
+  add(new Option("--format <form>", "form of the output").choices(formats).default("text"));
+  add(
+    new Option("--color <when>", "colour, beside NO_COLOR and FORCE_COLOR")
+      .choices(["auto", "always", "never"])
+      .default("auto"),
+  );
+  add(new Option("-q, --quiet", "errors only"));
+  return add(new Option("-v, --verbose", "say more"));
 }
 
 export function addKernelOptions(command: Command): Command {
-  return command
-    .option(
+  const add = (option: Option): Command => command.addOption(option.helpGroup(KERNEL_GROUP));
+  add(
+    new Option(
       "-k, --kernel <file>",
-      "the kernel: System.map, nm or kallsyms text, vmlinux, Module.symvers (repeatable; .gz, .xz, .zst too)",
-      collect,
-      undefined,
-    )
-    .option("-m, --module <file>", "a module that the patch changes or needs: FILE.ko or NAME=FILE", collect, undefined)
-    .option(
-      "--sympos <name=n>",
-      "which of several symbols of one name is meant (in a module: MODULE:NAME=N)",
+      "its symbols: System.map, kallsyms, vmlinux, Module.symvers (repeatable; .gz, .xz, .zst too)",
+    ).argParser(collect),
+  );
+  add(
+    new Option(
+      "-m, --module <file>",
+      "a module that the patch changes or needs: FILE.ko, NAME=FILE (image: FILE.ko@SECTIONS)",
+    ).argParser(collect),
+  );
+  add(
+    new Option("--sympos <name=n>", "the n-th of several symbols of one name ([MODULE:]NAME=N)").argParser(
       collectPosition,
-      undefined,
-    )
-    .option("--reference <file.ko>", "a module of that very kernel: struct module is compared with its own")
-    .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
+    ),
+  );
+  add(new Option("--reference <file.ko>", "a module built for it: struct module is compared"));
+  return add(kernelVersionOption());
 }
 
 /** `-k` and `--kernel-version`, for a command that looks at one module as the kernel saw it. */
 export function addKernelFileOptions(command: Command): Command {
+  const kernel = new Option("-k, --kernel <file>", "the kernel that refused it: System.map, kallsyms");
   return command
-    .option("-k, --kernel <file>", "the kernel that refused it: System.map, kallsyms", collect, undefined)
-    .option("--kernel-version <version>", "kernel version, if the module does not tell", kernelVersion);
+    .addOption(kernel.argParser(collect).helpGroup(KERNEL_GROUP))
+    .addOption(kernelVersionOption().helpGroup(KERNEL_GROUP));
 }
+
+const kernelVersionOption = (): Option =>
+  new Option("--kernel-version <version>", "where the module does not tell: 6.1").argParser(kernelVersion);
 
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
@@ -76,6 +85,19 @@ export function kernelVersion(value: string): KernelVersion {
   const version = parseKernelVersion(value);
   if (version === null) throw new InvalidArgumentError("The form is MAJOR.MINOR, as in `6.1` or `6.12.107-1`.");
   return version;
+}
+
+/** The command that links a file with the same kernel, modules and positions, for help texts. */
+export function linkCommand(file: string, options: KernelOptions): string {
+  const { kernelVersion: version } = options;
+  return [
+    `klplink ${file}`,
+    ...(options.kernel ?? []).map((path) => `-k ${path}`),
+    ...(options.module ?? []).map((path) => `-m ${path}`),
+    ...[...(options.sympos ?? [])].map(([name, position]) => `--sympos ${name}=${position}`),
+    ...(options.reference === undefined ? [] : [`--reference ${options.reference}`]),
+    ...(version === undefined ? [] : [`--kernel-version ${version.major}.${version.minor}`]),
+  ].join(" ");
 }
 
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */

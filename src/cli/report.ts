@@ -47,6 +47,7 @@ export async function textStyle(
     palette: await palette(color, stream),
     folder: process.cwd(),
     everything,
+    sourceLine: (await import("./sourceText.ts")).sourceReader(process.cwd()),
   };
 }
 

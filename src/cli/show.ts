@@ -19,7 +19,7 @@ import type { LivepatchStack } from "../kernel/livepatchStack.ts";
 import type { Call, CallVerdict } from "../klp/calls.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../klp/names.ts";
 import { relocName } from "../reloc/def.ts";
-import { readInput, write } from "./io.ts";
+import { readUnpacked, write } from "./io.ts";
 import { type CommonOptions, readKernel } from "./options.ts";
 
 interface Options extends CommonOptions {
@@ -42,7 +42,7 @@ const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /** `klplink show <module>`: returns the exit status. */
 export async function runShow(module: string, options: Options): Promise<number> {
-  const input = await readInput(module);
+  const input = await readUnpacked(module);
   const file = open(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const tables: Record<string, Table> = {};

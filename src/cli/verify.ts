@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { readElf } from "../elf/reader.ts";
+import type { X86State } from "../image.ts";
 import { addressesOf } from "../kernel/addresses.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../kernel/memory.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
@@ -20,6 +21,7 @@ export interface VerifyCommandOptions extends CommonOptions {
   readonly root?: string;
   readonly kernelVersion?: KernelVersion;
   readonly erratum843419?: boolean;
+  readonly x86?: X86State;
 }
 
 /** Where things are on a running machine, and in a folder that the capture script filled. */
@@ -81,6 +83,7 @@ export async function runVerify(path: string, options: VerifyCommandOptions, ver
       memory: memory.read,
       isLoaded: (object) => list.hasModule(object),
       erratum843419: options.erratum843419 === true,
+      ...(options.x86 === undefined ? {} : { x86: options.x86 }),
       ...(release === null ? {} : { kernelVersion: release }),
     });
   } finally {

@@ -8,6 +8,7 @@ import klp106 from "./codes/klp106.ts";
 import klp107 from "./codes/klp107.ts";
 import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
+import klp110 from "./codes/klp110.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
 import klp203 from "./codes/klp203.ts";
@@ -21,6 +22,7 @@ import klp210 from "./codes/klp210.ts";
 import klp211 from "./codes/klp211.ts";
 import klp212 from "./codes/klp212.ts";
 import klp213 from "./codes/klp213.ts";
+import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
 import klp301 from "./codes/klp301.ts";
@@ -92,6 +94,8 @@ import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
 import klp510 from "./codes/klp510.ts";
 import klp601 from "./codes/klp601.ts";
+import klp602 from "./codes/klp602.ts";
+import klp603 from "./codes/klp603.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
 /** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
@@ -105,6 +109,7 @@ const rows = {
   KLP107: klp107,
   KLP108: klp108,
   KLP109: klp109,
+  KLP110: klp110,
   KLP201: klp201,
   KLP202: klp202,
   KLP203: klp203,
@@ -118,6 +123,7 @@ const rows = {
   KLP211: klp211,
   KLP212: klp212,
   KLP213: klp213,
+  KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
   KLP301: klp301,
@@ -189,6 +195,8 @@ const rows = {
   KLP509: klp509,
   KLP510: klp510,
   KLP601: klp601,
+  KLP602: klp602,
+  KLP603: klp603,
 };
 
 type Rows = typeof rows;

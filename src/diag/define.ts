@@ -12,6 +12,16 @@ export interface SourcePlace {
   readonly function: string | null;
 }
 
+/** A place by the symbol that the kernel charges it to. Bytes. */
+export interface FunctionPlace {
+  readonly name: string;
+  readonly offset: number;
+  /** Distance to the next symbol, as the kernel prints it behind the offset; absent: not known. */
+  readonly size?: number;
+  /** Name of the module, as the kernel prints it in brackets. */
+  readonly module?: string;
+}
+
 /** Where a problem is. All offsets are bytes. */
 export interface Place {
   /** The file's name as the user gave it. */
@@ -23,7 +33,9 @@ export interface Place {
   readonly section?: string;
   /** Offset in `section`. */
   readonly offset?: number;
-  readonly function?: { readonly name: string; readonly offset: number };
+  readonly function?: FunctionPlace;
+  /** How many places of the file use the symbol at fault, where there are several; this is the first. */
+  readonly uses?: number;
   /** The source lines of the place, innermost first: more than one where functions were inlined. */
   readonly source?: readonly SourcePlace[];
 }

@@ -21,8 +21,13 @@ export class SiteBytesError extends Error {}
 export interface SiteAddress {
   /** Address of the site (rec->ip) in the running kernel. */
   readonly site: bigint;
-  /** What an enabled site calls: a trampoline, or the module's own stub to it. */
-  readonly target: bigint;
+  /** What an enabled site calls: a trampoline, or the module's own stub to it. Without one only a nop can be written. */
+  readonly target?: bigint | undefined;
+  /**
+   * arm64 with nops in front of functions (DYNAMIC_FTRACE_WITH_CALL_OPS): address of the ftrace_ops that the literal there
+   * names: ftrace_nop_ops at load, the one tracer's own when it is alone, ftrace_list_ops for several.
+   */
+  readonly ops?: bigint | undefined;
 }
 
 const wordBytes = (...words: readonly number[]): Uint8Array => {
@@ -62,6 +67,13 @@ const unreachableFrom = (from: bigint, to: bigint, reach: string): SiteBytesErro
     `a call at ${hex(from)} does not reach ${hex(to)} (${reach} at most): give the address of the module's own stub to it`,
   );
 
+/** The pointer in front of an arm64 site: at (ip - 12) rounded down to 8, behind it a bti or nothing. */
+function opsLiteral(site: bigint, ops: bigint): SiteWrite {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, ops, true);
+  return { offset: Number(((site - 12n) & ~7n) - site), bytes };
+}
+
 /** nopl 0(%rax,%rax,1) */
 const X86_NOP5 = [0x0f, 0x1f, 0x44, 0x00, 0x00] as const;
 
@@ -71,8 +83,10 @@ const LD_R2_24_R1 = 0xe841_0018;
 
 /**
  * What the kernel writes around a site to bring it into a state: all that differs from what the compiler wrote or may
- * differ from it, in ascending order.
- * @param at where the site and the target are; null is enough for the nop.
+ * differ from it, in ascending order. `nop` is what load leaves behind (ftrace_init_nop), and what a site is when tracing
+ * is off; `call` is an enabled site.
+ * @param at where the site and the target are; null is enough for a nop without its literal.
+ * @param version of the kernel; null: as 6.12 does.
  * @throws SiteBytesError if the address is needed and missing or out of reach, or the form has no such state.
  */
 export function siteBytes(
@@ -82,9 +96,9 @@ export function siteBytes(
   at: SiteAddress | null,
   version: KernelVersion | null,
 ): SiteWrite[] {
-  const address = (): SiteAddress => {
-    if (at === null) throw new SiteBytesError("a call needs the addresses of the site and of its target");
-    return at;
+  const address = (): { readonly site: bigint; readonly target: bigint } => {
+    if (at?.target === undefined) throw new SiteBytesError("a call needs the addresses of the site and of its target");
+    return { site: at.site, target: at.target };
   };
   const isCall = state === "call";
   switch (entry.form) {
@@ -97,7 +111,10 @@ export function siteBytes(
     case "patchable before":
     case "mov x9": {
       const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
-      return [{ offset: -4, bytes: wordBytes(A64.movX9Lr, word) }];
+      const words = { offset: -4, bytes: wordBytes(A64.movX9Lr, word) };
+      return entry.form === "patchable before" && at?.ops !== undefined
+        ? [opsLiteral(at.site, at.ops), words]
+        : [words];
     }
     case "arm64 mcount": {
       const word = isCall ? a64Bl(address().site, address().target) : A64.nop;

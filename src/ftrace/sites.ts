@@ -56,23 +56,19 @@ export interface SiteReport {
 
 /**
  * rec->ip for a table entry: ftrace_call_adjust of the architecture.
- * Whether an arm64 kernel has CALL_OPS (nops before functions) shows in the entry lying 8 bytes before a function.
+ * @param callOps arm64 with nops in front of functions, see {@link hasCallOps}.
  */
-export function adjust(file: CodeFile, record: TableEntry, isEntry: (place: CodePlace) => boolean): CodePlace | null {
+export function adjust(file: CodeFile, record: TableEntry, callOps: boolean): CodePlace | null {
   const { place } = record;
   if (place === null) return null;
   const { section, offset } = place;
-  const isMcountLoc = record.table === "__mcount_loc";
   switch (file.arch) {
     case "x86_64":
       return place;
     case "arm64": {
-      if (isMcountLoc) return place;
-      const start = { section, offset: offset + 8 };
-      if (isEntry(start) && !isEntry(place) && !isEntry({ section, offset: offset - 4 })) {
-        return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
-      }
-      return { section, offset: offset + 4 };
+      if (record.table === "__mcount_loc") return place;
+      if (!callOps) return { section, offset: offset + 4 };
+      return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
     }
     case "ppc64le":
       // Two nops: the second one is the site. One: it is the site itself, and a `bl` is one in any case.
@@ -82,6 +78,28 @@ export function adjust(file: CodeFile, record: TableEntry, isEntry: (place: Code
   }
 }
 
+/**
+ * Whether a file of arm64 is built with DYNAMIC_FTRACE_WITH_CALL_OPS, for all of its functions: then the table's entries
+ * lie 8 bytes before them. A label may stand on the nops there (the linker's `_stext`), so functions alone count.
+ */
+function hasCallOps(file: CodeFile, entries: readonly TableEntry[]): boolean {
+  if (file.arch !== "arm64") return false;
+  const starts = new Set(file.functions.filter((f) => f.isFunction).map((f) => placeKey(f.section, f.start)));
+  let before = 0;
+  for (const { place } of entries) {
+    if (place === null) continue;
+    const { section, offset } = place;
+    const isBefore = starts.has(placeKey(section, offset + 8));
+    const isAt = starts.has(placeKey(section, offset)) || starts.has(placeKey(section, offset - 4));
+    if (isBefore !== isAt) before += isBefore ? 1 : -1;
+  }
+  return before > 0;
+}
+
+/** Whether a section is freed after init. On ppc64le the module loader knows no init sections (module_init_section). */
+const isFreed = (file: CodeFile, section: number): boolean =>
+  file.sections.name(section).startsWith(".init") && (file.isLinked || file.arch !== "ppc64le");
+
 const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentry\.text\.|hyp\.)/;
 
 /** Finds all sites of a file. */
@@ -90,14 +108,13 @@ export function findSites(file: CodeFile): SiteReport {
   const inTable = new Set(
     tables.entries.flatMap((e) => (e.place === null ? [] : [placeKey(e.place.section, e.place.offset)])),
   );
-  const starts = new Set(file.functions.map((f) => placeKey(f.section, f.start)));
-  const isEntry = (place: CodePlace): boolean => starts.has(placeKey(place.section, place.offset));
+  const callOps = hasCallOps(file, tables.entries);
 
   const disagreements: Disagreement[] = [];
   const records = new Map<string, { readonly record: TableEntry; readonly place: CodePlace }>();
   for (const record of tables.entries) {
     if (record.isZero) continue;
-    const place = adjust(file, record, isEntry);
+    const place = adjust(file, record, callOps);
     if (place === null) {
       disagreements.push({ kind: "nowhere", record });
       continue;
@@ -131,7 +148,7 @@ export function findSites(file: CodeFile): SiteReport {
     const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f));
     if (entry?.isCall && record === null && reason === "table")
       disagreements.push({ kind: "no record", function: f, entry });
-    return { function: f, entry, record, reason, isInit: file.sections.name(f.section).startsWith(".init") };
+    return { function: f, entry, record, reason, isInit: isFreed(file, f.section) };
   });
   return {
     tables,

@@ -13,6 +13,8 @@ export interface KernelAddresses {
   exported(name: string): Addr | null;
   /** All symbols of one object (`vmlinux` or a module's name) called `name`, in the order that positions count. */
   inObject(object: string, name: string): readonly Addr[];
+  /** The module that exports a name, as its file says, wherever it is loaded; null if none does. */
+  exporter?(name: string): string | null;
   /** Names to suggest from. */
   names(): Iterable<string>;
 }

@@ -1,4 +1,5 @@
-import { isAtLeast, type KernelVersion } from "./version.ts";
+import type { KernelVersion } from "./version.ts";
+import { hasFact } from "./versionFacts.ts";
 
 /**
  * The order in which the kernel's sort() (lib/sort.c) leaves `count` elements. It is a heapsort and not stable,
@@ -16,7 +17,7 @@ export function kernelSort(
   version: KernelVersion | null,
 ): Uint32Array {
   const heap = Uint32Array.from({ length: count }, (_, i) => i);
-  const takesTwo = version === null || isAtLeast(version, 6, 11);
+  const takesTwo = hasFact(version, "sortTakesTwo");
   const cmp = (i: number, j: number): number => compare(heap[i] ?? 0, heap[j] ?? 0);
   const swap = (i: number, j: number): void => {
     const x = heap[i] ?? 0;

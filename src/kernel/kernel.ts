@@ -1,8 +1,8 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
 import { Btf, BtfError } from "../elf/btf.ts";
-import { EM_AARCH64 } from "../elf/consts.ts";
 import type { Export } from "./exports.ts";
+import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
 import { type LivepatchStackSource, stackFromBtf } from "./livepatchStack.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "./symbolList.ts";
@@ -165,23 +165,31 @@ export class Kernel {
 
   /**
    * Whether ftrace can patch the function of vmlinux that starts at `address`: a record from its first byte up to the
-   * next symbol (klp_get_ftrace_location); on arm64 the record may lie before it, and the kernel moves it in. Null if the
-   * files do not tell.
+   * next symbol (klp_get_ftrace_location). Null if the files do not tell.
    * @param end address of the next symbol.
    */
   hasFtraceSite(address: bigint, end: bigint): boolean | null {
     const sites = this.#vmlinux?.ftraceSites ?? null;
     if (sites === null) return null;
-    const from = this.#vmlinux?.machine === EM_AARCH64 ? address - 8n : address;
     let low = 0;
     let high = sites.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((sites[middle] ?? 0n) < from) low = middle + 1;
+      if ((sites[middle] ?? 0n) < address) low = middle + 1;
       else high = middle;
     }
     const next = sites[low];
     return next !== undefined && next < end;
+  }
+
+  /**
+   * The ftrace record that the livepatch core finds for the function of vmlinux that starts at `address`; null if the files do
+   * not tell.
+   * @param end address of the next symbol.
+   */
+  findFtraceRecord(address: bigint, end: bigint): FoundRecord | null {
+    const records = this.#vmlinux?.ftraceRecords ?? null;
+    return records === null ? null : findFtraceRecord(records, address, end);
   }
 
   /** Address of the first symbol of vmlinux behind `address`; null if there is none. */

@@ -1,9 +1,10 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../elf/consts.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { Export } from "./exports.ts";
+import { distanceToFunction } from "./ftraceEntry.ts";
 import { type ModInfo, readModInfo } from "./modinfo.ts";
 
 /** A symbol of a module. */
@@ -54,7 +55,8 @@ export class ModuleFile {
       if (symbol === "") continue;
       const section = symbols.sectionOf(i);
       const raw = symbols.rawShndx(i);
-      const isInit = section !== null && sections.name(section).startsWith(".init");
+      // On ppc64 the loader knows no init sections (module_init_section): what is in them stays.
+      const isInit = section !== null && sections.name(section).startsWith(".init") && file.header.machine !== EM_PPC64;
       const entry: ModuleSymbol = {
         index: i,
         offset: symbols.offset(i),
@@ -168,7 +170,10 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       if (section === null) continue;
-      const offset = symbols.offset(symbol) + Number(table.addend(row));
+      const listed = symbols.offset(symbol) + Number(table.addend(row));
+      const code = sections.data(section);
+      const isInside = listed >= 0 && listed < code.length;
+      const offset = listed + (isInside ? distanceToFunction(file.header.machine, code.subarray(listed)) : 0);
       const list = found.get(sections.name(section));
       if (list === undefined) found.set(sections.name(section), [offset]);
       else list.push(offset);

@@ -6,63 +6,105 @@ import { isAtLeast, type KernelVersion } from "./version.ts";
 export const OLDEST: KernelVersion = { major: 4, minor: 15 };
 export const NEWEST: KernelVersion = { major: 7, minor: 2 };
 
+/** Release, as major and minor number. */
+type Release = readonly [major: number, minor: number];
+
 interface Row {
   /** First release that has it. */
-  readonly since: readonly [major: number, minor: number];
+  readonly since: Release;
   readonly what: string;
-  /** `read`: in the sources of the releases on both sides; `told`: from change logs, the release may be one off. */
-  readonly known: "read" | "told";
+  /**
+   * The releases nearest to `since` whose sources were read for this, and of which some were run: the newest that lacks it and
+   * the oldest that has it; null where none was. Which release between them is the first is known from change logs.
+   */
+  readonly read: readonly [lacks: Release | null, has: Release | null];
 }
 
+/** Sources that were read: 6.1, 6.12, 7.2. */
+const BEFORE_6_1 = [null, [6, 1]] as const;
+const BEFORE_6_12 = [
+  [6, 1],
+  [6, 12],
+] as const;
+const BEFORE_7_2 = [
+  [6, 12],
+  [7, 2],
+] as const;
+
 const rows = {
-  x86Plt32: { since: [4, 16], what: "x86_64: R_X86_64_PLT32 is applied, as R_X86_64_PC32 is", known: "told" },
+  x86Plt32: {
+    since: [4, 16],
+    what: "x86_64: R_X86_64_PLT32 is applied, as R_X86_64_PC32 is (stable releases before it got that later)",
+    read: BEFORE_6_1,
+  },
   ppcNopWording: {
     since: [4, 16],
-    what: "ppc64le: `Expected nop after call` in place of `Expect noop after relocate`",
-    known: "told",
+    what: "ppc64le: `Expected nop after call` in place of `Expect noop after relocate`; calls of livepatch symbols go through stubs",
+    read: BEFORE_6_1,
   },
-  x86Pc64: { since: [4, 20], what: "x86_64: R_X86_64_PC64 is applied", known: "told" },
-  namespaces: { since: [5, 4], what: "exports may have namespaces, which a user must import", known: "told" },
+  x86Pc64: { since: [4, 20], what: "x86_64: R_X86_64_PC64 is applied", read: BEFORE_6_1 },
+  namespaces: { since: [5, 4], what: "exports may have namespaces, which a user must import", read: BEFORE_6_1 },
   vmlinuxAtLoad: {
     since: [5, 8],
     what: "`.klp.rela.vmlinux` is applied while the module loads; `.klp.arch` is gone; symbols of vmlinux are refused in sections that wait for a module",
-    known: "told",
+    read: BEFORE_6_1,
   },
-  longNames: { since: [6, 1], what: "a symbol's name may have 511 bytes, 127 before", known: "read" },
+  longNames: { since: [6, 1], what: "a symbol's name may have 511 bytes, 127 before", read: BEFORE_6_1 },
   x86ClearsOnUnload: {
     since: [6, 3],
-    what: "x86_64: relocations are cleared when the patched module goes; a place that is not zero is refused in new words",
-    known: "told",
+    what: "x86_64: relocations are cleared when the patched module goes; a place that is not zero is refused in new words (`Invalid` in place of `Skipping invalid`)",
+    read: BEFORE_6_12,
   },
   ppcRestoredCall: {
     since: [6, 3],
-    what: "ppc64le: `ld r2,24(r1)` behind a call is accepted where a nop is",
-    known: "told",
+    what: "ppc64le: `ld r2,24(r1)` behind a call is accepted where a nop is, so a livepatch can be applied to a module again",
+    read: BEFORE_6_12,
+  },
+  memoryTypes: {
+    since: [6, 4],
+    what: "a module's memory is allocated by kind (text, data, read-only data, …) in place of one block and one for init",
+    read: BEFORE_6_12,
+  },
+  ppcPcrel: {
+    since: [6, 4],
+    what: "ppc64le: R_PPC64_REL24_NOTOC, R_PPC64_PCREL34 and R_PPC64_GOT_PCREL34 are applied, in kernels built for power10",
+    read: BEFORE_6_12,
+  },
+  arm64Prefix: { since: [6, 5], what: "arm64: messages of the loader begin with `Modules: `", read: BEFORE_6_12 },
+  sortTakesTwo: {
+    since: [6, 11],
+    what: "sort() takes two elements at once from its heap: relocations of one kind come in another order (arm64, ppc64le)",
+    read: BEFORE_6_12,
   },
   thisModuleExactlyOne: {
     since: [6, 13],
     what: "`Exactly one` in place of `Only one` .gnu.linkonce.this_module",
-    known: "told",
+    read: BEFORE_7_2,
   },
-  symbolIndexInMessage: {
-    since: [6, 19],
-    what: "`is not marked as a livepatch symbol` tells section and index",
-    known: "told",
+  ppcOutOfLine: {
+    since: [6, 13],
+    what: "ppc64le: ftrace may be built with its code out of line; modules need fewer stubs for it",
+    read: BEFORE_7_2,
   },
   moduleNamespaces: {
     since: [6, 16],
     what: "exports may be restricted to modules by name (`module:` namespaces)",
-    known: "told",
+    read: BEFORE_7_2,
+  },
+  symbolIndexInMessage: {
+    since: [6, 19],
+    what: "`is not marked as a livepatch symbol` tells section and index",
+    read: BEFORE_7_2,
   },
   x86PlaceInMessage: {
     since: [6, 19],
-    what: "x86_64: `existing value is nonzero` tells section and index",
-    known: "told",
+    what: "x86_64: `existing value is nonzero` and `overflow in relocation type` tell section and index",
+    read: BEFORE_7_2,
   },
   flagTable: {
     since: [7, 0],
     what: "licence of exports stands in __kflagstab, in place of a table of their own",
-    known: "told",
+    read: BEFORE_7_2,
   },
 } as const satisfies Record<string, Row>;
 
@@ -83,4 +125,20 @@ export function isKnownVersion(version: KernelVersion): boolean {
 /** Bytes of a symbol's name that the livepatch core reads: KSYM_NAME_LEN - 1. */
 export function longestSymbolName(version: KernelVersion | null): number {
   return hasFact(version, "longNames") ? 511 : 127;
+}
+
+/** The table for docs/kernel-versions.md. */
+export function versionTable(): string {
+  const told = (release: Release | null): string => (release === null ? "-" : release.join("."));
+  const row = ({ since, what, read }: Row): string =>
+    `| ${told(since)} | ${what.replace(/\|/g, "\\|")} | ${told(read[0])} | ${told(read[1])} |`;
+  const sorted = Object.values<Row>(rows).sort((a, b) => a.since[0] - b.since[0] || a.since[1] - b.since[1]);
+  return [
+    "# Kernel versions",
+    "Generated by `npm run docs` from `src/kernel/versionFacts.ts`; do not edit.",
+    `klplink knows the kernels from ${told([OLDEST.major, OLDEST.minor])} to ${told([NEWEST.major, NEWEST.minor])}. Which of them a module is for stands in its vermagic, or \`--kernel-version\` says it. A kernel that is not known counts as the newest. This is all that differs between them for klplink's rules and wordings.`,
+    "The last two columns tell how a row is known: the newest kernel whose source was read and lacks it, and the oldest whose source was read and has it. Where no older source was read, or several releases lie between, the release in the first column is the change logs'.",
+    ["| Since | What | Not yet in | Seen in |", "|---|---|---|---|", ...sorted.map(row)].join("\n"),
+    "",
+  ].join("\n\n");
 }

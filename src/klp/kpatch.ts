@@ -5,7 +5,7 @@ import { viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHT_PROGBITS, SHT_RELA } from "../elf/consts.ts";
 import type { Relocation, SectionHandle } from "../elf/edits.ts";
 import { RELA } from "../elf/layout.ts";
-import { isAtLeast } from "../kernel/version.ts";
+import { hasFact } from "../kernel/versionFacts.ts";
 import { type Finish, type Pointer, Pointers } from "./intermediate.ts";
 import { KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
 
@@ -70,7 +70,7 @@ export function finishKpatch(finish: Finish, keep: boolean): void {
   }
   const arch = sections.findByName(ARCH_SECTION);
   // Since 5.8 the loader applies these sections itself, after the livepatch relocations of vmlinux.
-  if (arch !== null && finish.version !== null && !isAtLeast(finish.version, 5, 8)) makeArchSections(finish, arch);
+  if (arch !== null && !hasFact(finish.version, "vmlinuxAtLoad")) makeArchSections(finish, arch);
   if (keep) return;
   for (const section of [relocations, symbols, arch]) if (section !== null) finish.drop(section);
 }

@@ -4,13 +4,16 @@ import type { Place } from "../diag/define.ts";
 import { SHF_ALLOC } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
-import { type RelocTable, relocName } from "../reloc/def.ts";
+import { isAtLeast, type KernelVersion } from "../kernel/version.ts";
+import { hasFact, versionFacts } from "../kernel/versionFacts.ts";
+import { type Fault, type RelocTable, relocName } from "../reloc/def.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
+/** What tells how the loader of an architecture takes relocations. */
 interface Loader {
   readonly relocs: RelocTable;
-  readonly unknownRelocation: (module: string, type: number) => string;
+  readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
 }
 
 /** Types that the loader does not know, and places outside their section, among the relocations it applies. */
@@ -22,15 +25,19 @@ export function checkRelocations(
   path: string,
   module: string,
   loadOrder: LoadOrder,
+  version: KernelVersion | null,
 ): Problem[] {
   const { sections } = file;
   const problems: Problem[] = [];
+  const since = (major: number, minor: number): boolean => version === null || isAtLeast(version, major, minor);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     const size = sections.size(table.target);
     for (let row = 0; row < table.count; row++) {
       const type = table.type(row);
-      const def = loader.relocs.defs.get(type);
+      const known = loader.relocs.defs.get(type);
+      const tooEarly = known?.since !== undefined && !hasFact(version, known.since) ? known.since : null;
+      const def = tooEarly === null ? known : undefined;
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;
       const name = relocName(loader.relocs, type);
@@ -39,8 +46,9 @@ export function checkRelocations(
       const more = order === null ? {} : { loadOrder: order };
       if (def === undefined) {
         const symbol = printable(symbols.name(table.symbol(row)));
-        const message = loader.unknownRelocation(module, type);
-        problems.push(problem("KLP201", at, { module, type, name, message, symbol }, more));
+        const message = loader.unknownRelocation(module, type, since);
+        const first = tooEarly === null ? {} : { since: versionFacts[tooEarly].since.join(".") };
+        problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, more));
       } else {
         problems.push(problem("KLP202", at, { name, size }));
       }

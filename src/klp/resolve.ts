@@ -5,6 +5,7 @@ import { SHN_LIVEPATCH } from "../elf/consts.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
 import type { Fault } from "../reloc/def.ts";
 import { parseKlpSymbol } from "./names.ts";
 
@@ -41,7 +42,7 @@ export function resolveKlpSymbols(
       faults.push({ row, symbol, name, message: `livepatch: ${message}` });
     };
     if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) {
-      const where = since(6, 13) ? ` at rela sec ${symbols.section} idx ${i}` : "";
+      const where = since(...versionFacts.symbolIndexInMessage.since) ? ` at rela sec ${symbols.section} idx ${i}` : "";
       fault(`symbol ${name}${where} is not marked as a livepatch symbol`);
       continue;
     }
@@ -50,7 +51,7 @@ export function resolveKlpSymbols(
       fault(`symbol ${name} has an incorrectly formatted name`);
       continue;
     }
-    if (object !== "vmlinux" && parsed.object === "vmlinux" && since(5, 8)) {
+    if (object !== "vmlinux" && parsed.object === "vmlinux" && since(...versionFacts.vmlinuxAtLoad.since)) {
       fault(`invalid access to vmlinux symbol '${parsed.name}' from module-specific livepatch relocation section`);
       continue;
     }

@@ -1,3 +1,4 @@
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
 import { DOUBLEWORD, type Field, HALF, WORD } from "./field.ts";
 
@@ -47,8 +48,8 @@ const ADRP: Field = {
   frozen: BRK_FAULT,
 };
 
-/** pr_fmt came with 6.5. */
-export const arm64Prefix = (since: Fault["since"]): string => (since(6, 5) ? "Modules: " : "");
+export const arm64Prefix = (since: Fault["since"]): string =>
+  since(...versionFacts.arm64Prefix.since) ? "Modules: " : "";
 const message = (f: Fault): string =>
   `${arm64Prefix(f.since)}module ${f.module}: overflow in relocation type ${f.type} val ${f.target.toString(16)}`;
 

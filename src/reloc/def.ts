@@ -1,3 +1,4 @@
+import type { VersionFact } from "../kernel/versionFacts.ts";
 import { type Field, NOTHING } from "./field.ts";
 
 /**
@@ -52,6 +53,8 @@ export interface RelocDef {
   readonly holds?: Overflow;
   readonly hook?: HookName;
   readonly feature?: Feature;
+  /** The loader knows the type only since then; absent: in all kernels from 4.15 on. */
+  readonly since?: VersionFact;
   /** What the kernel prints for a fault: one or more lines, as dmesg shows them. */
   readonly message: (fault: Fault) => string;
 }

@@ -53,11 +53,11 @@ export const ppc64le: readonly RelocDef[] = [
   { type: 63, name: "R_PPC64_TOC16_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
   { type: 64, name: "R_PPC64_TOC16_LO_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
   { type: 109, name: "R_PPC64_TOCSAVE", ...IGNORED },
-  { type: 116, name: "R_PPC64_REL24_NOTOC", ...REL24, feature: "pcrel", message: outOfRange("REL24") },
+  { type: 116, name: "R_PPC64_REL24_NOTOC", ...REL24, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL24") },
   // The prologue at the place is rewritten as a whole: see `entry` in stubs/ppc64le.ts.
   { type: 118, name: "R_PPC64_ENTRY", bytes: 8, value: "none", field: NOTHING, overflow: UNCHECKED, align: 1, hook: "entry", message: silent },
-  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", message: outOfRange("REL34") },
-  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", message: outOfRange("REL34") },
+  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
+  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
   { type: 250, name: "R_PPC64_REL16_LO", value: "S+A-P", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
   { type: 252, name: "R_PPC64_REL16_HA", value: "S+A-P", ...HA },
 ];

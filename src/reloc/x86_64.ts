@@ -1,3 +1,4 @@
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
 import { DOUBLEWORD, WORD } from "./field.ts";
 
@@ -13,10 +14,10 @@ const where = (f: Fault): string => `for sec ${f.section}, idx ${f.row}, type ${
 const hashed = (f: Fault): string => `for type ${f.type}, loc ADDRESS`;
 
 function message(f: Fault): string {
-  const detailed = f.since(6, 13);
+  const detailed = f.since(...versionFacts.x86PlaceInMessage.since);
   if (f.kind === "nonzero") {
     const value = BigInt.asUintN(64, f.value).toString(16);
-    const word = f.since(6, 3) ? "Invalid" : "Skipping invalid";
+    const word = f.since(...versionFacts.x86ClearsOnUnload.since) ? "Invalid" : "Skipping invalid";
     const what = `module: x86/modules: ${word} relocation target, existing value is nonzero`;
     return `${what} ${detailed ? where(f) : hashed(f)}, val ${value}`;
   }
@@ -41,10 +42,10 @@ export const x86_64: readonly RelocDef[] = [
   { type: 0, name: "R_X86_64_NONE", ...IGNORED },
   { type: 1, name: "R_X86_64_64", value: "S+A", ...WHOLE },
   { type: 2, name: "R_X86_64_PC32", ...RELATIVE },
-  { type: 4, name: "R_X86_64_PLT32", ...RELATIVE },
+  { type: 4, name: "R_X86_64_PLT32", ...RELATIVE, since: "x86Plt32" },
   { type: 10, name: "R_X86_64_32", bytes: 4, value: "S+A", field: WORD, overflow: unsigned(32), align: 1, message },
   { type: 11, name: "R_X86_64_32S", bytes: 4, value: "S+A", field: WORD, overflow: signed(32), align: 1, message },
-  { type: 24, name: "R_X86_64_PC64", value: "S+A-P", ...WHOLE },
+  { type: 24, name: "R_X86_64_PC64", value: "S+A-P", ...WHOLE, since: "x86Pc64" },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

@@ -39,7 +39,9 @@ const X16 = 16;
 const FAULT = 0xd420_2000;
 
 const PLTS = [".plt", ".init.plt"] as const;
-const TRAMPOLINES = [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"] as const;
+/** Sections that lead to ftrace; the one for init code came with 6.11. */
+const trampolines = ({ since }: LoaderFacts): readonly string[] =>
+  since(6, 11) ? [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"] : [".text.ftrace_trampoline"];
 
 const page = (v: bigint): bigint => v & ~0xfffn;
 
@@ -153,15 +155,14 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
     });
   }
   if (facts.hasFtrace) {
-    for (const name of TRAMPOLINES) {
+    for (const name of trampolines(facts)) {
       const section = lastByName(file, name);
-      // The one for init code came with 6.11.
       if (section === 0) {
-        if (name !== TRAMPOLINES[1] || facts.since(6, 11))
-          refusals.push({ what: `the module has no section ${name}`, message: null });
+        refusals.push({ what: `the module has no section ${name}`, message: null });
         continue;
       }
-      changes.set(section, { size: PLT_ENTRY_SIZE, alignment: 4, nobits: true, flags: SHF_ALLOC | SHF_EXECINSTR });
+      const size = PLT_ENTRY_SIZE * ftraceTargets(facts).length;
+      changes.set(section, { size, alignment: 4, nobits: true, flags: SHF_ALLOC | SHF_EXECINSTR });
     }
   }
   return { orders, changes, refusals };
@@ -316,22 +317,29 @@ class Veneers implements ModuleLoader {
   }
 
   finish(): void {
-    const { hasFtrace, ftraceCaller } = this.#facts;
-    if (!hasFtrace) return;
-    for (const name of TRAMPOLINES) {
+    if (!this.#facts.hasFtrace) return;
+    for (const name of trampolines(this.#facts)) {
       const section = lastByName(this.#file, name);
       if (section === 0) continue;
-      if (ftraceCaller === null) {
-        const reason = "the address of ftrace_caller is not known: give the kernel's symbols with -k";
-        this.unknown.push({ section, start: 0, end: PLT_ENTRY_SIZE, reason });
-        continue;
-      }
       const plt = new Plt(section, this.#space);
-      if (plt.write(0, [...adrpAdd(plt.address, ftraceCaller, X16), BR_X16])) {
-        this.stubs.push(this.#row(plt, 0, ftraceCaller, "ftrace_caller"));
+      for (const [slot, [symbol, target]] of ftraceTargets(this.#facts).entries()) {
+        if (target === null) {
+          const reason = `the address of ${symbol} is not known: give the kernel's symbols with -k`;
+          const start = slot * PLT_ENTRY_SIZE;
+          this.unknown.push({ section, start, end: start + PLT_ENTRY_SIZE, reason });
+        } else if (plt.write(slot, [...adrpAdd(plt.addressOf(slot), target, X16), BR_X16])) {
+          this.stubs.push(this.#row(plt, slot, target, symbol));
+        }
       }
     }
   }
+}
+
+/** Functions of the kernel that a module's trampolines lead to. Until 6.2 the one with registers had its own. */
+function ftraceTargets({ ftraceCaller, ftraceRegsCaller, since }: LoaderFacts): [string, bigint | null][] {
+  const all: [string, bigint | null][] = [["ftrace_caller", ftraceCaller]];
+  if (!since(6, 2)) all.push(["ftrace_regs_caller", ftraceRegsCaller]);
+  return all;
 }
 
 function branchWord(distance: bigint): number {

@@ -63,9 +63,17 @@ export interface UnknownRange {
   readonly reason: string;
 }
 
+/** ppc64le since 6.13: where the out-of-line halves of ftrace sites begin, and the stub that they call. */
+export interface OutOfLine {
+  readonly start: bigint;
+  readonly tramp: bigint;
+}
+
 /** While relocations are applied. */
 export interface ModuleLoader {
   readonly machine: Machine;
+  /** Known after `finish`; null: the architecture or the module has none. */
+  readonly outOfLine?: OutOfLine | null;
   /** What module_finalize adds before anything else is rewritten (ftrace stubs). */
   finish(report: (finding: Finding) => void): void;
   readonly stubs: readonly StubRow[];

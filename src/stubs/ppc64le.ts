@@ -18,6 +18,7 @@ import {
   type LoaderFacts,
   lastByName,
   type ModuleLoader,
+  type OutOfLine,
   type Preparation,
   type SectionChange,
   type StubRow,
@@ -123,12 +124,15 @@ export function countStubs(table: RelocationTable, order: Uint32Array): number {
   return count;
 }
 
-/** 7.2: room for the out-of-line halves of ftrace sites, in stubs. 24 bytes a site (with the ops pointer). */
+/** Bytes of the out-of-line half of an ftrace site: a pointer to its operations, four instructions. */
+export const OUT_OF_LINE_SIZE = 24;
+
+/** 7.2: room for the out-of-line halves of ftrace sites, in stubs. */
 function outOfLineStubs(file: ElfFile, facts: LoaderFacts): number {
   if (!facts.hasFtrace || !facts.since(6, 13)) return 0;
   const section = file.sections.findByName("__patchable_function_entries");
   if (section === null) return 0;
-  return Math.ceil(((file.sections.size(section) / 8) * 24) / STUB_SIZE);
+  return Math.ceil(((file.sections.size(section) / 8) * OUT_OF_LINE_SIZE) / STUB_SIZE);
 }
 
 function prepare(file: ElfFile, _symbols: SymbolTable, facts: LoaderFacts): Preparation {
@@ -157,12 +161,15 @@ function prepare(file: ElfFile, _symbols: SymbolTable, facts: LoaderFacts): Prep
 
 class Stubs implements ModuleLoader {
   readonly machine;
+  outOfLine: OutOfLine | null = null;
   readonly stubs: StubRow[] = [];
   readonly unknown: UnknownRange[] = [];
   readonly #symbols: SymbolTable;
   readonly #space: Space;
   readonly #facts: LoaderFacts;
   readonly #section: number;
+  /** Slots that the out-of-line halves of ftrace sites take. */
+  readonly #outOfLine: number;
   readonly #toc: bigint;
   readonly #view: DataView;
   readonly #slots: number;
@@ -181,6 +188,7 @@ class Stubs implements ModuleLoader {
     this.#space = space;
     this.#facts = facts;
     this.#section = lastByName(file, ".stubs");
+    this.#outOfLine = outOfLineStubs(file, facts);
     const tocSection = lastByName(file, ".toc") || this.#section;
     this.#toc = tocBase(space.addresses[tocSection] ?? 0n);
     const bytes = space.bytes[this.#section] ?? new Uint8Array(0);
@@ -308,6 +316,18 @@ class Stubs implements ModuleLoader {
         this.#used++;
       }
     }
+    if (this.#outOfLine === 0) return;
+    const base = this.#space.addresses[this.#section] ?? 0n;
+    const tramp = ftraceCaller === null ? undefined : this.#slotOf.get(ftraceCaller);
+    const start = base + BigInt(this.#used * STUB_SIZE);
+    if (tramp !== undefined) this.outOfLine = { start, tramp: base + BigInt(tramp * STUB_SIZE) };
+    else {
+      const from = this.#used * STUB_SIZE;
+      const reason = "the address of ftrace_caller is not known: give the kernel's symbols with -k";
+      const end = Math.min(from + this.#outOfLine * STUB_SIZE, this.#slots * STUB_SIZE);
+      this.unknown.push({ section: this.#section, start: from, end, reason });
+    }
+    this.#used += this.#outOfLine;
   }
 }
 

@@ -196,7 +196,7 @@ describe("usage", () => {
     });
   }
   test("a mistyped command is recognised", () => {
-    expect(klplink(["chekc", meminfo]).stderr).toContain("did you mean `klplink check`?");
+    expect(klplink(["chekc", meminfo]).stderr).toContain(`did you mean \`klplink check ${meminfo}\`?`);
   });
 });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { messages, recognise, stripLogger } from "../../src/diag/messages.ts";
+import { messages, recognise, stripLogger } from "../../src/diag/messages/recognise.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
   .split("\n")

@@ -14,12 +14,25 @@ const unusable = (...args: string[]): Sample => ({ args, status: 3 });
 
 /** `KLP411` to `KLP509` of livepatch modules: broken/CODE.ko beside the vmlinux and the module that it is for. */
 const KERNEL = ["-k", "../kernel/vmlinux-x86_64", "-m", "../kernel/demo-mod.ko"];
+const DEMO = ["-m", "../kernel/demo-mod.ko"];
 const broken = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...KERNEL);
 const odd = (code: Code): Sample => good("check", `broken/${code}.ko`, ...KERNEL);
 const compared = (code: Code): Sample =>
   failing("check", `broken/${code}.ko`, ...KERNEL, "--reference", `broken/${code}-reference.ko`);
 
-export const samples: { readonly [C in Code]?: Sample } = {
+/** `klplink image` and `klplink verify`: modules and captures in image/. */
+const VMLINUX = ["-k", "../kernel/vmlinux-x86_64"];
+const image = (name: string, ...args: string[]): readonly string[] => [
+  "image",
+  `image/${name}`,
+  ...args,
+  "-o",
+  "{out}",
+];
+/** Livepatches that use symbols of modules, in modules/. */
+const using = (code: Code, ...args: string[]): readonly string[] => ["check", `modules/${code}.ko`, ...KERNEL, ...args];
+
+export const samples: { readonly [C in Code]: Sample } = {
   KLP101: unusable("check", "modinfo.s"),
   KLP102: unusable("check", "truncated.o"),
   KLP103: failing("unknown-section.o", "-o", "{out}"),
@@ -29,8 +42,25 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP107: unusable("check", "../elf/stripped.o"),
   KLP108: good("signed.ko", "-o", "{out}"),
   KLP109: unusable("check", "modinfo.o", "-k", "modinfo.s"),
+  KLP110: good("modinfo.ko.xz", "-o", "{out}"),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
+  KLP203: failing(...image("overflow.ko")),
+  KLP204: failing(...image("not-zero.ko", ...VMLINUX)),
+  KLP205: good(...image("far.ko", ...VMLINUX, "--at", "text=100000000000")),
+  KLP206: failing("image", "modinfo.o", "-k", "one-global.map", "-o", "{out}"),
+  KLP207: failing(...image("common.ko", ...VMLINUX)),
+  KLP208: failing("image", "broken/KLP421.ko", ...VMLINUX, "-o", "{out}"),
+  KLP209: good(...image("layout.ko", "--sections", "image/moved.sections")),
+  KLP210: failing(...image("far.ko")),
+  KLP211: failing(...image("large.ko")),
+  KLP212: good(
+    ...image("layout.ko", "--at", "text=ffffffffc0400000,rodata=ffffffffc0500000", "--kernel-version", "6.1"),
+  ),
+  KLP213: good(...image("percpu.ko", "--at", "text=ffffffffc0400000")),
+  KLP214: failing(...image("uses.ko", ...VMLINUX, "-m", "image/helpers.ko")),
+  KLP220: failing("verify", "image/far.ko", "--root", "image/capture"),
+  KLP221: unusable("verify", "image/far.ko", "--root", "image/hidden"),
   KLP301: failing("check", "meminfo-debug.o"),
   KLP302: failing("check", "sibling-debug.o"),
   KLP303: failing("../rules/i12-jump-table.o", "-o", "{out}"),
@@ -55,7 +85,6 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP408: failing("check", "klp-undefined.o"),
   KLP409: failing("check", "klp-names.o"),
   KLP410: failing("check", "modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map"),
-  KLP601: unusable("model", "not-a-protocol.json"),
   KLP411: broken("KLP411"),
   KLP412: broken("KLP412"),
   KLP413: broken("KLP413"),
@@ -69,6 +98,9 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP421: broken("KLP421"),
   KLP422: failing("broken/KLP422.ko", "-o", "{out}"),
   KLP423: failing("broken/KLP423.ko", "-o", "{out}"),
+  KLP424: failing(...using("KLP424", "-m", "modules/one.ko", "-m", "modules/two.ko")),
+  KLP425: failing(...using("KLP425", "-m", "modules/one.ko")),
+  KLP426: failing(...using("KLP426", "--sympos", "demo_mod:setup=2")),
   KLP427: odd("KLP427"),
   KLP428: broken("KLP428"),
   KLP429: odd("KLP429"),
@@ -96,14 +128,8 @@ export const samples: { readonly [C in Code]?: Sample } = {
   KLP507: broken("KLP507"),
   KLP508: compared("KLP508"),
   KLP509: compared("KLP509"),
+  KLP510: failing(...using("KLP510")),
+  KLP601: unusable("model", "not-a-protocol.json"),
+  KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
+  KLP603: good("../klp/patch-ppc64le.o", "-k", "../kernel/vmlinux-ppc64le-stray", ...DEMO, "-o", "{out}"),
 };
-
-/** Codes without a sample of this kind yet: gaps to close. Their own tests trigger them. */
-export const withoutSample: readonly RegExp[] = [
-  /^KLP20[3-9]$/,
-  /^KLP21\d$/,
-  /^KLP42[456]$/,
-  /^KLP510$/,
-  /^KLP60[2-9]$/,
-  /^KLP22\d$/,
-];

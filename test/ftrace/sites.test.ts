@@ -45,7 +45,9 @@ describe("objects with a table", () => {
     expect(new Set(usable.map((s) => s.entry?.form))).toEqual(new Set([form]));
     expect(report.disagreements).toEqual([]);
     expect(report.functions.find((s) => s.function.name === "hidden")?.reason).toBe("none");
-    expect(usable.filter((s) => s.isInit).map((s) => s.function.name)).toEqual(["at_init"]);
+    // On ppc64le the loader knows no init sections: seen in available_filter_functions of a 6.12 kernel with modules.
+    const init = name.startsWith("ppc64le") ? [] : ["at_init"];
+    expect(usable.filter((s) => s.isInit).map((s) => s.function.name)).toEqual(init);
     for (const s of usable) expect(s.record).not.toBeNull();
   });
 });

@@ -106,6 +106,10 @@ export function neededNames(module: Uint8Array): Set<string> {
     ".TOC.",
     "__per_cpu_end",
     "_text",
+    "ftrace_nop_ops",
+    "trace_nop_print",
+    "__static_call_return0",
+    "__x86_return_thunk",
   ]);
   const { symbols } = readElf(module);
   for (let i = 1; symbols !== null && i < symbols.count; i++) {
@@ -116,6 +120,8 @@ export function neededNames(module: Uint8Array): Set<string> {
     const name = full.replace(/^\./, "");
     names.add(name);
     names.add(`__ksymtab_${name}`);
+    // The kernel puts a static call's key where a module names the trampoline.
+    if (name.startsWith("__SCT__")) names.add(name.replace("__SCT__", "__SCK__"));
   }
   return names;
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
 import { goldenCaptures } from "./captured.ts";
 
 const golden = goldenCaptures().find((g) => g.name === "ppc64le-varied");
@@ -175,5 +176,33 @@ describe("refusals", () => {
     const run = klplink(["image", ko, ...args]);
     expect(run.status).toBe(2);
     expect(run.stderr).toContain(message);
+  });
+});
+
+describe("a symbol that another module exports", () => {
+  const uses = join(root, "test/fixtures/diag/image/uses.ko");
+  const helpers = join(root, "test/fixtures/diag/image/helpers.ko");
+  const vmlinux = join(root, "test/fixtures/kernel/vmlinux-x86_64");
+  // call helper; ret. As GNU ld 2.40 links it: ld -Ttext=0xffffffffc0400000 --defsym helper=0xffffffffc0500010 -e f uses.ko
+  const linked = "e80b001000c3";
+
+  test("-m FILE@SECTIONS says where it is", () => {
+    const table = join(folder, "helpers.sections");
+    writeFileSync(table, ".text 0xffffffffc0500000\n");
+    const raw = join(folder, "uses");
+    const at = ["--at", "text=ffffffffc0400000", "--raw", raw];
+    const run = klplink(["image", uses, "-k", vmlinux, "-m", `${helpers}@${table}`, ...at]);
+    expect(run.status, run.stderr).toBe(0);
+    expect(readFileSync(join(raw, ".text")).toString("hex")).toBe(linked);
+  });
+
+  test("or a kallsyms listing with the module's symbols", () => {
+    const list = join(folder, "with-module");
+    writeFileSync(list, "ffffffff81000040 T something\nffffffffc0500010 T helper\t[helpers]\n");
+    const raw = join(folder, "uses-listed");
+    const at = ["--at", "text=ffffffffc0400000", "--raw", raw];
+    const run = klplink(["image", uses, "-k", list, "-m", helpers, ...at]);
+    expect(run.status, run.stderr).toBe(0);
+    expect(readFileSync(join(raw, ".text")).toString("hex")).toBe(linked);
   });
 });

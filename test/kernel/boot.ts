@@ -63,6 +63,14 @@ export const PC: Machine = {
   stop: true,
 };
 
+/** A board of virtual devices with a Cortex-A57. */
+export const VIRT: Machine = {
+  qemu: "qemu-system-aarch64",
+  args: ["-M", "virt,gic-version=2", "-cpu", "cortex-a57"],
+  append: "console=ttyAMA0",
+  stop: true,
+};
+
 // Exit statuses of timeout.
 const TIMED_OUT = 124;
 const NOT_FOUND = 127;

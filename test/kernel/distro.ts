@@ -8,6 +8,7 @@ import type { ModuleImage } from "../../src/image.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/addresses.ts";
 import { readModInfo } from "../../src/kernel/modinfo.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import type { Captured } from "../image/captured.ts";
 import type { ReadMemory } from "./capture.ts";
 
 export interface Distro {
@@ -85,6 +86,22 @@ export class LoadedKernel implements KernelAddresses {
       if (entry === undefined || this.exported(name) !== null) continue;
       const bytes = await memory(entry, 8);
       this.#exports.set(name, relative ? entry + BigInt(bytes.readInt32LE(0)) : bytes.readBigUInt64LE(0));
+    }
+  }
+  /**
+   * Exported data that kallsyms leaves out (kernels without CONFIG_KALLSYMS_ALL show functions only): its address is taken
+   * from the symbol table of the first module that was resolved against it.
+   */
+  learn(module: Uint8Array, captured: Captured): void {
+    const { symbols } = readElf(module);
+    const table = captured.sections.find((s) => s.index === symbols?.section);
+    if (symbols === null || table === undefined) return;
+    const bytes = Buffer.from(table.bytes);
+    for (let i = 1; i < symbols.count; i++) {
+      const name = symbols.name(i);
+      if (!symbols.isUndefined(i) || name.startsWith(".") || this.exported(name) !== null) continue;
+      const value = bytes.readBigUInt64LE(i * 24 + 8);
+      if (value !== 0n) this.#exports.set(name, value);
     }
   }
   add(image: ModuleImage): void {

@@ -13,8 +13,9 @@ import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "../../src/kernel/symbolList.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/vmlinux.ts";
+import { meaning } from "../klp/originals.ts";
 import { Part, renameSection } from "../klp/part.ts";
-import { boot, type GuestFile, type Machine, PC, type Step } from "./boot.ts";
+import { boot, type GuestFile, type Machine, PC, type Step, VIRT } from "./boot.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned } from "./scenario.ts";
 
@@ -54,6 +55,18 @@ const targets: readonly Target[] = [
     },
     make: ["ARCH=x86_64", "CROSS_COMPILE=x86_64-linux-gnu-"],
     machine: PC,
+  },
+  {
+    arch: "arm64",
+    tree: () => mustRun("bash", ["test/kernel/build-arm64-kernel.sh"]).trim(),
+    image: "arch/arm64/boot/Image",
+    init: () => {
+      const init = join(lab.folder, "init-arm64");
+      mustRun("aarch64-linux-gnu-gcc", ["-static", "-O2", "-Wall", "-Wextra", "-o", init, "test/kernel/guest.c"]);
+      return init;
+    },
+    make: ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"],
+    machine: VIRT,
   },
 ];
 
@@ -124,7 +137,7 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
     p.edits.removeRelocation(table, 0);
     p.edits.addRelocation(table.section, { offset: table.offset(0), type: 9, addend: 0n, symbol: table.symbol(0) });
   },
-  "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_puts"), { name: "seq_pats" }),
+  "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_printf"), { name: "seq_prantf" }),
 });
 
 describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, make, machine }) => {
@@ -165,6 +178,19 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
     );
     expect(complaints(result, plan)).toEqual([]);
     expect(result.steps).toHaveLength(plan.length);
+  });
+
+  test("kpatch's and the kernel's own tools make the same of these modules", () => {
+    const tools = mustRun("bash", ["test/tools/original-tools.sh"]).trim();
+    const theirs = (name: string): string => join(folder, `${name}.original.ko`);
+    mustRun(join(tools, "create-klp-module"), ["-n", built("lp_kpatch"), theirs("lp_kpatch")]);
+    cpSync(built("lp_objtool"), theirs("lp_objtool"));
+    mustRun(join(tools, "objtool"), ["klp", "post-link", theirs("lp_objtool")]);
+    for (const name of ["lp_kpatch", "lp_objtool"]) {
+      const expected = meaning(new Uint8Array(readFileSync(theirs(name))));
+      expect(expected.klpRelocations).toHaveLength(2);
+      expect(meaning(new Uint8Array(readFileSync(finished(name)))), name).toEqual(expected);
+    }
   });
 
   describe("broken livepatches", () => {

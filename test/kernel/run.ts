@@ -9,6 +9,8 @@ const packages: Record<string, string> = {
   make: "make",
   "powerpc64le-linux-gnu-gcc": "gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross",
   "powerpc64le-linux-gnu-readelf": "binutils-powerpc64le-linux-gnu",
+  "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+  "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-ppc64": "qemu-system-ppc",
   "qemu-system-x86_64": "qemu-system-x86",
 };

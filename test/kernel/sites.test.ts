@@ -1,141 +1,122 @@
-// `klplink sites vmlinux` against the kernel itself: the functions that ftrace lists, and the words in its memory
-// with the function tracer off and on.
+// `klplink sites` against kernels built here, vmlinux and a module: counts of binutils, the functions that ftrace lists, and
+// the bytes in memory with the function tracer off and on.
 
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
-import { type Boot, boot } from "./boot.ts";
-import { mustRun, run } from "./run.ts";
-import { klplink, stepOf } from "./scenario.ts";
+import type { Form } from "../../src/ftrace/forms.ts";
+import type { KernelVersion } from "../../src/kernel/version.ts";
+import { type Sites, sites } from "../../src/sites.ts";
+import type { ArchName } from "./capture.ts";
+import { mustRun, repo } from "./run.ts";
+import { auditGuest, type Loaded } from "./siteAudit.ts";
 
 const lab = inject("lab");
+/** Milliseconds; a limit against hanging. */
+const LONG = 900_000;
 
-interface Place {
-  readonly section: string;
-  readonly address: string;
-}
-interface Listed {
-  readonly name: string;
-  readonly aliases: readonly string[];
-  readonly site: Place | null;
-  readonly form: string | null;
-  readonly usable: boolean;
-  readonly init: boolean;
-  readonly bytes: { readonly offset: number; readonly hex: string } | null;
-}
-interface Report {
-  readonly entries: number;
-  readonly functions: readonly Listed[];
-  readonly disagreements: readonly {
-    readonly kind: string;
-    readonly place: Place | null;
-    readonly near: string | null;
-  }[];
+/** A function of arm64 with two nops in front of it and two at its entry, as objdump shows it. */
+const TWO_AND_TWO =
+  /\tnop\n[^\n]*\tnop\n\n[0-9a-f]+ <([^\n]*)>:\n(?:[^\n]*\tbti\tc\n)?[^\n]*\tnop\n[^\n]*\tnop\n(?!\n)/g;
+
+interface Row {
+  readonly arch: ArchName;
+  readonly version: KernelVersion;
+  readonly form: Form;
+  readonly tree: () => string;
+  readonly image: string;
+  readonly make: readonly string[];
+  /** The calls of sites in objdump's words; null: nops before and at the entry. */
+  readonly calls: RegExp | null;
+  readonly objdump: string;
 }
 
-const sites = (...args: string[]): Report => {
-  const ran = klplink("sites", "--format", "json", ...args, lab.vmlinux);
-  if (ran.stdout === "") throw new Error(ran.stderr);
-  return JSON.parse(ran.stdout) as Report;
-};
+const rows: readonly Row[] = [
+  {
+    arch: "ppc64le",
+    version: { major: 6, minor: 1 },
+    form: "profile two",
+    tree: () => join(lab.vmlinux, ".."),
+    image: "vmlinux",
+    make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+    calls: /\tbl +[0-9a-f]+ <_mcount>$/gm,
+    objdump: "powerpc64le-linux-gnu-objdump",
+  },
+  {
+    arch: "x86_64",
+    version: { major: 6, minor: 1 },
+    form: "fentry",
+    tree: () => mustRun("bash", ["test/kernel/build-x86_64-kernel.sh"]).trim(),
+    image: "arch/x86/boot/bzImage",
+    make: ["ARCH=x86_64", "CROSS_COMPILE=x86_64-linux-gnu-"],
+    calls: /\tcall +[0-9a-f]+ <__fentry__>$/gm,
+    objdump: "x86_64-linux-gnu-objdump",
+  },
+  {
+    arch: "arm64",
+    version: { major: 7, minor: 2 },
+    form: "patchable before",
+    tree: () => mustRun("bash", ["test/kernel/build-arm64-kernel.sh"]).trim(),
+    image: "arch/arm64/boot/Image",
+    make: ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"],
+    calls: null,
+    objdump: "aarch64-linux-gnu-objdump",
+  },
+];
 
-describe("sites of vmlinux", () => {
-  let report: Report;
-  let result: Boot;
-  /** Sites that outlive the boot. */
-  let lasting: readonly Listed[];
+describe.each(rows)("$arch", ({ arch, version, form, tree: findTree, image, make, calls, objdump }) => {
+  let tree = "";
+  let vmlinux: Sites;
 
-  beforeAll(async () => {
-    report = sites();
-    lasting = report.functions.filter((f) => f.usable && !f.init);
-    const init = join(lab.folder, "tracer");
-    mustRun("powerpc64le-linux-gnu-gcc", [
-      "-static",
-      "-O2",
-      "-Wall",
-      "-Wextra",
-      "-Werror",
-      "-o",
-      init,
-      "test/kernel/tracer.c",
-    ]);
-    const list = lasting.map((f) => `${f.site?.address}\n`).join("");
-    result = await boot(lab.vmlinux, readFileSync(init), [{ name: "sites", data: Buffer.from(list) }], []);
-  }, 300_000);
-
-  /** Address -> [word in front, word at the site]. */
-  const words = (step: string): Map<string, string[]> =>
-    new Map(
-      stepOf(result, step)
-        .output.trim()
-        .split("\n")
-        .map((line) => line.split(" "))
-        .map(([address = "", ...w]) => [`0x${address}`, w]),
-    );
-
-  test("the guest came to its end", () => {
-    expect(result.steps.map((s) => [s.line, s.result])).toEqual(
-      ["kcore", "functions", "off", "tracer", "on", "end"].map((name) => [name, 0]),
-    );
-  });
+  beforeAll(() => {
+    tree = findTree();
+    vmlinux = sites(new Uint8Array(readFileSync(join(tree, "vmlinux"))), "vmlinux");
+  }, LONG);
 
   test("every entry of the table is a site, or code of an overridden weak function", () => {
-    const used = report.functions.filter((f) => f.usable).length;
-    expect(used).toBeGreaterThan(5000);
-    expect(new Set(report.disagreements.map((d) => d.kind))).toEqual(new Set(["overridden"]));
-    expect(used + report.disagreements.length).toBe(report.entries);
+    const { report } = vmlinux;
+    const used = report.functions.filter((s) => s.reason === null);
+    expect(used.length).toBeGreaterThan(5000);
+    expect(new Set(used.map((s) => s.entry?.form))).toEqual(new Set([form]));
+    expect(report.disagreements.filter((d) => d.kind !== "overridden")).toEqual([]);
+    const real = report.tables.entries.filter((e) => !e.isZero).length;
+    expect(used.length + report.disagreements.length).toBe(real);
   });
 
-  test("calls to _mcount that objdump counts are the entries", () => {
-    const text = run("powerpc64le-linux-gnu-objdump", ["-d", "--no-show-raw-insn", lab.vmlinux]).stdout;
-    expect(text.match(/\tbl +[0-9a-f]+ <_mcount>$/gm)).toHaveLength(report.entries);
-  });
-
-  test("the functions are those that ftrace lists", () => {
-    const listed = stepOf(result, "functions")
-      .output.trim()
-      .split("\n")
-      .map((line) => line.replace(/ .*$/, ""))
-      .filter((name) => !name.startsWith("__ftrace_invalid_address___"));
-    // Where several names stand at one address, the kernel and the file may prefer different ones.
-    const canonical = new Map(lasting.flatMap((f) => f.aliases.map((a) => [a, f.name] as const)));
-    const known = new Set(lasting.map((f) => f.name));
-    const names = listed.map((n) => (known.has(n) ? n : (canonical.get(n) ?? n)));
-    // This kernel lists the code of an overridden weak function under the name in front of it.
-    const overridden = report.disagreements
-      .filter((d) => !d.place?.section.startsWith(".init"))
-      .map((d) => d.near ?? "");
-    expect(names.sort()).toEqual([...lasting.map((f) => f.name), ...overridden].sort());
-  });
-
-  test("tracer off: each site holds the bytes of --as nop", () => {
-    const off = words("off");
-    expect(off.size).toBe(lasting.length);
-    const nop = new Map(sites("--as", "nop").functions.map((f) => [f.site?.address, f.bytes]));
-    for (const { site } of lasting) {
-      const expected = nop.get(site?.address);
-      const [before, at] = off.get(site?.address ?? "") ?? [];
-      expect([site?.address, before, at]).toEqual([site?.address, "7c0802a6", swapped(expected?.hex ?? "")]);
+  test("the sites that objdump counts are the entries", () => {
+    const { report } = vmlinux;
+    const text = mustRun(objdump, ["-d", "--no-show-raw-insn", join(tree, "vmlinux")]);
+    const used = report.functions.filter((s) => s.reason === null);
+    if (calls !== null) {
+      expect(text.match(calls)).toHaveLength(used.length + report.disagreements.length);
+      return;
     }
+    const found = [...text.matchAll(TWO_AND_TWO)].map((m) => m[1] ?? "");
+    const names = new Set(used.flatMap((s) => [s.function.name, ...s.function.aliases]));
+    expect(found.filter((name) => !names.has(name))).toEqual([]);
+    expect(found).toHaveLength(used.length);
   });
 
-  test("tracer on: each site holds the bytes of --as call", () => {
-    const map = readFileSync(lab.systemMap, "utf8");
-    const caller = /^([0-9a-f]{16}) T ftrace_caller$/m.exec(map)?.[1] ?? "";
-    const call = new Map(sites("--as", "call", "--target", caller).functions.map((f) => [f.site?.address, f.bytes]));
-    const on = words("on");
-    let calls = 0;
-    for (const { name, site } of lasting) {
-      const [before, at] = on.get(site?.address ?? "") ?? [];
-      expect([name, before]).toEqual([name, "7c0802a6"]);
-      // The tracer leaves out what it uses itself.
-      if (at === "60000000") continue;
-      expect([name, at]).toEqual([name, swapped(call.get(site?.address)?.hex ?? "")]);
-      calls++;
-    }
-    expect(calls).toBeGreaterThan(lasting.length * 0.9);
+  test("ftrace lists the same functions, and memory holds the bytes of --as", { timeout: LONG }, async () => {
+    const folder = join(lab.folder, `sites-${arch}`);
+    cpSync(join(repo, "test/kernel/producers"), folder, { recursive: true });
+    mustRun("make", ["-s", "-C", tree, `M=${folder}`, ...make, "KBUILD_MODPOST_WARN=1", "modules"]);
+    const bytes = new Uint8Array(readFileSync(join(folder, "lp_target.ko")));
+    const modules = new Map<string, Loaded>([["lp_target", { bytes, sites: sites(bytes, "lp_target.ko") }]]);
+    const { faults, ...sums } = await auditGuest({
+      arch,
+      kernel: join(tree, image),
+      version,
+      folder: lab.folder,
+      modules,
+      vmlinux,
+    });
+    console.log(`${arch}: ${JSON.stringify(sums)}`);
+    expect(faults.slice(0, 20)).toEqual([]);
+    expect(sums.modules).toBe(1);
+    expect(sums.functions).toBe(sums.listed);
+    expect(sums.vmlinux).toBeGreaterThan(5000);
+    expect(sums.on).toBe(sums.off);
+    expect(sums.calls).toBeGreaterThan(sums.on * 0.9);
   });
 });
-
-/** Bytes in memory order as the little-endian word that they are. */
-const swapped = (hex: string): string => (hex.match(/../g) ?? []).reverse().join("");

@@ -128,6 +128,24 @@ describe("exports for some modules only (module: namespaces)", () => {
   });
 });
 
+// Compiled from sites.c, where hidden has no site; the other functions have one each (test/fixtures/sites/make.sh).
+const sites = fileURLToPath(new URL("../fixtures/sites/", import.meta.url));
+test.each([
+  "arm64-entry4",
+  "arm64-entry4-bti",
+  "arm64-clang-entry4-bti",
+  "arm64-entry2",
+  "arm64-entry2-bti",
+  "x86-fentry",
+])("functions of a module that ftrace can patch: %s", (name) => {
+  const module = new ModuleFile(readElf(new Uint8Array(readFileSync(`${sites}${name}.o`))), name);
+  const has = (symbol: string): boolean | null | undefined =>
+    module.find(symbol).map((s) => module.hasFtraceSite(s))[0];
+  expect(["local_one", "plain", "calls", "at_init", "overridable"].map(has)).toEqual([true, true, true, true, true]);
+  // The entry of the function behind it stands in front of that function's first byte.
+  expect(has("hidden")).toBe(false);
+});
+
 test("the table of version differences lies in the supported range, and is sorted out by release", () => {
   for (const [name, { since }] of Object.entries(versionFacts)) {
     expect(isKnownVersion({ major: since[0], minor: since[1] }), name).toBe(true);

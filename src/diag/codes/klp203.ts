@@ -9,9 +9,9 @@ export default define<{
   level: "error",
   title: (d) => `${d.reloc}${d.symbol === "" ? "" : ` against ${d.symbol}`}: ${d.what}`,
   kernel: (d) => d.message,
-  why: () => "the field cannot hold the value for the addresses that were given",
+  why: () => "the bits that the instruction or the data word has for the value are too few for it",
   help: () =>
-    "check the addresses (--at, --sections) and the kernel's symbols first; if they are right, compile with the kernel's own flags",
+    "compile through the kernel's build system, with the kernel's own flags; if addresses were given (--at, --sections), check them and the kernel's symbols first",
   explain:
     "With the given addresses a relocation's value is too large for its field, or not a multiple of what the instruction counts in. The loader stops there. Modules are loaded near the kernel, so wrong addresses are the usual cause.",
 });

@@ -12,12 +12,10 @@ export default define<{
   brief: (d) => `call to ${d.callee}`,
   kernel: (d) => d.message,
   why: (d) =>
-    d.wasLocal
-      ? `${d.callee} was local to this file when it was compiled; in the livepatch it is reached through a stub`
-      : `the compiler took ${d.callee} for a function with the same TOC; in the module it is reached through a stub`,
+    `r2 points to a table of the addresses that the module's code uses (the TOC). ${d.wasLocal ? `${d.callee} was in the same file when this was compiled` : `The compiler took ${d.callee} for a function with the same table`}, so it wrote a plain call. But ${d.callee} is not in this module: it returns with r2 changed, and the loader finds no nop (an instruction that does nothing) that it could replace by one that brings r2 back`,
   help: (d) =>
     d.fixable
-      ? `\`${d.command}\` sends the call through a return island; no rebuild is needed`
+      ? `\`${d.command}\` sends the call through a return island, three instructions behind the function with that nop among them; no rebuild is needed`
       : "a return island is not possible here: see the error that follows",
   fix: (d) => (d.fixable ? d.command : null),
   explain: `On ppc64le each module has a TOC of its own, and r2 points to it. The kernel reaches a function outside the

@@ -66,10 +66,18 @@ error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line 
             vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
+  KLP110: `$ klplink modinfo.ko.xz -o out
+warning[KLP110]: the module is packed with xz; the output is not
+  --> modinfo.ko.xz
+  = help:   pack it again if it is to be installed that way:
+            \`xz --check=crc32 --lzma2=dict=1MiB out\`
+
+0 errors, 1 warning`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_LD64_GOT_LO12_NC (against level)
-  --> got.c:7:15  got-arm64.o  report+0x4  (.text+0x4)
+  --> got.c:7:15  got-arm64.o  report+0x4/0x34 [got_arm64]  (.text+0x4)
+      7 | return value + level;
       deepest was inlined at got.c:12:9 (report)
       0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
   >   4:  42 00 40 f9   ldr    x2,[x2]
@@ -95,10 +103,173 @@ error[KLP202]: R_X86_64_PLT32 is outside its section of 11 bytes
   = help:   build the file again; no compiler makes this
 
 1 error, 0 warnings`,
+  KLP203: `$ klplink image image/overflow.ko -o out
+error[KLP203]: R_X86_64_32 against .data: -0x3ffff000 is not in [0, 0x100000000)
+  --> image/overflow.ko  f+0x1/0x6 [overflow]  (.text+0x1)
+  >   0:  b8 00 00 00 00   movl   $0,%eax  R_X86_64_32 .data
+      5:  c3               retq
+  = kernel: module: overflow in relocation type 10 val ffffffffc0001000 sec 2 idx 0
+            module: \`overflow' likely not compiled with -mcmodel=kernel
+            (the loader stops here: this is the line in dmesg)
+  = why:    the bits that the instruction or the data word has for the value are
+            too few for it
+  = help:   compile through the kernel's build system, with the kernel's own
+            flags; if addresses were given (--at, --sections), check them and
+            the kernel's symbols first
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP204: `$ klplink image image/not-zero.ko -k ../kernel/vmlinux-x86_64 -o out
+error[KLP204]: the place of R_X86_64_PLT32 is not zero in the file
+  --> image/not-zero.ko  f+0x1/0x6 [not_zero]  (.text+0x1)
+  >   0:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32, R_X86_64_PLT32
+      5:  c3               retq
+  = kernel: module: x86/modules: Invalid relocation target, existing value is nonzero for sec 2, idx 1, type 4, loc ffffffffc0000001, val ffffffffc100003b
+            (the loader stops here: this is the line in dmesg)
+  = why:    on x86_64 the loader takes bytes that are not zero for a place that
+            was relocated before
+  = help:   build the file again; two relocations of one place, or a module
+            copied from memory, give this
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP205: `$ klplink image image/far.ko -k ../kernel/vmlinux-x86_64 --at text=100000000000 -o out
+warning[KLP205]: R_X86_64_PLT32 against exported_one: -0x10007effffc5 is cut to
+    32 bits, and the kernel does not notice
+  --> image/far.ko  f+0x1/0x6 [far]  (.text+0x1)
+  >   0:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      5:  c3               retq
+  = why:    the loader has no range check for this type: the module loads, and
+            the code uses a wrong address
+  = help:   check the addresses (--at, --sections) and the kernel's symbols
+
+0 errors, 1 warning
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP206: `$ klplink image modinfo.o -k one-global.map -o out
+error[KLP206]: the module has no section .stubs
+  --> modinfo.o
+  = kernel: module_64: modinfo: doesn't contain .stubs.
+            (the loader stops here: this is the line in dmesg)
+  = help:   link the module with the kernel's own linker script
+            (scripts/module.lds)
+
+1 error, 0 warnings`,
+  KLP207: `$ klplink image image/common.ko -k ../kernel/vmlinux-x86_64 -o out
+error[KLP207]: counter is a common symbol
+  --> image/common.ko
+  = kernel: common: please compile with -fno-common
+            (the loader stops here: this is the line in dmesg)
+  = help:   compile with the kernel's own flags (-fno-common) and link with
+            \`ld -r\`
+
+1 error, 0 warnings`,
+  KLP208: `$ klplink image broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -o out
+error[KLP208]: .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
+  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
+      (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
+                  R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
+            (the loader stops here: this is the line in dmesg)
+  = help:   give the symbols of the kernel and of the patched modules (-k: its
+            /proc/kallsyms); see \`klplink check\`
+  = also:   2 more of KLP208 in broken/KLP421.ko:
+      first_unlikely+0x0  .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
+      .data.patched+0x18
+        .klp.sym.vmlinux.long_name_long_name_long_name_lon…long_name_long_name_,0
+        cannot be resolved
+
+3 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP209: `$ klplink image image/layout.ko --sections image/moved.sections -o out
+warning[KLP209]: .text.hot is at 0xffffffffc0400800, but the loader would put it
+    at 0xffffffffc0400001
+  --> image/layout.ko
+  = why:    the addresses belong to another build of the module, or to a kernel
+            of another version
+  = help:   give the addresses of this very module, and --kernel-version if its
+            vermagic is not the running kernel's
+
+0 errors, 1 warning`,
+  KLP210: `$ klplink image image/far.ko -o out
+error[KLP210]: 1 undefined symbol and no kernel to look in: exported_one
+  --> image/far.ko
+  = help:   give the kernel's symbols with -k (System.map, or /proc/kallsyms of
+            the running kernel)
+
+1 error, 0 warnings`,
+  KLP211: `$ klplink image image/large.ko -o out
+error[KLP211]: the module would take 150994944 bytes of memory; the limit is
+    134217728
+  --> image/large.ko
+  = help:   no module is that large: the file is damaged, or no module
+
+1 error, 0 warnings`,
+  KLP212: `$ klplink image image/layout.ko --at text=ffffffffc0400000,rodata=ffffffffc0500000 --kernel-version 6.1 -o out
+warning[KLP212]: the address of rodata is not used: the module's memory is text,
+    init.text
+  --> image/layout.ko
+  = help:   before 6.4 a module has text and init.text only, with everything
+            else behind them
+
+0 errors, 1 warning`,
+  KLP213: `$ klplink image image/percpu.ko --at text=ffffffffc0400000 -o out
+warning[KLP213]: the address of the module's per-CPU data is not known; 0x40000
+    is taken
+  --> image/percpu.ko
+  = why:    /sys/module/NAME/sections does not list it, and the kernel's symbols
+            do not show any of its variables
+  = help:   give it with --at percpu=ADDR, or the /proc/kallsyms of the kernel
+            that has the module loaded
+
+0 errors, 1 warning`,
+  KLP214: `$ klplink image image/uses.ko -k ../kernel/vmlinux-x86_64 -m image/helpers.ko -o out
+error[KLP214]: module helpers exports helper, but where it is loaded is not
+    known
+  --> image/uses.ko
+  = help:   give its section addresses: -m
+            helpers.ko@/sys/module/helpers/sections (or a copy), or the
+            /proc/kallsyms of that kernel with -k
+
+1 error, 0 warnings`,
+  KLP220: `$ klplink verify image/far.ko --root image/capture
+error[KLP220]: 1 byte at 0xffffffffc0400005: cc in memory, c3 expected
+  --> image/far.ko  f+0x5/0x6 [far]  (.text+0x5)
+      0:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+  >   5:  c3               retq
+  = why:    no rewrite that the kernel is known to make explains it
+  = help:   check that the file is the one that was loaded (srcversion, build
+            id), and the kernel's version
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP221: `$ klplink verify image/far.ko --root image/hidden
+error[KLP221]: the section addresses are hidden
+  --> image/hidden/sections
+  = help:   load the module first, and run as root, with kernel.kptr_restrict=0
+            and CONFIG_PROC_KCORE; or copy with the capture script and use
+            --root
+
+1 error, 0 warnings`,
   KLP301: `$ klplink check meminfo-debug.o
 error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
     restored
-  --> meminfo.c:36:2  meminfo-debug.o  meminfo_proc_show+0x60
+  --> meminfo.c:36:2  meminfo-debug.o
+      meminfo_proc_show+0x60/0xd8 [meminfo_debug]
       (.text.meminfo_proc_show+0x68)
      60:  01 00 29 39   addi   r9,r9,1
      64:  00 00 3e f9   std    r9,0(r30)
@@ -108,9 +279,14 @@ error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
      70:  00 00 84 e8   ld     r4,0(r4)     R_PPC64_TOC16_LO_DS .toc+0x18
   = kernel: module_64: meminfo_debug: Expected nop after call, got 3c820000 at ADDRESS
             (the loader stops here: this is the line in dmesg)
-  = why:    the compiler took show_val_kb for a function with the same TOC; in
-            the module it is reached through a stub
-  = help:   \`klplink meminfo-debug.o\` sends the call through a return island; no
+  = why:    r2 points to a table of the addresses that the module's code uses
+            (the TOC). The compiler took show_val_kb for a function with the
+            same table, so it wrote a plain call. But show_val_kb is not in this
+            module: it returns with r2 changed, and the loader finds no nop (an
+            instruction that does nothing) that it could replace by one that
+            brings r2 back
+  = help:   \`klplink meminfo-debug.o\` sends the call through a return island,
+            three instructions behind the function with that nop among them; no
             rebuild is needed
   = also:   2 more of KLP301 in meminfo-debug.o:
       meminfo.c:37:2  meminfo_proc_show+0x74  call to show_val_kb
@@ -120,7 +296,7 @@ error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
   KLP302: `$ klplink check sibling-debug.o
 error[KLP302]: sibling call to notify_slow would overwrite the TOC of this
     function's caller
-  --> sibling.c:39:9  sibling-debug.o  event_weigh+0x30
+  --> sibling.c:39:9  sibling-debug.o  event_weigh+0x30/0x40 [sibling_debug]
       (.text.event_weigh+0x38)
      30:  14 1a 29 7d   add    r9,r9,r3
      34:  00 00 2a f9   std    r9,0(r10)
@@ -139,7 +315,7 @@ error[KLP302]: sibling call to notify_slow would overwrite the TOC of this
   KLP303: `$ klplink ../rules/i12-jump-table.o -o out
 error[KLP303]: no island is possible for the call to ext: __jump_table lists the
     word as one that is patched (rule I12)
-  --> ../rules/i12-jump-table.o  f+0x1c  (.text.f+0x24)
+  --> ../rules/i12-jump-table.o  f+0x1c/0x30 [i12_jump_table]  (.text.f+0x24)
      1c:  10 00 01 f8   std    r0,16(r1)
      20:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  24:  01 00 00 48   bl     ext         R_PPC64_REL24
@@ -154,7 +330,7 @@ note: no source lines: the file was built without debug information;
   KLP304: `$ klplink ../rules/move-between.o -o out
 error[KLP304]: no island is possible in first: last stands behind it in .text
     and cannot be moved (rule I9)
-  --> ../rules/move-between.o  first+0x1c  (.text+0x1c)
+  --> ../rules/move-between.o  first+0x1c/0x38 [move_between]  (.text+0x1c)
      14:  10 00 01 f8   std    r0,16(r1)
      18:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  1c:  01 00 00 48   bl     ext         R_PPC64_REL24
@@ -170,7 +346,7 @@ note: no source lines: the file was built without debug information;
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP305: `$ klplink check ../rules/i5-helpers.o
 error[KLP305]: _restgpr0_29 is not in the module (rule I5)
-  --> ../rules/i5-helpers.o  f+0x2c  (.text.f+0x34)
+  --> ../rules/i5-helpers.o  f+0x2c/0x30 [i5_helpers]  (.text.f+0x34)
      2c:  10 00 01 e8   ld     r0,16(r1)
      30:  a6 03 08 7c   mtlr   r0
   >  34:  00 00 00 48   b      _restgpr0_29  R_PPC64_REL24
@@ -187,7 +363,7 @@ note: no source lines: the file was built without debug information;
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP306: `$ klplink ../rules/i3-restored.o --kernel-version 6.2 -o out
 error[KLP306]: the word behind the call to ext is already ld r2,24(r1) (rule I3)
-  --> ../rules/i3-restored.o  f+0x1c  (.text.f+0x24)
+  --> ../rules/i3-restored.o  f+0x1c/0x34 [i3_restored]  (.text.f+0x24)
      1c:  10 00 01 f8   std    r0,16(r1)
      20:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  24:  01 00 00 48   bl     ext         R_PPC64_REL24
@@ -206,7 +382,7 @@ note: no source lines: the file was built without debug information;
   KLP307: `$ klplink ../rules/i16-no-profile.o -o out
 warning[KLP307]: f has calls without a nop and was built without a profiling
     call (rule I16)
-  --> ../rules/i16-no-profile.o  f+0x14  (.text.f+0x1c)
+  --> ../rules/i16-no-profile.o  f+0x14/0x28 [i16_no_profile]  (.text.f+0x1c)
      14:  10 00 01 f8   std    r0,16(r1)
      18:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  1c:  01 00 00 48   bl     ext         R_PPC64_REL24
@@ -225,7 +401,7 @@ note: no source lines: the file was built without debug information;
   KLP308: `$ klplink ../rules/i15-setjmp.o -o out
 warning[KLP308]: setjmp returns twice or looks at its return address; the
     island's is another one (rule I15)
-  --> ../rules/i15-setjmp.o  f+0x1c  (.text.f+0x24)
+  --> ../rules/i15-setjmp.o  f+0x1c/0x30 [i15_setjmp]  (.text.f+0x24)
      1c:  10 00 01 f8   std    r0,16(r1)
      20:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  24:  01 00 00 48   bl     setjmp      R_PPC64_REL24
@@ -240,7 +416,7 @@ note: no source lines: the file was built without debug information;
   KLP309: `$ klplink klp-module.o --kernel-version 6.1 -o out
 warning[KLP309]: kernel 6.1 applies livepatch relocations for ext4 again when it
     is loaded a second time, and then refuses them (rule I21)
-  --> klp-module.o  f+0x1c  (.text.f+0x24)
+  --> klp-module.o  f+0x1c/0x34 [klp_module]  (.text.f+0x24)
      1c:  10 00 01 f8   std    r0,16(r1)
      20:  e1 ff 21 f8   stdu   r1,-32(r1)
   >  24:  01 00 00 48   bl     read_page
@@ -257,7 +433,7 @@ note: no source lines: the file was built without debug information;
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP310: `$ klplink ../rules/i8-no-frame.o -o out
 warning[KLP310]: no stdu found before the call to ext in f (rule I8)
-  --> ../rules/i8-no-frame.o  f+0x10  (.text.f+0x18)
+  --> ../rules/i8-no-frame.o  f+0x10/0x18 [i8_no_frame]  (.text.f+0x18)
      10:  a6 02 08 7c   mflr   r0
      14:  01 00 00 48   bl     _mcount  R_PPC64_REL24
   >  18:  01 00 00 48   bl     ext      R_PPC64_REL24
@@ -273,7 +449,8 @@ note: no source lines: the file was built without debug information;
   KLP311: `$ klplink ../rules/move-debug.o -o out
 warning[KLP311]: debug information still counts from the old layout of .text
     (.debug_line, .debug_info, .debug_aranges)
-  --> move-debug.c:1  ../rules/move-debug.o  .text+0x30
+  --> move-debug.c:1  ../rules/move-debug.o  last+0x0/0x34 [move_debug]
+      (.text+0x30)
   >  30:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
      34:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
      38:  a6 02 08 7c   mflr   r0
@@ -287,7 +464,7 @@ warning[KLP311]: debug information still counts from the old layout of .text
   KLP312: `$ klplink ../rules/epilogue.o --toc-restore epilogue -o out
 error[KLP312]: called cannot restore its caller's TOC at its returns: it is also
     reached inside the module, where nobody stores the distance to the TOC
-  --> ../rules/epilogue.o  called+0x0  (.text+0x24)
+  --> ../rules/epilogue.o  called+0x0/0x14 [epilogue]  (.text+0x24)
   >  24:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
      28:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
      2c:  a6 02 08 7c   mflr   r0
@@ -342,7 +519,12 @@ error[KLP314]: where the kernel keeps the livepatch stack is not known
 1 error, 0 warnings`,
   KLP401: `$ klplink check modinfo.o -k misspelled.map
 error[KLP401]: show_val_kb is not in misspelled.map
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = kernel: modinfo: Unknown symbol show_val_kb (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    the function may have been inlined, renamed by the compiler, or
@@ -350,26 +532,45 @@ error[KLP401]: show_val_kb is not in misspelled.map
   = help:   did you mean \`show_val_k8\`? use that name in the source, or give the
             symbol list of the right kernel
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP402: `$ klplink check modinfo.o -k two.map
 error[KLP402]: show_val_kb is the name of 2 symbols in two.map
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = kernel: livepatch: unresolvable ambiguity for symbol 'show_val_kb' in object '(null)'
   = why:    position 1: c000000000001000 t; position 2: c000000000002000 t
   = help:   say which one is meant: \`--sympos show_val_kb=N\`
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP403: `$ klplink check modinfo.o -k in-module.kallsyms
 error[KLP403]: show_val_kb is not in vmlinux, but in module proc_extra, which
     does not export it
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = kernel: modinfo: Unknown symbol show_val_kb (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    a symbol of a module gets its position from the module's own symbol
             table, which is not known here
   = help:   give the module itself: \`-m proc_extra.ko\`
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP404: `$ klplink check modinfo.o -k no-exports.map
 error[KLP404]: no-exports.map shows no exported symbol, so exported and local
     ones cannot be told apart
@@ -379,63 +580,77 @@ error[KLP404]: no-exports.map shows no exported symbol, so exported and local
   = help:   give the System.map of the kernel build, or a /proc/kallsyms read as
             root on a kernel with CONFIG_KALLSYMS_ALL
 
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
-  --> modinfo.o  .modinfo+0x0
-  = kernel: livepatch: module modinfo is not marked as a livepatch module
-  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
-
-error[KLP410]: _mcount is in no-exports.map, but not exported to modules
-  --> modinfo.o
-  = kernel: modinfo: Unknown symbol _mcount (err -2)
-            (the loader stops here: this is the line in dmesg)
-  = why:    an undefined symbol of a module is looked up among the exported ones
-            only
-  = help:   \`klplink modinfo.o -k no-exports.map\` makes it a livepatch symbol,
-            which may name any symbol of the kernel
-  = also:   1 more of KLP410 in modinfo.o:
-      show_val_kb is in no-exports.map, but not exported to modules
-
-3 errors, 1 warning; \`klplink modinfo.o -k no-exports.map\` mends 2 of the errors`,
+1 error, 0 warnings`,
   KLP405: `$ klplink modinfo.o -k one-global.map -o out
 warning[KLP405]: show_val_kb: position 2 of 2 taken, the only global one
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = help:   if a static one is meant, say so: \`--sympos show_val_kb=N\`
 
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo
   --> modinfo.o  .modinfo+0x0
-  = kernel: livepatch: module modinfo is not marked as a livepatch module
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
-0 errors, 2 warnings`,
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP406: `$ klplink check modinfo.o -k two.map --sympos show_val_kb=3
 error[KLP406]: --sympos show_val_kb=3: there are 2 symbols of that name in
     vmlinux
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = kernel: livepatch: symbol position 3 for symbol 'show_val_kb' in object 'vmlinux' not found
   = help:   give a number from 1 to 2, or leave it out where the name is unique
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP407: `$ klplink long-name.o -k long-name.map -o out
 error[KLP407]: the name of 600 bytes is longer than a livepatch symbol can hold
     (511): xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-  --> long-name.o
+  --> long-name.o  f+0x0/0xc [long_name]  (.text+0x0)
+  >   0:  01 00 00 48   bl     xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+                        R_PPC64_REL24
+      4:  00 00 00 60   nop
+      8:  20 00 80 4e   blr
   = kernel: livepatch: symbol NAME has an incorrectly formatted name
   = help:   use a shorter name; the kernel's KSYM_NAME_LEN sets the limit
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP408: `$ klplink check klp-undefined.o
 error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
     symbol (st_shndx is not 0xff20)
-  --> klp-undefined.o
+  --> klp-undefined.o  f+0x0/0xc [klp_undefined]  (.text+0x0)
+  >   0:  01 00 00 48   bl     show_val_kb
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_val_kb,1
+      4:  00 00 00 60   nop
+      8:  20 00 80 4e   blr
   = kernel: klp_undefined: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    the loader looks for an exported symbol of that full name; GNU
             \`ld -r\` turns livepatch symbols into such ones
   = help:   run klplink after the last \`ld -r\`, on the finished module
 
-1 error, 0 warnings`,
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP409: `$ klplink check klp-names.o
 error[KLP409]: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted
     name
@@ -447,15 +662,14 @@ error[KLP409]: symbol .klp.sym.vmlinux.show_val_kb has an incorrectly formatted
 
 1 error, 0 warnings`,
   KLP410: `$ klplink check modinfo.o -k ../../../samples/ppc64le/meminfo/System.map
-warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
-    in .modinfo
-  --> modinfo.o  .modinfo+0x0
-  = kernel: livepatch: module modinfo is not marked as a livepatch module
-  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
-
 error[KLP410]: show_val_kb is in ../../../samples/ppc64le/meminfo/System.map,
     but not exported to modules
-  --> modinfo.o
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
   = kernel: modinfo: Unknown symbol show_val_kb (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    an undefined symbol of a module is looked up among the exported ones
@@ -463,7 +677,17 @@ error[KLP410]: show_val_kb is in ../../../samples/ppc64le/meminfo/System.map,
   = help:   \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\`
             makes it a livepatch symbol, which may name any symbol of the kernel
 
-1 error, 1 warning; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends it`,
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
+  --> modinfo.o  .modinfo+0x0
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+1 error, 1 warning; \`klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map\` mends it
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP411: `$ klplink check broken/KLP411.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP411]: section .klp.rela. holds livepatch relocations, but its name does
     not say for which object
@@ -494,13 +718,6 @@ error[KLP413]: jiffies of vmlinux is used from .klp.rela.demo_mod..data.refs,
 
 1 error, 0 warnings`,
   KLP414: `$ klplink check broken/KLP414.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
-    step
-  --> broken/KLP414.ko
-  = why:    the kernel does not know these sections; its symbols and relocations
-            would be missing
-  = help:   \`klplink broken/KLP414.ko -k ../kernel/vmlinux-x86_64\` finishes it
-
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
   --> broken/KLP414.ko  .kpatch.funcs+0x0
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
@@ -508,6 +725,14 @@ error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
   = why:    the function may have been inlined, renamed by the compiler, or
             configured out of this kernel
   = help:   build the patch for exactly this kernel
+
+error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
+    step
+  --> broken/KLP414.ko
+  = why:    the kernel does not know these sections; its symbols and relocations
+            would be missing
+  = help:   \`klplink broken/KLP414.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\`
+            finishes it
 
 2 errors, 0 warnings`,
   KLP415: `$ klplink check broken/KLP415.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
@@ -559,13 +784,6 @@ error[KLP419]: .klp.rela.demo.ko..data.refs is for object \`demo.ko\`, but the
 
 1 error, 0 warnings`,
   KLP420: `$ klplink check broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
-    step
-  --> broken/KLP420.ko
-  = why:    the kernel does not know these sections; its symbols and relocations
-            would be missing
-  = help:   \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64\` finishes it
-
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
   --> broken/KLP420.ko  .kpatch.funcs+0x0
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
@@ -574,18 +792,19 @@ error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
             configured out of this kernel
   = help:   build the patch for exactly this kernel
 
+error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
+    step
+  --> broken/KLP420.ko
+  = why:    the kernel does not know these sections; its symbols and relocations
+            would be missing
+  = help:   \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\`
+            finishes it
+
 2 errors, 0 warnings`,
   KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP421]: a mixture: .kpatch.symbols is from kpatch,
-    .klp.rela.vmlinux..text.patched_show is from a finished livepatch module
-  --> broken/KLP421.ko
-  = why:    two tools have written into the file, and neither knows what the
-            other meant
-  = help:   link each part with its own tool first, or say which one to go by:
-            \`--from kpatch|final\`
-
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
-  --> broken/KLP421.ko  patched_show+0x10  (.text.patched_show+0x10)
+  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
+      (.text.patched_show+0x10)
       c:  00 00   addb   %al,(%rax)
       e:  00 00   addb   %al,(%rax)
   >  10:  00 00   addb   %al,(%rax)
@@ -606,6 +825,14 @@ error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
       .kpatch.funcs+0x0   show_val_kb is not in vmlinux
         (../kernel/vmlinux-x86_64)
 
+error[KLP421]: a mixture: .kpatch.symbols is from kpatch,
+    .klp.rela.vmlinux..text.patched_show is from a finished livepatch module
+  --> broken/KLP421.ko
+  = why:    two tools have written into the file, and neither knows what the
+            other meant
+  = help:   link each part with its own tool first, or say which one to go by:
+            \`--from kpatch|final\`
+
 5 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
@@ -624,6 +851,65 @@ error[KLP423]: show_val_kb is annotated twice: vmlinux,2 and ext4,0
   = help:   keep one KLP_SYMPOS of the symbol in the source
 
 1 error, 0 warnings`,
+  KLP424: `$ klplink check modules/KLP424.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko -m modules/one.ko -m modules/two.ko
+error[KLP424]: helper is in several of the modules given: one, two
+  --> modules/KLP424.ko  live_show_one+0x6/0xb [demo_patch]
+      (.text.live_show_one+0x6)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  helper       R_X86_64_PLT32
+      a:  c3               retq
+  = help:   give with -m only the modules that the patch changes or needs
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP425: `$ klplink check modules/KLP425.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko -m modules/one.ko
+error[KLP425]: only_one is in module one, which this patch does not patch
+  --> modules/KLP425.ko  live_show_one+0x6/0xb [demo_patch]
+      (.text.live_show_one+0x6)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  only_one     R_X86_64_PLT32
+      a:  c3               retq
+  = why:    the kernel applies relocations for the objects of the patch only
+            (vmlinux, demo_mod), and none of them is known to need one loaded
+  = help:   give the patched module that depends on one with -m, or add one to
+            the patch's objects
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP426: `$ klplink check modules/KLP426.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --sympos demo_mod:setup=2
+error[KLP410]: setup is in ../kernel/vmlinux-x86_64, but not exported to modules
+  --> modules/KLP426.ko  live_show_one+0x6/0xb [demo_patch]
+      (.text.live_show_one+0x6)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  setup        R_X86_64_PLT32
+      a:  c3               retq
+  = kernel: demo_patch: Unknown symbol setup (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    an undefined symbol of a module is looked up among the exported ones
+            only
+  = help:   \`klplink modules/KLP426.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --sympos demo_mod:setup=2\`
+            makes it a livepatch symbol, which may name any symbol of the kernel
+
+warning[KLP426]: setup: position 2 while demo_mod is being loaded, unique once
+    it is live
+  --> modules/KLP426.ko  live_show_one+0x6/0xb [demo_patch]
+      (.text.live_show_one+0x6)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  setup        R_X86_64_PLT32
+      a:  c3               retq
+  = why:    symbols of init sections are counted while a module is being loaded,
+            and not afterwards
+  = help:   load the livepatch at the same stage each time: before demo_mod (the
+            position counted here), or always after it
+
+1 error, 1 warning; \`klplink modules/KLP426.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --sympos demo_mod:setup=2\` mends it
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP427: `$ klplink check broken/KLP427.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 warning[KLP427]: .klp.rela.demo_mod..data.none relocates .data.refs, which its
     name does not say
@@ -645,7 +931,8 @@ error[KLP428]: \`demo-mod\` is no name that a module can have
   KLP429: `$ klplink check broken/KLP429.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 warning[KLP429]: .klp.sym.demo_mod.only_here,0 belongs to demo_mod, but its
     relocation is applied when the livepatch loads
-  --> broken/KLP429.ko  live_show_one+0x6  (.text.live_show_one+0x6)
+  --> broken/KLP429.ko  live_show_one+0x6/0x17 [demo_patch]
+      (.text.live_show_one+0x6)
       0:  0f 1f 44 00 00   nopl   (%rax,%rax)
   >   5:  e8 00 00 00 00   callq  only_here
                            R_X86_64_PLT32 .klp.sym.demo_mod.only_here,0-0x4
@@ -674,7 +961,8 @@ error[KLP430]: __jump_table is read when the livepatch loads, but its relocation
   KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
     late to be written
-  --> broken/KLP431.ko  live_only_here+0x8  (.text.live_only_here+0x8)
+  --> broken/KLP431.ko  live_only_here+0x8/0x14 [demo_patch]
+      (.text.live_only_here+0x8)
       0:  01 00 00 48   bl     _mcount     R_PPC64_REL24
       4:  00 00 00 00   .long  0x00000000
   >   8:  00 00 00 00   .long  0x00000000
@@ -710,8 +998,20 @@ error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
 
 1 error, 0 warnings`,
   KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP303]: no island is possible for the call to show_one: the word there is
+    no relative branch (rule I1)
+  --> broken/KLP434.ko  live_show_one+0x14/0x1c [demo_patch]
+      (.text.live_show_one+0x14)
+      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
+     10:  00 00 00 60   nop
+  >  14:  00 00 00 00   .long  0x00000000
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
+     18:  00 00 00 00   .long  0x00000000
+  = help:   build the file again; R_PPC64_REL24 belongs on a \`bl\` or \`b\`
+
 error[KLP434]: R_PPC64_REL24 stands 8 bytes behind the call that it belongs to
-  --> broken/KLP434.ko  live_show_one+0x14  (.text.live_show_one+0x14)
+  --> broken/KLP434.ko  live_show_one+0x14/0x1c [demo_patch]
+      (.text.live_show_one+0x14)
       c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
      10:  00 00 00 60   nop
   >  14:  00 00 00 00   .long  0x00000000
@@ -720,16 +1020,6 @@ error[KLP434]: R_PPC64_REL24 stands 8 bytes behind the call that it belongs to
   = why:    the distance is that between a function's two entry points, counted
             once too often or too seldom
   = help:   build the file again; old tools add the local entry offset to places
-
-error[KLP303]: no island is possible for the call to show_one: the word there is
-    no relative branch (rule I1)
-  --> broken/KLP434.ko  live_show_one+0x14  (.text.live_show_one+0x14)
-      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
-     10:  00 00 00 60   nop
-  >  14:  00 00 00 00   .long  0x00000000
-                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
-     18:  00 00 00 00   .long  0x00000000
-  = help:   build the file again; R_PPC64_REL24 belongs on a \`bl\` or \`b\`
 
 2 errors, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -769,7 +1059,8 @@ error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
   KLP438: `$ klplink check broken/KLP438.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
     section's 21 bytes
-  --> broken/KLP438.ko  live_show_one+0x11  (.text.live_show_one+0x11)
+  --> broken/KLP438.ko  live_show_one+0x11/0x17 [demo_patch]
+      (.text.live_show_one+0x11)
       a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
       f:  00 00            addb   %al,(%rax)
   >  11:  00 00            addb   %al,(%rax)
@@ -836,12 +1127,6 @@ warning[KLP444]: the kernel takes live_show_one for 8 bytes, not 23: inside
 
 0 errors, 1 warning`,
   KLP445: `$ klplink check broken/KLP445.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP445]: an object is called vmlinux: the kernel waits for a module of
-    that name
-  --> broken/KLP445.ko  .data.patch+0x308
-  = why:    in struct klp_object the kernel itself has no name (NULL)
-  = help:   leave the name out
-
 error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
   --> broken/KLP445.ko  .data.patch+0x130
   = kernel: livepatch: symbol 'only_here' not found in symbol table
@@ -850,12 +1135,19 @@ error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
             configured out of this kernel
   = help:   build the patch for exactly this kernel
 
+error[KLP445]: an object is called vmlinux: the kernel waits for a module of
+    that name
+  --> broken/KLP445.ko  .data.patch+0x308
+  = why:    in struct klp_object the kernel itself has no name (NULL)
+  = help:   leave the name out
+
 2 errors, 0 warnings`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo
   --> modinfo.o  .modinfo+0x0
-  = kernel: livepatch: module modinfo is not marked as a livepatch module
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
 0 errors, 1 warning`,
@@ -929,6 +1221,15 @@ error[KLP509]: the init function stands at offset 335 of struct module, in
   = why:    the kernel reads another field: the module loads, and its init
             function never runs
   = help:   build the module with the configuration of exactly this kernel
+
+1 error, 0 warnings`,
+  KLP510: `$ klplink check modules/KLP510.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP510]: the module enables a livepatch, but has no livepatch= entry in
+    .modinfo
+  --> modules/KLP510.ko  .modinfo+0x0
+  = kernel: livepatch: module demo_patch is not marked as a livepatch module
+            (the loader stops here: this is the line in dmesg)
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
 
 1 error, 0 warnings`,
   KLP601: `$ klplink model not-a-protocol.json

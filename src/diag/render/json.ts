@@ -41,6 +41,8 @@ export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unkn
     offset: p.at.offset ?? null,
     function: p.at.function?.name ?? null,
     functionOffset: p.at.function?.offset ?? null,
+    functionSize: p.at.function?.size ?? null,
+    uses: p.at.uses ?? null,
     source: (p.at.source ?? []).map((s) => ({
       file: s.file,
       directory: s.directory,

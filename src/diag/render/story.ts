@@ -2,7 +2,7 @@
 
 import { type Code, catalogue } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
-import { messages } from "../messages.ts";
+import { messages } from "../messages/recognise.ts";
 import { examples } from "./examples.ts";
 import { type TextStyle, wrap } from "./text.ts";
 

@@ -2,7 +2,7 @@
 
 import { hexWord } from "../../base/bytes.ts";
 import { briefOf, firstRefusal, fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
-import type { ContextLine, Instruction, Place, SourcePlace } from "../define.ts";
+import type { ContextLine, FunctionPlace, Instruction, Place, SourcePlace } from "../define.ts";
 
 /** Colours as functions on text, so that rendering needs no colour library. */
 export interface Palette {
@@ -27,6 +27,8 @@ export interface TextStyle {
   readonly folder?: string;
   /** Says each of several of one kind in full. */
   readonly everything?: boolean;
+  /** Text of a line of the source, where the source is at hand. */
+  readonly sourceLine?: (place: SourcePlace) => string | null;
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -41,6 +43,12 @@ export function formatSource(source: SourcePlace, folder?: string): string {
   return `${path}:${source.line}${source.column === 0 ? "" : `:${source.column}`}`;
 }
 
+/** `show+0x1c/0x60 [module]`, as the kernel's %pS prints an address; without what is not known. */
+export function formatFunction({ name, offset, size, module }: FunctionPlace): string {
+  const length = size === undefined ? "" : `/${hex(size)}`;
+  return `${name}+${hex(offset)}${length}${module === undefined ? "" : ` [${module}]`}`;
+}
+
 /** What is known of a place: source line, file, function+offset, section+offset. */
 function placeParts(at: Place, folder?: string): string[] {
   const parts: string[] = [];
@@ -49,9 +57,10 @@ function placeParts(at: Place, folder?: string): string[] {
   parts.push(at.line === undefined ? at.file : `${at.file}:${at.line}`);
   const section = at.section === undefined ? null : `${at.section}+${hex(at.offset ?? 0)}`;
   if (at.function !== undefined) {
-    parts.push(`${at.function.name}+${hex(at.function.offset)}`);
+    parts.push(formatFunction(at.function));
     if (section !== null) parts.push(`(${section})`);
   } else if (section !== null) parts.push(section);
+  if (at.uses !== undefined) parts.push(`(the first of ${at.uses} uses)`);
   if (at.fileOffset !== undefined) parts.push(`at file offset ${hex(at.fileOffset)}`);
   return parts;
 }
@@ -72,11 +81,18 @@ function flow(parts: readonly string[], width: number): string[] {
   return lines;
 }
 
-function formatPlaceLines(at: Place, { palette, width, folder }: TextStyle): string[] {
+function formatPlaceLines(at: Place, { palette, width, folder, sourceLine }: TextStyle): string[] {
   const lines = flow(placeParts(at, folder), width - 6).map((line, i) =>
     i === 0 ? `${palette.dim("  --> ")}${line}` : `      ${line}`,
   );
   const frames = at.source ?? [];
+  const [innermost] = frames;
+  const text = innermost === undefined ? null : (sourceLine?.(innermost) ?? null);
+  if (text !== null) {
+    const head = `      ${innermost?.line} | `;
+    const shown = text.length > width - head.length ? `${text.slice(0, width - head.length - 1)}…` : text;
+    lines.push(`${palette.dim(head)}${palette.strong(shown)}`);
+  }
   for (const [i, frame] of frames.entries()) {
     const inner = frames[i - 1]?.function;
     if (i === 0 || inner == null) continue;
@@ -212,7 +228,8 @@ function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFir
   const kernel = kernelOf(p);
   // The kernel's words stay on one line, so that they can be compared with dmesg.
   if (kernel !== null) {
-    lines.push(`${palette.dim("  = ")}${palette.strong("kernel: ")}${kernel}`);
+    const [said = "", ...further] = kernel.split("\n");
+    lines.push(`${palette.dim("  = ")}${palette.strong("kernel: ")}${said}`, ...further.map((l) => `            ${l}`));
     if (isFirstRefusal) lines.push("            (the loader stops here: this is the line in dmesg)");
   }
   const why = whyOf(p);
@@ -236,7 +253,10 @@ function listOf(p: Problem, others: readonly Problem[], style: TextStyle): strin
     const [innermost] = at.source ?? [];
     const inFunction = at.function === undefined ? null : `${at.function.name}+${hex(at.function.offset)}`;
     const inSection = at.section === undefined ? "" : `${at.section}+${hex(at.offset ?? 0)}`;
-    return [innermost === undefined ? "" : formatSource(innermost, style.folder), inFunction ?? inSection];
+    const source = innermost === undefined ? "" : formatSource(innermost, style.folder);
+    // Its folder is that of the first one.
+    const isSame = innermost?.file === p.at.source?.[0]?.file;
+    return [isSame ? source.replace(/^.*\//, "") : source, inFunction ?? inSection];
   });
   const widths = [0, 1].map((k) => Math.max(...places.map((place) => place[k]?.length ?? 0)));
   const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
@@ -280,7 +300,10 @@ export function renderText(problems: readonly Problem[], style: TextStyle): stri
     else group.push(p);
   }
   const parts: string[] = [];
-  for (const [head, ...others] of groups.values()) {
+  // What stops the loader comes first, then other errors, then warnings.
+  const rank = ([head]: readonly Problem[]): number =>
+    head === undefined || levelOf(head) !== "error" ? 2 : head === first ? 0 : 1;
+  for (const [head, ...others] of [...groups.values()].sort((a, b) => rank(a) - rank(b))) {
     if (head !== undefined) parts.push(blockOf(head, others, style, head === first).join("\n"));
   }
   return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n${moreLine(distinct)}`;
@@ -293,7 +316,7 @@ function moreLine(problems: readonly Problem[]): string {
   return `the whole story: klplink explain ${shown.join(" ")}\n`;
 }
 
-/** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors` */
+/** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors, once the others are gone` */
 export function countLine(problems: readonly Problem[]): string {
   const errors = problems.filter((p) => levelOf(p) === "error");
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
@@ -304,8 +327,10 @@ export function countLine(problems: readonly Problem[]): string {
     if (command !== null) fixes.set(command, (fixes.get(command) ?? 0) + 1);
   }
   const mended = [...fixes].map(([command, n]) => {
-    const what = n < errors.length ? `${n} of the errors` : n === 1 ? "it" : n === 2 ? "both" : `all ${n}`;
-    return `\`${command}\` mends ${what}`;
+    // With an error that it cannot mend, a link writes nothing.
+    const rest = errors.length - n === 1 ? "the other is" : "the others are";
+    const all = n === 1 ? "it" : n === 2 ? "both" : `all ${n}`;
+    return `\`${command}\` mends ${n < errors.length ? `${n} of the errors, once ${rest} gone` : all}`;
   });
   return [counts, ...mended].join("; ");
 }

@@ -1,0 +1,61 @@
+// What a message of the kernel is, and what the rows about messages share.
+
+import type { Code } from "../catalogue.ts";
+
+/** What the parts of a message are. */
+export type Field =
+  | "module"
+  | "symbol"
+  | "word"
+  | "type"
+  | "value"
+  | "address"
+  | "errno"
+  | "section"
+  | "sectionIndex"
+  | "row"
+  | "object"
+  | "name"
+  | "number"
+  | "text";
+
+export type Fields = Readonly<Partial<Record<Field, string>>>;
+
+export type Speaker = "module loader" | "relocation" | "livepatch" | "ftrace" | "insmod or modprobe";
+
+export interface Message {
+  /** As the kernel's format string, `{field}` for each conversion; several where the wording changed. */
+  readonly forms: readonly string[];
+  readonly by: Speaker;
+  /** Architectures that print it; absent: all. */
+  readonly arch?: "ppc64le" | "arm64" | "x86_64" | "s390x";
+  /** Kernels that print it, where not all do. */
+  readonly kernels?: string;
+  /** The diagnostics that stand for it. */
+  readonly codes?: readonly Code[];
+  /** One or two sentences. */
+  readonly meaning: (f: Fields) => string;
+  readonly help?: (f: Fields) => string;
+}
+
+export const check = (f: Fields): string => `klplink check ${f.module ?? "MODULE"}.ko`;
+export const SAME_BUILD =
+  "build the module against the very kernel that is to load it (its headers, configuration and compiler)";
+export const REBUILD = "build the file again; check that it was copied whole";
+export const NEW_KERNEL_FLAGS = "compile with the kernel's own flags, through its build system";
+
+/** Rows whose form is one fixed sentence. */
+export const plain = (by: Speaker, meaning: string, help: string, ...forms: string[]): Message => ({
+  forms,
+  by,
+  meaning: () => meaning,
+  help: () => help,
+});
+
+/** A line that is one of the messages. */
+export interface Recognised {
+  readonly message: Message;
+  readonly fields: Fields;
+  /** The line without timestamps and the like. */
+  readonly text: string;
+}

@@ -1,0 +1,159 @@
+// What the livepatch core prints: kernel/livepatch/*.c.
+
+import { type Message, plain } from "./define.ts";
+
+export const livepatchMessages: readonly Message[] = [
+  {
+    forms: ["section {section} has an incorrectly formatted name"],
+    by: "livepatch",
+    meaning: (f) => `${f.section} has the flag SHF_RELA_LIVEPATCH, but is not called .klp.rela.OBJECT.SECTION.`,
+    help: () => "OBJECT is `vmlinux` or a module's name, of at most 55 bytes and without a dot",
+  },
+  {
+    forms: [
+      "symbol {symbol} is not marked as a livepatch symbol",
+      "symbol {symbol} at rela sec {sectionIndex} idx {row} is not marked as a livepatch symbol",
+    ],
+    by: "livepatch",
+    codes: ["KLP408"],
+    meaning: (f) => `A .klp.rela section refers to ${f.symbol}, whose section index is not SHN_LIVEPATCH (0xff20).`,
+    help: () => "run klplink after the last `ld -r`: GNU ld turns livepatch symbols into undefined ones",
+  },
+  {
+    forms: ["symbol {symbol} has an incorrectly formatted name"],
+    by: "livepatch",
+    codes: ["KLP409", "KLP407"],
+    meaning: () =>
+      "The name of a livepatch symbol is .klp.sym.OBJECT.NAME,POSITION; the kernel cannot take this one apart.",
+    help: () => "OBJECT has 1 to 55 bytes and no dot, NAME no comma and at most 511 bytes (127 before 6.1)",
+  },
+  {
+    forms: [
+      "invalid access to vmlinux symbol '{symbol}' from module-specific livepatch relocation section",
+      "invalid access to vmlinux symbol '{symbol}' from module-specific livepatch relocation section {section}",
+    ],
+    by: "livepatch",
+    kernels: "from 5.8",
+    meaning: () =>
+      "Symbols of vmlinux must be relocated from .klp.rela.vmlinux sections, even when the patched function is a module's.",
+    help: () => "make the section anew from the object, with klplink",
+  },
+  {
+    forms: ["symbol '{symbol}' not found in symbol table"],
+    by: "livepatch",
+    codes: ["KLP401"],
+    meaning: (f) =>
+      `The kernel (or the module that is patched) has no symbol ${f.symbol}: it was inlined, renamed by the compiler (NAME.isra.0), configured out, or is data on a kernel without CONFIG_KALLSYMS_ALL.`,
+    help: (f) =>
+      `\`klplink check ${f.module ?? "MODULE"}.ko -k System.map\`, with the System.map of that kernel, names it and others like it`,
+  },
+  {
+    forms: [
+      "unresolvable ambiguity for symbol '{symbol}' in object '{object}'",
+      "unresolvable ambiguity for symbol '{symbol}'",
+      "unresolvable ambiguity (name={symbol}, {text})",
+    ],
+    by: "livepatch",
+    codes: ["KLP402"],
+    meaning: (f) =>
+      `Several symbols are called ${f.symbol}, and position 0 in the livepatch symbol says that the name is unique.`,
+    help: (f) => `say which one: \`klplink … --sympos ${f.symbol}=N\` (the N-th by address)`,
+  },
+  {
+    forms: ["symbol position {number} for symbol '{symbol}' in object '{object}' not found"],
+    by: "livepatch",
+    codes: ["KLP406"],
+    meaning: (f) =>
+      `There are fewer than ${f.number} symbols called ${f.symbol}: the positions were counted in another kernel's symbols.`,
+    help: () => "make the module anew with the System.map of the kernel that runs",
+  },
+  {
+    forms: ["module {module} is not marked as a livepatch module"],
+    by: "livepatch",
+    codes: ["KLP510"],
+    meaning: () => "The module called klp_enable_patch, but has no `livepatch=` entry in .modinfo.",
+    help: () => 'add MODULE_INFO(livepatch, "Y"); to its source',
+  },
+  {
+    forms: ["failed to find location for function '{name}'"],
+    by: "livepatch",
+    meaning: (f) =>
+      `${f.name} has no ftrace site at its entry, so it cannot be patched: it is notrace, assembly, or was compiled without -pg / patchable entries.`,
+    help: () => "patch its callers instead; /sys/kernel/tracing/available_filter_functions lists what can be patched",
+  },
+  {
+    forms: [
+      "failed to set ftrace filter for function '{name}' ({errno})",
+      "failed to register ftrace handler for function '{name}' ({errno})",
+    ],
+    by: "livepatch",
+    meaning: (f) =>
+      `ftrace refused the site of ${f.name}: with -16 another user that redirects it (a kprobe, another patch) holds it; with -19 ftrace shut itself down after a bug.`,
+    help: () => "look for other tracers, and for `ftrace bug` earlier in dmesg",
+  },
+  {
+    forms: [
+      "kallsyms size lookup failed for '{name}'",
+      "kallsyms size lookup failed for '{name}' replacement",
+      "kallsyms lookup failed for '{name}'",
+    ],
+    by: "livepatch",
+    meaning: (f) => `The kernel could not find the size of ${f.name} by its address in kallsyms.`,
+    help: () => "keep the symbol table of the livepatch module whole (no strip after the link)",
+  },
+  plain(
+    "livepatch",
+    "The patch does not work together with one that is installed (their states differ).",
+    "use an atomic replace patch, or unload the others first",
+    "Livepatch patch ({text}) is not compatible with the already installed livepatches.",
+  ),
+  plain(
+    "livepatch",
+    "A callback of the patch itself returned an error.",
+    "look at what the callback checks",
+    "pre-patch callback failed for object '{object}'",
+  ),
+  plain(
+    "livepatch",
+    "A summary; a line before it names the cause.",
+    "look at the lines before this one",
+    "failed to patch object '{object}'",
+    "failed to enable patch '{name}'",
+    "failed to initialize patch '{name}' for module '{object}' ({errno})",
+    "failed to apply patch '{name}' to module '{object}' ({errno})",
+    "patch '{name}' failed for module '{object}', refusing to load module '{module}'",
+  ),
+  plain(
+    "livepatch",
+    "The name `vmlinux` is reserved.",
+    "call the module something else",
+    "vmlinux.ko: invalid module name",
+  ),
+  plain(
+    "livepatch",
+    "This architecture cannot tell which functions a task is in, so the transition to the patch may never end.",
+    "expect to use `force`, with care",
+    "This architecture doesn't have support for the livepatch consistency model.",
+    "The livepatch transition may never complete.",
+  ),
+  plain(
+    "livepatch",
+    "A notice of the normal course of a patch.",
+    "nothing",
+    "enabling patch '{name}'",
+    "applying patch '{name}' to loading module '{object}'",
+    "reverting patch '{name}' on unloading module '{object}'",
+    "'{name}': starting {text} transition",
+    "'{name}': {text} complete",
+    "'{name}': {text}",
+    "signaling remaining tasks",
+    "forcing remaining tasks to the patched state",
+  ),
+  plain(
+    "livepatch",
+    "The patch's own code made a shadow variable (klp_shadow_alloc), and that failed: its constructor returned an error, or the variable was there already.",
+    "look at the patch's constructor, and at whether the id is used twice",
+    "Failed to construct shadow variable <{address}, {value}> ({errno})",
+    "Duplicate shadow variable <{address}, {value}>",
+  ),
+];

@@ -1,0 +1,317 @@
+// What the module loader prints: kernel/module/*.c (kernel/module.c before 5.19).
+
+import { check, type Message, plain, REBUILD, SAME_BUILD } from "./define.ts";
+
+export const loaderMessages: readonly Message[] = [
+  // Symbols.
+  {
+    forms: ["{module}: Unknown symbol {symbol} (err {errno})", "{module}: Unknown symbol {symbol}"],
+    by: "module loader",
+    codes: ["KLP401", "KLP403", "KLP408", "KLP410"],
+    meaning: (f) =>
+      f.errno === "-22"
+        ? `${f.symbol} exists, but may not be used: its version (CRC) or its namespace does not agree; a line before this one says which.`
+        : `${f.symbol} is undefined in the module, and neither the kernel nor a loaded module exports it. An undefined symbol is never looked up among functions that are not exported.`,
+    help: (f) =>
+      f.symbol?.startsWith(".klp.sym.") === true
+        ? "the symbol lost its mark SHN_LIVEPATCH, as GNU `ld -r` does: run klplink after the last `ld -r`"
+        : `\`klplink ${f.module ?? "MODULE"}.ko -k System.map\` makes it a livepatch symbol if the kernel has it`,
+  },
+  {
+    forms: [
+      "{module}: disagrees about version of symbol {symbol}",
+      "{module}: no symbol version for {symbol}",
+      "{module}: no extended symbol version for {symbol}",
+    ],
+    by: "module loader",
+    meaning: (f) =>
+      `The checksum of ${f.symbol} in the module is missing or differs from the kernel's (CONFIG_MODVERSIONS).`,
+    help: () => SAME_BUILD,
+  },
+  {
+    forms: [
+      "{module}: module uses symbol ({symbol}) from namespace {name}, but does not import it.",
+      "{module}: module uses symbol {symbol} from namespace {name}, but does not import it.",
+    ],
+    by: "module loader",
+    meaning: (f) => `${f.symbol} is exported to modules that import the namespace ${f.name} only.`,
+    help: (f) => `add MODULE_IMPORT_NS("${f.name}"); to the module's source`,
+  },
+  {
+    forms: ["{module}: module tries to import module namespace: {name}"],
+    by: "module loader",
+    meaning: () => "Namespaces called module:… are granted by the exporter and cannot be imported.",
+    help: () => "the symbol must become a livepatch symbol, or the exporter must name this module",
+  },
+  {
+    forms: ["{module}: module using GPL-only symbols uses symbols {symbol} from proprietary module {name}."],
+    by: "module loader",
+    meaning: () => "A module with GPL-only symbols may not use symbols of a proprietary one.",
+    help: () => "check MODULE_LICENSE in both modules",
+  },
+  {
+    forms: ["{module}: exports duplicate symbol {symbol} (owned by {name})"],
+    by: "module loader",
+    meaning: (f) => `${f.name} exports ${f.symbol} already.`,
+    help: () => "unload the other module, or rename the symbol",
+  },
+  plain(
+    "module loader",
+    "The module has common symbols (tentative definitions), which the loader does not place.",
+    "compile with -fno-common",
+    "{module}: please compile with -fno-common",
+  ),
+  plain(
+    "module loader",
+    "Another module with symbols that this one needs did not finish its initialisation in 30 seconds.",
+    "look for a module that hangs while it loads",
+    "{module}: gave up waiting for init of module {text}.",
+  ),
+  // The file.
+  {
+    forms: ["{module}: module has no symbols (stripped?)"],
+    by: "module loader",
+    codes: ["KLP107"],
+    meaning: () => "The file has no symbol table, or several.",
+    help: () => "load the unstripped file; `strip --strip-debug` keeps what a module needs",
+  },
+  {
+    forms: ["{module}: version magic '{text}' should be '{name}'"],
+    by: "module loader",
+    meaning: () => "The module was built for another kernel release or configuration than the one that runs.",
+    help: () => SAME_BUILD,
+  },
+  {
+    forms: ["{module}: module is marked as livepatch module, but livepatch support is disabled"],
+    by: "module loader",
+    meaning: () => "The kernel was built without CONFIG_LIVEPATCH.",
+    help: () => "boot a kernel with CONFIG_LIVEPATCH=y",
+  },
+  {
+    forms: [
+      "Invalid ELF header len {number}",
+      "Invalid ELF header magic: != {text}",
+      "Invalid ELF header type: {number} != {text}",
+      "Invalid ELF section header size",
+      "Invalid ELF section hdr(type {text})",
+      "Invalid ELF section header overflow",
+      "ELF Spec violation: section 0 type({number})!=SH_NULL or non-zero len or addr",
+      "Invalid ELF section in module (section {sectionIndex} type {number})",
+      "Invalid ELF section name index: {text}",
+      "Invalid ELF section name table type: {number}",
+      "Invalid ELF section name in module (section {sectionIndex} type {number})",
+      "Invalid ELF sh_link!=SHN_UNDEF({number}) {text}",
+      "Invalid ELF symbol string table type: {number}",
+      "ELF Spec violation: section name table isn't null terminated",
+      "empty section name table",
+      "empty symbol string table",
+      "symbol string table missing leading NUL",
+      "symbol string table isn't NUL terminated",
+      "symbol name out of bounds in string table",
+      "{module}: Symbol {symbol} has an invalid section index {number} (max {text})",
+      "{module}: truncated",
+    ],
+    by: "module loader",
+    codes: ["KLP102", "KLP101"],
+    meaning: () => "The file is no well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
+    help: (f) => `${REBUILD}; \`${check(f)}\` names the wrong field and its offset`,
+  },
+  {
+    forms: ["Invalid architecture in ELF header: {number}", "Invalid module architecture in ELF header: {number}"],
+    by: "module loader",
+    codes: ["KLP106"],
+    meaning: () =>
+      "The module was built for another architecture (the number is e_machine), or on ppc64 for the other ABI (e_flags).",
+    help: () => "build with the cross compiler and ARCH of the kernel that runs",
+  },
+  {
+    forms: [
+      "Only one .modinfo section must exist.",
+      "module {module}: Exactly one .gnu.linkonce.this_module section must exist.",
+      "module {module}: Only one .gnu.linkonce.this_module section must exist.",
+      "module {module}: .gnu.linkonce.this_module section must have a size set",
+      "module {module}: .gnu.linkonce.this_module must occupy memory during process execution",
+      "{module}: No module found in object",
+      "No module found in object",
+    ],
+    by: "module loader",
+    meaning: () =>
+      "The file is an object, not a finished module: the parts that kbuild adds at the last link (MODULE.mod.o) are missing or there twice.",
+    help: () => "link it with kbuild (`obj-m += …`); load the .ko, not the .o",
+  },
+  {
+    forms: [
+      "module {module}: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
+    ],
+    by: "module loader",
+    meaning: () => "struct module has another size in this kernel: the module was built with another configuration.",
+    help: () => SAME_BUILD,
+  },
+  {
+    forms: ["{module}: section {section} (index {sectionIndex}) has invalid WRITE|EXEC flags"],
+    by: "module loader",
+    meaning: (f) => `Section ${f.section} is writable and executable, which CONFIG_STRICT_MODULE_RWX forbids.`,
+    help: () =>
+      'find the assembly that declares the section with flags "awx"; a linker script that mixes .data and .text does it, too',
+  },
+  plain(
+    "module loader",
+    "The extended version sections disagree.",
+    SAME_BUILD,
+    "extended version crc+name presence does not match",
+    "more extended version crcs than names",
+  ),
+  plain(
+    "module loader",
+    "The kernel was told not to load it (module_blacklist= on its command line).",
+    "change the kernel's command line",
+    "Module {module} is blacklisted",
+  ),
+  plain(
+    "module loader",
+    "Modules must be signed with a key that this kernel knows.",
+    "sign the finished module (scripts/sign-file); klplink drops a signature that no longer fits",
+    "Loading of {text} is rejected",
+    "{module}: not signed with expected PKCS#7 message",
+    "{module}: PKCS#7 signature info has unexpected non-zero params",
+  ),
+  plain(
+    "module loader",
+    "A module of that name is loaded already.",
+    "unload it first (a livepatch: disable it in /sys/kernel/livepatch), or use another name",
+    "{module}: module is already loaded",
+    "sysfs: cannot create duplicate filename '/module/{name}'",
+  ),
+  plain(
+    "module loader",
+    "Per-CPU data of the module could not be placed.",
+    "reduce per-CPU data, or its alignment",
+    "{module}: Could not allocate {number} bytes percpu data",
+    "{module}: per-cpu alignment {number} > {text}",
+  ),
+  plain(
+    "module loader",
+    "The kernel could not unpack the compressed module itself.",
+    "pack it again with the tool and the settings of the kernel's build (xz: --check=crc32), or load it unpacked",
+    "not a gzip compressed module",
+    "not an xz compressed module",
+    "not a zstd compressed module",
+    "ZSTD-compressed data has an incomplete frame header",
+    "ZSTD-compressed data has too large a window size",
+    "Can't initialize ZSTD stream",
+    "ZSTD-decompression failed with status {number}",
+    "decompression failed with status {number}",
+    "failed to initialize decompressor: {number}",
+  ),
+  plain(
+    "module loader",
+    "The module's init function returned a positive number, which the kernel takes for success.",
+    "return 0 or a negative error",
+    "{module}: '{name}'->init suspiciously returned {number}, it should follow 0/-E convention{text}",
+  ),
+  plain(
+    "module loader",
+    "A parameter of the module was misspelled or is not known to it.",
+    "look at `modinfo -p MODULE.ko`",
+    "{module}: unknown parameter '{name}' ignored",
+    "{module}: parameters '{name}' after `--' ignored",
+    "{module}: Ignoring obsolete parameters",
+  ),
+  plain(
+    "module loader",
+    "The hash of the module, or of its signer, is on the kernel's blacklist.",
+    "rebuild and sign it anew",
+    "Module hash {text} is blacklisted",
+  ),
+  plain(
+    "module loader",
+    "The module has both .ctors and .init_array; the kernel runs one of them only.",
+    "build all its objects with one compiler",
+    "{module}: has both .ctors and .init_array.",
+  ),
+  plain(
+    "module loader",
+    "A symbol was asked for by name that is exported to GPL modules only.",
+    "check MODULE_LICENSE",
+    "failing symbol_get of non-GPLONLY symbol {symbol}.",
+  ),
+  plain(
+    "module loader",
+    "A notice: the kernel is tainted. The module loads all the same.",
+    "nothing",
+    "{module}: loading out-of-tree module taints kernel.",
+    "{module}: module license '{text}' taints kernel.",
+    "{module}: module verification failed: signature and/or required key missing - tainting kernel",
+    "{module}: tainting kernel with TAINT_LIVEPATCH",
+    "{name}: {module}: kernel tainted.",
+    "{module}: module uses symbols {text} from proprietary module {name}, inheriting taint.",
+    "{module}: module is from the staging directory, the quality is unknown, you have been warned.",
+    "{module}: loading test module taints kernel.",
+    "{module}: module license taints kernel.",
+    "{module}: loading module not compiled with retpoline compiler.",
+  ),
+  plain(
+    "module loader",
+    "A summary; a line before it names the cause.",
+    "look at the lines before this one",
+    "{module}: loading module anyway...",
+    "Could not add fail-tracking for module: {module}",
+  ),
+  {
+    forms: ["{module}: no flags for exported symbols"],
+    by: "module loader",
+    kernels: "7.x",
+    meaning: () =>
+      "The module exports symbols, but has no section __kflagstab, which since 7.0 tells GPL exports from others: it was built with an older kernel's scripts.",
+    help: () => SAME_BUILD,
+  },
+  {
+    forms: ["{module}: ignoring obsolete section {section}"],
+    by: "module loader",
+    kernels: "7.x",
+    meaning: (f) =>
+      `${f.section} was where GPL exports stood before 7.0; what is in it is not exported. The module loads all the same.`,
+    help: () => SAME_BUILD,
+  },
+  plain(
+    "module loader",
+    "The module's init function returned a positive number, which the kernel takes for success.",
+    "return 0 or a negative error",
+    "{module}: init suspiciously returned {number}, it should follow 0/-E convention",
+  ),
+  plain(
+    "module loader",
+    "Memory that was to become read-only after the module's init function stays writable.",
+    "it loads all the same; look for earlier messages about memory permissions",
+    "{module}: module_enable_rodata_ro_after_init() returned {number}, ro_after_init data might still be writable",
+  ),
+  plain(
+    "module loader",
+    "The module was removed while memory that it had allocated was still in use.",
+    "free everything in the module's exit function",
+    "{module}: memory allocation(s) from the module still alive, cannot unload cleanly",
+  ),
+  plain(
+    "module loader",
+    "The kernel asked for a module to be loaded, and too many such requests are under way, or the same one twice.",
+    "look at what asks for it: an autoload loop, or a module whose init function hangs",
+    "request_module: modprobe {name} cannot be processed, kmod busy with {number} threads for more than {number} seconds now",
+    "module-autoload: duplicate request for module {name}",
+  ),
+  plain(
+    "module loader",
+    "The kernel had no memory, or no place in sysfs, for its own records.",
+    "look for out-of-memory messages before it",
+    "{module}: adding tainted module to the unloaded tainted modules list failed.",
+    "{module}: module sysfs not initialized",
+    "Failed to create 'compression' attribute",
+    "digest memory buffer allocate fail",
+  ),
+  plain(
+    "module loader",
+    "A part of a report of another fault: which modules are loaded, or were, with their taints.",
+    "nothing",
+    "Modules linked in:{text}",
+    "Unloaded tainted modules:{text}",
+  ),
+];

@@ -1,0 +1,101 @@
+// From a line of dmesg to the message that it is.
+
+import type { Field, Message, Recognised } from "./define.ts";
+import { ftraceMessages } from "./ftrace.ts";
+import { insmodMessages } from "./insmod.ts";
+import { livepatchMessages } from "./livepatch.ts";
+import { loaderMessages } from "./loader.ts";
+import { relocationMessages } from "./relocations.ts";
+
+/**
+ * What kernels between 4.15 and 7.2 print about a module, and what it means, one row a message. The first row that fits
+ * a line is taken.
+ */
+export const messages: readonly Message[] = [
+  ...relocationMessages,
+  ...loaderMessages,
+  ...livepatchMessages,
+  ...ftraceMessages,
+  ...insmodMessages,
+];
+
+const PATTERNS: Readonly<Record<Field, string>> = {
+  module: "[\\w-]+",
+  symbol: "[^\\s']+",
+  word: "[0-9a-f]{8}",
+  type: "\\d+",
+  value: "-?(?:0x)?[0-9a-f]+",
+  address: "(?:\\(____ptrval____\\)|[^\\s+]+\\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?|(?:0x)?[0-9a-f]+)(?: \\[\\w+\\])?",
+  errno: "-?\\d+",
+  section: "\\S+",
+  sectionIndex: "\\d+",
+  row: "\\d+",
+  object: "[^\\s']+",
+  name: "[^']+?",
+  number: "-?\\d+",
+  text: ".*?",
+};
+
+/** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
+const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules): )*";
+
+interface Compiled {
+  readonly message: Message;
+  readonly pattern: RegExp;
+  readonly names: readonly Field[];
+}
+
+let compiled: readonly Compiled[] | null = null;
+
+function compile(): readonly Compiled[] {
+  return messages.flatMap((message) =>
+    message.forms.map((form) => {
+      const names: Field[] = [];
+      const source = form
+        .split(/\{(\w+)\}/)
+        .map((part, i) => {
+          if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+          names.push(part as Field);
+          return `(${PATTERNS[part as Field]})`;
+        })
+        .join("");
+      return { message, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
+    }),
+  );
+}
+
+/**
+ * A line of dmesg, the journal or syslog without what the logger put before it: priority, facility, time, host, caller.
+ */
+export function stripLogger(line: string): string {
+  let text = line.replace(/[\r\n]+$/, "");
+  for (let before = ""; before !== text; ) {
+    before = text;
+    text = text
+      .replace(/^\s+/, "")
+      .replace(/^<\d{1,3}>/, "")
+      .replace(/^(?:kern|user|daemon|syslog)\s*:\s*(?:emerg|alert|crit|err|warn|notice|info|debug)\s*:\s*/, "")
+      // [   12.345678]  [12.345678,3]  [Fri Nov 21 01:02:03 2025]  [ T123]  [C0]
+      .replace(/^\[\s*(?:\d+\.\d+(?:,\d+)?|\w{3} \w{3} +\d+ [\d:]+ \d{4}|[TC]\s*\d+)\]\s*/, "")
+      // Nov 21 01:02:03 host kernel:   2025-11-21T01:02:03.123456+00:00 host kernel:
+      .replace(/^(?:\w{3} +\d+ [\d:.]+|\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-][\d:]+)?) +\S+ (?:kernel|\S+\[\d+\]): ?/, "")
+      .replace(/^kernel: /, "");
+  }
+  return text.trimEnd();
+}
+
+/** What a line says, or null if it is none of the messages. */
+export function recognise(line: string): Recognised | null {
+  const text = stripLogger(line);
+  // printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little.
+  if (text === "" || text.length > 1200) return null;
+  compiled ??= compile();
+  for (const { message, pattern, names } of compiled) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    const fields: Partial<Record<Field, string>> = {};
+    for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
+    return { message, fields, text };
+  }
+  return null;
+}

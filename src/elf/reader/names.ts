@@ -1,0 +1,39 @@
+import { hex } from "../../base/bytes.ts";
+import { SHT_STRTAB } from "../consts.ts";
+import { SHDR } from "../layout.ts";
+import type { SectionTable } from "../sections.ts";
+import { StringTable } from "../strings.ts";
+import { malformed } from "./malformed.ts";
+
+export function nameTable(sections: SectionTable, index: number, role: string): StringTable {
+  const at = sections.headerOffset(index);
+  if (sections.type(index) !== SHT_STRTAB) {
+    throw malformed(at + SHDR.type, `section ${index}, the ${role}, has type ${sections.type(index)}, not SHT_STRTAB`);
+  }
+  const data = sections.data(index);
+  if (data.length > 0 && data[data.length - 1] !== 0) {
+    throw malformed(sections.offset(index) + data.length - 1, `the ${role} (section ${index}) does not end with NUL`);
+  }
+  return new StringTable(data);
+}
+
+/**
+ * Names may share bytes, so that a small file can hold any number of long ones. No compiler comes near this limit:
+ * it would take a name of 384 bytes, shared by all symbols of a file that is nothing but symbols.
+ */
+export class NameBudget {
+  readonly #fileSize: number;
+  #used = 0;
+  constructor(fileSize: number) {
+    this.#fileSize = fileSize;
+  }
+  /** @throws ElfError at `field` if the names so far are too long together. */
+  take(names: StringTable, start: number, field: number, what: string): void {
+    this.#used += names.lengthAt(start);
+    if (this.#used <= 16 * this.#fileSize + 0x10_0000) return;
+    throw malformed(
+      field,
+      `the names up to ${what} add up to ${hex(this.#used)} bytes, in a file of ${hex(this.#fileSize)}`,
+    );
+  }
+}

@@ -1,0 +1,117 @@
+import { hex } from "../../base/bytes.ts";
+import { SHN_UNDEF, SHN_XINDEX, SHT_DYNSYM, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from "../consts.ts";
+import { SHDR, SYM } from "../layout.ts";
+import type { SectionTable } from "../sections.ts";
+import { StringTable } from "../strings.ts";
+import { SymbolTable } from "../symbols.ts";
+import { malformed } from "./malformed.ts";
+import { NameBudget, nameTable } from "./names.ts";
+import { rowCount } from "./rows.ts";
+
+export function readSymbolTables(
+  sections: SectionTable,
+  littleEndian: boolean,
+  fileSize: number,
+): Map<number, SymbolTable> {
+  const extended = readExtendedIndices(sections);
+  const tables = new Map<number, SymbolTable>();
+  const checkedNames = new Map<number, StringTable>();
+  const budget = new NameBudget(fileSize);
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.type(i) !== SHT_SYMTAB && sections.type(i) !== SHT_DYNSYM) continue;
+    const at = sections.headerOffset(i);
+    const count = rowCount(sections, i, SYM.size, "the symbol table");
+    if (sections.info(i) > count) {
+      throw malformed(
+        at + SHDR.info,
+        `the symbol table (section ${i}) has ${count} symbols, but sh_info ${sections.info(i)}`,
+      );
+    }
+    if (count === 0) {
+      tables.set(i, new SymbolTable(i, sections.data(i), new StringTable(new Uint8Array(0)), null, littleEndian));
+      continue;
+    }
+    const link = sections.link(i);
+    if (link === SHN_UNDEF) throw malformed(at + SHDR.link, `the symbol table (section ${i}) names no string table`);
+    let names = checkedNames.get(link);
+    if (names === undefined) {
+      names = nameTable(sections, link, "symbol string table");
+      checkedNames.set(link, names);
+    }
+    const extendedSection = extended.get(i);
+    if (extendedSection !== undefined && sections.size(extendedSection) !== count * 4) {
+      throw malformed(
+        sections.headerOffset(extendedSection) + SHDR.sizeField,
+        `the extended section indices (section ${extendedSection}) have ${hex(sections.size(extendedSection))} bytes for ${count} symbols`,
+      );
+    }
+    const table = new SymbolTable(
+      i,
+      sections.data(i),
+      names,
+      extendedSection === undefined ? null : sections.data(extendedSection),
+      littleEndian,
+    );
+    checkSymbols(sections, table, names, extendedSection, budget);
+    tables.set(i, table);
+  }
+  return tables;
+}
+
+/** Section index of a symbol table -> section index of its SHT_SYMTAB_SHNDX. */
+function readExtendedIndices(sections: SectionTable): Map<number, number> {
+  const found = new Map<number, number>();
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.type(i) !== SHT_SYMTAB_SHNDX) continue;
+    rowCount(sections, i, 4, "the extended section indices");
+    const table = sections.link(i);
+    const type = sections.type(table);
+    if (type !== SHT_SYMTAB && type !== SHT_DYNSYM) {
+      throw malformed(
+        sections.headerOffset(i) + SHDR.link,
+        `the extended section indices (section ${i}) belong to section ${table}, which is no symbol table`,
+      );
+    }
+    if (found.has(table)) {
+      throw malformed(
+        sections.headerOffset(i),
+        `the symbol table (section ${table}) has two sets of extended section indices`,
+      );
+    }
+    found.set(table, i);
+  }
+  return found;
+}
+
+function checkSymbols(
+  sections: SectionTable,
+  table: SymbolTable,
+  names: StringTable,
+  extendedSection: number | undefined,
+  budget: NameBudget,
+): void {
+  const start = sections.offset(table.section);
+  for (let s = 0; s < table.count; s++) {
+    const at = start + s * SYM.size;
+    if (table.nameOffset(s) >= names.size && table.nameOffset(s) !== 0) {
+      throw malformed(
+        at + SYM.name,
+        `symbol ${s} has its name at ${hex(table.nameOffset(s))}, but the string table has ${hex(names.size)} bytes`,
+      );
+    }
+    budget.take(names, table.nameOffset(s), at + SYM.name, `symbol ${s}`);
+    const raw = table.rawShndx(s);
+    if (raw === SHN_XINDEX && extendedSection === undefined) {
+      throw malformed(
+        at + SYM.shndx,
+        `symbol ${s} has st_shndx SHN_XINDEX, but the file has no extended section indices`,
+      );
+    }
+    const section = table.sectionOf(s);
+    if (section !== null && section >= sections.count) {
+      const where =
+        raw === SHN_XINDEX && extendedSection !== undefined ? sections.offset(extendedSection) + s * 4 : at + SYM.shndx;
+      throw malformed(where, `symbol ${s} is defined in section ${section}, but there are ${sections.count} sections`);
+    }
+  }
+}

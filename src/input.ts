@@ -1,0 +1,39 @@
+// Bytes become an ElfFile, or a problem that says why they cannot.
+
+import { type Problem, problem } from "./diag/catalogue.ts";
+import { ElfError } from "./elf/error.ts";
+import { type ElfFile, readElf } from "./elf/reader.ts";
+
+/** The input cannot be used at all; the problem says why. */
+export class Unusable extends Error {
+  readonly problem: Problem;
+  constructor(p: Problem) {
+    super(p.code);
+    this.name = "Unusable";
+    this.problem = p;
+  }
+}
+
+/** The problem that an {@link ElfError} stands for. */
+export function elfProblem(error: ElfError, file: string): Problem {
+  const at = { file, fileOffset: error.offset };
+  switch (error.kind) {
+    case "not-elf":
+    case "unsupported":
+      return problem("KLP101", at, { what: error.what });
+    case "malformed":
+      return problem("KLP102", at, { what: error.what });
+    case "edit":
+      return problem("KLP103", at, { what: error.what });
+  }
+}
+
+/** @throws Unusable if the bytes are no relocatable ELF64 file. */
+export function read(bytes: Uint8Array, file: string): ElfFile {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) throw new Unusable(elfProblem(error, file));
+    throw error;
+  }
+}

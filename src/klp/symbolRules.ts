@@ -1,0 +1,126 @@
+// What the kernel will say of a module's undefined symbols and of livepatch symbols that no livepatch section uses.
+
+import { printable } from "../base/bytes.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import type { Place } from "../diag/define.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { nearNames } from "../kernel/nearNames.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import { longestSymbolName } from "../kernel/versionFacts.ts";
+import type { Undefined } from "./convert.ts";
+import { symbolOrder } from "./loadOrder.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSymbol } from "./names.ts";
+import type { SymbolUses } from "./uses.ts";
+
+/** Undefined symbols that cannot be resolved, or only with a choice that deserves a look. */
+export function symbolProblems(
+  undefineds: readonly Undefined[],
+  kernel: Kernel,
+  uses: SymbolUses,
+  module: string,
+  version: KernelVersion | null,
+): Problem[] {
+  const limit = longestSymbolName(version);
+  const problems: Problem[] = [];
+  for (const { symbol, name, resolution } of undefineds) {
+    const shown = printable(name);
+    const loadOrder = symbolOrder(symbol);
+    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) continue;
+    const at = uses.placeOf(symbol);
+    switch (resolution.kind) {
+      case "unknown": {
+        // Without the kernel's own symbols nothing can be called missing.
+        if (!kernel.hasSymbols) break;
+        const near = nearNames(name, kernel.names());
+        problems.push(problem("KLP401", at, { module, symbol: shown, source: kernel.source, near }, { loadOrder }));
+        break;
+      }
+      case "only-in-module":
+        problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
+        break;
+      case "in-several-modules":
+        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
+        break;
+      case "no-object": {
+        const { owner, patched } = resolution;
+        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
+        break;
+      }
+      case "ambiguous": {
+        const { object, candidates } = resolution;
+        problems.push(problem("KLP402", at, { symbol: shown, object, source: sourceOf(kernel, object), candidates }));
+        break;
+      }
+      case "no-such-position": {
+        const { object, position, count } = resolution;
+        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
+        break;
+      }
+      case "convert":
+        if (name.length > limit) {
+          problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
+        }
+        problems.push(...stateProblems(kernel, resolution, name, at));
+        if (resolution.chosenOf !== null) {
+          problems.push(
+            problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
+          );
+        }
+        break;
+      case "exported":
+      case "exported-by-module":
+      case "weak":
+        break;
+    }
+  }
+  return problems;
+}
+
+const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
+
+/** A symbol of a module whose position is another one once the module has run its init function. */
+function stateProblems(
+  kernel: Kernel,
+  { owner, position }: { readonly owner: string; readonly position: number },
+  name: string,
+  at: Place,
+): Problem[] {
+  const module = kernel.modules.get(owner);
+  const coming = module?.find(name) ?? [];
+  const live = module?.findLive(name) ?? [];
+  const meant = coming[Math.max(0, position - 1)];
+  if (module === undefined || meant === undefined || coming.length === live.length) return [];
+  const inLive = live.indexOf(meant) + 1;
+  const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
+  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
+}
+
+/** Symbols named as livepatch symbols that the loader will not take as such. */
+export function livepatchSymbolProblems(
+  file: ElfFile,
+  symbols: SymbolTable,
+  uses: SymbolUses,
+  module: string,
+): Problem[] {
+  const problems: Problem[] = [];
+  const used = new Set<number>();
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
+  }
+  for (let i = 1; i < symbols.count; i++) {
+    const raw = symbols.rawShndx(i);
+    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
+    const name = symbols.name(i);
+    const symbol = printable(name);
+    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
+      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module }, { loadOrder: symbolOrder(i) }));
+    } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
+      problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
+    }
+  }
+  return problems;
+}

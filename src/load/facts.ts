@@ -1,0 +1,44 @@
+// What the rewrites between relocation and init depend on, apart from the module.
+
+import type { ElfFile } from "../elf/reader.ts";
+import type { SiteArch } from "../ftrace/codeFile.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import type { OutOfLine } from "../stubs/loader.ts";
+
+/**
+ * What an x86 kernel makes of the calls that its build prepared for mitigations. Null: not known, so the places are
+ * listed.
+ */
+export interface X86State {
+  /** `plain`: `ret`. `thunk`: `jmp __x86_return_thunk` stays. Otherwise the name of the thunk in use. */
+  readonly returns: string | null;
+  /** Indirect branches: `plain`, `retpoline` (the thunk call stays) or `lfence`. */
+  readonly indirect: "plain" | "retpoline" | "lfence" | null;
+  /** `plain`: direct calls are not sent through call-depth thunks. */
+  readonly calls: "plain" | null;
+  /** LOCK prefixes: `smp` (they stay) or `up`. */
+  readonly locks: "smp" | "up" | null;
+}
+
+export const X86_UNKNOWN: X86State = { returns: null, indirect: null, calls: null, locks: null };
+
+export interface RewriteFacts {
+  readonly arch: SiteArch;
+  readonly file: ElfFile;
+  readonly version: KernelVersion | null;
+  readonly since: (major: number, minor: number) => boolean;
+  readonly hasFtrace: boolean;
+  /** The module is in use: traced and livepatched functions call their tracer. */
+  readonly running: boolean;
+  readonly x86: X86State;
+  /** Whether a section lies in memory that is freed after init. */
+  readonly isInit: (section: number) => boolean;
+  /** Address of a symbol of vmlinux, exported or not; null if it is not known. */
+  readonly kernelSymbol: (name: string) => bigint | null;
+  /** Name of the undefined symbol with this value; null if no symbol of the module has it. */
+  readonly nameOf: (address: bigint) => string | null;
+  /** ppc64le: see {@link OutOfLine}. */
+  readonly outOfLine: OutOfLine | null;
+}
+
+export const CPU = "depends on the CPU's features and the boot parameters";

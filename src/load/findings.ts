@@ -1,0 +1,197 @@
+// What is wrong with a module, as problems: each with its place, the kernel's words, and its rank in the order of loading.
+
+import type { Arch } from "../arch.ts";
+import { hex, hexWord, printable } from "../base/bytes.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import type { Place as Where } from "../diag/define.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/relas.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import type { KernelAddresses } from "../kernel/addresses.ts";
+import { nearNames } from "../kernel/nearNames.ts";
+import type { SymbolFault } from "../kernel/simplify.ts";
+import { FunctionIndex } from "../klp/functions.ts";
+import { shortName } from "../klp/names.ts";
+import type { KlpFault } from "../klp/resolve.ts";
+import { relocName } from "../reloc/def.ts";
+import type { Finding } from "../reloc/engine.ts";
+import type { LoaderFacts } from "../stubs/loader.ts";
+
+/** Order of the loader's steps, for telling which fault comes first. */
+export const STEP = { frob: 0, symbols: 1, relocations: 2, finalize: 3, late: 4 } as const;
+
+export interface FindingsSource {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly arch: Arch;
+  readonly facts: LoaderFacts;
+  /** Name of the input for messages. */
+  readonly name: string;
+  readonly kernel: KernelAddresses | null;
+}
+
+/** Collects problems while a module is loaded. */
+export class Findings {
+  readonly problems: Problem[];
+  readonly #file: ElfFile;
+  readonly #symbols: SymbolTable;
+  readonly #arch: Arch;
+  readonly #facts: LoaderFacts;
+  readonly #name: string;
+  readonly #kernel: KernelAddresses | null;
+  readonly #functions: FunctionIndex;
+
+  constructor({ file, symbols, arch, facts, name, kernel }: FindingsSource, problems: Problem[]) {
+    this.problems = problems;
+    this.#file = file;
+    this.#symbols = symbols;
+    this.#arch = arch;
+    this.#facts = facts;
+    this.#name = name;
+    this.#kernel = kernel;
+    this.#functions = new FunctionIndex(file, symbols);
+  }
+
+  /** A livepatch relocation section whose name says no object. */
+  badSection(name: string, loadOrder: readonly number[]): void {
+    const message = `livepatch: section ${printable(name)} has an incorrectly formatted name`;
+    const at = { file: this.#name, section: name, offset: 0 };
+    this.problems.push(problem("KLP208", at, { symbol: "", message }, { loadOrder }));
+  }
+
+  /** A livepatch symbol that the kernel does not resolve. */
+  livepatch(fault: KlpFault, table: RelocationTable, loadOrder: readonly number[]): void {
+    const at = this.#place(table, fault.row);
+    const data = { symbol: printable(fault.name), message: printable(fault.message) };
+    this.problems.push(problem("KLP208", at, data, { loadOrder }));
+  }
+
+  #place(table: RelocationTable, row: number): Where {
+    const offset = table.offset(row);
+    const section = printable(this.#file.sections.name(table.target));
+    const at = { file: this.#name, section, offset };
+    const owner = this.#functions.at(table.target, offset);
+    if (owner === null) return at;
+    return { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
+  }
+
+  /** Symbols that the kernel refuses. */
+  symbolFaults(faults: readonly SymbolFault[]): void {
+    const file = this.#name;
+    const kernel = this.#kernel;
+    const { module } = this.#facts;
+    if (kernel === null) {
+      const names = faults.filter((f) => f.kind === "unknown").map((f) => printable(f.name));
+      if (names.length > 0) {
+        const data = { module, count: names.length, names: names.slice(0, 5) };
+        this.problems.push(problem("KLP210", { file }, data));
+      }
+    }
+    for (const { symbol, name, kind } of faults) {
+      const shown = printable(name);
+      const order = { loadOrder: [STEP.symbols, symbol] };
+      if (kind === "unknown") {
+        if (kernel === null) continue;
+        const owner = kernel.exporter?.(name) ?? null;
+        if (owner !== null) {
+          this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
+          continue;
+        }
+        const near = nearNames(name, kernel.names());
+        const data = { module, symbol: shown, source: kernel.source, near };
+        this.problems.push(problem("KLP401", { file }, data, order));
+      } else if (kind === "common") {
+        const message = `${module}: please compile with -fno-common`;
+        const what = `${shown} is a common symbol`;
+        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
+      } else {
+        const index = this.#symbols.rawShndx(symbol);
+        const most = this.#file.sections.count - 1;
+        const message = `${module}: Symbol ${shown} has an invalid section index ${index} (max ${most})`;
+        const what = `${shown} has section index ${hex(index)}, which the loader does not know`;
+        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
+      }
+    }
+  }
+
+  /**
+   * What the engine found at one relocation.
+   * @param table null: at none
+   */
+  finding(finding: Finding, table: RelocationTable | null, row: number, loadOrder: readonly number[]): void {
+    const at: Where = table === null ? { file: this.#name } : this.#place(table, row);
+    const symbol = table === null ? "" : printable(this.#symbolName(table.symbol(row)));
+    const { module } = this.#facts;
+    const order = { loadOrder };
+    switch (finding.kind) {
+      case "unknown": {
+        const { type } = finding;
+        const name = relocName(this.#arch.relocs, type);
+        const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        return;
+      }
+      case "rel": {
+        const message = `module ${module}: REL relocation unsupported`;
+        const what = `${printable(this.#file.sections.name(table?.section ?? 0))} has relocations without addends`;
+        this.problems.push(problem("KLP206", at, { what, message }, order));
+        return;
+      }
+      case "outside":
+        this.problems.push(problem("KLP202", at, { name: finding.def.name, size: finding.size }));
+        return;
+      case "cut": {
+        const bits = finding.def.holds !== undefined && finding.def.holds.check !== "none" ? finding.def.holds.bits : 0;
+        const data = { reloc: finding.def.name, symbol, value: signedHex(finding.value), bits };
+        this.problems.push(problem("KLP205", at, data));
+        return;
+      }
+      case "fault": {
+        const { def, fault } = finding;
+        const message = def.message(fault);
+        if (fault.kind === "nonzero") {
+          this.problems.push(problem("KLP204", at, { reloc: def.name, message }, order));
+          return;
+        }
+        const rule = def.overflow;
+        const range = rule.check === "none" ? "" : rangeText(rule);
+        const what =
+          fault.kind === "misaligned"
+            ? `${signedHex(fault.value)} is no multiple of ${def.align}`
+            : `${signedHex(fault.value)} is not in ${range}`;
+        this.problems.push(problem("KLP203", at, { reloc: def.name, symbol, what, message }, order));
+        return;
+      }
+      case "no-nop": {
+        const word = finding.word === null ? "????????" : hexWord(finding.word);
+        const since = this.#facts.since(4, 16);
+        const message = since
+          ? `module_64: ${module}: Expected nop after call, got ${word} at ${hex(finding.address)}`
+          : `module_64: ${module}: Expect noop after relocate, got ${word}`;
+        const command = `klplink ${this.#name}`;
+        const data = { callee: symbol, wasLocal: symbol !== "", message, fixable: true, command };
+        this.problems.push(problem("KLP301", at, data, order));
+        return;
+      }
+      case "refused": {
+        const { what, message } = finding;
+        this.problems.push(problem("KLP206", at, { what, message }, order));
+        return;
+      }
+    }
+  }
+
+  #symbolName(symbol: number): string {
+    const name = shortName(this.#symbols.name(symbol));
+    if (name !== "") return name;
+    const section = this.#symbols.sectionOf(symbol);
+    return section === null ? "" : this.#file.sections.name(section);
+  }
+}
+
+const signedHex = (v: bigint): string => (v < 0n ? `-${hex(-v)}` : hex(v));
+
+function rangeText(rule: { readonly check: "signed" | "unsigned"; readonly bits: number }): string {
+  const end = 2n ** BigInt(rule.check === "signed" ? rule.bits - 1 : rule.bits);
+  return rule.check === "signed" ? `[-${hex(end)}, ${hex(end)})` : `[0, ${hex(end)})`;
+}

@@ -1,0 +1,106 @@
+// ftrace_module_init: the list of sites is sorted, and the calls to the profiler are taken out. What a site becomes is
+// told by ftrace/bytes.ts, where it is by the search for sites in the file.
+
+import { viewOf } from "../base/bytes.ts";
+import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
+import { CodeFile } from "../ftrace/codeFile.ts";
+import { type Entry, PPC, placeKey } from "../ftrace/forms.ts";
+import { findSites } from "../ftrace/sites.ts";
+import { OUT_OF_LINE_SIZE } from "../stubs/ppc64le.ts";
+import type { RewriteFacts } from "./facts.ts";
+import type { ImageSection, LoadedMemory } from "./memory.ts";
+
+const TRACED = "ftrace site: tracing or a livepatch may be active";
+const OTHER = "ftrace site of another form";
+
+export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
+  const { arch, file, version, running } = facts;
+  sortSites(memory.table(arch === "arm64" ? "__patchable_function_entries" : "__mcount_loc"));
+  if (arch === "ppc64le") sortSites(memory.table("__patchable_function_entries"));
+  const code = new CodeFile(file, arch);
+  const { functions, records } = findSites(code);
+  const byIndex = new Map(memory.sections.map((s) => [s.index, s]));
+  const entries = new Map<string, Entry>();
+  for (const f of functions) {
+    if (f.entry !== null && f.record !== null) entries.set(placeKey(f.function.section, f.entry.site), f.entry);
+  }
+  const sites: bigint[] = [];
+  for (const { section: index, offset: place } of records) {
+    const section = byIndex.get(index);
+    if (section === undefined) continue;
+    const found = entries.get(placeKey(index, place));
+    // With out-of-line halves a site is one nop; the nop behind it, if there is one, is the function's own.
+    const isOneNop = facts.outOfLine !== null && found?.form === "ppc patchable";
+    const offset = isOneNop ? place - 4 : place;
+    const known = found ?? formOf(code, section, place);
+    const entry = isOneNop ? { ...found, form: "out of line" as const, site: offset } : known;
+    const site = section.address + BigInt(offset);
+    sites.push(site);
+    if (entry === null) {
+      memory.mark(site - 8n, 16, OTHER);
+      continue;
+    }
+    try {
+      for (const { offset: from, bytes } of siteBytes(arch, entry, "nop", null, version)) {
+        write(section, offset + from, bytes);
+        if (running) memory.mark(site + BigInt(from), bytes.length, TRACED);
+      }
+    } catch (error) {
+      if (!(error instanceof SiteBytesError)) throw error;
+      memory.mark(site - 8n, 16, OTHER);
+    }
+    if (entry.form === "patchable before") operations(memory, facts, section.address + BigInt(entry.tableEntry));
+  }
+  outOfLineStubs(memory, facts, sites);
+}
+
+/** ppc64le: what a site branches to when it is enabled: mflr r0; bl ftrace_caller; mtlr r0; b site+4. By address. */
+function outOfLineStubs(memory: LoadedMemory, facts: RewriteFacts, sites: readonly bigint[]): void {
+  const { outOfLine, running } = facts;
+  if (outOfLine === null) return;
+  for (const [i, site] of [...sites].sort((a, b) => (a < b ? -1 : 1)).entries()) {
+    const address = outOfLine.start + BigInt(i * OUT_OF_LINE_SIZE);
+    const bytes = memory.at(address, OUT_OF_LINE_SIZE);
+    if (bytes === null) continue;
+    operations(memory, facts, address);
+    const code = viewOf(bytes);
+    try {
+      code.setUint32(8, 0x7c08_02a6, true); // mflr r0
+      code.setUint32(12, ppcBranch(address + 12n, outOfLine.tramp, true), true);
+      code.setUint32(16, 0x7c08_03a6, true); // mtlr r0
+      code.setUint32(20, ppcBranch(address + 20n, site + 4n, false), true);
+    } catch (error) {
+      if (!(error instanceof SiteBytesError)) throw error;
+      memory.mark(address, OUT_OF_LINE_SIZE, OTHER);
+    }
+    if (running) memory.mark(address + 12n, 4, TRACED);
+  }
+}
+
+/** A site that no function begins with (assembler): a call is one all the same. */
+function formOf(code: CodeFile, section: ImageSection, site: number): Entry | null {
+  const of = (form: Entry["form"]): Entry => ({ form, site, tableEntry: site, isCall: true });
+  if (code.arch === "x86_64") return section.bytes[site] === 0xe8 ? of("fentry") : null;
+  const before = code.arch === "ppc64le" ? code.word(section.index, site - 4) : null;
+  return before === PPC.mflrR0 ? of("profile two") : null;
+}
+
+/** The pointer to the operations of a site: on arm64 in nops before the function. */
+function operations(memory: LoadedMemory, { kernelSymbol, running }: RewriteFacts, address: bigint): void {
+  const bytes = memory.at(address, 8);
+  const none = kernelSymbol("ftrace_nop_ops");
+  if (bytes !== null && none !== null) viewOf(bytes).setBigUint64(0, none, true);
+  if (running || none === null) memory.mark(address, 8, "pointer to the ftrace operations of this site");
+}
+
+function write(section: ImageSection, at: number, bytes: Uint8Array): void {
+  if (at >= 0 && at + bytes.length <= section.bytes.length) section.bytes.set(bytes, at);
+}
+
+function sortSites(table: ImageSection | null): void {
+  if (table === null) return;
+  const count = Math.floor(table.bytes.length / 8);
+  const view = viewOf(table.bytes);
+  const sites = BigUint64Array.from({ length: count }, (_, i) => view.getBigUint64(i * 8, true)).sort();
+  for (const [i, site] of sites.entries()) view.setBigUint64(i * 8, site, true);
+}

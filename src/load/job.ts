@@ -1,0 +1,273 @@
+// One module on its way into memory: symbols, relocations, sorted tables, rewrites, in the kernel's order. A fault does not
+// end it, so that all faults are reported.
+
+import type { Arch } from "../arch.ts";
+import { printable, viewOf } from "../base/bytes.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
+import { SYM } from "../elf/layout.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/relas.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import { siteArch } from "../ftrace/codeFile.ts";
+import { sortExtable } from "../kernel/extable.ts";
+import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loaderLayout.ts";
+import { simplifySymbols } from "../kernel/simplify.ts";
+import { parseKlpSectionObject } from "../klp/names.ts";
+import { resolveKlpSymbols } from "../klp/resolve.ts";
+import { relocate, type Space } from "../reloc/engine.ts";
+import type { LoaderFacts, ModuleLoader, Preparation, UnknownRange } from "../stubs/loader.ts";
+import { X86_UNKNOWN } from "./facts.ts";
+import { type Findings, STEP } from "./findings.ts";
+import type { ImageSection, ModuleImage } from "./memory.ts";
+import type { ImageOptions } from "./options.ts";
+import { rewriteLoaded } from "./rewrites.ts";
+
+/** A module that is laid out. */
+export interface JobSource {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly arch: Arch;
+  readonly facts: LoaderFacts;
+  readonly options: ImageOptions;
+  readonly sections: readonly LoadedSection[];
+  readonly layout: Layout;
+  readonly placed: Placed;
+  readonly preparation: Preparation;
+}
+
+export class Job {
+  readonly #file: ElfFile;
+  readonly #symbols: SymbolTable;
+  readonly #arch: Arch;
+  readonly #facts: LoaderFacts;
+  readonly #options: ImageOptions;
+  readonly #sections: readonly LoadedSection[];
+  readonly #layout: Layout;
+  readonly #placed: Placed;
+  readonly #preparation: Preparation;
+  readonly #findings: Findings;
+  readonly #space: Space;
+  readonly #unknown: UnknownRange[] = [];
+  #tocSymbol: number | null = null;
+  #applied = 0;
+
+  constructor(source: JobSource, findings: Findings) {
+    const { file, symbols, arch, options, sections, placed } = source;
+    this.#file = file;
+    this.#symbols = symbols;
+    this.#arch = arch;
+    this.#facts = source.facts;
+    this.#options = options;
+    this.#sections = sections;
+    this.#layout = source.layout;
+    this.#placed = placed;
+    this.#preparation = source.preparation;
+    this.#findings = findings;
+    const simplified = simplifySymbols(symbols, {
+      addresses: placed.addresses,
+      kernel: options.kernel,
+      dedots: arch.loader.dedots,
+      ignoredSymbol: arch.loader.ignoredSymbol,
+    });
+    this.#tocSymbol = simplified.tocSymbol;
+    findings.symbolFaults(simplified.faults);
+    this.#space = {
+      addresses: placed.addresses,
+      bytes: sections.map((_, i) => this.#initialBytes(i)),
+      values: simplified.values,
+    };
+  }
+
+  /** Whether the section is in memory after layout. */
+  #isLoaded(i: number): boolean {
+    return this.#layout.places[i] !== null && this.#layout.places[i] !== undefined;
+  }
+
+  /** A copy of the section's bytes as the loader puts them into memory. */
+  #initialBytes(i: number): Uint8Array {
+    const section = this.#sections[i];
+    if (section === undefined || (!this.#isLoaded(i) && section.name !== PERCPU_SECTION)) return new Uint8Array(0);
+    const bytes = new Uint8Array(section.size);
+    if (section.nobits) return bytes;
+    const data = this.#file.sections.data(i);
+    const order = this.#preparation.orders.get(i);
+    if (order === undefined || this.#file.sections.type(i) !== SHT_RELA) {
+      bytes.set(data.subarray(0, bytes.length));
+      return bytes;
+    }
+    // The loader sorts the file's image before it copies it.
+    for (const [to, row] of order.entries()) bytes.set(data.subarray(row * 24, row * 24 + 24), to * 24);
+    return bytes;
+  }
+
+  run(): ModuleImage {
+    const { loader, relocs } = this.#arch;
+    const machine = loader.begin(this.#file, this.#symbols, relocs, this.#space, this.#facts, this.#preparation);
+    for (const table of this.#file.relocations) {
+      if (!this.#isRelocated(table.target)) continue;
+      const livepatch = (this.#sections[table.section]?.flags ?? 0) & SHF_RELA_LIVEPATCH;
+      if (livepatch === 0) this.#apply(table, machine, STEP.relocations);
+      else this.#applyLivepatch(table, machine, "vmlinux", STEP.relocations);
+    }
+    this.#sortExtable();
+    if (this.#options.stage === "loaded") {
+      machine.finish((finding) => this.#findings.finding(finding, null, 0, [STEP.finalize]));
+    }
+    for (const object of this.#options.late ?? []) {
+      for (const table of this.#file.relocations) {
+        if (!this.#isRelocated(table.target)) continue;
+        if (((this.#sections[table.section]?.flags ?? 0) & SHF_RELA_LIVEPATCH) === 0) continue;
+        this.#applyLivepatch(table, machine, object, STEP.late);
+      }
+    }
+    this.#writeSymbols();
+    this.#markUnknown();
+    const sections = this.#sections.flatMap((_, i) => (this.#isLoaded(i) ? [this.#section(i)] : []));
+    if (this.#options.stage === "loaded") this.#rewrite(sections, machine);
+    return {
+      file: this.#file,
+      symbols: this.#symbols,
+      arch: this.#arch,
+      module: this.#facts.module,
+      version: this.#facts.version,
+      layout: this.#layout,
+      placed: this.#placed,
+      sections,
+      percpu: this.#percpu(),
+      values: this.#space.values,
+      stubs: machine.stubs,
+      unknown: [...machine.unknown, ...this.#unknown],
+      applied: this.#applied,
+    };
+  }
+
+  /** From "relocated" to "loaded". */
+  #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
+    const { version, since, hasFtrace } = this.#facts;
+    const { kernel, running, x86 } = this.#options;
+    const arch = siteArch(this.#arch.machine);
+    if (arch === null) return;
+    const outside = new Map<bigint, string>();
+    for (let i = 1; i < this.#symbols.count; i++) {
+      if (this.#symbols.isUndefined(i)) outside.set(this.#space.values[i] ?? 0n, this.#symbols.name(i));
+    }
+    this.#unknown.push(
+      ...rewriteLoaded(sections, {
+        arch,
+        file: this.#file,
+        version,
+        since,
+        hasFtrace,
+        running: running === true,
+        x86: x86 ?? X86_UNKNOWN,
+        isInit: (i) => this.#layout.places[i]?.region.startsWith("init.") === true,
+        kernelSymbol: (name) => kernel?.inObject("vmlinux", name)[0] ?? null,
+        nameOf: (address) => outside.get(address) ?? null,
+        outOfLine: machine.outOfLine ?? null,
+      }),
+    );
+  }
+
+  #section(index: number): ImageSection {
+    const section = this.#sections[index];
+    return {
+      index,
+      name: section?.name ?? "",
+      address: this.#space.addresses[index] ?? 0n,
+      bytes: this.#space.bytes[index] ?? new Uint8Array(0),
+      flags: section?.flags ?? 0,
+      alignment: section?.alignment ?? 1,
+      nobits: section?.nobits ?? false,
+    };
+  }
+
+  #percpu(): ImageSection | null {
+    const i = this.#sections.findIndex((s) => s.name === PERCPU_SECTION);
+    return i < 0 ? null : this.#section(i);
+  }
+
+  /** apply_relocations: targets in memory; since 6.13 the per-CPU template too. */
+  #isRelocated(target: number): boolean {
+    const section = this.#sections[target];
+    if (section === undefined) return false;
+    if (section.name === PERCPU_SECTION) return this.#facts.since(6, 13);
+    return (section.flags & SHF_ALLOC) !== 0;
+  }
+
+  #apply(table: RelocationTable, machine: ModuleLoader, step: number): void {
+    // The first relocation section gives the TOC symbol its value, whatever the section holds.
+    if (this.#tocSymbol !== null) this.#space.values[this.#tocSymbol] = machine.machine.TOC;
+    const order = this.#preparation.orders.get(table.section) ?? null;
+    const position = new Map<number, number>();
+    if (order !== null) for (const [rank, row] of order.entries()) position.set(row, rank);
+    this.#applied += table.count;
+    relocate(table, order, this.#space, machine.machine, (finding, t, row) => {
+      this.#findings.finding(finding, t, row, [step, t.section, position.get(row) ?? row]);
+    });
+  }
+
+  #applyLivepatch(table: RelocationTable, machine: ModuleLoader, object: string, step: number): void {
+    const name = this.#file.sections.name(table.section);
+    const own = parseKlpSectionObject(name);
+    if (own === null) {
+      if (step === STEP.late) return;
+      this.#findings.badSection(name, [step, table.section, -1]);
+      return;
+    }
+    if (own !== object) return;
+    const order = this.#preparation.orders.get(table.section) ?? null;
+    const { kernel } = this.#options;
+    const faults = resolveKlpSymbols(
+      table,
+      order,
+      this.#symbols,
+      object,
+      kernel,
+      this.#facts.since,
+      this.#space.values,
+    );
+    for (const fault of faults) this.#findings.livepatch(fault, table, [step, table.section, -1]);
+    if (faults.length === 0) this.#apply(table, machine, step);
+  }
+
+  #sortExtable(): void {
+    const i = this.#sections.findIndex((s) => s.name === "__ex_table" && (s.flags & SHF_ALLOC) !== 0);
+    const bytes = this.#space.bytes[i];
+    if (bytes !== undefined) sortExtable(bytes, this.#arch.extableEntry, this.#facts.version);
+  }
+
+  /** The symbol table in memory has final values; on ppc64 names without their dot. */
+  #writeSymbols(): void {
+    const bytes = this.#space.bytes[this.#symbols.section];
+    if (bytes === undefined || bytes.length < this.#symbols.count * SYM.size) return;
+    const view = viewOf(bytes);
+    for (let i = 1; i < this.#symbols.count; i++) {
+      const at = i * SYM.size;
+      view.setBigUint64(at + SYM.value, this.#space.values[i] ?? 0n, true);
+      if (!this.#arch.loader.dedots || this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
+      const name = this.#symbols.name(i);
+      if (!name.startsWith(".")) continue;
+      view.setUint32(at + SYM.name, this.#symbols.nameOffset(i) + 1, true);
+      if (name === ".TOC.") view.setUint16(at + SYM.shndx, SHN_ABS, true);
+    }
+  }
+
+  #markUnknown(): void {
+    for (const [i, section] of this.#sections.entries()) {
+      if (section.name !== ".gnu.linkonce.this_module" || !this.#isLoaded(i)) continue;
+      const reason = "struct module: the kernel fills it while it loads the module";
+      this.#unknown.push({ section: i, start: 0, end: section.size, reason });
+    }
+    // Symbols of sections that are not loaded get addresses in the file's temporary copy.
+    const symtab = this.#symbols.section;
+    if (!this.#isLoaded(symtab)) return;
+    for (let i = 1; i < this.#symbols.count; i++) {
+      const section = this.#symbols.sectionOf(i);
+      if (section === null || this.#isLoaded(section)) continue;
+      if (this.#sections[section]?.name === PERCPU_SECTION && this.#options.placement.percpu !== null) continue;
+      const start = i * SYM.size + SYM.value;
+      const reason = `the symbol lies in ${printable(this.#sections[section]?.name ?? "")}, which is not loaded`;
+      this.#unknown.push({ section: symtab, start, end: start + 8, reason });
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// Jump labels: jump_label_add_module (kernel/jump_label.c of 6.1, 6.12 and 7.2). The table is sorted by key and code,
+// entries in init memory get a mark, and each key of the module itself learns where its entries begin. The code changes
+// only where a key of the kernel has left its initial state.
+
+import { viewOf } from "../base/bytes.ts";
+import { kernelSort } from "../kernel/heapsort.ts";
+import { distance32, entriesOf, near32, near64 } from "./entries.ts";
+import type { RewriteFacts } from "./facts.ts";
+import type { LoadedMemory } from "./memory.ts";
+
+const ENTRY = 16;
+/** Low bits of the key field: which way the branch goes by default, and that the code lies in init memory. */
+const BRANCH = 1n;
+const INIT = 2n;
+/** Offset of `entries` in struct static_key, and the bits in it that say the key's initial state. */
+const KEY_ENTRIES = 8n;
+const KEY_TYPE = 3n;
+
+const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arch }: RewriteFacts): void {
+  const table = memory.table("__jump_table");
+  if (table === null) return;
+  const before = entriesOf({ ...table, bytes: new Uint8Array(table.bytes) }, ENTRY).map((e) => {
+    const key = near64(e, 8);
+    return { code: near32(e, 0), target: near32(e, 4), key: key & ~KEY_TYPE, branch: key & BRANCH };
+  });
+  const order = kernelSort(
+    before.length,
+    (x, y) => {
+      const a = before[x];
+      const b = before[y];
+      if (a === undefined || b === undefined) return 0;
+      return compare(a.key, b.key) || compare(a.code, b.code);
+    },
+    version,
+  );
+  const view = viewOf(table.bytes);
+  let last: bigint | null = null;
+  for (const [to, from] of order.entries()) {
+    const entry = before[from];
+    if (entry === undefined) continue;
+    const at = to * ENTRY;
+    const address = table.address + BigInt(at);
+    const code = memory.find(entry.code);
+    const init = code !== null && isInit(code.section.index) ? INIT : 0n;
+    view.setInt32(at, distance32(address, entry.code), true);
+    view.setInt32(at + 4, distance32(address + 4n, entry.target), true);
+    view.setBigUint64(at + 8, BigInt.asUintN(64, (entry.key | entry.branch | init) - (address + 8n)), true);
+    const key = memory.at(entry.key, 16);
+    if (key === null || running)
+      memory.mark(entry.code, labelSize(arch, memory, entry.code), "jump label: follows its key");
+    if (key !== null && entry.key !== last) {
+      const field = viewOf(key);
+      const type = field.getBigUint64(Number(KEY_ENTRIES), true) & KEY_TYPE;
+      field.setBigUint64(Number(KEY_ENTRIES), address | type, true);
+    }
+    last = entry.key;
+  }
+}
+
+/** Bytes of the instruction: x86 has a short form. */
+function labelSize(arch: string, memory: LoadedMemory, code: bigint): number {
+  if (arch !== "x86_64") return 4;
+  const bytes = memory.at(code, 2);
+  return bytes !== null && (bytes[0] === 0xeb || (bytes[0] === 0x66 && bytes[1] === 0x90)) ? 2 : 5;
+}
