@@ -128,6 +128,8 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
       out.push(data);
       tail = (tail + data.toString("latin1")).slice(-1000);
       if (tail.includes("@@ ready")) resolve();
+      // Not each kernel can switch the machine off.
+      if (tail.includes("@@ end\n") || tail.includes("@@ end\r")) child.kill("SIGKILL");
     });
   });
   const console = (): string => Buffer.concat(out).toString("latin1").replaceAll("\r", "");

@@ -19,7 +19,10 @@ static DEFINE_PER_CPU(u64, varied_other) = 7;
 static DEFINE_STATIC_KEY_FALSE(varied_key);
 static DEFINE_STATIC_KEY_TRUE(varied_true_key);
 
-extern void varied_absent(int) __attribute__((weak));
+/* Hidden: arm64 compilers take the address of any other weak symbol from a GOT, which modules do not have. */
+extern void varied_absent(int) __attribute__((weak, visibility("hidden")));
+int varied_twice(int value);
+long varied_peek(const long *from);
 
 static unsigned int varied_level __ro_after_init = 3;
 static int varied_start __initdata = 11;
