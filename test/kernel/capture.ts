@@ -25,7 +25,7 @@ interface Machine {
   readonly entry: bigint;
 }
 
-const machines: Readonly<Record<ArchName, Machine>> = {
+export const machines: Readonly<Record<ArchName, Machine>> = {
   ppc64le: {
     qemu: "qemu-system-ppc64",
     // Software emulation of a POWER9 without the workarounds that need the host's help.

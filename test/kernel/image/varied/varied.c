@@ -19,8 +19,9 @@ static DEFINE_PER_CPU(u64, varied_other) = 7;
 static DEFINE_STATIC_KEY_FALSE(varied_key);
 static DEFINE_STATIC_KEY_TRUE(varied_true_key);
 
-/* Hidden: arm64 compilers take the address of any other weak symbol from a GOT, which modules do not have. */
-extern void varied_absent(int) __attribute__((weak, visibility("hidden")));
+extern void varied_absent(int) __attribute__((weak));
+/* In data: arm64 compilers take the address of a weak symbol from a GOT, which modules do not have. */
+static void (*volatile varied_perhaps)(int) = varied_absent;
 int varied_twice(int value);
 long varied_peek(const long *from);
 
@@ -73,8 +74,8 @@ static int __init varied_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(varied_names); i++)
 		kfree(varied_copy(varied_names[i], strlen(varied_names[i])));
-	if (varied_absent)
-		varied_absent(varied_start);
+	if (varied_perhaps)
+		varied_perhaps(varied_start);
 	varied_table[varied_level & 1]("varied: %d %ld\n", varied_twice(varied_start), varied_peek((long *)&varied_level));
 	return 0;
 }
