@@ -2,7 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type CheckResult, check } from "../check.ts";
 import { levelOf, type Problem } from "../diag/catalogue.ts";
-import { readInput, UsageError, write } from "./io.ts";
+import { readUnpacked, UsageError, write } from "./io.ts";
 import {
   type CommonOptions,
   type KernelOptions,
@@ -38,7 +38,7 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     let entry: Checked;
     let bytes: Uint8Array | null = null;
     try {
-      const input = await readInput(file);
+      const input = await readUnpacked(file);
       bytes = input.bytes;
       const result = check(input.bytes, {
         file: input.name,

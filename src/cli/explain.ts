@@ -9,7 +9,7 @@ import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from
 import { errnoNames } from "../kernel/errno.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import { relocName } from "../reloc/def.ts";
-import { type Input, readInput, UsageError, write } from "./io.ts";
+import { type Input, readInput, readUnpacked, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { disassembler, textStyle } from "./report.ts";
 
@@ -33,7 +33,7 @@ export async function runExplain(what: readonly string[], options: Options): Pro
   if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
   const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : what.join(" ");
-  const input = options.module === undefined ? null : await readInput(options.module);
+  const input = options.module === undefined ? null : await readUnpacked(options.module);
   const explained = await explainLines(text.split(/\r?\n/), input, options);
   const errors =
     input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options));

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { PackedError, type Packing, packingOf, unpack } from "../elf/containers.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 
 /** A file could not be read or used; carries the problem to report and leads to exit status 3. */
@@ -21,6 +22,18 @@ export interface Input {
   readonly bytes: Uint8Array;
   /** Permission bits. */
   readonly mode: number;
+}
+
+/** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
+export async function readUnpacked(path: string): Promise<Input & { readonly packing: Packing | null }> {
+  const input = await readInput(path);
+  const packing = packingOf(input.bytes);
+  try {
+    return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
+  } catch (error) {
+    if (!(error instanceof PackedError)) throw error;
+    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+  }
 }
 
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
@@ -93,4 +106,15 @@ export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Pr
       else reject(error);
     });
   });
+}
+
+/** Rows with their columns below each other; the last one is not filled up. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
 }

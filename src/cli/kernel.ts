@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import { problem } from "../diag/catalogue.ts";
-import { PackedError, unpack } from "../elf/containers.ts";
 import { ElfError } from "../elf/error.ts";
 import { readElf } from "../elf/reader.ts";
 import { readKernelFile } from "../kernel/detect.ts";
@@ -12,7 +11,7 @@ import { ModuleFile } from "../kernel/moduleFile.ts";
 import { SymbolListError } from "../kernel/parseSymbols.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
 import type { Vmlinux } from "../kernel/vmlinux.ts";
-import { type Input, InputProblem, readInput, UsageError } from "./io.ts";
+import { InputProblem, readUnpacked, UsageError } from "./io.ts";
 
 /** Everything that the files tell. @throws InputProblem, UsageError */
 export async function loadKernel(kernels: readonly string[], modules: readonly string[]): Promise<Kernel> {
@@ -73,17 +72,6 @@ export function parseModuleArgument(argument: string): {
 export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
   const input = await readUnpacked(path);
   return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
-}
-
-/** Reads a file and unpacks it if it is packed. @throws InputProblem, UsageError */
-export async function readUnpacked(path: string): Promise<Input> {
-  const input = await readInput(path);
-  try {
-    return { ...input, bytes: await unpack(input.bytes) };
-  } catch (error) {
-    if (!(error instanceof PackedError)) throw error;
-    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
-  }
 }
 
 /** Turns what is wrong with a file into the problem to report. */

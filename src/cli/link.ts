@@ -1,10 +1,16 @@
 import { basename, dirname, join } from "node:path";
 import type { TocRestore } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
+import { EM_PPC64 } from "../elf/consts.ts";
+import { ElfError } from "../elf/error.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import { readElf } from "../elf/reader.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { LivepatchStack } from "../kernel/livepatchStack.ts";
+import type { ModuleFacts } from "../kernel/moduleFacts.ts";
 import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
-import { InputProblem, readInput, UsageError, write } from "./io.ts";
+import { InputProblem, readUnpacked, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
 import { Reporter } from "./report.ts";
 
@@ -12,6 +18,8 @@ interface Options extends CommonOptions, KernelOptions {
   readonly output?: string;
   readonly inPlace?: boolean;
   readonly tocRestore: TocRestore;
+  readonly siblings?: "auto" | "framed";
+  readonly livepatchStack?: LivepatchStack;
   readonly force?: boolean;
   readonly from?: Producer;
   readonly keep?: boolean;
@@ -26,10 +34,17 @@ export async function runLink(module: string, options: Options, version: string)
   }
   const kernel = await readKernel(options);
   const reference = await readReference(options);
-  const input = await readInput(module);
+  const input = await readUnpacked(module);
+  if (input.packing !== null && options.inPlace === true) {
+    throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
+  }
+  const facts = await readFacts(input.bytes, options, kernel);
   const linkOptions: LinkOptions = {
     file: input.name,
     tocRestore: options.tocRestore,
+    ...(options.siblings === undefined ? {} : { siblings: options.siblings }),
+    ...(facts === null ? {} : { facts }),
+    ...(options.livepatchStack === undefined ? {} : { livepatchStack: options.livepatchStack }),
     force: options.force === true,
     keep: options.keep === true,
     ...(options.from === undefined ? {} : { from: options.from }),
@@ -39,6 +54,11 @@ export async function runLink(module: string, options: Options, version: string)
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };
   const result = link(input.bytes, linkOptions);
+  const problems = [...result.problems];
+  if (input.packing !== null && result.output !== null) {
+    const pack = `${PACKERS[input.packing]} ${output}`;
+    problems.push(problem("KLP110", { file: input.name }, { packing: input.packing, pack }));
+  }
 
   // Diagnostics first: an output that cannot be written must not hide them.
   const reporter = new Reporter(options, version);
@@ -48,7 +68,7 @@ export async function runLink(module: string, options: Options, version: string)
     producer: result.producer,
     done: result.done,
   };
-  await reporter.add(input.name, input.bytes, result.problems, outcome);
+  await reporter.add(input.name, input.bytes, problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
     if (toStdout) await write(process.stdout, result.output);
@@ -57,10 +77,30 @@ export async function runLink(module: string, options: Options, version: string)
   const messages = toStdout ? process.stderr : process.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
-    await write(messages, `${summary(result, output, input.name)}\n`);
+    await write(messages, `${summary(result, output, input)}\n`);
   }
   return failed ? 1 : 0;
 }
+
+/**
+ * What debug information tells of parameters and of the livepatch stack. Null for a file that cannot be read: the link
+ * says so.
+ */
+async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | null): Promise<ModuleFacts | null> {
+  if (options.tocRestore === "nop" || options.tocRestore === "epilogue") return null;
+  try {
+    const file = readElf(bytes);
+    if (file.header.machine !== EM_PPC64) return null;
+    const { readModuleFacts } = await import("../kernel/moduleFacts.ts");
+    return await readModuleFacts(file, kernel);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    return null;
+  }
+}
+
+/** What packs a module as the kernel's loader, or kmod, takes it. */
+const PACKERS = { gzip: "gzip -n", xz: "xz --check=crc32 --lzma2=dict=1MiB", zstd: "zstd" } as const;
 
 function writeFile(path: string, bytes: Uint8Array, mode: number): void {
   try {
@@ -92,10 +132,14 @@ function outputPath(module: string, options: Options): string {
   return path;
 }
 
-function summary({ output, changed, done }: LinkResult, path: string, input: string): string {
+function summary(
+  { output, changed, done }: LinkResult,
+  path: string,
+  { name: input, packing }: { readonly name: string; readonly packing: string | null },
+): string {
   if (output === null) return `${input}: not linked, nothing written`;
   const name = path === "-" ? input : path;
-  if (!changed) return `${name}: nothing to do, identical to the input`;
+  if (!changed) return `${name}: nothing to do, identical to the input${packing === null ? "" : ", unpacked"}`;
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];
   if (done.convertedSymbols > 0) {
@@ -103,9 +147,16 @@ function summary({ output, changed, done }: LinkResult, path: string, input: str
     parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
   }
   if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));
-  if (done.siblingIslands > 0) parts.push(count(done.siblingIslands, "sibling island", "sibling islands"));
+  const frameless = done.siblingIslands - done.framedIslands;
+  if (frameless > 0) parts.push(count(frameless, "sibling island", "sibling islands"));
+  if (done.framedIslands > 0) {
+    parts.push(count(done.framedIslands, "framed sibling island", "framed sibling islands"));
+  }
   if (done.localCallIslands > 0) parts.push(count(done.localCallIslands, "local-call island", "local-call islands"));
   if (done.epilogues > 0) parts.push(count(done.epilogues, "restoring epilogue", "restoring epilogues"));
+  if (done.miniFrames > 0) parts.push(count(done.miniFrames, "mini frame", "mini frames"));
+  if (done.stubCalls > 0) parts.push(count(done.stubCalls, "call through a klp_stub", "calls through klp_stubs"));
+  if (done.helpers > 0) parts.push(count(done.helpers, "register helper", "register helpers"));
   if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
   return `${name}: ${parts.join(", ")}`;
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
 import { UsageError, write } from "./io.ts";
@@ -52,9 +52,20 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
         .option("--in-place", "overwrite the input")
         .option(
           "--toc-restore <how>",
-          "ppc64le: `island`; `epilogue`: functions restore their caller's TOC, too; `nop`: never rewrite a call",
+          "ppc64le: how r2 comes back: `island`, `nop` (never rewrite), `epilogue`, `mini-frame`, `shadow-stack`",
           tocRestore,
           "island",
+        )
+        .addOption(
+          new Option("--siblings <kind>", "ppc64le: islands of sibling calls: `framed` where parameters allow it")
+            .choices(["auto", "framed"])
+            .default("auto"),
+        )
+        .option(
+          "--livepatch-stack <a,b>",
+          "ppc64le: offsets of thread_info in the paca, and of livepatch_sp in thread_info, for shadow-stack",
+          livepatchStack,
+          undefined,
         )
         .addOption(
           new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices([
@@ -112,7 +123,9 @@ Examples:
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
-      .option("--toc", "ppc64le: each call and what the loader makes of it"),
+      .option("--toc", "ppc64le: each call and what the loader makes of it, and the ways to mend it, compared")
+      .option("-k, --kernel <vmlinux>", "with --toc: the kernel, for the livepatch stack", collect, undefined)
+      .option("--livepatch-stack <a,b>", "with --toc: as for link", livepatchStack, undefined),
     ["text", "json"],
   )
     .addHelpText(
@@ -157,7 +170,10 @@ Examples:
       .option("--function <name>", "only this function; may be given several times", collect, undefined)
       .addOption(new Option("--as <state>", "the bytes that the kernel writes at each site").choices(["nop", "call"]))
       .option("--target <address>", "with --as call: what the sites call", address)
+      .option("--ops <address>", "with --as, arm64: what the pointer in front of each site is to name", address)
       .option("--section <name=address>", "where a section of a module is loaded", sectionAddress, undefined)
+      .option("-k, --kernel <file>", "vmlinux: can the functions be patched that a livepatch module replaces?", collect)
+      .option("-m, --module <file>", "a module that it patches: FILE.ko or NAME=FILE", collect)
       .option("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
     ["text", "json"],
   )
@@ -167,6 +183,7 @@ Examples:
 Examples:
   klplink sites mod.ko
   klplink sites --function show_val_kb vmlinux
+  klplink sites patch.ko -k vmlinux -m target.ko
   klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
     )
     .action(async (file: string, options) => {
@@ -284,13 +301,21 @@ Examples:
     });
 }
 
+const TOC_RESTORE = ["island", "nop", "epilogue", "mini-frame", "shadow-stack"] as const;
+
 function tocRestore(value: string): string {
-  if (value === "island" || value === "nop" || value === "epilogue") return value;
+  if ((TOC_RESTORE as readonly string[]).includes(value)) return value;
   throw new CommanderError(
     STATUS.usage,
     "klplink.tocRestore",
-    `--toc-restore ${value}: the choices are island, epilogue, nop`,
+    `--toc-restore ${value}: the choices are ${TOC_RESTORE.join(", ")}`,
   );
+}
+
+function livepatchStack(value: string): { threadInfo: number; stackPointer: number } {
+  const match = /^(0x[0-9a-f]{1,8}|-?\d{1,9}),(0x[0-9a-f]{1,8}|-?\d{1,9})$/i.exec(value);
+  if (match === null) throw new InvalidArgumentError("The form is PACA,THREAD_INFO, as in `2312,16`.");
+  return { threadInfo: Number(match[1]), stackPointer: Number(match[2]) };
 }
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -3,17 +3,16 @@ import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../
 import type { CodeFile, CodePlace } from "../ftrace/codeFile.ts";
 import { forms } from "../ftrace/forms.ts";
 import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../ftrace/sites.ts";
-import type { KernelVersion } from "../kernel/version.ts";
-import { sites } from "../sites.ts";
-import { readInput, UsageError, write } from "./io.ts";
-import type { CommonOptions } from "./options.ts";
+import { sites, withDebugInfo } from "../sites.ts";
+import { columns, readUnpacked, UsageError, write } from "./io.ts";
+import type { CommonOptions, KernelOptions } from "./options.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, KernelOptions {
   readonly function?: readonly string[];
   readonly as?: SiteState;
   readonly target?: bigint;
+  readonly ops?: bigint;
   readonly section?: ReadonlyMap<string, bigint>;
-  readonly kernelVersion?: KernelVersion;
 }
 
 /** `klplink sites <file>`: returns the exit status. */
@@ -22,10 +21,17 @@ export async function runSites(path: string, options: Options): Promise<number> 
   if (options.as === "call" && options.target === undefined) {
     throw new UsageError("--as call needs --target: the address that the sites are to call");
   }
-  const input = await readInput(path);
-  const { file, report } = sites(input.bytes, input.name);
+  const input = await readUnpacked(path);
+  if (options.kernel !== undefined || options.module !== undefined) {
+    if (options.as !== undefined || options.function !== undefined)
+      throw new UsageError("-k and -m ask what a livepatch module patches: without --as and --function");
+    const { runPatched } = await import("./patched.ts");
+    return await runPatched(input, options);
+  }
+  const { sites: found, debug } = await withDebugInfo(sites(input.bytes, input.name));
+  const { file, report } = found;
   const chosen = choose(report, options.function);
-  const view: View = { file, report, chosen, options };
+  const view: View = { file, report, chosen, options, inlined: debug?.inlinedEverywhere ?? null };
   const text = options.format === "json" ? json(view, input.name) : plain(view, input.name);
   await write(process.stdout, text);
   const isMissing =
@@ -38,6 +44,8 @@ interface View {
   readonly report: SiteReport;
   readonly chosen: Chosen;
   readonly options: Options;
+  /** Names of functions of which only inlined code is left; null if the file does not tell. */
+  readonly inlined: ReadonlySet<string> | null;
 }
 
 interface Chosen {
@@ -63,39 +71,45 @@ function placeText({ file }: View, section: number, offset: number): string {
   return file.isLinked ? file.addressOf(section, offset).toString(16).padStart(16, "0") : name;
 }
 
-/** Bytes as they stand at a site: the instruction, or with --as those of that state and where they begin. */
-function bytesAt(
-  view: View,
-  s: FunctionSite,
-): { readonly offset: number; readonly text: string; readonly problem: string | null } {
+interface Shown {
+  /** What is written, by offset in the section; one part, or with --ops two. */
+  readonly writes: readonly { readonly offset: number; readonly hex: string }[];
+  readonly problem: string | null;
+}
+
+/** Bytes as they stand at a site: the instruction, or with --as those of that state. */
+function bytesAt(view: View, s: FunctionSite): Shown {
   const { file, options } = view;
   const site = s.entry?.site ?? s.function.start;
   const size = file.arch === "x86_64" ? 5 : 4;
   const section = s.function.section;
-  const show = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+  const show = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
   if (options.as === undefined || s.entry === null || s.record === null) {
-    return { offset: site, text: show(file.bytes(section).subarray(site, site + size)), problem: null };
+    return { writes: [{ offset: site, hex: show(file.bytes(section).subarray(site, site + size)) }], problem: null };
   }
   try {
-    const [written] = siteBytes(
-      file.arch,
-      s.entry,
-      options.as,
-      addressFor(view, { section, offset: site }),
-      options.kernelVersion ?? null,
-    );
-    return { offset: site + (written?.offset ?? 0), text: show(written?.bytes ?? new Uint8Array()), problem: null };
+    const at = addressFor(view, { section, offset: site });
+    const writes = siteBytes(file.arch, s.entry, options.as, at, options.kernelVersion ?? null);
+    return { writes: writes.map((w) => ({ offset: site + w.offset, hex: show(w.bytes) })), problem: null };
   } catch (error) {
     if (!(error instanceof SiteBytesError)) throw error;
-    return { offset: site, text: "?", problem: error.message };
+    return { writes: [], problem: error.message };
   }
 }
 
+/** `e8 d7 0f 00 00`; of several parts each with its distance from the site. */
+function bytesText({ writes, problem }: Shown, site: number): string {
+  if (problem !== null) return problem;
+  const spaced = (hex: string): string => (hex.match(/../g) ?? []).join(" ");
+  if (writes.length === 1) return spaced(writes[0]?.hex ?? "");
+  return writes.map((w) => `[${w.offset - site}] ${spaced(w.hex)}`).join("  ");
+}
+
 function addressFor({ file, options }: View, { section, offset }: CodePlace): SiteAddress | null {
-  if (options.target === undefined) return null;
+  if (options.target === undefined && options.ops === undefined) return null;
   const given = options.section?.get(file.sections.name(section));
   if (given === undefined && !file.isLinked) return null;
-  return { site: (given ?? file.sections.addr(section)) + BigInt(offset), target: options.target };
+  return { site: (given ?? file.sections.addr(section)) + BigInt(offset), target: options.target, ops: options.ops };
 }
 
 function plain(view: View, name: string): string {
@@ -104,11 +118,12 @@ function plain(view: View, name: string): string {
   const usable = chosen.functions.filter((s) => s.reason === null);
   const without = chosen.functions.filter((s) => s.reason !== null);
   const rows = usable.map((s) => {
-    const { offset, text, problem } = bytesAt(view, s);
+    const site = s.entry?.site ?? s.function.start;
+    const shown = bytesAt(view, s);
     return [
-      placeText(view, s.function.section, offset),
+      placeText(view, s.function.section, shown.writes.at(-1)?.offset ?? site),
       s.entry?.form ?? "",
-      problem ?? text,
+      bytesText(shown, site),
       printable(s.function.name) + (s.isInit ? "  (init: gone once loaded)" : ""),
     ];
   });
@@ -134,8 +149,8 @@ function plain(view: View, name: string): string {
     }
     for (const n of chosen.missing) {
       lines.push(
-        `${printable(n)}: no function of that name: inlined everywhere, or optimised away`,
-        `  kernel: ${refusal(n)}`,
+        `${printable(n)}: ${missingText(view, n)}`,
+        `  kernel: livepatch: symbol '${printable(n)}' not found in symbol table`,
         "",
       );
     }
@@ -145,6 +160,12 @@ function plain(view: View, name: string): string {
   if (told.length > 0) lines.push("");
   lines.push(`${name}: ${summary(file, report)}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Why there is no function of a name. */
+function missingText({ inlined }: View, name: string): string {
+  if (inlined === null) return "no function of that name: inlined everywhere, or optimised away";
+  return inlined.has(name) ? "inlined everywhere: no code of its own is left" : "no function of that name in this file";
 }
 
 function whyText({ file, report, options }: View, s: FunctionSite): string {
@@ -224,7 +245,8 @@ function json(view: View, name: string): string {
     records: report.records.length,
     sorted: report.tables.isSorted,
     functions: chosen.functions.map((s) => {
-      const { offset, text, problem } = s.entry === null ? { offset: 0, text: null, problem: null } : bytesAt(view, s);
+      const { writes, problem } = s.entry === null ? { writes: [], problem: null } : bytesAt(view, s);
+      const parts = writes.map((w) => ({ offset: w.offset - (s.entry?.site ?? 0), hex: w.hex }));
       const found = findRecord(file, report, s.function);
       return {
         name: s.function.name,
@@ -232,10 +254,9 @@ function json(view: View, name: string): string {
         ...placeOf(s.function.section, s.function.start),
         form: s.entry?.form ?? null,
         site: s.entry === null ? null : placeOf(s.function.section, s.entry.site),
-        bytes:
-          text === null || problem !== null
-            ? null
-            : { offset: offset - (s.entry?.site ?? 0), hex: text.replaceAll(" ", "") },
+        // The last part is the site's own; in front of it may be the pointer of --ops.
+        bytes: parts.at(-1) ?? null,
+        writes: parts,
         problem,
         usable: s.reason === null,
         reason: s.reason === null ? null : reasons[s.reason],
@@ -244,6 +265,7 @@ function json(view: View, name: string): string {
       };
     }),
     missing: chosen.missing,
+    missingReasons: Object.fromEntries(chosen.missing.map((n) => [n, missingText(view, n)])),
     disagreements: report.disagreements.map((d) => ({
       kind: d.kind,
       text: disagreementText(view, d),
@@ -252,14 +274,4 @@ function json(view: View, name: string): string {
     })),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
-      .join("  ")
-      .trimEnd(),
-  );
 }

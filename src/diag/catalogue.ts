@@ -8,6 +8,7 @@ import klp106 from "./codes/klp106.ts";
 import klp107 from "./codes/klp107.ts";
 import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
+import klp110 from "./codes/klp110.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
 import klp203 from "./codes/klp203.ts";
@@ -36,6 +37,8 @@ import klp309 from "./codes/klp309.ts";
 import klp310 from "./codes/klp310.ts";
 import klp311 from "./codes/klp311.ts";
 import klp312 from "./codes/klp312.ts";
+import klp313 from "./codes/klp313.ts";
+import klp314 from "./codes/klp314.ts";
 import klp401 from "./codes/klp401.ts";
 import klp402 from "./codes/klp402.ts";
 import klp403 from "./codes/klp403.ts";
@@ -74,12 +77,14 @@ import klp435 from "./codes/klp435.ts";
 import klp436 from "./codes/klp436.ts";
 import klp437 from "./codes/klp437.ts";
 import klp438 from "./codes/klp438.ts";
+import klp439 from "./codes/klp439.ts";
 import klp440 from "./codes/klp440.ts";
 import klp441 from "./codes/klp441.ts";
 import klp442 from "./codes/klp442.ts";
 import klp443 from "./codes/klp443.ts";
 import klp444 from "./codes/klp444.ts";
 import klp445 from "./codes/klp445.ts";
+import klp446 from "./codes/klp446.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -91,6 +96,8 @@ import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
 import klp510 from "./codes/klp510.ts";
 import klp601 from "./codes/klp601.ts";
+import klp602 from "./codes/klp602.ts";
+import klp603 from "./codes/klp603.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
 /** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
@@ -104,6 +111,7 @@ const rows = {
   KLP107: klp107,
   KLP108: klp108,
   KLP109: klp109,
+  KLP110: klp110,
   KLP201: klp201,
   KLP202: klp202,
   KLP203: klp203,
@@ -132,6 +140,8 @@ const rows = {
   KLP310: klp310,
   KLP311: klp311,
   KLP312: klp312,
+  KLP313: klp313,
+  KLP314: klp314,
   KLP401: klp401,
   KLP402: klp402,
   KLP403: klp403,
@@ -170,12 +180,14 @@ const rows = {
   KLP436: klp436,
   KLP437: klp437,
   KLP438: klp438,
+  KLP439: klp439,
   KLP440: klp440,
   KLP441: klp441,
   KLP442: klp442,
   KLP443: klp443,
   KLP444: klp444,
   KLP445: klp445,
+  KLP446: klp446,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,
@@ -187,6 +199,8 @@ const rows = {
   KLP509: klp509,
   KLP510: klp510,
   KLP601: klp601,
+  KLP602: klp602,
+  KLP603: klp603,
 };
 
 type Rows = typeof rows;

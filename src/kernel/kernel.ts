@@ -1,6 +1,9 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
+import { Btf, BtfError } from "../elf/btf.ts";
 import type { Export } from "./exports.ts";
+import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
+import { type LivepatchStackSource, stackFromBtf } from "./livepatchStack.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "./symbolList.ts";
 import type { Vmlinux } from "./vmlinux.ts";
@@ -28,6 +31,7 @@ export class Kernel {
   readonly modules: ReadonlyMap<string, ModuleFile>;
   readonly #list: SymbolList | null;
   readonly #vmlinux: Vmlinux | null;
+  #btf: Btf | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
 
   constructor(parts: KernelParts) {
@@ -136,6 +140,29 @@ export class Kernel {
     return this.#vmlinux?.vermagic ?? null;
   }
 
+  /** What vmlinux says of the livepatch stack: its own handler's code, and its BTF. */
+  get livepatchStacks(): readonly LivepatchStackSource[] {
+    const found: LivepatchStackSource[] = [];
+    const decoded = this.#vmlinux?.livepatchStack ?? null;
+    if (decoded !== null) found.push({ ...decoded, source: "vmlinux's livepatch_handler" });
+    const told = this.btf === null ? null : stackFromBtf(this.btf);
+    if (told !== null) found.push({ ...told, source: "vmlinux's BTF" });
+    return found;
+  }
+
+  /** vmlinux's types; null if it has none, or they cannot be read. Read when first asked for. */
+  get btf(): Btf | null {
+    const bytes = this.#vmlinux?.btf ?? null;
+    if (this.#btf !== undefined || bytes === null) return this.#btf ?? null;
+    try {
+      this.#btf = new Btf(bytes, true);
+    } catch (error) {
+      if (!(error instanceof BtfError)) throw error;
+      this.#btf = null;
+    }
+    return this.#btf;
+  }
+
   /**
    * Whether ftrace can patch the function of vmlinux that starts at `address`: a record from its first byte up to the
    * next symbol (klp_get_ftrace_location). Null if the files do not tell.
@@ -153,6 +180,16 @@ export class Kernel {
     }
     const next = sites[low];
     return next !== undefined && next < end;
+  }
+
+  /**
+   * The ftrace record that the livepatch core finds for the function of vmlinux that starts at `address`; null if the files do
+   * not tell.
+   * @param end address of the next symbol.
+   */
+  findFtraceRecord(address: bigint, end: bigint): FoundRecord | null {
+    const records = this.#vmlinux?.ftraceRecords ?? null;
+    return records === null ? null : findFtraceRecord(records, address, end);
   }
 
   /** Address of the first symbol of vmlinux behind `address`; null if there is none. */

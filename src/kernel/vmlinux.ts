@@ -13,6 +13,7 @@ import {
   STB_LOCAL,
   STB_WEAK,
   STT_FILE,
+  STT_FUNC,
   STT_OBJECT,
   STT_SECTION,
 } from "../elf/consts.ts";
@@ -22,7 +23,9 @@ import { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Export } from "./exports.ts";
 import { distanceToFunction } from "./ftraceEntry.ts";
+import type { FtraceRecords } from "./ftraceLookup.ts";
 import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
+import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
 
@@ -35,7 +38,13 @@ export interface Vmlinux {
   readonly vermagic: string | null;
   /** Addresses that `__mcount_loc` lists, moved into their functions, ascending; null if the file has none. */
   readonly ftraceSites: BigUint64Array | null;
+  /** The same as the livepatch core looks for them. */
+  readonly ftraceRecords: FtraceRecords | null;
   readonly machine: number;
+  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
+  readonly livepatchStack: LivepatchStack | null;
+  /** The section .BTF; null if there is none. */
+  readonly btf: Uint8Array | null;
 }
 
 /** @throws ElfError if the file cannot be read, or has no symbol table. */
@@ -47,14 +56,29 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
   const { list, marks } = readSymbols(file, file.symbols, source);
   const memory = new Memory(file);
   const release = findRelease(file);
+  const ftraceSites = readFtraceSites(file, memory, marks);
   return {
     list,
     exports: readExports(file, memory, marks),
     release,
     vermagic: release === null ? null : findVermagic(file, release),
-    ftraceSites: readFtraceSites(file, memory, marks),
+    ftraceSites,
+    ftraceRecords: ftraceSites === null ? null : readFtraceRecords(file, file.symbols, ftraceSites, marks),
     machine: file.machine,
+    livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
+    btf: findBtf(file),
   };
+}
+
+function readLivepatchStack(list: SymbolList, memory: Memory): LivepatchStack | null {
+  const handler = list.find("livepatch_handler")[0];
+  const code = handler === undefined ? null : memory.at(handler.address);
+  return code === null ? null : decodeStack(viewOf(code.bytes));
+}
+
+function findBtf({ sections }: ElfExecutable): Uint8Array | null {
+  const section = sections.findByName(".BTF");
+  return section === null || !sections.hasBytes(section) ? null : sections.data(section);
 }
 
 /** Bytes by address. */
@@ -99,7 +123,7 @@ interface Marks {
   readonly exports: ReadonlyMap<string, Addr>;
   /** Address of the namespace of an export, `__kstrtabns_NAME` by NAME. */
   readonly namespaces: ReadonlyMap<string, Addr>;
-  /** `__start_…` and `__stop_…` symbols. */
+  /** `__start_…` and `__stop_…` symbols, `__init_begin` and `__init_end`. */
   readonly bounds: ReadonlyMap<string, Addr>;
 }
 
@@ -118,7 +142,8 @@ function readSymbols(file: ElfExecutable, symbols: SymbolTable, source: string):
     const address = symbols.value(i);
     if (name.startsWith("__ksymtab_")) exports.set(name.slice(10), address);
     else if (name.startsWith("__kstrtabns_")) namespaces.set(name.slice(12), address);
-    else if (name.startsWith("__start_") || name.startsWith("__stop_")) bounds.set(name, address);
+    else if (name.startsWith("__start_") || name.startsWith("__stop_") || name.startsWith("__init_"))
+      bounds.set(name, address);
     // Absolute symbols are dropped by kallsyms, whatever their binding.
     if (raw === SHN_ABS) continue;
     const lower = letters[symbols.sectionOf(i) ?? 0] ?? "?";
@@ -249,6 +274,41 @@ function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): Big
     sites[k] = site + BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY)));
   }
   return sites;
+}
+
+/** Records with those that belong to no function: behind the end of the nearest function symbol before them. */
+function readFtraceRecords(
+  { machine, sections }: ElfExecutable,
+  symbols: SymbolTable,
+  sites: BigUint64Array,
+  { bounds }: Marks,
+): FtraceRecords {
+  const starts: bigint[] = [];
+  const ends = new Map<bigint, bigint>();
+  for (let i = 1; i < symbols.count; i++) {
+    const section = symbols.sectionOf(i);
+    if (symbols.type(i) !== STT_FUNC || section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
+    const start = symbols.value(i);
+    const end = start + BigInt(symbols.size(i));
+    const known = ends.get(start);
+    if (known === undefined) starts.push(start);
+    if (known === undefined || end > known) ends.set(start, end);
+  }
+  const ascending = BigUint64Array.from(starts).sort();
+  const strays: bigint[] = [];
+  let k = -1;
+  for (const site of sites) {
+    while (k + 1 < ascending.length && (ascending[k + 1] ?? 0n) <= site) k++;
+    if (k < 0) continue;
+    const start = ascending[k] ?? 0n;
+    const end = ends.get(start) ?? 0n;
+    // A function of unknown size reaches as far as it likes.
+    if (end > start && site >= end) strays.push(site);
+  }
+  const start = bounds.get("__init_begin");
+  const end = bounds.get("__init_end");
+  const init = start === undefined || end === undefined ? null : { start, end };
+  return { sites, strays: BigUint64Array.from(strays), init, machine };
 }
 
 function fillFromRelocations(file: ElfExecutable, start: bigint, stop: bigint, sites: BigUint64Array): void {

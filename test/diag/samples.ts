@@ -14,6 +14,7 @@ const unusable = (...args: string[]): Sample => ({ args, status: 3 });
 
 /** `KLP411` to `KLP509` of livepatch modules: broken/CODE.ko beside the vmlinux and the module that it is for. */
 const KERNEL = ["-k", "../kernel/vmlinux-x86_64", "-m", "../kernel/demo-mod.ko"];
+const DEMO = ["-m", "../kernel/demo-mod.ko"];
 const broken = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...KERNEL);
 const odd = (code: Code): Sample => good("check", `broken/${code}.ko`, ...KERNEL);
 const compared = (code: Code): Sample =>
@@ -41,6 +42,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP107: unusable("check", "../elf/stripped.o"),
   KLP108: good("signed.ko", "-o", "{out}"),
   KLP109: unusable("check", "modinfo.o", "-k", "modinfo.s"),
+  KLP110: good("modinfo.ko.xz", "-o", "{out}"),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
   KLP203: failing(...image("overflow.ko")),
@@ -63,7 +65,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP302: failing("check", "sibling-debug.o"),
   KLP303: failing("../rules/i12-jump-table.o", "-o", "{out}"),
   KLP304: failing("../rules/move-between.o", "-o", "{out}"),
-  KLP305: failing("../rules/i5-helpers.o", "-o", "{out}"),
+  KLP305: failing("check", "../rules/i5-helpers.o"),
   KLP306: failing("../rules/i3-restored.o", "--kernel-version", "6.2", "-o", "{out}"),
   KLP307: good("../rules/i16-no-profile.o", "-o", "{out}"),
   KLP308: good("../rules/i15-setjmp.o", "-o", "{out}"),
@@ -71,6 +73,8 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP310: good("../rules/i8-no-frame.o", "-o", "{out}"),
   KLP311: good("../rules/move-debug.o", "-o", "{out}"),
   KLP312: failing("../rules/epilogue.o", "--toc-restore", "epilogue", "-o", "{out}"),
+  KLP313: failing("../rules/epilogue.o", "--toc-restore", "mini-frame", "-o", "{out}"),
+  KLP314: failing("../rules/good.o", "--toc-restore", "shadow-stack", "-o", "{out}"),
   KLP401: failing("check", "modinfo.o", "-k", "misspelled.map"),
   KLP402: failing("check", "modinfo.o", "-k", "two.map"),
   KLP403: failing("check", "modinfo.o", "-k", "in-module.kallsyms"),
@@ -109,12 +113,14 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP436: broken("KLP436"),
   KLP437: broken("KLP437"),
   KLP438: odd("KLP438"),
+  KLP439: failing("check", "../../golden/wreckage/objcopy-kpatch-x86_64.o"),
   KLP440: broken("KLP440"),
   KLP441: broken("KLP441"),
   KLP442: broken("KLP442"),
   KLP443: broken("KLP443"),
   KLP444: odd("KLP444"),
   KLP445: broken("KLP445"),
+  KLP446: failing("check", "../../golden/wreckage/ld-kpatch-x86_64.o"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),
@@ -126,4 +132,6 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP509: compared("KLP509"),
   KLP510: failing(...using("KLP510")),
   KLP601: unusable("model", "not-a-protocol.json"),
+  KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
+  KLP603: good("../klp/patch-ppc64le.o", "-k", "../kernel/vmlinux-ppc64le-stray", ...DEMO, "-o", "{out}"),
 };

@@ -1,14 +1,15 @@
 // Patch sites of a distribution's kernels: hundreds of modules of each architecture, counted by binutils, loaded into the
 // kernel that they belong to, and compared with what ftrace lists and with memory, function tracer off and on. ppc64le's vmlinux
 // comes with its symbols, and with its addresses in dynamic relocations: it is compared, too.
-// KLPLINK_DEBUG_VMLINUX_X86_64 and KLPLINK_DEBUG_VMLINUX_ARM64 name the other two (dbg-vmlinux.sh fetches them, 1 GB each).
+// The vmlinux of the other two is in the -dbg packages only, 1 GB each: debug-sites.sh fetches one, and names it in
+// KLPLINK_SITES_VMLINUX. KLPLINK_SITES_ROOT takes an unpacked kernel package in place of the newest.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, inject, test } from "vitest";
 import { sites } from "../../src/sites.ts";
 import type { ArchName } from "./capture.ts";
-import { loadOrder, openDistro } from "./distro.ts";
+import { type Distro, loadOrder, openDistro } from "./distro.ts";
 import { mustRun } from "./run.ts";
 import { auditGuest, type Loaded } from "./siteAudit.ts";
 
@@ -21,21 +22,20 @@ const WANTED = 240;
 /** Modules that test, wait, or take the machine over. */
 const LEFT_OUT = /test|torture|bench|kunit|wdt|watchdog|tcrypt|netconsole|rds_rdma|dlm|ocfs2_stack/;
 
-interface Row {
-  readonly arch: ArchName;
-  readonly debian: string;
-  readonly vmlinux: (kernel: string) => string | undefined;
-}
-const rows: readonly Row[] = [
-  { arch: "x86_64", debian: "amd64", vmlinux: () => process.env.KLPLINK_DEBUG_VMLINUX_X86_64 },
-  { arch: "arm64", debian: "arm64", vmlinux: () => process.env.KLPLINK_DEBUG_VMLINUX_ARM64 },
-  { arch: "ppc64le", debian: "ppc64el", vmlinux: (kernel) => process.env.KLPLINK_DEBUG_VMLINUX_PPC64LE ?? kernel },
+const rows: readonly { readonly arch: ArchName; readonly debian: string }[] = [
+  { arch: "x86_64", debian: "amd64" },
+  { arch: "arm64", debian: "arm64" },
+  { arch: "ppc64le", debian: "ppc64el" },
 ];
+const { KLPLINK_SITES_ROOT, KLPLINK_SITES_VMLINUX } = process.env;
 
-describe.each(rows)("$arch", ({ arch, debian, vmlinux: findVmlinux }) => {
-  const root = mustRun("bash", ["test/kernel/fetch-distro.sh", debian, "6.12"]).trim();
-  const distro = openDistro(root);
+describe.each(rows)("$arch", ({ arch, debian }) => {
+  let distro: Distro;
   const modules = new Map<string, Loaded>();
+
+  beforeAll(() => {
+    distro = openDistro(KLPLINK_SITES_ROOT ?? mustRun("bash", ["test/kernel/fetch-distro.sh", debian, "6.12"]).trim());
+  }, 900_000);
 
   test("modules: entries and sites are those that binutils count", { timeout: 600_000 }, () => {
     const names = [...distro.modules]
@@ -74,8 +74,8 @@ describe.each(rows)("$arch", ({ arch, debian, vmlinux: findVmlinux }) => {
   });
 
   test("ftrace lists the same functions, and memory holds the bytes of --as", { timeout: 900_000 }, async () => {
-    const path = findVmlinux(distro.kernel);
-    const vmlinux = path === undefined || path === "" ? null : sites(new Uint8Array(readFileSync(path)), "vmlinux");
+    const path = KLPLINK_SITES_VMLINUX ?? (arch === "ppc64le" ? distro.kernel : null);
+    const vmlinux = path === null ? null : sites(new Uint8Array(readFileSync(path)), "vmlinux");
     const { faults, ...sums } = await auditGuest({
       arch,
       kernel: distro.kernel,

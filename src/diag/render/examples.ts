@@ -66,6 +66,13 @@ error[KLP109]: nothing about a kernel: expected \`ADDRESS LETTER NAME\` (a line 
             vmlinux or Module.symvers; modules go with -m
 
 1 error, 0 warnings`,
+  KLP110: `$ klplink modinfo.ko.xz -o out
+warning[KLP110]: the module is packed with xz; the output is not
+  --> modinfo.ko.xz
+  = help:   pack it again if it is to be installed that way:
+            \`xz --check=crc32 --lzma2=dict=1MiB out\`
+
+0 errors, 1 warning`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_LD64_GOT_LO12_NC (against level)
@@ -337,7 +344,7 @@ error[KLP304]: no island is possible in first: last stands behind it in .text
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
-  KLP305: `$ klplink ../rules/i5-helpers.o -o out
+  KLP305: `$ klplink check ../rules/i5-helpers.o
 error[KLP305]: _restgpr0_29 is not in the module (rule I5)
   --> ../rules/i5-helpers.o  f+0x2c/0x30 [i5_helpers]  (.text.f+0x34)
      2c:  10 00 01 e8   ld     r0,16(r1)
@@ -345,12 +352,12 @@ error[KLP305]: _restgpr0_29 is not in the module (rule I5)
   >  34:  00 00 00 48   b      _restgpr0_29  R_PPC64_REL24
   = why:    register save and restore helpers run without a frame of their own,
             so they cannot be reached through a stub
-  = help:   link the module with \`ld -r --save-restore-funcs\`, or add
-            crtsavres.o of the kernel build
+  = help:   \`klplink ../rules/i5-helpers.o\` puts it into the module, as
+            \`ld -r --save-restore-funcs\` does
   = also:   1 more of KLP305 in ../rules/i5-helpers.o:
-      f+0x10  _savegpr0_29 is not in the module (rule I5)
+      f+0x10  _savegpr0_29
 
-2 errors, 0 warnings
+2 errors, 0 warnings; \`klplink ../rules/i5-helpers.o\` mends both
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -475,6 +482,41 @@ error[KLP312]: called cannot restore its caller's TOC at its returns: it is also
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP313: `$ klplink ../rules/epilogue.o --toc-restore mini-frame -o out
+error[KLP313]: good cannot run in a mini frame: its parameters are not known:
+    the module has neither DWARF nor BTF for it
+  --> ../rules/epilogue.o  good+0x0  (.text+0x0)
+  >   0:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
+      4:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
+      8:  a6 02 08 7c   mflr   r0
+  = why:    with 32 more bytes between the function and its caller, it looks for
+            arguments on the stack 32 bytes too near
+  = help:   use the default, --toc-restore island; if only the parameters are
+            unknown, compile with -g, or give --force if all arguments are in
+            registers
+  = also:   4 more of KLP313 in ../rules/epilogue.o:
+      called+0x0      called cannot run in a mini frame: its parameters are
+        not known: the module has neither DWARF nor BTF for it
+      tail+0x0        tail cannot run in a mini frame: its parameters are not
+        known: the module has neither DWARF nor BTF for it
+      pointer+0x0     pointer cannot run in a mini frame: its parameters are
+        not known: the module has neither DWARF nor BTF for it
+      through_lr+0x0  through_lr cannot run in a mini frame: its parameters
+        are not known: the module has neither DWARF nor BTF for it
+
+5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP314: `$ klplink ../rules/good.o --toc-restore shadow-stack -o out
+error[KLP314]: where the kernel keeps the livepatch stack is not known
+  --> ../rules/good.o
+  = why:    a klp_stub finds it through the paca and thread_info, whose layout
+            depends on the kernel's configuration
+  = help:   give the kernel's vmlinux with -k, a module with DWARF, or the two
+            offsets: --livepatch-stack PACA,THREAD_INFO
+
+1 error, 0 warnings`,
   KLP401: `$ klplink check modinfo.o -k misspelled.map
 error[KLP401]: show_val_kb is not in misspelled.map
   --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
@@ -599,7 +641,7 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
                         R_PPC64_REL24 .klp.sym.vmlinux.show_val_kb,1
       4:  00 00 00 60   nop
       8:  20 00 80 4e   blr
-  = kernel: klp_undefined: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
+  = kernel: klp_undefined: Unknown symbol klp.sym.vmlinux.show_val_kb,1 (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    the loader looks for an exported symbol of that full name; GNU
             \`ld -r\` turns livepatch symbols into such ones
@@ -1034,6 +1076,37 @@ warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP439: `$ klplink check ../../golden/wreckage/objcopy-kpatch-x86_64.o
+error[KLP409]: symbol
+    .klp.sym.vmlinux.long_name_long_name_long_name_lon…e_long_name_long_nam has an
+    incorrectly formatted name
+  --> ../../golden/wreckage/objcopy-kpatch-x86_64.o  .data.patched+0x18
+  = kernel: livepatch: symbol .klp.sym.vmlinux.long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_nam has an incorrectly formatted name
+            (the loader stops here: this is the line in dmesg)
+  = help:   the form is .klp.sym.OBJECT.NAME,POSITION: OBJECT of 1 to 55 bytes
+            without a dot, NAME without a comma
+
+error[KLP439]: R_X86_64_PLT32 has no symbol: the place gets 0, whatever was
+    meant
+  --> ../../golden/wreckage/objcopy-kpatch-x86_64.o
+      patched_show+0x10/0x20 [objcopy_kpatch_x86_64]  (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)  R_X86_64_PLT32 
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = why:    GNU objcopy and strip do not know sections of livepatch relocations:
+            they keep one and put the others' entries elsewhere, without their
+            symbols
+  = help:   strip the module first and finish it then: klplink runs last
+  = also:   2 more of KLP439 in ../../golden/wreckage/objcopy-kpatch-x86_64.o:
+      first_unlikely+0x0  R_X86_64_PLT32 has no symbol
+      .data.patched+0x10  R_X86_64_64 has no symbol
+
+4 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
   --> broken/KLP440.ko  .data.patch+0x0
@@ -1100,6 +1173,42 @@ error[KLP445]: an object is called vmlinux: the kernel waits for a module of
   = help:   leave the name out
 
 2 errors, 0 warnings`,
+  KLP446: `$ klplink check ../../golden/wreckage/ld-kpatch-x86_64.o
+error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
+    symbol (st_shndx is not 0xff20)
+  --> ../../golden/wreckage/ld-kpatch-x86_64.o
+      patched_show+0x10/0x20 [ld_kpatch_x86_64]  (.text.patched_show+0x10)
+      (the first of 2 uses)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
+                  R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = kernel: ld_kpatch_x86_64: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    the loader looks for an exported symbol of that full name; GNU
+            \`ld -r\` turns livepatch symbols into such ones
+  = help:   run klplink after the last \`ld -r\`, on the finished module
+  = also:   3 more of KLP408 in ../../golden/wreckage/ld-kpatch-x86_64.o:
+      second_unlikely+0x0  .klp.sym.jbd2.helper.isra.0,12 is not marked as a
+        livepatch symbol (st_shndx is not 0xff20)
+      .klp.sym.vmlinux.long_name_long_name_long_name_lon…e_long_name_long_nam
+        is not marked as a livepatch symbol (st_shndx is not 0xff20)
+      .data.patched+0x10   .klp.sym.ext4.ext4_state,0 is not marked as a
+        livepatch symbol (st_shndx is not 0xff20)
+
+error[KLP446]: .klp.rela.vmlinux..data.patched is no relocation section any more
+  --> ../../golden/wreckage/ld-kpatch-x86_64.o
+      .klp.rela.vmlinux..data.patched+0x0
+  = why:    GNU ld does not know such sections: \`ld -r\` has taken it for data
+  = help:   finish the file again from its intermediate form, after the last
+            \`ld -r\`: klplink runs last
+
+5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo
@@ -1197,4 +1306,23 @@ error[KLP601]: not a patch-site protocol: has no \`schema\`
             prints a protocol to start from
 
 1 error, 0 warnings`,
+  KLP602: `$ klplink ../klp/patch-x86_64.o -k ../kernel/vmlinux-x86_64-stray -m ../kernel/demo-mod.ko -o out
+error[KLP602]: the patch of show_one would have no effect: the kernel takes the
+    site at show_one+0xc for it
+  --> ../klp/patch-x86_64.o  .data.patch+0x0
+  = why:    behind show_one stands the code of a weak function that another one
+            overrides: without a name, but with a site
+  = help:   patch its callers instead
+
+1 error, 0 warnings`,
+  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod.ko -o out
+warning[KLP603]: the patch of show_one may have no effect: the kernel may take
+    the site at show_one+0xc for it
+  --> ../klp/patch-ppc64le.o  .data.patch+0x0
+  = why:    behind show_one stands the code of a weak function that another one
+            overrides; which of the two sites is found depends on the kernel's
+            page size
+  = help:   after loading the patch, see that it is in force
+
+0 errors, 1 warning`,
 };

@@ -1,0 +1,75 @@
+// Modules as distributions install them: .ko.xz, .ko.zst, .ko.gz. The kernel and kmod unpack them; so does klplink.
+
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { root } from "../helpers.ts";
+import { klplink } from "./run.ts";
+
+const plain = "test/fixtures/klp/patch-x86_64.o";
+const kernel = ["-k", "test/fixtures/kernel/vmlinux-x86_64", "-m", "test/fixtures/kernel/demo-mod.ko"];
+
+let folder = "";
+let linked = Buffer.alloc(0);
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "klplink-packed-"));
+  const output = join(folder, "plain.ko");
+  expect(klplink([plain, ...kernel, "-o", output]).status).toBe(0);
+  linked = readFileSync(output);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.each([
+  ["xz", "xz", "xz --check=crc32 --lzma2=dict=1MiB"],
+  ["zst", "zstd", "zstd"],
+  ["gz", "gzip", "gzip -n"],
+])("patch.ko.%s", (ending, packing, pack) => {
+  const packed = `test/fixtures/klp/patch-x86_64.ko.${ending}`;
+
+  test("check finds what it finds in the module itself", () => {
+    const of = (path: string) => {
+      const { status, stderr, stdout } = klplink(["check", path, ...kernel]);
+      return { status, said: (stderr + stdout).replaceAll(path, "MODULE").replaceAll(/\s+/g, " ") };
+    };
+    const expected = of(plain);
+    expect(expected).toMatchObject({ status: 1, said: expect.stringContaining("KLP410") as string });
+    expect(of(packed)).toEqual(expected);
+  });
+
+  test("a link writes the module itself, and says so", () => {
+    const input = join(folder, `patch.ko.${ending}`);
+    copyFileSync(join(root, packed), input);
+    const { status, stdout } = klplink([input, ...kernel, "--format", "json"]);
+    expect(status).toBe(0);
+    const output = join(folder, "patch.klp.ko");
+    expect(readFileSync(output).equals(linked)).toBe(true);
+    expect(stdout).toContain(`the module is packed with ${packing}; the output is not`);
+    expect(stdout).toContain(`${pack} ${output}`);
+    rmSync(output);
+  });
+
+  test("--in-place is refused, and the file is left alone", () => {
+    const input = join(folder, `in-place.ko.${ending}`);
+    copyFileSync(join(root, packed), input);
+    const { status, stderr } = klplink([input, ...kernel, "--in-place"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`is packed with ${packing}: unpack it first, or write elsewhere with -o`);
+    expect(readFileSync(input).equals(readFileSync(join(root, packed)))).toBe(true);
+  });
+
+  test("damaged: exit status 3, with the reason", () => {
+    const input = join(folder, `damaged.ko.${ending}`);
+    const bytes = readFileSync(join(root, packed));
+    writeFileSync(input, bytes.subarray(0, bytes.length >> 1));
+    for (const args of [
+      ["check", input],
+      [input, "-o", join(folder, "none.ko")],
+    ]) {
+      const { status, stderr } = klplink(args);
+      expect(status).toBe(3);
+      expect(stderr).toContain("error[KLP104]");
+    }
+    expect(existsSync(join(folder, "none.ko"))).toBe(false);
+  });
+});
