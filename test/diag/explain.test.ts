@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
@@ -17,6 +18,7 @@ interface Explained {
   readonly decoded: readonly string[];
   readonly candidates: readonly {
     readonly certainty: string;
+    readonly because: string;
     readonly section: string;
     readonly offset: number;
     readonly source: readonly { readonly file: string; readonly line: number }[];
@@ -24,11 +26,24 @@ interface Explained {
   }[];
 }
 
+const schemaOf = (name: string): object => JSON.parse(readFileSync(join(root, "docs", name), "utf8")) as object;
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false, allErrors: true });
+ajv.addSchema(schemaOf("diagnostics.schema.json"), "diagnostics.schema.json");
+const isExplanation = ajv.compile(schemaOf("explain.schema.json"));
+
 function explain(input: string, ...args: string[]): Explained[] {
   const ran = klplink(["explain", "--format", "json", ...args, "-"], { cwd: fixtures, input: Buffer.from(input) });
   expect(ran.stderr).toBe("");
-  return (JSON.parse(ran.stdout) as { lines: Explained[] }).lines;
+  const document: unknown = JSON.parse(ran.stdout);
+  expect(isExplanation(document) ? [] : isExplanation.errors).toEqual([]);
+  return (document as { lines: Explained[] }).lines;
 }
+
+test("codes as JSON keep to the schema, too", () => {
+  const document: unknown = JSON.parse(klplink(["explain", "--format", "json", "KLP301", "KLP404"]).stdout);
+  expect(isExplanation(document) ? [] : isExplanation.errors).toEqual([]);
+  expect(isExplanation({ schema: "klplink-explain/1" })).toBe(false);
+});
 
 /** Offset and source line of each candidate. */
 const places = (e: Explained | undefined): string[] =>
@@ -92,6 +107,29 @@ test("x86_64 of 7.x names the row of the relocation section", () => {
   ]);
   // Row 0 of .rela.text is of another type in this file.
   expect(places(e)).toEqual([]);
+});
+
+describe("the value in a line narrows the relocations of its type", () => {
+  const line = (value: string): string => `module: overflow in relocation type 10 val ${value}`;
+  const because = (e: Explained | undefined): string[] =>
+    (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.certainty}: ${c.because}`);
+
+  test("modules begin on a page, so the value's low bits are the place of the symbol in its page", () => {
+    // readelf: R_X86_64_32 at .text+1 against .data; .data is the first section of its page.
+    expect(because(explain(line("ffffffffc0a21000"), "--module", "image/overflow.ko")[0])).toEqual([
+      "1 only: its value ends like 0xffffffffc0a21000, as at any address the module can have",
+    ]);
+    expect(because(explain(line("ffffffffc0a21008"), "--module", "image/overflow.ko")[0])).toEqual([
+      "1 possible: it has a relocation of type 10, but in this file its value is another one",
+    ]);
+  });
+
+  test("x86_64: a place that is not zero is one that something writes before", () => {
+    const text =
+      "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type 4, loc 00000000bf3ddb2e, val ffffffffc0a2e000";
+    const [only] = because(explain(text, "--module", "image/not-zero.ko")[0]);
+    expect(only).toMatch(/^1 only: entry 0 of the same table writes there before it/);
+  });
 });
 
 test("an unknown symbol: all its uses", () => {
