@@ -2,7 +2,7 @@
 
 import { type Analysis, analyse, type Options, Unusable } from "./analysis.ts";
 import { Lookup } from "./annotate.ts";
-import { hexWord, printable, viewOf } from "./base/bytes.ts";
+import { printable, viewOf } from "./base/bytes.ts";
 import { isBefore } from "./base/order.ts";
 import { check } from "./check.ts";
 import { kernelOf, levelOf, type Problem } from "./diag/catalogue.ts";
@@ -10,8 +10,8 @@ import type { Disassembler, Instruction, Place } from "./diag/define.ts";
 import type { Recognised } from "./diag/messages/define.ts";
 import { SHF_ALLOC } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
+import { EXACT, fitOfCall, SYMBOLIC } from "./explainCalls.ts";
 import { type Fit, printedValue, ValueFits } from "./explainValues.ts";
-import type { Call } from "./klp/calls.ts";
 import { parseKlpSymbol } from "./klp/names.ts";
 
 /**
@@ -126,9 +126,6 @@ export async function findPlaces(
   return { candidates, more: matches.length - candidates.length, problems: about, module, doubt };
 }
 
-/** Score from which the line itself names the place. */
-const EXACT = 100;
-
 /** Best first: by score, then in the order in which the loader meets them. */
 function rank(matches: readonly Match[]): Match[] {
   return [...matches].sort((a, b) => {
@@ -176,84 +173,16 @@ function matchCalls(
   for (const call of analysis.calls) {
     if (call.verdict !== "no-nop" && call.verdict !== "restored") continue;
     const order = analysis.loadOrder.of(call.table, call.row);
-    const byWord = fitOfWord(analysis, call, word);
-    if (byWord === null) continue;
-    let { score, because } = byWord;
-    if (address !== null) {
-      const byAddress = fitOfAddress(analysis, call, address, values);
-      if (byAddress === null) continue;
-      score += byAddress.score;
-      if (byAddress.because !== "") because = `${byAddress.because}; ${because}`;
-    }
+    const fit = fitOfCall(analysis, values, call, word, address);
+    if (fit === null) continue;
     matches.push({
       at: placeAt(analysis, path, call.section, call.offset),
       section: call.section,
-      score,
-      because,
       order,
+      ...fit,
     });
   }
   return matches;
-}
-
-/**
- * Whether `word` can be what the loader saw behind the call: the word of the file, or, where that has a relocation of
- * its own, what it becomes. Which of the two depends on the order in which the loader sorted the relocations.
- */
-function fitOfWord(analysis: Analysis, call: Call, word: number): Fit | null {
-  if (call.next === null)
-    return { score: 1, because: "the call is the last word of its section, so any word may stand behind it" };
-  const printed = hexWord(word);
-  const seen = analysis.loadOrder.wordSeenAt(call.section, call.offset + 4, call.table, call.row);
-  const relocated = relocatedMask(analysis, call.section, call.offset + 4);
-  const fits = (mask: number): boolean => ((word ^ (call.next ?? 0)) & mask) === 0;
-  const expectRelocated = seen !== null && seen.mask !== 0xffff_ffff;
-  if (!expectRelocated && word === call.next) return { score: 4, because: `${printed} stands behind it` };
-  if (expectRelocated && seen !== null && fits(seen.mask) && word !== call.next) {
-    return { score: 3, because: `${printed} is the word behind it with its own relocation applied` };
-  }
-  if (word === call.next) {
-    return { score: 2, because: `${printed} stands behind it, if the loader had not relocated that word yet` };
-  }
-  if (relocated !== 0xffff_ffff && fits(relocated)) {
-    return { score: 2, because: `${printed} is the word behind it, if the loader had relocated that word already` };
-  }
-  return null;
-}
-
-/** The bits of a word that no relocation changes. */
-function relocatedMask(analysis: Analysis, section: number, offset: number): number {
-  let mask = 0xffff_ffff;
-  for (const table of analysis.file.relocations) {
-    if (table.target !== section) continue;
-    for (let row = 0; row < table.count; row++) {
-      const at = table.offset(row);
-      const bytes = analysis.arch.relocs.defs.get(table.type(row))?.bytes ?? 0;
-      for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
-        mask &= ~(0xff << ((byte - offset) * 8));
-      }
-    }
-  }
-  return mask >>> 0;
-}
-
-/** `name+0x10/0x40 [module]`, as %pS prints an address that has a symbol. */
-const SYMBOLIC = /^([^\s+]+)\+0x([0-9a-f]+)(?:\/0x[0-9a-f]+)?(?: \[(\w+)\])?$/;
-
-function fitOfAddress(analysis: Analysis, call: Call, address: string, values: ValueFits): Fit | null {
-  const symbolic = SYMBOLIC.exec(address);
-  if (symbolic !== null) {
-    const offset = Number.parseInt(symbolic[2] ?? "", 16);
-    const names = call.caller === null ? [] : analysis.functions.aliases(call.caller).map((s) => s.name);
-    const isThere = names.includes(symbolic[1] ?? "") && call.offset + 4 - (call.caller?.start ?? 0) === offset;
-    return isThere ? { score: EXACT, because: `${symbolic[1]}+0x${symbolic[2]} is the word behind it` } : null;
-  }
-  const number = /^(?:0x)?([0-9a-f]{4,16})$/.exec(address)?.[1];
-  const there = values.addressOf(call.section, call.offset + 4);
-  if (number === undefined || there === null) return { score: 0, because: "" };
-  // Modules begin on a page; how pages follow each other is not known, but the place within one is.
-  if (((BigInt(`0x${number}`) ^ there.value) & 0xfffn) !== 0n) return null;
-  return { score: 10, because: `0x${number} is the word behind it, by its place in a page` };
 }
 
 function relocationMatch(analysis: Analysis, path: string, table: RelocationTable, row: number, fit: Fit): Match {
