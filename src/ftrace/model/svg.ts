@@ -114,7 +114,10 @@ export function violationSvg(protocol: Protocol, violation: Violation): string {
     }
     const at = taskX.get(step.who);
     if (at !== undefined) {
-      out.push(arrow(arrowX.get(step.who) ?? memoryEnd, at, y, ink.cpu), text(at - 10, y - 4, step.what, { anchor: "end", fill: ink.cpu }));
+      out.push(
+        arrow(arrowX.get(step.who) ?? memoryEnd, at, y, ink.cpu),
+        text(at - 10, y - 4, step.what, { anchor: "end", fill: ink.cpu }),
+      );
     }
     for (const { who, place } of step.places) {
       const column = taskX.get(who);
