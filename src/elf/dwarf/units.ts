@@ -353,6 +353,15 @@ export class UnitReader {
 
   /** The entry that a reference points to, with its unit; null if it lies in a file that is not at hand. */
   target(units: readonly Unit[], unit: Unit, value: Value): { unit: Unit; attributes: Attributes } | null {
+    return this.entry(units, unit, value);
+  }
+
+  /** As {@link target}, with the entry's tag and the offset of what follows it: its children, if it has any. */
+  entry(
+    units: readonly Unit[],
+    unit: Unit,
+    value: Value,
+  ): { unit: Unit; tag: number; attributes: Attributes; hasChildren: boolean; next: number } | null {
     let at: number;
     let home: Unit | undefined = unit;
     if (isUnitReference(value.form)) at = unit.start + value.value;
@@ -363,7 +372,12 @@ export class UnitReader {
     if (home === undefined || at < home.firstEntry || at >= home.end) return null;
     const cursor = new Cursor(home.info, this.littleEndian, at, home.end);
     const abbreviation = home.abbreviations.get(cursor.uleb());
-    return abbreviation === undefined ? null : { unit: home, attributes: this.attributes(cursor, abbreviation, home) };
+    if (abbreviation === undefined) return null;
+    const attributes = this.attributes(cursor, abbreviation, home);
+    // Many references may lead to one long entry.
+    this.budget.spend(cursor, 1 + ((cursor.at - at) >> 4));
+    const { tag, hasChildren } = abbreviation;
+    return { unit: home, tag, attributes, hasChildren, next: cursor.at };
   }
 }
 
