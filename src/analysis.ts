@@ -21,10 +21,11 @@ import { resolveUndefined, type Undefined } from "./klp/convert.ts";
 import { NO_EPILOGUES, planEpilogues } from "./klp/epilogues.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
-import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
+import { checkLivepatchSections, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
 import { shortName } from "./klp/names.ts";
 import { checkPatches } from "./klp/patchRules.ts";
+import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
 import { livepatchSymbolProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
@@ -186,7 +187,12 @@ function checkLivepatch(
   options: Options,
 ): Problem[] {
   const { file } = context;
-  const problems = [...checkLivepatchSections(context), ...checkWreckage(context), ...checkPatches(context, patches)];
+  const problems = [
+    ...checkLivepatchSections(context),
+    ...checkWreckage(context),
+    ...checkZeroPlaces(context),
+    ...checkPatches(context, patches),
+  ];
   const isLivepatch =
     patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
   if (isLivepatch) {
