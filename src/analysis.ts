@@ -9,7 +9,9 @@ import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
 import { read, Unusable } from "./input.ts";
 import { Kernel } from "./kernel/kernel.ts";
+import type { LivepatchStack } from "./kernel/livepatchStack.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
+import { type ModuleFacts, NO_FACTS } from "./kernel/moduleFacts.ts";
 import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
 import { checkModule } from "./kernel/moduleRules.ts";
 import type { SymbolList } from "./kernel/symbolList.ts";
@@ -20,9 +22,11 @@ import { codeContext } from "./klp/context.ts";
 import { resolveUndefined, type Undefined } from "./klp/convert.ts";
 import { NO_EPILOGUES, planEpilogues } from "./klp/epilogues.ts";
 import { FunctionIndex } from "./klp/functions.ts";
-import { type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
+import { missingHelpers } from "./klp/helpers.ts";
+import { type IslandChoice, type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
 import { checkLivepatchSections, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
+import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
 import { shortName } from "./klp/names.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
@@ -32,10 +36,12 @@ import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/table
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
+import { isReachable } from "./stubs/strategies/shadowStack.ts";
+import type { TocRestore } from "./stubs/strategies/strategy.ts";
 
 export { elfProblem, read, Unusable } from "./input.ts";
 
-export type TocRestore = "island" | "nop" | "epilogue";
+export type { TocRestore };
 
 export interface Options {
   /** Name of the input for messages. */
@@ -48,9 +54,18 @@ export interface Options {
   readonly positions?: ReadonlyMap<string, number>;
   /**
    * `island`: calls that need it get an island. `epilogue`: replacement functions restore their caller's TOC at each
-   * return, too. `nop`: calls are audited, never rewritten.
+   * return, too. `mini-frame`: they return by way of a helper that does. `shadow-stack`: calls go through stubs that
+   * use the livepatch stack. `nop`: calls are audited, never rewritten.
    */
   readonly tocRestore?: TocRestore;
+  /** `framed`: sibling calls get a frame wherever the parameters allow it, not only where nothing else will do. */
+  readonly siblings?: "auto" | "framed";
+  /** What debug information tells of types; without it no parameters are known. */
+  readonly facts?: ModuleFacts;
+  /** Where the livepatch stack is, as given: it goes before what files tell. */
+  readonly livepatchStack?: LivepatchStack;
+  /** Carries out what is refused for lack of knowledge, too. */
+  readonly force?: boolean;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
   /** A module built for the target kernel: struct module is compared with its. */
@@ -75,6 +90,8 @@ export interface Analysis {
   readonly uses: SymbolUses;
   readonly calls: readonly Call[];
   readonly plan: IslandPlan | null;
+  /** The livepatch stack, where it is needed and known. */
+  readonly stack: LivepatchStack | null;
   readonly loadOrder: LoadOrder;
   /** Problems that stand in the way of both linking and loading. */
   readonly problems: readonly Problem[];
@@ -116,8 +133,11 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   const uses = new SymbolUses(file, functions, options.file);
   // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
   const tellsNothing = kernel?.hasSymbols === true && !kernel.hasExports;
+  const helpers = new Set(arch.hasToc ? missingHelpers(symbols) : []);
   const undefineds =
-    kernel === null || tellsNothing ? [] : resolveUndefined(symbols, kernel, { positions, patched, module });
+    kernel === null || tellsNothing
+      ? []
+      : resolveUndefined(symbols, kernel, { positions, patched, module }).filter((u) => !helpers.has(u.symbol));
   if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
@@ -138,8 +158,10 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   problems.push(...checkLivepatch(context, patches, modInfo, options));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
-  const epilogues = options.tocRestore === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES;
-  const plan = arch.hasToc ? planIslands(file, symbols, functions, calls, epilogues) : null;
+  const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
+  const plan = arch.hasToc
+    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options))
+    : null;
   const hasKlp =
     undefineds.some((u) => u.resolution.kind === "convert") ||
     calls.some((c) => c.klpObject !== null) ||
@@ -163,9 +185,38 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     uses,
     calls,
     plan,
+    stack,
     loadOrder,
     problems,
   };
+}
+
+function choice(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, options: Options): IslandChoice {
+  const { prototypes } = options.facts ?? NO_FACTS;
+  const how = options.tocRestore;
+  return {
+    stubs: how === "shadow-stack",
+    preferFramed: options.siblings === "framed",
+    prototypes,
+    epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
+    frames:
+      how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,
+  };
+}
+
+/** Where the livepatch stack is: as given, or as all files agree. Null, and a problem, if that is not certain. */
+function findStack(options: Options, problems: Problem[]): LivepatchStack | null {
+  const given = options.livepatchStack;
+  const told = given === undefined ? (options.facts ?? NO_FACTS).stacks : [{ ...given, source: "--livepatch-stack" }];
+  const first = told[0];
+  const isCertain =
+    first !== undefined &&
+    told.every((t) => t.threadInfo === first.threadInfo && t.stackPointer === first.stackPointer) &&
+    isReachable(first.threadInfo) &&
+    isReachable(first.stackPointer);
+  if (isCertain) return first;
+  problems.push(problem("KLP314", { file: options.file }, { told }));
+  return null;
 }
 
 /** Whether the module's code calls klp_enable_patch: it then is a livepatch, whatever else it holds. */
@@ -305,6 +356,15 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
     };
     problems.push(problem("KLP312", at, { function: printable(target.name), reason }));
   }
+  for (const { function: target, reason } of analysis.plan?.frames.refused ?? []) {
+    const at = {
+      file: options.file,
+      section: printable(analysis.file.sections.name(target.section)),
+      offset: target.start,
+      function: { name: printable(target.name), offset: 0 },
+    };
+    problems.push(problem("KLP313", at, { function: printable(target.name), reason }));
+  }
   for (const refusal of analysis.plan?.refused ?? []) problems.push(refusalProblem(analysis, refusal, options));
   for (const call of analysis.calls) {
     // Places and words are worked out for calls at fault only: a module has thousands of others.
@@ -313,8 +373,10 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
     const callee = printable(shortName(call.callee));
     const order = analysis.loadOrder.of(call.table, call.row);
     const more = { context: codeContext(analysis, call, null), ...(order === null ? {} : { loadOrder: order }) };
-    if (call.verdict === "helper") problems.push(problem("KLP305", at, { helper: callee }, more));
-    else if (call.verdict === "not-a-call") {
+    if (call.verdict === "helper") {
+      const fixable = analysis.symbols.isUndefined(call.symbol);
+      problems.push(problem("KLP305", at, { helper: callee, fixable, command: mendingCommand(options) }, more));
+    } else if (call.verdict === "not-a-call") {
       const reason = "the word there is no relative branch";
       const help = "build the file again; R_PPC64_REL24 belongs on a `bl` or `b`";
       problems.push(problem("KLP303", at, { rule: "I1", callee, reason, help }, more));
@@ -376,7 +438,7 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
     if (kind === "return" && /^_*(?:sig)?(?:setjmp|longjmp)$/.test(callee)) {
       problems.push(problem("KLP308", at, { callee }));
     }
-    if (kind !== "sibling" && !plan.rules.hasFrame(call)) {
+    if (kind !== "sibling" && kind !== "framed" && kind !== "klp-stub" && !plan.rules.hasFrame(call)) {
       problems.push(
         problem(
           "KLP310",

@@ -16,7 +16,9 @@ import { type ElfFile, readElf } from "./elf/reader.ts";
 import { writeElf } from "./elf/writer.ts";
 import { type Finished, finish } from "./finish.ts";
 import { convert } from "./klp/convert.ts";
-import { type IslandPlan, placeIslands } from "./klp/islands.ts";
+import { addHelpers, missingHelpers } from "./klp/helpers.ts";
+import type { IslandPlan } from "./klp/islands.ts";
+import { placeIslands } from "./klp/placeIslands.ts";
 import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
 
@@ -25,7 +27,7 @@ export interface LinkOptions extends Options {
   readonly from?: Producer;
   /** Keeps the producer's intermediate sections. */
   readonly keep?: boolean;
-  /** Makes an output even when errors were found; they are reported all the same. */
+  /** Makes an output even when errors were found, and does what was refused for lack of knowledge; they are reported. */
   readonly force?: boolean;
 }
 
@@ -38,11 +40,20 @@ export interface LinkResult {
   readonly producer: Producer;
   readonly done: {
     readonly returnIslands: number;
+    /** Sibling islands of both kinds. */
     readonly siblingIslands: number;
+    /** Those with a frame. */
+    readonly framedIslands: number;
+    /** Calls that go through a klp_stub. */
+    readonly stubCalls: number;
     readonly localCallIslands: number;
     /** Functions whose returns restore their caller's TOC. */
     readonly epilogues: number;
-    /** Bytes of code and data that the islands add. */
+    /** Functions that run in a mini frame. */
+    readonly miniFrames: number;
+    /** Register save and restore routines that the module called and lacked. */
+    readonly helpers: number;
+    /** Bytes of code and data that all of these add. */
     readonly islandBytes: number;
     readonly convertedSymbols: number;
     /** Relocations put into livepatch sections. */
@@ -53,8 +64,12 @@ export interface LinkResult {
 const NOTHING: LinkResult["done"] = {
   returnIslands: 0,
   siblingIslands: 0,
+  framedIslands: 0,
+  stubCalls: 0,
   localCallIslands: 0,
   epilogues: 0,
+  miniFrames: 0,
+  helpers: 0,
   islandBytes: 0,
   convertedSymbols: 0,
   livepatchRelocations: 0,
@@ -98,9 +113,14 @@ export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
 function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "producer"> {
   const analysis = analyseFile(file, options);
   const rewrite = options.tocRestore !== "nop";
+  /** Stubs without the places that they use would be worse than none. */
+  const needsStack = options.tocRestore === "shadow-stack" && analysis.stack === null;
   const problems: Problem[] = [...analysis.problems];
   if (!rewrite) problems.push(...callProblems(analysis, options));
-  problems.push(...islandProblems(analysis, options).filter((p) => rewrite || p.code !== "KLP304"));
+  // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.
+  const isOpen = (p: Problem): boolean =>
+    rewrite ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
+  problems.push(...islandProblems(analysis, options).filter(isOpen));
   const failed = problems.some((p) => levelOf(p) === "error");
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
 
@@ -108,7 +128,7 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   let done: LinkResult["done"];
   let output: Uint8Array;
   try {
-    done = applyEdits(edits, analysis, rewrite ? analysis.plan : null);
+    done = applyEdits(edits, analysis, rewrite && !needsStack ? analysis.plan : null);
     if (edits.isEmpty) return { output: file.bytes, changed: false, problems, done: NOTHING };
     output = writeElf(edits);
   } catch (error) {
@@ -127,14 +147,22 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
   const count = (kind: string): number => plan?.islands.filter((i) => i.kind === kind).length ?? 0;
   const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");
   const symbols = new Set(converting.map((u) => u.symbol));
-  const islandBytes =
-    plan === null ? 0 : placeIslands(edits, analysis.symbols, analysis.functions, plan, router, symbols);
+  const helpers = plan === null ? [] : missingHelpers(analysis.symbols);
+  let islandBytes = 0;
+  if (plan !== null) {
+    islandBytes = placeIslands(edits, analysis.symbols, analysis.functions, plan, router, symbols, analysis.stack);
+    islandBytes += addHelpers(edits, analysis.symbols, helpers);
+  }
   convert(edits, analysis.symbols, converting, router);
   return {
     returnIslands: count("return"),
-    siblingIslands: count("sibling"),
+    siblingIslands: count("sibling") + count("framed"),
+    framedIslands: count("framed"),
+    stubCalls: count("klp-stub"),
     localCallIslands: count("local-call"),
     epilogues: plan?.epilogues.planned.length ?? 0,
+    miniFrames: plan?.frames.planned.length ?? 0,
+    helpers: helpers.length,
     islandBytes,
     convertedSymbols: converting.length,
     livepatchRelocations: router.livepatchCount,

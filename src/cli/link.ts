@@ -1,7 +1,13 @@
 import { basename, dirname, join } from "node:path";
 import type { TocRestore } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
+import { EM_PPC64 } from "../elf/consts.ts";
+import { ElfError } from "../elf/error.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import { readElf } from "../elf/reader.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { LivepatchStack } from "../kernel/livepatchStack.ts";
+import type { ModuleFacts } from "../kernel/moduleFacts.ts";
 import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "./io.ts";
@@ -12,6 +18,8 @@ interface Options extends CommonOptions, KernelOptions {
   readonly output?: string;
   readonly inPlace?: boolean;
   readonly tocRestore: TocRestore;
+  readonly siblings?: "auto" | "framed";
+  readonly livepatchStack?: LivepatchStack;
   readonly force?: boolean;
   readonly from?: Producer;
   readonly keep?: boolean;
@@ -30,9 +38,13 @@ export async function runLink(module: string, options: Options, version: string)
   if (input.packing !== null && options.inPlace === true) {
     throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
   }
+  const facts = await readFacts(input.bytes, options, kernel);
   const linkOptions: LinkOptions = {
     file: input.name,
     tocRestore: options.tocRestore,
+    ...(options.siblings === undefined ? {} : { siblings: options.siblings }),
+    ...(facts === null ? {} : { facts }),
+    ...(options.livepatchStack === undefined ? {} : { livepatchStack: options.livepatchStack }),
     force: options.force === true,
     keep: options.keep === true,
     ...(options.from === undefined ? {} : { from: options.from }),
@@ -68,6 +80,23 @@ export async function runLink(module: string, options: Options, version: string)
     await write(messages, `${summary(result, output, input)}\n`);
   }
   return failed ? 1 : 0;
+}
+
+/**
+ * What debug information tells of parameters and of the livepatch stack. Null for a file that cannot be read: the link
+ * says so.
+ */
+async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | null): Promise<ModuleFacts | null> {
+  if (options.tocRestore === "nop" || options.tocRestore === "epilogue") return null;
+  try {
+    const file = readElf(bytes);
+    if (file.header.machine !== EM_PPC64) return null;
+    const { readModuleFacts } = await import("../kernel/moduleFacts.ts");
+    return await readModuleFacts(file, kernel);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    return null;
+  }
 }
 
 /** What packs a module as the kernel's loader, or kmod, takes it. */
@@ -118,9 +147,16 @@ function summary(
     parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
   }
   if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));
-  if (done.siblingIslands > 0) parts.push(count(done.siblingIslands, "sibling island", "sibling islands"));
+  const frameless = done.siblingIslands - done.framedIslands;
+  if (frameless > 0) parts.push(count(frameless, "sibling island", "sibling islands"));
+  if (done.framedIslands > 0) {
+    parts.push(count(done.framedIslands, "framed sibling island", "framed sibling islands"));
+  }
   if (done.localCallIslands > 0) parts.push(count(done.localCallIslands, "local-call island", "local-call islands"));
   if (done.epilogues > 0) parts.push(count(done.epilogues, "restoring epilogue", "restoring epilogues"));
+  if (done.miniFrames > 0) parts.push(count(done.miniFrames, "mini frame", "mini frames"));
+  if (done.stubCalls > 0) parts.push(count(done.stubCalls, "call through a klp_stub", "calls through klp_stubs"));
+  if (done.helpers > 0) parts.push(count(done.helpers, "register helper", "register helpers"));
   if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
   return `${name}: ${parts.join(", ")}`;
 }

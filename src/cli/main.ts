@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
 import { UsageError, write } from "./io.ts";
@@ -52,9 +52,20 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
         .option("--in-place", "overwrite the input")
         .option(
           "--toc-restore <how>",
-          "ppc64le: `island`; `epilogue`: functions restore their caller's TOC, too; `nop`: never rewrite a call",
+          "ppc64le: how r2 comes back: `island`, `nop` (never rewrite), `epilogue`, `mini-frame`, `shadow-stack`",
           tocRestore,
           "island",
+        )
+        .addOption(
+          new Option("--siblings <kind>", "ppc64le: islands of sibling calls: `framed` where parameters allow it")
+            .choices(["auto", "framed"])
+            .default("auto"),
+        )
+        .option(
+          "--livepatch-stack <a,b>",
+          "ppc64le: offsets of thread_info in the paca, and of livepatch_sp in thread_info, for shadow-stack",
+          livepatchStack,
+          undefined,
         )
         .addOption(
           new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices([
@@ -112,7 +123,9 @@ Examples:
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
-      .option("--toc", "ppc64le: each call and what the loader makes of it"),
+      .option("--toc", "ppc64le: each call and what the loader makes of it, and the ways to mend it, compared")
+      .option("-k, --kernel <vmlinux>", "with --toc: the kernel, for the livepatch stack", collect, undefined)
+      .option("--livepatch-stack <a,b>", "with --toc: as for link", livepatchStack, undefined),
     ["text", "json"],
   )
     .addHelpText(
@@ -288,13 +301,21 @@ Examples:
     });
 }
 
+const TOC_RESTORE = ["island", "nop", "epilogue", "mini-frame", "shadow-stack"] as const;
+
 function tocRestore(value: string): string {
-  if (value === "island" || value === "nop" || value === "epilogue") return value;
+  if ((TOC_RESTORE as readonly string[]).includes(value)) return value;
   throw new CommanderError(
     STATUS.usage,
     "klplink.tocRestore",
-    `--toc-restore ${value}: the choices are island, epilogue, nop`,
+    `--toc-restore ${value}: the choices are ${TOC_RESTORE.join(", ")}`,
   );
+}
+
+function livepatchStack(value: string): { threadInfo: number; stackPointer: number } {
+  const match = /^(0x[0-9a-f]{1,8}|-?\d{1,9}),(0x[0-9a-f]{1,8}|-?\d{1,9})$/i.exec(value);
+  if (match === null) throw new InvalidArgumentError("The form is PACA,THREAD_INFO, as in `2312,16`.");
+  return { threadInfo: Number(match[1]), stackPointer: Number(match[2]) };
 }
 
 async function main(argv: readonly string[]): Promise<void> {

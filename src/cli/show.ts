@@ -15,17 +15,20 @@ import {
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+import type { LivepatchStack } from "../kernel/livepatchStack.ts";
 import type { Call, CallVerdict } from "../klp/calls.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../klp/names.ts";
 import { relocName } from "../reloc/def.ts";
 import { readUnpacked, write } from "./io.ts";
-import type { CommonOptions } from "./options.ts";
+import { type CommonOptions, readKernel } from "./options.ts";
 
 interface Options extends CommonOptions {
   readonly sections?: boolean;
   readonly symbols?: boolean;
   readonly relocations?: boolean;
   readonly toc?: boolean;
+  readonly kernel?: readonly string[];
+  readonly livepatchStack?: LivepatchStack;
 }
 
 type Row = Readonly<Record<string, string | number | null>>;
@@ -53,7 +56,8 @@ export async function runShow(module: string, options: Options): Promise<number>
   let picture = "";
   if (options.toc === true && tables.calls !== undefined) {
     const { compareStrategies, PICTURE } = await import("./strategies.ts");
-    const rows = compareStrategies(input.bytes, input.name).map(
+    const kernel = await readKernel(options);
+    const rows = (await compareStrategies(input.bytes, input.name, kernel, options.livepatchStack)).map(
       (row): Row => ({ ...row, strategy: printable(row.strategy), applicable: printable(row.applicable) }),
     );
     tables.strategies = { title: "How r2 can come back", rows };

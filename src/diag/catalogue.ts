@@ -37,6 +37,8 @@ import klp309 from "./codes/klp309.ts";
 import klp310 from "./codes/klp310.ts";
 import klp311 from "./codes/klp311.ts";
 import klp312 from "./codes/klp312.ts";
+import klp313 from "./codes/klp313.ts";
+import klp314 from "./codes/klp314.ts";
 import klp401 from "./codes/klp401.ts";
 import klp402 from "./codes/klp402.ts";
 import klp403 from "./codes/klp403.ts";
@@ -138,6 +140,8 @@ const rows = {
   KLP310: klp310,
   KLP311: klp311,
   KLP312: klp312,
+  KLP313: klp313,
+  KLP314: klp314,
   KLP401: klp401,
   KLP402: klp402,
   KLP403: klp403,

@@ -1,7 +1,9 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
+import { Btf, BtfError } from "../elf/btf.ts";
 import type { Export } from "./exports.ts";
 import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
+import { type LivepatchStackSource, stackFromBtf } from "./livepatchStack.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol, SymbolList } from "./symbolList.ts";
 import type { Vmlinux } from "./vmlinux.ts";
@@ -29,6 +31,7 @@ export class Kernel {
   readonly modules: ReadonlyMap<string, ModuleFile>;
   readonly #list: SymbolList | null;
   readonly #vmlinux: Vmlinux | null;
+  #btf: Btf | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
 
   constructor(parts: KernelParts) {
@@ -135,6 +138,29 @@ export class Kernel {
   /** The vermagic that the kernel wants of a module; null if no file tells. */
   get vermagic(): string | null {
     return this.#vmlinux?.vermagic ?? null;
+  }
+
+  /** What vmlinux says of the livepatch stack: its own handler's code, and its BTF. */
+  get livepatchStacks(): readonly LivepatchStackSource[] {
+    const found: LivepatchStackSource[] = [];
+    const decoded = this.#vmlinux?.livepatchStack ?? null;
+    if (decoded !== null) found.push({ ...decoded, source: "vmlinux's livepatch_handler" });
+    const told = this.btf === null ? null : stackFromBtf(this.btf);
+    if (told !== null) found.push({ ...told, source: "vmlinux's BTF" });
+    return found;
+  }
+
+  /** vmlinux's types; null if it has none, or they cannot be read. Read when first asked for. */
+  get btf(): Btf | null {
+    const bytes = this.#vmlinux?.btf ?? null;
+    if (this.#btf !== undefined || bytes === null) return this.#btf ?? null;
+    try {
+      this.#btf = new Btf(bytes, true);
+    } catch (error) {
+      if (!(error instanceof BtfError)) throw error;
+      this.#btf = null;
+    }
+    return this.#btf;
   }
 
   /**

@@ -25,6 +25,7 @@ import type { Export } from "./exports.ts";
 import { distanceToFunction } from "./ftraceEntry.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
 import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
+import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
 
@@ -40,6 +41,10 @@ export interface Vmlinux {
   /** The same as the livepatch core looks for them. */
   readonly ftraceRecords: FtraceRecords | null;
   readonly machine: number;
+  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
+  readonly livepatchStack: LivepatchStack | null;
+  /** The section .BTF; null if there is none. */
+  readonly btf: Uint8Array | null;
 }
 
 /** @throws ElfError if the file cannot be read, or has no symbol table. */
@@ -60,7 +65,20 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
     ftraceSites,
     ftraceRecords: ftraceSites === null ? null : readFtraceRecords(file, file.symbols, ftraceSites, marks),
     machine: file.machine,
+    livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
+    btf: findBtf(file),
   };
+}
+
+function readLivepatchStack(list: SymbolList, memory: Memory): LivepatchStack | null {
+  const handler = list.find("livepatch_handler")[0];
+  const code = handler === undefined ? null : memory.at(handler.address);
+  return code === null ? null : decodeStack(viewOf(code.bytes));
+}
+
+function findBtf({ sections }: ElfExecutable): Uint8Array | null {
+  const section = sections.findByName(".BTF");
+  return section === null || !sections.hasBytes(section) ? null : sections.data(section);
 }
 
 /** Bytes by address. */

@@ -1,12 +1,14 @@
 // Which functions restore their caller's TOC at each return (--toc-restore epilogue), and which cannot.
 
 import { hex, viewOf } from "../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../elf/consts.ts";
+import { SHF_ALLOC, STT_FUNC } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { BCTR, decodeBranch, isReturn } from "../stubs/insn.ts";
-import { R_PPC64_ADDR64, R_PPC64_REL24 } from "../stubs/island.ts";
+import { R_PPC64_REL24 } from "../stubs/island.ts";
+import { RESTORE_AND_RETURN } from "../stubs/strategies/epilogue.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
+import { replacementFunctions } from "./replacements.ts";
 
 /** A function whose returns go through a restoring sequence behind it. */
 export interface PlannedEpilogue {
@@ -27,38 +29,24 @@ export interface EpiloguePlan {
   readonly refused: readonly RefusedEpilogue[];
 }
 
+/** Bytes of the sequence that restores and returns. */
+export const EPILOGUE_SIZE = RESTORE_AND_RETURN.length * 4;
+
 export const NO_EPILOGUES: EpiloguePlan = { planned: [], refused: [] };
 
-/** Data that may hold a klp_func with the address of a replacement function. */
-const FUNCTION_DATA = /^\.(?:data|rodata|kpatch\.funcs|init\.klp_funcs)/;
 /** A B-form branch reaches [-32 KiB, 32 KiB). */
 const CONDITIONAL_REACH = 0x8000;
 /** Padding that may stand between a function's end and its sequence, in bytes. */
 const MARGIN = 16 * 1024;
 const R12 = 12;
 
-/** Replacement functions are those whose address the module's data holds. */
 export function planEpilogues(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex): EpiloguePlan {
-  const wanted = new Map<string, CodeSymbol>();
-  for (const table of file.relocations) {
-    if (!file.sections.hasFlags(table.target, SHF_ALLOC) || file.sections.hasFlags(table.target, SHF_EXECINSTR))
-      continue;
-    if (!FUNCTION_DATA.test(file.sections.name(table.target)) || !table.hasAddends) continue;
-    for (let row = 0; row < table.count; row++) {
-      if (table.type(row) !== R_PPC64_ADDR64 || table.symbol(row) >= symbols.count) continue;
-      const section = symbols.sectionOf(table.symbol(row));
-      if (section === null || !file.sections.hasFlags(section, SHF_EXECINSTR)) continue;
-      const at = symbols.offset(table.symbol(row)) + Number(table.addend(row));
-      const found = functions.at(section, at);
-      // A place inside a function is a label, not a function's address.
-      if (found !== null && found.start === at) wanted.set(`${section}:${at}`, found);
-    }
-  }
+  const wanted = replacementFunctions(file, symbols, functions);
   const planned: PlannedEpilogue[] = [];
   const refused: RefusedEpilogue[] = [];
-  if (wanted.size === 0) return { planned, refused };
+  if (wanted.length === 0) return { planned, refused };
   const branches = branchesOf(file, symbols, functions);
-  for (const target of wanted.values()) {
+  for (const target of wanted) {
     // Without a TOC of its own the function leaves r2 as its caller set it.
     if (target.localEntryCode === 0) continue;
     const found = returnsOf(file, target, branches);
@@ -118,11 +106,17 @@ function returnsOf(file: ElfFile, target: CodeSymbol, branches: Branches): Plann
     }
     const kind = isReturn(word);
     if (kind === "call") return refuse(at, "it calls through LR");
-    if (kind === null) continue;
+    if (kind === null || isRestored(view, at, start, file.littleEndian)) continue;
     if (kind === "conditional" && start + size - at + MARGIN >= CONDITIONAL_REACH) {
       return refuse(at, `a conditional return reaches ${hex(CONDITIONAL_REACH)} bytes at most`);
     }
     returns.push(at);
   }
   return { function: target, returns };
+}
+
+/** Whether the return is the end of a sequence that was put there before. */
+function isRestored(view: DataView, at: number, start: number, littleEndian: boolean): boolean {
+  const first = at - EPILOGUE_SIZE + 4;
+  return first >= start && RESTORE_AND_RETURN.every((w, i) => view.getUint32(first + i * 4, littleEndian) === w);
 }

@@ -8,7 +8,8 @@ import { BRANCH_REACH, decodeBranch, opensFrame } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
 import type { Call } from "./calls.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
-import type { Obstacle } from "./move.ts";
+import type { IslandKind } from "./islandCode.ts";
+import type { Obstacle } from "./layout.ts";
 
 /** Why no island may be used for a call. */
 export type Refusal =
@@ -19,8 +20,6 @@ export type Refusal =
       readonly follower: CodeSymbol;
       readonly obstacle: Obstacle;
     };
-
-export type IslandKind = "return" | "sibling" | "local-call";
 
 const REBUILD_SIBLING = "rebuild the function with -fno-optimize-sibling-calls";
 const CHANGE_SOURCE = "change the source so that the call does not stand here";
@@ -131,7 +130,8 @@ export class IslandRules {
     if (caller === null) return rule("I9", `no function symbol stands before it in ${sectionName}`, CHANGE_SOURCE);
     const owner = this.#owner(caller);
     const isAssembler = caller.type !== STT_FUNC || caller.size === 0;
-    if (kind === "sibling" && isAssembler) {
+    const isSibling = !branch.links;
+    if (isSibling && isAssembler) {
       return rule("S5", `${caller.name} is not compiler-made (no size or no function type)`, REBUILD_SIBLING);
     }
     if (caller.size > 0 && site >= caller.start + caller.size) {
@@ -148,10 +148,11 @@ export class IslandRules {
     if (owner === caller && site < caller.localEntry) {
       return rule("I7", "the call stands before the local entry, where r2 is not set", CHANGE_SOURCE);
     }
-    if (kind !== "sibling" && isAssembler && !this.hasFrame(call)) {
+    if (!isSibling && isAssembler && !this.hasFrame(call)) {
       return rule("I8", `${caller.name} is not compiler-made and opens no frame before the call`, CHANGE_SOURCE);
     }
-    for (const at of kind === "sibling" ? [site] : [site, site + 4]) {
+    // A klp_stub comes back by itself; the other islands branch to the word behind the call.
+    for (const at of isSibling || kind === "klp-stub" ? [site] : [site, site + 4]) {
       const range = this.#replaceable.get(call.section)?.find((r) => at >= r.start && at < r.end);
       if (range !== undefined) {
         return rule("I11", `${range.table} lets the kernel replace the code there`, CHANGE_SOURCE);
@@ -177,6 +178,7 @@ export class IslandRules {
   }
 
   #branchesTo(from: CodeSymbol, to: CodeSymbol): boolean {
+    if (from.section === to.section && this.#isResolvedTo(from, to)) return true;
     for (const table of this.#file.relocations) {
       if (table.target !== from.section) continue;
       for (let row = 0; row < table.count; row++) {
@@ -187,6 +189,19 @@ export class IslandRules {
         const inFrom = this.#functions.at(table.target, table.offset(row));
         if (inFrom?.symbol === from.symbol && this.#functions.at(to.section, target)?.symbol === to.symbol) return true;
       }
+    }
+    return false;
+  }
+
+  /** In one section the assembler resolves the branch. */
+  #isResolvedTo(from: CodeSymbol, to: CodeSymbol): boolean {
+    const view = viewOf(this.#file.sections.data(from.section));
+    const end = Math.min(from.start + from.size, view.byteLength);
+    for (let at = from.start; at + 4 <= end; at += 4) {
+      const branch = decodeBranch(view.getUint32(at, this.#file.littleEndian));
+      if (branch === null || branch.absolute || branch.links) continue;
+      const target = at + branch.displacement;
+      if (target >= to.start && target < to.start + to.size) return true;
     }
     return false;
   }

@@ -13,10 +13,13 @@ export const R_PPC64_ADDR64 = 38;
 export const R_PPC64_TOC16_HA = 50;
 export const R_PPC64_TOC16_LO_DS = 64;
 
-/** Instruction words of an island, and where in it the call's own relocation belongs (bytes; null: nowhere). */
+/** Instruction words of an island. Places are bytes from its start. */
 export interface IslandCode {
   readonly words: readonly number[];
+  /** Where the call's own relocation belongs; null: nowhere. */
   readonly callAt: number | null;
+  /** Where two words load the callee's address from a slot in the module's TOC; null: nowhere. */
+  readonly slotAt: number | null;
 }
 
 /**
@@ -25,7 +28,7 @@ export interface IslandCode {
  * @param site offset of the original call in the same section
  */
 export function returnIsland(island: number, site: number): IslandCode {
-  return { words: [BL, NOP, encodeBranch(site + 4 - (island + 8))], callAt: 0 };
+  return { words: [BL, NOP, encodeBranch(site + 4 - (island + 8))], callAt: 0, slotAt: null };
 }
 
 /**
@@ -33,7 +36,7 @@ export function returnIsland(island: number, site: number): IslandCode {
  * The caller owns a frame, so 24(r1) is its own TOC save slot (ELFv2 ABI 2.2.3).
  */
 export function localCallIsland(island: number, site: number): IslandCode {
-  return { words: [STD_R2_24_R1, BL, LD_R2_24_R1, encodeBranch(site + 4 - (island + 12))], callAt: 4 };
+  return { words: [STD_R2_24_R1, BL, LD_R2_24_R1, encodeBranch(site + 4 - (island + 12))], callAt: 4, slotAt: null };
 }
 
 /**
@@ -44,13 +47,34 @@ export function localCallIsland(island: number, site: number): IslandCode {
 export const SIBLING_ISLAND: IslandCode = {
   words: [ADDIS_R12_R2, LD_R12_R12, MTCTR_R12, BCTR],
   callAt: null,
+  slotAt: 0,
 };
 
-/** Relocations of a sibling island's two first words: the slot's address relative to the TOC base. */
-export function siblingRelocations(island: number, tocSymbol: number, slot: number): Relocation[] {
+/**
+ * For the sibling call `b C` of a function that takes all its arguments in registers: an ordinary call from a frame of
+ * the island's own, with a save area for C (ELFv2 ABI 2.2.3.1). r2 comes back, so callers of the function need no help.
+ */
+export const FRAMED_ISLAND: IslandCode = {
+  words: [
+    0x7c08_02a6, // mflr r0
+    0xf801_0010, // std  r0,16(r1)
+    0xf821_ffa1, // stdu r1,-96(r1)
+    BL,
+    NOP,
+    0x3821_0060, // addi r1,r1,96
+    0xe801_0010, // ld   r0,16(r1)
+    0x7c08_03a6, // mtlr r0
+    0x4e80_0020, // blr
+  ],
+  callAt: 12,
+  slotAt: null,
+};
+
+/** Relocations of the two words at `at` that load from a slot: its address relative to the TOC base. */
+export function slotRelocations(at: number, tocSymbol: number, slot: number): Relocation[] {
   return [
-    { offset: island, symbol: tocSymbol, type: R_PPC64_TOC16_HA, addend: BigInt(slot) },
-    { offset: island + 4, symbol: tocSymbol, type: R_PPC64_TOC16_LO_DS, addend: BigInt(slot) },
+    { offset: at, symbol: tocSymbol, type: R_PPC64_TOC16_HA, addend: BigInt(slot) },
+    { offset: at + 4, symbol: tocSymbol, type: R_PPC64_TOC16_LO_DS, addend: BigInt(slot) },
   ];
 }
 

@@ -4,8 +4,10 @@ import { PLAIN, renderText } from "../../src/diag/render/text.ts";
 import { SourceIndex } from "../../src/elf/dwarf/source.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
 import { ElfError } from "../../src/elf/error.ts";
+import type { Prototype } from "../../src/elf/prototype.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import { writeElf } from "../../src/elf/writer.ts";
+import type { ModuleFacts } from "../../src/kernel/moduleFacts.ts";
 import type { SymbolList } from "../../src/kernel/symbolList.ts";
 import { link } from "../../src/link.ts";
 
@@ -19,6 +21,19 @@ export interface Reached {
 }
 
 export const nothingReached = (): Reached => ({ refused: 0, read: 0, unusable: 0, linked: 0, changed: 0 });
+
+/** Any function, whatever its name, takes no arguments. */
+const known = new Map<string, Prototype | null>();
+known.get = () => ({ isPrototyped: true, isVariadic: false, parameters: [], result: null });
+const facts: ModuleFacts = { prototypes: known, stacks: [] };
+/** With and without force, and each way in which r2 can come back. */
+const WAYS: readonly (readonly [force: boolean, way: Partial<Options>])[] = [
+  [false, {}],
+  [true, {}],
+  [true, { tocRestore: "epilogue", siblings: "framed", facts }],
+  [true, { tocRestore: "mini-frame", facts }],
+  [true, { tocRestore: "shadow-stack", livepatchStack: { threadInfo: 8, stackPointer: 16 } }],
+];
 
 /** Generous, but a constant: nothing that is made from a file may be out of proportion to it. */
 const bound = (input: Uint8Array): number => 8 * input.length + 65_536;
@@ -53,9 +68,9 @@ export function exercise(bytes: Uint8Array, symbols: SymbolList, reached: Reache
       usable = false;
       reached.unusable++;
     }
-    for (const force of [false, true]) {
+    for (const [force, way] of WAYS) {
       try {
-        const result = link(bytes, { ...options, force });
+        const result = link(bytes, { ...options, ...way, force });
         render(result.problems, bytes);
         if (result.output === null) continue;
         reached.linked++;

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Captured, type CapturedSection, neededNames } from "../image/captured.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
+import { mustRecognise } from "./recognised.ts";
 import { missing } from "./run.ts";
 
 export type ArchName = "ppc64le" | "arm64" | "x86_64";
@@ -25,7 +26,7 @@ interface Machine {
   readonly entry: bigint;
 }
 
-const machines: Readonly<Record<ArchName, Machine>> = {
+export const machines: Readonly<Record<ArchName, Machine>> = {
   ppc64le: {
     qemu: "qemu-system-ppc64",
     // Software emulation of a POWER9 without the workarounds that need the host's help.
@@ -128,6 +129,8 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
       out.push(data);
       tail = (tail + data.toString("latin1")).slice(-1000);
       if (tail.includes("@@ ready")) resolve();
+      // Not each kernel can switch the machine off.
+      if (tail.includes("@@ end\n") || tail.includes("@@ end\r")) child.kill("SIGKILL");
     });
   });
   const console = (): string => Buffer.concat(out).toString("latin1").replaceAll("\r", "");
@@ -194,6 +197,12 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     }
     gdb.close();
     await ended;
+    // Of many modules: what they print themselves is theirs; what the loader says has its own prefixes.
+    const said = [...console().matchAll(/^@k <(\d+)>(?:\[ *[\d.]+\] )?(.*)$/gm)];
+    mustRecognise(
+      said.map(([, level, text]) => ({ level: Number(level) & 7, text: text ?? "" })),
+      [],
+    );
     return { captured, console: console() };
   } finally {
     clearTimeout(limit);

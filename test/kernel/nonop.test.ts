@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
+import { nonopLife } from "./lives.ts";
 import { wrongWayBack } from "./sabotage.ts";
-import { answered, bootWith, complaints, klplink, LOAD, lifeCycle, type Planned, stepOf } from "./scenario.ts";
+import { bootWith, complaints, klplink, LOAD, stepOf } from "./scenario.ts";
 
 const lab = inject("lab");
 const ENOENT = 2;
@@ -24,22 +25,7 @@ const built = join(lab.modules, "klp_nonop.ko");
 const asIs = join(lab.folder, "klp_nonop.as-is.ko");
 const linked = join(lab.folder, "klp_nonop.linked.ko");
 
-/** The n-th read of the patched file; the module counts two a read. */
-const patched = (n: number): Planned => ({
-  line: "read /proc/cmdline",
-  output: (first) =>
-    `klp_nonop ${answered(first, "/proc/version")}reads=${2 * n - 1} and reads=${2 * n}: mark=6b6c706c696e6b21 after=4711\n`,
-});
-
-const life = lifeCycle(
-  "klp_nonop",
-  [
-    { line: "read /proc/version", output: /^Linux version / },
-    { line: "read /proc/cmdline", output: /rdinit=/ },
-  ],
-  [patched(1), patched(2), patched(3)],
-  [{ line: "read /proc/cmdline", output: (first) => answered(first, "/proc/cmdline") }],
-);
+const life = nonopLife;
 const script = life.map((planned) => planned.line);
 
 describe("calls without a nop", () => {

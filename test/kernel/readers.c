@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Load for a boot test: starts readers that read patched files all the time, then becomes /guest (guest.c).
- * Each checks that an answer is one of the two that the file may give, patched or not:
- *   /count   one "FILE patched|original" line for each reader and each kind of answer that it has seen, once
+ * Load for a boot test: starts a process whose threads read patched files all the time, then becomes /guest (guest.c).
+ * Which files: those of klp_nonop if there is a file /nonop, else those of klp_sibling. Each thread checks that an answer
+ * is one of the two that the file may give, patched or not:
+ *   /count   one "FILE patched|original" line for each thread and each kind of answer that it has seen, once
  *   /bad     what was neither
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,12 +18,22 @@ struct reader {
 	const char *patched; /* occurs in the patched answer */
 };
 
-static const struct reader readers[] = {
+enum { THREADS = 5 };
+
+static const struct reader siblings[THREADS] = {
 	{ "/proc/cmdline", "rdinit=/init", "nodev\tsysfs" },
 	{ "/proc/uptime", ".", "Linux version " },
 	{ "/proc/execdomains", "[kernel]", " mark=7369626c696e6721 ret=0\n" },
 	{ "/proc/uptime", ".", "Linux version " },
 	{ "/proc/execdomains", "[kernel]", " mark=7369626c696e6721 ret=0\n" },
+};
+
+static const struct reader nonop[THREADS] = {
+	{ "/proc/cmdline", "rdinit=/init", ": mark=6b6c706c696e6b21 after=4711\n" },
+	{ "/proc/cmdline", "rdinit=/init", ": mark=6b6c706c696e6b21 after=4711\n" },
+	{ "/proc/cmdline", "rdinit=/init", ": mark=6b6c706c696e6b21 after=4711\n" },
+	{ "/proc/cmdline", "rdinit=/init", ": mark=6b6c706c696e6b21 after=4711\n" },
+	{ "/proc/cmdline", "rdinit=/init", ": mark=6b6c706c696e6b21 after=4711\n" },
 };
 
 static void append(const char *path, const char *what, const char *kind)
@@ -35,9 +47,10 @@ static void append(const char *path, const char *what, const char *kind)
 	close(fd);
 }
 
-static void read_on(const struct reader *r)
+static void *read_on(void *of)
 {
-	static char text[1 << 14];
+	const struct reader *r = of;
+	static __thread char text[1 << 14];
 	int seen = 0;
 
 	while (access("/proc/version", F_OK) != 0)
@@ -68,11 +81,16 @@ static void read_on(const struct reader *r)
 
 int main(void)
 {
-	unsigned i;
+	const struct reader *set = access("/nonop", F_OK) == 0 ? nonop : siblings;
+	pthread_t thread;
+	int i;
 
-	for (i = 0; i < sizeof readers / sizeof *readers; i++)
-		if (fork() == 0)
-			read_on(&readers[i]);
+	if (fork() == 0) {
+		for (i = 1; i < THREADS; i++)
+			if (pthread_create(&thread, NULL, read_on, (void *)&set[i]) != 0)
+				append("/bad", "pthread_create", "failed");
+		read_on((void *)&set[0]);
+	}
 	execl("/guest", "/guest", NULL);
 	return 1;
 }

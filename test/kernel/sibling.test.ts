@@ -3,44 +3,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
+import { ROUNDS, siblingLife } from "./lives.ts";
 import { forgottenToc } from "./sabotage.ts";
-import { answered, bootWith, complaints, klplink, LOAD, lifeCycle, type Planned, stepOf, textOf } from "./scenario.ts";
+import { bootWith, complaints, klplink, LOAD, stepOf, textOf } from "./scenario.ts";
 
 const lab = inject("lab");
-const ROUNDS = 20;
-const UPTIME = /^\d+\.\d\d \d+\.\d\d\n$/;
-
 const built = join(lab.modules, "klp_sibling.ko");
 const linked = join(lab.folder, "klp_sibling.linked.ko");
 
-/** One round reads each patched file once; uptime's function runs twice, the second time by the local call. */
-const round = (n: number): Planned[] => [
-  { line: "read /proc/cmdline", output: (first) => answered(first, "/proc/filesystems") },
-  { line: "read /proc/uptime", output: (first) => answered(first, "/proc/version") },
-  {
-    line: "read /proc/execdomains",
-    output: (first) =>
-      `${answered(first, "/proc/version")}execdomains=${n} mark=7369626c696e6721 ret=0\ncmdline=${n} uptime=${2 * n}\n`,
-  },
-];
-
-const life = lifeCycle(
-  "klp_sibling",
-  [
-    { line: "read /proc/version", output: /^Linux version / },
-    { line: "read /proc/filesystems", output: /^nodev\tsysfs$/m },
-    { line: "read /proc/cmdline", output: /rdinit=/ },
-    { line: "read /proc/uptime", output: UPTIME },
-    { line: "read /proc/execdomains", output: /\[kernel\]$/m },
-  ],
-  Array.from({ length: ROUNDS }, (_, i) => round(i + 1)).flat(),
-  [
-    { line: "read /proc/cmdline", output: (first) => answered(first, "/proc/cmdline") },
-    { line: "read /proc/uptime", output: UPTIME },
-    { line: "read /proc/execdomains", output: (first) => answered(first, "/proc/execdomains") },
-  ],
-);
-
+const life = siblingLife;
 const script = life.map((planned) => planned.line);
 
 describe("sibling calls", () => {

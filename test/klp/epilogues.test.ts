@@ -49,6 +49,13 @@ test("each return goes through one sequence behind the function, under its own c
   }
 });
 
+test("linking again adds nothing", () => {
+  const once = link(input, { file: "in.o", tocRestore: "epilogue", force: true }).output ?? new Uint8Array();
+  const again = link(once, { file: "in.o", tocRestore: "epilogue", force: true });
+  expect(again.done.epilogues).toBe(0);
+  expect(again.changed).toBe(false);
+});
+
 test("returns, by their words", () => {
   // blr, beqlr, bdnzlr, blrl, bctr as GNU as writes them.
   expect([0x4e80_0020, 0x4d82_0020, 0x4e00_0020, 0x4e80_0021, 0x4e80_0420].map(isReturn)).toEqual([

@@ -3,6 +3,7 @@
 // kernel's module loader as written in docs/islands.md, not from what klplink does.
 
 import { describe, expect, test } from "vitest";
+import type { TocRestore } from "../../src/analysis.ts";
 import type { Problem } from "../../src/diag/catalogue.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
@@ -15,11 +16,12 @@ const fixture = (name: string): Uint8Array => load(`test/fixtures/rules/${name}.
 
 interface Options {
   readonly version?: readonly [number, number];
+  readonly tocRestore?: TocRestore;
 }
 
-function run(bytes: Uint8Array, { version }: Options = {}): LinkResult {
+function run(bytes: Uint8Array, { version, tocRestore = "island" }: Options = {}): LinkResult {
   const kernelVersion = version === undefined ? {} : { kernelVersion: { major: version[0], minor: version[1] } };
-  return link(bytes, { file: "in.o", ...kernelVersion });
+  return link(bytes, { file: "in.o", tocRestore, ...kernelVersion });
 }
 
 /** `CODE[rule] section+offset function+offset callee` */
@@ -34,7 +36,11 @@ function told(p: Problem): string {
 const refusals: readonly { name: string; options?: Options; expect: readonly string[] }[] = [
   { name: "i1-absolute", expect: ["KLP303[I1] .text.f+24 f+1c ext"] },
   { name: "i3-restored", options: { version: [6, 2] }, expect: ["KLP306 .text.f+24 f+1c ext"] },
-  { name: "i5-helpers", expect: ["KLP305 .text.f+18 f+10 _savegpr0_29", "KLP305 .text.f+34 f+2c _restgpr0_29"] },
+  {
+    name: "i5-helpers",
+    options: { tocRestore: "nop" },
+    expect: ["KLP305 .text.f+18 f+10 _savegpr0_29", "KLP305 .text.f+34 f+2c _restgpr0_29"],
+  },
   { name: "i6-no-toc", expect: ["KLP303[I6] .text.f+14 f+14 ext"] },
   { name: "i6-r2-scratch", expect: ["KLP303[I6] .text.f+14 f+14 ext"] },
   { name: "i7-before-local-entry", expect: ["KLP303[I7] .text.f+4 f+4 ext"] },

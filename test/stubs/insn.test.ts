@@ -56,7 +56,11 @@ describe("branches", () => {
 describe("islands", () => {
   test("a return island for a call at 0x104, island at 0x200", () => {
     // bl . / nop / b .-0x100, as GNU as encodes them.
-    expect(returnIsland(0x200, 0x104)).toEqual({ words: [0x4800_0001, 0x6000_0000, 0x4bff_ff00], callAt: 0 });
+    expect(returnIsland(0x200, 0x104)).toEqual({
+      words: [0x4800_0001, 0x6000_0000, 0x4bff_ff00],
+      callAt: 0,
+      slotAt: null,
+    });
   });
 
   test("a local-call island saves r2 before the call and takes it back after", () => {
@@ -64,6 +68,7 @@ describe("islands", () => {
     expect(localCallIsland(0x200, 0x104)).toEqual({
       words: [0xf841_0018, 0x4800_0001, 0xe841_0018, 0x4bff_fefc],
       callAt: 4,
+      slotAt: null,
     });
   });
 

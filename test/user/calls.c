@@ -16,7 +16,12 @@ extern int klp_frames(void);
 
 #ifdef PATCH
 #define B(name) p_##name
+#ifdef CUT
+/* Whole debug information: the test makes the symbols undefined afterwards, and what they named is dead code. */
+#define C(...) KEEP __VA_ARGS__
+#else
 #define C(...) WAS_LOCAL(__VA_ARGS__)
+#endif
 #define BODY(...) { return 0; }
 #define SAME_BODY(result, ...) { return result; }
 #else
@@ -40,9 +45,15 @@ C(vector c_vector(vector x, vector y) SAME_BODY(x, return x * y + (int)heavy[2];
 
 /* volatile: a cut-out function keeps its own copy of what it reads. */
 static volatile long mark[4] = { 17, 19, 23, 29 };
+/* Read behind the last call only: its address cannot be had before. */
+static volatile long late[4] = { 31, 37, 41, 43 };
+
+/* Not C: in the livepatch, too, as a function that the patch brings along. */
+KEEP long B(own)(long x) { return x * mark[x & 3] + late[1]; }
 
 KEEP long B(plain)(long x) { return c_plain(x) + mark[x & 3]; }
 KEEP long B(sibling)(long x) { return c_plain(x + mark[0]); }
+KEEP long B(sibling_own)(long x) { return B(own)(x + mark[1]); }
 KEEP long B(sibling_nine)(long a, long b, long c, long d, long e, long f, long g, long h, long i)
 {
 	return c_nine(i, h, g, f, e, d, c, b, a + mark[1]);
@@ -52,7 +63,12 @@ KEEP long B(nested3)(long x) { return c_plain(x) * mark[2] + c_frames(x); }
 KEEP long B(nested2)(long x) { return B(nested3)(x + 1) + c_plain(mark[1]); }
 KEEP long B(nested)(long x) { return c_plain(x) + B(nested2)(x) * mark[0]; }
 KEEP long B(recursive)(long x) { return x <= 0 ? mark[3] : c_plain(x) + B(recursive)(x - 1) * mark[x & 3]; }
-KEEP long B(nine)(long x) { return c_nine(x, 1, 2, mark[3], 4, 5, 6, x + 1, mark[0]) + mark[2]; }
+KEEP long B(sibling_frames)(long x) { return c_frames(x + mark[0]); }
+KEEP long B(nine)(long x)
+{
+	long s = c_nine(x, 1, 2, mark[3], 4, 5, 6, x + 1, mark[0]);
+	return s + late[s & 3];
+}
 KEEP long B(taking_nine)(long a, long b, long c, long d, long e, long f, long g, long h, long i)
 {
 	return c_nine(a, b, c, d, e, f, g, h, i) - i * mark[i & 3];
@@ -79,7 +95,12 @@ KEEP vector B(vectors)(vector x, vector y)
 	vector z = c_vector(x, y);
 	return c_vector(z, x) + z * (int)mark[3] + y;
 }
-KEEP long B(pointer)(long (*f)(long), long x) { return f(c_plain(x)) + c_plain(mark[0]) + f(x); }
+KEEP long B(pointer)(long (*f)(long), long x) 
+{
+	long s = f(c_plain(x)) + f(x);
+	s += c_plain(mark[0] + s);
+	return s * late[s & 3];
+}
 KEEP long B(loop)(long x)
 {
 	long s = mark[2];
@@ -109,6 +130,9 @@ void *klp_funcs[] = { p_plain, p_frames, p_nine, p_taking_nine, p_variadic, p_st
 #ifdef REPLACE_ALL
 void *klp_funcs[] = { p_plain, p_sibling, p_recursive };
 #endif
+#ifdef REPLACE_ONE
+void *klp_funcs[] = { REPLACE_ONE };
+#endif
 
 #ifndef PATCH
 long a_callback(long x) { return x * heavy[3]; }
@@ -124,6 +148,7 @@ long a_run(long seed)
 		double d = B(floating)(x * 1.5, 2.25f);
 		sum = sum * 31 + B(plain)(x) + heavy[x] + B(sibling)(x) * heavy[x];
 		sum = sum * 31 + B(sibling_nine)(x, 2, 3, 4, 5, 6, 7, 8, sum) * heavy[x];
+		sum = sum * 31 + B(sibling_own)(x) * heavy[x];
 		sum = sum * 31 + B(nested)(x) * heavy[x] + B(recursive)(x) + heavy[1];
 		sum = sum * 31 + B(nine)(x) * heavy[x] + B(taking_nine)(x, 2, 3, 4, 5, 6, 7, 8, sum) + heavy[2];
 		sum = sum * 31 + B(variadic)(4L, x, 7L, sum, 9L) * heavy[x] + B(structs)(l) + heavy[3];
@@ -135,6 +160,7 @@ long a_run(long seed)
 }
 
 long a_frames(long x) { return B(frames)(x) + heavy[0]; }
+long a_sibling_frames(long x) { return B(sibling_frames)(x) + heavy[0]; }
 long a_sibling(long x) { return B(sibling)(x) + heavy[x & 7]; }
 long a_pointer(long x)
 {

@@ -68,9 +68,17 @@ klp_return_helper:
 	mtlr	0
 	blr
 
+/* What stands before the livepatch stack was made: a caller that only goes on at P. */
+	.globl	handler_plain
+handler_plain:
+	mtlr	0
+	mfctr	12
+	bctr
+
 /*
  * u64 run_checked(u64 entry, u64 argument, u64 lost[4]): fills r14-r31, cr2-cr4, f14-f31 and v20-v31, calls, and
- * says which were changed: bits of lost[0]: 1 r1, 2 r2, 4 cr; of the others, the register's own number.
+ * says which were changed: bits of lost[0]: 1 r1, 2 r2, 4 cr, 8 LR; of the others, the register's own number. r2 must
+ * come back as what lost[0] holds at first: the TOC of the function that is run.
  */
 	.macro each_gpr what
 	.irp n,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -169,17 +177,31 @@ run_checked:
 	mtctr	12
 	mr	3,4
 	bctrl
-	mr	9,2
+9:	mr	9,2
+	mfcr	7
+	mflr	6
 	ld	2,24(1)
 	addis	11,2,saved@toc@ha
 	addi	11,11,saved@toc@l
+	stw	7,24(11)
 	li	10,0
 	ld	8,0(11)
 	cmpd	8,1
 	beq	1f
 	ori	10,10,1
 	mr	1,8
-1:	mfcr	8
+1:	ld	5,16(11)
+	ld	8,0(5)
+	cmpd	8,9
+	beq	1f
+	ori	10,10,2
+1:	bl	2f
+2:	mflr	8
+	addi	8,8,9b-2b
+	cmpd	8,6
+	beq	1f
+	ori	10,10,8
+1:	lwz	8,24(11)
 	rlwinm	8,8,0,8,19
 	lis	7,0xa5
 	ori	7,7,0xa000

@@ -8,7 +8,9 @@
  *   kernel [option...] FUNCTION module.o...
  *     patch=B:P      B's profiling call leads to P
  *     handler=NAME   what stands between them: livepatch (the livepatch stack), cr4 (only notes r2 - LR at CR+4 of the
- *                    caller's frame, as solution 1 of March 2016), mini (klp_return_helper and a 32-byte frame)
+ *                    caller's frame, as solution 1 of March 2016), mini (klp_return_helper and a 32-byte frame), plain
+ *                    (nothing at all)
+ *     klp-stubs      the loader routes calls without a nop through a klp_stub of its own, as proposed in October 2017
  *     unchecked      a call without a nop is no error; nothing is restored behind it
  *     offset=N       N is the argument of FUNCTION
  *
@@ -51,7 +53,7 @@ struct module {
 static struct module modules[MAX];
 static int nmodules;
 static unsigned char *arena, *brk_;
-static int unchecked;
+static int unchecked, klp_stubs;
 
 /* The two fields that livepatch_handler needs: thread_info behind r13, and the livepatch stack pointer in it. */
 struct thread_info {
@@ -198,6 +200,35 @@ static u32 *stub(u64 target, u64 toc)
 	return p;
 }
 
+static u32 *klp_stub(u64 target, u64 toc)
+{
+	static const u32 before[] = { 0xe96c0020, 0x396b0018, 0xf96c0020, 0x3d8057ac, 0x618c6e9d, 0xf98bfff8, 0xf84bffe8,
+				      0x7d8802a6, 0xf98bfff0 };
+	static const u32 after[] = { 0xe98bfff0, 0x7d8803a6, 0xe84bffe8, 0x396bffe8 };
+	u64 *slot = take(8, 8), tp;
+	*slot = target;
+	long d = (long)((u64)slot - toc);
+	asm("mr %0,13" : "=r"(tp));
+	u32 *start = take(128, 8), *p = start;
+	u32 thread = 0xe98d0000 | (((u64)&paca_thread_info - tp) & 0xffff); /* ld r12,thread_info(r13) */
+	*p++ = thread;
+	for (unsigned i = 0; i < sizeof before / 4; i++)
+		*p++ = before[i];
+	*p++ = 0x3d620000 | (((d + 0x8000) >> 16) & 0xffff); /* addis r11,r2,HA */
+	*p++ = 0x396b0000 | (d & 0xffff); /* addi r11,r11,LO */
+	*p++ = 0xe98b0000; /* ld r12,0(r11) */
+	*p++ = 0x7d8903a6; /* mtctr r12 */
+	*p++ = 0x4e800421; /* bctrl */
+	*p++ = thread;
+	*p++ = 0xe96c0020; /* ld r11,livepatch_sp(r12) */
+	for (unsigned i = 0; i < sizeof after / 4; i++)
+		*p++ = after[i];
+	*p++ = thread;
+	*p++ = 0xf96c0020; /* std r11,livepatch_sp(r12) */
+	*p++ = 0x4e800020; /* blr */
+	return start;
+}
+
 static void relocate(struct module *m)
 {
 	for (int i = 1; i < m->ehdr->e_shnum; i++) {
@@ -263,7 +294,9 @@ static void relocate(struct module *m)
 					*word = NOP;
 					break;
 				}
-				if (external) {
+				if (external && klp_stubs && word[1] != NOP)
+					v = (u64)klp_stub(v, m->toc);
+				else if (external) {
 					v = (u64)stub(v, m->toc);
 					if ((*word & 1) && word[1] == NOP)
 						word[1] = LD_R2;
@@ -284,7 +317,7 @@ static void relocate(struct module *m)
 	}
 }
 
-extern char handler_livepatch[], handler_cr4[], handler_mini[];
+extern char handler_livepatch[], handler_cr4[], handler_mini[], handler_plain[];
 
 /* At B's profiling call: r0 = return into A, r2 = whatever the call site left. */
 static void patch(char *pair, char *handler)
@@ -349,6 +382,18 @@ u64 klp_stack(void)
 	return (thread.livepatch_sp - (u64)livepatch_stack) / 24;
 }
 
+/* The TOC of the module that holds an address. */
+static u64 toc_of(u64 at)
+{
+	for (int m = 0; m < nmodules; m++)
+		for (int i = 1; i < modules[m].ehdr->e_shnum; i++) {
+			u64 start = modules[m].at[i];
+			if (start && at >= start && at < start + modules[m].shdrs[i].sh_size)
+				return modules[m].toc;
+		}
+	return 0;
+}
+
 extern u64 run_checked(u64 entry, u64 argument, u64 *lost);
 
 int main(int argc, char **argv)
@@ -372,14 +417,19 @@ int main(int argc, char **argv)
 			handler = handler_mini;
 		else if (!strcmp(argv[i], "handler=livepatch"))
 			handler = handler_livepatch;
+		else if (!strcmp(argv[i], "handler=plain"))
+			handler = handler_plain;
 		else if (!strcmp(argv[i], "unchecked"))
 			unchecked = 1;
+		else if (!strcmp(argv[i], "klp-stubs"))
+			klp_stubs = 1;
 		else if (!strncmp(argv[i], "argument=", 9))
 			argument = strtoull(argv[i] + 9, 0, 0);
 		else if (!strcmp(argv[i], "paca")) {
 			u64 tp;
 			asm("mr %0,13" : "=r"(tp));
-			printf("%ld\n", (long)((u64)&paca_thread_info - tp));
+			printf("%ld,%ld\n", (long)((u64)&paca_thread_info - tp),
+			       (long)__builtin_offsetof(struct thread_info, livepatch_sp));
 			return 0;
 		} else if (!function)
 			function = argv[i];
@@ -391,9 +441,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < npairs; i++)
 		patch(pairs[i], handler);
 	__builtin___clear_cache((char *)arena, (char *)brk_);
+	lost[0] = toc_of(must_find(function));
 	u64 result = run_checked(must_find(function), argument, lost);
 	printf("result %lx\n", result);
-	printf("lost r1,r2,cr %lx gpr %lx fpr %lx vr %lx\n", lost[0], lost[1], lost[2], lost[3]);
+	printf("lost r1,r2,cr,lr %lx gpr %lx fpr %lx vr %lx\n", lost[0], lost[1], lost[2], lost[3]);
 	if (thread.livepatch_sp != (u64)livepatch_stack)
 		printf("livepatch stack off by %ld\n", (long)(thread.livepatch_sp - (u64)livepatch_stack));
 	return 0;

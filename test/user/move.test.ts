@@ -9,7 +9,7 @@ const lab = new Lab();
 const MODELS = ["medium", "large"];
 const ARGUMENTS = ["0", "1", "5", "1000003"];
 /** No register lost, as kernel.c prints it. */
-const WHOLE = "lost r1,r2,cr 0 gpr 0 fpr 0 vr 0\n";
+const WHOLE = "lost r1,r2,cr,lr 0 gpr 0 fpr 0 vr 0\n";
 
 beforeAll(() => {
   lab.program("kernel", "kernel.c", "entry.S");

@@ -42,7 +42,7 @@ beforeAll(() => {
   truth = outcome("livepatch", [], "island.o");
   expect(truth).toEqual({
     status: 0,
-    text: expect.stringMatching(/^result [0-9a-f]+\nlost r1,r2,cr 0 gpr 0 fpr 0 vr 0\n$/),
+    text: expect.stringMatching(/^result [0-9a-f]+\nlost r1,r2,cr,lr 0 gpr 0 fpr 0 vr 0\n$/),
   });
 });
 

@@ -343,7 +343,7 @@ error[KLP304]: no island is possible in first: last stands behind it in .text
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
-  KLP305: `$ klplink ../rules/i5-helpers.o -o out
+  KLP305: `$ klplink check ../rules/i5-helpers.o
 error[KLP305]: _restgpr0_29 is not in the module (rule I5)
   --> ../rules/i5-helpers.o  f+0x2c/0x30 [i5_helpers]  (.text.f+0x34)
      2c:  10 00 01 e8   ld     r0,16(r1)
@@ -351,12 +351,12 @@ error[KLP305]: _restgpr0_29 is not in the module (rule I5)
   >  34:  00 00 00 48   b      _restgpr0_29  R_PPC64_REL24
   = why:    register save and restore helpers run without a frame of their own,
             so they cannot be reached through a stub
-  = help:   link the module with \`ld -r --save-restore-funcs\`, or add
-            crtsavres.o of the kernel build
+  = help:   \`klplink ../rules/i5-helpers.o\` puts it into the module, as
+            \`ld -r --save-restore-funcs\` does
   = also:   1 more of KLP305 in ../rules/i5-helpers.o:
-      f+0x10  _savegpr0_29 is not in the module (rule I5)
+      f+0x10  _savegpr0_29
 
-2 errors, 0 warnings
+2 errors, 0 warnings; \`klplink ../rules/i5-helpers.o\` mends both
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -481,6 +481,41 @@ error[KLP312]: called cannot restore its caller's TOC at its returns: it is also
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP313: `$ klplink ../rules/epilogue.o --toc-restore mini-frame -o out
+error[KLP313]: good cannot run in a mini frame: its parameters are not known:
+    the module has neither DWARF nor BTF for it
+  --> ../rules/epilogue.o  good+0x0  (.text+0x0)
+  >   0:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
+      4:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
+      8:  a6 02 08 7c   mflr   r0
+  = why:    with 32 more bytes between the function and its caller, it looks for
+            arguments on the stack 32 bytes too near
+  = help:   use the default, --toc-restore island; if only the parameters are
+            unknown, compile with -g, or give --force if all arguments are in
+            registers
+  = also:   4 more of KLP313 in ../rules/epilogue.o:
+      called+0x0      called cannot run in a mini frame: its parameters are
+        not known: the module has neither DWARF nor BTF for it
+      tail+0x0        tail cannot run in a mini frame: its parameters are not
+        known: the module has neither DWARF nor BTF for it
+      pointer+0x0     pointer cannot run in a mini frame: its parameters are
+        not known: the module has neither DWARF nor BTF for it
+      through_lr+0x0  through_lr cannot run in a mini frame: its parameters
+        are not known: the module has neither DWARF nor BTF for it
+
+5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP314: `$ klplink ../rules/good.o --toc-restore shadow-stack -o out
+error[KLP314]: where the kernel keeps the livepatch stack is not known
+  --> ../rules/good.o
+  = why:    a klp_stub finds it through the paca and thread_info, whose layout
+            depends on the kernel's configuration
+  = help:   give the kernel's vmlinux with -k, a module with DWARF, or the two
+            offsets: --livepatch-stack PACA,THREAD_INFO
+
+1 error, 0 warnings`,
   KLP401: `$ klplink check modinfo.o -k misspelled.map
 error[KLP401]: show_val_kb is not in misspelled.map
   --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)

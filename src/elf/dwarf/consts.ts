@@ -1,5 +1,18 @@
-// Numbers of the DWARF specification, versions 2 to 5, by their own names: those that are needed to find lines.
+// Numbers of the DWARF specification, versions 2 to 5, by their own names: those that are needed to find lines and types.
 
+export const DW_TAG_array_type = 0x01;
+export const DW_TAG_class_type = 0x02;
+export const DW_TAG_formal_parameter = 0x05;
+export const DW_TAG_member = 0x0d;
+export const DW_TAG_pointer_type = 0x0f;
+export const DW_TAG_structure_type = 0x13;
+export const DW_TAG_typedef = 0x16;
+export const DW_TAG_union_type = 0x17;
+export const DW_TAG_unspecified_parameters = 0x18;
+export const DW_TAG_subrange_type = 0x21;
+export const DW_TAG_const_type = 0x26;
+export const DW_TAG_volatile_type = 0x35;
+export const DW_TAG_restrict_type = 0x37;
 export const DW_TAG_inlined_subroutine = 0x1d;
 export const DW_TAG_subprogram = 0x2e;
 export const DW_TAG_compile_unit = 0x11;
@@ -7,9 +20,18 @@ export const DW_TAG_partial_unit = 0x3c;
 export const DW_TAG_skeleton_unit = 0x4a;
 
 export const DW_AT_name = 0x03;
+export const DW_AT_byte_size = 0x0b;
+export const DW_AT_inline = 0x20;
+export const DW_AT_prototyped = 0x27;
+export const DW_AT_data_member_location = 0x38;
+export const DW_AT_upper_bound = 0x2f;
+export const DW_AT_count = 0x37;
+export const DW_AT_declaration = 0x3c;
+export const DW_AT_type = 0x49;
 export const DW_AT_stmt_list = 0x10;
 export const DW_AT_low_pc = 0x11;
 export const DW_AT_high_pc = 0x12;
+export const DW_AT_language = 0x13;
 export const DW_AT_comp_dir = 0x1b;
 export const DW_AT_abstract_origin = 0x31;
 export const DW_AT_specification = 0x47;
@@ -18,9 +40,12 @@ export const DW_AT_call_column = 0x57;
 export const DW_AT_call_file = 0x58;
 export const DW_AT_call_line = 0x59;
 export const DW_AT_linkage_name = 0x6e;
+export const DW_AT_GNU_vector = 0x2107;
 export const DW_AT_str_offsets_base = 0x72;
 export const DW_AT_addr_base = 0x73;
 export const DW_AT_rnglists_base = 0x74;
+
+export const DW_LANG_Mips_Assembler = 0x8001;
 
 export const DW_FORM_addr = 0x01;
 export const DW_FORM_block2 = 0x03;

@@ -4,6 +4,7 @@ import {
   DW_AT_addr_base,
   DW_AT_comp_dir,
   DW_AT_high_pc,
+  DW_AT_language,
   DW_AT_low_pc,
   DW_AT_name,
   DW_AT_ranges,
@@ -67,6 +68,8 @@ export interface Unit extends FormSizes {
   readonly tag: number;
   readonly name: string | null;
   readonly directory: string | null;
+  /** DW_AT_language; 0 if the unit does not tell. */
+  readonly language: number;
   /** Offset in .debug_line; null if the unit has no lines. */
   readonly lines: number | null;
   readonly lowPc: number;
@@ -143,7 +146,16 @@ export class UnitReader {
   #withRoot(
     bare: Omit<
       Unit,
-      "tag" | "name" | "directory" | "lines" | "lowPc" | "strOffsetsBase" | "addrBase" | "rnglistsBase" | "ranges"
+      | "tag"
+      | "name"
+      | "directory"
+      | "language"
+      | "lines"
+      | "lowPc"
+      | "strOffsetsBase"
+      | "addrBase"
+      | "rnglistsBase"
+      | "ranges"
     >,
     cursor: Cursor,
   ): Unit | null {
@@ -158,6 +170,7 @@ export class UnitReader {
       tag: abbreviation.tag,
       name: null,
       directory: null,
+      language: number(DW_AT_language) ?? 0,
       lines: number(DW_AT_stmt_list),
       lowPc: 0,
       strOffsetsBase: number(DW_AT_str_offsets_base) ?? header,
@@ -340,6 +353,15 @@ export class UnitReader {
 
   /** The entry that a reference points to, with its unit; null if it lies in a file that is not at hand. */
   target(units: readonly Unit[], unit: Unit, value: Value): { unit: Unit; attributes: Attributes } | null {
+    return this.entry(units, unit, value);
+  }
+
+  /** As {@link target}, with the entry's tag and the offset of what follows it: its children, if it has any. */
+  entry(
+    units: readonly Unit[],
+    unit: Unit,
+    value: Value,
+  ): { unit: Unit; tag: number; attributes: Attributes; hasChildren: boolean; next: number } | null {
     let at: number;
     let home: Unit | undefined = unit;
     if (isUnitReference(value.form)) at = unit.start + value.value;
@@ -350,7 +372,12 @@ export class UnitReader {
     if (home === undefined || at < home.firstEntry || at >= home.end) return null;
     const cursor = new Cursor(home.info, this.littleEndian, at, home.end);
     const abbreviation = home.abbreviations.get(cursor.uleb());
-    return abbreviation === undefined ? null : { unit: home, attributes: this.attributes(cursor, abbreviation, home) };
+    if (abbreviation === undefined) return null;
+    const attributes = this.attributes(cursor, abbreviation, home);
+    // Many references may lead to one long entry.
+    this.budget.spend(cursor, 1 + ((cursor.at - at) >> 4));
+    const { tag, hasChildren } = abbreviation;
+    return { unit: home, tag, attributes, hasChildren, next: cursor.at };
   }
 }
 

@@ -1,10 +1,10 @@
 /** How r2 comes back where a livepatch is involved, as one answer of the documents describes it. */
 export interface Strategy {
-  /** The word for `--toc-restore`; null where klplink cannot write it. */
-  readonly option: "island" | "nop" | "epilogue" | null;
+  /** The word for `--toc-restore`. */
+  readonly option: TocRestore;
   readonly name: string;
   /** Which way it mends: out of the livepatch (P calls C) or back from it (A called B, P runs). */
-  readonly mends: "P to C" | "A to P" | "both";
+  readonly mends: "P to C" | "both";
   /** What it needs of the kernel. */
   readonly needs: string;
   /** Code that it cannot serve. */
@@ -14,3 +14,5 @@ export interface Strategy {
   /** Instructions more on the way, as executed. */
   readonly instructions: string;
 }
+
+export type TocRestore = "island" | "nop" | "epilogue" | "mini-frame" | "shadow-stack";

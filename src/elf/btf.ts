@@ -1,0 +1,215 @@
+// BTF, the BPF type format (Documentation/bpf/btf.rst): structs with their members, functions with their parameters.
+// Every read is checked; a table that contradicts itself ends the reading with a BtfError.
+
+import { latin1, viewOf } from "../base/bytes.ts";
+import { addPrototype, type ParameterType, type Prototype } from "./prototype.ts";
+
+const MAGIC = 0xeb9f;
+const HEADER_SIZE = 24;
+const TYPE_SIZE = 12;
+
+const PTR = 2;
+const ARRAY = 3;
+const STRUCT = 4;
+const UNION = 5;
+const TYPEDEF = 8;
+const VOLATILE = 9;
+const CONST = 10;
+const RESTRICT = 11;
+const FUNC = 12;
+const FUNC_PROTO = 13;
+const TYPE_TAG = 18;
+/** Kind -> bytes behind the common part: a fixed number, and one for each of the type's `vlen` entries. */
+const EXTRA: readonly (readonly [fixed: number, each: number])[] = [
+  [0, 0], // void
+  [4, 0], // INT
+  [0, 0], // PTR
+  [12, 0], // ARRAY
+  [0, 12], // STRUCT
+  [0, 12], // UNION
+  [0, 8], // ENUM
+  [0, 0], // FWD
+  [0, 0], // TYPEDEF
+  [0, 0], // VOLATILE
+  [0, 0], // CONST
+  [0, 0], // RESTRICT
+  [0, 0], // FUNC
+  [0, 8], // FUNC_PROTO
+  [4, 0], // VAR
+  [0, 12], // DATASEC
+  [0, 0], // FLOAT
+  [4, 0], // DECL_TAG
+  [0, 0], // TYPE_TAG
+  [0, 12], // ENUM64
+];
+/** Kinds that only add something to another type. */
+const WRAPPERS = new Set([TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG]);
+/** How many types may wrap one another; a ring of them is no type. */
+const MAX_DEPTH = 64;
+
+/** The table cannot be read. `offset` is bytes from its start. */
+export class BtfError extends Error {
+  readonly offset: number;
+  constructor(offset: number, what: string) {
+    super(`BTF+0x${offset.toString(16)}: ${what}`);
+    this.name = "BtfError";
+    this.offset = offset;
+  }
+}
+
+/** A table of types, on its own or on top of a base (vmlinux's, for a module). */
+export class Btf {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #littleEndian: boolean;
+  readonly #base: Btf | null;
+  /** Offset of each type in the bytes, from the first of this table on. */
+  readonly #types: number[] = [];
+  readonly #firstType: number;
+  readonly #strings: number;
+  readonly #stringsLength: number;
+
+  /** @throws BtfError if the bytes are no BTF, or damaged. */
+  constructor(bytes: Uint8Array, littleEndian: boolean, base: Btf | null = null) {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+    this.#littleEndian = littleEndian;
+    this.#base = base;
+    this.#firstType = base === null ? 1 : base.#firstType + base.#types.length;
+    if (bytes.length < HEADER_SIZE || this.#view.getUint16(0, littleEndian) !== MAGIC) {
+      throw new BtfError(0, "no BTF header");
+    }
+    const header = this.#u32(4);
+    const types = { at: header + this.#u32(8), length: this.#u32(12) };
+    this.#strings = header + this.#u32(16);
+    this.#stringsLength = this.#u32(20);
+    if (types.at + types.length > bytes.length || this.#strings + this.#stringsLength > bytes.length) {
+      throw new BtfError(8, "its parts reach beyond its end");
+    }
+    const end = types.at + types.length;
+    for (let at = types.at; at < end; ) {
+      if (at + TYPE_SIZE > end) throw new BtfError(at, "half a type");
+      const extra = EXTRA[this.#kindAt(at)];
+      if (extra === undefined) throw new BtfError(at, `the unknown kind ${this.#kindAt(at)}`);
+      this.#types.push(at);
+      at += TYPE_SIZE + extra[0] + extra[1] * this.#vlenAt(at);
+      if (at > end) throw new BtfError(at, "a type that reaches beyond the table");
+    }
+  }
+
+  #u32(at: number): number {
+    return this.#view.getUint32(at, this.#littleEndian);
+  }
+  #kindAt(at: number): number {
+    return (this.#u32(at + 4) >>> 24) & 31;
+  }
+  #vlenAt(at: number): number {
+    return this.#u32(at + 4) & 0xffff;
+  }
+
+  /** The table that holds a type, and where; null for void and for numbers out of range. */
+  #find(type: number): { readonly table: Btf; readonly at: number } | null {
+    if (this.#base !== null && type < this.#firstType) return this.#base.#find(type);
+    const at = this.#types[type - this.#firstType];
+    return at === undefined ? null : { table: this, at };
+  }
+
+  #string(offset: number): string {
+    const before = this.#base === null ? 0 : this.#base.#stringsEnd;
+    if (this.#base !== null && offset < before) return this.#base.#string(offset);
+    const at = offset - before;
+    if (at >= this.#stringsLength) return "";
+    const start = this.#strings + at;
+    const end = this.#bytes.indexOf(0, start);
+    const limit = this.#strings + this.#stringsLength;
+    return latin1(this.#bytes, start, end < 0 || end > limit ? limit : end);
+  }
+
+  /** String offsets below this belong to this table or its base. */
+  get #stringsEnd(): number {
+    return (this.#base === null ? 0 : this.#base.#stringsEnd) + this.#stringsLength;
+  }
+
+  /** The type behind typedefs and qualifiers; null for void and for rings. */
+  #strip(type: number): { readonly table: Btf; readonly at: number } | null {
+    let found = this.#find(type);
+    for (let depth = 0; found !== null && WRAPPERS.has(found.table.#kindAt(found.at)); depth++) {
+      if (depth === MAX_DEPTH) return null;
+      found = this.#find(found.table.#u32(found.at + 8));
+    }
+    return found;
+  }
+
+  /**
+   * Bytes from the start of `struct NAME` to `member`, through members without a name. Null if there is no such struct
+   * or member, or the member is a bit-field, or several structs of the name disagree.
+   */
+  memberOffset(name: string, member: string): number | null {
+    let result: number | null = null;
+    for (const at of this.#types) {
+      if (this.#kindAt(at) !== STRUCT || this.#string(this.#u32(at)) !== name || this.#vlenAt(at) === 0) continue;
+      const found = this.#memberBits(at, member, 0);
+      if (found === null || found % 8 !== 0 || (result !== null && result !== found / 8)) return null;
+      result = found / 8;
+    }
+    return result ?? this.#base?.memberOffset(name, member) ?? null;
+  }
+
+  #memberBits(struct: number, member: string, depth: number): number | null {
+    const hasBitfields = this.#u32(struct + 4) >>> 31 !== 0;
+    for (let k = 0; k < this.#vlenAt(struct); k++) {
+      const at = struct + TYPE_SIZE + k * 12;
+      const name = this.#string(this.#u32(at));
+      const raw = this.#u32(at + 8);
+      // With kind_flag the upper byte is the width of a bit-field, 0 for others.
+      const bits = hasBitfields ? raw & 0xff_ffff : raw;
+      if (name === member) return hasBitfields && raw >>> 24 !== 0 ? null : bits;
+      if (name !== "" || depth >= MAX_DEPTH) continue;
+      const inner = this.#strip(this.#u32(at + 4));
+      if (inner === null || ![STRUCT, UNION].includes(inner.table.#kindAt(inner.at))) continue;
+      const found = inner.table.#memberBits(inner.at, member, depth + 1);
+      if (found !== null) return bits + found;
+    }
+    return null;
+  }
+
+  /** The functions of this table (not of its base) with their parameters. */
+  prototypes(): Map<string, Prototype | null> {
+    const found = new Map<string, Prototype | null>();
+    for (const at of this.#types) {
+      if (this.#kindAt(at) !== FUNC) continue;
+      addPrototype(found, this.#string(this.#u32(at)), this.#prototype(this.#u32(at + 8)));
+    }
+    return found;
+  }
+
+  #prototype(type: number): Prototype | null {
+    const found = this.#find(type);
+    if (found === null || found.table.#kindAt(found.at) !== FUNC_PROTO) return null;
+    const { table, at } = found;
+    const count = table.#vlenAt(at);
+    const parameters: ParameterType[] = [];
+    let isVariadic = false;
+    for (let k = 0; k < count; k++) {
+      const type_ = table.#u32(at + TYPE_SIZE + k * 8 + 4);
+      // The last parameter without a type stands for `...`.
+      if (type_ === 0 && k === count - 1) isVariadic = true;
+      else parameters.push(this.#parameter(type_));
+    }
+    const result = table.#u32(at + 8);
+    return { isPrototyped: true, isVariadic, parameters, result: result === 0 ? null : this.#parameter(result) };
+  }
+
+  #parameter(type: number): ParameterType {
+    const found = this.#strip(type);
+    if (found === null) return { size: null, isAggregate: false };
+    const kind = found.table.#kindAt(found.at);
+    if (kind === PTR) return { size: 8, isAggregate: false };
+    // INT, STRUCT, UNION, ENUM, FLOAT and ENUM64 state their size; arrays and functions are no parameters.
+    const hasSize = kind === 1 || (kind >= STRUCT && kind <= 6) || kind === 16 || kind === 19;
+    return {
+      size: hasSize ? found.table.#u32(found.at + 8) : null,
+      isAggregate: kind === STRUCT || kind === UNION || kind === ARRAY,
+    };
+  }
+}
