@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["test/kernel/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
     globalSetup: ["test/kernel/setup.ts"],
     testTimeout: 300_000,
+    hookTimeout: 300_000,
     fileParallelism: false,
   },
 });
