@@ -485,7 +485,7 @@ note: no source lines: the file was built without debug information;
   KLP313: `$ klplink ../rules/epilogue.o --toc-restore mini-frame -o out
 error[KLP313]: good cannot run in a mini frame: its parameters are not known:
     the module has neither DWARF nor BTF for it
-  --> ../rules/epilogue.o  good+0x0  (.text+0x0)
+  --> ../rules/epilogue.o  good+0x0/0x24 [epilogue]  (.text+0x0)
   >   0:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
       4:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
       8:  a6 02 08 7c   mflr   r0
@@ -1239,4 +1239,23 @@ error[KLP601]: not a patch-site protocol: has no \`schema\`
             prints a protocol to start from
 
 1 error, 0 warnings`,
+  KLP602: `$ klplink ../klp/patch-x86_64.o -k ../kernel/vmlinux-x86_64-stray -m ../kernel/demo-mod.ko -o out
+error[KLP602]: the patch of show_one would have no effect: the kernel takes the
+    site at show_one+0xc for it
+  --> ../klp/patch-x86_64.o  .data.patch+0x0
+  = why:    behind show_one stands the code of a weak function that another one
+            overrides: without a name, but with a site
+  = help:   patch its callers instead
+
+1 error, 0 warnings`,
+  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod.ko -o out
+warning[KLP603]: the patch of show_one may have no effect: the kernel may take
+    the site at show_one+0xc for it
+  --> ../klp/patch-ppc64le.o  .data.patch+0x0
+  = why:    behind show_one stands the code of a weak function that another one
+            overrides; which of the two sites is found depends on the kernel's
+            page size
+  = help:   after loading the patch, see that it is in force
+
+0 errors, 1 warning`,
 };
