@@ -34,6 +34,7 @@ import { livepatchSymbolProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
+import { checkWreckage } from "./klp/wreckage.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "./stubs/strategies/strategy.ts";
 
@@ -236,7 +237,7 @@ function checkLivepatch(
   options: Options,
 ): Problem[] {
   const { file } = context;
-  const problems = [...checkLivepatchSections(context), ...checkPatches(context, patches)];
+  const problems = [...checkLivepatchSections(context), ...checkWreckage(context), ...checkPatches(context, patches)];
   const isLivepatch =
     patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
   if (isLivepatch) {

@@ -8,8 +8,9 @@ import { check } from "./check.ts";
 import { kernelOf, levelOf, type Problem } from "./diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "./diag/define.ts";
 import type { Recognised } from "./diag/messages/define.ts";
-import { SHF_ALLOC, SHF_EXECINSTR } from "./elf/consts.ts";
+import { SHF_ALLOC } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
+import { type Fit, printedValue, ValueFits } from "./explainValues.ts";
 import type { Call } from "./klp/calls.ts";
 import { parseKlpSymbol } from "./klp/names.ts";
 
@@ -78,7 +79,7 @@ export async function findPlaces(
     line.fields.module !== undefined && line.fields.module.replace(/-/g, "_") !== module
       ? `the line is about module ${line.fields.module}, the file is ${module}`
       : null;
-  const matches = rank(matchesOf(line, analysis, options.file));
+  const matches = rank(matchesOf(line, analysis, ValueFits.of(bytes, analysis, options), options.file));
   // A printed word says exactly which calls it can be about: none, then, if it fits none.
   const found = line.fields.word === undefined ? problems.filter((p) => fitsMessage(p, line)) : [];
   if (matches.length === 0) {
@@ -102,7 +103,7 @@ export async function findPlaces(
     const certainty: Certainty =
       m.isUse === true
         ? "use"
-        : i > 0 || !isBest
+        : i > 0 || !isBest || best.score === 0
           ? "possible"
           : best.score >= EXACT
             ? "exact"
@@ -141,15 +142,16 @@ const isFirst = (m: Match, all: readonly Match[]): boolean =>
   m.order !== null &&
   all.every((o) => o === m || (o.order !== null && m.order !== null && !isBefore(o.order, m.order)));
 
-function matchesOf(line: Recognised, analysis: Analysis, path: string): Match[] {
+function matchesOf(line: Recognised, analysis: Analysis, values: ValueFits, path: string): Match[] {
   const { fields, message } = line;
   if (message.arch !== undefined && message.arch !== analysis.arch.name) return [];
   if (message.codes?.includes("KLP301") === true && fields.word !== undefined) {
-    return matchCalls(analysis, path, Number.parseInt(fields.word, 16) >>> 0, fields.address ?? null);
+    return matchCalls(analysis, values, path, Number.parseInt(fields.word, 16) >>> 0, fields.address ?? null);
   }
   if (fields.sectionIndex !== undefined && fields.row !== undefined && fields.type !== undefined) {
     return matchRow(analysis, path, Number(fields.sectionIndex), Number(fields.row), Number(fields.type));
   }
+  if (message.by === "relocation" && printedValue(line) !== null) return matchValue(line, analysis, values, path);
   if (fields.type !== undefined) return matchType(analysis, path, Number(fields.type));
   if (fields.symbol !== undefined) return matchSymbol(analysis, path, fields.symbol);
   if (fields.address !== undefined) return matchAddress(analysis, path, fields.address);
@@ -163,9 +165,14 @@ function placeAt(analysis: Analysis, path: string, section: number, offset: numb
 }
 
 /** Calls whose following word is the printed one. */
-function matchCalls(analysis: Analysis, path: string, word: number, address: string | null): Match[] {
+function matchCalls(
+  analysis: Analysis,
+  values: ValueFits,
+  path: string,
+  word: number,
+  address: string | null,
+): Match[] {
   const matches: Match[] = [];
-  const layout = address === null ? null : textLayout(analysis);
   for (const call of analysis.calls) {
     if (call.verdict !== "no-nop" && call.verdict !== "restored") continue;
     const order = analysis.loadOrder.of(call.table, call.row);
@@ -173,7 +180,7 @@ function matchCalls(analysis: Analysis, path: string, word: number, address: str
     if (byWord === null) continue;
     let { score, because } = byWord;
     if (address !== null) {
-      const byAddress = fitOfAddress(analysis, call, address, layout);
+      const byAddress = fitOfAddress(analysis, call, address, values);
       if (byAddress === null) continue;
       score += byAddress.score;
       if (byAddress.because !== "") because = `${byAddress.because}; ${because}`;
@@ -187,11 +194,6 @@ function matchCalls(analysis: Analysis, path: string, word: number, address: str
     });
   }
   return matches;
-}
-
-interface Fit {
-  readonly score: number;
-  readonly because: string;
 }
 
 /**
@@ -238,12 +240,7 @@ function relocatedMask(analysis: Analysis, section: number, offset: number): num
 /** `name+0x10/0x40 [module]`, as %pS prints an address that has a symbol. */
 const SYMBOLIC = /^([^\s+]+)\+0x([0-9a-f]+)(?:\/0x[0-9a-f]+)?(?: \[(\w+)\])?$/;
 
-function fitOfAddress(
-  analysis: Analysis,
-  call: Call,
-  address: string,
-  layout: ReadonlyMap<number, number> | null,
-): Fit | null {
+function fitOfAddress(analysis: Analysis, call: Call, address: string, values: ValueFits): Fit | null {
   const symbolic = SYMBOLIC.exec(address);
   if (symbolic !== null) {
     const offset = Number.parseInt(symbolic[2] ?? "", 16);
@@ -252,31 +249,11 @@ function fitOfAddress(
     return isThere ? { score: EXACT, because: `${symbolic[1]}+0x${symbolic[2]} is the word behind it` } : null;
   }
   const number = /^(?:0x)?([0-9a-f]{4,16})$/.exec(address)?.[1];
-  const start = layout?.get(call.section);
-  if (number === undefined || start === undefined) return { score: 0, because: "" };
+  const there = values.addressOf(call.section, call.offset + 4);
+  if (number === undefined || there === null) return { score: 0, because: "" };
   // Modules begin on a page; how pages follow each other is not known, but the place within one is.
-  const inPage = Number(BigInt(`0x${number}`) & 0xfffn);
-  if (((start + call.offset + 4) & 0xfff) !== inPage) return null;
+  if (((BigInt(`0x${number}`) ^ there.value) & 0xfffn) !== 0n) return null;
   return { score: 10, because: `0x${number} is the word behind it, by its place in a page` };
-}
-
-/**
- * Offsets of code sections from the start of the module's text (layout_sections in kernel/module/main.c), as far as they
- * are certain: up to the first section whose size the loader decides.
- */
-function textLayout({ file }: Analysis): ReadonlyMap<number, number> {
-  const { sections } = file;
-  const layout = new Map<number, number>();
-  let next = 0;
-  for (let i = 1; i < sections.count; i++) {
-    if (!sections.hasFlags(i, SHF_ALLOC | SHF_EXECINSTR)) continue;
-    const alignment = Math.max(1, sections.addralign(i));
-    next = Math.ceil(next / alignment) * alignment;
-    layout.set(i, next);
-    if (sections.name(i) === ".stubs") break;
-    next += sections.size(i);
-  }
-  return layout;
 }
 
 function relocationMatch(analysis: Analysis, path: string, table: RelocationTable, row: number, fit: Fit): Match {
@@ -309,6 +286,46 @@ function matchType(analysis: Analysis, path: string, type: number): Match[] {
     );
   }
   return matches;
+}
+
+/**
+ * Relocations that can have given the number that the line prints. If none can, those of the line's type: the file may be
+ * another build of the module.
+ */
+function matchValue(line: Recognised, analysis: Analysis, values: ValueFits, path: string): Match[] {
+  const all = [...loadedRelocations(analysis)];
+  const isNonzero = /nonzero/.test(line.form);
+  const matches: Match[] = [];
+  for (const { table, row } of all) {
+    const fit = values.fit(line, table, row);
+    if (fit === null) continue;
+    const before = isNonzero ? writtenBefore(analysis, table, row) : null;
+    if (isNonzero && before === null) continue;
+    const { score, because } = fit;
+    const both = before === null ? fit : { score: score + 50, because: `${before}; ${because}` };
+    matches.push(relocationMatch(analysis, path, table, row, both));
+  }
+  if (matches.length > 0 || line.fields.type === undefined) return matches;
+  return matchType(analysis, path, Number(line.fields.type)).map((m) => ({
+    ...m,
+    score: 0,
+    because: `${m.because}, but in this file its value is another one`,
+  }));
+}
+
+/** Why the bytes at a relocation's place are not zero when the loader comes to it; null if they are. */
+function writtenBefore(analysis: Analysis, table: RelocationTable, row: number): string | null {
+  const bytes = analysis.arch.relocs.defs.get(table.type(row))?.bytes ?? 0;
+  const offset = table.offset(row);
+  const { sections } = analysis.file;
+  if (offset + bytes <= sections.size(table.target)) {
+    const data = sections.data(table.target).subarray(offset, offset + bytes);
+    if (data.some((b) => b !== 0)) return "the bytes there are not zero in the file";
+  }
+  for (let other = 0; other < row; other++) {
+    if (table.offset(other) === offset) return `entry ${other} of the same table writes there before it`;
+  }
+  return null;
 }
 
 /** Uses of a symbol by its name, or by the name that a livepatch symbol stands for. */

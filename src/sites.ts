@@ -3,15 +3,19 @@
 import { elfProblem, Unusable } from "./analysis.ts";
 import { problem } from "./diag/catalogue.ts";
 import { ET_REL, machineNames } from "./elf/consts.ts";
+import { readSubprograms, type Subprograms } from "./elf/dwarf/subprograms.ts";
 import { ElfError } from "./elf/error.ts";
-import { elfType, readExecutable } from "./elf/executable.ts";
-import { readElf } from "./elf/reader.ts";
-import { CodeFile, siteArch } from "./ftrace/codeFile.ts";
-import { findSites, type SiteReport } from "./ftrace/sites.ts";
+import { type ElfExecutable, elfType, readExecutable } from "./elf/executable.ts";
+import { type ElfFile, readElf } from "./elf/reader.ts";
+import { CodeFile } from "./ftrace/codeFile.ts";
+import { siteArch } from "./ftrace/functions.ts";
+import { findSites, type Reason, type SiteReport } from "./ftrace/sites.ts";
 
 export interface Sites {
   readonly file: CodeFile;
   readonly report: SiteReport;
+  /** What the sites were read from. */
+  readonly elf: ElfFile | ElfExecutable;
 }
 
 /**
@@ -31,9 +35,31 @@ export function sites(bytes: Uint8Array, name: string): Sites {
       throw new Unusable(problem("KLP106", { file: name, fileOffset: 18 }, data));
     }
     const code = new CodeFile(file, arch);
-    return { file: code, report: findSites(code) };
+    return { file: code, report: findSites(code), elf: file };
   } catch (error) {
     if (error instanceof ElfError) throw new Unusable(elfProblem(error, name));
     throw error;
   }
+}
+
+/** Reasons that debug information can make more exact. */
+const isVague: ReadonlySet<Reason> = new Set(["none", "label", "nops", "no table"]);
+
+/**
+ * The same with what debug information tells of functions without a site, where a relocatable file has it: whether they are
+ * written in assembler, or C that was compiled without a profiling call.
+ */
+export async function withDebugInfo(
+  found: Sites,
+): Promise<{ readonly sites: Sites; readonly debug: Subprograms | null }> {
+  const { elf, report } = found;
+  const debug = "header" in elf ? await readSubprograms(elf) : null;
+  if (debug === null) return { sites: found, debug };
+  const functions = report.functions.map((s) => {
+    if (s.reason === null || !isVague.has(s.reason) || s.entry?.isCall === true) return s;
+    const isAssembler = debug.isAssembler(s.function.section, s.function.start);
+    if (isAssembler === null || (!isAssembler && s.reason === "no table")) return s;
+    return { ...s, reason: isAssembler ? "assembler" : "notrace" } as const;
+  });
+  return { sites: { ...found, report: { ...report, functions } }, debug };
 }

@@ -1,9 +1,10 @@
 import { problem } from "../diag/catalogue.ts";
 import { OutputError, writeWhole } from "../elf/output.ts";
-import { explore, type Verdict } from "../ftrace/model/explore.ts";
+import { explore } from "../ftrace/model/explore.ts";
 import { ProtocolError, parseProtocol } from "../ftrace/model/parse.ts";
 import type { Protocol } from "../ftrace/model/protocol.ts";
 import { findProtocol, protocols } from "../ftrace/model/protocols/index.ts";
+import type { Verdict } from "../ftrace/model/state.ts";
 import { violationSvg } from "../ftrace/model/svg.ts";
 import { isAsExpected, listText, verdictText } from "../ftrace/model/text.ts";
 import { nearNames } from "../kernel/nearNames.ts";

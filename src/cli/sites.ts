@@ -3,7 +3,7 @@ import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../
 import type { CodeFile, CodePlace } from "../ftrace/codeFile.ts";
 import { forms } from "../ftrace/forms.ts";
 import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../ftrace/sites.ts";
-import { sites } from "../sites.ts";
+import { sites, withDebugInfo } from "../sites.ts";
 import { columns, readUnpacked, UsageError, write } from "./io.ts";
 import type { CommonOptions, KernelOptions } from "./options.ts";
 
@@ -28,9 +28,10 @@ export async function runSites(path: string, options: Options): Promise<number> 
     const { runPatched } = await import("./patched.ts");
     return await runPatched(input, options);
   }
-  const { file, report } = sites(input.bytes, input.name);
+  const { sites: found, debug } = await withDebugInfo(sites(input.bytes, input.name));
+  const { file, report } = found;
   const chosen = choose(report, options.function);
-  const view: View = { file, report, chosen, options };
+  const view: View = { file, report, chosen, options, inlined: debug?.inlinedEverywhere ?? null };
   const text = options.format === "json" ? json(view, input.name) : plain(view, input.name);
   await write(process.stdout, text);
   const isMissing =
@@ -43,6 +44,8 @@ interface View {
   readonly report: SiteReport;
   readonly chosen: Chosen;
   readonly options: Options;
+  /** Names of functions of which only inlined code is left; null if the file does not tell. */
+  readonly inlined: ReadonlySet<string> | null;
 }
 
 interface Chosen {
@@ -146,8 +149,8 @@ function plain(view: View, name: string): string {
     }
     for (const n of chosen.missing) {
       lines.push(
-        `${printable(n)}: no function of that name: inlined everywhere, or optimised away`,
-        `  kernel: ${refusal(n)}`,
+        `${printable(n)}: ${missingText(view, n)}`,
+        `  kernel: livepatch: symbol '${printable(n)}' not found in symbol table`,
         "",
       );
     }
@@ -157,6 +160,12 @@ function plain(view: View, name: string): string {
   if (told.length > 0) lines.push("");
   lines.push(`${name}: ${summary(file, report)}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Why there is no function of a name. */
+function missingText({ inlined }: View, name: string): string {
+  if (inlined === null) return "no function of that name: inlined everywhere, or optimised away";
+  return inlined.has(name) ? "inlined everywhere: no code of its own is left" : "no function of that name in this file";
 }
 
 function whyText({ file, report, options }: View, s: FunctionSite): string {
@@ -256,6 +265,7 @@ function json(view: View, name: string): string {
       };
     }),
     missing: chosen.missing,
+    missingReasons: Object.fromEntries(chosen.missing.map((n) => [n, missingText(view, n)])),
     disagreements: report.disagreements.map((d) => ({
       kind: d.kind,
       text: disagreementText(view, d),

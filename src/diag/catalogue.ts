@@ -77,12 +77,14 @@ import klp435 from "./codes/klp435.ts";
 import klp436 from "./codes/klp436.ts";
 import klp437 from "./codes/klp437.ts";
 import klp438 from "./codes/klp438.ts";
+import klp439 from "./codes/klp439.ts";
 import klp440 from "./codes/klp440.ts";
 import klp441 from "./codes/klp441.ts";
 import klp442 from "./codes/klp442.ts";
 import klp443 from "./codes/klp443.ts";
 import klp444 from "./codes/klp444.ts";
 import klp445 from "./codes/klp445.ts";
+import klp446 from "./codes/klp446.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -178,12 +180,14 @@ const rows = {
   KLP436: klp436,
   KLP437: klp437,
   KLP438: klp438,
+  KLP439: klp439,
   KLP440: klp440,
   KLP441: klp441,
   KLP442: klp442,
   KLP443: klp443,
   KLP444: klp444,
   KLP445: klp445,
+  KLP446: klp446,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,

@@ -2,52 +2,15 @@
 // A place in code is a section and an offset in it, in both.
 
 import { viewOf } from "../base/bytes.ts";
-import {
-  EM_AARCH64,
-  EM_PPC64,
-  EM_X86_64,
-  SHF_EXECINSTR,
-  SHT_RELA,
-  STT_FILE,
-  STT_FUNC,
-  STT_SECTION,
-} from "../elf/consts.ts";
+import { SHT_RELA } from "../elf/consts.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SectionTable } from "../elf/sections.ts";
-import { localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+import type { SymbolTable } from "../elf/symbols.ts";
+import { type CodeFunction, readFunctions, type SiteArch } from "./functions.ts";
 
-export type SiteArch = "x86_64" | "arm64" | "ppc64le";
-
-/** The architecture of an e_machine, if its sites are known; null otherwise. */
-export function siteArch(machine: number): SiteArch | null {
-  switch (machine) {
-    case EM_X86_64:
-      return "x86_64";
-    case EM_AARCH64:
-      return "arm64";
-    case EM_PPC64:
-      return "ppc64le";
-    default:
-      return null;
-  }
-}
-
-/** A named piece of code. Offsets are bytes in its section. */
-export interface CodeFunction {
-  readonly name: string;
-  /** Other names at the same offset. */
-  readonly aliases: readonly string[];
-  readonly section: number;
-  readonly start: number;
-  /** st_size, or the distance to the next symbol where that is 0; never beyond the section. */
-  readonly end: number;
-  /** ppc64le: offset of the local entry point; `start` elsewhere. */
-  readonly localEntry: number;
-  /** Whether the symbol says that it is a function (assembler labels do not). */
-  readonly isFunction: boolean;
-}
+export { type SiteArch, siteArch } from "./functions.ts";
 
 /** A relocation of an instruction, as far as a site needs it. */
 export interface CodeRelocation {
@@ -62,17 +25,6 @@ export interface CodePlace {
   readonly section: number;
   readonly offset: number;
 }
-
-/**
- * Names that the kernel does not take for functions: empty, compiler-local and mapping symbols, and the symbols that
- * objtool and clang put on the padding in front of functions.
- */
-const isPassedOver = (name: string): boolean =>
-  name === "" ||
-  name.startsWith(".L") ||
-  name.startsWith("$") ||
-  name.startsWith("__pfx_") ||
-  name.startsWith("__cfi_");
 
 /** Code, symbols and relocations by section. */
 export class CodeFile {
@@ -102,7 +54,7 @@ export class CodeFile {
         else list.push(table);
       }
     }
-    this.functions = this.#readFunctions();
+    this.functions = readFunctions(this.sections, this.#symbols, arch, this.isLinked);
     for (const f of this.functions) {
       const list = this.#bySection.get(f.section);
       if (list === undefined) this.#bySection.set(f.section, [f]);
@@ -112,65 +64,6 @@ export class CodeFile {
 
   get symbols(): SymbolTable | null {
     return this.#symbols;
-  }
-
-  #readFunctions(): CodeFunction[] {
-    const symbols = this.#symbols;
-    const { sections } = this;
-    interface Found {
-      readonly name: string;
-      readonly section: number;
-      readonly start: number;
-      readonly size: number;
-      readonly other: number;
-      readonly rank: number;
-      readonly isFunction: boolean;
-    }
-    const found: Found[] = [];
-    for (let i = 1; i < (symbols?.count ?? 0); i++) {
-      if (symbols === null) break;
-      const type = symbols.type(i);
-      const section = symbols.sectionOf(i);
-      if (section === null || section >= sections.count || type === STT_SECTION || type === STT_FILE) continue;
-      if (!sections.hasFlags(section, SHF_EXECINSTR)) continue;
-      const name = symbols.name(i);
-      if (isPassedOver(name)) continue;
-      const start = this.isLinked ? Number(symbols.value(i) - sections.addr(section)) : symbols.offset(i);
-      if (!(start >= 0 && start < sections.size(section))) continue;
-      const isFunction = type === STT_FUNC;
-      const size = symbols.size(i);
-      found.push({
-        name,
-        section,
-        start,
-        size,
-        other: symbols.other(i),
-        rank: (isFunction ? 0 : 2) + (size > 0 ? 0 : 1),
-        isFunction,
-      });
-    }
-    found.sort((a, b) => a.section - b.section || a.start - b.start || a.rank - b.rank);
-    const functions: CodeFunction[] = [];
-    for (let i = 0; i < found.length; ) {
-      const first = found[i] as Found;
-      let next = i + 1;
-      while (found[next]?.section === first.section && found[next]?.start === first.start) next++;
-      const behind = found[next];
-      const limit = behind?.section === first.section ? behind.start : sections.size(first.section);
-      const size =
-        first.size > 0 ? Math.min(first.size, sections.size(first.section) - first.start) : limit - first.start;
-      functions.push({
-        name: first.name,
-        aliases: [...new Set(found.slice(i + 1, next).map((f) => f.name))].filter((n) => n !== first.name),
-        section: first.section,
-        start: first.start,
-        end: first.start + size,
-        localEntry: first.start + (this.arch === "ppc64le" ? localEntryOffset(first.other) : 0),
-        isFunction: first.isFunction,
-      });
-      i = next;
-    }
-    return functions;
   }
 
   /** Functions of a section, by offset. */

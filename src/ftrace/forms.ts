@@ -1,7 +1,8 @@
 // What stands at a function's entry. Recognised from the code alone, so that a table can be held against it.
 // Sources: the compilers' output for the flags named below; arch/*/kernel/ftrace.c of 6.12 and 7.2.
 
-import type { CodeFile, CodeFunction } from "./codeFile.ts";
+import type { CodeFile } from "./codeFile.ts";
+import type { CodeFunction } from "./functions.ts";
 
 /** A form of entry. `usable`: ftrace of a kernel with livepatch can use it. */
 export const forms = {

@@ -1,7 +1,8 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
-import type { CodeFile, CodeFunction, CodePlace } from "./codeFile.ts";
+import type { CodeFile, CodePlace } from "./codeFile.ts";
 import { type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import type { CodeFunction } from "./functions.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
 /** Why ftrace has no usable site for a function. */
@@ -10,6 +11,8 @@ export const reasons = {
   section: "its section is excluded from tracing",
   label: "no function by its symbol type: assembler",
   none: "nothing at its entry: notrace, or written in assembler",
+  notrace: "notrace: compiled without a profiling call",
+  assembler: "written in assembler",
   nops: "nops at its entry that no table names: notrace, a jump label, or alignment",
   table: "its entry is in no table: recordmcount or objtool has not seen it",
   "no table": "the file has no table of sites: recordmcount or objtool has not run",

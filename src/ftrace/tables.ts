@@ -2,7 +2,8 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { SHT_NOBITS } from "../elf/consts.ts";
-import type { CodeFile, CodePlace, SiteArch } from "./codeFile.ts";
+import type { CodeFile, CodePlace } from "./codeFile.ts";
+import type { SiteArch } from "./functions.ts";
 
 export type TableName = "__mcount_loc" | "__patchable_function_entries" | "__start_mcount_loc";
 

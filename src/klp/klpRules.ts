@@ -24,7 +24,7 @@ import { type RelocTable, relocName } from "../reloc/def.ts";
 import { decodeBranch } from "../stubs/insn.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
-import { KLP_SECTION_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "./names.ts";
+import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "./names.ts";
 import { isIntermediate } from "./producer.ts";
 import { specialSections } from "./specialSections.ts";
 
@@ -292,7 +292,7 @@ export function positionProblems(
  * Ordinary relocations against livepatch symbols: the loader takes the symbol's value as it is at that moment, 0 unless an
  * earlier livepatch section for vmlinux has resolved it.
  */
-function unresolvedUses({ file, symbols, functions, path, version }: RuleContext): Problem[] {
+function unresolvedUses({ file, symbols, functions, relocs, path, version }: RuleContext): Problem[] {
   const { sections } = file;
   const resolved = new Set<number>();
   const said = new Set<number>();
@@ -305,7 +305,11 @@ function unresolvedUses({ file, symbols, functions, path, version }: RuleContext
       isKlp && hasFact(version, "vmlinuxAtLoad") && parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
-      if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH || parseKlpSymbol(symbols.name(symbol)) === null) continue;
+      if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) continue;
+      const name = symbols.name(symbol);
+      if (name.startsWith(KLP_SYMBOL_PREFIX) && parseKlpSymbol(name) === null) continue;
+      // Nothing is written for the tombstones of objtool, which have type 0.
+      if ((relocs.defs.get(table.type(row))?.value ?? "none") === "none") continue;
       if (resolves) resolved.add(symbol);
       else if (!isKlp && !resolved.has(symbol) && !said.has(symbol)) {
         said.add(symbol);

@@ -3,7 +3,7 @@
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
+import { EM_PPC64, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -98,6 +98,11 @@ function stateProblems(
   return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
 }
 
+/** An undefined symbol's name as the loader looks for it and prints it: ppc64 drops a leading dot (dedotify, module_64.c). */
+export function printedSymbol(machine: number, name: string): string {
+  return machine === EM_PPC64 && name.startsWith(".") ? name.slice(1) : name;
+}
+
 /** Symbols named as livepatch symbols that the loader will not take as such. */
 export function livepatchSymbolProblems(
   file: ElfFile,
@@ -113,13 +118,19 @@ export function livepatchSymbolProblems(
   }
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
-    if (raw !== SHN_LIVEPATCH && raw !== SHN_UNDEF) continue;
     const name = symbols.name(i);
     const symbol = printable(name);
-    if (raw === SHN_UNDEF && name.startsWith(KLP_SYMBOL_PREFIX)) {
-      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module }, { loadOrder: symbolOrder(i) }));
-    } else if (raw === SHN_LIVEPATCH && !used.has(i) && parseKlpSymbol(name) === null) {
-      problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
+    if (!name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    if (raw === SHN_LIVEPATCH) {
+      // Those that a livepatch section uses are met there.
+      if (!used.has(i) && parseKlpSymbol(name) === null) problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
+    } else {
+      const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
+      // One that a livepatch section uses is met there (KLP412).
+      if (is !== "undefined" && used.has(i)) continue;
+      const printed = printable(printedSymbol(file.header.machine, name));
+      const more = is === "undefined" ? { loadOrder: symbolOrder(i) } : {};
+      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is }, more));
     }
   }
   return problems;

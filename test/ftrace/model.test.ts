@@ -3,10 +3,12 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { explore, type Verdict } from "../../src/ftrace/model/explore.ts";
+import { explore } from "../../src/ftrace/model/explore.ts";
 import { checkProtocol, parseProtocol } from "../../src/ftrace/model/parse.ts";
 import type { Protocol, WriterStep } from "../../src/ftrace/model/protocol.ts";
 import { findProtocol, protocols } from "../../src/ftrace/model/protocols/index.ts";
+import type { Verdict } from "../../src/ftrace/model/state.ts";
+import { violationSvg } from "../../src/ftrace/model/svg.ts";
 
 function protocol(name: string): Protocol {
   const found = findProtocol(name);
@@ -378,6 +380,45 @@ describe("documentation", () => {
     for (const name of schema.required) {
       const { [name]: _, ...rest } = { ...protocol("C1-enable") } as Record<string, unknown>;
       expect(refusal(rest)).toBe(`has no \`${name}\``);
+    }
+  });
+});
+
+describe("diagrams", () => {
+  const failing = protocols.filter((p) => p.expect !== "holds");
+  /** Text boxes and arrows, with the widths of a monospaced font of these sizes (0.61 em a character, a little too wide). */
+  function parts(svg: string) {
+    const texts = [
+      ...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)"[^>]*text-anchor="(\w+)" font-size="(\d+)"[^>]*>([^<]*)</g),
+    ].map(([, x, y, anchor, size, content = ""]) => {
+      const width = content.replace(/&\w+;/g, "&").length * Number(size) * 0.61;
+      const start = Number(x) - (anchor === "start" ? 0 : anchor === "end" ? width : width / 2);
+      return { start, end: start + width, y: Number(y), content };
+    });
+    const arrows = [...svg.matchAll(/<path d="M([\d.]+) ([\d.]+)H([\d.]+)M/g)].map(([, from, y, to]) => ({
+      start: Number(from),
+      end: Number(to),
+      y: Number(y),
+    }));
+    const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
+    return { texts, arrows, width };
+  }
+  test.each(failing.map((p) => [p.name, p] as const))("%s: nothing overlaps, nothing is cut off", (_, p) => {
+    for (const violation of explore(p).violations) {
+      const { texts, arrows, width } = parts(violationSvg(p, violation));
+      expect(texts.length).toBeGreaterThan(violation.trace.length);
+      for (const [i, a] of texts.entries()) {
+        expect(a.end, a.content).toBeLessThanOrEqual(width);
+        for (const b of texts.slice(i + 1)) {
+          const isApart = Math.abs(a.y - b.y) >= 8 || a.end <= b.start || b.end <= a.start;
+          expect(isApart ? "" : `${a.content} over ${b.content}`).toBe("");
+        }
+        // A label stands above its arrow; what stands beside an actor is level with the arrows.
+        for (const arrow of arrows) {
+          const isStruck = Math.abs(a.y - 4 - arrow.y) < 3 && a.start < arrow.end && a.end > arrow.start;
+          expect(isStruck ? a.content : "").toBe("");
+        }
+      }
     }
   });
 });

@@ -80,6 +80,7 @@ describe("objects without a usable table", () => {
     ["arm64-mcount.o", "arm64 mcount", "form"],
     ["ppc64le-profile-raw.o", "profile two", "no table"],
     ["ppc64le-mcount.o", "ppc mcount", "form"],
+    ["ppc64le-clang-mcount.o", "ppc mcount", "form"],
     ["ppc64le-mcount-table.o", "ppc mcount", "form"],
     ["ppc64le-entry2.o", "nops before the global entry", "form"],
   ])("%s: %s, %s", (name, form, reason) => {
@@ -112,6 +113,29 @@ test("counts are those of objdump and readelf", () => {
     const found = report.functions.filter((s) => s.entry?.isCall).length + nameless;
     expect([name, found]).toEqual([name, Number(calls)]);
   }
+});
+
+// Sorted and unsorted, in place and in dynamic relocations: readelf -rW shows R_AARCH64_RELATIVE with the place itself zero,
+// R_PPC64_RELATIVE with the address in place too, and x86 addresses in place only.
+test.each<[string, boolean, readonly string[]]>([
+  ["arm64-vmlinux", true, ["inlined_and_kept", "user"]],
+  ["ppc64le-vmlinux", false, INSTRUMENTED],
+  ["x86-vmlinux", false, INSTRUMENTED],
+])("%s: the table of a linked file, ascending: %s", (name, isSorted, functions) => {
+  const { report } = open(name);
+  expect(report.tables).toMatchObject({ names: ["__start_mcount_loc"], isSorted });
+  expect(report.tables.entries).toHaveLength(functions.length);
+  expect(report.disagreements).toEqual([]);
+  const usable = report.functions.filter((s) => s.reason === null).map((s) => s.function.name);
+  expect(usable.sort()).toEqual([...functions].sort());
+});
+
+test("a linker's label on the nops in front of a function is no function with a site", () => {
+  const { report } = open("arm64-vmlinux");
+  expect(report.functions.filter((s) => s.record !== null).map((s) => s.entry?.form)).toEqual([
+    "patchable before",
+    "patchable before",
+  ]);
 });
 
 test("forms that no compiler at hand writes", () => {
@@ -226,7 +250,7 @@ describe("bytes that the kernel writes", () => {
 });
 
 test("any bytes are safe input", () => {
-  for (const name of ["x86-odd.o", "arm64-entry4-bti.o", "ppc64le-forms.o", "x86-vmlinux"]) {
+  for (const name of ["x86-odd.o", "arm64-entry4-bti.o", "ppc64le-forms.o", "x86-vmlinux", "arm64-vmlinux"]) {
     const sample = load(`${folder}/${name}`);
     for (let seed = 0; seed < 400; seed++) {
       try {

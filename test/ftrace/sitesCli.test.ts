@@ -27,7 +27,8 @@ describe("klplink sites", () => {
     expect(status).toBe(1);
     expect(stdout).toContain("livepatch: failed to find location for function 'hidden'");
     expect(stdout).toContain("gone: no function of that name: inlined everywhere, or optimised away");
-    expect(stdout).toContain("livepatch: failed to find location for function 'gone'");
+    // klp_find_object_symbol comes before ftrace is asked.
+    expect(stdout).toContain("livepatch: symbol 'gone' not found in symbol table");
   });
   test("table and code that disagree: status 1", () => {
     expect(klplink(`${folder}/x86-odd.o`)).toMatchObject({ status: 1 });
@@ -74,6 +75,62 @@ describe("klplink sites", () => {
       bytes: { offset: -4, hex: "e9031eaa1f2003d5" },
       kernelFinds: { section: ".text" },
     });
+  });
+  test.each(["x86", "arm64", "ppc64le"])("%s: debug information tells why a function has no site", (arch) => {
+    // reasons.c and reasons.s say which is which.
+    const object = `${folder}/${arch}-reasons.o`;
+    const { functions } = JSON.parse(klplink("--format", "json", object).stdout) as {
+      functions: { name: string; reason: string | null }[];
+    };
+    const reason = (name: string) => functions.find((f) => f.name === name)?.reason;
+    expect(reason("quiet")).toBe("notrace: compiled without a profiling call");
+    expect(reason("assembler")).toBe("written in assembler");
+    const { status, stdout } = klplink("--function", "inlined", "--function", "never_was", object);
+    expect(status).toBe(1);
+    expect(stdout).toContain("inlined: inlined everywhere: no code of its own is left\n");
+    expect(stdout).toContain("never_was: no function of that name in this file\n");
+    expect(klplink("--function", "inlined_and_kept", object).stdout).not.toContain("inlined everywhere");
+  });
+  test("a livepatch module: each function that it patches, with the kernel's words", () => {
+    const kernel = "test/fixtures/kernel";
+    const patched = (name: string, vmlinux: string, ...more: string[]) =>
+      klplink(
+        `test/fixtures/diag/broken/${name}.ko`,
+        "-k",
+        `${kernel}/${vmlinux}`,
+        "-m",
+        `${kernel}/demo-mod.ko`,
+        ...more,
+      );
+    const refused = patched("KLP442", "vmlinux-x86_64");
+    expect(refused.status).toBe(1);
+    expect(refused.stdout).toContain("livepatch: failed to find location for function 'no_site'");
+    expect(refused.stdout).toContain("2 patched functions: 1 patchable, 1 refused\n");
+    const missing = patched("KLP416", "vmlinux-x86_64");
+    expect(missing.stdout).toContain(
+      "livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found",
+    );
+    expect(patched("KLP443", "vmlinux-x86_64")).toMatchObject({ status: 0 });
+    const stray = patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
+    expect(stray.status).toBe(1);
+    expect(JSON.parse(stray.stdout).patched).toMatchObject([
+      { object: "vmlinux", name: "show_one", verdict: "no effect", kernel: null },
+      { object: "demo_mod", name: "only_here", position: 1, verdict: "patchable" },
+    ]);
+    const blind = klplink("test/fixtures/diag/broken/KLP443.ko", "-k", `${kernel}/System.map`);
+    expect(blind).toMatchObject({ status: 0 });
+    expect(blind.stdout).toContain("give vmlinux (the ELF file) with -k");
+    expect(klplink(`${folder}/x86-fentry.o`, "-k", `${kernel}/System.map`)).toMatchObject({ status: 2 });
+  });
+  test("--ops: the pointer in front of arm64 sites", () => {
+    // func-8 is 8-aligned; ip - 12 rounded down is func-8 with and without a bti.
+    const args = ["--as", "nop", "--ops", "0xffff800080f67f58", "--section", ".text=0xffff80007ab5c000"];
+    const { stdout } = klplink(...args, "--format", "json", `${folder}/arm64-entry4-bti.o`);
+    const { functions } = JSON.parse(stdout) as { functions: { name: string; writes: unknown }[] };
+    const literal = "587ff6800080ffff";
+    const words = { offset: -4, hex: "e9031eaa1f2003d5" };
+    expect(functions.find((f) => f.name === "plain")?.writes).toEqual([{ offset: -16, hex: literal }, words]);
+    expect(functions.find((f) => f.name === "local_one")?.writes).toEqual([{ offset: -12, hex: literal }, words]);
   });
   test("wrong usage and unreadable files", () => {
     expect(klplink("--as", "call", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpio, type GuestFile } from "./cpio.ts";
+import { moduleNameOf, mustRecognise } from "./recognised.ts";
 import { missing, notFound } from "./run.ts";
 
 export type { GuestFile } from "./cpio.ts";
@@ -91,7 +92,13 @@ export async function boot(
       initrd,
       cpio([{ name: "init", data: init, executable: true }, { name: "script", data: lines }, ...files]),
     );
-    return parse(await qemu(vmlinux, initrd, machine));
+    const result = parse(await qemu(vmlinux, initrd, machine));
+    const names = files.flatMap((f) => moduleNameOf(f.name, f.data) ?? []);
+    mustRecognise(
+      result.steps.flatMap((s) => s.log),
+      names,
+    );
+    return result;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Captured, type CapturedSection, neededNames } from "../image/captured.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
+import { mustRecognise } from "./recognised.ts";
 import { missing } from "./run.ts";
 
 export type ArchName = "ppc64le" | "arm64" | "x86_64";
@@ -194,6 +195,12 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     }
     gdb.close();
     await ended;
+    // Of many modules: what they print themselves is theirs; what the loader says has its own prefixes.
+    const said = [...console().matchAll(/^@k <(\d+)>(?:\[ *[\d.]+\] )?(.*)$/gm)];
+    mustRecognise(
+      said.map(([, level, text]) => ({ level: Number(level) & 7, text: text ?? "" })),
+      [],
+    );
     return { captured, console: console() };
   } finally {
     clearTimeout(limit);

@@ -13,6 +13,10 @@ const packages: Record<string, string> = {
   "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-ppc64": "qemu-system-ppc",
   "qemu-system-x86_64": "qemu-system-x86",
+  "llvm-strip": "llvm",
+  "aarch64-linux-gnu-ld": "binutils-aarch64-linux-gnu",
+  "x86_64-linux-gnu-ld": "binutils-x86-64-linux-gnu",
+  "powerpc64le-linux-gnu-ld": "binutils-powerpc64le-linux-gnu",
 };
 
 export interface Ran {

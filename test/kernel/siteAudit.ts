@@ -25,13 +25,17 @@ export const lasting = (audited: Audited): FunctionSite[] =>
 
 const sectionOf = ({ sites }: Audited, s: FunctionSite): string => sites.file.sections.name(s.function.section);
 
-/** Addresses of the records of overridden weak functions, and of other entries without a function, that stay in memory. */
-const nameless = (audited: Audited): { readonly near: string }[] =>
-  audited.sites.report.disagreements.flatMap((d) => {
-    if (d.kind !== "overridden") return [];
-    const section = audited.sites.file.sections.name(d.place.section);
-    return section.startsWith(".init") || audited.at(section) === null ? [] : [{ near: d.near.name }];
-  });
+/** Records of overridden weak functions that stay in memory, the nearest to the symbol before it first. */
+const nameless = (audited: Audited): { readonly near: string; readonly distance: number }[] =>
+  audited.sites.report.disagreements
+    .flatMap((d) => {
+      if (d.kind !== "overridden") return [];
+      const section = audited.sites.file.sections.name(d.place.section);
+      return section.startsWith(".init") || audited.at(section) === null
+        ? []
+        : [{ near: d.near.name, distance: d.place.offset - d.near.start }];
+    })
+    .sort((a, b) => a.distance - b.distance);
 
 /**
  * Names in which what ftrace lists differs from the sites with a record: `+name` only ftrace, `-name` only klplink.
@@ -40,8 +44,10 @@ const nameless = (audited: Audited): { readonly near: string }[] =>
 export function compareNames(audited: Audited, listed: readonly string[]): string[] {
   const found = lasting(audited);
   const primary = new Map<string, string>();
-  for (const { function: f } of found) for (const name of f.aliases) primary.set(name, f.name);
-  for (const { function: f } of found) primary.set(f.name, f.name);
+  // Functions without a site, too: overridden code is listed under any name of what stands before it.
+  const named = [...audited.sites.report.functions, ...found];
+  for (const { function: f } of named) for (const name of f.aliases) primary.set(name, f.name);
+  for (const { function: f } of named) primary.set(f.name, f.name);
   const balance = new Map<string, number>();
   const count = (name: string, by: number): void => {
     balance.set(name, (balance.get(name) ?? 0) + by);
@@ -53,7 +59,8 @@ export function compareNames(audited: Audited, listed: readonly string[]): strin
   }
   for (const { function: f } of found) count(f.name, -1);
   const overridden = nameless(audited);
-  for (const { near } of marked > 0 ? overridden.slice(marked) : overridden) count(primary.get(near) ?? near, -1);
+  for (const { near } of overridden.slice(0, Math.max(0, overridden.length - marked)))
+    count(primary.get(near) ?? near, -1);
   if (marked > overridden.length) count("__ftrace_invalid_address__", marked - overridden.length);
   return [...balance].filter(([, n]) => n !== 0).map(([name, n]) => `${n > 0 ? "+" : "-"}${name}`);
 }

@@ -4,12 +4,17 @@ import { readElf } from "../../src/elf/reader.ts";
 
 export interface Spoiled {
   readonly what: string;
-  /** Whether it can be made from this module. */
   readonly bytes: Uint8Array;
+  /** The place at which the loader stops; null if the fault is none of a place. */
+  readonly at: { readonly section: string; readonly offset: number } | null;
+  /** The symbol at which it stops; null if the fault is none of a symbol. */
+  readonly symbol: string | null;
 }
 
 class Spoiler {
   readonly bytes: Uint8Array;
+  at: Spoiled["at"] = null;
+  named: string | null = null;
   readonly #view: DataView;
   constructor(good: Uint8Array, name: string) {
     this.bytes = new Uint8Array(good);
@@ -32,6 +37,7 @@ class Spoiler {
         if (table.type(row) !== type) continue;
         if (file.sections.name(table.target) === ".gnu.linkonce.this_module") continue;
         const at = file.sections.offset(table.section) + row * 24;
+        this.at = { section: file.sections.name(table.target), offset: table.offset(row) };
         if (change.type !== undefined) this.#view.setUint32(at + 8, change.type, true);
         if (change.symbol !== undefined) this.#view.setUint32(at + 12, change.symbol, true);
         if (change.addend !== undefined) this.#view.setBigInt64(at + 16, change.addend(table.addend(row)), true);
@@ -65,6 +71,7 @@ class Spoiler {
         if (!file.symbols.isUndefined(symbol) || file.symbols.name(symbol) === "_mcount") continue;
         const at = file.sections.offset(table.target) + table.offset(row) + 4;
         if (this.#view.getUint32(at, true) !== 0x6000_0000) continue;
+        this.at = { section: file.sections.name(table.target), offset: table.offset(row) };
         this.#view.setUint32(at, word, true);
         return this;
       }
@@ -84,6 +91,7 @@ class Spoiler {
     const { symbols, sections } = readElf(this.bytes);
     for (let i = 1; symbols !== null && i < symbols.count; i++) {
       if (symbols.name(i) !== name) continue;
+      this.named = change.name ?? name;
       if (change.shndx !== undefined)
         this.#view.setUint16(sections.offset(symbols.section) + i * 24 + 6, change.shndx, true);
       if (change.name !== undefined) {
@@ -149,7 +157,8 @@ export function spoil(arch: keyof typeof steps, good: Uint8Array): Map<string, S
   const made = new Map<string, Spoiled>();
   for (const [what, change] of steps[arch]) {
     const name = `s${made.size}x`;
-    made.set(name, { what, bytes: change(new Spoiler(good, name)).bytes });
+    const { bytes, at, named } = change(new Spoiler(good, name));
+    made.set(name, { what, bytes, at, symbol: named });
   }
   return made;
 }

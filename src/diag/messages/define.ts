@@ -55,6 +55,8 @@ export const plain = (by: Speaker, meaning: string, help: string, ...forms: stri
 /** A line that is one of the messages. */
 export interface Recognised {
   readonly message: Message;
+  /** The one of the message's forms that it has. */
+  readonly form: string;
   readonly fields: Fields;
   /** The line without timestamps and the like. */
   readonly text: string;

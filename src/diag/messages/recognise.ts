@@ -25,7 +25,7 @@ const PATTERNS: Readonly<Record<Field, string>> = {
   word: "[0-9a-f]{8}",
   type: "\\d+",
   value: "-?(?:0x)?[0-9a-f]+",
-  address: "(?:\\(____ptrval____\\)|[^\\s+]+\\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?|(?:0x)?[0-9a-f]+)(?: \\[\\w+\\])?",
+  address: "(?:\\(____ptrval____\\)|[^\\s+]+\\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?|ADDRESS|(?:0x)?[0-9a-f]+)(?: \\[\\w+\\])?",
   errno: "-?\\d+",
   section: "\\S+",
   sectionIndex: "\\d+",
@@ -41,6 +41,7 @@ const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftr
 
 interface Compiled {
   readonly message: Message;
+  readonly form: string;
   readonly pattern: RegExp;
   readonly names: readonly Field[];
 }
@@ -59,7 +60,7 @@ function compile(): readonly Compiled[] {
           return `(${PATTERNS[part as Field]})`;
         })
         .join("");
-      return { message, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
+      return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
     }),
   );
 }
@@ -90,12 +91,12 @@ export function recognise(line: string): Recognised | null {
   // printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little.
   if (text === "" || text.length > 1200) return null;
   compiled ??= compile();
-  for (const { message, pattern, names } of compiled) {
+  for (const { message, form, pattern, names } of compiled) {
     const match = pattern.exec(text);
     if (match === null) continue;
     const fields: Partial<Record<Field, string>> = {};
     for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
-    return { message, fields, text };
+    return { message, form, fields, text };
   }
   return null;
 }

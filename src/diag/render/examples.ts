@@ -641,7 +641,7 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
                         R_PPC64_REL24 .klp.sym.vmlinux.show_val_kb,1
       4:  00 00 00 60   nop
       8:  20 00 80 4e   blr
-  = kernel: klp_undefined: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
+  = kernel: klp_undefined: Unknown symbol klp.sym.vmlinux.show_val_kb,1 (err -2)
             (the loader stops here: this is the line in dmesg)
   = why:    the loader looks for an exported symbol of that full name; GNU
             \`ld -r\` turns livepatch symbols into such ones
@@ -1076,6 +1076,37 @@ warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP439: `$ klplink check ../../golden/wreckage/objcopy-kpatch-x86_64.o
+error[KLP409]: symbol
+    .klp.sym.vmlinux.long_name_long_name_long_name_lon…e_long_name_long_nam has an
+    incorrectly formatted name
+  --> ../../golden/wreckage/objcopy-kpatch-x86_64.o  .data.patched+0x18
+  = kernel: livepatch: symbol .klp.sym.vmlinux.long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_name_long_nam has an incorrectly formatted name
+            (the loader stops here: this is the line in dmesg)
+  = help:   the form is .klp.sym.OBJECT.NAME,POSITION: OBJECT of 1 to 55 bytes
+            without a dot, NAME without a comma
+
+error[KLP439]: R_X86_64_PLT32 has no symbol: the place gets 0, whatever was
+    meant
+  --> ../../golden/wreckage/objcopy-kpatch-x86_64.o
+      patched_show+0x10/0x20 [objcopy_kpatch_x86_64]  (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)  R_X86_64_PLT32 
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = why:    GNU objcopy and strip do not know sections of livepatch relocations:
+            they keep one and put the others' entries elsewhere, without their
+            symbols
+  = help:   strip the module first and finish it then: klplink runs last
+  = also:   2 more of KLP439 in ../../golden/wreckage/objcopy-kpatch-x86_64.o:
+      first_unlikely+0x0  R_X86_64_PLT32 has no symbol
+      .data.patched+0x10  R_X86_64_64 has no symbol
+
+4 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
   --> broken/KLP440.ko  .data.patch+0x0
@@ -1142,6 +1173,42 @@ error[KLP445]: an object is called vmlinux: the kernel waits for a module of
   = help:   leave the name out
 
 2 errors, 0 warnings`,
+  KLP446: `$ klplink check ../../golden/wreckage/ld-kpatch-x86_64.o
+error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
+    symbol (st_shndx is not 0xff20)
+  --> ../../golden/wreckage/ld-kpatch-x86_64.o
+      patched_show+0x10/0x20 [ld_kpatch_x86_64]  (.text.patched_show+0x10)
+      (the first of 2 uses)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
+                  R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
+  = kernel: ld_kpatch_x86_64: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    the loader looks for an exported symbol of that full name; GNU
+            \`ld -r\` turns livepatch symbols into such ones
+  = help:   run klplink after the last \`ld -r\`, on the finished module
+  = also:   3 more of KLP408 in ../../golden/wreckage/ld-kpatch-x86_64.o:
+      second_unlikely+0x0  .klp.sym.jbd2.helper.isra.0,12 is not marked as a
+        livepatch symbol (st_shndx is not 0xff20)
+      .klp.sym.vmlinux.long_name_long_name_long_name_lon…e_long_name_long_nam
+        is not marked as a livepatch symbol (st_shndx is not 0xff20)
+      .data.patched+0x10   .klp.sym.ext4.ext4_state,0 is not marked as a
+        livepatch symbol (st_shndx is not 0xff20)
+
+error[KLP446]: .klp.rela.vmlinux..data.patched is no relocation section any more
+  --> ../../golden/wreckage/ld-kpatch-x86_64.o
+      .klp.rela.vmlinux..data.patched+0x0
+  = why:    GNU ld does not know such sections: \`ld -r\` has taken it for data
+  = help:   finish the file again from its intermediate form, after the last
+            \`ld -r\`: klplink runs last
+
+5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo

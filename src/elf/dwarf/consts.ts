@@ -31,7 +31,9 @@ export const DW_AT_type = 0x49;
 export const DW_AT_stmt_list = 0x10;
 export const DW_AT_low_pc = 0x11;
 export const DW_AT_high_pc = 0x12;
+export const DW_AT_language = 0x13;
 export const DW_AT_comp_dir = 0x1b;
+export const DW_AT_inline = 0x20;
 export const DW_AT_abstract_origin = 0x31;
 export const DW_AT_specification = 0x47;
 export const DW_AT_ranges = 0x55;
@@ -43,6 +45,8 @@ export const DW_AT_GNU_vector = 0x2107;
 export const DW_AT_str_offsets_base = 0x72;
 export const DW_AT_addr_base = 0x73;
 export const DW_AT_rnglists_base = 0x74;
+
+export const DW_LANG_Mips_Assembler = 0x8001;
 
 export const DW_FORM_addr = 0x01;
 export const DW_FORM_block2 = 0x03;

@@ -4,6 +4,7 @@ import {
   DW_AT_addr_base,
   DW_AT_comp_dir,
   DW_AT_high_pc,
+  DW_AT_language,
   DW_AT_low_pc,
   DW_AT_name,
   DW_AT_ranges,
@@ -67,6 +68,8 @@ export interface Unit extends FormSizes {
   readonly tag: number;
   readonly name: string | null;
   readonly directory: string | null;
+  /** DW_AT_language; 0 if the unit does not tell. */
+  readonly language: number;
   /** Offset in .debug_line; null if the unit has no lines. */
   readonly lines: number | null;
   readonly lowPc: number;
@@ -143,7 +146,16 @@ export class UnitReader {
   #withRoot(
     bare: Omit<
       Unit,
-      "tag" | "name" | "directory" | "lines" | "lowPc" | "strOffsetsBase" | "addrBase" | "rnglistsBase" | "ranges"
+      | "tag"
+      | "name"
+      | "directory"
+      | "language"
+      | "lines"
+      | "lowPc"
+      | "strOffsetsBase"
+      | "addrBase"
+      | "rnglistsBase"
+      | "ranges"
     >,
     cursor: Cursor,
   ): Unit | null {
@@ -158,6 +170,7 @@ export class UnitReader {
       tag: abbreviation.tag,
       name: null,
       directory: null,
+      language: number(DW_AT_language) ?? 0,
       lines: number(DW_AT_stmt_list),
       lowPc: 0,
       strOffsetsBase: number(DW_AT_str_offsets_base) ?? header,

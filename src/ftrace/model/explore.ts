@@ -6,88 +6,31 @@
 // as outside. NMIs run through the site on the CPU and stack of the task that they interrupt, and end before it goes on.
 
 import { type Model, compile as modelOf, type Place } from "./compile.ts";
+import { Machine } from "./machine.ts";
+import { faultsAtEnd, patchingNotes } from "./oracles.ts";
 import { type Property, type Protocol, properties } from "./protocol.ts";
-import { addressOf, type Expression, type Statement, type Target, type Value } from "./statements.ts";
+import {
+  type Context,
+  type Cpu,
+  type ExploreOptions,
+  type Fault,
+  type State,
+  type TraceStep,
+  type Verdict,
+  whoIs,
+  withCpu,
+  withTop,
+} from "./state.ts";
+import type { Statement, Value } from "./statements.ts";
 
-interface Context {
-  /** Index of the entry that it came through; -1: idle, about to enter. */
-  readonly origin: number;
-  readonly place: number;
-  readonly registers: readonly Value[];
-  readonly stack: readonly Value[];
-  /** Values taken off the stack that belong to the caller's frame. */
-  readonly below: number;
-  readonly ran: number;
-  readonly redirected: boolean;
-}
-
-interface Cpu {
-  readonly variables: readonly Value[];
-  /** The task, then the NMIs on top of it. */
-  readonly contexts: readonly Context[];
-}
-
-interface State {
-  /** Writer steps taken. */
-  readonly taken: number;
-  /** Cell -> contents that a fetch may see, oldest first; the last one is what stands in memory. */
-  readonly memory: readonly (readonly Value[])[];
-  readonly cpus: readonly Cpu[];
-}
-
-export interface TraceStep {
-  /** `writer`, `task 1`, `task 1 NMI`, … */
-  readonly who: string;
-  readonly what: string;
-  /** Contents after the step, by cell; several where a CPU may still fetch an older one, the newest last. */
-  readonly memory: readonly { readonly cell: string; readonly contents: readonly Value[]; readonly isCode: boolean }[];
-  /** Place of each task and of the NMIs on it, after the step; null: outside the site. */
-  readonly places: readonly { readonly who: string; readonly place: string | null }[];
-}
-
-export interface Violation {
-  readonly property: Property;
-  readonly what: string;
-  /** The start (no `who`), then one entry a step. */
-  readonly trace: readonly TraceStep[];
-}
-
-export interface Verdict {
-  readonly name: string;
-  readonly holds: boolean;
-  /** The shortest violation of each property, shortest first. */
-  readonly violations: readonly Violation[];
-  readonly states: number;
-  readonly transitions: number;
-  /** Steps from the start to the farthest state. */
-  readonly depth: number;
-  /** The limit on states was met: `holds` is false then, and only what was found is certain. */
-  readonly incomplete: boolean;
-  /** Run-time writes that the architecture does not allow while the code is being executed. */
-  readonly notes: readonly string[];
-}
-
-export interface ExploreOptions {
-  /** Default 500,000. */
-  readonly maxStates?: number;
-}
-
-/** Values on a stack; twice what any protocol without recursion needs. */
-const MAX_STACK = 8;
-const MAX_EXEC = 4;
 /** Different fetches at one place; no protocol with an end comes near. */
 const MAX_MIXTURES = 4096;
-const CALLERS_FRAME = "caller's frame";
 
 /** What a CPU step came to. */
 interface Outcome {
   readonly state: State;
   readonly what: string;
   readonly faults: readonly Fault[];
-}
-interface Fault {
-  readonly property: Property;
-  readonly what: string;
 }
 
 /** Explores all states of `protocol`. @throws ProtocolError if it does not fit together. */
@@ -157,7 +100,7 @@ class Explorer {
       transitions: this.#edges.length / 2,
       depth: this.#depths.at(-1) ?? 0,
       incomplete: this.#incomplete,
-      notes: this.#notes(),
+      notes: patchingNotes(this.#model),
     };
   }
 
@@ -337,7 +280,7 @@ class Explorer {
     let contexts = (state.cpus[i] as Cpu).contexts.slice(0, -1);
     const end = this.#ends.get(place);
     if (faults.length === 0 && end !== undefined) {
-      faults.push(...this.#atEnd(after, end));
+      faults.push(...faultsAtEnd(this.#model, after, end));
       // Behind the site: a task will come again, an NMI is over.
       if (faults.length === 0) after = this.#idle;
     }
@@ -345,35 +288,6 @@ class Explorer {
     const cpus = state.cpus.slice();
     cpus[i] = { variables: machine.variables, contexts };
     return { state: { taken: state.taken, memory: machine.memory, cpus }, what, faults };
-  }
-
-  #atEnd(context: Context, end: number): Fault[] {
-    const { atEnd, protocol, entries, places } = this.#model;
-    const faults: Fault[] = [];
-    const nameOf = (place: number | undefined): string => places[place ?? 0]?.name ?? "";
-    if (entries[context.origin]?.end !== entries[end]?.end) {
-      const what = `a task that entered at ${nameOf(entries[context.origin]?.at)} goes on at ${nameOf(entries[end]?.end)}`;
-      faults.push({ property: "O1", what });
-    }
-    for (const { property, register, name, value } of atEnd) {
-      const found = register < 0 ? stackPointer(context.stack, context.below) : context.registers[register];
-      if (found !== value)
-        faults.push({ property, what: `behind the site ${name} is ${show(found)}, not ${show(value)}` });
-    }
-    if (context.ran > 1) faults.push({ property: "O3", what: `the callback ran ${context.ran} times in one entry` });
-    if (protocol.patchedThroughout === true) {
-      if (context.ran !== 1) {
-        const what = context.ran === 0 ? "the callback did not run" : `the callback ran ${context.ran} times`;
-        faults.push({ property: "O4", what: `the site is a call before and after, but ${what}` });
-      }
-      if (!context.redirected) {
-        faults.push({
-          property: "L",
-          what: "the function is patched before and after, but its old version is executed",
-        });
-      }
-    }
-    return faults;
   }
 
   /** From each state the writer must be able to finish and every task to leave the site. */
@@ -424,178 +338,12 @@ class Explorer {
       };
     });
   }
-
-  #notes(): string[] {
-    const { protocol, cells } = this.#model;
-    const allowed = protocol.patchable;
-    if (allowed === undefined) return [];
-    const now = new Map<string, Value>(Object.entries(protocol.memory));
-    const notes = new Set<string>();
-    for (const step of protocol.writer) {
-      for (const [cell, value] of Object.entries(step.write ?? {})) {
-        const old = now.get(cell);
-        now.set(cell, value);
-        if (cells.find((c) => c.name === cell)?.isCode !== true || old === value || step.stopMachine === true) continue;
-        if (allowed.includes(String(old)) && allowed.includes(String(value))) continue;
-        notes.add(
-          `${cell}: \`${old}\` becomes \`${value}\` while it may be executed; the architecture allows that only between ${allowed.join(", ")}`,
-        );
-      }
-    }
-    return [...notes];
-  }
 }
-
-/** One CPU while it executes one instruction; works on copies. */
-class Machine {
-  readonly #model: Model;
-  readonly #level: number;
-  registers: Value[];
-  stack: Value[];
-  below: number;
-  ran: number;
-  redirected: boolean;
-  variables: Value[];
-  memory: readonly (readonly Value[])[];
-  /** Where execution goes on; null: behind the place. */
-  place: number | null = null;
-  readonly faults: Fault[] = [];
-
-  constructor(model: Model, state: State, i: number, context: Context) {
-    const cpu = state.cpus[i] as Cpu;
-    this.#model = model;
-    this.#level = cpu.contexts.length - 1;
-    this.registers = context.registers.slice();
-    this.stack = context.stack.slice();
-    this.below = context.below;
-    this.ran = context.ran;
-    this.redirected = context.redirected;
-    this.variables = cpu.variables.slice();
-    this.memory = state.memory;
-  }
-
-  /** Returns whether execution goes on elsewhere, or ends. */
-  run(statements: readonly Statement[], here: number, depth: number): boolean {
-    for (const statement of statements) if (this.#step(statement, here, depth)) return true;
-    return false;
-  }
-
-  #step(s: Statement, here: number, depth: number): boolean {
-    switch (s.kind) {
-      case "set":
-        this.#set(s.target, this.#value(s.value, here));
-        return false;
-      case "push":
-        for (const v of s.values) this.stack.push(this.#value(v, here));
-        if (this.stack.length <= MAX_STACK) return false;
-        return this.#fault("ends", `the stack has grown to ${this.stack.length * 8} bytes and still grows`);
-      case "pop":
-        for (const target of [...s.targets].reverse()) {
-          const top = this.stack.pop();
-          if (top === undefined) this.below++;
-          this.#set(target, top ?? CALLERS_FRAME);
-        }
-        if (this.below <= MAX_STACK) return false;
-        return this.#fault("ends", "values are taken off the stack without end");
-      case "goto":
-        this.place = s.place;
-        return true;
-      case "jump": {
-        const to = this.#value(s.to, here);
-        const place =
-          typeof to === "string" && to.startsWith("&") ? this.#model.placeIndex.get(to.slice(1)) : undefined;
-        if (place === undefined) return this.#fault("O1", `jumps to ${show(to)}, which is no address of code here`);
-        this.place = place;
-        return true;
-      }
-      case "callback": {
-        const name = String(this.#value(s.name, here));
-        const callbacks = this.#model.protocol.callbacks ?? {};
-        const known = Object.hasOwn(callbacks, name) ? callbacks[name] : undefined;
-        if (known?.runs !== false) this.ran = Math.min(this.ran + 1, 3);
-        if (known?.runs !== false && known?.livepatch !== false) this.redirected = true;
-        return false;
-      }
-      case "exec": {
-        const name = String(this.#value(s.name, here));
-        const statements = this.#model.instructions.get(name);
-        const at = s.at === null ? addressOf(this.#model.places[here]?.name ?? "") : this.#value(s.at, here);
-        const place = this.#model.placeIndex.get(String(at).slice(1));
-        if (statements === undefined || place === undefined || depth >= MAX_EXEC) {
-          return this.#fault("fault", `cannot emulate ${show(name)} at ${show(at)}`);
-        }
-        if (!this.run(statements, place, depth + 1)) this.place = (this.#model.places[place] as Place).next;
-        return true;
-      }
-      case "fault":
-        return this.#fault("fault", s.what);
-      case "if":
-        if ((this.#value(s.left, here) === this.#value(s.right, here)) !== s.equal) return false;
-        return this.#step(s.guarded, here, depth);
-    }
-  }
-
-  #fault(property: Property, what: string): boolean {
-    this.faults.push({ property, what });
-    return true;
-  }
-
-  #set(target: Target, value: Value): void {
-    if (target.kind === "register") this.registers[target.index] = value;
-    else if (target.kind === "variable") this.variables[target.index] = value;
-    else this.memory = this.memory.map((contents, i) => (i === target.index ? [value] : contents));
-  }
-
-  #value(e: Expression, here: number): Value {
-    switch (e.kind) {
-      case "constant":
-        return e.value;
-      case "register":
-        return this.registers[e.index] ?? "";
-      case "cell":
-        return this.memory[e.index]?.at(-1) ?? "";
-      case "variable":
-        return this.variables[e.index] ?? "";
-      case "here":
-        return addressOf(this.#model.places[here]?.name ?? "");
-      case "next":
-        return addressOf(this.#model.places[(this.#model.places[here] as Place).next]?.name ?? "");
-      case "sp":
-        return stackPointer(this.stack, this.below);
-      case "level":
-        return this.#level;
-      case "sum": {
-        const of = this.#value(e.of, here);
-        // Far numbers never come back: the states stay finitely many.
-        return typeof of === "number" ? Math.max(-64, Math.min(64, of + e.add)) : of;
-      }
-    }
-  }
-}
-
-/** Bytes from the stack pointer's value at entry. */
-const stackPointer = (stack: readonly Value[], below: number): number => (below - stack.length) * 8;
-
-const whoIs = (i: number, level: number): string =>
-  `task ${i + 1}${level === 0 ? "" : ` NMI${level > 1 ? ` ${level}` : ""}`}`;
-
-const show = (value: Value | undefined): string => (typeof value === "number" ? String(value) : `\`${value ?? ""}\``);
 
 const order = (property: Property): number => Object.keys(properties).indexOf(property);
 
 function appended(contents: readonly Value[], value: Value): readonly Value[] {
   return [...contents.filter((c) => c !== value), value];
-}
-
-function withCpu(state: State, i: number, cpu: Cpu): State {
-  const cpus = state.cpus.slice();
-  cpus[i] = cpu;
-  return { ...state, cpus };
-}
-
-function withTop(state: State, i: number, context: Context): State {
-  const cpu = state.cpus[i] as Cpu;
-  return withCpu(state, i, { ...cpu, contexts: [...cpu.contexts.slice(0, -1), context] });
 }
 
 /** All choices of one content a cell, the newest first. */

@@ -1,8 +1,8 @@
 // A trace as a sequence diagram: writer, memory and tasks as columns, one row a step. The SVG stands alone: no script,
 // no style sheet, no font that is not on every machine.
 
-import type { TraceStep, Violation } from "./explore.ts";
 import { type Protocol, properties } from "./protocol.ts";
+import type { TraceStep, Violation } from "./state.ts";
 import { actors, changingCells, contentsText } from "./text.ts";
 
 const ROW = 30;
@@ -72,13 +72,18 @@ export function violationSvg(protocol: Protocol, violation: Violation): string {
   });
   const memoryEnd = x;
   const taskX = new Map<string, number>();
+  /** Where an actor's arrows begin: at the memory, or behind what stands beside the actor on the left. */
+  const arrowX = new Map<string, number>();
+  const placesOf = (who: string): number =>
+    widest(trace.flatMap((s) => s.places.filter((p) => p.who === who).map((p) => p.place ?? ""))) + 16;
   for (const who of tasks) {
+    arrowX.set(who, x);
     x += widest(trace.filter((s) => s.who === who).map((s) => s.what)) + 40;
     taskX.set(who, x);
+    x += placesOf(who);
   }
   const titles = [`${protocol.name} - ${protocol.title}`, `${violation.property}: ${properties[violation.property]}`];
-  const places = widest(trace.flatMap((s) => s.places.map((p) => p.place ?? ""))) + 16;
-  const width = Math.max(x + places, MARGIN * 2 + widest([...titles, violation.what]) * 1.1) + MARGIN;
+  const width = Math.max(x, MARGIN * 2 + widest([...titles, violation.what]) * 1.1) + MARGIN;
   const height = HEAD + trace.length * ROW + 56;
   const bottom = HEAD + trace.length * ROW;
 
@@ -109,7 +114,10 @@ export function violationSvg(protocol: Protocol, violation: Violation): string {
     }
     const at = taskX.get(step.who);
     if (at !== undefined) {
-      out.push(arrow(memoryEnd, at, y, ink.cpu), text(at - 10, y - 4, step.what, { anchor: "end", fill: ink.cpu }));
+      out.push(
+        arrow(arrowX.get(step.who) ?? memoryEnd, at, y, ink.cpu),
+        text(at - 10, y - 4, step.what, { anchor: "end", fill: ink.cpu }),
+      );
     }
     for (const { who, place } of step.places) {
       const column = taskX.get(who);

@@ -1,7 +1,7 @@
 // Verdicts and traces as text, to be read in a terminal and in a mail: no line needs more than 7-bit characters.
 
-import type { TraceStep, Verdict, Violation } from "./explore.ts";
 import { type Protocol, properties } from "./protocol.ts";
+import type { TraceStep, Verdict, Violation } from "./state.ts";
 
 /** Breaks prose into lines of at most `width` columns. */
 function fill(text: string, width: number): string[] {
