@@ -19,6 +19,7 @@ export const DW_TAG_compile_unit = 0x11;
 export const DW_TAG_partial_unit = 0x3c;
 export const DW_TAG_skeleton_unit = 0x4a;
 
+export const DW_AT_inline = 0x20;
 export const DW_AT_name = 0x03;
 export const DW_AT_byte_size = 0x0b;
 export const DW_AT_prototyped = 0x27;
