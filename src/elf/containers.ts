@@ -83,7 +83,7 @@ async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return chunks.join();
-    chunks.add(value.slice());
+    chunks.add(new Uint8Array(value));
   }
 }
 
@@ -94,7 +94,7 @@ async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint8Array>
   const chunks = new Chunks("zstd", limit);
   let finished = false;
   const stream = new Decompress((chunk, isLast) => {
-    chunks.add(chunk.slice());
+    chunks.add(new Uint8Array(chunk));
     finished ||= isLast === true;
   });
   const step = 0x1_0000;

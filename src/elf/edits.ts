@@ -127,7 +127,7 @@ export class ElfEdits {
     if (offset < 0 || offset + bytes.length > current.length) {
       throw new Error(`patch of section ${section} at ${offset} is outside its ${current.length} bytes`);
     }
-    const copy = this.#data.has(section) ? current : current.slice();
+    const copy = this.#data.has(section) ? current : new Uint8Array(current);
     copy.set(bytes, offset);
     this.#data.set(section, copy);
   }

@@ -72,11 +72,20 @@ describe("link", () => {
     };
     expect(shown.calls.filter((c) => c.verdict === "no-nop").length).toBe(3);
     const compared = shown.strategies.map(({ option, sites, bytes, applicable }) => [option, sites, bytes, applicable]);
-    expect(compared.slice(0, 3)).toEqual([
+    const place = "the livepatch stack's place is not known: give -k vmlinux or --livepatch-stack";
+    expect(compared).toEqual([
       ["island", 3, 36, "yes"],
       ["nop", 0, 0, "no: 3 calls without a nop, 0 sibling calls"],
-      ["epilogue", 0, 36, "no: no replacement function in the module's data"],
+      ["epilogue", 3, 36, "no: no replacement function in the module's data"],
+      ["mini-frame", 3, 36, "no: no replacement function in the module's data"],
+      // One stub, for three calls to one function, and its slot.
+      ["shadow-stack", 3, 116, `no: ${place}`],
     ]);
+    const given = klplink(["show", "--toc", "--livepatch-stack", "2312,16", "--format", "json", output]).stdout;
+    expect((JSON.parse(given) as typeof shown).strategies.at(-1)).toMatchObject({ bytes: 116, applicable: "yes" });
+    for (const bad of ["12", "a,b", "1,2,3", ""]) {
+      expect(klplink(["show", "--toc", "--livepatch-stack", bad, output]).status).toBe(2);
+    }
     // What is left to do can be done from there, without a symbol list.
     const mended = klplink([output, "-o", "-"]);
     expect(mended.status).toBe(0);

@@ -108,7 +108,7 @@ export class DebugSections {
     const file = this.#file;
     const sizes = ABSOLUTE.get(file.header.machine);
     if (tables.length === 0 || sizes === undefined) return content;
-    const bytes = content.slice();
+    const bytes = new Uint8Array(content);
     const view = viewOf(bytes);
     for (const table of tables) {
       const symbols = file.symbolTables.get(file.sections.link(table.section));

@@ -53,7 +53,7 @@ function renumberAddrsig(file: ElfFile, numbering: Numbering, section: number, d
 
 /** Entries whose symbols are both still there. */
 function renumberCallGraph(file: ElfFile, numbering: Numbering, section: number, data: Uint8Array): Uint8Array {
-  const out = data.slice();
+  const out = new Uint8Array(data);
   const view = viewOf(out);
   let end = 0;
   for (let at = 0; at + CALL_GRAPH_ENTRY <= data.length; at += CALL_GRAPH_ENTRY) {

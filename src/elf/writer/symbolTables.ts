@@ -66,7 +66,7 @@ export function writeOtherSymbolTables(edits: ElfEdits, numbering: Numbering, co
   if (!numbering.sectionsMoved) return;
   for (const table of file.symbolTables.values()) {
     if (table === file.symbols || numbering.isRemoved(table.section)) continue;
-    const out = file.sections.data(table.section).slice();
+    const out = new Uint8Array(file.sections.data(table.section));
     const view = viewOf(out);
     for (let i = 0; i < table.count; i++) {
       const home = table.sectionOf(i);
