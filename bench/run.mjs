@@ -1,5 +1,5 @@
 // Ratios of whole commands against named tools, outputs compared before times: `npm run bench`.
-// Needs readelf (binutils). Figures are medians of interleaved runs; compare ratios, not seconds.
+// Needs readelf (binutils) and powerpc64le-linux-gnu-objdump. Figures are medians of interleaved runs; compare ratios, not seconds.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -68,7 +68,29 @@ try {
 
   const sample = join(root, "samples/ppc64le/meminfo/meminfo.o");
   console.log("whole processes, ratio of wall time, median of interleaved pairs (range)");
-  compare("check of a small sample / node -e 0", [...klplink, "check", sample], [process.execPath, "-e", "0"]);
+  const good = join(root, "samples/ppc64le/meminfo/meminfo.klp.o");
+  // The sample has errors, so instructions are shown: they are objdump's, by its mnemonics.
+  const said = JSON.parse(run([...klplink, "check", "--format", "json", sample]).stdout).files[0].problems[0]
+    .instructions;
+  const dumped = run([
+    "powerpc64le-linux-gnu-objdump",
+    "-d",
+    "-j",
+    ".text.meminfo_proc_show",
+    sample,
+  ]).stdout.toString();
+  for (const { offset, text } of said) {
+    const there = new RegExp(`^ *${offset.toString(16)}:\\t[^\\t]+\\t(\\w+)`, "m").exec(dumped)?.[1];
+    demand(text.split(/\s/)[0] === there, `instruction at ${offset}: ${text}`);
+  }
+  const nothing = [process.execPath, "-e", "0"];
+  compare("check, nothing to say / node -e 0", [...klplink, "check", good], nothing);
+  compare("check, one diagnostic with instructions / node -e 0", [...klplink, "check", sample], nothing);
+  compare(
+    "the same as SARIF, without instructions / node -e 0",
+    [...klplink, "check", "--format", "sarif", sample],
+    nothing,
+  );
 
   const shown = JSON.parse(run([...klplink, "show", "--relocations", "--format", "json", path("50000.o")]).stdout);
   const listed = run(["readelf", "-rW", path("50000.o")])

@@ -24,11 +24,12 @@ import { NO_EPILOGUES, planEpilogues } from "./klp/epilogues.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { missingHelpers } from "./klp/helpers.ts";
 import { type IslandChoice, type IslandPlan, planIslands, type RefusedIsland } from "./klp/islands.ts";
-import { checkLivepatchSections, checkSharedPlaces, type RuleContext } from "./klp/klpRules.ts";
+import { checkLivepatchSections, type RuleContext } from "./klp/klpRules.ts";
 import { LoadOrder, symbolOrder } from "./klp/loadOrder.ts";
 import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
 import { shortName } from "./klp/names.ts";
 import { checkPatches } from "./klp/patchRules.ts";
+import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
 import { livepatchSymbolProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
@@ -237,7 +238,12 @@ function checkLivepatch(
   options: Options,
 ): Problem[] {
   const { file } = context;
-  const problems = [...checkLivepatchSections(context), ...checkWreckage(context), ...checkPatches(context, patches)];
+  const problems = [
+    ...checkLivepatchSections(context),
+    ...checkWreckage(context),
+    ...checkZeroPlaces(context),
+    ...checkPatches(context, patches),
+  ];
   const isLivepatch =
     patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
   if (isLivepatch) {

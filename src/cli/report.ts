@@ -61,6 +61,8 @@ export async function disassembler(arch: string): Promise<Disassembler | null> {
   }
 }
 
+const none = (): Promise<null> => Promise.resolve(null);
+
 interface ReportOptions {
   readonly format: Format;
   readonly color: ColorChoice;
@@ -105,7 +107,9 @@ export class Reporter {
     let noSource: string | null = null;
     if (bytes !== null && shown.length > 0) {
       const { annotate } = await import("../annotate.ts");
-      const annotated = await annotate(bytes, shown, disassembler);
+      // The other forms show source lines, but no instructions.
+      const wantsInstructions = format === "text" || format === "json";
+      const annotated = await annotate(bytes, shown, wantsInstructions ? disassembler : none);
       shown = annotated.problems;
       noSource = annotated.noSource;
     }

@@ -78,15 +78,21 @@ export const placeKey = (section: number, offset: number): string => `${section}
 /**
  * The entry of a function; null if nothing there can be a site.
  * @param inTable places that tables name, as {@link placeKey}: they tell nops before a function from alignment.
+ * @param oneNop ppc64le: sites have one nop, so that a second one is no part of it.
  */
-export function recognise(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>): Entry | null {
+export function recognise(
+  file: CodeFile,
+  f: CodeFunction,
+  inTable: ReadonlySet<string>,
+  oneNop: boolean,
+): Entry | null {
   switch (file.arch) {
     case "x86_64":
       return recogniseX86(file, f);
     case "arm64":
       return recogniseArm64(file, f, inTable);
     case "ppc64le":
-      return recognisePpc(file, f);
+      return recognisePpc(file, f, oneNop);
   }
 }
 
@@ -198,7 +204,7 @@ function recogniseArm64(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<st
   return null;
 }
 
-function recognisePpc(file: CodeFile, f: CodeFunction): Entry | null {
+function recognisePpc(file: CodeFile, f: CodeFunction, oneNop: boolean): Entry | null {
   const { section, localEntry: at } = f;
   const word = (offset: number): number | null => file.word(section, offset);
   const isMcount = (offset: number): boolean => isPpcBl(word(offset)) && calledPpc(file, section, offset) === "_mcount";
@@ -208,7 +214,7 @@ function recognisePpc(file: CodeFile, f: CodeFunction): Entry | null {
       return { form: "profile three", site: at + 8, tableEntry: at + 8, isCall: true };
     }
   }
-  if (twoNops(file, section, at, PPC.nop)) {
+  if (!oneNop && twoNops(file, section, at, PPC.nop)) {
     return { form: "ppc patchable", site: at + 4, tableEntry: at, isCall: false };
   }
   if (word(at) === PPC.nop) {

@@ -59,9 +59,9 @@ export interface SiteReport {
 
 /**
  * rec->ip for a table entry: ftrace_call_adjust of the architecture.
- * @param callOps arm64 with nops in front of functions, see {@link hasCallOps}.
+ * @param built how the file's kernel was configured, see {@link findBuild}.
  */
-export function adjust(file: CodeFile, record: TableEntry, callOps: boolean): CodePlace | null {
+export function adjust(file: CodeFile, record: TableEntry, built: Build): CodePlace | null {
   const { place } = record;
   if (place === null) return null;
   const { section, offset } = place;
@@ -70,16 +70,34 @@ export function adjust(file: CodeFile, record: TableEntry, callOps: boolean): Co
       return place;
     case "arm64": {
       if (record.table === "__mcount_loc") return place;
-      if (!callOps) return { section, offset: offset + 4 };
+      if (!built.callOps) return { section, offset: offset + 4 };
       return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
     }
     case "ppc64le":
       // Two nops: the second one is the site. One: it is the site itself, and a `bl` is one in any case.
-      return file.word(section, offset) === PPC.nop && file.word(section, offset + 4) === PPC.nop
-        ? { section, offset: offset + 4 }
-        : place;
+      return !built.outOfLine && isTwoNops(file, place) ? { section, offset: offset + 4 } : place;
   }
 }
+
+/** What holds for all sites of a file, since it is one kernel's configuration. */
+export interface Build {
+  /** arm64: DYNAMIC_FTRACE_WITH_CALL_OPS, two nops in front of functions. */
+  readonly callOps: boolean;
+  /** ppc64le: PPC_FTRACE_OUT_OF_LINE, one nop at the entry; the one behind it is the function's own then. */
+  readonly outOfLine: boolean;
+}
+
+const findBuild = (file: CodeFile, entries: readonly TableEntry[]): Build => ({
+  callOps: hasCallOps(file, entries),
+  outOfLine:
+    file.arch === "ppc64le" &&
+    entries.some(
+      ({ place }) => place !== null && !isTwoNops(file, place) && file.word(place.section, place.offset) === PPC.nop,
+    ),
+});
+
+const isTwoNops = (file: CodeFile, { section, offset }: CodePlace): boolean =>
+  file.word(section, offset) === PPC.nop && file.word(section, offset + 4) === PPC.nop;
 
 /**
  * Whether a file of arm64 is built with DYNAMIC_FTRACE_WITH_CALL_OPS, for all of its functions: then the table's entries
@@ -111,13 +129,13 @@ export function findSites(file: CodeFile): SiteReport {
   const inTable = new Set(
     tables.entries.flatMap((e) => (e.place === null ? [] : [placeKey(e.place.section, e.place.offset)])),
   );
-  const callOps = hasCallOps(file, tables.entries);
+  const built = findBuild(file, tables.entries);
 
   const disagreements: Disagreement[] = [];
   const records = new Map<string, { readonly record: TableEntry; readonly place: CodePlace }>();
   for (const record of tables.entries) {
     if (record.isZero) continue;
-    const place = adjust(file, record, callOps);
+    const place = adjust(file, record, built);
     if (place === null) {
       disagreements.push({ kind: "nowhere", record });
       continue;
@@ -129,7 +147,7 @@ export function findSites(file: CodeFile): SiteReport {
 
   const used = new Set<string>();
   const entries = file.functions.map((f) => {
-    const entry = recognise(file, f, inTable);
+    const entry = recognise(file, f, inTable, built.outOfLine);
     const key = entry === null ? null : placeKey(f.section, entry.site);
     const record = key === null ? null : (records.get(key)?.record ?? null);
     if (record !== null && key !== null) used.add(key);

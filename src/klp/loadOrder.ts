@@ -2,7 +2,7 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { isBefore } from "../base/order.ts";
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import { kernelSort } from "../kernel/heapsort.ts";
@@ -24,7 +24,7 @@ export function symbolOrder(symbol: number): number[] {
   return [BEFORE_RELOCATIONS, symbol];
 }
 
-/** Ranks each relocation that is applied while a ppc64le module loads. */
+/** Ranks each relocation that is applied while a module loads. */
 export class LoadOrder {
   readonly #file: ElfFile;
   readonly #relocs: RelocTable;
@@ -63,12 +63,17 @@ export class LoadOrder {
   }
 
   /**
-   * ppc64 sorts each section before it applies it, descending by r_info, then by addend (relacmp in
+   * Most loaders go through a section as it stands. ppc64 sorts each section before it applies it, descending by r_info, then by addend (relacmp in
    * module_64.c).
    */
   #rank(table: RelocationTable): Uint32Array {
     const known = this.#ranks.get(table.section);
     if (known !== undefined) return known;
+    if (this.#file.header.machine !== EM_PPC64) {
+      const rows = Uint32Array.from({ length: table.count }, (_, row) => row);
+      this.#ranks.set(table.section, rows);
+      return rows;
+    }
     const order = kernelSort(
       table.count,
       (x, y) => {

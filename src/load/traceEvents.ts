@@ -9,19 +9,13 @@ import type { LoadedMemory } from "./memory.ts";
 
 /** Offsets in struct trace_event_call: of `event`, its number, its functions, the format and what the kernel sets. */
 function callOffsets(since: RewriteFacts["since"]) {
-  // Until 6.2 events of a kind were in a list of their own; after 6.12 the filter went.
+  // Until 6.2 events of a kind were in a list of their own.
   const list = since(6, 2) ? 0n : 16n;
-  const filter = since(6, 13) ? 0n : 8n;
-  return {
-    list: 0n,
-    class: 16n,
-    event: 32n,
-    functions: 56n + list,
-    format: 64n + list,
-    module: 72n + list + filter,
-    flags: 88n + list + filter,
-  };
+  return { list: 0n, class: 16n, event: 32n, functions: 56n + list, format: 64n + list, filter: 72n + list };
 }
+/** Bytes from `filter` to the flags: 7.2 and late releases of 6.12 have no filter, so what follows lies 8 bytes earlier. */
+const SET_AT_LOAD = 28;
+
 /** Offsets in struct trace_event_class: the system, an array of fields, and the list that is made of it. */
 const CLASS = { system: 0n, array: 32n, list: 48n } as const;
 /** Bytes of an entry of that array since 6.6, and where one of its flags is set when the event is checked. */
@@ -43,8 +37,7 @@ export function traceEvents(memory: LoadedMemory, { since, kernelSymbol }: Rewri
   for (const event of pointersOf(memory, "_ftrace_events")) {
     memory.mark(event + CALL.list, 16, LISTED);
     memory.mark(event + CALL.event, Number(CALL.functions - CALL.event) - 4, LISTED);
-    memory.mark(event + CALL.module, 8, LISTED);
-    memory.mark(event + CALL.flags, 4, CHECKED);
+    memory.mark(event + CALL.filter, SET_AT_LOAD, LISTED);
     const owner = memory.pointer(event + CALL.class);
     if (owner !== null) {
       memory.mark(owner + CLASS.list, 16, LISTED);

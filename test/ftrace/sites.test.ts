@@ -144,9 +144,12 @@ test("forms that no compiler at hand writes", () => {
   expect(formsOf("ppc64le-forms.o")).toEqual({
     three: ["profile three", null],
     two_nops: ["ppc patchable", null],
-    one_nop: ["out of line", null],
     label_nop: ["out of line", "nops"],
     assembler_label: [null, "label"],
+  });
+  expect(formsOf("ppc64le-one-nop.o")).toEqual({
+    one_nop: ["out of line", null],
+    own_nop: ["out of line", null],
   });
   expect(formsOf("arm64-forms.o")).toEqual({
     candidate_a: ["stp mov bl ldp", "form"],

@@ -25,13 +25,27 @@ export interface Captured {
   readonly toc: bigint | null;
 }
 
-export interface Golden {
+/** A module's memory at the three moments. */
+export interface Moments {
+  /** Straight after relocation. */
+  readonly captured: Captured;
+  /** Just before its init function runs; null: not seen. */
+  readonly loaded: Captured | null;
+  /** In use, by address, without what was freed; null: not seen. */
+  readonly running: ReadonlyMap<bigint, Uint8Array> | null;
+  /** Modules that were loaded when it was in use, for late livepatch relocations. */
+  readonly objects: readonly string[];
+}
+
+export interface Golden extends Moments {
   readonly name: string;
   readonly module: Uint8Array;
-  readonly captured: Captured;
   /** The kernel's symbols that the module needs, as kallsyms text. */
   readonly kallsyms: string;
 }
+
+/** Sections whose bytes are not those of the moment before. */
+type Changes = readonly { readonly index: number; readonly bytes: string }[];
 
 const folder = fileURLToPath(new URL("../golden/image/", import.meta.url));
 const hex = (v: bigint): string => `0x${v.toString(16)}`;
@@ -47,6 +61,10 @@ export function goldenCaptures(): Golden[] {
         addresses: string[];
         sections: { index: number; address: string; bytes: string }[];
         module: string;
+        loaded?: Changes;
+        running?: Changes;
+        gone?: number[];
+        objects?: string[];
       };
       const captured: Captured = {
         module: data.module,
@@ -58,8 +76,19 @@ export function goldenCaptures(): Golden[] {
         })),
         toc: data.toc === null ? null : BigInt(data.toc),
       };
+      const { loaded, running, gone = [], objects = [] } = data;
       return {
         name,
+        loaded: loaded === undefined ? null : { ...captured, sections: changed(captured, loaded) },
+        running:
+          running === undefined
+            ? null
+            : new Map(
+                changed(captured, running)
+                  .filter((s) => !gone.includes(s.index))
+                  .map((s) => [s.address, s.bytes]),
+              ),
+        objects,
         module: new Uint8Array(readFileSync(join(folder, name, "module.ko"))),
         captured,
         kallsyms: data.kallsyms.join("\n"),
@@ -67,14 +96,34 @@ export function goldenCaptures(): Golden[] {
     });
 }
 
+function changed(captured: Captured, changes: Changes): CapturedSection[] {
+  const byIndex = new Map(changes.map((c) => [c.index, new Uint8Array(Buffer.from(c.bytes, "hex"))]));
+  return captured.sections.map((s) => ({ ...s, bytes: byIndex.get(s.index) ?? s.bytes }));
+}
+
 /** Checks a capture in. @param kernel which kernel it was, for the reader */
 export function writeGolden(
   name: string,
   kernel: string,
   module: Uint8Array,
-  captured: Captured,
+  { captured, loaded, running, objects }: Moments,
   kallsyms: string,
 ): void {
+  const differing = (bytesOf: (s: CapturedSection) => Uint8Array | undefined): Changes =>
+    captured.sections.flatMap((s) => {
+      const bytes = bytesOf(s);
+      if (bytes === undefined || Buffer.compare(bytes, s.bytes) === 0) return [];
+      return [{ index: s.index, bytes: Buffer.from(bytes).toString("hex") }];
+    });
+  const later =
+    loaded === null ? {} : { loaded: differing((s) => loaded.sections.find((t) => t.index === s.index)?.bytes) };
+  const inUse =
+    running === null
+      ? {}
+      : {
+          running: differing((s) => running.get(s.address)),
+          gone: captured.sections.filter((s) => s.bytes.length > 0 && !running.has(s.address)).map((s) => s.index),
+        };
   const target = join(folder, name);
   mkdirSync(target, { recursive: true });
   const wanted = neededNames(module);
@@ -90,6 +139,9 @@ export function writeGolden(
       address: hex(s.address),
       bytes: Buffer.from(s.bytes).toString("hex"),
     })),
+    ...later,
+    ...inUse,
+    objects,
   };
   writeFileSync(join(target, "capture.json"), `${JSON.stringify(data, null, 1)}\n`);
   writeFileSync(join(target, "module.ko"), module);

@@ -1,14 +1,43 @@
-// Images against captures from real kernels (captured.ts says where they come from).
+// Images against captures from real kernels (captured.ts says where they come from): three architectures, at three moments.
 
 import { describe, expect, test } from "vitest";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { goldenCaptures } from "./captured.ts";
-import { compare, imageOf } from "./compare.ts";
+import { type Captured, type Golden, goldenCaptures } from "./captured.ts";
+import { type Comparison, compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "./compare.ts";
 
-describe.each(goldenCaptures())("$name", ({ module, captured, kallsyms }) => {
-  const kernel = addressesOf(parseSymbols(Buffer.from(`${kallsyms}\n`), "kallsyms"));
-  const result = imageOf(module, captured, kernel);
+const all = goldenCaptures();
+const kernelOf = ({ kallsyms }: Golden) => addressesOf(parseSymbols(Buffer.from(`${kallsyms}\n`), "kallsyms"));
+
+/** Flips a bit in the middle of each section, one after the other: exactly that byte is found to differ. */
+function expectFlipsFound(captured: Captured, compareWith: (c: Captured) => Comparison): void {
+  const { image } = compareWith(captured);
+  for (const section of captured.sections) {
+    const at = section.bytes.length >> 1;
+    const hidden = image?.unknown.some((u) => u.section === section.index && u.start <= at && at < u.end);
+    if (section.bytes.length === 0 || hidden === true) continue;
+    const bytes = section.bytes.slice();
+    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+    const sections = captured.sections.map((s) => (s === section ? { ...s, bytes } : s));
+    const { differences } = compareWith({ ...captured, sections });
+    expect(differences).toHaveLength(1);
+    expect(differences[0]).toContain(`+0x${at.toString(16)}: `);
+  }
+}
+
+test("there is one of everything", () => {
+  for (const arch of ["ppc64le", "arm64", "x86_64"]) {
+    const mine = all.filter((g) => g.name.startsWith(arch));
+    expect(mine.some((g) => g.running !== null && g.objects.length === 0)).toBe(true);
+    expect(mine.some((g) => g.loaded !== null)).toBe(true);
+    // A livepatch, and the module that came later.
+    expect(mine.some((g) => g.objects.includes("late_target"))).toBe(true);
+  }
+});
+
+describe.each(all)("$name, straight after relocation", (golden) => {
+  const { module, captured } = golden;
+  const result = imageOf(module, captured, kernelOf(golden));
 
   test("every byte is the kernel's", () => {
     expect(result.problems).toEqual([]);
@@ -25,17 +54,52 @@ describe.each(goldenCaptures())("$name", ({ module, captured, kallsyms }) => {
     }
   });
 
-  test("one flipped bit in any section is found", () => {
-    for (const section of captured.sections) {
-      const at = section.bytes.length >> 1;
-      const hidden = result.image?.unknown.some((u) => u.section === section.index && u.start <= at && at < u.end);
-      if (section.bytes.length === 0 || hidden === true) continue;
-      const bytes = section.bytes.slice();
-      bytes[at] = (bytes[at] ?? 0) ^ 0x10;
-      const sections = captured.sections.map((s) => (s === section ? { ...s, bytes } : s));
-      const { differences } = compare(result, { ...captured, sections });
-      expect(differences).toHaveLength(1);
-      expect(differences[0]).toContain(`+0x${at.toString(16)}: `);
-    }
+  test("one flipped bit in any section is found", () => expectFlipsFound(captured, (c) => compare(result, c)));
+});
+
+describe.each(all.filter((g) => g.loaded !== null))("$name, before init", (golden) => {
+  const { module, captured, loaded } = golden;
+  const result = imageOf(module, captured, kernelOf(golden), { stage: "loaded", x86: MITIGATIONS_OFF });
+  if (loaded === null) throw new Error("not captured");
+
+  test("every byte is the kernel's, and the kernel changed something since", () => {
+    expect(result.problems).toEqual([]);
+    const comparison = compare(result, loaded);
+    expect(comparison.differences).toEqual([]);
+    expect(comparison.compared).toBeGreaterThan(1000);
+    expect(compare(imageOf(module, captured, kernelOf(golden)), loaded).differences).not.toEqual([]);
+  });
+
+  test("one flipped bit in any section is found", () => expectFlipsFound(loaded, (c) => compare(result, c)));
+});
+
+describe.each(all.filter((g) => g.running !== null))("$name, in use", (golden) => {
+  const { module, captured, objects } = golden;
+  const running = golden.running ?? new Map<bigint, Uint8Array>();
+  const options = { x86: MITIGATIONS_OFF, objects };
+
+  test("no byte is different", () => {
+    const { problems, sections } = verifyCaptured(module, captured, kernelOf(golden), running, options);
+    expect(problems).toEqual([]);
+    expect(sections.length).toBeGreaterThan(5);
+    const sum = (of: (s: (typeof sections)[number]) => number): number => sections.reduce((n, s) => n + of(s), 0);
+    expect(sum((s) => s.equal) / sum((s) => s.size)).toBeGreaterThan(0.6);
+  });
+
+  test("one flipped bit of code is found and placed", () => {
+    const code = verifyCaptured(module, captured, kernelOf(golden), running, options).sections.find(
+      (s) => /^\.text/.test(s.name) && s.size >= 32 && s.equal === s.size,
+    );
+    const bytes = running.get(code?.address ?? 0n)?.slice() ?? new Uint8Array(0);
+    const at = bytes.length - 8;
+    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+    const spoiled = new Map([...running, [code?.address ?? 0n, bytes] as const]);
+    const { problems } = verifyCaptured(module, captured, kernelOf(golden), spoiled, options);
+    expect(problems.map((p) => [p.code, p.at.section, p.at.offset])).toEqual([["KLP220", code?.name, at]]);
+  });
+
+  test.skipIf(objects.length === 0)("without its late relocations it would not be equal", () => {
+    const { problems } = verifyCaptured(module, captured, kernelOf(golden), running, { ...options, objects: [] });
+    expect(problems.length).toBeGreaterThan(0);
   });
 });

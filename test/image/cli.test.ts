@@ -170,7 +170,7 @@ describe("refusals", () => {
   test.each([
     [["--at", "text=xyz"], "`xyz` is no hexadecimal address"],
     [["--at", "heap=10"], "`heap` is none of text, data,"],
-    [["--stage", "later"], "Allowed choices are relocated, loaded"],
+    [["--stage", "later"], "the choices are relocated, loaded"],
     [["--sections", "package.json"], "expected `SECTION ADDRESS`"],
   ])("%j", (args, message) => {
     const run = klplink(["image", ko, ...args]);

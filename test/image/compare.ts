@@ -1,7 +1,7 @@
 // A module's image against what a kernel had in memory.
 
 import { readElf } from "../../src/elf/reader.ts";
-import type { ImageOptions, ImageResult, ModuleImage } from "../../src/image.ts";
+import type { ImageOptions, ImageResult, ModuleImage, X86State } from "../../src/image.ts";
 import { image } from "../../src/image.ts";
 import type { KernelAddresses } from "../../src/kernel/addresses.ts";
 import { PERCPU_SECTION } from "../../src/kernel/loaderLayout.ts";
@@ -17,6 +17,9 @@ export interface Comparison {
   /** `section+offset: expected, found`, at most a few a section. */
   readonly differences: string[];
 }
+
+/** What `mitigations=off` makes of x86 code, on a machine whose lock prefixes stay. */
+export const MITIGATIONS_OFF: X86State = { returns: "plain", indirect: "plain", calls: "plain", locks: "smp" };
 
 /** The image for the addresses of a capture. */
 export function imageOf(
@@ -94,8 +97,9 @@ export function verifyCaptured(
   captured: Captured,
   kernel: KernelAddresses,
   dumps: ReadonlyMap<bigint, Uint8Array>,
-  more: { readonly erratum843419?: boolean } = {},
+  more: Pick<ImageOptions, "erratum843419" | "x86" | "kernelVersion"> & { readonly objects?: readonly string[] } = {},
 ): VerifyResult {
+  const { objects = [], ...options } = more;
   return verify(bytes, {
     file: `${captured.module}.ko`,
     kernel,
@@ -106,11 +110,11 @@ export function verifyCaptured(
       percpu: percpuOf(bytes, captured),
     },
     ...(captured.toc === null ? {} : { kernelToc: captured.toc }),
-    ...more,
+    ...options,
     memory: (address, size) => {
       const dump = dumps.get(address);
       return dump?.length === size ? dump : null;
     },
-    isLoaded: () => false,
+    isLoaded: (object) => objects.includes(object),
   });
 }

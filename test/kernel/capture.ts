@@ -26,7 +26,7 @@ interface Machine {
   readonly entry: bigint;
 }
 
-const machines: Readonly<Record<ArchName, Machine>> = {
+export const machines: Readonly<Record<ArchName, Machine>> = {
   ppc64le: {
     qemu: "qemu-system-ppc64",
     // Software emulation of a POWER9 without the workarounds that need the host's help.
@@ -129,6 +129,8 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
       out.push(data);
       tail = (tail + data.toString("latin1")).slice(-1000);
       if (tail.includes("@@ ready")) resolve();
+      // Not each kernel can switch the machine off.
+      if (tail.includes("@@ end\n") || tail.includes("@@ end\r")) child.kill("SIGKILL");
     });
   });
   const console = (): string => Buffer.concat(out).toString("latin1").replaceAll("\r", "");

@@ -18,7 +18,7 @@ const lab = inject("lab");
 const LEAST = 200;
 const VERSION = { major: 6, minor: 12 };
 /** More than enough: some modules want hardware and leave again. */
-const WANTED = 240;
+const WANTED = 190;
 /** Modules that test, wait, or take the machine over. */
 const LEFT_OUT = /test|torture|bench|kunit|wdt|watchdog|tcrypt|netconsole|rds_rdma|dlm|ocfs2_stack/;
 

@@ -116,6 +116,9 @@ function functionWhere(list: SymbolList, fits: (twins: readonly KernelSymbol[]) 
 const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part) => void>> => ({
   "a symbol that is no livepatch symbol": (p) =>
     p.edits.setSymbol(p.symbol(VERSION), { home: { kind: "reserved", index: 0xfff1 } }),
+  // As `ld -r` leaves it; ppc64le looks for, and prints, the name without its dot.
+  "a livepatch symbol that has become undefined": (p) =>
+    p.edits.setSymbol(p.symbol(VERSION), { home: { kind: "reserved", index: 0 } }),
   "a symbol's name without a position": named(VERSION, ".klp.sym.vmlinux.version_proc_show"),
   "a symbol's name with an object that is too long": named(VERSION, `.klp.sym.${"v".repeat(56)}.version_proc_show,0`),
   "a symbol that vmlinux does not have": named(VERSION, ".klp.sym.vmlinux.version_proc_shaw,0"),
@@ -139,6 +142,32 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
   },
   "a symbol that nothing exports": (p) => p.edits.setSymbol(p.symbol("seq_printf"), { name: "seq_prantf" }),
 });
+
+/** What x86_64 refuses, because it takes a place that is not zero for relocated before. */
+const onlyX86: Readonly<Record<string, (p: Part) => void>> = {
+  "a place that another relocation writes, too": (p) => {
+    const table = vmlinuxTable(p);
+    const { target } = table;
+    const ordinary = p.file.relocations.find((t) => t.target === target && t.section !== table.section);
+    if (ordinary === undefined) throw new Error("no ordinary relocations of that section");
+    p.edits.addRelocation(ordinary.section, {
+      offset: table.offset(0),
+      type: table.type(0),
+      addend: 0n,
+      symbol: p.symbol("seq_printf"),
+    });
+  },
+  "a place that is not zero in the file": (p) => {
+    const table = vmlinuxTable(p);
+    p.edits.patch(table.target, table.offset(0), Buffer.from([0x5a]));
+  },
+};
+/** Where the place lies, and what belongs there, only the running kernel knows; pointers it prints hashed. */
+const withoutValues = (text: string | null): string =>
+  (text ?? "").replace(
+    /, loc (?:[0-9a-f]+|\(_+ptrval_+\)|ADDRESS), val (?:[0-9a-f]+|VALUE)$/,
+    ", loc ADDRESS, val VALUE",
+  );
 
 describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, make, machine }) => {
   const folder = join(lab.folder, `producers-${arch}`);
@@ -208,7 +237,7 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
       const target = new ModuleFile(readElf(readFileSync(built("lp_target"))), "lp_target.ko");
       kernel = new Kernel({ vmlinux, modules: [target] });
       const good = new Uint8Array(readFileSync(finished("lp_plain")));
-      for (const [what, edit] of Object.entries(broken(twin, hidden))) {
+      for (const [what, edit] of Object.entries({ ...broken(twin, hidden), ...(arch === "x86_64" ? onlyX86 : {}) })) {
         const part = new Part(good);
         edit(part);
         modules.push({ name: `broken${modules.length}.ko`, what, data: writeElf(part.edits) });
@@ -238,6 +267,7 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
 
     test.each([
       ...Object.keys(broken("", "")),
+      ...(arch === "x86_64" ? Object.keys(onlyX86) : []),
       "a section's name without an object",
       "a symbol of vmlinux in a module's section",
     ])("%s", (what) => {
@@ -248,7 +278,7 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
       const stop = firstRefusal(problems) ?? problems[0];
       if (stop === undefined || step === undefined) throw new Error(`nothing predicted for ${what}: ${step?.result}`);
       expect(step.result, titleOf(stop)).not.toBe(0);
-      expect(step.log.map((l) => l.text)).toContain(kernelOf(stop));
+      expect(step.log.map((l) => withoutValues(l.text))).toContain(withoutValues(kernelOf(stop)));
     });
   });
 });

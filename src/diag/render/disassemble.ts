@@ -1,5 +1,6 @@
 // Instructions as text, by Capstone. Loaded only when a diagnostic is shown: it takes a tenth of a second.
 
+import { setFlagsFromString } from "node:v8";
 import load, { type Capstone, type Decoder } from "@alexaltea/capstone-js";
 import { hexWord, viewOf } from "../../base/bytes.ts";
 import type { Disassembler } from "../define.ts";
@@ -11,7 +12,12 @@ const decoders = new Map<string, Disassembler>();
 export async function openDisassembler(arch: string): Promise<Disassembler | null> {
   const known = decoders.get(arch);
   if (known !== undefined) return known;
-  capstone ??= load();
+  if (capstone === null) {
+    // A diagnostic needs a handful of instructions: V8's first compiler is enough, its second costs more than it brings.
+    // Tried with Node.js 20; an engine that does not know the flag would say so on standard error.
+    if (process.versions.v8.startsWith("11.")) setFlagsFromString("--no-wasm-dynamic-tiering");
+    capstone = load();
+  }
   const made = make(arch, await capstone);
   if (made !== null) decoders.set(arch, made);
   return made;

@@ -75,24 +75,23 @@ warning[KLP110]: the module is packed with xz; the output is not
 0 errors, 1 warning`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
-    R_AARCH64_LD64_GOT_LO12_NC (against level)
-  --> got.c:7:15  got-arm64.o  report+0x4/0x34 [got_arm64]  (.text+0x4)
+    R_AARCH64_ADR_GOT_PAGE (against level)
+  --> got.c:7:15  got-arm64.o  report+0x0/0x34 [got_arm64]  (.text+0x0)
       7 | return value + level;
       deepest was inlined at got.c:12:9 (report)
-      0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
-  >   4:  42 00 40 f9   ldr    x2,[x2]
+  >   0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
+      4:  42 00 40 f9   ldr    x2,[x2]
                         R_AARCH64_LD64_GOT_LO12_NC level
       8:  fd 7b bf a9   stp    x29,x30,[sp,-0x10]!
-      c:  e3 03 00 2a   mov    w3,w0
-  = kernel: Modules: module got_arm64: unsupported RELA relocation: 312
+  = kernel: Modules: module got_arm64: unsupported RELA relocation: 311
             (the loader stops here: this is the line in dmesg)
   = why:    the loader handles a fixed list of relocation types and stops at the
             first other one
   = help:   compile with the kernel's own flags (no -fpic, -mcmodel as in the
             kernel's Makefile)
   = also:   1 more of KLP201 in got-arm64.o:
-      got.c:7:15  report+0x0  the kernel's loader does not know relocation
-        R_AARCH64_ADR_GOT_PAGE (against level)
+      got.c:7:15  report+0x4  the kernel's loader does not know relocation
+        R_AARCH64_LD64_GOT_LO12_NC (against level)
 
 2 errors, 0 warnings`,
   KLP202: `$ klplink check outside.o
@@ -1029,7 +1028,10 @@ note: no source lines: the file was built without debug information;
 error[KLP435]: two relocations write here: R_X86_64_64
     .klp.sym.vmlinux.show_one,0 and R_X86_64_32 patch
   --> broken/KLP435.ko  .data.refs+0xe
-  = why:    the second overwrites what the first has written, at another time
+  = kernel: module: x86/modules: Invalid relocation target, existing value is nonzero for type 1, loc ADDRESS, val VALUE
+            (the loader stops here: this is the line in dmesg)
+  = why:    x86_64 refuses a place that is not zero, because it takes it for
+            relocated before
   = help:   finish the file again from its intermediate form: the ordinary
             relocation should have been removed
   = also:   1 more of KLP435 in broken/KLP435.ko:

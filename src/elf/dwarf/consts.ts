@@ -32,7 +32,6 @@ export const DW_AT_low_pc = 0x11;
 export const DW_AT_high_pc = 0x12;
 export const DW_AT_language = 0x13;
 export const DW_AT_comp_dir = 0x1b;
-export const DW_AT_inline = 0x20;
 export const DW_AT_abstract_origin = 0x31;
 export const DW_AT_specification = 0x47;
 export const DW_AT_ranges = 0x55;

@@ -20,6 +20,10 @@ static DEFINE_STATIC_KEY_FALSE(varied_key);
 static DEFINE_STATIC_KEY_TRUE(varied_true_key);
 
 extern void varied_absent(int) __attribute__((weak));
+/* In data: arm64 compilers take the address of a weak symbol from a GOT, which modules do not have. */
+static void (*volatile varied_perhaps)(int) = varied_absent;
+int varied_twice(int value);
+long varied_peek(const long *from);
 
 static unsigned int varied_level __ro_after_init = 3;
 static int varied_start __initdata = 11;
@@ -70,8 +74,8 @@ static int __init varied_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(varied_names); i++)
 		kfree(varied_copy(varied_names[i], strlen(varied_names[i])));
-	if (varied_absent)
-		varied_absent(varied_start);
+	if (varied_perhaps)
+		varied_perhaps(varied_start);
 	varied_table[varied_level & 1]("varied: %d %ld\n", varied_twice(varied_start), varied_peek((long *)&varied_level));
 	return 0;
 }

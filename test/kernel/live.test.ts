@@ -1,0 +1,142 @@
+// The capture script on running machines without Node: a busybox guest of a real kernel has a module loaded, the script
+// copies what it needs there, and `klplink verify` and `klplink image` judge the copy here.
+
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, inject, test } from "vitest";
+import { readElf } from "../../src/elf/reader.ts";
+import { type ArchName, machines } from "./capture.ts";
+import { cpio } from "./cpio.ts";
+import { loadOrder, openDistro } from "./distro.ts";
+import { buildModules, labKernels, treeOf } from "./kernels.ts";
+import { mustRun, repo } from "./run.ts";
+import { klplink } from "./scenario.ts";
+
+const lab = inject("lab");
+const debian = { ppc64le: "ppc64el", arm64: "arm64", x86_64: "amd64" } as const;
+
+/** What the guest does. The copy leaves it as text on the console. */
+const script = (module: string): string => `
+/busybox mkdir -p /bin /proc /sys /out
+/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+echo 1 >/proc/sys/kernel/printk
+for m in $(cat /list); do insmod /$m.ko || echo "insmod $m: $?"; done
+sh /capture.sh ${module} /out
+echo "@@ status $?"
+echo "@@ begin"
+tar -C /out -cf - . | gzip | base64
+echo "@@ end"
+poweroff -f
+`;
+
+interface Kernel {
+  readonly kernel: string;
+  /** In load order; the last one is looked at. */
+  readonly modules: ReadonlyMap<string, Uint8Array>;
+}
+
+function kernelFor(arch: ArchName, folder: string): Kernel {
+  if (arch === "x86_64") {
+    const distro = openDistro(mustRun("bash", ["test/kernel/fetch-distro.sh", "amd64", "6.12"]).trim());
+    return { kernel: distro.kernel, modules: loadOrder(distro, ["overlay"]) };
+  }
+  const target = labKernels.find((k) => k.arch === arch);
+  if (target === undefined) throw new Error(`no kernel for ${arch}`);
+  const tree = treeOf(target);
+  buildModules(target, tree, join(repo, "test/kernel/image/varied"), join(folder, "varied"));
+  return {
+    kernel: join(tree, target.image),
+    modules: new Map([["varied", readFileSync(join(folder, "varied/varied.ko"))]]),
+  };
+}
+
+/** Boots, runs the script, and returns the console's text. */
+function boot(arch: ArchName, { kernel, modules }: Kernel, folder: string): Promise<string> {
+  const box = mustRun("bash", ["test/kernel/fetch-package.sh", debian[arch], "busybox-static"]).trim();
+  const busybox = ["usr/bin/busybox", "bin/busybox"]
+    .map((p) => join(box, p))
+    .find((p) => readdirSync(join(p, "..")).includes("busybox"));
+  const names = [...modules.keys()];
+  const files = [
+    { name: "busybox", data: readFileSync(busybox ?? ""), executable: true },
+    { name: "script", data: Buffer.from(script(names.at(-1) ?? "")) },
+    { name: "list", data: Buffer.from(`${names.join("\n")}\n`) },
+    { name: "capture.sh", data: readFileSync(join(repo, "scripts/klplink-capture.sh")) },
+    ...names.map((name) => ({ name: `${name}.ko`, data: modules.get(name) ?? new Uint8Array(0) })),
+  ];
+  const initrd = join(folder, "initrd");
+  writeFileSync(initrd, cpio(files));
+  const machine = machines[arch];
+  const args = [...machine.args, "-cpu", machine.cpu, "-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot"];
+  args.push("-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
+  args.push("-append", `${machine.append} loglevel=1 panic=-1 rdinit=/busybox -- sh /script`);
+  return new Promise((resolve, reject) => {
+    const child = spawn("timeout", ["--kill-after=5", "300", machine.qemu, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const out: Buffer[] = [];
+    let tail = "";
+    child.stdout.on("data", (data: Buffer) => {
+      out.push(data);
+      tail = (tail + data.toString("latin1")).slice(-100);
+      if (/@@ end\r?\n/.test(tail)) child.kill();
+    });
+    child.on("error", reject);
+    child.on("close", () => resolve(Buffer.concat(out).toString("latin1").replaceAll("\r", "")));
+  });
+}
+
+describe.each(["ppc64le", "arm64", "x86_64"] as const)("%s", (arch) => {
+  test("what the script copies from a guest verifies, and one flipped bit is found and placed", {
+    timeout: 600_000,
+  }, async () => {
+    const folder = mkdtempSync(join(lab.folder, "live-"));
+    const kernel = kernelFor(arch, folder);
+    const console = await boot(arch, kernel, folder);
+    expect(console).toContain("@@ status 0\n");
+    const text = /@@ begin\n([\s\S]*)@@ end/.exec(console)?.[1] ?? "";
+    const root = join(folder, "copy");
+    mkdirSync(root);
+    const packed = join(folder, "copy.tar.gz");
+    writeFileSync(packed, Buffer.from(text, "base64"));
+    mustRun("tar", ["-C", root, "-xzf", packed]);
+    const [name = "", bytes = new Uint8Array(0)] = [...kernel.modules].at(-1) ?? [];
+    const ko = join(folder, `${name}.ko`);
+    writeFileSync(ko, bytes);
+
+    const state = ["--x86", "mitigations=off,locks=smp"];
+    const good = klplink("verify", ko, "--root", root, ...state);
+    expect(good, good.stderr + good.stdout).toMatchObject({ status: 0 });
+    expect(good.stdout).toMatch(/^\w+: \d+ sections, \d+ bytes: \d+ equal, \d+ explained, 0 different$/m);
+    // A small module is mostly struct module and data, which the kernel writes.
+    const [, size, explained] = /, (\d+) bytes: \d+ equal, (\d+) explained/.exec(good.stdout) ?? [];
+    expect(Number(explained) / Number(size)).toBeLessThan(name === "varied" ? 0.3 : 0.1);
+
+    // A bit of code.
+    const at = Number(readElf(bytes).sections.size(readElf(bytes).sections.findByName(".text") ?? 0)) & ~7 & 0xff;
+    const start = BigInt(readFileSync(join(root, "sections/.text"), "latin1").trim()) + BigInt(at);
+    const [file, offset] = placeOf(join(root, "memory"), start);
+    const memory = readFileSync(file);
+    memory[offset] = (memory[offset] ?? 0) ^ 0x10;
+    writeFileSync(file, memory);
+    const bad = klplink("verify", ko, "--root", root, ...state);
+    expect(bad.status).toBe(1);
+    expect(bad.stderr).toContain(`error[KLP220]: 1 byte at 0x${start.toString(16)}: `);
+    expect(bad.stderr).toContain(`.text+0x${at.toString(16)}`);
+    expect(bad.stdout).toContain(" 1 different");
+  });
+});
+
+/** The file that holds an address, and the offset in it. */
+function placeOf(folder: string, address: bigint): [string, number] {
+  for (const name of readdirSync(folder)) {
+    const offset = address - BigInt(`0x${name}`);
+    if (offset >= 0n && offset < BigInt(readFileSync(join(folder, name)).length))
+      return [join(folder, name), Number(offset)];
+  }
+  throw new Error(`${address.toString(16)} was not copied`);
+}
