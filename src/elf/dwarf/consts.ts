@@ -19,9 +19,9 @@ export const DW_TAG_compile_unit = 0x11;
 export const DW_TAG_partial_unit = 0x3c;
 export const DW_TAG_skeleton_unit = 0x4a;
 
+export const DW_AT_inline = 0x20;
 export const DW_AT_name = 0x03;
 export const DW_AT_byte_size = 0x0b;
-export const DW_AT_inline = 0x20;
 export const DW_AT_prototyped = 0x27;
 export const DW_AT_data_member_location = 0x38;
 export const DW_AT_upper_bound = 0x2f;
