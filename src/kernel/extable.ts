@@ -12,11 +12,7 @@ import type { KernelVersion } from "./version.ts";
 export function sortExtable(bytes: Uint8Array, entrySize: number, version: KernelVersion | null): void {
   const count = Math.floor(bytes.length / entrySize);
   if (count < 2) return;
-<<<<<<< HEAD
-  const before = viewOf(plain(bytes).slice());
-=======
   const before = viewOf(new Uint8Array(bytes));
->>>>>>> main
   const insn = (i: number): number => i * entrySize + before.getInt32(i * entrySize, true);
   const order = kernelSort(count, (x, y) => Math.sign(insn(x) - insn(y)), version);
   const after = viewOf(bytes);
