@@ -27,6 +27,7 @@ export function stackFromMembers(offsetOf: (member: string) => number | null): L
   return { threadInfo: current, stackPointer: stackPointer + (inTask ?? 0) };
 }
 
+/** From the types of vmlinux; null if it has no livepatch stack. */
 export function stackFromBtf(btf: Btf): LivepatchStack | null {
   return stackFromMembers((member) => {
     const dot = member.indexOf(".");

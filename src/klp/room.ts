@@ -37,6 +37,7 @@ export function endOfCode(functions: FunctionIndex, f: CodeSymbol): number {
   return alignUp(end, 4);
 }
 
+/** Plans room for all wishes. A section in which something must move and cannot is left as it is: see `refusal`. */
 export function planRoom(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, wishes: readonly Wish[]): Room {
   const behind = new Map<CodeSymbol, number>();
   const before = new Map<CodeSymbol, { bytes: number; lead: number }>();

@@ -145,6 +145,18 @@ describe("a call that gets an island, with a warning where something is to be lo
     expect(result.done.returnIslands).toBe(1);
   });
 
+  test("a part of a function, too", () => {
+    const file = readElf(fixture("cold"));
+    const edits = new ElfEdits(file);
+    const symbols = edits.symbolTable();
+    for (let i = 1; i < symbols.count; i++) {
+      if (symbols.name(i) === "f.cold") edits.setSymbol(i, { name: "f.part.0" });
+    }
+    const result = run(writeElf(edits));
+    expect(result.problems.map(told)).toEqual(["KLP307 .text.unlikely.f+0 f.part.0+0 f.part.0"]);
+    expect(result.done.returnIslands).toBe(1);
+  });
+
   test("I21: a module-specific relocation on a kernel that refuses its own restored word", () => {
     const file = readElf(fixture("good"));
     const edits = new ElfEdits(file);

@@ -57,6 +57,20 @@ describe.each(MODELS)("twenty functions in one section, -mcmodel=%s", (model) =>
     }
   });
 
+  test("what follows keeps its alignment", () => {
+    const align = /\s\.text\s.*\s(\d+)$/m.exec(lab.tool("readelf", "-SW", `${model}.o`))?.[1];
+    expect(Number(align)).toBeGreaterThanOrEqual(16);
+    const starts = (object: string): number[] =>
+      [...lab.tool("readelf", "-sW", object).matchAll(/: ([0-9a-f]{16})\s+\d+ FUNC .* 1 \S+$/gm)].map((m) =>
+        Number.parseInt(m[1] ?? "", 16),
+      );
+    const before = starts(`${model}.o`);
+    const after = starts(`${model}.klp.o`);
+    expect(after.length).toBe(before.length);
+    expect(after).not.toEqual(before);
+    expect(after.map((at, i) => (at - (before[i] ?? 0)) % Number(align))).toEqual(before.map(() => 0));
+  });
+
   test("linking again changes nothing", () => {
     expect(lab.klplink(`${model}.klp.o`, "-o", "again.o").status).toBe(0);
     expect(readFileSync(lab.path("again.o")).equals(readFileSync(lab.path(`${model}.klp.o`)))).toBe(true);
