@@ -1,3 +1,10 @@
+/** The same bytes as a plain Uint8Array, whose `slice` copies; that of a Node.js Buffer gives a view of the same memory. */
+export function plain(bytes: Uint8Array): Uint8Array {
+  return Object.getPrototypeOf(bytes) === Uint8Array.prototype
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** A DataView of exactly the bytes of `bytes` (which may be a slice of a larger buffer). */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

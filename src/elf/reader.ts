@@ -1,4 +1,4 @@
-import { viewOf } from "../base/bytes.ts";
+import { plain, viewOf } from "../base/bytes.ts";
 import { SHN_UNDEF, SHT_SYMTAB } from "./consts.ts";
 import { readGroups, type SectionGroup } from "./reader/groups.ts";
 import { checkIdentification, type ElfHeader, readHeader } from "./reader/header.ts";
@@ -38,7 +38,8 @@ export interface ElfFile {
  * Time and memory are proportional to the file's size, whatever its fields say.
  * @throws ElfError with the file offset of the field or table that is wrong.
  */
-export function readElf(bytes: Uint8Array): ElfFile {
+export function readElf(input: Uint8Array): ElfFile {
+  const bytes = plain(input);
   const littleEndian = checkIdentification(bytes);
   const view = viewOf(bytes);
   const signature = findSignature(bytes);

@@ -1,6 +1,6 @@
 // The exception table, which the loader sorts as soon as relocations are applied: sort_extable in lib/extable.c.
 
-import { viewOf } from "../base/bytes.ts";
+import { plain, viewOf } from "../base/bytes.ts";
 import { kernelSort } from "./heapsort.ts";
 import type { KernelVersion } from "./version.ts";
 
@@ -12,7 +12,7 @@ import type { KernelVersion } from "./version.ts";
 export function sortExtable(bytes: Uint8Array, entrySize: number, version: KernelVersion | null): void {
   const count = Math.floor(bytes.length / entrySize);
   if (count < 2) return;
-  const before = viewOf(bytes.slice());
+  const before = viewOf(plain(bytes).slice());
   const insn = (i: number): number => i * entrySize + before.getInt32(i * entrySize, true);
   const order = kernelSort(count, (x, y) => Math.sign(insn(x) - insn(y)), version);
   const after = viewOf(bytes);

@@ -40,13 +40,13 @@ describe.each(["ppc64le", "x86_64", "arm64"] as const)("%s", (arch) => {
   if (image === null) throw new Error("no image");
   const path = join(folder, `${arch}.elf`);
   writeFileSync(path, imageElf(image));
-  const valueOf = (name: string): string => {
+  const addressOf = (name: string): string => {
     const i = Array.from({ length: image.symbols.count }, (_, k) => k).find((k) => image.symbols.name(k) === name) ?? 0;
     return (image.values[i] ?? 0n).toString(16).padStart(16, "0");
   };
-  const address = valueOf("late_new_answer");
+  const address = addressOf("late_new_answer");
   // A call of the function of the module that came later: on ppc64le through the stub that was made for it.
-  const late = valueOf(".klp.sym.late_target.late_hidden,0");
+  const late = addressOf(".klp.sym.late_target.late_hidden,0");
   const call =
     arch === "ppc64le"
       ? /\bbl\s.*<\.klp\.sym\.late_target\.late_hidden,0@stub>/

@@ -484,7 +484,7 @@ note: no source lines: the file was built without debug information;
   KLP313: `$ klplink ../rules/epilogue.o --toc-restore mini-frame -o out
 error[KLP313]: good cannot run in a mini frame: its parameters are not known:
     the module has neither DWARF nor BTF for it
-  --> ../rules/epilogue.o  good+0x0  (.text+0x0)
+  --> ../rules/epilogue.o  good+0x0/0x24 [epilogue]  (.text+0x0)
   >   0:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
       4:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
       8:  a6 02 08 7c   mflr   r0
