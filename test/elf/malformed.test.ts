@@ -612,9 +612,11 @@ describe("command line", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const inputs = join(folder, "in");
   mkdirSync(inputs);
-  // The command line unpacks what is packed: test/cli/packed.test.ts.
-  const unpacked = cases.filter(({ bytes }) => packingOf(bytes) === null);
-  const files = unpacked.map((c, i) => ({ ...c, path: join(inputs, `${String(i).padStart(3, "0")}.o`) }));
+  // Packed files are unpacked before they are read: a test of their own.
+  const [packed, loose] = [true, false].map((isPacked) =>
+    cases.filter((c) => (packingOf(c.bytes) !== null) === isPacked),
+  );
+  const files = (loose ?? []).map((c, i) => ({ ...c, path: join(inputs, `${String(i).padStart(3, "0")}.o`) }));
   for (const { path, bytes } of files) writeFileSync(path, bytes);
 
   const run = (args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> =>
@@ -641,6 +643,22 @@ describe("command line", () => {
     expect(
       report.files.map((f) => ({ file: f.file, problems: f.problems.map((p) => [p.code, p.fileOffset]) })),
     ).toEqual(files.map(({ path, kind, offset }) => ({ file: path, problems: [[codeOf(kind), offset]] })));
+  });
+
+  test("a damaged packed file: exit status 3, one diagnostic, nothing written", async () => {
+    const damaged = (packed ?? []).filter((c) => packingOf(c.bytes) !== "gzip");
+    expect(damaged.map((c) => packingOf(c.bytes))).toEqual(["xz", "zstd"]);
+    const path = join(folder, "damaged.ko");
+    for (const { bytes } of [...damaged, { bytes: gzipSync(meminfo).subarray(0, 200) }]) {
+      writeFileSync(path, bytes);
+      for (const args of [[path], ["check", path]]) {
+        const { status, stderr } = await run(args);
+        expect(status).toBe(3);
+        expect(stderr.match(/^error\[\w+\]/gm)).toEqual(["error[KLP104]"]);
+        expect(stderr).toContain(`the ${packingOf(bytes)} data are damaged or cut off`);
+      }
+    }
+    expect(readdirSync(folder).sort()).toEqual(["damaged.ko", "in"]);
   });
 
   test("link: exit status 3, one diagnostic, nothing written", async () => {
