@@ -276,13 +276,13 @@ export function placeOf(analysis: Analysis, call: Call, file: string): Place {
 
 /** Errors for symbols as they stand: what a kernel would not find if the file were loaded now. */
 export function unconvertedProblems(analysis: Analysis, options: Options): Problem[] {
-  const source = analysis.kernel?.source ?? "";
-  return analysis.undefineds
-    .filter((u) => u.resolution.kind === "convert")
-    .map((u) => {
-      const data = { module: analysis.module, symbol: printable(u.name), source, command: mendingCommand(options) };
-      return problem("KLP410", analysis.uses.placeOf(u.symbol), data, { loadOrder: symbolOrder(u.symbol) });
-    });
+  const kernel = analysis.kernel?.source ?? "";
+  return analysis.undefineds.flatMap(({ symbol, name, resolution }) => {
+    if (resolution.kind !== "convert") return [];
+    const source = resolution.owner === "vmlinux" ? kernel : resolution.owner;
+    const data = { module: analysis.module, symbol: printable(name), source, command: mendingCommand(options) };
+    return [problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: symbolOrder(symbol) })];
+  });
 }
 
 const mendingCommand = (options: Options): string => options.command ?? `klplink ${options.file}`;

@@ -5,6 +5,7 @@ import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import { recogniseProducer } from "./finish.ts";
 import type { CallVerdict } from "./klp/calls.ts";
+import { conversionProblems } from "./link.ts";
 
 export interface CheckResult {
   readonly problems: readonly Problem[];
@@ -22,6 +23,7 @@ export function check(bytes: Uint8Array, options: Options): CheckResult {
     ...unfinishedProblems(file, options),
     ...analysis.problems,
     ...unconvertedProblems(analysis, options),
+    ...conversionProblems(analysis, options),
     ...callProblems(analysis, options),
     ...islandProblems(analysis, options).filter((p) => levelOf(p) === "error"),
   ];

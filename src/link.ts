@@ -16,8 +16,11 @@ import { type ElfFile, readElf } from "./elf/reader.ts";
 import { writeElf } from "./elf/writer.ts";
 import { type Finished, finish } from "./finish.ts";
 import { convert } from "./klp/convert.ts";
+import { FunctionIndex } from "./klp/functions.ts";
 import { addHelpers, missingHelpers } from "./klp/helpers.ts";
 import type { IslandPlan } from "./klp/islands.ts";
+import { checkLivepatchSections } from "./klp/klpRules.ts";
+import { LoadOrder } from "./klp/loadOrder.ts";
 import { placeIslands } from "./klp/placeIslands.ts";
 import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
@@ -138,8 +141,53 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
     return { output: null, changed: false, problems, done: NOTHING };
   }
   // What was written must be readable by our own rules; anything else is a bug, not a result.
-  readElf(output);
+  const result = readElf(output);
+  if (waitsForModule(analysis)) problems.push(...convertedProblems(result, analysis, options));
+  const refused = problems.some((p) => levelOf(p) === "error") && options.force !== true;
+  if (refused) return { output: null, changed: false, problems, done: NOTHING };
   return { output, changed: true, problems, done };
+}
+
+/**
+ * What stands in the way once undefined symbols have become livepatch symbols: a relocation that waits for a module may
+ * not stand everywhere. For a file that `check` was given as it is.
+ */
+export function conversionProblems(analysis: Analysis, options: Options): Problem[] {
+  if (!waitsForModule(analysis)) return [];
+  const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");
+  const edits = new ElfEdits(analysis.file);
+  try {
+    convert(edits, analysis.symbols, converting, new RelocationRouter(edits));
+    return convertedProblems(readElf(writeElf(edits)), analysis, options);
+  } catch (error) {
+    if (error instanceof ElfError) return []; // A link says it.
+    throw error;
+  }
+}
+
+/** Whether a symbol becomes one whose relocations wait for a module. */
+const waitsForModule = ({ undefineds }: Analysis): boolean =>
+  undefineds.some(({ resolution: r }) => r.kind === "convert" && r.waitsFor !== "vmlinux");
+
+function convertedProblems(result: ElfFile, analysis: Analysis, options: Options): Problem[] {
+  const { symbols } = result;
+  if (symbols === null) return [];
+  const { arch, module, version, kernel } = analysis;
+  const problems = checkLivepatchSections({
+    file: result,
+    symbols,
+    functions: new FunctionIndex(result, symbols),
+    relocs: arch.relocs,
+    loadOrder: new LoadOrder(result, arch.relocs, version),
+    module,
+    version,
+    kernel,
+    path: options.file,
+  });
+  // The others, and those of sections that were there before, are said of the input.
+  const key = (p: Problem): string => `${p.code} ${p.at.section}+${p.at.offset}`;
+  const said = new Set(analysis.problems.map(key));
+  return problems.filter((p) => (p.code === "KLP430" || p.code === "KLP431") && !said.has(key(p)));
 }
 
 function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null): LinkResult["done"] {

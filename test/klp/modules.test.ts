@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { check } from "../../src/check.ts";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
@@ -46,6 +47,22 @@ describe("a symbol of a module", () => {
 
   test("of the patched module: its own section", () => {
     expect(place(run(using("only_here"), both))).toBe(".klp.rela.demo_mod..data.refs .klp.sym.demo_mod.only_here,0 -8");
+  });
+
+  test("in a table that the kernel reads before it applies them: neither linked nor passed (KLP430)", () => {
+    const named = using("only_here");
+    const table = named.slice();
+    // Both names have ten bytes; that of the relocation section ends in it, too.
+    table.set(Buffer.from(".smp_locks"), Buffer.from(table).indexOf(".data.refs\0"));
+    const options = { file: "x.ko", kernel: both };
+    expect(codes(run(named, both))).toEqual([]);
+    expect(check(named, options).problems.map((p) => p.code)).not.toContain("KLP430");
+    const result = run(table, both);
+    expect([result.output, codes(result)]).toEqual([null, ["KLP430"]]);
+    // The first of the section: another relocation at 16 waits for the module, too.
+    const said = check(table, options).problems.filter((p) => p.code === "KLP430");
+    expect(said.map((p) => [p.at.section, p.at.offset])).toEqual([[".smp_locks", 16]]);
+    expect(link(table, { ...options, force: true }).output).not.toBe(null);
   });
 
   test("of a module that the patched one depends on: section and symbol name different objects", () => {
