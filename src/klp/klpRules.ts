@@ -24,6 +24,7 @@ import { type RelocTable, relocName } from "../reloc/def.ts";
 import { decodeBranch } from "../stubs/insn.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
+import { stateProblems } from "./moduleStates.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "./names.ts";
 import { isIntermediate } from "./producer.ts";
 import { specialSections } from "./specialSections.ts";
@@ -274,8 +275,9 @@ export function positionProblems(
   const source = kernel?.modules.get(object)?.source ?? kernel?.source ?? "";
   switch (found.kind) {
     case "unknown-object":
-    case "found":
       return [];
+    case "found":
+      return stateProblems(kernel, { owner: object, position }, name, at);
     case "missing": {
       const names = kernel?.modules.get(object)?.names() ?? kernel?.names() ?? [];
       const near = nearNames(name, object === "vmlinux" ? (kernel?.names() ?? []) : names);

@@ -2,7 +2,6 @@
 
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
-import type { Place } from "../diag/define.ts";
 import { EM_PPC64, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
@@ -12,6 +11,7 @@ import type { KernelVersion } from "../kernel/version.ts";
 import { longestSymbolName } from "../kernel/versionFacts.ts";
 import type { Undefined } from "./convert.ts";
 import { symbolOrder } from "./loadOrder.ts";
+import { stateProblems } from "./moduleStates.ts";
 import { KLP_SYMBOL_PREFIX, parseKlpSymbol } from "./names.ts";
 import type { SymbolUses } from "./uses.ts";
 
@@ -80,23 +80,6 @@ export function symbolProblems(
 }
 
 const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
-
-/** A symbol of a module whose position is another one once the module has run its init function. */
-function stateProblems(
-  kernel: Kernel,
-  { owner, position }: { readonly owner: string; readonly position: number },
-  name: string,
-  at: Place,
-): Problem[] {
-  const module = kernel.modules.get(owner);
-  const coming = module?.find(name) ?? [];
-  const live = module?.findLive(name) ?? [];
-  const meant = coming[Math.max(0, position - 1)];
-  if (module === undefined || meant === undefined || coming.length === live.length) return [];
-  const inLive = live.indexOf(meant) + 1;
-  const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
-  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
-}
 
 /** An undefined symbol's name as the loader looks for it and prints it: ppc64 drops a leading dot (dedotify, module_64.c). */
 export function printedSymbol(machine: number, name: string): string {

@@ -151,12 +151,20 @@ describe("livepatch sections and symbols", () => {
     ["not_there,0", "livepatch: symbol 'not_there' not found in symbol table"],
     ["setup,0", "livepatch: unresolvable ambiguity for symbol 'setup' in object 'demo_mod'"],
     ["setup,3", "livepatch: symbol position 3 for symbol 'setup' in object 'demo_mod' not found"],
-    ["setup,2", null],
+    ["only_here,0", null],
   ])("a module: %s", (name, words) => {
     const bytes = symbolNamed(".klp.sym.demo_mod.state,0", `.klp.sym.demo_mod.${name}`);
     expect(wordsOf(bytes)).toEqual(words === null ? [] : [words]);
     // The livepatch itself loads; the fault shows when the module is there.
     expect(firstRefusal(problemsOf(bytes))).toBeNull();
+  });
+
+  test.each([
+    ["setup,1", { coming: 1, live: 0, count: 1 }],
+    ["setup,2", { coming: 2, live: 1, count: 1 }],
+  ])("a module: %s changes its meaning once the module's init sections are gone", (name, data) => {
+    const problems = problemsOf(symbolNamed(".klp.sym.demo_mod.state,0", `.klp.sym.demo_mod.${name}`));
+    expect(problems.map((p) => [p.code, p.data])).toEqual([["KLP426", expect.objectContaining(data)]]);
   });
 
   test("a local static with another number: the near ones are offered", () => {
