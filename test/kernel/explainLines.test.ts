@@ -60,7 +60,7 @@ function goodModule({ arch, cross, make }: Row, tree: string, folder: string): U
     mustRun("make", ["-s", "-C", tree, `M=${to}`, ...options, "modules"]);
     return to;
   };
-  if (arch === "ppc64le") return readFileSync(join(build("image"), "varied.ko"));
+  if (arch === "ppc64le") return readFileSync(join(build("image/varied"), "varied.ko"));
   const own = buildOwn(arch, readFileSync(join(build("producers"), "lp_target.ko")), folder);
   if (arch === "x86_64") {
     // The kernel built here has one CPU, and no number of them.
