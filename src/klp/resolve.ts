@@ -56,7 +56,7 @@ export function resolveKlpSymbols(
       continue;
     }
     const all = kernel?.inObject(parsed.object, parsed.name) ?? [];
-    // vmlinux is NULL to the function that prints this.
+    // vmlinux is NULL to the function that prints this; one of its two messages looks at that.
     const shown = parsed.object === "vmlinux" ? "(null)" : parsed.object;
     if (parsed.position === 0 && all.length > 1) {
       fault(`unresolvable ambiguity for symbol '${parsed.name}' in object '${shown}'`);
@@ -65,7 +65,7 @@ export function resolveKlpSymbols(
     const address = all[parsed.position === 0 ? 0 : parsed.position - 1];
     if (address !== undefined) values[symbol] = address;
     else if (all.length === 0) fault(`symbol '${parsed.name}' not found in symbol table`);
-    else fault(`symbol position ${parsed.position} for symbol '${parsed.name}' in object '${shown}' not found`);
+    else fault(`symbol position ${parsed.position} for symbol '${parsed.name}' in object '${parsed.object}' not found`);
   }
   return faults;
 }

@@ -187,4 +187,18 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
     },
     LONG,
   );
+
+  test(
+    "and to spoiled livepatches",
+    async () => {
+      const spoiled = spoil("livepatch", get("late").bytes);
+      const modules = new Map([...spoiled].map(([name, { bytes }]) => [name, bytes]));
+      const { console } = await capture({ arch, kernel: image, init, modules });
+      const said = [...console.matchAll(/^@k <3>(livepatch: (?:symbol|section|unresolvable).*)$/gm)].map((m) => m[1]);
+      const words = [...spoiled.values()].map((one) => (kernel === null ? null : foreseen(one, kernel)));
+      expect(words).toEqual(said);
+      expect(words).toHaveLength(5);
+    },
+    LONG,
+  );
 });

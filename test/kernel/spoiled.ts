@@ -47,6 +47,30 @@ class Spoiler {
     throw new Error(`no relocation of type ${type}`);
   }
 
+  /** The symbol of a section. */
+  sectionSymbol(name: string): number {
+    const { symbols, sections } = readElf(this.bytes);
+    for (let i = 1; symbols !== null && i < symbols.count; i++) {
+      const section = symbols.sectionOf(i);
+      if (symbols.type(i) === 3 && section !== null && sections.name(section) === name) return i;
+    }
+    throw new Error(`no symbol for ${name}`);
+  }
+
+  /** Writes a field of a section header. */
+  header(name: string, field: "type" | "addralign", value: number): this {
+    const view = new DataView(this.bytes.buffer);
+    const i = readElf(this.bytes).sections.findByName(name);
+    if (i === null) throw new Error(`no section ${name}`);
+    const at = Number(view.getBigUint64(40, true)) + i * 64;
+    if (field === "type") {
+      view.setUint32(at + 4, value, true);
+      // The size of an entry without addend; the kernel does not look at it.
+      view.setBigUint64(at + 56, 16n, true);
+    } else view.setBigUint64(at + 48, BigInt(value), true);
+    return this;
+  }
+
   /** Sets a byte at the place of the first relocation of `type`. */
   place(type: number): this {
     const file = readElf(this.bytes);
@@ -87,6 +111,16 @@ class Spoiler {
     return this;
   }
 
+  /** Takes the object out of the name of the first livepatch relocation section for vmlinux. */
+  klpSection(): this {
+    const { sections } = readElf(this.bytes);
+    for (let i = 1; i < sections.count; i++) {
+      const name = sections.name(i);
+      if (name.startsWith(".klp.rela.vmlinux.")) return this.section(name, name.replace("vmlinux", ".mlinux"));
+    }
+    throw new Error("no livepatch relocations for vmlinux");
+  }
+
   symbol(name: string, change: { name?: string; shndx?: number }): this {
     const { symbols, sections } = readElf(this.bytes);
     for (let i = 1; symbols !== null && i < symbols.count; i++) {
@@ -112,7 +146,16 @@ const common: readonly Step[] = [
   ["an unknown symbol", (s) => s.symbol("kfree", { name: "kfrex" })],
   ["a common symbol", (s) => s.symbol("kfree", { shndx: 0xfff2 })],
   ["a reserved section index", (s) => s.symbol("kfree", { shndx: 0xff33 })],
+  ["relocations without addends", (s) => s.header(".rela.gnu.linkonce.this_module", "type", 9)],
 ];
+
+const far24: readonly Step[] = [
+  ["REL24 too far", (s) => s.relocation(10, { symbol: s.sectionSymbol(".text"), addend: () => 0x400_0000n })],
+  ["REL24 too far back", (s) => s.relocation(10, { symbol: s.sectionSymbol(".text"), addend: () => -0x400_0000n })],
+  ["REL24 misaligned", (s) => s.relocation(10, { symbol: s.sectionSymbol(".text"), addend: () => 2n })],
+];
+
+const VERSION = ".klp.sym.vmlinux.version_proc_show,0";
 
 const steps = {
   ppc64le: [
@@ -126,6 +169,15 @@ const steps = {
     ["TOC16_LO_DS misaligned", (s) => s.relocation(64, { addend: (a) => a + 1n })],
     ["another word behind a call", (s) => s.nop(0x3d22_0000)],
     ["no .stubs", (s) => s.section(".stubs", ".stubx")],
+    ...far24,
+  ],
+  // A livepatch, for any architecture. What the kernel says does not name the module.
+  livepatch: [
+    ["a name without a position", (s) => s.symbol(VERSION, { name: VERSION.replace(",", ";") })],
+    ["a name that vmlinux does not have", (s) => s.symbol(VERSION, { name: VERSION.replace("show", "shaw") })],
+    ["a position that there is not", (s) => s.symbol(VERSION, { name: VERSION.replace(",0", ",7") })],
+    ["a symbol that is not marked", (s) => s.symbol(VERSION, { shndx: 0xfff1 })],
+    ["a section without an object", (s) => s.klpSection()],
   ],
   arm64: [
     ...common,
