@@ -27,7 +27,9 @@ describe.each(rows)("%s", (arch, name) => {
     const { problems } = run(bytes);
     const first = firstRefusal(problems);
     expect(first?.code, what).toMatch(/^KLP(?:201|203|204|206|207|301|401)$/);
-    expect(first === null ? "" : kernelOf(first), what).toMatch(/^(?:module_64: |Modules: |module: |module (?=s\d+x: )|s\d+x: )/);
+    expect(first === null ? "" : kernelOf(first), what).toMatch(
+      /^(?:module_64: |Modules: |module: |module (?=s\d+x: )|s\d+x: )/,
+    );
     if (!/not zero/.test(what)) expect(first === null ? "" : kernelOf(first), what).toContain(module);
   });
 });

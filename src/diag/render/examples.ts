@@ -880,7 +880,7 @@ note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP426: `$ klplink check modules/KLP426.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --sympos demo_mod:setup=2
-error[KLP410]: setup is in ../kernel/vmlinux-x86_64, but not exported to modules
+error[KLP410]: setup is in demo_mod, but not exported to modules
   --> modules/KLP426.ko  live_show_one+0x6/0xb [demo_patch]
       (.text.live_show_one+0x6)
       0:  0f 1f 44 00 00   nopl   (%rax,%rax)
