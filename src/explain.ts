@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import { kernelOf, levelOf, type Problem } from "./diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "./diag/define.ts";
 import type { Recognised } from "./diag/messages/define.ts";
+import { recognise } from "./diag/messages/recognise.ts";
 import { SHF_ALLOC } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
 import { EXACT, fitOfCall, SYMBOLIC } from "./explainCalls.ts";
@@ -112,8 +113,11 @@ export async function findPlaces(
               ? "only"
               : "first";
     const isHere = (p: Problem): boolean => p.at.section === m.at.section && p.at.offset === m.at.offset;
-    // A symbol's own problem stands with its first use; those of the place are about other things.
-    const problem = m.isUse === true ? null : (problems.find(isHere) ?? null);
+    // A symbol's own problem stands with its first use; those of the place are about other things. And what else is wrong
+    // at the place (its symbol is not exported, say) is not what this line is about.
+    const here = m.isUse === true ? [] : problems.filter(isHere);
+    const problem =
+      here.find((p) => fitsMessage(p, line)) ?? (line.message.codes === undefined ? here[0] : null) ?? null;
     const annotated = problem === null ? null : lookup.annotate(problem);
     const source = lookup.source(m.section, m.at.offset ?? 0);
     return {
@@ -286,13 +290,21 @@ function matchAddress(analysis: Analysis, path: string, address: string): Match[
   return [{ at, section: owner.section, score: EXACT, because: "the line names it", order: null }];
 }
 
-/** Whether a problem of the file is one that the kernel reports in these words. */
+/** Whether a problem of the file is one that the kernel reports in these words, in whatever kernel's wording. */
 function fitsMessage(p: Problem, line: Recognised): boolean {
-  if (line.message.codes?.includes(p.code) !== true) return false;
   const predicted = kernelOf(p);
+  const words = predicted === null ? null : recognise(predicted);
+  if (words?.message === line.message) return TOLD.every((f) => agree(words.fields[f], line.fields[f]));
+  if (line.message.codes?.includes(p.code) !== true) return false;
   const { symbol } = line.fields;
   return symbol === undefined || predicted === null || predicted.includes(symbol);
 }
+
+/** What the two lines must both say, if they say it. */
+const TOLD = ["symbol", "name", "section", "object"] as const;
+/** Capitals stand for what only the machine knows. */
+const agree = (a: string | undefined, b: string | undefined): boolean =>
+  a === undefined || b === undefined || a === b || /^[A-Z]+$/.test(a);
 
 /** What is wrong with a file, for a user who has no dmesg: errors only. Null if it cannot be read at all. */
 export function errorsOf(bytes: Uint8Array, options: Options): readonly Problem[] {

@@ -3,41 +3,12 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
+import { type Explained, explain, fixtures, isExplanation } from "./explained.ts";
 
-const fixtures = join(root, "test/fixtures/diag");
 const meminfo = "meminfo-debug.o";
-
-interface Explained {
-  readonly count: number;
-  readonly doubt: string | null;
-  readonly more: number;
-  readonly decoded: readonly string[];
-  readonly candidates: readonly {
-    readonly certainty: string;
-    readonly because: string;
-    readonly section: string;
-    readonly offset: number;
-    readonly source: readonly { readonly file: string; readonly line: number }[];
-    readonly problem: { readonly code: string } | null;
-  }[];
-}
-
-const schemaOf = (name: string): object => JSON.parse(readFileSync(join(root, "docs", name), "utf8")) as object;
-const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false, allErrors: true });
-ajv.addSchema(schemaOf("diagnostics.schema.json"), "diagnostics.schema.json");
-const isExplanation = ajv.compile(schemaOf("explain.schema.json"));
-
-function explain(input: string, ...args: string[]): Explained[] {
-  const ran = klplink(["explain", "--format", "json", ...args, "-"], { cwd: fixtures, input: Buffer.from(input) });
-  expect(ran.stderr).toBe("");
-  const document: unknown = JSON.parse(ran.stdout);
-  expect(isExplanation(document) ? [] : isExplanation.errors).toEqual([]);
-  return (document as { lines: Explained[] }).lines;
-}
 
 test("codes as JSON keep to the schema, too", () => {
   const document: unknown = JSON.parse(klplink(["explain", "--format", "json", "KLP301", "KLP404"]).stdout);
