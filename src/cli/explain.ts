@@ -1,7 +1,7 @@
 import { findArchByName } from "../arch.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
-import type { Message, Recognised } from "../diag/messages/define.ts";
+import { type Concern, concernOf, type Message, type Recognised } from "../diag/messages/define.ts";
 import { messages, recognise } from "../diag/messages/recognise.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
@@ -215,31 +215,38 @@ function explainedText(e: Explained, module: string | null, options: Options, st
   return lines.join("\n");
 }
 
-function findingsText({ candidates, more, problems, doubt }: Findings, file: string, style: TextStyle): string[] {
+/** What is said of a line for which the file has no place. */
+function nowhere({ concerns, searched }: Findings, file: string): string {
+  const check = `\`klplink check ${file}\` says what it finds there`;
+  if (concerns === "machine") {
+    return `none in ${file}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
+  }
+  if (concerns === "file") return `${file} as a whole: this line is about no one place in it; ${check}`;
+  if (!searched) return `this line does not tell enough to find its place in ${file}; ${check}`;
+  return `nothing in ${file} fits this line: is it the file that was loaded? ${check}`;
+}
+
+function findingsText(findings: Findings, file: string, style: TextStyle): string[] {
+  const { candidates, more, problems, doubt } = findings;
   const lines: string[] = [];
   if (doubt !== null) lines.push(labelled("doubt", doubt, style));
-  if (candidates.length === 0) {
-    lines.push(
-      labelled(
-        "place",
-        `nothing in ${file} fits this line: is it the file that was loaded? \`klplink check ${file}\` says what it finds there`,
-        style,
-      ),
-    );
-    return lines;
-  }
+  if (candidates.length === 0) return [...lines, labelled("place", nowhere(findings, file), style)];
   const [best, ...others] = candidates;
   if (best === undefined) return lines;
   if (best.certainty === "use") {
     const total = candidates.length + more;
-    lines.push(labelled("place", total === 1 ? "it is used once" : `it is used ${total} times, first`, style), "");
+    const what = best.because.startsWith("it ") ? "it is used" : `${best.because}, used`;
+    lines.push(labelled("place", `${what} ${total === 1 ? "once" : `${total} times, first`}`, style), "");
     for (const p of problems) lines.push(renderProblem(p, style, false), "");
     lines.push(renderPlace(best.at, best.instructions, style));
     for (const c of others) lines.push(...renderPlace(c.at, [], style).split("\n"));
     if (more > 0) lines.push(`  … and ${more} more`);
     return lines;
   }
-  lines.push(labelled("place", `${certaintyText(best, candidates.length + more)}: ${best.because}`, style), "");
+  lines.push(
+    labelled("place", `${certaintyText(best, candidates.length + more, findings.concerns)}: ${best.because}`, style),
+    "",
+  );
   lines.push(
     best.problem === null ? renderPlace(best.at, best.instructions, style) : renderProblem(best.problem, style, false),
   );
@@ -252,7 +259,8 @@ function findingsText({ candidates, more, problems, doubt }: Findings, file: str
   return lines;
 }
 
-function certaintyText(best: Candidate, total: number): string {
+function certaintyText(best: Candidate, total: number, concerns: Concern): string {
+  if (concerns === "file" && total === 1) return "certain";
   switch (best.certainty) {
     case "exact":
       return "certain";
@@ -289,6 +297,8 @@ function lineJson({ recognised, count, decoded, findings }: Explained): Record<s
     decoded,
     module: findings?.module ?? null,
     doubt: findings?.doubt ?? null,
+    concerns: concernOf(recognised),
+    problems: (findings?.problems ?? []).map((p) => toJson(p, false)),
     more: findings?.more ?? 0,
     candidates: (findings?.candidates ?? []).map((c) => ({
       certainty: c.certainty,

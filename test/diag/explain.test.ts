@@ -18,7 +18,7 @@ test("codes as JSON keep to the schema, too", () => {
 
 /** Offset and source line of each candidate. */
 const places = (e: Explained | undefined): string[] =>
-  (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.source[0]?.line} ${c.certainty}`);
+  (e?.candidates ?? []).map((c) => `${c.offset?.toString(16)} ${c.source[0]?.line} ${c.certainty}`);
 
 const nop = (word: string, address?: string): string =>
   address === undefined
@@ -83,7 +83,7 @@ test("x86_64 of 7.x names the row of the relocation section", () => {
 describe("the value in a line narrows the relocations of its type", () => {
   const line = (value: string): string => `module: overflow in relocation type 10 val ${value}`;
   const because = (e: Explained | undefined): string[] =>
-    (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.certainty}: ${c.because}`);
+    (e?.candidates ?? []).map((c) => `${c.offset?.toString(16)} ${c.certainty}: ${c.because}`);
 
   test("modules begin on a page, so the value's low bits are the place of the symbol in its page", () => {
     // readelf: R_X86_64_32 at .text+1 against .data; .data is the first section of its page.

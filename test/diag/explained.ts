@@ -12,13 +12,15 @@ export const fixtures = join(root, "test/fixtures/diag");
 export interface Explained {
   readonly count: number;
   readonly doubt: string | null;
+  readonly concerns: string;
+  readonly problems: readonly { readonly code: string }[];
   readonly more: number;
   readonly decoded: readonly string[];
   readonly candidates: readonly {
     readonly certainty: string;
     readonly because: string;
-    readonly section: string;
-    readonly offset: number;
+    readonly section: string | null;
+    readonly offset: number | null;
     readonly source: readonly { readonly file: string; readonly line: number }[];
     readonly problem: { readonly code: string } | null;
   }[];

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { concernOf } from "../../src/diag/messages/define.ts";
 import { messages, recognise, stripLogger } from "../../src/diag/messages/recognise.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
@@ -107,6 +108,20 @@ describe("the table", () => {
       }),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test("each row says what its lines are about: those about a place tell something to find it by", () => {
+    for (const m of messages) {
+      for (const form of m.forms) {
+        const found = recognise(lineOf(form));
+        const concern = found === null ? null : concernOf(found);
+        expect(concern, form).toMatch(/^(?:place|file|machine)$/);
+        if (concern !== "place") continue;
+        // A relocation's type or value, a call's word, an address, a section, or a name; common symbols are found by themselves.
+        const told = /\{(?:type|value|number|word|address|section|symbol|name)\}|-fno-common$/;
+        expect(told.test(form), form).toBe(true);
+      }
+    }
   });
 
   test("meaning and help are whole sentences, whatever parts a line has", () => {

@@ -15,6 +15,7 @@ export const insmodMessages: readonly Message[] = [
       "Exec format error",
     ],
     by: "insmod or modprobe",
+    concerns: "file",
     meaning: () =>
       "ENOEXEC: the kernel refused the file while it read or relocated it. Its reason is one line in dmesg, not here.",
     help: () => "run `dmesg | klplink explain`, and look at what `klplink check MODULE.ko` finds",
@@ -28,6 +29,7 @@ export const insmodMessages: readonly Message[] = [
       "Unknown symbol in module{text}",
     ],
     by: "insmod or modprobe",
+    concerns: "file",
     meaning: () =>
       "ENOENT: the module uses a symbol that is not exported (or has no such parameter). dmesg names each symbol in a line `MODULE: Unknown symbol NAME (err -2)`.",
     help: () => "run `dmesg | klplink explain`, and look at what `klplink check MODULE.ko -k System.map` finds",
@@ -40,6 +42,7 @@ export const insmodMessages: readonly Message[] = [
       "rmmod: ERROR: {text}",
     ],
     by: "insmod or modprobe",
+    concerns: "file",
     meaning: (f) =>
       `The system's word for an error number${f.name === undefined ? "" : ` (${f.name})`}; the kernel's own reason is in dmesg.`,
     help: () => "run `dmesg | klplink explain`",
