@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concernOf } from "../../src/diag/messages/define.ts";
-import { messages, recognise, stripLogger } from "../../src/diag/messages/recognise.ts";
+import { messages, recognise } from "../../src/diag/messages/recognise.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
   .split("\n")
@@ -72,12 +72,6 @@ test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, s
     ),
     { seed, numRuns: 300 },
   );
-});
-
-test("what loggers put before a line is taken away, and nothing else", () => {
-  expect(stripLogger("[    0.000000] Linux version 6.1.0")).toBe("Linux version 6.1.0");
-  expect(stripLogger("[drm] Initialized")).toBe("[drm] Initialized");
-  expect(stripLogger("m: Unknown symbol f (err -2)\r")).toBe("m: Unknown symbol f (err -2)");
 });
 
 describe("the table", () => {

@@ -5,6 +5,7 @@ import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
 import { livepatchMessages } from "./livepatch.ts";
 import { loaderMessages } from "./loader.ts";
+import { stripLogger } from "./logger.ts";
 import { relocationMessages } from "./relocations.ts";
 
 /**
@@ -63,26 +64,6 @@ function compile(): readonly Compiled[] {
       return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
     }),
   );
-}
-
-/**
- * A line of dmesg, the journal or syslog without what the logger put before it: priority, facility, time, host, caller.
- */
-export function stripLogger(line: string): string {
-  let text = line.replace(/[\r\n]+$/, "");
-  for (let before = ""; before !== text; ) {
-    before = text;
-    text = text
-      .replace(/^\s+/, "")
-      .replace(/^<\d{1,3}>/, "")
-      .replace(/^(?:kern|user|daemon|syslog)\s*:\s*(?:emerg|alert|crit|err|warn|notice|info|debug)\s*:\s*/, "")
-      // [   12.345678]  [12.345678,3]  [Fri Nov 21 01:02:03 2025]  [ T123]  [C0]
-      .replace(/^\[\s*(?:\d+\.\d+(?:,\d+)?|\w{3} \w{3} +\d+ [\d:]+ \d{4}|[TC]\s*\d+)\]\s*/, "")
-      // Nov 21 01:02:03 host kernel:   2025-11-21T01:02:03.123456+00:00 host kernel:
-      .replace(/^(?:\w{3} +\d+ [\d:.]+|\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-][\d:]+)?) +\S+ (?:kernel|\S+\[\d+\]): ?/, "")
-      .replace(/^kernel: /, "");
-  }
-  return text.trimEnd();
 }
 
 /** What a line says, or null if it is none of the messages. */
