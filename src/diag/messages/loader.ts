@@ -197,6 +197,15 @@ export const loaderMessages: readonly Message[] = [
   plain(
     "module loader",
     "machine",
+    "The kernel is locked down (kernel_lockdown(7); Secure Boot switches it on), and takes modules that are signed with a key it knows, only.",
+    "sign the finished module (scripts/sign-file) with a key that is enrolled (`mokutil --import`), or boot without Secure Boot",
+    "Lockdown: {name}: unsigned module loading is restricted; see man kernel_lockdown.7",
+    "Lockdown: {name}: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
+    "Lockdown: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
+  ),
+  plain(
+    "module loader",
+    "machine",
     "A module of that name is loaded already.",
     "unload it first (a livepatch: disable it in /sys/kernel/livepatch), or use another name",
     "{module}: module is already loaded",

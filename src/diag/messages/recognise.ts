@@ -38,7 +38,13 @@ const PATTERNS: Readonly<Record<Field, string>> = {
 };
 
 /** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
-const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules): )*";
+const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch): )*";
+
+/**
+ * The module's name at the start of a form, which people cut from the lines that they quote. What is left must still be
+ * words that say something: not a single one, and not only what the line fills in.
+ */
+const NAME_FIRST = /^(?:module )?\{module\}: (?=(?:[^{]*\b[a-zA-Z]{3,}\b){2})/;
 
 interface Compiled {
   readonly message: Message;
@@ -49,10 +55,17 @@ interface Compiled {
 
 let compiled: readonly Compiled[] | null = null;
 
+/** A form's pattern with the module's name in front made optional. */
+function withoutName(source: string): string {
+  const end = source.indexOf(": ") + 2;
+  return `(?:${source.slice(0, end)})?${source.slice(end)}`;
+}
+
 function compile(): readonly Compiled[] {
   return messages.flatMap((message) =>
     message.forms.map((form) => {
       const names: Field[] = [];
+      const mayLackName = NAME_FIRST.test(form);
       const source = form
         .split(/\{(\w+)\}/)
         .map((part, i) => {
@@ -61,7 +74,12 @@ function compile(): readonly Compiled[] {
           return `(${PATTERNS[part as Field]})`;
         })
         .join("");
-      return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
+      return {
+        message,
+        form,
+        names,
+        pattern: new RegExp(`^${PREFIX}${mayLackName ? withoutName(source) : source}\\s*$`),
+      };
     }),
   );
 }
@@ -76,7 +94,10 @@ export function recognise(line: string): Recognised | null {
     const match = pattern.exec(text);
     if (match === null) continue;
     const fields: Partial<Record<Field, string>> = {};
-    for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
+    for (const [i, name] of names.entries()) {
+      const part = match[i + 1];
+      if (part !== undefined) fields[name] ??= part;
+    }
     return { message, form, fields, text };
   }
   return null;
