@@ -84,14 +84,15 @@ async function explainLines(lines: readonly string[], input: Input | null, optio
   const pass = input === null ? null : await passOptions(input, options);
   for (const line of lines) {
     const recognised = recognise(line);
-    // Notices of the normal course of things are noise between the lines that matter.
-    if (recognised === null || (recognised.message.help?.(recognised.fields) === "nothing" && lines.length > 1))
-      continue;
+    if (recognised === null) continue;
     const known = found.get(recognised.text);
     if (known !== undefined) known.count++;
     else found.set(recognised.text, { recognised, count: 1, decoded: await decode(recognised), findings: null });
   }
-  const explained = [...found.values()];
+  // Notices of the normal course of things are noise between the lines that matter.
+  const all = [...found.values()];
+  const isNotice = ({ recognised: { message, fields } }: Explained): boolean => message.help?.(fields) === "nothing";
+  const explained = all.every(isNotice) ? all : all.filter((e) => !isNotice(e));
   if (input !== null && pass !== null) {
     for (const e of explained) {
       if (e.recognised.message.by === "insmod or modprobe") continue;

@@ -120,6 +120,18 @@ test("all of dmesg: equal lines once, noise and notices left out", () => {
   expect(explain(dmesg).map((e) => e.count)).toEqual([2, 1]);
 });
 
+test("notices alone are explained: there is nothing between which they would be noise", () => {
+  const notices = "livepatch: enabling patch 'p'\nlivepatch: 'p': starting patching transition\n";
+  expect(explain(notices).map((e) => e.count)).toEqual([1, 1]);
+});
+
+test("a transition that is stuck is no notice: which tasks, and what to do", () => {
+  const [e, ...more] = explain("livepatch: 'p': starting patching transition\nlivepatch: signaling remaining tasks\n");
+  expect(more).toEqual([]);
+  expect(e?.meaning).toMatch(/^The transition is stuck/);
+  for (const word of ["patch_state", "/stack", "/transition", "/enabled", "/force"]) expect(e?.help).toContain(word);
+});
+
 test("the words of insmod: asks for dmesg, and lists what check finds", () => {
   const ran = klplink(
     ["explain", "--module", meminfo, "insmod: ERROR: could not insert module m.ko: Invalid module format"],

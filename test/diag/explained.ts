@@ -13,6 +13,8 @@ export interface Explained {
   readonly count: number;
   readonly doubt: string | null;
   readonly concerns: string;
+  readonly meaning: string;
+  readonly help: string | null;
   readonly problems: readonly { readonly code: string }[];
   readonly more: number;
   readonly decoded: readonly string[];

@@ -167,6 +167,30 @@ export const livepatchMessages: readonly Message[] = [
     "This architecture doesn't have support for the livepatch consistency model.",
     "The livepatch transition may never complete.",
   ),
+  {
+    forms: ["signaling remaining tasks"],
+    by: "livepatch",
+    concerns: "machine",
+    meaning: () =>
+      "The transition is stuck: after 15 seconds some tasks still sleep in a function that is patched (or have no stack that the kernel can rely on), so the kernel woke them. It repeats that, and says so this once. The patch works for all other tasks; no other patch can be enabled or disabled until the transition ends.",
+    help: () =>
+      "`cat /sys/kernel/livepatch/*/transition` is 1 while it lasts. The tasks that it waits for have 0 in /proc/PID/task/TID/patch_state while a patch is enabled (1 while it is disabled, -1: no transition): `grep -l '^0' /proc/[0-9]*/task/*/patch_state`. /proc/PID/task/TID/stack names the patched function that each one sleeps in: let it come back from there, or stop that process or service. `echo 0 > /sys/kernel/livepatch/PATCH/enabled` goes back instead. `echo 1 > /sys/kernel/livepatch/PATCH/force` is the last resort: a task in an old function then meets new ones, and the patch can never be unloaded",
+  },
+  {
+    forms: ["forcing remaining tasks to the patched state"],
+    by: "livepatch",
+    concerns: "machine",
+    meaning: () =>
+      "Someone wrote 1 to the patch's `force` in sysfs: the transition ends, with tasks that may still be in an old function.",
+    help: () => "this patch, and those that it replaced, can no longer be unloaded: boot anew when that can be done",
+  },
+  plain(
+    "livepatch",
+    "machine",
+    "The transition begins: one by one tasks are switched, each when it is in no function that changes. `complete` is to follow, mostly within seconds; until then no other patch can be enabled or disabled. If it does not follow a task is stuck: `klplink explain 'livepatch: signaling remaining tasks'` says what to do then.",
+    "nothing",
+    "'{name}': starting {text} transition",
+  ),
   plain(
     "livepatch",
     "machine",
@@ -175,11 +199,8 @@ export const livepatchMessages: readonly Message[] = [
     "enabling patch '{name}'",
     "applying patch '{name}' to loading module '{object}'",
     "reverting patch '{name}' on unloading module '{object}'",
-    "'{name}': starting {text} transition",
     "'{name}': {text} complete",
     "'{name}': {text}",
-    "signaling remaining tasks",
-    "forcing remaining tasks to the patched state",
   ),
   plain(
     "livepatch",

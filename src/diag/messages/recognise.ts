@@ -55,33 +55,24 @@ interface Compiled {
 
 let compiled: readonly Compiled[] | null = null;
 
-/** A form's pattern with the module's name in front made optional. */
-function withoutName(source: string): string {
-  const end = source.indexOf(": ") + 2;
-  return `(?:${source.slice(0, end)})?${source.slice(end)}`;
-}
-
+/** All forms, and behind them, as whole lines go first, those of lines that lack the module's name. */
 function compile(): readonly Compiled[] {
-  return messages.flatMap((message) =>
-    message.forms.map((form) => {
-      const names: Field[] = [];
-      const mayLackName = NAME_FIRST.test(form);
-      const source = form
-        .split(/\{(\w+)\}/)
-        .map((part, i) => {
-          if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-          names.push(part as Field);
-          return `(${PATTERNS[part as Field]})`;
-        })
-        .join("");
-      return {
-        message,
-        form,
-        names,
-        pattern: new RegExp(`^${PREFIX}${mayLackName ? withoutName(source) : source}\\s*$`),
-      };
-    }),
-  );
+  const whole = messages.flatMap((message) => message.forms.map((form) => ({ message, form, shown: form })));
+  const cut = whole
+    .filter(({ form }) => NAME_FIRST.test(form))
+    .map(({ message, form }) => ({ message, form, shown: form.replace(NAME_FIRST, "") }));
+  return [...whole, ...cut].map(({ message, form, shown }) => {
+    const names: Field[] = [];
+    const source = shown
+      .split(/\{(\w+)\}/)
+      .map((part, i) => {
+        if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+        names.push(part as Field);
+        return `(${PATTERNS[part as Field]})`;
+      })
+      .join("");
+    return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
+  });
 }
 
 /** What a line says, or null if it is none of the messages. */
@@ -94,10 +85,7 @@ export function recognise(line: string): Recognised | null {
     const match = pattern.exec(text);
     if (match === null) continue;
     const fields: Partial<Record<Field, string>> = {};
-    for (const [i, name] of names.entries()) {
-      const part = match[i + 1];
-      if (part !== undefined) fields[name] ??= part;
-    }
+    for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
     return { message, form, fields, text };
   }
   return null;
