@@ -39,6 +39,26 @@ test("the parts of a message are taken apart", () => {
   });
 });
 
+test.each([
+  ["insmod: ERROR: could not insert module ./p.ko: Invalid parameters", /^EINVAL .*klp_enable_patch.*KLP440/],
+  ["modprobe: ERROR: could not insert 'p': Invalid argument", /^EINVAL .*klp_enable_patch.*KLP440/],
+  ["insmod: can't insert 'p.ko': Invalid argument", /^EINVAL /],
+  ["Invalid parameters", /^EINVAL /],
+  ["insmod: ERROR: could not insert module p.ko: Invalid module format", /^ENOEXEC: /],
+  ["modprobe: ERROR: could not insert 'p': Exec format error", /^ENOEXEC: /],
+  ["insmod: ERROR: could not insert module p.ko: Unknown symbol in module", /^ENOENT: /],
+  ["modprobe: ERROR: could not insert 'p': Unknown symbol in module, or unknown parameter (see dmesg)", /^ENOENT: /],
+  ["insmod: ERROR: could not insert module p.ko: Module has wrong symbol version", /^ESRCH\. /],
+  ["modprobe: ERROR: could not insert 'p': Key was rejected by service", /^EKEYREJECTED: .*signature/],
+  ["modprobe: ERROR: could not insert 'p': Module already in kernel", /^EEXIST: .*KLP441/],
+])("%s: the error number, what it means for a livepatch, and a way on", (line, meaning) => {
+  const found = recognise(line);
+  expect(found?.message.by).toBe("insmod or modprobe");
+  expect(found?.message.meaning(found.fields)).toMatch(meaning);
+  expect(found?.message.help?.(found.fields)).toMatch(/dmesg \| klplink explain/);
+  if (/ p\.ko|'p'|\/p\.ko/.test(line)) expect(found?.message.help?.(found.fields)).not.toMatch(/MODULE\.ko/);
+});
+
 test("noise is not recognised", () => {
   const noise = [
     "",

@@ -129,7 +129,7 @@ export const livepatchMessages: readonly Message[] = [
   {
     forms: [
       "sysfs: cannot create duplicate filename '/kernel/livepatch/{name}'",
-      "{text} failed for {name} with -EEXIST, don't try to register things with the same name in the same directory.",
+      "kobject_add_internal failed for {object} with -EEXIST, don't try to register things with the same name in the same directory.",
     ],
     by: "livepatch",
     concerns: "file",
@@ -137,7 +137,7 @@ export const livepatchMessages: readonly Message[] = [
     meaning: (f) =>
       f.text === undefined
         ? `There is a folder /sys/kernel/livepatch/${f.name} already. The folders are PATCH/OBJECT/FUNCTION,POSITION: two entries of the patch name the same function and position, or the patch itself is loaded already.`
-        : `${f.name} is to get a folder in sysfs and has one already. Of the form FUNCTION,POSITION it is an entry of a livepatch that is there twice; otherwise a patch or module of that name is loaded. insmod says \`File exists\`.`,
+        : `${f.object} is to get a folder in sysfs and has one already. Of the form FUNCTION,POSITION it is an entry of a livepatch that is there twice; otherwise a patch or module of that name is loaded. insmod says \`File exists\`.`,
     help: (f) =>
       `\`${check(f)}\` names the entry that is there twice; \`ls /sys/kernel/livepatch\` the patches that are loaded`,
   },
