@@ -1,4 +1,5 @@
 import { findArchByName } from "../arch.ts";
+import { shellFile, shellWord } from "../base/shell.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
 import { type Concern, concernOf, type Message, type Recognised } from "../diag/messages/define.ts";
@@ -29,10 +30,10 @@ interface Explained {
 
 /** `klplink explain [what...]`: returns the exit status. */
 export async function runExplain(what: readonly string[], options: Options): Promise<number> {
-  const asked = what.map((w) => w.toUpperCase());
+  const asked = what.flatMap((w) => w.toUpperCase().split(",")).filter((w) => w !== "");
   if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
-  const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : what.join(" ");
+  const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : textOf(what);
   const input = options.module === undefined ? null : await readUnpacked(options.module);
   const explained = await explainLines(text.split(/\r?\n/), input, options);
   const errors =
@@ -53,6 +54,10 @@ export async function runExplain(what: readonly string[], options: Options): Pro
   }
   return explained.length > 0 ? 0 : 1;
 }
+
+/** Arguments that are lines by themselves, or the words of one line that was not quoted. */
+const textOf = (what: readonly string[]): string =>
+  what.join(what.some((w) => /\s/.test(w) && recognise(w) !== null) ? "\n" : " ");
 
 async function standardInput(): Promise<string> {
   if (process.stdin.isTTY) {
@@ -208,9 +213,13 @@ function explainedText(e: Explained, module: string | null, options: Options, st
   if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
   else if (module === null && message.by !== "insmod or modprobe" && message.codes !== undefined) {
     const name = fields.module ?? "MODULE";
-    const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
+    const kernel = (options.kernel ?? []).map((path) => ` -k ${shellFile(path)}`).join("");
     lines.push(
-      labelled("place", `\`klplink explain --module ${name}.ko${kernel} '${text}'\` finds the very instruction`, style),
+      labelled(
+        "place",
+        `\`klplink explain --module ${name}.ko${kernel} ${shellWord(text)}\` finds the very instruction`,
+        style,
+      ),
     );
   }
   return lines.join("\n");
@@ -218,7 +227,7 @@ function explainedText(e: Explained, module: string | null, options: Options, st
 
 /** What is said of a line for which the file has no place. */
 function nowhere({ concerns, searched }: Findings, file: string): string {
-  const check = `\`klplink check ${file}\` says what it finds there`;
+  const check = `\`klplink check ${shellFile(file)}\` says what it finds there`;
   if (concerns === "machine") {
     return `none in ${file}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
   }

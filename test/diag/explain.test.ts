@@ -150,6 +150,33 @@ test("nothing recognised: status 1, and what to give instead", () => {
   expect(ran.stdout).toContain("dmesg | klplink explain");
 });
 
+describe("arguments", () => {
+  const lines = (...args: string[]): string[] => {
+    const { stdout } = klplink(["explain", "--format", "json", ...args]);
+    return (JSON.parse(stdout) as { lines: { line: string }[] }).lines.map((l) => l.line);
+  };
+
+  test("each a line", () => {
+    const two = ["m: Unknown symbol f (err -2)", "livepatch: symbol 'g' not found in symbol table"];
+    expect(lines(...two)).toEqual(two);
+    expect(lines("something else", ...two)).toEqual(two);
+  });
+
+  test("the words of one line", () => {
+    expect(lines("m:", "Unknown", "symbol", "f")).toEqual(["m: Unknown symbol f"]);
+    expect(lines("m: disagrees", "about version of symbol g")).toEqual(["m: disagrees about version of symbol g"]);
+  });
+
+  test("codes, with commas, too", () => {
+    const codesOf = (...args: string[]): string[] =>
+      (JSON.parse(klplink(["explain", "--format", "json", ...args]).stdout) as { codes: { code: string }[] }).codes.map(
+        (c) => c.code,
+      );
+    expect(codesOf("klp301,KLP302")).toEqual(["KLP301", "KLP302"]);
+    expect(codesOf("KLP301,", "KLP302")).toEqual(["KLP301", "KLP302"]);
+  });
+});
+
 test("codes: the whole story, with the kernel's words and an example", () => {
   const ran = klplink(["explain", "klp301"]);
   expect(ran).toMatchObject({ status: 0, stderr: "" });
