@@ -28,6 +28,8 @@ export interface FindingsSource {
   /** Name of the input for messages. */
   readonly name: string;
   readonly kernel: KernelAddresses | null;
+  /** Command that links the file, for help texts. */
+  readonly command: string;
 }
 
 /** Collects problems while a module is loaded. */
@@ -39,9 +41,10 @@ export class Findings {
   readonly #facts: LoaderFacts;
   readonly #name: string;
   readonly #kernel: KernelAddresses | null;
+  readonly #command: string;
   readonly #functions: FunctionIndex;
 
-  constructor({ file, symbols, arch, facts, name, kernel }: FindingsSource, problems: Problem[]) {
+  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: Problem[]) {
     this.problems = problems;
     this.#file = file;
     this.#symbols = symbols;
@@ -49,6 +52,7 @@ export class Findings {
     this.#facts = facts;
     this.#name = name;
     this.#kernel = kernel;
+    this.#command = command;
     this.#functions = new FunctionIndex(file, symbols);
   }
 
@@ -95,6 +99,11 @@ export class Findings {
         const owner = kernel.exporter?.(name) ?? null;
         if (owner !== null) {
           this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
+          continue;
+        }
+        if (kernel.inObject("vmlinux", name).length > 0) {
+          const data = { module, symbol: shown, source: kernel.source, command: this.#command };
+          this.problems.push(problem("KLP410", { file }, data, order));
           continue;
         }
         const near = nearNames(name, kernel.names());
