@@ -88,12 +88,8 @@ export function relocate(
     const row = order === null ? i : (order[i] ?? 0);
     const type = table.type(row);
     const def = machine.relocs.defs.get(type);
-    if (def === undefined || (def.feature !== undefined && !machine.features.has(def.feature))) {
-      report({ kind: "unknown", type, before: null }, table, row);
-      continue;
-    }
-    const before = unknownBefore(def, machine.since);
-    if (before !== null) {
+    const before = def === undefined ? null : unknownBefore(def, machine.since);
+    if (def === undefined || before !== null || (def.feature !== undefined && !machine.features.has(def.feature))) {
       report({ kind: "unknown", type, before }, table, row);
       continue;
     }
