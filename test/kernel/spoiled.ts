@@ -72,6 +72,23 @@ class Spoiler {
     return this;
   }
 
+  /** Lets .stubs begin 4 bytes off a multiple of 8: code before it loses its last word, if that is needed. */
+  stubsOffAlignment(): this {
+    this.header(".stubs", "addralign", 4);
+    const { sections } = readElf(this.bytes);
+    const before: number[] = [];
+    for (let i = 1; i < sections.count && sections.name(i) !== ".stubs"; i++)
+      if (sections.hasFlags(i, 6) && !sections.name(i).startsWith(".init")) before.push(i);
+    const startWith = (shorter: number | null): number =>
+      before.reduce((at, i) => {
+        const alignment = Math.max(sections.addralign(i), 1);
+        return Math.ceil(at / alignment) * alignment + sections.size(i) - (i === shorter ? 4 : 0);
+      }, 0);
+    const shorter = [null, ...before].find((i) => (i === null || sections.size(i) > 4) && startWith(i) % 8 === 4);
+    if (shorter === undefined) throw new Error("no code whose size decides");
+    return shorter === null ? this : this.header(sections.name(shorter), "size", -4);
+  }
+
   /** Sets a byte at the place of the first relocation of `type`. */
   place(type: number): this {
     const file = readElf(this.bytes);
@@ -188,7 +205,7 @@ const steps = {
     ["R_PPC64_REL14", (s) => s.relocation(10, { type: 11 })],
     ["another word behind a call", (s) => s.nop(0x3d22_0000)],
     ["no .stubs", (s) => s.section(".stubs", ".stubx")],
-    ["stubs that are not aligned", (s) => s.header(".stubs", "addralign", 4).header(".text", "size", 4)],
+    ["stubs that are not aligned", (s) => s.stubsOffAlignment()],
     ...far24,
   ],
   // A livepatch, for any architecture. What the kernel says does not name the module.
