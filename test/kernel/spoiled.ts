@@ -72,13 +72,16 @@ class Spoiler {
     return this;
   }
 
-  /** Lets .stubs begin 4 bytes off a multiple of 8: code before it loses its last word, if that is needed. */
+  /**
+   * Lets .stubs begin 4 bytes off a multiple of 8: code before it (on ppc64 init code, too) loses its last word, if that is
+   * needed.
+   */
   stubsOffAlignment(): this {
     this.header(".stubs", "addralign", 4);
     const { sections } = readElf(this.bytes);
     const before: number[] = [];
     for (let i = 1; i < sections.count && sections.name(i) !== ".stubs"; i++)
-      if (sections.hasFlags(i, 6) && !sections.name(i).startsWith(".init")) before.push(i);
+      if (sections.hasFlags(i, 6)) before.push(i);
     const startWith = (shorter: number | null): number =>
       before.reduce((at, i) => {
         const alignment = Math.max(sections.addralign(i), 1);
