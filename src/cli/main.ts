@@ -19,7 +19,7 @@ declare const KLPLINK_VERSION: string;
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
 const X86_HELP =
-  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
 function program(): Command {
   const klplink = new Command("klplink")

@@ -10,6 +10,7 @@ import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
@@ -134,10 +135,11 @@ export class Findings {
     const order = { loadOrder };
     switch (finding.kind) {
       case "unknown": {
-        const { type } = finding;
+        const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, order));
         return;
       }
       case "rel": {
