@@ -156,8 +156,10 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
-  const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
+  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
+  const loader = { ...arch, features };
+  problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
+  const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
   const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
   const plan = arch.hasToc
     ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options))

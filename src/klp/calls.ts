@@ -11,8 +11,6 @@ import { R_PPC64_REL24 } from "../stubs/island.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { parseKlpSectionObject, shortName } from "./names.ts";
 
-const R_PPC64_REL24_NOTOC = 116;
-
 /**
  * - `local`: the callee is in the module; the loader branches to its local entry and touches nothing else.
  * - `nop`: a call through a stub with the nop that the loader needs.
@@ -66,14 +64,13 @@ export function isExternal(symbols: SymbolTable, symbol: number): boolean {
   return raw === SHN_UNDEF || raw === SHN_LIVEPATCH;
 }
 
-/** All REL24 relocations whose target section is loaded (SHF_ALLOC), in section and row order. */
-export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex): Call[] {
+/**
+ * All REL24 relocations whose target section is loaded (SHF_ALLOC), in section and row order.
+ * @param isPcrel the kernel is one without a TOC
+ */
+export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, isPcrel: boolean): Call[] {
   const { sections } = file;
   const loaded = file.relocations.filter((t) => sections.hasFlags(t.target, SHF_ALLOC) && t.hasAddends);
-  const isPcrel = loaded.some((t) => {
-    for (let r = 0; r < t.count; r++) if (t.type(r) === R_PPC64_REL24_NOTOC) return true;
-    return false;
-  });
   const calls: Call[] = [];
   for (const table of loaded) {
     const data = sections.data(table.target);

@@ -6,13 +6,15 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { isAtLeast, type KernelVersion } from "../kernel/version.ts";
 import { hasFact, versionFacts } from "../kernel/versionFacts.ts";
-import { type Fault, type RelocTable, relocName } from "../reloc/def.ts";
+import { type Fault, type Feature, type RelocTable, relocName } from "../reloc/def.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
 /** What tells how the loader of an architecture takes relocations. */
 interface Loader {
   readonly relocs: RelocTable;
+  /** How the kernel is built: it does not know types of another build. */
+  readonly features: ReadonlySet<Feature>;
   readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
 }
 
@@ -37,7 +39,8 @@ export function checkRelocations(
       const type = table.type(row);
       const known = loader.relocs.defs.get(type);
       const tooEarly = known?.since !== undefined && !hasFact(version, known.since) ? known.since : null;
-      const def = tooEarly === null ? known : undefined;
+      const isOfBuild = known?.feature === undefined || loader.features.has(known.feature);
+      const def = tooEarly === null && isOfBuild ? known : undefined;
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;
       const name = relocName(loader.relocs, type);

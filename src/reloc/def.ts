@@ -11,10 +11,11 @@ export type ValueExpr = "none" | "S+A" | "S+A-P" | "S+A-TOC" | "TOC" | "page(S+A
 export type Overflow = { readonly check: "none" } | { readonly check: "signed" | "unsigned"; readonly bits: number };
 
 /** What a relocation needs that no field can say; the loader of its architecture has the code. */
-export type HookName = "branch" | "entry" | "adrp";
+export type HookName = "branch" | "entry" | "adrp" | "far data" | "got entry";
 
-/** The architecture's feature without which the loader does not know the type. */
-export type Feature = "pcrel";
+/** How a kernel is built: the loader does not know the type without it. */
+export type Feature = "toc" | "pcrel";
+export const NO_FEATURES: ReadonlySet<Feature> = new Set();
 
 /** What went wrong at one relocation, with everything that a kernel message mentions. */
 export interface Fault {
