@@ -21,7 +21,7 @@ import { FunctionIndex } from "./klp/functions.ts";
 import { missingHelpers } from "./klp/helpers.ts";
 import { type IslandChoice, type IslandPlan, planIslands } from "./klp/islands.ts";
 import { checkLivepatchSections, type RuleContext } from "./klp/klpRules.ts";
-import { LoadOrder } from "./klp/loadOrder.ts";
+import { BEFORE_RELOCATIONS, LoadOrder } from "./klp/loadOrder.ts";
 import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
@@ -148,6 +148,13 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
+  if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
+    const what = "the kernel has no TOC, and the module is built for one with a TOC: it has no section .mygot";
+    const message = `module_64: ${module}: doesn't contain .mygot.`;
+    problems.push(
+      problem("KLP206", { file: options.file }, { what, message }, { loadOrder: [BEFORE_RELOCATIONS, -1] }),
+    );
+  }
   const loader = { ...arch, features };
   problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];

@@ -225,7 +225,9 @@ const verdictTexts: Readonly<Record<CallVerdict, string>> = {
 
 function callTable(file: ElfFile, calls: readonly Call[]): Table {
   return {
-    title: "Calls (R_PPC64_REL24)",
+    title: calls.some((c) => c.verdict === "pcrel")
+      ? "Calls (R_PPC64_REL24, R_PPC64_REL24_NOTOC)"
+      : "Calls (R_PPC64_REL24)",
     rows: calls.map((call) => ({
       section: printable(file.sections.name(call.section)),
       offset: hexNumber(call.offset),

@@ -8,6 +8,7 @@ import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { decodeBranch, LD_R2_24_R1, NOP } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
+import { R_PPC64_REL24_NOTOC } from "../stubs/ppc64leStubs.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { parseKlpSectionObject, shortName } from "./names.ts";
 
@@ -33,7 +34,7 @@ export type CallVerdict =
   | "pcrel"
   | "not-a-call";
 
-/** One REL24 relocation of loaded code. Offsets are bytes in the section. */
+/** One REL24 or REL24_NOTOC relocation of loaded code. Offsets are bytes in the section. */
 export interface Call {
   readonly table: RelocationTable;
   readonly row: number;
@@ -65,7 +66,7 @@ export function isExternal(symbols: SymbolTable, symbol: number): boolean {
 }
 
 /**
- * All REL24 relocations whose target section is loaded (SHF_ALLOC), in section and row order.
+ * All REL24 and REL24_NOTOC relocations whose target section is loaded (SHF_ALLOC), in section and row order.
  * @param isPcrel the kernel is one without a TOC
  */
 export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, isPcrel: boolean): Call[] {
@@ -79,7 +80,9 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
       ? parseKlpSectionObject(sections.name(table.section))
       : null;
     for (let row = 0; row < table.count; row++) {
-      if (table.type(row) !== R_PPC64_REL24) continue;
+      const type = table.type(row);
+      if (type !== R_PPC64_REL24 && type !== R_PPC64_REL24_NOTOC) continue;
+      const noToc = isPcrel || type === R_PPC64_REL24_NOTOC;
       const offset = table.offset(row);
       if (offset + 4 > data.length) continue; // reported as KLP202
       const symbol = table.symbol(row);
@@ -96,7 +99,7 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
         addend: table.addend(row),
         word,
         next,
-        verdict: judge(isExternal(symbols, symbol), shortName(callee), word, next, isPcrel),
+        verdict: judge(isExternal(symbols, symbol), shortName(callee), word, next, noToc),
         caller: functions.at(table.target, offset),
         klpObject,
       });
@@ -105,10 +108,10 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
   return calls;
 }
 
-function judge(external: boolean, name: string, word: number, next: number | null, isPcrel: boolean): CallVerdict {
+function judge(external: boolean, name: string, word: number, next: number | null, noToc: boolean): CallVerdict {
   if (!external) return "local";
   if (PROFILING.has(name)) return "exempt";
-  if (isPcrel) return "pcrel";
+  if (noToc) return "pcrel";
   const branch = decodeBranch(word);
   if (branch === null || branch.absolute || branch.conditional) return "not-a-call";
   if (SAVE_RESTORE.test(name)) return "helper";

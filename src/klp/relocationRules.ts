@@ -6,7 +6,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { isAtLeast, type KernelVersion } from "../kernel/version.ts";
 import { hasFact, versionFacts } from "../kernel/versionFacts.ts";
-import { type Fault, type Feature, type RelocTable, relocName } from "../reloc/def.ts";
+import { type Fault, type Feature, otherBuild, type RelocTable, relocName } from "../reloc/def.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
@@ -39,8 +39,8 @@ export function checkRelocations(
       const type = table.type(row);
       const known = loader.relocs.defs.get(type);
       const tooEarly = known?.since !== undefined && !hasFact(version, known.since) ? known.since : null;
-      const isOfBuild = known?.feature === undefined || loader.features.has(known.feature);
-      const def = tooEarly === null && isOfBuild ? known : undefined;
+      const build = otherBuild(known, loader.features);
+      const def = tooEarly === null && build === null ? known : undefined;
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;
       const name = relocName(loader.relocs, type);
@@ -50,7 +50,8 @@ export function checkRelocations(
       if (def === undefined) {
         const symbol = printable(symbols.name(table.symbol(row)));
         const message = loader.unknownRelocation(module, type, since);
-        const first = tooEarly === null ? {} : { since: versionFacts[tooEarly].since.join(".") };
+        const first =
+          tooEarly !== null ? { since: versionFacts[tooEarly].since.join(".") } : build !== null ? { build } : {};
         problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, more));
       } else {
         problems.push(problem("KLP202", at, { name, size }));

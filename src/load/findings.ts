@@ -13,7 +13,7 @@ import type { SymbolFault } from "../kernel/simplify.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
-import { relocName } from "../reloc/def.ts";
+import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
@@ -127,8 +127,11 @@ export class Findings {
       case "unknown": {
         const { type } = finding;
         const name = relocName(this.#arch.relocs, type);
+        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        this.problems.push(
+          problem("KLP201", at, { module, type, name, message, symbol, ...(build === null ? {} : { build }) }, order),
+        );
         return;
       }
       case "rel": {

@@ -80,6 +80,11 @@ export const IGNORED = {
   message: () => "",
 } as const;
 
+/** The build that a kernel lacks for a type that its loader would know otherwise; null if it has it, or needs none. */
+export function otherBuild(def: RelocDef | undefined, features: ReadonlySet<Feature>): Feature | null {
+  return def?.feature === undefined || features.has(def.feature) ? null : def.feature;
+}
+
 /** Indexes rows by type. */
 export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<number, string>): RelocTable {
   return { defs: new Map(rows.map((row) => [row.type, row])), otherNames };

@@ -1,7 +1,7 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
 import type { RelocationTable } from "../elf/relas.ts";
-import type { Fault, Feature, HookName, RelocDef, RelocTable } from "./def.ts";
+import { type Fault, type Feature, type HookName, otherBuild, type RelocDef, type RelocTable } from "./def.ts";
 import { evaluate, fits, store, verdict } from "./value.ts";
 
 /** The memory that a module is loaded into, by section index. */
@@ -86,7 +86,7 @@ export function relocate(
     const row = order === null ? i : (order[i] ?? 0);
     const type = table.type(row);
     const def = machine.relocs.defs.get(type);
-    if (def === undefined || (def.feature !== undefined && !machine.features.has(def.feature))) {
+    if (def === undefined || otherBuild(def, machine.features) !== null) {
       report({ kind: "unknown", type }, table, row);
       continue;
     }

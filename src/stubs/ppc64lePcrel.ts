@@ -23,6 +23,7 @@ import {
   countDistinct,
   countStubs,
   fixedStubs,
+  R_PPC64_REL24_NOTOC,
   STUB_SIZE,
   StubArea,
   type StubForm,
@@ -31,7 +32,6 @@ import {
   TARGET_AT,
 } from "./ppc64leStubs.ts";
 
-const R_PPC64_REL24_NOTOC = 116;
 const R_PPC64_GOT_PCREL34 = 133;
 const GOT_SIZE = 8;
 

@@ -19,6 +19,9 @@ import {
   type UnknownRange,
 } from "./loader.ts";
 
+/** A call of a function that keeps no r2. */
+export const R_PPC64_REL24_NOTOC = 116;
+
 export const STUB_SIZE = 40;
 /** Behind the instructions: "stub", by which ftrace knows one. */
 const STUB_MAGIC = 0x7374_7562;
