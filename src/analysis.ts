@@ -31,6 +31,8 @@ import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/table
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
+import type { Feature } from "./reloc/def.ts";
+import { noGot } from "./stubs/ppc64lePcrel.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "./stubs/strategies/strategy.ts";
 
@@ -69,6 +71,8 @@ export interface Options {
 export interface Analysis {
   readonly file: ElfFile;
   readonly arch: Arch;
+  /** How the kernel is built. */
+  readonly features: ReadonlySet<Feature>;
   readonly symbols: SymbolTable;
   readonly functions: FunctionIndex;
   readonly module: string;
@@ -149,18 +153,15 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   problems.push(...checkLivepatch(context, patches, modInfo, options));
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
-    const what = "the kernel has no TOC, and the module is built for one with a TOC: it has no section .mygot";
-    const message = `module_64: ${module}: doesn't contain .mygot.`;
-    problems.push(
-      problem("KLP206", { file: options.file }, { what, message }, { loadOrder: [BEFORE_RELOCATIONS, -1] }),
-    );
+    problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
   const loader = { ...arch, features };
   problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
-  const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
+  const restored = features.has("toc") ? options.tocRestore : undefined;
+  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
   const plan = arch.hasToc
-    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options))
+    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options, restored))
     : null;
   const hasKlp =
     undefineds.some((u) => u.resolution.kind === "convert") ||
@@ -174,6 +175,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   return {
     file,
     arch,
+    features,
     symbols,
     functions,
     module,
@@ -191,9 +193,15 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   };
 }
 
-function choice(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, options: Options): IslandChoice {
+/** @param how how r2 is to come back; undefined: as usual, or there is none */
+function choice(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  options: Options,
+  how: Options["tocRestore"],
+): IslandChoice {
   const { prototypes } = options.facts ?? NO_FACTS;
-  const how = options.tocRestore;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",

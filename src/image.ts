@@ -64,8 +64,8 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   const problems: Problem[] = [];
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
-  for (const { what, message } of preparation.refusals) {
-    problems.push(problem("KLP206", { file: options.file }, { what, message }, { loadOrder: [STEP.frob] }));
+  for (const refusal of preparation.refusals) {
+    problems.push(problem("KLP206", { file: options.file }, refusal, { loadOrder: [STEP.frob] }));
   }
   if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
 

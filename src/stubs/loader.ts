@@ -41,13 +41,21 @@ export interface SectionChange {
   readonly flags?: number;
 }
 
+/** Why the loader does not go on. */
+export interface Refusal {
+  readonly what: string;
+  readonly message: string | null;
+  /** Compiler flags of the build that would be accepted. */
+  readonly build?: string;
+}
+
 /** Before layout. */
 export interface Preparation {
   /** Relocation section -> its rows in the order in which the loader leaves them. */
   readonly orders: ReadonlyMap<number, Uint32Array>;
   readonly changes: ReadonlyMap<number, SectionChange>;
   /** The loader does not go on, in its own words (null: it says nothing). */
-  readonly refusals: readonly { readonly what: string; readonly message: string | null }[];
+  readonly refusals: readonly Refusal[];
 }
 
 /** A piece of code that the loader wrote. */

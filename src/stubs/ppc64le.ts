@@ -22,6 +22,7 @@ import {
 import {
   countStubs,
   fixedStubs,
+  noStubs,
   PROFILER,
   STUB_SIZE,
   StubArea,
@@ -87,10 +88,7 @@ function prepare(file: ElfFile, _symbols: SymbolTable, facts: LoaderFacts): Prep
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
   const stubs = lastByName(file, ".stubs");
-  if (stubs === 0) {
-    const message = `module_64: ${facts.module}: doesn't contain .stubs.`;
-    return { orders, changes, refusals: [{ what: "the module has no section .stubs", message }] };
-  }
+  if (stubs === 0) return { orders, changes, refusals: [noStubs(facts.module)] };
   let count = fixedStubs(file, facts);
   for (const table of file.relocations) {
     if (!table.hasAddends) continue;

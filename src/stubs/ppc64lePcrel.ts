@@ -17,12 +17,14 @@ import {
   lastByName,
   type ModuleLoader,
   type Preparation,
+  type Refusal,
   type SectionChange,
 } from "./loader.ts";
 import {
   countDistinct,
   countStubs,
   fixedStubs,
+  noStubs,
   R_PPC64_REL24_NOTOC,
   STUB_SIZE,
   StubArea,
@@ -87,15 +89,20 @@ const percpuOf = (file: ElfFile): number => lastByName(file, ".data..percpu");
 const isIn = (symbols: SymbolTable, symbol: number, section: number): boolean =>
   symbol < symbols.count && symbols.rawShndx(symbol) === section;
 
+/** A module without the section that only such kernels want. */
+export const noGot = (module: string): Refusal => ({
+  what: "the kernel has no TOC, and wants a section .mygot, which the module does not have",
+  message: `module_64: ${module}: doesn't contain .mygot.`,
+  build: "-mcpu=power10 -mpcrel",
+});
+
 function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation {
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
-  const found = { ".stubs": lastByName(file, ".stubs"), ".mygot": lastByName(file, ".mygot") };
-  for (const [name, section] of Object.entries(found)) {
-    if (section !== 0) continue;
-    const message = `module_64: ${facts.module}: doesn't contain ${name}.`;
-    return { orders, changes, refusals: [{ what: `the module has no section ${name}`, message }] };
-  }
+  const stubArea = lastByName(file, ".stubs");
+  const got = lastByName(file, ".mygot");
+  if (stubArea === 0) return { orders, changes, refusals: [noStubs(facts.module)] };
+  if (got === 0) return { orders, changes, refusals: [noGot(facts.module)] };
   const percpu = percpuOf(file);
   let stubs = fixedStubs(file, facts);
   // One more, so that the list ends with a zero.
@@ -110,8 +117,7 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
     orders.set(table.section, order);
     stubs += countStubs(table, order) + countStubs(table, order, R_PPC64_REL24_NOTOC);
   }
-  changes.set(found[".stubs"], { size: stubs * STUB_SIZE });
-  const got = found[".mygot"];
+  changes.set(stubArea, { size: stubs * STUB_SIZE });
   const alignment = Math.max(8, file.sections.addralign(got));
   changes.set(got, { size: entries * GOT_SIZE, alignment });
   return { orders, changes, refusals: [] };

@@ -15,6 +15,7 @@ import {
   lastByName,
   type ModuleLoader,
   type OutOfLine,
+  type Refusal,
   type StubRow,
   type UnknownRange,
 } from "./loader.ts";
@@ -96,6 +97,12 @@ function outOfLineStubs(file: ElfFile, facts: LoaderFacts): number {
   if (section === null) return 0;
   return Math.ceil(((file.sections.size(section) / 8) * OUT_OF_LINE_SIZE) / STUB_SIZE);
 }
+
+/** A module in which there is no place for stubs. */
+export const noStubs = (module: string): Refusal => ({
+  what: "the module has no section .stubs",
+  message: `module_64: ${module}: doesn't contain .stubs.`,
+});
 
 /** Stubs that get_stubs_size reserves whatever the relocations are. */
 export function fixedStubs(file: ElfFile, facts: LoaderFacts): number {

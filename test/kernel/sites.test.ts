@@ -17,10 +17,10 @@ const LONG = 900_000;
 
 /** A function of arm64 with two nops in front of it and two at its entry, as objdump shows it. */
 const TWO_AND_TWO =
-  /\tnop\n[^\n]*\tnop\n\n[0-9a-f]+ <([^\n]*)>:\n(?:[^\n]*\tbti\tc\n)?[^\n]*\tnop\n[^\n]*\tnop\n(?!\n)/g;
+  /\tnop\n[^\n]*\tnop\n\n([0-9a-f]+) <[^\n]*>:\n(?:[^\n]*\tbti\tc\n)?[^\n]*\tnop\n[^\n]*\tnop\n(?!\n)/g;
 
-/** A function of ppc64le that begins with a nop. */
-const ONE = /\n[0-9a-f]+ <([^\n]*)>:\n[^\n]*\tnop\n/g;
+/** A function of ppc64le that begins with a nop: a few do that have no site, before an instruction that must be aligned. */
+const ONE = /\n([0-9a-f]+) <[^\n]*>:\n[^\n]*\tnop\n/g;
 
 interface Row {
   readonly name: string;
@@ -32,9 +32,11 @@ interface Row {
   readonly tree: () => string;
   readonly image: string;
   readonly make: readonly string[];
-  /** Sites in objdump's words: calls, or functions by name with nops. */
+  /** Sites in objdump's words: calls, or functions by address with nops. */
   readonly calls?: RegExp;
   readonly nops?: RegExp;
+  /** Functions with such nops and no site, at most. */
+  readonly others?: number;
   readonly objdump: string;
 }
 
@@ -60,6 +62,7 @@ const rows: readonly Row[] = [
     image: "vmlinux",
     make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
     nops: ONE,
+    others: 20,
     objdump: "powerpc64le-linux-gnu-objdump",
   },
   {
@@ -87,7 +90,7 @@ const rows: readonly Row[] = [
 ];
 
 describe.each(rows)("$name", (row) => {
-  const { name, arch, cpu, version, form, tree: findTree, image, make, calls, nops, objdump } = row;
+  const { name, arch, cpu, version, form, tree: findTree, image, make, calls, nops, others = 0, objdump } = row;
   let tree = "";
   let vmlinux: Sites;
 
@@ -114,10 +117,11 @@ describe.each(rows)("$name", (row) => {
       expect(text.match(calls)).toHaveLength(used.length + report.disagreements.length);
       return;
     }
-    const found = [...text.matchAll(nops ?? TWO_AND_TWO)].map((m) => m[1] ?? "");
-    const names = new Set(used.flatMap((s) => [s.function.name, ...s.function.aliases]));
-    expect(found.filter((name) => !names.has(name))).toEqual([]);
-    expect(found).toHaveLength(used.length);
+    const found = new Set([...text.matchAll(nops ?? TWO_AND_TWO)].map((m) => BigInt(`0x${m[1]}`)));
+    const { sections } = vmlinux.file;
+    const starts = new Set(used.map(({ function: f }) => sections.addr(f.section) + BigInt(f.start)));
+    expect([...starts].filter((at) => !found.has(at))).toEqual([]);
+    expect([...found].filter((at) => !starts.has(at)).length).toBeLessThanOrEqual(others);
   });
 
   test("ftrace lists the same functions, and memory holds the bytes of --as", { timeout: LONG }, async () => {
