@@ -73,6 +73,12 @@ warning[KLP110]: the module is packed with xz; the output is not
             \`xz --check=crc32 --lzma2=dict=1MiB out\`
 
 0 errors, 1 warning`,
+  KLP111: `$ klplink check modinfo.o -m ../kernel/demo-mod.ko
+error[KLP111]: the module is for ppc64le, and ../kernel/demo-mod.ko for x86_64
+  --> modinfo.o  at file offset 0x12
+  = help:   give the files of a kernel for ppc64le with -k, -m and --reference
+
+1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_ADR_GOT_PAGE (against level)
