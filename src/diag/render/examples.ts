@@ -963,7 +963,7 @@ error[KLP430]: __jump_table is read when the livepatch loads, but its relocation
   = help:   use static_key_enabled() on keys of modules
 
 1 error, 0 warnings`,
-  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
     late to be written
   --> broken/KLP431.ko  live_only_here+0x8/0x14 [demo_patch]
@@ -976,8 +976,8 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
      10:  00 00 00 00   .long  0x00000000
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
-  = help:   reach the symbol through the TOC or other writable data; only
-            R_PPC64_REL24 may be in text
+  = help:   reach the symbol through a pointer in writable data (the TOC,
+            .data); in text only calls may wait
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -1002,7 +1002,7 @@ error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
             does
 
 1 error, 0 warnings`,
-  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP303]: no island is possible for the call to show_one: the word there is
     no relative branch (rule I1)
   --> broken/KLP434.ko  live_show_one+0x14/0x1c [demo_patch]
@@ -1323,7 +1323,7 @@ error[KLP602]: the patch of show_one would have no effect: the kernel takes the
   = help:   patch its callers instead
 
 1 error, 0 warnings`,
-  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod.ko -o out
+  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod-ppc64le.ko -o out
 warning[KLP603]: the patch of show_one may have no effect: the kernel may take
     the site at show_one+0xc for it
   --> ../klp/patch-ppc64le.o  .data.patch+0x0
