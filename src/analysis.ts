@@ -142,7 +142,9 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   } else if (kernel !== null) {
     problems.push(...symbolProblems(undefineds, kernel, uses, module, version));
   }
-  problems.push(...livepatchSymbolProblems(file, symbols, uses, module));
+  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
+  const { dedots } = arch.loader(features);
+  problems.push(...livepatchSymbolProblems(file, symbols, uses, module, dedots));
   const context = {
     file,
     symbols,
@@ -155,7 +157,6 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
