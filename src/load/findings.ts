@@ -14,7 +14,7 @@ import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
-import { relocName } from "../reloc/def.ts";
+import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
@@ -137,9 +137,11 @@ export class Findings {
       case "unknown": {
         const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
+        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
         const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, order));
+        const other = build === null ? {} : { build };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
         return;
       }
       case "rel": {

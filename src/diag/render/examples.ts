@@ -976,8 +976,8 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
      10:  00 00 00 00   .long  0x00000000
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
-  = help:   reach the symbol through the TOC or other writable data; only
-            R_PPC64_REL24 may be in text
+  = help:   reach the symbol through a pointer in writable data (the TOC,
+            .data); in text only calls may wait
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
