@@ -2,6 +2,7 @@
 
 import type { Arch } from "../arch.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
+import { shellFile } from "../base/shell.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -181,7 +182,7 @@ export class Findings {
         const message = since
           ? `module_64: ${module}: Expected nop after call, got ${word} at ${hex(finding.address)}`
           : `module_64: ${module}: Expect noop after relocate, got ${word}`;
-        const command = `klplink ${this.#name}`;
+        const command = `klplink ${shellFile(this.#name)}`;
         const data = { callee: symbol, wasLocal: symbol !== "", message, fixable: true, command };
         this.problems.push(problem("KLP301", at, data, order));
         return;

@@ -1118,8 +1118,8 @@ note: no source lines: the file was built without debug information;
   KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
   --> broken/KLP440.ko  .data.patch+0x0
-  = why:    the kernel says nothing; loading the module fails with
-            \`Invalid argument\`
+  = why:    the kernel says nothing; insmod fails with \`Invalid parameters\`,
+            modprobe with \`Invalid argument\`
   = help:   set old_name to the function that is replaced
 
 1 error, 0 warnings`,
