@@ -1,4 +1,4 @@
-// The judge of boots itself: what counts as the kernel's complaint. Lines as kernels printed them.
+// The judge of boots itself: what counts as the kernel's complaint. Lines in the form in which kernels print them.
 
 import { expect, test } from "vitest";
 import { isComplaint } from "./scenario.ts";
