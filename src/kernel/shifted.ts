@@ -3,7 +3,8 @@
 
 import { addr } from "../base/brand.ts";
 import type { SymbolSource } from "./addresses.ts";
-import type { KernelSymbol, SymbolList } from "./symbolList.ts";
+import type { KernelSymbol } from "./symbolColumns.ts";
+import type { SymbolList } from "./symbolList.ts";
 
 /** The two lists are of different kernels. */
 export class ShiftError extends Error {}
