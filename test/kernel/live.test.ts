@@ -61,7 +61,7 @@ function boot(arch: ArchName, { kernel, modules }: Kernel, folder: string): Prom
 
 describe.each(["ppc64le", "arm64", "x86_64"] as const)("%s", (arch) => {
   test("what the script copies from a guest verifies, and one flipped bit is found and placed", {
-    timeout: 600_000,
+    timeout: 1_500_000,
   }, async () => {
     const folder = mkdtempSync(join(lab.folder, "live-"));
     const kernel = kernelFor(arch, folder);

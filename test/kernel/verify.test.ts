@@ -15,7 +15,7 @@ import { bootShell } from "./shell.ts";
 
 const lab = inject("lab");
 /** Milliseconds; a limit against hanging. */
-const LONG = 900_000;
+const LONG = 1_500_000;
 const MITIGATIONS_OFF = "mitigations=off,locks=smp";
 
 interface Ran {
