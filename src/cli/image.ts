@@ -17,7 +17,7 @@ import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 export interface ImageCommandOptions extends CommonOptions, KernelOptions {
@@ -55,6 +55,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement: placementOf(options, input.bytes, list),
     stage: options.stage,
+    command: linkCommand(module, options),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
     ...(options.kernelToc === undefined ? {} : { kernelToc: addressOption("--kernel-toc", options.kernelToc) }),
     ...(options.pacaTocOffset === undefined

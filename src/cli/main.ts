@@ -19,7 +19,7 @@ declare const KLPLINK_VERSION: string;
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
 const X86_HELP =
-  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -250,7 +250,10 @@ function addImageCommand(klplink: Command): void {
         .summary("write the memory that the loader would make of it")
         .description("write what the kernel's loader would have in memory, for given addresses")
         .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
-        .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
+        .option(
+          "--at <addresses>",
+          "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each), percpu=ADDR",
+        )
         .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
         .option("--raw <folder>", "one file for each section")
         .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
