@@ -286,10 +286,18 @@ Examples:
 function addVerifyCommand(klplink: Command): void {
   addCommonOptions(
     klplink
-      .command("verify <module>")
+      .command("verify <module...>")
       .summary("compare a loaded module's memory with that")
-      .description("compare a loaded module's memory with what the loader makes of its file")
+      .description(
+        "compare a loaded module's memory with what the loader makes of its file; a name (its file is then found as modprobe finds it) or a file",
+      )
       .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
+      .option(
+        "-k, --kernel <file>",
+        "its System.map or vmlinux, where the running kernel lists functions only (it may have been moved: KASLR)",
+        collect,
+      )
+      .option("-m, --module <file@sections>", "likewise: a module that it needs, and its section addresses", collect)
       .option("--erratum-843419", "arm64: the CPUs have this erratum")
       .option("--x86 <states>", X86_HELP, x86State),
   )
@@ -297,13 +305,13 @@ function addVerifyCommand(klplink: Command): void {
       "after",
       `
 Examples:
-  klplink verify mod.ko                       on this machine, as root
+  klplink verify mod                          on this machine, as root
   sh scripts/klplink-capture.sh mod out/      on another one; then, with out/ copied here:
   klplink verify mod.ko --root out/`,
     )
-    .action(async (module: string, options) => {
+    .action(async (modules: readonly string[], options) => {
       const { runVerify } = await import("./verify.ts");
-      process.exitCode = await runVerify(module, options, KLPLINK_VERSION);
+      process.exitCode = await runVerify(modules, options, KLPLINK_VERSION);
     });
 }
 

@@ -26,6 +26,9 @@ import klp213 from "./codes/klp213.ts";
 import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
+import klp222 from "./codes/klp222.ts";
+import klp223 from "./codes/klp223.ts";
+import klp224 from "./codes/klp224.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -130,6 +133,9 @@ const rows = {
   KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
+  KLP222: klp222,
+  KLP223: klp223,
+  KLP224: klp224,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

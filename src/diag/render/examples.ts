@@ -265,9 +265,42 @@ note: no source lines: the file was built without debug information;
   KLP221: `$ klplink verify image/far.ko --root image/hidden
 error[KLP221]: the section addresses are hidden
   --> image/hidden/sections
-  = help:   load the module first, and run as root, with kernel.kptr_restrict=0
-            and CONFIG_PROC_KCORE; or copy with the capture script and use
-            --root
+  = help:   run as root, with kernel.kptr_restrict=0 or 1
+            (\`sysctl kernel.kptr_restrict=1\`)
+
+1 error, 0 warnings`,
+  KLP222: `$ klplink verify image/built.ko --root image/rebuilt
+error[KLP222]: another build of the module is loaded: build id
+    6262626262626262626262626262626262626262, and
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa in the file
+  --> image/built.ko
+  = why:    the linker computes the build id from the module's content: two
+            builds that differ have two
+  = help:   give the file that was loaded; after an update of the kernel's
+            packages, that is the one of the release that runs (\`uname -r\`)
+
+1 error, 0 warnings`,
+  KLP223: `$ klplink verify image/data.ko --root image/functions -k image/other.map
+error[KLP223]: exported_one was moved by 0x1000000, other_one by 0xffffc0:
+    image/other.map is of another kernel than image/functions/kallsyms
+  --> image/other.map
+  = why:    a kernel moves as a whole (KASLR), so each symbol must be as far
+            from its place in the file as the others
+  = help:   give the System.map or vmlinux of the kernel that runs:
+            /boot/System.map-$(uname -r), or that of the distribution's package
+            with debug information for \`uname -r\`
+
+1 error, 0 warnings`,
+  KLP224: `$ klplink verify image/data.ko --root image/functions
+error[KLP224]: image/functions/kallsyms lists functions only, and the module
+    uses 1 other symbol: exported_data
+  --> image/data.ko
+  = why:    the kernel was built without CONFIG_KALLSYMS_ALL: it does not tell
+            where its data is
+  = help:   give the kernel's System.map or vmlinux too: -k
+            /boot/System.map-$(uname -r); where that is only a note (Debian),
+            the one in the package linux-image-$(uname -r)-dbg; for what another
+            module has, that module: -m OTHER.ko@SECTIONS
 
 1 error, 0 warnings`,
   KLP301: `$ klplink check meminfo-debug.o
