@@ -9,6 +9,7 @@ import klp107 from "./codes/klp107.ts";
 import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
 import klp110 from "./codes/klp110.ts";
+import klp111 from "./codes/klp111.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
 import klp203 from "./codes/klp203.ts";
@@ -25,6 +26,9 @@ import klp213 from "./codes/klp213.ts";
 import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
+import klp222 from "./codes/klp222.ts";
+import klp223 from "./codes/klp223.ts";
+import klp224 from "./codes/klp224.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -112,6 +116,7 @@ const rows = {
   KLP108: klp108,
   KLP109: klp109,
   KLP110: klp110,
+  KLP111: klp111,
   KLP201: klp201,
   KLP202: klp202,
   KLP203: klp203,
@@ -128,6 +133,9 @@ const rows = {
   KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
+  KLP222: klp222,
+  KLP223: klp223,
+  KLP224: klp224,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,

@@ -11,10 +11,11 @@ import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
-import { relocName } from "../reloc/def.ts";
+import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
@@ -29,6 +30,8 @@ export interface FindingsSource {
   /** Name of the input for messages. */
   readonly name: string;
   readonly kernel: KernelAddresses | null;
+  /** Command that links the file, for help texts. */
+  readonly command: string;
 }
 
 /** Collects problems while a module is loaded. */
@@ -40,9 +43,10 @@ export class Findings {
   readonly #facts: LoaderFacts;
   readonly #name: string;
   readonly #kernel: KernelAddresses | null;
+  readonly #command: string;
   readonly #functions: FunctionIndex;
 
-  constructor({ file, symbols, arch, facts, name, kernel }: FindingsSource, problems: Problem[]) {
+  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: Problem[]) {
     this.problems = problems;
     this.#file = file;
     this.#symbols = symbols;
@@ -50,6 +54,7 @@ export class Findings {
     this.#facts = facts;
     this.#name = name;
     this.#kernel = kernel;
+    this.#command = command;
     this.#functions = new FunctionIndex(file, symbols);
   }
 
@@ -98,6 +103,11 @@ export class Findings {
           this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
           continue;
         }
+        if (kernel.inObject("vmlinux", name).length > 0) {
+          const data = { module, symbol: shown, source: kernel.source, command: this.#command };
+          this.problems.push(problem("KLP410", { file }, data, order));
+          continue;
+        }
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
@@ -126,10 +136,13 @@ export class Findings {
     const order = { loadOrder };
     switch (finding.kind) {
       case "unknown": {
-        const { type } = finding;
+        const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
+        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
+        const other = build === null ? {} : { build };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
         return;
       }
       case "rel": {

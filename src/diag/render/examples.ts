@@ -73,6 +73,12 @@ warning[KLP110]: the module is packed with xz; the output is not
             \`xz --check=crc32 --lzma2=dict=1MiB out\`
 
 0 errors, 1 warning`,
+  KLP111: `$ klplink check modinfo.o -m ../kernel/demo-mod.ko
+error[KLP111]: the module is for ppc64le, and ../kernel/demo-mod.ko for x86_64
+  --> modinfo.o  at file offset 0x12
+  = help:   give the files of a kernel for ppc64le with -k, -m and --reference
+
+1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_ADR_GOT_PAGE (against level)
@@ -259,9 +265,42 @@ note: no source lines: the file was built without debug information;
   KLP221: `$ klplink verify image/far.ko --root image/hidden
 error[KLP221]: the section addresses are hidden
   --> image/hidden/sections
-  = help:   load the module first, and run as root, with kernel.kptr_restrict=0
-            and CONFIG_PROC_KCORE; or copy with the capture script and use
-            --root
+  = help:   run as root, with kernel.kptr_restrict=0 or 1
+            (\`sysctl kernel.kptr_restrict=1\`)
+
+1 error, 0 warnings`,
+  KLP222: `$ klplink verify image/built.ko --root image/rebuilt
+error[KLP222]: another build of the module is loaded: build id
+    6262626262626262626262626262626262626262, and
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa in the file
+  --> image/built.ko
+  = why:    the linker computes the build id from the module's content: two
+            builds that differ have two
+  = help:   give the file that was loaded; after an update of the kernel's
+            packages, that is the one of the release that runs (\`uname -r\`)
+
+1 error, 0 warnings`,
+  KLP223: `$ klplink verify image/data.ko --root image/functions -k image/other.map
+error[KLP223]: exported_one was moved by 0x1000000, other_one by 0xffffc0:
+    image/other.map is of another kernel than image/functions/kallsyms
+  --> image/other.map
+  = why:    a kernel moves as a whole (KASLR), so each symbol must be as far
+            from its place in the file as the others
+  = help:   give the System.map or vmlinux of the kernel that runs:
+            /boot/System.map-$(uname -r), or that of the distribution's package
+            with debug information for \`uname -r\`
+
+1 error, 0 warnings`,
+  KLP224: `$ klplink verify image/data.ko --root image/functions
+error[KLP224]: image/functions/kallsyms lists functions only, and the module
+    uses 1 other symbol: exported_data
+  --> image/data.ko
+  = why:    the kernel was built without CONFIG_KALLSYMS_ALL: it does not tell
+            where its data is
+  = help:   give the kernel's System.map or vmlinux too: -k
+            /boot/System.map-$(uname -r); where that is only a note (Debian),
+            the one in the package linux-image-$(uname -r)-dbg; for what another
+            module has, that module: -m OTHER.ko@SECTIONS
 
 1 error, 0 warnings`,
   KLP301: `$ klplink check meminfo-debug.o
@@ -957,7 +996,7 @@ error[KLP430]: __jump_table is read when the livepatch loads, but its relocation
   = help:   use static_key_enabled() on keys of modules
 
 1 error, 0 warnings`,
-  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
     late to be written
   --> broken/KLP431.ko  live_only_here+0x8/0x14 [demo_patch]
@@ -970,8 +1009,8 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
      10:  00 00 00 00   .long  0x00000000
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
-  = help:   reach the symbol through the TOC or other writable data; only
-            R_PPC64_REL24 may be in text
+  = help:   reach the symbol through a pointer in writable data (the TOC,
+            .data); in text only calls may wait
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -996,7 +1035,7 @@ error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
             does
 
 1 error, 0 warnings`,
-  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP303]: no island is possible for the call to show_one: the word there is
     no relative branch (rule I1)
   --> broken/KLP434.ko  live_show_one+0x14/0x1c [demo_patch]
@@ -1317,7 +1356,7 @@ error[KLP602]: the patch of show_one would have no effect: the kernel takes the
   = help:   patch its callers instead
 
 1 error, 0 warnings`,
-  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod.ko -o out
+  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod-ppc64le.ko -o out
 warning[KLP603]: the patch of show_one may have no effect: the kernel may take
     the site at show_one+0xc for it
   --> ../klp/patch-ppc64le.o  .data.patch+0x0
