@@ -31,6 +31,7 @@ import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/table
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
+import { finishedProblems } from "./loaderProblems.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "./stubs/strategies/strategy.ts";
 
@@ -148,6 +149,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
   problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
+  problems.push(...finishedProblems({ file, symbols, arch, module, version, kernel, path: options.file }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
   const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
   const plan = arch.hasToc
@@ -246,9 +248,9 @@ function checkLivepatch(
     );
   }
   if (modInfo !== null) {
-    const { symbols, module, kernel, path } = context;
+    const { symbols, module, kernel, version, path } = context;
     problems.push(
-      ...checkModule({ file, symbols, modInfo, module, kernel, path, reference: options.reference ?? null }),
+      ...checkModule({ file, symbols, modInfo, module, kernel, version, path, reference: options.reference ?? null }),
     );
   }
   return problems;

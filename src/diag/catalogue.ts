@@ -25,6 +25,9 @@ import klp213 from "./codes/klp213.ts";
 import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
+import klp230 from "./codes/klp230.ts";
+import klp231 from "./codes/klp231.ts";
+import klp232 from "./codes/klp232.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -95,6 +98,9 @@ import klp507 from "./codes/klp507.ts";
 import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
 import klp510 from "./codes/klp510.ts";
+import klp511 from "./codes/klp511.ts";
+import klp512 from "./codes/klp512.ts";
+import klp513 from "./codes/klp513.ts";
 import klp601 from "./codes/klp601.ts";
 import klp602 from "./codes/klp602.ts";
 import klp603 from "./codes/klp603.ts";
@@ -128,6 +134,9 @@ const rows = {
   KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
+  KLP230: klp230,
+  KLP231: klp231,
+  KLP232: klp232,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,
@@ -198,6 +207,9 @@ const rows = {
   KLP508: klp508,
   KLP509: klp509,
   KLP510: klp510,
+  KLP511: klp511,
+  KLP512: klp512,
+  KLP513: klp513,
   KLP601: klp601,
   KLP602: klp602,
   KLP603: klp603,

@@ -8,6 +8,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
+import { sectionIndexProblem } from "../kernel/formRules.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
 import { FunctionIndex } from "../klp/functions.ts";
@@ -100,16 +101,9 @@ export class Findings {
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
-      } else if (kind === "common") {
-        const message = `${module}: please compile with -fno-common`;
-        const what = `${shown} is a common symbol`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
       } else {
-        const index = this.#symbols.rawShndx(symbol);
-        const most = this.#file.sections.count - 1;
-        const message = `${module}: Symbol ${shown} has an invalid section index ${index} (max ${most})`;
-        const what = `${shown} has section index ${hex(index)}, which the loader does not know`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
+        const more = { module, path: file, ...order };
+        this.problems.push(sectionIndexProblem(this.#file, this.#symbols, symbol, kind, more));
       }
     }
   }
