@@ -88,6 +88,9 @@ import klp443 from "./codes/klp443.ts";
 import klp444 from "./codes/klp444.ts";
 import klp445 from "./codes/klp445.ts";
 import klp446 from "./codes/klp446.ts";
+import klp447 from "./codes/klp447.ts";
+import klp448 from "./codes/klp448.ts";
+import klp449 from "./codes/klp449.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -197,6 +200,9 @@ const rows = {
   KLP444: klp444,
   KLP445: klp445,
   KLP446: klp446,
+  KLP447: klp447,
+  KLP448: klp448,
+  KLP449: klp449,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,

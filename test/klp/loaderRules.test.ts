@@ -12,6 +12,7 @@ import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { readVmlinux } from "../../src/kernel/vmlinux.ts";
 import { link } from "../../src/link.ts";
 import { collect } from "./collect.ts";
+import { changeHeader } from "./header.ts";
 import { Part } from "./part.ts";
 import { fixture } from "./readBack.ts";
 
@@ -31,18 +32,9 @@ for (const arch of ["x86_64", "ppc64le", "arm64"] as const) {
   modules.set(arch, result.output);
 }
 const good = (arch: Arch): Uint8Array => modules.get(arch) ?? new Uint8Array(0);
-/** Changes bytes of a section's header. */
-const header = (bytes: Uint8Array, name: string, change: (view: DataView) => void): Uint8Array => {
-  const out = bytes.slice();
-  const file = readElf(out);
-  const index = file.sections.findByName(name);
-  if (index === null) throw new Error(`no section ${name}`);
-  change(new DataView(out.buffer, out.byteOffset + file.header.sectionHeaderOffset + 64 * index, 64));
-  return out;
-};
 /** The section loses the first letter of its name. */
 const renamed = (bytes: Uint8Array, name: string): Uint8Array =>
-  header(bytes, name, (view) => view.setUint32(0, view.getUint32(0, true) + 1, true));
+  changeHeader(bytes, name, (view) => view.setUint32(0, view.getUint32(0, true) + 1, true));
 const edited = (arch: Arch, edit: (part: Part) => void): Uint8Array => {
   const part = new Part(good(arch));
   edit(part);
@@ -140,7 +132,7 @@ describe("what the loader wants once", () => {
 
   test("a struct module that is not loaded", () => {
     // sh_flags without SHF_ALLOC
-    const bytes = header(good("x86_64"), ".gnu.linkonce.this_module", (view) => view.setUint8(8, 1));
+    const bytes = changeHeader(good("x86_64"), ".gnu.linkonce.this_module", (view) => view.setUint8(8, 1));
     const words = "module demo_patch: .gnu.linkonce.this_module must occupy memory during process execution";
     expect(told(bytes)[0]).toEqual(["KLP232", words]);
   });
