@@ -133,7 +133,9 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
-    problems.push(...symbolProblems(undefineds, kernel, uses, module, version));
+    problems.push(
+      ...symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
+    );
   }
   problems.push(...livepatchSymbolProblems(file, symbols, uses, module));
   const context = {

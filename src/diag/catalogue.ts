@@ -91,6 +91,8 @@ import klp446 from "./codes/klp446.ts";
 import klp447 from "./codes/klp447.ts";
 import klp448 from "./codes/klp448.ts";
 import klp449 from "./codes/klp449.ts";
+import klp450 from "./codes/klp450.ts";
+import klp451 from "./codes/klp451.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -203,6 +205,8 @@ const rows = {
   KLP447: klp447,
   KLP448: klp448,
   KLP449: klp449,
+  KLP450: klp450,
+  KLP451: klp451,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,
@@ -273,3 +277,19 @@ export function firstRefusal(problems: readonly Problem[]): Problem | null {
   }
   return first;
 }
+
+/**
+ * The problems whose lines the kernel prints: the one that stops it, and if that is a symbol, those of all other symbols, too.
+ * simplify_symbols (6.1, 6.12, 7.2) goes through the whole table before it gives up.
+ */
+export function printedRefusals(problems: readonly Problem[]): Problem[] {
+  const first = firstRefusal(problems);
+  if (first === null) return [];
+  if (first.loadOrder?.[0] !== SYMBOLS) return [first];
+  const isPrinted = (p: Problem): boolean =>
+    levelOf(p) === "error" && p.loadOrder?.[0] === SYMBOLS && kernelOf(p) !== null;
+  return [first, ...problems.filter((p) => p !== first && isPrinted(p))];
+}
+
+/** First number of the load order of what the loader says of symbols; relocations and the rest come after. */
+const SYMBOLS = 0;

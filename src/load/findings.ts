@@ -18,8 +18,8 @@ import { relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
-/** Order of the loader's steps, for telling which fault comes first. */
-export const STEP = { frob: 0, symbols: 1, relocations: 2, finalize: 3, late: 4 } as const;
+/** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
+export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
 
 export interface FindingsSource {
   readonly file: ElfFile;
