@@ -127,6 +127,8 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP447: failing("check", "../klp/open-x86_64.o", ...KERNEL),
   KLP448: broken("KLP448"),
   KLP449: broken("KLP449"),
+  KLP450: odd("KLP450"),
+  KLP451: failing("check", "modinfo.o", "-k", "exports.symvers"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),
