@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
-import { UsageError, write } from "./io.ts";
+import { InputProblem, isGone, STDOUT, UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
   addKernelFileOptions,
@@ -30,7 +30,10 @@ function program(): Command {
     .configureHelp(helpConfiguration)
     .exitOverride()
     // Said in usage.ts, with what was probably meant.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => void write(process.stdout, text).catch(tellUnwritten),
+    })
     .addHelpText(
       "after",
       `
@@ -344,7 +347,8 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command): 
   if (problem !== null) {
     const given = <T extends string>(name: string, choices: readonly T[], otherwise: T): T =>
       choices.find((c) => argv.includes(`${name}=${c}`) || argv[argv.indexOf(name) + 1] === c) ?? otherwise;
-    const format = given("--format", FORMATS, "text");
+    // A standard output that takes nothing cannot take the report either.
+    const format = problem.at.file === STDOUT ? "text" : given("--format", FORMATS, "text");
     const color = given("--color", ["auto", "always", "never"], "auto");
     const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
     await reporter.add(problem.at.file, null, [problem]);
@@ -364,10 +368,19 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command): 
   return STATUS.internal;
 }
 
-// A reader that goes away, as `head` does, is no error.
+/** Help texts are written by commander, which waits for nothing. */
+function tellUnwritten(error: unknown): void {
+  const why = error instanceof InputProblem ? (error.problem.data as { why: string }).why : String(error);
+  process.stderr.write(`klplink: ${STDOUT}: cannot be written: ${why}\n`);
+}
+
+// What write() in io.ts writes, it answers for with a problem; the status is set here for all.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  stream.on("error", (error) => {
+    if (isGone(error)) return;
+    process.on("exit", () => {
+      process.exitCode = STATUS.file;
+    });
   });
 }
 void main(process.argv);
