@@ -65,7 +65,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP220: failing("verify", "image/far.ko", "--root", "image/capture"),
   KLP221: unusable("verify", "image/far.ko", "--root", "image/hidden"),
   KLP230: broken("KLP230"),
-  KLP231: broken("KLP231"),
+  KLP231: brokenPpc64le("KLP231"),
   KLP232: broken("KLP232"),
   KLP301: failing("check", "meminfo-debug.o"),
   KLP302: failing("check", "sibling-debug.o"),
