@@ -69,6 +69,7 @@ export class DebugSections {
   readonly addresses: SectionAddresses;
   readonly #file: ElfFile;
   readonly #byName = new Map<string, DebugSection[]>();
+  readonly #raw = new Map<number, Uint8Array>();
 
   private constructor(file: ElfFile) {
     this.#file = file;
@@ -77,17 +78,22 @@ export class DebugSections {
 
   /** Unpacks and relocates all sections in `names` (without the leading `.debug_`). @throws CompressionError */
   static async read(file: ElfFile, names: readonly string[]): Promise<DebugSections> {
+    const contents = new Map<number, Uint8Array>();
+    for (const index of debugSections(file, names).keys()) contents.set(index, await sectionContent(file, index));
+    return DebugSections.of(file, names, (index) => contents.get(index) ?? new Uint8Array());
+  }
+
+  /** As {@link read}. @param content gives the unpacked bytes of a section */
+  static of(file: ElfFile, names: readonly string[], content: (index: number) => Uint8Array): DebugSections {
     const result = new DebugSections(file);
-    const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
     const tables = groupByTarget(file.relocations);
-    for (let i = 1; i < file.sections.count; i++) {
-      const name = wanted.get(file.sections.name(i));
-      if (name === undefined) continue;
-      const content = await sectionContent(file, i);
-      const bytes = result.#relocate(content, tables.get(i) ?? []);
+    for (const [index, name] of debugSections(file, names)) {
+      const raw = content(index);
+      result.#raw.set(index, raw);
+      const bytes = result.#relocate(raw, tables.get(index) ?? []);
       const list = result.#byName.get(name) ?? [];
       result.#byName.set(name, list);
-      list.push({ name: `.debug_${name}`, bytes });
+      list.push({ name: `.debug_${name}`, bytes, index });
     }
     return result;
   }
@@ -98,6 +104,14 @@ export class DebugSections {
   }
   all(name: string): readonly DebugSection[] {
     return this.#byName.get(name) ?? [];
+  }
+  /** The unpacked bytes of section `index` as the file has them, before relocation; empty if it was not read. */
+  rawOf(index: number): Uint8Array {
+    return this.#raw.get(index) ?? new Uint8Array();
+  }
+  /** Bytes of section `index`, unpacked. */
+  sizeOf(index: number): number {
+    return this.rawOf(index).length;
   }
   /** Bytes of all that was read. */
   get totalSize(): number {
@@ -133,6 +147,17 @@ export class DebugSections {
     }
     return bytes;
   }
+}
+
+/** Indices of the sections called `.debug_NAME` or `.zdebug_NAME`, with NAME, in the order of the file. */
+function debugSections(file: ElfFile, names: readonly string[]): Map<number, string> {
+  const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
+  const found = new Map<number, string>();
+  for (let i = 1; i < file.sections.count; i++) {
+    const name = wanted.get(file.sections.name(i));
+    if (name !== undefined) found.set(i, name);
+  }
+  return found;
 }
 
 function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
