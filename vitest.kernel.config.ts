@@ -6,8 +6,8 @@ export default defineConfig({
   test: {
     include: ["test/kernel/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
     globalSetup: ["test/kernel/setup.ts"],
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     fileParallelism: false,
   },
 });

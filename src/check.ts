@@ -1,9 +1,12 @@
 // The check pass: what a kernel would do with the module as it stands. Nothing is written.
 
-import { analyseFile, callProblems, islandProblems, type Options, read, unconvertedProblems } from "./analysis.ts";
+import { analyseFile, type Options } from "./analysis.ts";
+import { callProblems, unconvertedProblems } from "./callProblems.ts";
 import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import { recogniseProducer } from "./finish.ts";
+import { read } from "./input.ts";
+import { islandProblems } from "./islandProblems.ts";
 import type { CallVerdict } from "./klp/calls.ts";
 import { conversionProblems } from "./link.ts";
 

@@ -1,6 +1,6 @@
 // From a line of dmesg, and the module that it is about, to the instruction that the loader stopped at.
 
-import { type Analysis, analyse, type Options, Unusable } from "./analysis.ts";
+import { type Analysis, analyse, type Options } from "./analysis.ts";
 import { Lookup } from "./annotate.ts";
 import { printable, viewOf } from "./base/bytes.ts";
 import { isBefore } from "./base/order.ts";
@@ -12,6 +12,7 @@ import { SHF_ALLOC } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
 import { EXACT, fitOfCall, SYMBOLIC } from "./explainCalls.ts";
 import { type Fit, printedValue, ValueFits } from "./explainValues.ts";
+import { Unusable } from "./input.ts";
 import { parseKlpSymbol } from "./klp/names.ts";
 
 /**

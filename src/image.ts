@@ -1,11 +1,11 @@
 // The image pass: what the kernel's loader would have in memory, for given addresses. The steps are those of
 // load_module (kernel/module/main.c), in its order; a fault does not end them, so that all faults are reported.
 
-import { read, Unusable } from "./analysis.ts";
 import { type Arch, findArch } from "./arch.ts";
 import { hex } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import { machineNames, SHF_ALLOC } from "./elf/consts.ts";
+import { read, Unusable } from "./input.ts";
 import {
   type LoadedSection,
   layOut,

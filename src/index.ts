@@ -1,6 +1,6 @@
 // The public API.
 
-export { type Analysis, analyse, type Options, Unusable } from "./analysis.ts";
+export { type Analysis, analyse, type Options } from "./analysis.ts";
 export { type CheckResult, check } from "./check.ts";
 export {
   type Code,
@@ -25,6 +25,7 @@ export type { Protocol } from "./ftrace/model/protocol.ts";
 export { findProtocol, protocols } from "./ftrace/model/protocols/index.ts";
 export type { Verdict } from "./ftrace/model/state.ts";
 export type { SiteReport } from "./ftrace/sites.ts";
+export { Unusable } from "./input.ts";
 export { type KernelFile, readKernelFile } from "./kernel/detect.ts";
 export type { Export } from "./kernel/exports.ts";
 export { Kernel, type KernelParts } from "./kernel/kernel.ts";

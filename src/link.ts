@@ -1,20 +1,15 @@
 // The link pass: read -> resolve -> audit -> plan -> rewrite -> write.
 
-import {
-  type Analysis,
-  analyseFile,
-  callProblems,
-  elfProblem,
-  islandProblems,
-  type Options,
-  read,
-} from "./analysis.ts";
+import { type Analysis, analyseFile, type Options } from "./analysis.ts";
+import { callProblems } from "./callProblems.ts";
 import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import { ElfEdits } from "./elf/edits.ts";
 import { ElfError } from "./elf/error.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
 import { writeElf } from "./elf/writer.ts";
 import { type Finished, finish } from "./finish.ts";
+import { elfProblem, read } from "./input.ts";
+import { islandProblems } from "./islandProblems.ts";
 import { convert } from "./klp/convert.ts";
 import { FunctionIndex } from "./klp/functions.ts";
 import { addHelpers, missingHelpers } from "./klp/helpers.ts";

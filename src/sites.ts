@@ -1,6 +1,5 @@
 // The sites pass: where ftrace can patch the functions of a file, and so which of them can be livepatched.
 
-import { elfProblem, Unusable } from "./analysis.ts";
 import { problem } from "./diag/catalogue.ts";
 import { ET_REL, machineNames } from "./elf/consts.ts";
 import { readSubprograms, type Subprograms } from "./elf/dwarf/subprograms.ts";
@@ -10,6 +9,7 @@ import { type ElfFile, readElf } from "./elf/reader.ts";
 import { CodeFile } from "./ftrace/codeFile.ts";
 import { siteArch } from "./ftrace/functions.ts";
 import { findSites, type Reason, type SiteReport } from "./ftrace/sites.ts";
+import { elfProblem, Unusable } from "./input.ts";
 
 export interface Sites {
   readonly file: CodeFile;

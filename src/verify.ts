@@ -1,11 +1,11 @@
 // The verify pass: a loaded module's memory against what the loader makes of its file.
 
-import { read } from "./analysis.ts";
 import { findArch } from "./arch.ts";
 import { hex } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import { SHF_ALLOC } from "./elf/consts.ts";
 import { type ImageOptions, image, type ModuleImage } from "./image.ts";
+import { read } from "./input.ts";
 import { withExportTable } from "./kernel/addresses.ts";
 import type { KernelMemory } from "./kernel/memory.ts";
 import { parseKlpSectionObject } from "./klp/names.ts";

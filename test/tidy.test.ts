@@ -78,6 +78,31 @@ test("the rule itself refuses an upward import", () => {
   expect(mayImport("elf", "diag")).toBe(false);
 });
 
+/** The first circle of imports that a walk finds, as paths; empty if there is none. */
+function circle(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const walk = (path: string, above: readonly string[]): string[] => {
+    if (above.includes(path)) return [...above.slice(above.indexOf(path)), path];
+    if (done.has(path)) return [];
+    for (const next of graph.get(path) ?? []) {
+      const found = walk(next, [...above, path]);
+      if (found.length > 0) return found;
+    }
+    done.add(path);
+    return [];
+  };
+  for (const path of graph.keys()) {
+    const found = walk(path, []);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+test("no circles among files, imports of types included", () => {
+  expect(circle(new Map(files.map((f) => [f.path, f.imports])))).toEqual([]);
+  expect(circle(new Map(Object.entries({ a: ["b"], b: ["c"], c: ["b"] })))).toEqual(["b", "c", "b"]);
+});
+
 test("no file reads from outside the checkout's own folders", () => {
   const outside = files.flatMap((f) => f.imports.filter((to) => to.startsWith("..")).map((to) => `${f.path}: ${to}`));
   expect(outside).toEqual([]);

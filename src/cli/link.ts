@@ -1,5 +1,4 @@
 import { basename, dirname, join } from "node:path";
-import type { TocRestore } from "../analysis.ts";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { EM_PPC64 } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
@@ -10,6 +9,7 @@ import type { LivepatchStack } from "../kernel/livepatchStack.ts";
 import type { ModuleFacts } from "../kernel/moduleFacts.ts";
 import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
+import type { TocRestore } from "../stubs/strategies/strategy.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
 import { Reporter } from "./report.ts";

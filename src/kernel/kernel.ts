@@ -5,7 +5,8 @@ import type { Export } from "./exports.ts";
 import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
 import { type LivepatchStackSource, stackFromBtf } from "./livepatchStack.ts";
 import type { ModuleFile } from "./moduleFile.ts";
-import type { KernelSymbol, SymbolList } from "./symbolList.ts";
+import type { KernelSymbol } from "./symbolColumns.ts";
+import type { SymbolList } from "./symbolList.ts";
 import type { Vmlinux } from "./vmlinux.ts";
 
 export interface KernelParts {

@@ -1,5 +1,12 @@
 import { type Addr, addr } from "../base/brand.ts";
-import type { KernelSymbol } from "./symbolList.ts";
+
+/** One symbol of the kernel, or of a module in a kallsyms listing. */
+export interface KernelSymbol {
+  readonly name: string;
+  readonly address: Addr;
+  /** The letter of nm and kallsyms: lower case for local symbols of vmlinux. */
+  readonly letter: string;
+}
 
 /** The symbols of one object in columns: a kernel has 200,000, of which few are ever looked at. */
 export class SymbolColumns {

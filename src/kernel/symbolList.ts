@@ -1,13 +1,4 @@
-import type { Addr } from "../base/brand.ts";
-import type { SymbolColumns } from "./symbolColumns.ts";
-
-/** One symbol of the kernel, or of a module in a kallsyms listing. */
-export interface KernelSymbol {
-  readonly name: string;
-  readonly address: Addr;
-  /** The letter of nm and kallsyms: lower case for local symbols of vmlinux. */
-  readonly letter: string;
-}
+import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
 const EXPORT_PREFIX = "__ksymtab_";

@@ -1,4 +1,4 @@
-import { analyse, type Options, Unusable } from "../../src/analysis.ts";
+import { analyse, type Options } from "../../src/analysis.ts";
 import { check } from "../../src/check.ts";
 import { PLAIN, renderText } from "../../src/diag/render/text.ts";
 import { SourceIndex } from "../../src/elf/dwarf/source.ts";
@@ -7,6 +7,7 @@ import { ElfError } from "../../src/elf/error.ts";
 import type { Prototype } from "../../src/elf/prototype.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import { writeElf } from "../../src/elf/writer.ts";
+import { Unusable } from "../../src/input.ts";
 import type { ModuleFacts } from "../../src/kernel/moduleFacts.ts";
 import type { SymbolList } from "../../src/kernel/symbolList.ts";
 import { link } from "../../src/link.ts";

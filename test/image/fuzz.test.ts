@@ -2,10 +2,10 @@
 // KLPLINK_FUZZ_RUNS and KLPLINK_FUZZ_SEED as for test/fuzz.
 
 import { expect, test } from "vitest";
-import { Unusable } from "../../src/analysis.ts";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { image } from "../../src/image.ts";
 import { imageElf, mapText, rawFiles } from "../../src/imageOutput.ts";
+import { Unusable } from "../../src/input.ts";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { mutate } from "../fuzz/mutate.ts";

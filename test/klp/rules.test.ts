@@ -3,13 +3,13 @@
 // kernel's module loader as written in docs/islands.md, not from what klplink does.
 
 import { describe, expect, test } from "vitest";
-import type { TocRestore } from "../../src/analysis.ts";
 import type { Problem } from "../../src/diag/catalogue.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { type LinkResult, link } from "../../src/link.ts";
+import type { TocRestore } from "../../src/stubs/strategies/strategy.ts";
 import { load } from "../helpers.ts";
 
 const fixture = (name: string): Uint8Array => load(`test/fixtures/rules/${name}.o`);
