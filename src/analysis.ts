@@ -183,12 +183,13 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
 }
 
 function choice(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, options: Options): IslandChoice {
-  const { prototypes } = options.facts ?? NO_FACTS;
+  const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   const how = options.tocRestore;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",
     prototypes,
+    unzstd,
     epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
     frames:
       how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,
