@@ -94,7 +94,7 @@ async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | n
     const { NO_FACTS, readModuleFacts, unzstdFor } = await import("../kernel/moduleFacts.ts");
     // Epilogues need to know of no parameters.
     if (options.tocRestore === "epilogue") return { ...NO_FACTS, unzstd: await unzstdFor(file) };
-    return await readModuleFacts(file, kernel);
+    return await readModuleFacts(file, kernel, options.tocRestore === "shadow-stack");
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
     return null;

@@ -3,7 +3,7 @@
 import { deflateSync, inflateSync } from "node:zlib";
 import { fromLatin1, getUint64, latin1, viewOf } from "../base/bytes.ts";
 import { SHF_COMPRESSED } from "./consts.ts";
-import type { ElfFile } from "./reader.ts";
+import type { SectionTable } from "./sections.ts";
 
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
@@ -11,6 +11,12 @@ const ELFCOMPRESS_ZSTD = 2;
 const CHDR_SIZE = 24;
 /** Deflate cannot expand more than 1032 times; nobody has reason to go beyond that with zstd either. */
 const MOST_EXPANSION = 1032;
+
+/** What is needed of a file, relocatable or linked. */
+export interface SectionSource {
+  readonly sections: SectionTable;
+  readonly littleEndian: boolean;
+}
 
 /** A compressed section cannot be unpacked. */
 export class CompressionError extends Error {}
@@ -26,7 +32,7 @@ interface Packing {
   readonly size: number;
 }
 
-function packingOf(file: ElfFile, index: number): Packing {
+function packingOf(file: SectionSource, index: number): Packing {
   const { sections } = file;
   const data = sections.data(index);
   const name = sections.name(index);
@@ -48,7 +54,7 @@ function packingOf(file: ElfFile, index: number): Packing {
  * The content of section `index`, unpacked if it is compressed; otherwise a view of the file.
  * @throws CompressionError if the data is damaged, of an unknown kind, or would grow out of proportion.
  */
-export async function sectionContent(file: ElfFile, index: number): Promise<Uint8Array> {
+export async function sectionContent(file: SectionSource, index: number): Promise<Uint8Array> {
   return unpackedContent(file, index, packingOf(file, index).kind === "zstd" ? await loadZstd() : null);
 }
 
@@ -57,7 +63,7 @@ export async function sectionContent(file: ElfFile, index: number): Promise<Uint
  * @param unzstd from {@link loadZstd}; null if it was not loaded: zstd data is then an error.
  * @throws CompressionError
  */
-export function unpackedContent(file: ElfFile, index: number, unzstd: ZstdUnpacker | null): Uint8Array {
+export function unpackedContent(file: SectionSource, index: number, unzstd: ZstdUnpacker | null): Uint8Array {
   const { kind, packed, size } = packingOf(file, index);
   if (kind === "none") return packed;
   const name = file.sections.name(index);
@@ -82,7 +88,7 @@ export function unpackedContent(file: ElfFile, index: number, unzstd: ZstdUnpack
  * The bytes of section `index` with other content, packed in the way that the section is: with zlib, or not at all.
  * What was packed with zstd becomes zlib data, which every reader of compressed sections knows.
  */
-export function packedContent(file: ElfFile, index: number, content: Uint8Array): Uint8Array {
+export function packedContent(file: SectionSource, index: number, content: Uint8Array): Uint8Array {
   const { kind } = packingOf(file, index);
   if (kind === "none") return content;
   const packed = deflateSync(content);
@@ -102,7 +108,7 @@ export function packedContent(file: ElfFile, index: number, content: Uint8Array)
 }
 
 /** Whether a section of the file is packed with zstd. */
-export function usesZstd(file: ElfFile): boolean {
+export function usesZstd(file: SectionSource): boolean {
   const { sections } = file;
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_COMPRESSED)) continue;

@@ -22,8 +22,9 @@ export const NO_FACTS: ModuleFacts = { prototypes: new Map(), stacks: [] };
 /**
  * Reads DWARF and BTF of a module; a module's BTF counts on from vmlinux's, or from a part of it that it carries.
  * Damaged debug information is as good as none.
+ * @param wantsStack whether vmlinux's DWARF is to be read for the livepatch stack, if nothing else in vmlinux tells
  */
-export async function readModuleFacts(file: ElfFile, kernel: Kernel | null): Promise<ModuleFacts> {
+export async function readModuleFacts(file: ElfFile, kernel: Kernel | null, wantsStack = false): Promise<ModuleFacts> {
   const { prototypes: fromDwarf, members } = await readTypeFacts(file, STACK_MEMBERS);
   const prototypes = new Map<string, Prototype | null>(fromDwarf);
   for (const [name, prototype] of await fromBtf(file, kernel)) {
@@ -31,6 +32,10 @@ export async function readModuleFacts(file: ElfFile, kernel: Kernel | null): Pro
     if (!fromDwarf.has(name)) addPrototype(prototypes, name, prototype);
   }
   const stacks = [...(kernel?.livepatchStacks ?? [])];
+  if (stacks.length === 0 && wantsStack) {
+    const told = (await kernel?.readLivepatchStack()) ?? null;
+    if (told !== null) stacks.push(told);
+  }
   const stack = stackFromMembers((member) => members.get(member) ?? null);
   if (stack !== null) stacks.push({ ...stack, source: "the module's debug information" });
   return { prototypes, stacks, unzstd: await unzstdFor(file) };

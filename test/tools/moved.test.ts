@@ -98,7 +98,10 @@ class Linked {
           })
           .replace(/0x([0-9a-f]{16})/g, (_all, at: string) => this.#place(hex(at), old, false))
           .replace(/((?:rangelist|loclist) = )0x[0-9a-f]{8}/, "$1")
-          .replace(/(DW_AT_(?:stmt_list|ranges|location|GNU_locviews|rnglists_base|loclists_base)\s+\()0x[0-9a-f]{8}/, "$1"),
+          .replace(
+            /(DW_AT_(?:stmt_list|ranges|location|GNU_locviews|rnglists_base|loclists_base)\s+\()0x[0-9a-f]{8}/,
+            "$1",
+          ),
       );
   }
 

@@ -38,6 +38,11 @@ const ABSOLUTE: ReadonlyMap<number, ReadonlyMap<number, 4 | 8>> = new Map([
   ],
 ]);
 
+/** What is needed of a file with debug information. A linked file has no relocations. */
+export type DebugSource = Pick<ElfFile, "sections" | "littleEndian" | "relocations" | "symbolTables"> & {
+  readonly header: { readonly machine: number };
+};
+
 /** Distance between the made-up addresses of two sections: the end of one is never the start of the next. */
 const GAP = 0x1000;
 
@@ -48,7 +53,7 @@ const GAP = 0x1000;
 export class SectionAddresses {
   readonly #bases = new Map<number, number>();
 
-  constructor(file: ElfFile) {
+  constructor(file: DebugSource) {
     const { sections } = file;
     let next = 0x1_0000;
     for (let i = 1; i < sections.count; i++) {
@@ -67,24 +72,24 @@ export class SectionAddresses {
 /** Reads the sections called `.debug_*` (or `.zdebug_*`) of one file. */
 export class DebugSections {
   readonly addresses: SectionAddresses;
-  readonly #file: ElfFile;
+  readonly #file: DebugSource;
   readonly #byName = new Map<string, DebugSection[]>();
   readonly #raw = new Map<number, Uint8Array>();
 
-  private constructor(file: ElfFile) {
+  private constructor(file: DebugSource) {
     this.#file = file;
     this.addresses = new SectionAddresses(file);
   }
 
   /** Unpacks and relocates all sections in `names` (without the leading `.debug_`). @throws CompressionError */
-  static async read(file: ElfFile, names: readonly string[]): Promise<DebugSections> {
+  static async read(file: DebugSource, names: readonly string[]): Promise<DebugSections> {
     const contents = new Map<number, Uint8Array>();
     for (const index of debugSections(file, names).keys()) contents.set(index, await sectionContent(file, index));
     return DebugSections.of(file, names, (index) => contents.get(index) ?? new Uint8Array());
   }
 
   /** As {@link read}. @param content gives the unpacked bytes of a section */
-  static of(file: ElfFile, names: readonly string[], content: (index: number) => Uint8Array): DebugSections {
+  static of(file: DebugSource, names: readonly string[], content: (index: number) => Uint8Array): DebugSections {
     const result = new DebugSections(file);
     const tables = groupByTarget(file.relocations);
     for (const [index, name] of debugSections(file, names)) {
@@ -150,7 +155,7 @@ export class DebugSections {
 }
 
 /** Indices of the sections called `.debug_NAME` or `.zdebug_NAME`, with NAME, in the order of the file. */
-function debugSections(file: ElfFile, names: readonly string[]): Map<number, string> {
+function debugSections(file: DebugSource, names: readonly string[]): Map<number, string> {
   const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
   const found = new Map<number, string>();
   for (let i = 1; i < file.sections.count; i++) {

@@ -107,14 +107,15 @@ export class UnitReader {
     for (const info of this.sections.all("info")) {
       let at = 0;
       while (at < info.bytes.length) {
-        const { unit, next } = this.#unitAt(info, at);
+        const { unit, next } = this.unitAt(info, at);
         if (unit !== null) yield unit;
         at = next;
       }
     }
   }
 
-  #unitAt(info: DebugSection, start: number): { unit: Unit | null; next: number } {
+  /** The unit at `start` of a .debug_info, and where the next one begins. Null for one without code, or of an unknown version. */
+  unitAt(info: DebugSection, start: number): { unit: Unit | null; next: number } {
     const cursor = new Cursor(info, this.littleEndian, start);
     const { length, offsetSize } = cursor.unitLength();
     const end = cursor.at + length;
