@@ -5,7 +5,7 @@ import { type Problem, problem } from "./diag/catalogue.ts";
 import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "./elf/consts.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
-import { read, Unusable } from "./input.ts";
+import { read, refuseOtherMachine, Unusable } from "./input.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import type { LivepatchStack } from "./kernel/livepatchStack.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
@@ -113,11 +113,15 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     const tables = [...file.symbolTables.keys()].filter((s) => file.sections.type(s) === SHT_SYMTAB);
     throw new Unusable(problem("KLP107", { file: options.file }, { several: tables.length > 1, module }));
   }
+  const kernel = kernelOf(options);
+  refuseOtherMachine(options.file, arch.machine, [
+    ...(kernel?.machines ?? []),
+    ...(options.reference === undefined ? [] : [options.reference]),
+  ]);
   const functions = new FunctionIndex(file, symbols);
   const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
   const loadOrder = new LoadOrder(file, arch.relocs, version);
   const problems: Problem[] = [];
-  const kernel = kernelOf(options);
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();

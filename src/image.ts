@@ -92,7 +92,18 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
     if (layout.sizes.has(region)) continue;
     problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
   }
-  const findings = new Findings({ file, symbols, arch, facts, name: options.file, kernel: options.kernel }, problems);
+  const findings = new Findings(
+    {
+      file,
+      symbols,
+      arch,
+      facts,
+      name: options.file,
+      kernel: options.kernel,
+      command: options.command ?? `klplink ${options.file}`,
+    },
+    problems,
+  );
   const job = new Job({ file, symbols, arch, facts, options, sections, layout, placed, preparation }, findings);
   return { problems, image: job.run(), arch: arch.name, module };
 }

@@ -1,8 +1,12 @@
 // Bytes become an ElfFile, or a problem that says why they cannot.
 
+import { findArch } from "./arch.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
+import { machineNames } from "./elf/consts.ts";
 import { ElfError } from "./elf/error.ts";
+import { EHDR } from "./elf/layout.ts";
 import { type ElfFile, readElf } from "./elf/reader.ts";
+import type { MachineOf } from "./kernel/machines.ts";
 
 /** The input cannot be used at all; the problem says why. */
 export class Unusable extends Error {
@@ -26,6 +30,19 @@ export function elfProblem(error: ElfError, file: string): Problem {
     case "edit":
       return problem("KLP103", at, { what: error.what });
   }
+}
+
+/**
+ * @param machine e_machine of the module
+ * @param files what was given of the kernel
+ * @throws Unusable KLP111 if one of them is of another architecture
+ */
+export function refuseOtherMachine(file: string, machine: number, files: readonly MachineOf[]): void {
+  const other = files.find((f) => f.machine !== machine);
+  if (other === undefined) return;
+  const nameOf = (m: number): string => findArch(m)?.name ?? machineNames.get(m) ?? `machine number ${m}`;
+  const data = { own: nameOf(machine), source: other.source, other: nameOf(other.machine) };
+  throw new Unusable(problem("KLP111", { file, fileOffset: EHDR.machine }, data));
 }
 
 /** @throws Unusable if the bytes are no relocatable ELF64 file. */

@@ -24,8 +24,9 @@ export function getUint64(view: DataView, offset: number, littleEndian: boolean)
   return littleEndian ? second * 0x1_0000_0000 + first : first * 0x1_0000_0000 + second;
 }
 
-/** Hexadecimal with 0x, no padding. */
+/** Hexadecimal with 0x, no padding. A number that cannot be exact is called so. */
 export function hex(value: number | bigint): string {
+  if (typeof value === "number" && value > Number.MAX_SAFE_INTEGER) return `about 0x${value.toString(16)}`;
   return `0x${value.toString(16)}`;
 }
 

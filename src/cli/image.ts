@@ -1,10 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
+import { elfMachine } from "../elf/executable.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image, type X86State } from "../image.ts";
 import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
+import { refuseOtherMachine } from "../input.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -14,8 +16,8 @@ import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
-import { InputProblem, readInput, UsageError, unreadable, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { InputProblem, readUnpacked, UsageError, unreadable, write } from "./io.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 export interface ImageCommandOptions extends CommonOptions, KernelOptions {
@@ -45,12 +47,15 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
   const kernel = await readKernel(options);
   const list = kernel?.list ?? null;
-  const input = await readInput(module);
+  const input = await readUnpacked(module);
+  const machine = elfMachine(input.bytes);
+  if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
   const result = image(input.bytes, {
     file: input.name,
     kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement: placementOf(options, input.bytes, list),
     stage: options.stage,
+    command: linkCommand(module, options),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
     ...(options.kernelToc === undefined ? {} : { kernelToc: addressOption("--kernel-toc", options.kernelToc) }),
     ...(options.pacaTocOffset === undefined

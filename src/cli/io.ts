@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../elf/containers.ts";
+import { reason } from "../elf/output.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 
 /** A file could not be read or used; carries the problem to report and leads to exit status 3. */
@@ -94,7 +95,14 @@ async function readStdin(): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Writes to a stream and waits until the system has taken it. A reader that went away is no error. */
+/** How messages name standard output. */
+export const STDOUT = "<stdout>";
+
+/**
+ * Writes to a stream and waits until the system has taken it. A reader that went away is no error; nor can anything be
+ * told when standard error takes nothing.
+ * @throws InputProblem KLP105 if standard output takes nothing
+ */
 export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const ignore = (): void => {};
@@ -102,11 +110,14 @@ export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Pr
     stream.write(data, (error) => {
       // After this callback; a failed write emits "error" once more.
       if (error === null || error === undefined) stream.off("error", ignore);
-      if (error === null || error === undefined || (error as NodeJS.ErrnoException).code === "EPIPE") resolve();
-      else reject(error);
+      if (error === null || error === undefined || isGone(error) || stream !== process.stdout) resolve();
+      else reject(new InputProblem(problem("KLP105", { file: STDOUT }, { why: reason(error) })));
     });
   });
 }
+
+/** Whether a write failed because its reader went away, as `head` does. */
+export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException).code === "EPIPE";
 
 /** Rows with their columns below each other; the last one is not filled up. */
 export function columns(rows: readonly (readonly string[])[]): string[] {

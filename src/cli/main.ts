@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
-import { UsageError, write } from "./io.ts";
+import { InputProblem, isGone, STDOUT, UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
   addKernelFileOptions,
@@ -19,7 +19,7 @@ declare const KLPLINK_VERSION: string;
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
 const X86_HELP =
-  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -30,7 +30,10 @@ function program(): Command {
     .configureHelp(helpConfiguration)
     .exitOverride()
     // Said in usage.ts, with what was probably meant.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => void write(process.stdout, text).catch(tellUnwritten),
+    })
     .addHelpText(
       "after",
       `
@@ -247,7 +250,10 @@ function addImageCommand(klplink: Command): void {
         .summary("write the memory that the loader would make of it")
         .description("write what the kernel's loader would have in memory, for given addresses")
         .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
-        .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
+        .option(
+          "--at <addresses>",
+          "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each), percpu=ADDR",
+        )
         .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
         .option("--raw <folder>", "one file for each section")
         .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
@@ -344,7 +350,8 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command): 
   if (problem !== null) {
     const given = <T extends string>(name: string, choices: readonly T[], otherwise: T): T =>
       choices.find((c) => argv.includes(`${name}=${c}`) || argv[argv.indexOf(name) + 1] === c) ?? otherwise;
-    const format = given("--format", FORMATS, "text");
+    // A standard output that takes nothing cannot take the report either.
+    const format = problem.at.file === STDOUT ? "text" : given("--format", FORMATS, "text");
     const color = given("--color", ["auto", "always", "never"], "auto");
     const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
     await reporter.add(problem.at.file, null, [problem]);
@@ -364,10 +371,19 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command): 
   return STATUS.internal;
 }
 
-// A reader that goes away, as `head` does, is no error.
+/** Help texts are written by commander, which waits for nothing. */
+function tellUnwritten(error: unknown): void {
+  const why = error instanceof InputProblem ? (error.problem.data as { why: string }).why : String(error);
+  process.stderr.write(`klplink: ${STDOUT}: cannot be written: ${why}\n`);
+}
+
+// What write() in io.ts writes, it answers for with a problem; the status is set here for all.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  stream.on("error", (error) => {
+    if (isGone(error)) return;
+    process.on("exit", () => {
+      process.exitCode = STATUS.file;
+    });
   });
 }
 void main(process.argv);

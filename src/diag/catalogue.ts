@@ -9,6 +9,7 @@ import klp107 from "./codes/klp107.ts";
 import klp108 from "./codes/klp108.ts";
 import klp109 from "./codes/klp109.ts";
 import klp110 from "./codes/klp110.ts";
+import klp111 from "./codes/klp111.ts";
 import klp201 from "./codes/klp201.ts";
 import klp202 from "./codes/klp202.ts";
 import klp203 from "./codes/klp203.ts";
@@ -112,6 +113,7 @@ const rows = {
   KLP108: klp108,
   KLP109: klp109,
   KLP110: klp110,
+  KLP111: klp111,
   KLP201: klp201,
   KLP202: klp202,
   KLP203: klp203,

@@ -23,6 +23,11 @@ export function elfType(bytes: Uint8Array): number | null {
   return viewOf(bytes).getUint16(EHDR.type, bytes[5] === ELFDATA2LSB);
 }
 
+/** e_machine of an ELF file; null for other bytes. */
+export function elfMachine(bytes: Uint8Array): number | null {
+  return elfType(bytes) === null ? null : viewOf(bytes).getUint16(EHDR.machine, bytes[5] === ELFDATA2LSB);
+}
+
 /**
  * Reads the sections and the symbol table of a linked ELF64 file of either byte order. Sections that reach beyond the
  * file are an error; what they hold is not looked at.

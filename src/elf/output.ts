@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fsyncSync,
   openSync,
@@ -74,7 +75,9 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
   } catch (error) {
     if (fd !== null) closeSync(fd);
     if (temporary !== null) removeIfThere(temporary);
-    throw new OutputError(path, reason(error));
+    const folder = dirname(target);
+    const isRefused = (error as NodeJS.ErrnoException).code === "ENOENT" && existsSync(folder);
+    throw new OutputError(path, isRefused ? `no file can be made in ${folder}` : reason(error));
   }
   syncFolder(dirname(target));
 }
@@ -131,7 +134,8 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-function reason(error: unknown): string {
+/** Why the system did not take an output, in words. */
+export function reason(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
     case "EACCES":

@@ -12,6 +12,11 @@ export function recognise(bytes: Uint8Array): string {
   if (starts(bytes, 0x42, 0x43, 0xc0, 0xde) || starts(bytes, 0xde, 0xc0, 0x17, 0x0b)) {
     return "LLVM bitcode: compile it to an object file first (no -flto)";
   }
+  if (latin1(bytes, 0, 3) === "BZh") return "a .bz2 file: unpack it first (`bzip2 -d`)";
+  if (starts(bytes, 0x04, 0x22, 0x4d, 0x18)) return "a .lz4 file: unpack it first (`lz4 -d`)";
+  // arch/arm64/include/asm/image.h; Documentation/arch/x86/boot.rst.
+  if (latin1(bytes, 0x38, 0x3c) === "ARM\x64" || latin1(bytes, 0x202, 0x206) === "HdrS")
+    return "a bootable kernel image";
   if (latin1(bytes, 0, 8) === "!<arch>\n") return "an archive (.a): take the member out first (`ar x`)";
   if (latin1(bytes, 0, 8) === "!<thin>\n") return "a thin archive (.a): give its member instead";
   if (starts(bytes, 0x4d, 0x5a)) return "a PE/COFF file, or a kernel image with an EFI stub";
@@ -19,7 +24,10 @@ export function recognise(bytes: Uint8Array): string {
   if (/^[0-9a-f]{8,16} [A-Za-z?] /.test(latin1(bytes, 0, 24))) {
     return "a symbol list (System.map or kallsyms): give it with -k";
   }
-  const head = bytes.subarray(0, 512);
-  if (head.every((b) => b === 9 || b === 10 || b === 13 || (b >= 0x20 && b < 0x7f))) return "a text file";
-  return "an unknown kind of file";
+  return isText(bytes) ? "a text file" : "an unknown kind of file";
+}
+
+/** Whether the first 512 bytes are printable ASCII and white space. */
+export function isText(bytes: Uint8Array): boolean {
+  return bytes.subarray(0, 512).every((b) => b === 9 || b === 10 || b === 13 || (b >= 0x20 && b < 0x7f));
 }

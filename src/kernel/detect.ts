@@ -3,8 +3,9 @@
 import { ET_REL } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
 import { elfType } from "../elf/executable.ts";
+import { isText, recognise } from "../elf/recognise.ts";
 import type { Export } from "./exports.ts";
-import { parseSymbols } from "./parseSymbols.ts";
+import { parseSymbols, SymbolListError } from "./parseSymbols.ts";
 import type { SymbolList } from "./symbolList.ts";
 import { isSymvers, parseSymvers } from "./symvers.ts";
 import { readVmlinux, type Vmlinux } from "./vmlinux.ts";
@@ -23,5 +24,11 @@ export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
   if (type === ET_REL) throw new ElfError("unsupported", 16, "a module or object file: give it with -m");
   if (type !== null) return { kind: "vmlinux", vmlinux: readVmlinux(bytes, source) };
   if (isSymvers(bytes)) return { kind: "symvers", exports: parseSymvers(bytes) };
-  return { kind: "symbols", list: parseSymbols(bytes, source) };
+  try {
+    return { kind: "symbols", list: parseSymbols(bytes, source) };
+  } catch (error) {
+    const known = isText(bytes) ? null : recognise(bytes);
+    if (!(error instanceof SymbolListError) || error.line !== 1 || known === null) throw error;
+    throw new ElfError("unsupported", 0, known);
+  }
 }

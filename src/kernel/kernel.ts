@@ -5,6 +5,7 @@ import { EM_PPC64 } from "../elf/consts.ts";
 import type { Export } from "./exports.ts";
 import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./livepatchStack.ts";
+import { type MachineOf, machineOfList } from "./machines.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol } from "./symbolColumns.ts";
 import type { SymbolList } from "./symbolList.ts";
@@ -48,6 +49,17 @@ export class Kernel {
     this.#symvers = symvers;
     this.modules = new Map((parts.modules ?? []).map((m) => [m.name, m]));
     this.source = this.#list?.source ?? parts.symvers?.source ?? parts.modules?.[0]?.source ?? "";
+  }
+
+  /** The architectures of all files that tell one. */
+  get machines(): readonly MachineOf[] {
+    const isText = this.#list !== null && this.#list !== this.#vmlinux?.list;
+    const listed = isText ? machineOfList(this.#list) : null;
+    return [
+      ...(this.#vmlinux === null ? [] : [{ source: this.#vmlinux.list.source, machine: this.#vmlinux.machine }]),
+      ...(listed === null ? [] : [{ source: this.source, machine: listed }]),
+      ...this.modules.values(),
+    ];
   }
 
   /** The listing that the symbols come from; null if there is none. */

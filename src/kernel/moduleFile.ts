@@ -28,6 +28,8 @@ export class ModuleFile {
   readonly name: string;
   /** File that it came from, for messages. */
   readonly source: string;
+  /** e_machine. */
+  readonly machine: number;
   readonly modInfo: ModInfo | null;
   /** Names of modules that it needs loaded first (`depends=`). */
   readonly depends: readonly string[];
@@ -40,6 +42,7 @@ export class ModuleFile {
 
   constructor(file: ElfFile, source: string, name?: string) {
     this.source = source;
+    this.machine = file.header.machine;
     this.modInfo = readModInfo(file);
     this.name = normalModuleName(name ?? findModuleName(file, this.modInfo, source));
     this.depends = (this.modInfo?.get("depends") ?? "")

@@ -63,6 +63,8 @@ export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
       continue;
     }
     if (digits < 1 || digits > 16 || text[p] !== SPACE || p + 2 >= end || text[p + 2] !== SPACE) {
+      if (/^[0-9a-f]+ [0-9a-f]{8,16} \w /i.test(text.toString("latin1", at, Math.min(end, at + 40))))
+        throw new SymbolListError(line, "a list with sizes: give the output of nm without -S");
       throw new SymbolListError(line, "expected `ADDRESS LETTER NAME` (a line of System.map, nm or kallsyms)");
     }
     const letter = text[p + 1] ?? 0;

@@ -5,8 +5,8 @@ import { SHF_ALLOC } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { isAtLeast, type KernelVersion } from "../kernel/version.ts";
-import { hasFact, versionFacts } from "../kernel/versionFacts.ts";
-import { type Fault, type RelocTable, relocName } from "../reloc/def.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
+import { type Fault, type RelocTable, relocName, unknownBefore } from "../reloc/def.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
@@ -36,7 +36,7 @@ export function checkRelocations(
     for (let row = 0; row < table.count; row++) {
       const type = table.type(row);
       const known = loader.relocs.defs.get(type);
-      const tooEarly = known?.since !== undefined && !hasFact(version, known.since) ? known.since : null;
+      const tooEarly = known === undefined ? null : unknownBefore(known, since);
       const def = tooEarly === null ? known : undefined;
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;

@@ -10,6 +10,7 @@ import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
@@ -28,6 +29,8 @@ export interface FindingsSource {
   /** Name of the input for messages. */
   readonly name: string;
   readonly kernel: KernelAddresses | null;
+  /** Command that links the file, for help texts. */
+  readonly command: string;
 }
 
 /** Collects problems while a module is loaded. */
@@ -39,9 +42,10 @@ export class Findings {
   readonly #facts: LoaderFacts;
   readonly #name: string;
   readonly #kernel: KernelAddresses | null;
+  readonly #command: string;
   readonly #functions: FunctionIndex;
 
-  constructor({ file, symbols, arch, facts, name, kernel }: FindingsSource, problems: Problem[]) {
+  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: Problem[]) {
     this.problems = problems;
     this.#file = file;
     this.#symbols = symbols;
@@ -49,6 +53,7 @@ export class Findings {
     this.#facts = facts;
     this.#name = name;
     this.#kernel = kernel;
+    this.#command = command;
     this.#functions = new FunctionIndex(file, symbols);
   }
 
@@ -97,6 +102,11 @@ export class Findings {
           this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
           continue;
         }
+        if (kernel.inObject("vmlinux", name).length > 0) {
+          const data = { module, symbol: shown, source: kernel.source, command: this.#command };
+          this.problems.push(problem("KLP410", { file }, data, order));
+          continue;
+        }
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
@@ -125,10 +135,11 @@ export class Findings {
     const order = { loadOrder };
     switch (finding.kind) {
       case "unknown": {
-        const { type } = finding;
+        const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, order));
         return;
       }
       case "rel": {

@@ -1,4 +1,4 @@
-import type { VersionFact } from "../kernel/versionFacts.ts";
+import { type VersionFact, versionFacts } from "../kernel/versionFacts.ts";
 import { type Field, NOTHING } from "./field.ts";
 
 /**
@@ -82,6 +82,14 @@ export const IGNORED = {
 /** Indexes rows by type. */
 export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<number, string>): RelocTable {
   return { defs: new Map(rows.map((row) => [row.type, row])), otherNames };
+}
+
+/**
+ * Whether a loader knows the type of a row, by its version.
+ * @returns null if it does, otherwise what older loaders lack
+ */
+export function unknownBefore(def: RelocDef, since: Fault["since"]): VersionFact | null {
+  return def.since === undefined || since(...versionFacts[def.since].since) ? null : def.since;
 }
 
 /** The ABI's name of a type, or `type N`. */

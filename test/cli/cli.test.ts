@@ -1,4 +1,16 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -145,6 +157,19 @@ describe("check", () => {
     expect(klplink(["check", "samples/ppc64le/clean", "README.md"]).status).toBe(3);
   });
 
+  test("links below a folder are followed to files; one that leads nowhere is told", () => {
+    const below = mkdtempSync(join(folder, "links-"));
+    symlinkSync(join(root, "samples/ppc64le/clean/clean.o"), join(below, "good.ko"));
+    expect(klplink(["check", below])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining("good.ko: no error"),
+    });
+    symlinkSync("nowhere.ko", join(below, "dangling.ko"));
+    const run = klplink(["check", below]);
+    expect(run.status).toBe(3);
+    expect(run.stderr).toContain("error[KLP104]: cannot be read: no such file");
+  });
+
   test("a folder without modules is wrong usage", () => {
     expect(klplink(["check", "docs"])).toMatchObject({ status: 2 });
   });
@@ -238,5 +263,53 @@ describe("colour", () => {
     expect(coloured([], { FORCE_COLOR: "1", NO_COLOR: "1" })).toBe(false);
     expect(coloured(["--color", "always"], { NO_COLOR: "1" })).toBe(true);
     expect(coloured(["--color", "never"], { FORCE_COLOR: "1" })).toBe(false);
+  });
+});
+
+describe("files of another architecture", () => {
+  const x86 = "samples/x86_64/convert";
+  const wrong: readonly (readonly string[])[] = [
+    ["check", meminfo, "-k", `${x86}/System.map`],
+    ["check", meminfo, "-k", "test/fixtures/kernel/vmlinux-x86_64"],
+    ["check", meminfo, "-m", "test/fixtures/kernel/demo-mod.ko"],
+    ["check", meminfo, "--reference", "test/fixtures/kernel/demo-mod.ko"],
+    [meminfo, "-k", "samples/arm64/convert/System.map", "-o", "-"],
+    ["image", meminfo, "-k", `${x86}/System.map`, "-o", "-"],
+    ["sites", meminfo, "-k", "test/fixtures/kernel/vmlinux-x86_64"],
+  ];
+
+  test.each(wrong)("klplink %s %s %s %s", (...args) => {
+    const run = klplink(args);
+    expect(run.status).toBe(3);
+    expect(run.stderr.replaceAll(/\s+/g, " ")).toMatch(
+      /error\[KLP111\]: the module is for ppc64le, and \S+ for (?:x86_64|arm64)/,
+    );
+    expect(run.stdout).not.toContain("\x7fELF");
+  });
+});
+
+describe("standard output takes nothing", () => {
+  const commands: readonly (readonly string[])[] = [
+    [meminfo, "-k", map, "-o", "-"],
+    ["show", meminfo],
+    ["check", meminfo, "--format", "json"],
+    ["explain", "KLP301"],
+    ["--help"],
+  ];
+
+  test.runIf(existsSync("/dev/full")).each(commands)("klplink %s", (...args) => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const run = spawnSync(process.execPath, ["bin/klplink.js", ...args], {
+        cwd: root,
+        encoding: "utf8",
+        stdio: ["ignore", full, "pipe"],
+      });
+      expect(run.status).toBe(3);
+      expect(run.stderr).toContain("cannot be written: no space left");
+      expect(run.stderr).not.toContain("    at ");
+    } finally {
+      closeSync(full);
+    }
   });
 });

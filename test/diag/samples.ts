@@ -16,6 +16,8 @@ const unusable = (...args: string[]): Sample => ({ args, status: 3 });
 const KERNEL = ["-k", "../kernel/vmlinux-x86_64", "-m", "../kernel/demo-mod.ko"];
 const DEMO = ["-m", "../kernel/demo-mod.ko"];
 const broken = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...KERNEL);
+const PPC64LE = ["-k", "../kernel/vmlinux-ppc64le", "-m", "../kernel/demo-mod-ppc64le.ko"];
+const brokenPpc64le = (code: Code): Sample => failing("check", `broken/${code}.ko`, ...PPC64LE);
 const odd = (code: Code): Sample => good("check", `broken/${code}.ko`, ...KERNEL);
 const compared = (code: Code): Sample =>
   failing("check", `broken/${code}.ko`, ...KERNEL, "--reference", `broken/${code}-reference.ko`);
@@ -43,6 +45,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP108: good("signed.ko", "-o", "{out}"),
   KLP109: unusable("check", "modinfo.o", "-k", "modinfo.s"),
   KLP110: good("modinfo.ko.xz", "-o", "{out}"),
+  KLP111: unusable("check", "modinfo.o", ...DEMO),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
   KLP203: failing(...image("overflow.ko")),
@@ -105,10 +108,10 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP428: broken("KLP428"),
   KLP429: odd("KLP429"),
   KLP430: broken("KLP430"),
-  KLP431: broken("KLP431"),
+  KLP431: brokenPpc64le("KLP431"),
   KLP432: broken("KLP432"),
   KLP433: broken("KLP433"),
-  KLP434: broken("KLP434"),
+  KLP434: brokenPpc64le("KLP434"),
   KLP435: broken("KLP435"),
   KLP436: broken("KLP436"),
   KLP437: broken("KLP437"),
@@ -133,5 +136,13 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP510: failing(...using("KLP510")),
   KLP601: unusable("model", "not-a-protocol.json"),
   KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
-  KLP603: good("../klp/patch-ppc64le.o", "-k", "../kernel/vmlinux-ppc64le-stray", ...DEMO, "-o", "{out}"),
+  KLP603: good(
+    "../klp/patch-ppc64le.o",
+    "-k",
+    "../kernel/vmlinux-ppc64le-stray",
+    "-m",
+    "../kernel/demo-mod-ppc64le.ko",
+    "-o",
+    "{out}",
+  ),
 };

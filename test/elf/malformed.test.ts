@@ -153,7 +153,7 @@ for (const source of [meminfo, bigendian]) {
     1n << 63n,
     (1n << 64n) - 1n,
   ]) {
-    broken(`e_shoff ${shoff}${order}`, source, /e_shoff is 0x/, (raw) => {
+    broken(`e_shoff ${shoff}${order}`, source, new RegExp(`e_shoff is 0x${shoff.toString(16)}, `), (raw) => {
       raw.set64(ehdr.e_shoff, shoff);
       return 40;
     });

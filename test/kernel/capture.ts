@@ -117,7 +117,10 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     "none",
   ];
   args.push("-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
-  args.push("-append", `${machine.append} rdinit=/init loglevel=1 panic=-1 ${options.parameters ?? ""}`);
+  // A later `mitigations=` does not undo all of an earlier one.
+  const own = options.parameters?.includes("mitigations=") === true;
+  const append = own ? machine.append.replace("mitigations=off ", "") : machine.append;
+  args.push("-append", `${append} rdinit=/init loglevel=1 panic=-1 ${options.parameters ?? ""}`);
   args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
   const child = spawn(machine.qemu, args, { stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => {});

@@ -18,14 +18,28 @@ import { asText, fixture, readRelocations } from "./readBack.ts";
 
 const kernelFolder = fileURLToPath(new URL("../fixtures/kernel/", import.meta.url));
 const kernelFile = (name: string): Uint8Array => new Uint8Array(readFileSync(kernelFolder + name));
-const demo = new ModuleFile(readElf(kernelFile("demo-mod.ko")), "demo-mod.ko");
-const kernel = new Kernel({ vmlinux: readVmlinux(kernelFile("vmlinux-x86_64"), "vmlinux"), modules: [demo] });
 type Arch = "x86_64" | "ppc64le" | "arm64";
+const kernelOfArch = (arch: Arch): Kernel => {
+  const demo = arch === "x86_64" ? "demo-mod.ko" : `demo-mod-${arch}.ko`;
+  return new Kernel({
+    vmlinux: readVmlinux(kernelFile(`vmlinux-${arch}`), "vmlinux"),
+    modules: [new ModuleFile(readElf(kernelFile(demo)), "demo-mod.ko")],
+  });
+};
+/** By e_machine. */
+const kernels = new Map([
+  [62, kernelOfArch("x86_64")],
+  [21, kernelOfArch("ppc64le")],
+  [183, kernelOfArch("arm64")],
+]);
+const kernelFor = (bytes: Uint8Array): Kernel =>
+  kernels.get(Buffer.from(bytes).readUInt16LE(18)) ?? kernelOfArch("x86_64");
 const POINTER = { x86_64: 1, ppc64le: 38, arm64: 257 } as const;
 
 const finished = new Map<Arch, Uint8Array>();
 for (const arch of ["x86_64", "ppc64le", "arm64"] as const) {
-  const result = link(fixture(`patch-${arch}`), { file: arch, kernel });
+  const bytes = fixture(`patch-${arch}`);
+  const result = link(bytes, { file: arch, kernel: kernelFor(bytes) });
   if (result.output === null) throw new Error(result.problems.map(titleOf).join("\n"));
   finished.set(arch, result.output);
 }
@@ -46,7 +60,7 @@ function patched(arch: Arch, change: (file: ElfFile, out: Uint8Array) => void): 
 const renamed = (from: string, to: string) => (file: ElfFile, out: Uint8Array) => renameSection(file, out, from, to);
 
 const problemsOf = (bytes: Uint8Array, options: Partial<Parameters<typeof check>[1]> = {}): readonly Problem[] => {
-  const { problems } = check(bytes, { file: "x.ko", kernel, ...options });
+  const { problems } = check(bytes, { file: "x.ko", kernel: kernelFor(bytes), ...options });
   collect(bytes, problems);
   return problems;
 };

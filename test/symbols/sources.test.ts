@@ -114,6 +114,20 @@ describe("detected by content", () => {
   test("a module is not a kernel", () => {
     expect(() => readKernelFile(read("demo-mod.ko"), "x")).toThrow(/give it with -m/);
   });
+  test.each([
+    // Offsets of the marks: Documentation/arch/x86/boot.rst, Documentation/arch/arm64/booting.rst.
+    ["a bzImage", { 0: "MZ", 514: "HdrS" }, /a bootable kernel image/],
+    ["an arm64 Image", { 56: "ARM\x64" }, /a bootable kernel image/],
+    ["bzip2", { 0: "BZh91AY&SY\0" }, /a \.bz2 file: unpack it first/],
+  ])("%s is told by name", (_, marks, what) => {
+    const file = new Uint8Array(0x400);
+    for (const [offset, mark] of Object.entries(marks)) file.set(bytes(mark), Number(offset));
+    expect(() => readKernelFile(file, "x")).toThrow(what);
+  });
+  test("the output of nm -S", () => {
+    const line = "c00000000000c3e0 0000000000000128 t read_page\n";
+    expect(() => readKernelFile(bytes(line), "x")).toThrow(/nm without -S/);
+  });
   test("Debian's System.map of two lines says where the real one is", () => {
     const text = "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
     expect(() => parseSymbols(bytes(text), "x")).toThrow(/System.map is in the linux-image-<version>-dbg package/);

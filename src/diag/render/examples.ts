@@ -73,6 +73,12 @@ warning[KLP110]: the module is packed with xz; the output is not
             \`xz --check=crc32 --lzma2=dict=1MiB out\`
 
 0 errors, 1 warning`,
+  KLP111: `$ klplink check modinfo.o -m ../kernel/demo-mod.ko
+error[KLP111]: the module is for ppc64le, and ../kernel/demo-mod.ko for x86_64
+  --> modinfo.o  at file offset 0x12
+  = help:   give the files of a kernel for ppc64le with -k, -m and --reference
+
+1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_ADR_GOT_PAGE (against level)
@@ -978,7 +984,7 @@ error[KLP430]: __jump_table is read when the livepatch loads, but its relocation
   = help:   use static_key_enabled() on keys of modules
 
 1 error, 0 warnings`,
-  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP431: `$ klplink check broken/KLP431.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
     late to be written
   --> broken/KLP431.ko  live_only_here+0x8/0x14 [demo_patch]
@@ -1017,7 +1023,7 @@ error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
             does
 
 1 error, 0 warnings`,
-  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+  KLP434: `$ klplink check broken/KLP434.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
 error[KLP303]: no island is possible for the call to show_one: the word there is
     no relative branch (rule I1)
   --> broken/KLP434.ko  live_show_one+0x14/0x1c [demo_patch]
@@ -1338,7 +1344,7 @@ error[KLP602]: the patch of show_one would have no effect: the kernel takes the
   = help:   patch its callers instead
 
 1 error, 0 warnings`,
-  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod.ko -o out
+  KLP603: `$ klplink ../klp/patch-ppc64le.o -k ../kernel/vmlinux-ppc64le-stray -m ../kernel/demo-mod-ppc64le.ko -o out
 warning[KLP603]: the patch of show_one may have no effect: the kernel may take
     the site at show_one+0xc for it
   --> ../klp/patch-ppc64le.o  .data.patch+0x0

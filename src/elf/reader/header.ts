@@ -76,7 +76,7 @@ export function readHeader(view: DataView, littleEndian: boolean): ElfHeader {
   if (sectionHeaderOffset < EHDR.size || sectionHeaderOffset + SHDR.size > view.byteLength) {
     throw malformed(
       EHDR.shoff,
-      `e_shoff is ${hex(sectionHeaderOffset)}, but the file has ${hex(view.byteLength)} bytes`,
+      `e_shoff is ${hex(view.getBigUint64(EHDR.shoff, littleEndian))}, but the file has ${hex(view.byteLength)} bytes`,
     );
   }
   // gABI, "Sections": from 0xff00 sections on, e_shnum is 0 and the count stands in section 0's sh_size;
