@@ -211,11 +211,12 @@ function choice(
   options: Options,
   how: Options["tocRestore"],
 ): IslandChoice {
-  const { prototypes } = options.facts ?? NO_FACTS;
+  const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",
     prototypes,
+    unzstd,
     epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
     frames:
       how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,
