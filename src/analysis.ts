@@ -6,6 +6,7 @@ import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "./elf/consts.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
 import { read, refuseOtherMachine, Unusable } from "./input.ts";
+import { isFinishedModule } from "./kernel/formRules.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import type { LivepatchStack } from "./kernel/livepatchStack.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
@@ -31,6 +32,7 @@ import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/table
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
+import { finishedProblems } from "./loaderProblems.ts";
 import type { Feature } from "./reloc/def.ts";
 import { noGot } from "./stubs/ppc64lePcrel.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
@@ -140,7 +142,9 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
-    problems.push(...symbolProblems(undefineds, kernel, uses, module, version));
+    problems.push(
+      ...symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
+    );
   }
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   const { dedots } = arch.loader(features);
@@ -157,11 +161,12 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
+  if (features.has("pcrel") && !isFinishedModule(file, options.file) && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
   const loader = { ...arch, features };
   problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
+  problems.push(...finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
   const restored = features.has("toc") ? options.tocRestore : undefined;
   const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
@@ -206,11 +211,12 @@ function choice(
   options: Options,
   how: Options["tocRestore"],
 ): IslandChoice {
-  const { prototypes } = options.facts ?? NO_FACTS;
+  const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",
     prototypes,
+    unzstd,
     epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
     frames:
       how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,
@@ -268,9 +274,9 @@ function checkLivepatch(
     );
   }
   if (modInfo !== null) {
-    const { symbols, module, kernel, path } = context;
+    const { symbols, module, kernel, version, path } = context;
     problems.push(
-      ...checkModule({ file, symbols, modInfo, module, kernel, path, reference: options.reference ?? null }),
+      ...checkModule({ file, symbols, modInfo, module, kernel, version, path, reference: options.reference ?? null }),
     );
   }
   return problems;

@@ -10,6 +10,7 @@ import { read } from "./input.ts";
 import { islandProblems } from "./islandProblems.ts";
 import type { CallVerdict } from "./klp/calls.ts";
 import { conversionProblems } from "./link.ts";
+import { uncheckedParts } from "./unchecked.ts";
 
 export interface CheckResult {
   readonly problems: readonly Problem[];
@@ -17,6 +18,8 @@ export interface CheckResult {
   readonly module: string;
   /** Number of REL24 calls by verdict; empty where calls need no audit. */
   readonly calls: Readonly<Partial<Record<CallVerdict, number>>>;
+  /** What was not looked at, for want of a file. */
+  readonly unchecked: readonly string[];
 }
 
 /** @throws Unusable if the input cannot be read. */
@@ -38,6 +41,7 @@ export function check(bytes: Uint8Array, options: Options): CheckResult {
     arch: analysis.arch.name,
     module: analysis.module,
     calls,
+    unchecked: uncheckedParts(analysis),
   };
 }
 

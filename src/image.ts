@@ -6,6 +6,7 @@ import { hex } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import { machineNames, SHF_ALLOC } from "./elf/consts.ts";
 import { read, Unusable } from "./input.ts";
+import { checkForm, isFinishedModule } from "./kernel/formRules.ts";
 import {
   type LoadedSection,
   layOut,
@@ -18,10 +19,11 @@ import {
 import { readModInfo } from "./kernel/modinfo.ts";
 import { findModuleName } from "./kernel/moduleFile.ts";
 import { isAtLeast, parseKernelVersion } from "./kernel/version.ts";
-import { Findings, STEP } from "./load/findings.ts";
+import { Findings } from "./load/findings.ts";
 import { Job } from "./load/job.ts";
 import type { ModuleImage } from "./load/memory.ts";
 import type { ImageOptions } from "./load/options.ts";
+import { preparationProblems } from "./loaderProblems.ts";
 import type { LoaderFacts } from "./stubs/loader.ts";
 
 export type { X86State } from "./load/facts.ts";
@@ -64,9 +66,8 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   const problems: Problem[] = [];
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
-  for (const refusal of preparation.refusals) {
-    problems.push(problem("KLP206", { file: options.file }, refusal, { loadOrder: [STEP.frob] }));
-  }
+  if (isFinishedModule(file, options.file)) problems.push(...checkForm(file, module, version, options.file));
+  problems.push(...preparationProblems(preparation, options.file));
   if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
 
   const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.since(6, 13));

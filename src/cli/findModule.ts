@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { normalModuleName } from "../kernel/moduleFile.ts";
+import { normalModuleName } from "../kernel/modinfo.ts";
 
 const KO = /\.ko(?:\.(?:gz|xz|zst))?$/;
 

@@ -9,6 +9,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
+import { sectionIndexProblem } from "../kernel/formRules.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
@@ -19,8 +20,8 @@ import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
-/** Order of the loader's steps, for telling which fault comes first. */
-export const STEP = { frob: 0, symbols: 1, relocations: 2, finalize: 3, late: 4 } as const;
+/** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
+export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
 
 export interface FindingsSource {
   readonly file: ElfFile;
@@ -111,16 +112,9 @@ export class Findings {
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
-      } else if (kind === "common") {
-        const message = `${module}: please compile with -fno-common`;
-        const what = `${shown} is a common symbol`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
       } else {
-        const index = this.#symbols.rawShndx(symbol);
-        const most = this.#file.sections.count - 1;
-        const message = `${module}: Symbol ${shown} has an invalid section index ${index} (max ${most})`;
-        const what = `${shown} has section index ${hex(index)}, which the loader does not know`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
+        const more = { module, path: file, ...order };
+        this.problems.push(sectionIndexProblem(this.#file, this.#symbols, symbol, kind, more));
       }
     }
   }
