@@ -461,8 +461,10 @@ warning[KLP307]: f has calls without a nop and was built without a profiling
   = why:    a compiler that sees both functions may keep values in r0, r11, r12
             or ctr across a local call (-fipa-ra), and a stub overwrites them;
             -pg switches that off
-  = help:   compile with -fno-ipa-ra, or with the kernel's own -pg
-            -mprofile-kernel
+  = help:   compile with the kernel's own -pg -mprofile-kernel; or with
+            -fno-ipa-ra and -g, as it is the debug information that says the
+            flag was there (without -g the code is right, and this warning
+            stays)
 
 0 errors, 1 warning
 note: no source lines: the file was built without debug information;
