@@ -38,6 +38,11 @@ const ABSOLUTE: ReadonlyMap<number, ReadonlyMap<number, 4 | 8>> = new Map([
   ],
 ]);
 
+/** What is needed of a file with debug information. A linked file has no relocations. */
+export type DebugSource = Pick<ElfFile, "sections" | "littleEndian" | "relocations" | "symbolTables"> & {
+  readonly header: { readonly machine: number };
+};
+
 /** Distance between the made-up addresses of two sections: the end of one is never the start of the next. */
 const GAP = 0x1000;
 
@@ -48,7 +53,7 @@ const GAP = 0x1000;
 export class SectionAddresses {
   readonly #bases = new Map<number, number>();
 
-  constructor(file: ElfFile) {
+  constructor(file: DebugSource) {
     const { sections } = file;
     let next = 0x1_0000;
     for (let i = 1; i < sections.count; i++) {
@@ -67,27 +72,33 @@ export class SectionAddresses {
 /** Reads the sections called `.debug_*` (or `.zdebug_*`) of one file. */
 export class DebugSections {
   readonly addresses: SectionAddresses;
-  readonly #file: ElfFile;
   readonly #byName = new Map<string, DebugSection[]>();
+  readonly #raw = new Map<number, Uint8Array>();
 
-  private constructor(file: ElfFile) {
-    this.#file = file;
+  private constructor(file: DebugSource) {
     this.addresses = new SectionAddresses(file);
   }
 
   /** Unpacks and relocates all sections in `names` (without the leading `.debug_`). @throws CompressionError */
-  static async read(file: ElfFile, names: readonly string[]): Promise<DebugSections> {
+  static async read(file: DebugSource, names: readonly string[]): Promise<DebugSections> {
+    const contents = new Map<number, Uint8Array>();
+    for (const index of debugSections(file, names).keys()) contents.set(index, await sectionContent(file, index));
+    return DebugSections.of(file, names, (index) => contents.get(index) ?? new Uint8Array());
+  }
+
+  /** As {@link read}. @param content gives the unpacked bytes of a section */
+  static of(file: DebugSource, names: readonly string[], content: (index: number) => Uint8Array): DebugSections {
     const result = new DebugSections(file);
-    const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
     const tables = groupByTarget(file.relocations);
-    for (let i = 1; i < file.sections.count; i++) {
-      const name = wanted.get(file.sections.name(i));
-      if (name === undefined) continue;
-      const content = await sectionContent(file, i);
-      const bytes = result.#relocate(content, tables.get(i) ?? []);
+    for (const [index, name] of debugSections(file, names)) {
+      const raw = content(index);
+      result.#raw.set(index, raw);
+      const bytes = relocated(file, raw, tables.get(index) ?? [], (section) =>
+        BigInt(result.addresses.baseOf(section)),
+      );
       const list = result.#byName.get(name) ?? [];
       result.#byName.set(name, list);
-      list.push({ name: `.debug_${name}`, bytes });
+      list.push({ name: `.debug_${name}`, bytes, index });
     }
     return result;
   }
@@ -99,43 +110,68 @@ export class DebugSections {
   all(name: string): readonly DebugSection[] {
     return this.#byName.get(name) ?? [];
   }
+  /** The unpacked bytes of section `index` as the file has them, before relocation; empty if it was not read. */
+  rawOf(index: number): Uint8Array {
+    return this.#raw.get(index) ?? new Uint8Array();
+  }
+  /** Bytes of section `index`, unpacked. */
+  sizeOf(index: number): number {
+    return this.rawOf(index).length;
+  }
   /** Bytes of all that was read. */
   get totalSize(): number {
     return [...this.#byName.values()].flat().reduce((sum, s) => sum + s.bytes.length, 0);
   }
-
-  #relocate(content: Uint8Array, tables: readonly RelocationTable[]): Uint8Array {
-    const file = this.#file;
-    const sizes = ABSOLUTE.get(file.header.machine);
-    if (tables.length === 0 || sizes === undefined) return content;
-    const bytes = new Uint8Array(content);
-    const view = viewOf(bytes);
-    for (const table of tables) {
-      const symbols = file.symbolTables.get(file.sections.link(table.section));
-      if (symbols === undefined) continue;
-      for (let row = 0; row < table.count; row++) {
-        const size = sizes.get(table.type(row));
-        const at = table.offset(row);
-        if (size === undefined || at + size > bytes.length) continue;
-        const symbol = table.symbol(row);
-        const section = symbols.sectionOf(symbol);
-        const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
-        const base = section === null ? 0 : this.addresses.baseOf(section);
-        const addend = table.hasAddends
-          ? table.addend(row)
-          : size === 8
-            ? view.getBigInt64(at, file.littleEndian)
-            : BigInt(view.getInt32(at, file.littleEndian));
-        const value = (isKnown ? BigInt(base) + symbols.value(symbol) : 0n) + addend;
-        if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
-        else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
-      }
-    }
-    return bytes;
-  }
 }
 
-function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
+/** Bytes of a debug section with its relocations applied. @param baseOf address of a section, 0 for one that is not loaded */
+export function relocated(
+  file: DebugSource,
+  content: Uint8Array,
+  tables: readonly RelocationTable[],
+  baseOf: (section: number) => bigint,
+): Uint8Array {
+  const sizes = ABSOLUTE.get(file.header.machine);
+  if (tables.length === 0 || sizes === undefined) return content;
+  const bytes = new Uint8Array(content);
+  const view = viewOf(bytes);
+  for (const table of tables) {
+    const symbols = file.symbolTables.get(file.sections.link(table.section));
+    if (symbols === undefined) continue;
+    for (let row = 0; row < table.count; row++) {
+      const size = sizes.get(table.type(row));
+      const at = table.offset(row);
+      if (size === undefined || at + size > bytes.length) continue;
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
+      const base = section === null ? 0n : baseOf(section);
+      const addend = table.hasAddends
+        ? table.addend(row)
+        : size === 8
+          ? view.getBigInt64(at, file.littleEndian)
+          : BigInt(view.getInt32(at, file.littleEndian));
+      const value = (isKnown ? base + symbols.value(symbol) : 0n) + addend;
+      if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
+      else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
+    }
+  }
+  return bytes;
+}
+
+/** Indices of the sections called `.debug_NAME` or `.zdebug_NAME`, with NAME, in the order of the file. */
+function debugSections(file: DebugSource, names: readonly string[]): Map<number, string> {
+  const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
+  const found = new Map<number, string>();
+  for (let i = 1; i < file.sections.count; i++) {
+    const name = wanted.get(file.sections.name(i));
+    if (name !== undefined) found.set(i, name);
+  }
+  return found;
+}
+
+/** Relocation sections by the section that they are about. */
+export function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
   const groups = new Map<number, RelocationTable[]>();
   for (const table of tables) {
     const list = groups.get(table.target);
