@@ -30,7 +30,7 @@ const MANY =
 vxlan macvlan tun veth ip_tables nf_conntrack can sch_cake cls_flower mac80211 e1000e mlx4_core virtio_net nvme dm_crypt loop
 zram snd_pcm drm kvm`.split(/\s+/);
 /** For what an x86_64 kernel does against weaknesses of its CPU. */
-const SOME = "ext4 9p bridge nf_conntrack e1000e dm_crypt zram snd_pcm kvm".split(" ");
+const SOME = "ext4 nf_conntrack e1000e zram kvm".split(" ");
 /** For the other kernels. */
 const FEW = "ext4 overlay 9p lz4 veth bridge bonding nf_conntrack e1000e dm_crypt zram snd_pcm kvm".split(" ");
 
