@@ -121,6 +121,7 @@ describe("a call that gets an island, with a warning where something is to be lo
     { name: "i16-no-profile", islands: 1, expect: ["KLP307 .text.f+1c f+14 f"] },
     { name: "i18-noreturn", islands: 1, expect: [] },
     { name: "move-good", islands: 2, expect: [] },
+    { name: "move-debug", islands: 2, expect: [] },
   ];
   for (const { name, islands, expect: expected } of accepted) {
     test(name, () => {
