@@ -1,6 +1,7 @@
 // The check pass: what a kernel would do with the module as it stands. Nothing is written.
 
 import { analyseFile, type Options } from "./analysis.ts";
+import { shellFile } from "./base/shell.ts";
 import { callProblems, unconvertedProblems } from "./callProblems.ts";
 import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import type { ElfFile } from "./elf/reader.ts";
@@ -9,6 +10,7 @@ import { read } from "./input.ts";
 import { islandProblems } from "./islandProblems.ts";
 import type { CallVerdict } from "./klp/calls.ts";
 import { conversionProblems } from "./link.ts";
+import { uncheckedParts } from "./unchecked.ts";
 
 export interface CheckResult {
   readonly problems: readonly Problem[];
@@ -16,6 +18,8 @@ export interface CheckResult {
   readonly module: string;
   /** Number of REL24 calls by verdict; empty where calls need no audit. */
   readonly calls: Readonly<Partial<Record<CallVerdict, number>>>;
+  /** What was not looked at, for want of a file. */
+  readonly unchecked: readonly string[];
 }
 
 /** @throws Unusable if the input cannot be read. */
@@ -37,6 +41,7 @@ export function check(bytes: Uint8Array, options: Options): CheckResult {
     arch: analysis.arch.name,
     module: analysis.module,
     calls,
+    unchecked: uncheckedParts(analysis),
   };
 }
 
@@ -47,5 +52,5 @@ function unfinishedProblems(file: ElfFile, options: Options): Problem[] {
   if (producer === null) return [problem("KLP421", at, { traces })];
   if (producer === "plain" || producer === "final") return [];
   const what = traces[0]?.what ?? "";
-  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${options.file}` })];
+  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${shellFile(options.file)}` })];
 }

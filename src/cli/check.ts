@@ -58,11 +58,15 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     checked.push(entry);
     progress.clear();
     const { result } = entry;
-    const outcome = result === null ? {} : { arch: result.arch, module: result.module, calls: result.calls };
+    const outcome =
+      result === null
+        ? {}
+        : { arch: result.arch, module: result.module, calls: result.calls, unchecked: result.unchecked };
     await reporter.add(entry.file, bytes, entry.problems, outcome);
     if (reporter.isText && !quiet) await write(process.stdout, `${summary(entry)}\n`);
   }
   progress.stop();
+  if (reporter.isText && !quiet) await write(process.stdout, uncheckedLine(checked));
   await reporter.finish();
   if (unreadable) return 3;
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
@@ -87,6 +91,16 @@ function expand(path: string): string[] {
       return isFile && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
     });
 }
+
+/** What was not looked at in any of the files, once: without it "no error found" would say more than is known. */
+function uncheckedLine(checked: readonly Checked[]): string {
+  const parts = [...new Set(checked.flatMap((c) => c.result?.unchecked ?? []))];
+  if (parts.length === 0) return "";
+  const more = parts.length > MOST_UNCHECKED ? `, and ${parts.length - MOST_UNCHECKED} more` : "";
+  return `not checked: ${parts.slice(0, MOST_UNCHECKED).join(", ")}${more}\n`;
+}
+
+const MOST_UNCHECKED = 4;
 
 function summary({ file, problems, result }: Checked): string {
   const errors = problems.filter((p) => levelOf(p) === "error").length;

@@ -5,7 +5,7 @@ import { elfMachine } from "../elf/executable.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image, type X86State } from "../image.ts";
-import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
+import { imageDebug, imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import { refuseOtherMachine } from "../input.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
@@ -76,8 +76,11 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   };
   await reporter.add(input.name, input.bytes, result.problems, outcome);
   if (made !== null) {
-    if (output === "-") await write(process.stdout, imageElf(made));
-    else if (output !== null) writeFile(output, imageElf(made), 0o644);
+    if (output !== null) {
+      const elf = imageElf(made, await imageDebug(made));
+      if (output === "-") await write(process.stdout, elf);
+      else writeFile(output, elf, 0o644);
+    }
     if (options.raw !== undefined) {
       makeFolder(options.raw);
       for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);

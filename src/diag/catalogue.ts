@@ -26,6 +26,12 @@ import klp213 from "./codes/klp213.ts";
 import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
+import klp222 from "./codes/klp222.ts";
+import klp223 from "./codes/klp223.ts";
+import klp224 from "./codes/klp224.ts";
+import klp230 from "./codes/klp230.ts";
+import klp231 from "./codes/klp231.ts";
+import klp232 from "./codes/klp232.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -86,6 +92,11 @@ import klp443 from "./codes/klp443.ts";
 import klp444 from "./codes/klp444.ts";
 import klp445 from "./codes/klp445.ts";
 import klp446 from "./codes/klp446.ts";
+import klp447 from "./codes/klp447.ts";
+import klp448 from "./codes/klp448.ts";
+import klp449 from "./codes/klp449.ts";
+import klp450 from "./codes/klp450.ts";
+import klp451 from "./codes/klp451.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -96,6 +107,9 @@ import klp507 from "./codes/klp507.ts";
 import klp508 from "./codes/klp508.ts";
 import klp509 from "./codes/klp509.ts";
 import klp510 from "./codes/klp510.ts";
+import klp511 from "./codes/klp511.ts";
+import klp512 from "./codes/klp512.ts";
+import klp513 from "./codes/klp513.ts";
 import klp601 from "./codes/klp601.ts";
 import klp602 from "./codes/klp602.ts";
 import klp603 from "./codes/klp603.ts";
@@ -130,6 +144,12 @@ const rows = {
   KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
+  KLP222: klp222,
+  KLP223: klp223,
+  KLP224: klp224,
+  KLP230: klp230,
+  KLP231: klp231,
+  KLP232: klp232,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,
@@ -190,6 +210,11 @@ const rows = {
   KLP444: klp444,
   KLP445: klp445,
   KLP446: klp446,
+  KLP447: klp447,
+  KLP448: klp448,
+  KLP449: klp449,
+  KLP450: klp450,
+  KLP451: klp451,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,
@@ -200,6 +225,9 @@ const rows = {
   KLP508: klp508,
   KLP509: klp509,
   KLP510: klp510,
+  KLP511: klp511,
+  KLP512: klp512,
+  KLP513: klp513,
   KLP601: klp601,
   KLP602: klp602,
   KLP603: klp603,
@@ -257,3 +285,19 @@ export function firstRefusal(problems: readonly Problem[]): Problem | null {
   }
   return first;
 }
+
+/**
+ * The problems whose lines the kernel prints: the one that stops it, and if that is a symbol, those of all other symbols, too.
+ * simplify_symbols (6.1, 6.12, 7.2) goes through the whole table before it gives up.
+ */
+export function printedRefusals(problems: readonly Problem[]): Problem[] {
+  const first = firstRefusal(problems);
+  if (first === null) return [];
+  if (first.loadOrder?.[0] !== SYMBOLS) return [first];
+  const isPrinted = (p: Problem): boolean =>
+    levelOf(p) === "error" && p.loadOrder?.[0] === SYMBOLS && kernelOf(p) !== null;
+  return [first, ...problems.filter((p) => p !== first && isPrinted(p))];
+}
+
+/** First number of the load order of what the loader says of symbols; relocations and the rest come after. */
+const SYMBOLS = 0;

@@ -15,6 +15,14 @@ export class ModInfo {
       });
   }
 
+  /** Names of modules that it needs loaded first (`depends=`). */
+  get depends(): string[] {
+    return (this.get("depends") ?? "")
+      .split(",")
+      .filter((d) => d !== "")
+      .map(normalModuleName);
+  }
+
   /** Value of the first `tag`, or null. */
   get(tag: string): string | null {
     return this.entries.find((e) => e.tag === tag)?.value ?? null;
@@ -25,4 +33,9 @@ export class ModInfo {
 export function readModInfo(file: ElfFile): ModInfo | null {
   const section = file.sections.findByName(".modinfo");
   return section === null ? null : new ModInfo(file.sections.data(section));
+}
+
+/** Module names are spelled with `_` in the kernel, whatever the file is called. */
+export function normalModuleName(text: string): string {
+  return text.replace(/-/g, "_");
 }

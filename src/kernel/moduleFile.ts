@@ -5,7 +5,7 @@ import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, 
 import type { ElfFile } from "../elf/reader.ts";
 import type { Export } from "./exports.ts";
 import { distanceToFunction } from "./ftraceEntry.ts";
-import { type ModInfo, readModInfo } from "./modinfo.ts";
+import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
 
 /** A symbol of a module. */
 export interface ModuleSymbol {
@@ -45,10 +45,7 @@ export class ModuleFile {
     this.machine = file.header.machine;
     this.modInfo = readModInfo(file);
     this.name = normalModuleName(name ?? findModuleName(file, this.modInfo, source));
-    this.depends = (this.modInfo?.get("depends") ?? "")
-      .split(",")
-      .filter((d) => d !== "")
-      .map(normalModuleName);
+    this.depends = this.modInfo?.depends ?? [];
     const exports = new Map<string, Export>();
     const namespaces = readNamespaces(file);
     const { sections, symbols } = file;
@@ -114,11 +111,6 @@ export class ModuleFile {
   names(): IterableIterator<string> {
     return this.#symbols.keys();
   }
-}
-
-/** Module names are spelled with `_` in the kernel, whatever the file is called. */
-export function normalModuleName(text: string): string {
-  return text.replace(/-/g, "_");
 }
 
 /** The name in struct module, else in .modinfo, else the file's. */

@@ -7,9 +7,12 @@ import type { Place } from "../diag/define.ts";
 import { SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
+import { EARLY, isFinishedModule } from "./formRules.ts";
 import type { Kernel } from "./kernel.ts";
 import type { ModInfo } from "./modinfo.ts";
 import { type ModuleFile, readThisModule } from "./moduleFile.ts";
+import type { KernelVersion } from "./version.ts";
+import { hasFact } from "./versionFacts.ts";
 
 export interface ModuleContext {
   readonly file: ElfFile;
@@ -17,16 +20,14 @@ export interface ModuleContext {
   readonly modInfo: ModInfo;
   readonly module: string;
   readonly kernel: Kernel | null;
+  readonly version: KernelVersion | null;
   /** A module that was built for the target kernel. */
   readonly reference: ModuleFile | null;
   /** Name of the file for messages. */
   readonly path: string;
 }
 
-/** Order among what the loader meets: these come before the symbols (0) and the relocations (1). */
-const STRUCT_MODULE = -3;
-const LAYOUT_VERSION = -2;
-const VERMAGIC = -1;
+/** Order among what the loader meets: exports of others are looked at after symbols (0) and relocations (1). */
 const EXPORTS = 2;
 
 /** Licences that the kernel takes as compatible with the GPL (license_is_gpl_compatible, include/linux/license.h). */
@@ -34,7 +35,14 @@ const GPL = new Set(["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL
 
 /** What a kernel would refuse in a module's metadata. Only what the files that were given tell is looked at. */
 export function checkModule(context: ModuleContext): Problem[] {
-  return [...checkThisModule(context), ...checkVermagic(context), ...checkImports(context), ...checkExports(context)];
+  return [
+    ...checkThisModule(context),
+    ...checkVermagic(context),
+    ...checkLivepatchSupport(context),
+    ...checkImports(context),
+    ...checkExports(context),
+    ...checkTables(context),
+  ];
 }
 
 const modinfoPlace = ({ path }: ModuleContext): Place => ({ file: path, section: ".modinfo", offset: 0 });
@@ -42,12 +50,16 @@ const modinfoPlace = ({ path }: ModuleContext): Place => ({ file: path, section:
 function checkVermagic(context: ModuleContext): Problem[] {
   const { kernel, modInfo, file, module } = context;
   const own = modInfo.get("vermagic");
-  if (kernel === null || own === null) return [];
+  if (own === null) {
+    // What .modinfo lacks before modpost is no fault. Not in the loader's order: that depends on the kernel's configuration.
+    return isFinishedModule(file, context.path) ? [problem("KLP511", modinfoPlace(context), { module })] : [];
+  }
+  if (kernel === null) return [];
   // With checksums the release need not be the same: they tell more.
   const hasCrcs = file.sections.findByName("__versions") !== null;
   const tail = (text: string): string => text.slice(Math.max(0, text.indexOf(" ")));
   const same = (a: string, b: string): boolean => (hasCrcs ? tail(a) === tail(b) : a === b);
-  const more = { loadOrder: [VERMAGIC] };
+  const more = { loadOrder: EARLY.vermagic };
   if (kernel.vermagic !== null) {
     if (same(own, kernel.vermagic)) return [];
     return [problem("KLP502", modinfoPlace(context), { module, own, kernel: kernel.vermagic }, more)];
@@ -55,6 +67,47 @@ function checkVermagic(context: ModuleContext): Problem[] {
   const release = own.split(" ")[0] ?? "";
   if (kernel.release === null || hasCrcs || release === kernel.release) return [];
   return [problem("KLP502", modinfoPlace(context), { module, own, kernel: `${kernel.release}${tail(own)}` }, more)];
+}
+
+/** check_modinfo_livepatch: a kernel without CONFIG_LIVEPATCH has no klp_enable_patch. */
+function checkLivepatchSupport(context: ModuleContext): Problem[] {
+  const { file, kernel, modInfo, module, path } = context;
+  if (kernel === null || !kernel.hasSymbols || modInfo.get("livepatch") === null) return [];
+  if (!isFinishedModule(file, path) || kernel.find("klp_enable_patch").length > 0) return [];
+  const data = { module, source: kernel.source };
+  return [problem("KLP512", modinfoPlace(context), data, { loadOrder: EARLY.livepatch })];
+}
+
+/** What a module's own tables and namespaces must be like (check_export_symbol_sections, setup_modinfo). */
+function checkTables(context: ModuleContext): Problem[] {
+  const { file, modInfo, module, version, path } = context;
+  const { sections } = file;
+  const problems: Problem[] = [];
+  if (!isFinishedModule(file, path)) return problems;
+  const exports = sections.findByName("__ksymtab");
+  if (hasFact(version, "flagTable") && exports !== null && sections.size(exports) > 0) {
+    if (sections.findByName("__kflagstab") === null) {
+      const data = {
+        what: "the module exports symbols, but has no flags for them (__kflagstab)",
+        message: `${module}: no flags for exported symbols`,
+        help: "build the module against the headers of the kernel that it is for (7.0 or later)",
+      };
+      problems.push(
+        problem("KLP513", { file: path, section: "__ksymtab", offset: 0 }, data, { loadOrder: EARLY.exports }),
+      );
+    }
+  }
+  const own = modInfo.entries.find((e) => e.tag === "import_ns" && e.value.startsWith("module:"));
+  if (own !== undefined && hasFact(version, "moduleNamespaces")) {
+    const namespace = printable(own.value);
+    const data = {
+      what: `the module imports the namespace ${namespace}`,
+      message: `${module}: module tries to import module namespace: ${namespace}`,
+      help: "leave out the MODULE_IMPORT_NS: such exports are for the modules that the namespace names",
+    };
+    problems.push(problem("KLP513", modinfoPlace(context), data, { loadOrder: EARLY.imports }));
+  }
+  return problems;
 }
 
 /** Checksums that the module was built with, by name; null if it has none. */
@@ -98,7 +151,7 @@ function checkImports(context: ModuleContext): Problem[] {
   if (layout !== null && layout.crc !== null && ownLayout !== undefined && ownLayout !== layout.crc) {
     const data = { module, symbol: "module_layout", own: ownLayout, kernel: layout.crc };
     problems.push(
-      problem("KLP505", { file: path, section: "__versions", offset: 0 }, data, { loadOrder: [LAYOUT_VERSION] }),
+      problem("KLP505", { file: path, section: "__versions", offset: 0 }, data, { loadOrder: EARLY.layoutVersion }),
     );
   }
   for (let i = 1; i < symbols.count; i++) {
@@ -160,7 +213,7 @@ function checkThisModule({ file, reference, module, path }: ModuleContext): Prob
   const source = reference.source;
   if (own.size !== other.size) {
     const data = { module, own: own.size, kernel: other.size, source };
-    return [problem("KLP508", at, data, { loadOrder: [STRUCT_MODULE] })];
+    return [problem("KLP508", at, data, { loadOrder: EARLY.structModule })];
   }
   const problems: Problem[] = [];
   for (const [what, mine, theirs] of [

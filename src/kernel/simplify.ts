@@ -28,6 +28,13 @@ export interface Simplified {
   readonly faults: readonly SymbolFault[];
 }
 
+/** Whether a symbol's section index is one that the loader refuses: common, or reserved and not known to it. */
+export function sectionIndexFault(symbols: SymbolTable, symbol: number): "common" | "section" | null {
+  const raw = symbols.rawShndx(symbol);
+  if (raw === SHN_COMMON) return symbols.name(symbol).startsWith("__gnu_lto") ? null : "common";
+  return raw >= SHN_LORESERVE && raw !== SHN_ABS && raw !== SHN_LIVEPATCH ? "section" : null;
+}
+
 /** Resolves every symbol; goes on after a fault, as the loader does. */
 export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions): Simplified {
   const { addresses, kernel, dedots, ignoredSymbol } = options;
@@ -40,10 +47,9 @@ export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions):
     values[i] = value;
     if (raw === SHN_ABS || raw === SHN_LIVEPATCH) continue;
     let name = symbols.name(i);
-    if (raw === SHN_COMMON) {
-      if (!name.startsWith("__gnu_lto")) faults.push({ symbol: i, name, kind: "common" });
-      continue;
-    }
+    const fault = sectionIndexFault(symbols, i);
+    if (fault !== null) faults.push({ symbol: i, name, kind: fault });
+    if (raw === SHN_COMMON || fault !== null) continue;
     if (raw === SHN_UNDEF) {
       if (dedots && name.startsWith(".")) {
         name = name.slice(1);
@@ -56,10 +62,6 @@ export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions):
       if (found !== null) values[i] = found;
       else if (symbols.bind(i) !== STB_WEAK && name !== ignoredSymbol)
         faults.push({ symbol: i, name, kind: "unknown" });
-      continue;
-    }
-    if (raw >= SHN_LORESERVE) {
-      faults.push({ symbol: i, name, kind: "section" });
       continue;
     }
     values[i] = BigInt.asUintN(64, value + (addresses[raw] ?? 0n));

@@ -49,7 +49,17 @@ const rows = {
     what: "`.klp.rela.vmlinux` is applied while the module loads; `.klp.arch` is gone; symbols of vmlinux are refused in sections that wait for a module",
     read: BEFORE_6_1,
   },
+  writableCodeRefused: {
+    since: [5, 8],
+    what: "a section that is both writable and executable is refused (CONFIG_STRICT_MODULE_RWX)",
+    read: BEFORE_6_1,
+  },
   longNames: { since: [6, 1], what: "a symbol's name may have 511 bytes, 127 before", read: BEFORE_6_1 },
+  ppcChecksAbi: {
+    since: [6, 2],
+    what: "ppc64le: a module whose e_flags do not say ABI version 2 is refused",
+    read: BEFORE_6_12,
+  },
   x86ClearsOnUnload: {
     since: [6, 3],
     what: "x86_64: relocations are cleared when the patched module goes; a place that is not zero is refused in new words (`Invalid` in place of `Skipping invalid`)",
@@ -70,6 +80,11 @@ const rows = {
     what: "ppc64le: R_PPC64_REL24_NOTOC, R_PPC64_PCREL34 and R_PPC64_GOT_PCREL34 are applied, in kernels built for power10",
     read: BEFORE_6_12,
   },
+  thisModuleChecked: {
+    since: [6, 4],
+    what: "more than one .modinfo or .gnu.linkonce.this_module is refused, and the latter must be loaded and hold bytes",
+    read: BEFORE_6_12,
+  },
   arm64Prefix: { since: [6, 5], what: "arm64: messages of the loader begin with `Modules: `", read: BEFORE_6_12 },
   sortTakesTwo: {
     since: [6, 11],
@@ -84,6 +99,11 @@ const rows = {
   ppcOutOfLine: {
     since: [6, 13],
     what: "ppc64le: ftrace may be built with its code out of line; modules need fewer stubs for it",
+    read: BEFORE_7_2,
+  },
+  extendedVersions: {
+    since: [6, 14],
+    what: "checksums may stand in __version_ext_crcs and __version_ext_names, which need one another",
     read: BEFORE_7_2,
   },
   moduleNamespaces: {

@@ -35,5 +35,8 @@ export function parseKlpSectionObject(name: string): string | null {
 
 /** A symbol's name for people: `show_val_kb` for `.klp.sym.vmlinux.show_val_kb,1`. */
 export function shortName(name: string): string {
+  // The annotation of klp-convert names two objects.
+  const annotated = /^\.klp\.sym\.rela\.[^.]+\.[^.]+\.([^,]+),\d+$/.exec(name)?.[1];
+  if (annotated !== undefined) return annotated;
   return parseKlpSymbol(name)?.name ?? name;
 }

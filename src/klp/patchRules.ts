@@ -3,7 +3,7 @@
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { SHF_EXECINSTR } from "../elf/consts.ts";
+import { EM_PPC64, SHF_EXECINSTR, SHF_WRITE } from "../elf/consts.ts";
 import { longestSymbolName } from "../kernel/versionFacts.ts";
 import { findPosition, positionProblems, type RuleContext } from "./klpRules.ts";
 import type { Patch, PatchedFunction, PatchedObject, SectionPlace } from "./tables.ts";
@@ -15,8 +15,52 @@ const ENABLING = 2;
 const PATCHING = 3;
 
 export function checkPatches(context: RuleContext, patches: readonly Patch[]): Problem[] {
-  return patches.flatMap((patch) => patch.objects.flatMap((object, k) => checkObject(context, patch, object, k)));
+  return patches.flatMap((patch) => [
+    ...checkStructs(context, patch),
+    ...patch.objects.flatMap((object, k) => checkObject(context, patch, object, k)),
+  ]);
 }
+
+/** The structures themselves: pointers of struct klp_patch, ends of arrays, and the memory that they stand in. */
+function checkStructs(context: RuleContext, patch: Patch): Problem[] {
+  if (patch.kind !== "klp_patch") return [];
+  const problems: Problem[] = [];
+  if (patch.lacks !== undefined) {
+    const what = patch.lacks === "mod" ? "mod is not set in struct klp_patch" : "objs is not set in struct klp_patch";
+    const help = patch.lacks === "mod" ? "set .mod = THIS_MODULE" : "set .objs to the array of objects";
+    problems.push(problem("KLP440", placeOf(context, patch.at), { what, help }, { loadOrder: [ENABLING, -3] }));
+  }
+  const stays: { what: string; at: SectionPlace }[] = [{ what: "struct klp_patch", at: patch.at }];
+  if (patch.array !== undefined) {
+    stays.push({ what: "the array of objects", at: patch.array });
+    if (patch.isOpen === true) problems.push(openArray(context, patch.array, "the array of objects"));
+  }
+  for (const object of patch.objects) {
+    if (object.array === undefined || object.array === null) continue;
+    const what = `the array of functions of ${printable(object.name)}`;
+    stays.push({ what, at: object.array });
+    if (object.isOpen === true) problems.push(openArray(context, object.array, what));
+  }
+  return [...problems, ...stays.flatMap(({ what, at }) => checkMemory(context, what, at))];
+}
+
+const openArray = (context: RuleContext, at: SectionPlace, what: string): Problem =>
+  problem("KLP447", placeOf(context, at), { what, section: printable(context.file.sections.name(at.section)) });
+
+/** The kernel writes into the structures when the patch is enabled, and uses them for as long as the module is there. */
+function checkMemory(context: RuleContext, what: string, at: SectionPlace): Problem[] {
+  const { sections } = context.file;
+  const section = sections.name(at.section);
+  const data = { what, section: printable(section) };
+  if (!sections.hasFlags(at.section, SHF_WRITE) || section === ".data..ro_after_init") {
+    return [problem("KLP448", placeOf(context, at), data)];
+  }
+  return isFreed(context, at.section) ? [problem("KLP449", placeOf(context, at), data)] : [];
+}
+
+/** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
+const isFreed = ({ file }: RuleContext, section: number): boolean =>
+  file.header.machine !== EM_PPC64 && file.sections.name(section).startsWith(".init");
 
 function placeOf({ file, path }: RuleContext, at: SectionPlace): Place {
   return { file: path, section: file.sections.name(at.section), offset: at.offset };
@@ -134,6 +178,10 @@ function checkReplacement(context: RuleContext, patched: PatchedFunction, name: 
   if (!file.sections.hasFlags(replacement.section, SHF_EXECINSTR)) {
     const where = `${file.sections.name(replacement.section)}+0x${replacement.offset.toString(16)}, which is no code`;
     return [problem("KLP443", at, { symbol: name, where })];
+  }
+  if (isFreed(context, replacement.section)) {
+    const data = { what: `the replacement of ${name}`, section: printable(file.sections.name(replacement.section)) };
+    return [problem("KLP449", at, data)];
   }
   const owner = functions.at(replacement.section, replacement.offset);
   if (owner === null) return [];

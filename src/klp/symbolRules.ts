@@ -2,7 +2,8 @@
 
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
-import { EM_PPC64, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
+import type { Place } from "../diag/define.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -12,7 +13,8 @@ import { longestSymbolName } from "../kernel/versionFacts.ts";
 import type { Undefined } from "./convert.ts";
 import { symbolOrder } from "./loadOrder.ts";
 import { stateProblems } from "./moduleStates.ts";
-import { KLP_SYMBOL_PREFIX, parseKlpSymbol } from "./names.ts";
+import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSymbol } from "./names.ts";
+import { KLP_CONVERT_SYMBOL_PREFIX } from "./producer.ts";
 import type { SymbolUses } from "./uses.ts";
 
 /** Undefined symbols that cannot be resolved, or only with a choice that deserves a look. */
@@ -22,9 +24,16 @@ export function symbolProblems(
   uses: SymbolUses,
   module: string,
   version: KernelVersion | null,
+  needs: Needs,
 ): Problem[] {
   const limit = longestSymbolName(version);
   const problems: Problem[] = [];
+  const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
+  const dependsOn = needs.depends.filter(isMissing).map(printable);
+  const patched = [...needs.patched].filter(isMissing).map(printable);
+  // Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux.
+  const listsExports = undefineds.some((u) => u.resolution.kind === "exported");
+  const unsearched: { readonly name: string; readonly at: Place }[] = [];
   for (const { symbol, name, resolution } of undefineds) {
     const shown = printable(name);
     const loadOrder = symbolOrder(symbol);
@@ -32,10 +41,19 @@ export function symbolProblems(
     const at = uses.placeOf(symbol);
     switch (resolution.kind) {
       case "unknown": {
-        // Without the kernel's own symbols nothing can be called missing.
-        if (!kernel.hasSymbols) break;
+        if (!kernel.hasSymbols && !listsExports) break;
+        if (dependsOn.length > 0) {
+          unsearched.push({ name: shown, at });
+          break;
+        }
+        if (!kernel.hasSymbols) {
+          problems.push(problem("KLP451", at, { module, symbol: shown, source: kernel.source }, { loadOrder }));
+          break;
+        }
         const near = nearNames(name, kernel.names());
-        problems.push(problem("KLP401", at, { module, symbol: shown, source: kernel.source, near }, { loadOrder }));
+        const searched = [...kernel.modules.values()].map((m) => m.source);
+        const data = { module, symbol: shown, source: kernel.source, near, searched, missing: patched };
+        problems.push(problem("KLP401", at, data, patched.length > 0 ? {} : { loadOrder }));
         break;
       }
       case "only-in-module":
@@ -51,7 +69,14 @@ export function symbolProblems(
       }
       case "ambiguous": {
         const { object, candidates } = resolution;
-        problems.push(problem("KLP402", at, { symbol: shown, object, source: sourceOf(kernel, object), candidates }));
+        problems.push(
+          problem(
+            "KLP402",
+            at,
+            { module, symbol: shown, object, source: sourceOf(kernel, object), candidates },
+            { loadOrder },
+          ),
+        );
         break;
       }
       case "no-such-position": {
@@ -76,22 +101,34 @@ export function symbolProblems(
         break;
     }
   }
+  const [first] = unsearched;
+  if (first !== undefined) {
+    const names = unsearched.slice(0, 3).map((u) => u.name);
+    problems.push(problem("KLP450", first.at, { count: unsearched.length, names, missing: dependsOn }));
+  }
   return problems;
+}
+
+/** Modules that a module needs, as it says itself. */
+export interface Needs {
+  /** `depends=` of .modinfo: modules whose exports it uses. */
+  readonly depends: readonly string[];
+  /** Objects that its livepatch tables name. */
+  readonly patched: ReadonlySet<string>;
 }
 
 const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
 
-/** An undefined symbol's name as the loader looks for it and prints it: ppc64 drops a leading dot (dedotify, module_64.c). */
-export function printedSymbol(machine: number, name: string): string {
-  return machine === EM_PPC64 && name.startsWith(".") ? name.slice(1) : name;
-}
-
-/** Symbols named as livepatch symbols that the loader will not take as such. */
+/**
+ * Symbols named as livepatch symbols that the loader will not take as such.
+ * @param dedots the loader drops a leading dot of an undefined symbol, and prints it so (ppc64: dedotify, module_64.c)
+ */
 export function livepatchSymbolProblems(
   file: ElfFile,
   symbols: SymbolTable,
   uses: SymbolUses,
   module: string,
+  dedots: boolean,
 ): Problem[] {
   const problems: Problem[] = [];
   const used = new Set<number>();
@@ -99,11 +136,18 @@ export function livepatchSymbolProblems(
     if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
   }
+  // What a finished module keeps even where a tool has spoiled it.
+  const wasFinished =
+    used.size > 0 ||
+    Array.from({ length: file.sections.count }, (_, i) => file.sections.name(i)).some((n) =>
+      n.startsWith(KLP_SECTION_PREFIX),
+    );
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
     const name = symbols.name(i);
     const symbol = printable(name);
-    if (!name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    // The annotations of klp-convert are named by KLP420.
+    if (!name.startsWith(KLP_SYMBOL_PREFIX) || name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
     if (raw === SHN_LIVEPATCH) {
       // Those that a livepatch section uses are met there.
       if (!used.has(i) && parseKlpSymbol(name) === null) problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
@@ -111,9 +155,11 @@ export function livepatchSymbolProblems(
       const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
       // One that a livepatch section uses is met there (KLP412).
       if (is !== "undefined" && used.has(i)) continue;
-      const printed = printable(printedSymbol(file.header.machine, name));
+      const printed = printable(dedots && is === "undefined" ? name.slice(1) : name);
       const more = is === "undefined" ? { loadOrder: symbolOrder(i) } : {};
-      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is }, more));
+      const written =
+        is === "undefined" && !wasFinished ? { written: parseKlpSymbol(name) ?? ("malformed" as const) } : {};
+      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is, ...written }, more));
     }
   }
   return problems;

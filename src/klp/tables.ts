@@ -36,6 +36,10 @@ export interface PatchedObject {
   /** Whether its pointer to functions is set: klp_enable_patch refuses a patch otherwise. */
   readonly hasFunctions: boolean;
   readonly functions: readonly PatchedFunction[];
+  /** Where its array of functions stands; null: it has none, or not in a table of that form. */
+  readonly array?: SectionPlace | null;
+  /** Whether the array of functions ends with its section, in place of an empty entry. */
+  readonly isOpen?: boolean;
 }
 
 export type PatchKind = "klp_patch" | "kpatch" | "klp-build";
@@ -44,10 +48,16 @@ export interface Patch {
   readonly kind: PatchKind;
   readonly at: SectionPlace;
   readonly objects: readonly PatchedObject[];
+  /** The pointer of struct klp_patch that is not set. */
+  readonly lacks?: "mod" | "objs";
+  /** Where its array of objects stands. */
+  readonly array?: SectionPlace;
+  /** Whether the array of objects ends with its section, in place of an empty entry. */
+  readonly isOpen?: boolean;
 }
 
 /** Offsets and sizes in bytes: 64-bit kernels from 4.15 on, without lock debugging. */
-const PATCH = { mod: 0, objects: 8 } as const;
+const PATCH = { size: 200, mod: 0, objects: 8 } as const;
 const OBJECT = { size: 168, name: 0, functions: 8 } as const;
 const FUNC = { size: 152, oldName: 0, newFunc: 8, position: 16 } as const;
 const KPATCH_FUNC = { size: 56, newFunc: 0, position: 32, name: 40, object: 48 } as const;
@@ -61,6 +71,10 @@ const MOST = 65_536;
 export function readPatches(file: ElfFile, symbols: SymbolTable, absolute: number): Patch[] {
   return new TableReader(file, symbols, absolute).read();
 }
+
+/** Whether what was read as objects are such: the first has an entry with a name and a replacement. */
+const areCredible = ([object]: readonly PatchedObject[]): boolean =>
+  object?.functions.some((f) => f.oldName !== null && /^[\w.$]+$/.test(f.oldName) && f.replacement !== null) === true;
 
 class TableReader {
   readonly #file: ElfFile;
@@ -127,19 +141,70 @@ class TableReader {
 
   /** Patches that klp_enable_patch is called with: a pointer to the module itself, then one to the objects. */
   #readStructs(): Patch[] {
-    const { sections, relocations } = this.#file;
+    const { relocations } = this.#file;
     if (!this.#calls("klp_enable_patch") && !this.#calls("klp_register_patch")) return [];
     const found: Patch[] = [];
+    const withoutObjects: Patch[] = [];
     for (const table of relocations) {
       const section = table.target;
-      if (!sections.hasFlags(section, SHF_ALLOC | SHF_WRITE) || sections.hasFlags(section, SHF_EXECINSTR)) continue;
+      if (!this.#isData(section)) continue;
       for (let row = 0; row < table.count; row++) {
         if (!this.#isThisModule(table.symbol(row)) || table.addend(row) !== 0n) continue;
-        const offset = table.offset(row) - PATCH.mod;
-        const objects = this.#place(this.#pointer(section, offset + PATCH.objects));
-        if (objects === null || !sections.hasFlags(objects.section, SHF_WRITE)) continue;
-        if (sections.hasFlags(objects.section, SHF_EXECINSTR)) continue;
-        found.push({ kind: "klp_patch", at: { section, offset }, objects: this.#readObjects(objects) });
+        const at = { section, offset: table.offset(row) - PATCH.mod };
+        const patch = this.#readPatch(at);
+        if (patch !== null) found.push(patch);
+        else if (this.#isBare(at)) withoutObjects.push({ kind: "klp_patch", at, objects: [], lacks: "objs" });
+      }
+    }
+    // A patch that lacks a pointer is looked for only where there is no whole one: other structures look much the same.
+    if (found.length > 0) return found;
+    const withoutModule = this.#patchesWithoutModule();
+    return withoutModule.length > 0 ? withoutModule : withoutObjects;
+  }
+
+  /** A loaded section that is no code. */
+  #isData(section: number): boolean {
+    const { sections } = this.#file;
+    return sections.hasFlags(section, SHF_ALLOC) && !sections.hasFlags(section, SHF_EXECINSTR);
+  }
+
+  /** The patch whose pointer to objects leads to data; null if it does not. */
+  #readPatch(at: SectionPlace): Patch | null {
+    const objects = this.#place(this.#pointer(at.section, at.offset + PATCH.objects));
+    if (objects === null || !this.#isData(objects.section)) return null;
+    const read = this.#readObjects(objects);
+    const { sections } = this.#file;
+    const isWritable = sections.hasFlags(at.section, SHF_WRITE) && sections.hasFlags(objects.section, SHF_WRITE);
+    // Read-only data is no place for a patch: it must look like one, to be taken for one that stands there by mistake.
+    if (!isWritable && !areCredible(read.objects)) return null;
+    return { kind: "klp_patch", at, objects: read.objects, array: objects, isOpen: read.isOpen };
+  }
+
+  /** Whether a variable as large as a patch stands there, with nothing in it but the pointer to the module. */
+  #isBare(at: SectionPlace): boolean {
+    const size = this.#sizeAt(at);
+    if (size < PATCH.size) return false;
+    const data = this.#file.sections.data(at.section).subarray(at.offset, at.offset + size);
+    // `replace` and `states` may be set.
+    return this.#isNull(at.section, at.offset + PATCH.objects) && data.subarray(32).every((byte) => byte === 0);
+  }
+
+  /** Whether a pointer is null: no relocation, and no bytes. */
+  #isNull(section: number, offset: number): boolean {
+    return this.#pointer(section, offset) === null && this.#u64(section, offset) === 0;
+  }
+
+  /** Patches whose pointer to the module is null: what they point to tells them. */
+  #patchesWithoutModule(): Patch[] {
+    const found: Patch[] = [];
+    for (const table of this.#file.relocations) {
+      const section = table.target;
+      if (!this.#isData(section)) continue;
+      for (let row = 0; row < table.count; row++) {
+        const at = { section, offset: table.offset(row) - PATCH.objects };
+        if (at.offset < 0 || this.#sizeAt(at) < PATCH.size || !this.#isNull(section, at.offset)) continue;
+        const patch = this.#readPatch(at);
+        if (patch !== null && areCredible(patch.objects)) found.push({ ...patch, lacks: "mod" });
       }
     }
     return found;
@@ -158,11 +223,8 @@ class TableReader {
     return section !== null && this.#file.sections.name(section) === ".gnu.linkonce.this_module";
   }
 
-  /**
-   * Bytes from one entry of an array to the next. Debugging options make kobject and with it the entries larger; an
-   * array's own size then is no multiple of the usual one.
-   */
-  #stride(place: SectionPlace, usual: number): number {
+  /** Bytes of the variable that stands at a place; 0 if none begins there. */
+  #sizeAt(place: SectionPlace): number {
     if (this.#sizes === null) {
       this.#sizes = new Map();
       for (let i = 1; i < this.#symbols.count; i++) {
@@ -172,7 +234,15 @@ class TableReader {
         }
       }
     }
-    const size = this.#sizes.get(`${place.section}:${place.offset}`) ?? 0;
+    return this.#sizes.get(`${place.section}:${place.offset}`) ?? 0;
+  }
+
+  /**
+   * Bytes from one entry of an array to the next. Debugging options make kobject and with it the entries larger; an
+   * array's own size then is no multiple of the usual one.
+   */
+  #stride(place: SectionPlace, usual: number): number {
+    const size = this.#sizeAt(place);
     if (size === 0 || size % usual === 0) return usual;
     for (let larger = usual + 8; larger <= usual * 3; larger += 8) {
       if (size % larger === 0 && this.#pointer(place.section, place.offset + larger) !== null) return larger;
@@ -180,39 +250,47 @@ class TableReader {
     return usual;
   }
 
-  #readObjects(start: SectionPlace): PatchedObject[] {
+  #readObjects(start: SectionPlace): { readonly objects: PatchedObject[]; readonly isOpen: boolean } {
     const { section } = start;
-    const found: PatchedObject[] = [];
+    const objects: PatchedObject[] = [];
     const stride = this.#stride(start, OBJECT.size);
     const end = this.#file.sections.size(section);
-    for (let at = start.offset; at + 16 <= end && found.length < MOST; at += stride) {
+    for (let at = start.offset; objects.length < MOST; at += stride) {
+      if (at + 16 > end) return { objects, isOpen: true };
       const namePointer = this.#pointer(section, at + OBJECT.name);
       const functions = this.#pointer(section, at + OBJECT.functions);
       if (namePointer === null && functions === null) break;
       const name = namePointer === null ? "vmlinux" : (this.#string(namePointer) ?? "");
-      const place = this.#place(functions);
-      found.push({
+      const target = this.#place(functions);
+      const array = target !== null && this.#isData(target.section) ? target : null;
+      const read = array === null ? { functions: [], isOpen: false } : this.#readFunctions(array, name);
+      objects.push({
         at: { section, offset: at },
         name,
         isNamed: namePointer !== null,
         hasFunctions: functions !== null,
-        functions: place === null ? [] : this.#readFunctions(place, name),
+        array,
+        ...read,
       });
     }
-    return found;
+    return { objects, isOpen: false };
   }
 
-  #readFunctions(start: SectionPlace, object: string): PatchedFunction[] {
+  #readFunctions(
+    start: SectionPlace,
+    object: string,
+  ): { readonly functions: PatchedFunction[]; readonly isOpen: boolean } {
     const { section } = start;
-    const found: PatchedFunction[] = [];
+    const functions: PatchedFunction[] = [];
     const stride = this.#stride(start, FUNC.size);
     const end = this.#file.sections.size(section);
-    for (let at = start.offset; at + 24 <= end && found.length < MOST; at += stride) {
+    for (let at = start.offset; functions.length < MOST; at += stride) {
+      if (at + 24 > end) return { functions, isOpen: true };
       const oldName = this.#pointer(section, at + FUNC.oldName);
       const newFunc = this.#pointer(section, at + FUNC.newFunc);
       const position = this.#u64(section, at + FUNC.position);
       if (oldName === null && newFunc === null && position === 0) break;
-      found.push({
+      functions.push({
         at: { section, offset: at },
         object,
         oldName: this.#string(oldName),
@@ -220,7 +298,7 @@ class TableReader {
         replacement: this.#replacement(newFunc),
       });
     }
-    return found;
+    return { functions, isOpen: false };
   }
 
   #readKpatch(section: number): Patch {

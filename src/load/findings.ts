@@ -2,24 +2,26 @@
 
 import type { Arch } from "../arch.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
+import { shellFile } from "../base/shell.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelAddresses } from "../kernel/addresses.ts";
+import { sectionIndexProblem } from "../kernel/formRules.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
-import { relocName } from "../reloc/def.ts";
+import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
-/** Order of the loader's steps, for telling which fault comes first. */
-export const STEP = { frob: 0, symbols: 1, relocations: 2, finalize: 3, late: 4 } as const;
+/** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
+export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
 
 export interface FindingsSource {
   readonly file: ElfFile;
@@ -110,16 +112,9 @@ export class Findings {
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
-      } else if (kind === "common") {
-        const message = `${module}: please compile with -fno-common`;
-        const what = `${shown} is a common symbol`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
       } else {
-        const index = this.#symbols.rawShndx(symbol);
-        const most = this.#file.sections.count - 1;
-        const message = `${module}: Symbol ${shown} has an invalid section index ${index} (max ${most})`;
-        const what = `${shown} has section index ${hex(index)}, which the loader does not know`;
-        this.problems.push(problem("KLP207", { file }, { symbol: shown, message, what }, order));
+        const more = { module, path: file, ...order };
+        this.problems.push(sectionIndexProblem(this.#file, this.#symbols, symbol, kind, more));
       }
     }
   }
@@ -137,9 +132,11 @@ export class Findings {
       case "unknown": {
         const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
+        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
         const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, order));
+        const other = build === null ? {} : { build };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
         return;
       }
       case "rel": {
@@ -179,7 +176,7 @@ export class Findings {
         const message = since
           ? `module_64: ${module}: Expected nop after call, got ${word} at ${hex(finding.address)}`
           : `module_64: ${module}: Expect noop after relocate, got ${word}`;
-        const command = `klplink ${this.#name}`;
+        const command = `klplink ${shellFile(this.#name)}`;
         const data = { callee: symbol, wasLocal: symbol !== "", message, fixable: true, command };
         this.problems.push(problem("KLP301", at, data, order));
         return;

@@ -2,7 +2,15 @@
 
 import type { RelocationTable } from "../elf/relas.ts";
 import type { VersionFact } from "../kernel/versionFacts.ts";
-import { type Fault, type Feature, type HookName, type RelocDef, type RelocTable, unknownBefore } from "./def.ts";
+import {
+  type Fault,
+  type Feature,
+  type HookName,
+  otherBuild,
+  type RelocDef,
+  type RelocTable,
+  unknownBefore,
+} from "./def.ts";
 import { evaluate, fits, store, verdict } from "./value.ts";
 
 /** The memory that a module is loaded into, by section index. */
@@ -89,7 +97,7 @@ export function relocate(
     const type = table.type(row);
     const def = machine.relocs.defs.get(type);
     const before = def === undefined ? null : unknownBefore(def, machine.since);
-    if (def === undefined || before !== null || (def.feature !== undefined && !machine.features.has(def.feature))) {
+    if (def === undefined || before !== null || otherBuild(def, machine.features) !== null) {
       report({ kind: "unknown", type, before }, table, row);
       continue;
     }

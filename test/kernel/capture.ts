@@ -163,7 +163,9 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
     if (finalize === undefined) throw new Error(`the kernel lists no module_finalize\n${console().slice(-2000)}`);
     await options.start?.(kallsyms, memory);
-    const local = (address: string): bigint => BigInt(`0x${address}`) + machine.entry;
+    // Without a TOC a function has one entry.
+    const oneEntry = / relative_toc$/m.test(kallsyms) && !/ p_toc$/m.test(kallsyms);
+    const local = (address: string): bigint => BigInt(`0x${address}`) + (oneEntry ? 0n : machine.entry);
     const stops = [local(finalize)];
     const init = /^([0-9a-f]+) \S do_init_module$/m.exec(kallsyms)?.[1];
     if (options.loaded !== undefined && init !== undefined) stops.push(local(init));

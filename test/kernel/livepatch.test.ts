@@ -16,7 +16,7 @@ import type { SymbolList } from "../../src/kernel/symbolList.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/vmlinux.ts";
 import { meaning } from "../klp/originals.ts";
 import { Part, renameSection } from "../klp/part.ts";
-import { boot, type GuestFile, type Machine, PC, type Step, VIRT } from "./boot.ts";
+import { boot, type GuestFile, type Machine, PC, POWER10, type Step, VIRT } from "./boot.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned } from "./scenario.ts";
 
@@ -44,6 +44,15 @@ const targets: readonly Target[] = [
     image: "vmlinux",
     init: () => lab.init,
     make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+  },
+  {
+    // Without a TOC.
+    arch: "ppc64le-pcrel",
+    tree: () => mustRun("bash", ["test/kernel/build-pcrel-kernel.sh"]).trim(),
+    image: "vmlinux",
+    init: () => lab.init,
+    make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+    machine: POWER10,
   },
   {
     arch: "x86_64",

@@ -211,6 +211,30 @@ const steps = {
     ["stubs that are not aligned", (s) => s.stubsOffAlignment()],
     ...far24,
   ],
+  "ppc64le-pcrel": [
+    ...common,
+    ["R_PPC64_NONE", (s) => s.relocation(132, { type: 0 })],
+    ["R_PPC64_TOC16_LO_DS", (s) => s.relocation(132, { type: 64 })],
+    ["R_PPC64_TOC", (s) => s.relocation(38, { type: 51 })],
+    ["R_PPC64_TOCSAVE", (s) => s.relocation(116, { type: 109 })],
+    ["R_PPC64_PCREL_OPT", (s) => s.relocation(132, { type: 123 })],
+    [
+      "PCREL34 too far",
+      (s) => s.relocation(132, { symbol: s.sectionSymbol(".text"), addend: () => 0x2_0000_0000n + 0x10000n }),
+    ],
+    [
+      "PCREL34 too far back",
+      (s) => s.relocation(132, { symbol: s.sectionSymbol(".text"), addend: () => -0x2_0000_0000n }),
+    ],
+    ["REL24_NOTOC too far", (s) => s.relocation(116, { symbol: s.sectionSymbol(".text"), addend: () => 0x400_0000n })],
+    ["REL24_NOTOC misaligned", (s) => s.relocation(116, { symbol: s.sectionSymbol(".text"), addend: () => 2n })],
+    [
+      "REL24 too far back",
+      (s) => s.relocation(116, { type: 10, symbol: s.sectionSymbol(".text"), addend: () => -0x400_0000n }),
+    ],
+    ["no .stubs", (s) => s.section(".stubs", ".stubx")],
+    ["no .mygot", (s) => s.section(".mygot", ".mygox")],
+  ],
   // A livepatch, for any architecture. What the kernel says does not name the module.
   livepatch: [
     ["a name without a position", (s) => s.symbol(VERSION, { name: VERSION.replace(",", ";") })],

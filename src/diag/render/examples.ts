@@ -265,9 +265,74 @@ note: no source lines: the file was built without debug information;
   KLP221: `$ klplink verify image/far.ko --root image/hidden
 error[KLP221]: the section addresses are hidden
   --> image/hidden/sections
-  = help:   load the module first, and run as root, with kernel.kptr_restrict=0
-            and CONFIG_PROC_KCORE; or copy with the capture script and use
-            --root
+  = help:   run as root, with kernel.kptr_restrict=0 or 1
+            (\`sysctl kernel.kptr_restrict=1\`)
+
+1 error, 0 warnings`,
+  KLP222: `$ klplink verify image/built.ko --root image/rebuilt
+error[KLP222]: another build of the module is loaded: build id
+    6262626262626262626262626262626262626262, and
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa in the file
+  --> image/built.ko
+  = why:    the linker computes the build id from the module's content: two
+            builds that differ have two
+  = help:   give the file that was loaded; after an update of the kernel's
+            packages, that is the one of the release that runs (\`uname -r\`)
+
+1 error, 0 warnings`,
+  KLP223: `$ klplink verify image/data.ko --root image/functions -k image/other.map
+error[KLP223]: exported_one was moved by 0x1000000, other_one by 0xffffc0:
+    image/other.map is of another kernel than image/functions/kallsyms
+  --> image/other.map
+  = why:    a kernel moves as a whole (KASLR), so each symbol must be as far
+            from its place in the file as the others
+  = help:   give the System.map or vmlinux of the kernel that runs:
+            /boot/System.map-$(uname -r), or that of the distribution's package
+            with debug information for \`uname -r\`
+
+1 error, 0 warnings`,
+  KLP224: `$ klplink verify image/data.ko --root image/functions
+error[KLP224]: image/functions/kallsyms lists functions only, and the module
+    uses 1 other symbol: exported_data
+  --> image/data.ko
+  = why:    the kernel was built without CONFIG_KALLSYMS_ALL: it does not tell
+            where its data is
+  = help:   give the kernel's System.map or vmlinux too: -k
+            /boot/System.map-$(uname -r); where that is only a note (Debian),
+            the one in the package linux-image-$(uname -r)-dbg; for what another
+            module has, that module: -m OTHER.ko@SECTIONS
+
+1 error, 0 warnings`,
+  KLP230: `$ klplink check broken/KLP230.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP230]: section .wx is both writable and executable
+  --> broken/KLP230.ko  .wx+0x0
+  >   0:  00 00   addb   %al,(%rax)
+      2:  00 00   addb   %al,(%rax)
+  = kernel: demo_patch: section .wx (index 25) has invalid WRITE|EXEC flags
+            (the loader stops here: this is the line in dmesg)
+  = help:   give the section the flags of code ("ax") or of data ("aw"), and put
+            what is written elsewhere
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP231: `$ klplink check broken/KLP231.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
+error[KLP231]: e_flags 0x1 say ABI version 1, not 2
+  --> broken/KLP231.ko  at file offset 0x30
+  = kernel: Invalid module architecture in ELF header: 21
+            (the loader stops here: this is the line in dmesg)
+  = help:   compile with -mabi=elfv2, and let \`ld -r\` or the assembler write the
+            header
+
+1 error, 0 warnings`,
+  KLP232: `$ klplink check broken/KLP232.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP232]: .gnu.linkonce.this_module is not loaded (no SHF_ALLOC)
+  --> broken/KLP232.ko  .gnu.linkonce.this_module+0x0
+  = kernel: module demo_patch: .gnu.linkonce.this_module must occupy memory during process execution
+            (the loader stops here: this is the line in dmesg)
+  = help:   link the module once, with kbuild (\`make M=... modules\`), and do not
+            link two finished modules into one
 
 1 error, 0 warnings`,
   KLP301: `$ klplink check meminfo-debug.o
@@ -570,7 +635,8 @@ error[KLP402]: show_val_kb is the name of 2 symbols in two.map
   >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
      28:  00 00 00 60   nop
      2c:  20 00 21 38   addi   r1,r1,32
-  = kernel: livepatch: unresolvable ambiguity for symbol 'show_val_kb' in object '(null)'
+  = kernel: modinfo: Unknown symbol show_val_kb (err -2)
+            (the loader stops here: this is the line in dmesg)
   = why:    position 1: c000000000001000 t; position 2: c000000000002000 t
   = help:   say which one is meant: \`--sympos show_val_kb=N\`
 
@@ -669,9 +735,11 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
       8:  20 00 80 4e   blr
   = kernel: klp_undefined: Unknown symbol klp.sym.vmlinux.show_val_kb,1 (err -2)
             (the loader stops here: this is the line in dmesg)
-  = why:    the loader looks for an exported symbol of that full name; GNU
-            \`ld -r\` turns livepatch symbols into such ones
-  = help:   run klplink after the last \`ld -r\`, on the finished module
+  = why:    the name alone makes no livepatch symbol: the loader looks for an
+            exported symbol of that full name
+  = help:   use the name \`show_val_kb\` in the source: klplink with \`-k vmlinux\`
+            and \`--sympos show_val_kb=1\` names and marks the symbol, and moves
+            its relocations
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -760,7 +828,7 @@ error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
   = help:   \`klplink broken/KLP414.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\`
             finishes it
 
-2 errors, 0 warnings`,
+2 errors, 0 warnings; \`klplink broken/KLP414.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 1 of the errors, once the other is gone`,
   KLP415: `$ klplink check broken/KLP415.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP415]: twin has position 0, but 2 symbols of vmlinux have that name
     (../kernel/vmlinux-x86_64)
@@ -826,7 +894,7 @@ error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
   = help:   \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\`
             finishes it
 
-2 errors, 0 warnings`,
+2 errors, 0 warnings; \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 1 of the errors, once the other is gone`,
   KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
   --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
@@ -997,8 +1065,8 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
      10:  00 00 00 00   .long  0x00000000
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
-  = help:   reach the symbol through the TOC or other writable data; only
-            R_PPC64_REL24 may be in text
+  = help:   reach the symbol through a pointer in writable data (the TOC,
+            .data); in text only calls may wait
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -1139,8 +1207,8 @@ note: no source lines: the file was built without debug information;
   KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
   --> broken/KLP440.ko  .data.patch+0x0
-  = why:    the kernel says nothing; loading the module fails with
-            \`Invalid argument\`
+  = why:    the kernel says nothing; insmod fails with \`Invalid parameters\`,
+            modprobe with \`Invalid argument\`
   = help:   set old_name to the function that is replaced
 
 1 error, 0 warnings`,
@@ -1215,7 +1283,7 @@ error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
      12:  00 00   addb   %al,(%rax)
      14:  00 00   addb   %al,(%rax)
   = kernel: ld_kpatch_x86_64: Unknown symbol .klp.sym.vmlinux.show_val_kb,1 (err -2)
-            (the loader stops here: this is the line in dmesg)
+            (the loader prints such a line for each symbol at fault, then stops)
   = why:    the loader looks for an exported symbol of that full name; GNU
             \`ld -r\` turns livepatch symbols into such ones
   = help:   run klplink after the last \`ld -r\`, on the finished module
@@ -1235,6 +1303,106 @@ error[KLP446]: .klp.rela.vmlinux..data.patched is no relocation section any more
             \`ld -r\`: klplink runs last
 
 5 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP447: `$ klplink check ../klp/open-x86_64.o -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP410]: show_one is in ../kernel/vmlinux-x86_64, but not exported to
+    modules
+  --> ../klp/open-x86_64.o  live_show_one+0x6/0x17 [demo_patch]
+      (.text.live_show_one+0x6)  (the first of 2 uses)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  show_one      R_X86_64_PLT32
+      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+  = kernel: demo_patch: Unknown symbol show_one (err -2)
+            (the loader prints such a line for each symbol at fault, then stops)
+  = why:    an undefined symbol of a module is looked up among the exported ones
+            only
+  = help:   \`klplink ../klp/open-x86_64.o -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\`
+            makes it a livepatch symbol, which may name any symbol of the kernel
+  = also:   3 more of KLP410 in ../klp/open-x86_64.o:
+      .data.refs+0x10  only_here is in demo_mod, but not exported to modules
+      .data.refs+0x18  demo_export is in demo_mod, but not exported to modules
+      .data.refs+0x20  state is in demo_mod, but not exported to modules
+
+error[KLP447]: the array of functions of vmlinux has no empty entry at its end
+  --> ../klp/open-x86_64.o  .data.patch+0x520
+  = why:    the kernel reads on behind .data.patch and takes what it finds there
+            for entries
+  = help:   end the array with an empty entry, \`{ }\`
+
+5 errors, 0 warnings; \`klplink ../klp/open-x86_64.o -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 4 of the errors, once the other is gone
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP448: `$ klplink check broken/KLP448.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP448]: struct klp_patch stands in .data.patch, which is read-only
+  --> broken/KLP448.ko  .data.patch+0x458
+  = why:    klp_enable_patch writes lists, kobjects and states into it: the
+            kernel oopses when the module is loaded
+  = help:   leave out \`const\` (and \`__ro_after_init\`): the structures belong in
+            .data
+  = also:   3 more of KLP448 in broken/KLP448.ko:
+      .data.patch+0x260  the array of objects stands in .data.patch, which is
+        read-only
+      .data.patch+0x0    the array of functions of vmlinux stands in
+        .data.patch, which is read-only
+      .data.patch+0x130  the array of functions of demo_mod stands in
+        .data.patch, which is read-only
+
+4 errors, 0 warnings`,
+  KLP449: `$ klplink check broken/KLP449.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP449]: the replacement of show_one stands in .init.text, which is freed
+    after init
+  --> broken/KLP449.ko  .data.patch+0x0
+  = why:    the kernel uses it for as long as the livepatch is there: it would
+            read, write or run memory that is someone else's by then
+  = help:   leave out \`__init\` and \`__initdata\`
+
+warning[KLP427]: .klp.rela.vmlinux..text.live_show_one relocates .init.text,
+    which its name does not say
+  --> broken/KLP449.ko  .klp.rela.vmlinux..text.live_show_one+0x0
+  = why:    the kernel goes by sh_info; tools that go by the name take it for
+            another section
+  = help:   if the file went through \`ld -r\` or \`objcopy\` after it was finished,
+            finish it again afterwards
+
+1 error, 1 warning`,
+  KLP450: `$ klplink check broken/KLP450.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP450]: 2 symbols were not looked up: a module that this one depends on
+    was not given
+  --> broken/KLP450.ko  live_show_one+0xb/0x17 [demo_patch]
+      (.text.live_show_one+0xb)  (the first of 2 uses)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+      5:  e8 00 00 00 00   callq  show_one
+                           R_X86_64_PLT32 .klp.sym.vmlinux.show_one,0-0x4
+  >   a:  e8 00 00 00 00   callq  helper_one   R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+     11:  00 00            addb   %al,(%rax)
+  = why:    .modinfo names helpers in depends=; helper_one, helper_two are in no
+            file that was given
+  = help:   give \`-m helpers.ko\`
+
+0 errors, 1 warning
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP451: `$ klplink check modinfo.o -k exports.symvers
+error[KLP451]: show_val_kb is not exported: it is not in exports.symvers
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
+  = kernel: modinfo: Unknown symbol show_val_kb (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    the file lists all exports of the kernel that it was built with
+  = help:   give the kernel's symbols, too (-k System.map or -k vmlinux):
+            klplink then makes a livepatch symbol of what is not exported
+
+1 error, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -1326,6 +1494,61 @@ error[KLP510]: the module enables a livepatch, but has no livepatch= entry in
   = kernel: livepatch: module demo_patch is not marked as a livepatch module
             (the loader stops here: this is the line in dmesg)
   = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+1 error, 0 warnings`,
+  KLP511: `$ klplink check broken/KLP511.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP511]: the module has no vermagic= entry in .modinfo
+  --> broken/KLP511.ko  .modinfo+0x0
+  = why:    without CONFIG_MODULE_FORCE_LOAD the kernel refuses it without a
+            word; with it, it prints \`demo_patch: bad vermagic: kernel tainted.\`
+            and loads it unchecked
+  = help:   build the module with kbuild, whose modpost writes vermagic, or link
+            its NAME.mod.o in
+
+1 error, 0 warnings`,
+  KLP512: `$ klplink check ../klp/patch-x86_64.o -k two.map
+error[KLP512]: the kernel has no livepatching: two.map has no klp_enable_patch
+  --> ../klp/patch-x86_64.o  .modinfo+0x0
+  = kernel: demo_patch: module is marked as livepatch module, but livepatch support is disabled
+            (the loader stops here: this is the line in dmesg)
+  = help:   give the symbol list of a kernel that was built with
+            CONFIG_LIVEPATCH=y
+
+error[KLP401]: show_one is not in two.map
+  --> ../klp/patch-x86_64.o  live_show_one+0x6/0x17 [demo_patch]
+      (.text.live_show_one+0x6)  (the first of 2 uses)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+  >   5:  e8 00 00 00 00   callq  show_one      R_X86_64_PLT32
+      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+  = why:    the livepatch patches demo_mod, which was not given, so the symbol
+            may be one of that module
+  = help:   give the module: \`-m demo_mod.ko\`
+  = also:   5 more of KLP401 in ../klp/patch-x86_64.o:
+      live_show_one+0xb  exported_one is not in two.map
+      init_module+0x1    klp_enable_patch is not in two.map
+      .data.refs+0x10    only_here is not in two.map
+      .data.refs+0x18    demo_export is not in two.map
+      .data.refs+0x20    state is not in two.map
+
+error[KLP414]: show_one is not in vmlinux (two.map)
+  --> ../klp/patch-x86_64.o  .data.patch+0x0
+  = kernel: livepatch: symbol 'show_one' not found in symbol table
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+8 errors, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP513: `$ klplink check broken/KLP513.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko --kernel-version 7.2
+error[KLP513]: the module imports the namespace module:
+  --> broken/KLP513.ko  .modinfo+0x0
+  = kernel: demo_patch: module tries to import module namespace: module:
+            (the loader stops here: this is the line in dmesg)
+  = help:   leave out the MODULE_IMPORT_NS: such exports are for the modules
+            that the namespace names
 
 1 error, 0 warnings`,
   KLP601: `$ klplink model not-a-protocol.json

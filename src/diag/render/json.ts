@@ -1,5 +1,5 @@
 import { hexWord } from "../../base/bytes.ts";
-import { firstRefusal, fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
+import { fixOf, helpOf, kernelOf, levelOf, type Problem, printedRefusals, titleOf, whyOf } from "../catalogue.ts";
 import type { ContextLine, Instruction } from "../define.ts";
 import { bytesText } from "./text.ts";
 
@@ -74,8 +74,8 @@ export function renderJson(
     schema: "klplink-diagnostics/1",
     klplink: version,
     files: files.map((f) => {
-      const first = firstRefusal(f.problems);
-      return { file: f.file, ...f.result, problems: f.problems.map((p) => toJson(p, p === first)) };
+      const printed = new Set(printedRefusals(f.problems));
+      return { file: f.file, ...f.result, problems: f.problems.map((p) => toJson(p, printed.has(p))) };
     }),
     errors: all.filter((p) => levelOf(p) === "error").length,
     warnings: all.filter((p) => levelOf(p) === "warning").length,

@@ -1,7 +1,17 @@
 // Diagnostics for people: one block each, equal ones once, several of one kind folded into a list.
 
 import { hexWord } from "../../base/bytes.ts";
-import { briefOf, firstRefusal, fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
+import {
+  briefOf,
+  fixOf,
+  helpOf,
+  kernelOf,
+  levelOf,
+  type Problem,
+  printedRefusals,
+  titleOf,
+  whyOf,
+} from "../catalogue.ts";
 import type { ContextLine, FunctionPlace, Instruction, Place, SourcePlace } from "../define.ts";
 
 /** Colours as functions on text, so that rendering needs no colour library. */
@@ -211,11 +221,16 @@ export function renderPlace(at: Place, instructions: readonly Instruction[], sty
 
 /** One diagnostic, without a final newline. */
 export function renderProblem(p: Problem, style: TextStyle, isFirstRefusal: boolean): string {
-  return blockOf(p, [], style, isFirstRefusal).join("\n");
+  return blockOf(p, [], style, isFirstRefusal ? STOPS : "").join("\n");
 }
 
-/** A diagnostic that stands for others of its kind, too. */
-function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFirstRefusal: boolean): string[] {
+/** What the log shows of a diagnostic, where the loader prints it. */
+const STOPS = "the loader stops here: this is the line in dmesg";
+const STOPS_LATER = "the loader prints such a line for each symbol at fault, then stops";
+const PRINTED_TOO = "this line is in dmesg, too";
+
+/** A diagnostic that stands for others of its kind, too. @param inLog what the log shows of it; empty: nothing is known. */
+function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, inLog: string): string[] {
   const level = levelOf(p);
   const { palette, width } = style;
   const [head, ...more] = wrap(`${level}[${p.code}]: ${clipped(titleOf(p))}`, Math.max(40, width));
@@ -230,7 +245,7 @@ function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, isFir
   if (kernel !== null) {
     const [said = "", ...further] = kernel.split("\n");
     lines.push(`${palette.dim("  = ")}${palette.strong("kernel: ")}${said}`, ...further.map((l) => `            ${l}`));
-    if (isFirstRefusal) lines.push("            (the loader stops here: this is the line in dmesg)");
+    if (inLog !== "") lines.push(`            (${inLog})`);
   }
   const why = whyOf(p);
   if (why !== null) lines.push(...note("why", why, style));
@@ -289,7 +304,8 @@ export function withoutRepeats(problems: readonly Problem[]): Problem[] {
 export function renderText(problems: readonly Problem[], style: TextStyle): string {
   if (problems.length === 0) return "";
   const distinct = withoutRepeats(problems);
-  const first = firstRefusal(distinct);
+  const printed = printedRefusals(distinct);
+  const [first] = printed;
   const groups = new Map<string, Problem[]>();
   for (const [i, p] of distinct.entries()) {
     const key = style.everything === true ? String(i) : `${p.code} ${p.at.file}`;
@@ -302,9 +318,17 @@ export function renderText(problems: readonly Problem[], style: TextStyle): stri
   const parts: string[] = [];
   // What stops the loader comes first, then other errors, then warnings.
   const rank = ([head]: readonly Problem[]): number =>
-    head === undefined || levelOf(head) !== "error" ? 2 : head === first ? 0 : 1;
+    head === undefined || levelOf(head) !== "error" ? 3 : head === first ? 0 : printed.includes(head) ? 1 : 2;
   for (const [head, ...others] of [...groups.values()].sort((a, b) => rank(a) - rank(b))) {
-    if (head !== undefined) parts.push(blockOf(head, others, style, head === first).join("\n"));
+    if (head === undefined) continue;
+    const said = !printed.includes(head)
+      ? ""
+      : printed.length === 1
+        ? STOPS
+        : head === first
+          ? STOPS_LATER
+          : PRINTED_TOO;
+    parts.push(blockOf(head, others, style, said).join("\n"));
   }
   return `${parts.join("\n\n")}\n\n${countLine(distinct)}\n${moreLine(distinct)}`;
 }

@@ -1,0 +1,199 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { check } from "../../src/check.ts";
+import { firstRefusal, kernelOf, titleOf } from "../../src/diag/catalogue.ts";
+import { readElf } from "../../src/elf/reader.ts";
+import { writeElf } from "../../src/elf/writer.ts";
+import { image } from "../../src/image.ts";
+import { Kernel } from "../../src/kernel/kernel.ts";
+import { ModuleFile } from "../../src/kernel/moduleFile.ts";
+import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { readVmlinux } from "../../src/kernel/vmlinux.ts";
+import { link } from "../../src/link.ts";
+import { collect } from "./collect.ts";
+import { changeHeader } from "./header.ts";
+import { Part } from "./part.ts";
+import { fixture } from "./readBack.ts";
+
+// What the loader refuses in a finished module before it looks at symbols, and what the check said nothing of: one thing broken
+// at a time in test/fixtures/klp/patch.s. The kernel's words are those of kernel/module/main.c and strict_rwx.c,
+// arch/powerpc/kernel/module_64.c and arch/arm64/kernel/module-plts.c of 6.1, 6.12 and 7.2.
+
+const kernelFolder = fileURLToPath(new URL("../fixtures/kernel/", import.meta.url));
+const kernelFile = (name: string): Uint8Array => new Uint8Array(readFileSync(kernelFolder + name));
+const demo = new ModuleFile(readElf(kernelFile("demo-mod.ko")), "demo-mod.ko");
+const kernel = new Kernel({ vmlinux: readVmlinux(kernelFile("vmlinux-x86_64"), "vmlinux"), modules: [demo] });
+type Arch = "x86_64" | "ppc64le" | "arm64";
+const modules = new Map<Arch, Uint8Array>();
+for (const arch of ["x86_64", "ppc64le", "arm64"] as const) {
+  const result = link(fixture(`patch-${arch}`), { file: `${arch}.ko`, kernel });
+  if (result.output === null) throw new Error(result.problems.map(titleOf).join("\n"));
+  modules.set(arch, result.output);
+}
+const good = (arch: Arch): Uint8Array => modules.get(arch) ?? new Uint8Array(0);
+/** The section loses the first letter of its name. */
+const renamed = (bytes: Uint8Array, name: string): Uint8Array =>
+  changeHeader(bytes, name, (view) => view.setUint32(0, view.getUint32(0, true) + 1, true));
+const edited = (arch: Arch, edit: (part: Part) => void): Uint8Array => {
+  const part = new Part(good(arch));
+  edit(part);
+  return writeElf(part.edits);
+};
+const added = (arch: Arch, name: string, flags: bigint, data = new Uint8Array(4)): Uint8Array =>
+  edited(arch, (p) => p.edits.addSection({ name, type: 1, flags, link: 0, info: 0, addralign: 1, entsize: 0, data }));
+const version = (text: string) => ({
+  kernelVersion: { major: Number(text.split(".")[0]), minor: Number(text.split(".")[1]) },
+});
+type Options = Partial<Parameters<typeof check>[1]>;
+const checked = (bytes: Uint8Array, options: Options = {}) =>
+  check(bytes, { file: "x.ko", kernel, ...options }).problems;
+const told = (bytes: Uint8Array, options: Options = {}): (string | null)[][] => {
+  const problems = checked(bytes, options);
+  collect(bytes, problems);
+  return problems.map((p) => [p.code, kernelOf(p)]);
+};
+/** What the image pass says, which takes the same rules. */
+const imaged = (bytes: Uint8Array): (string | null)[][] =>
+  image(bytes, {
+    file: "x.ko",
+    kernel: null,
+    placement: { bases: new Map(), sections: new Map(), percpu: null },
+    stage: "relocated",
+  })
+    .problems.filter((p) => p.code !== "KLP210")
+    .map((p) => [p.code, kernelOf(p)]);
+
+const ALLOC = 2n;
+const WRITE = 1n;
+const EXEC = 4n;
+
+describe("sections that the architecture's loader needs", () => {
+  test.each([
+    ["ppc64le", ".stubs", "module_64: demo_patch: doesn't contain .stubs."],
+    ["arm64", ".plt", "demo_patch: module PLT section(s) missing"],
+    ["arm64", ".init.plt", "demo_patch: module PLT section(s) missing"],
+  ] as const)("%s without %s", (arch, section, words) => {
+    const bytes = renamed(good(arch), section);
+    expect(told(bytes)).toEqual([["KLP206", words]]);
+    expect(imaged(bytes)).toContainEqual(["KLP206", words]);
+    // Before its last link an object has none of them.
+    const object = renamed(bytes, ".gnu.linkonce.this_module");
+    expect(told(object).map(([code]) => code)).not.toContain("KLP206");
+  });
+
+  test("arm64 without .text.ftrace_trampoline: module_init_ftrace_plt says nothing", () => {
+    const bytes = renamed(good("arm64"), ".text.ftrace_trampoline");
+    const { problems } = check(bytes, { file: "x.ko" });
+    expect(problems.map((p) => [p.code, kernelOf(p)])).toEqual([["KLP206", null]]);
+    expect(imaged(bytes)).toContainEqual(["KLP206", null]);
+    // This kernel has no ftrace_caller, so no ftrace.
+    expect(checked(bytes)).toEqual([]);
+  });
+
+  test("without them, but alone: NAME.mod.o is linked into the module later", () => {
+    expect(checked(renamed(good("ppc64le"), ".stubs"), { file: "patch.mod.o" })).toEqual([]);
+  });
+});
+
+test("a section that is writable and executable", () => {
+  const bytes = added("x86_64", ".wx", ALLOC | WRITE | EXEC);
+  const index = readElf(bytes).sections.findByName(".wx");
+  const words = `demo_patch: section .wx (index ${index}) has invalid WRITE|EXEC flags`;
+  expect(told(bytes)).toEqual([["KLP230", words]]);
+  expect(imaged(bytes)).toContainEqual(["KLP230", words]);
+  expect(checked(bytes, version("5.7"))).toEqual([]);
+  // One that is not loaded, too.
+  expect(told(added("x86_64", ".wx", WRITE | EXEC)).map(([code]) => code)).toEqual(["KLP230"]);
+});
+
+test("ppc64le: another ABI than 2 in e_flags, since 6.2", () => {
+  const bytes = good("ppc64le").slice();
+  bytes[48] = 1;
+  const words = "Invalid module architecture in ELF header: 21";
+  expect(told(bytes)).toEqual([["KLP231", words]]);
+  expect(imaged(bytes)).toContainEqual(["KLP231", words]);
+  expect(checked(bytes, version("6.1"))).toEqual([]);
+  expect(checked(good("x86_64"))).toEqual([]);
+});
+
+describe("what the loader wants once", () => {
+  test("two .modinfo", () => {
+    expect(told(added("x86_64", ".modinfo", ALLOC))).toEqual([["KLP232", "Only one .modinfo section must exist."]]);
+    expect(checked(added("x86_64", ".modinfo", ALLOC), version("6.1"))).toEqual([]);
+  });
+
+  test("two struct modules", () => {
+    const bytes = added("x86_64", ".gnu.linkonce.this_module", ALLOC | WRITE, new Uint8Array(443));
+    const words = "module demo_patch: Exactly one .gnu.linkonce.this_module section must exist.";
+    expect(told(bytes, version("7.2"))).toEqual([["KLP232", words]]);
+    expect(told(bytes, version("6.12"))).toEqual([["KLP232", words.replace("Exactly", "Only")]]);
+  });
+
+  test("a struct module that is not loaded", () => {
+    // sh_flags without SHF_ALLOC
+    const bytes = changeHeader(good("x86_64"), ".gnu.linkonce.this_module", (view) => view.setUint8(8, 1));
+    const words = "module demo_patch: .gnu.linkonce.this_module must occupy memory during process execution";
+    expect(told(bytes)[0]).toEqual(["KLP232", words]);
+  });
+
+  test("checksums of the extended form without names, 6.14 and later", () => {
+    const bytes = added("x86_64", "__version_ext_crcs", ALLOC);
+    const words = "extended version crc+name presence does not match";
+    expect(told(bytes, version("7.2"))).toContainEqual(["KLP232", words]);
+    expect(checked(bytes, version("6.12")).filter((p) => p.code === "KLP232")).toEqual([]);
+  });
+});
+
+test("a common symbol, and a section index that is none", () => {
+  const symbol = (index: number) =>
+    edited("x86_64", (p) => p.edits.setSymbol(p.symbol("__this_module"), { home: { kind: "reserved", index } }));
+  const common = symbol(0xfff2);
+  expect(told(common)).toContainEqual(["KLP207", "demo_patch: please compile with -fno-common"]);
+  const odd = symbol(0xff40);
+  const most = readElf(odd).sections.count - 1;
+  const words = `demo_patch: Symbol __this_module has an invalid section index 65344 (max ${most})`;
+  expect(told(odd)).toContainEqual(["KLP207", words]);
+});
+
+describe(".modinfo", () => {
+  const without = (text: string) =>
+    edited("x86_64", (p) => {
+      const section = p.section(".modinfo");
+      const at = Buffer.from(p.file.sections.data(section)).indexOf(text);
+      p.edits.patch(section, at, Buffer.from("x"));
+    });
+
+  test("no vermagic", () => {
+    expect(told(without("vermagic="))).toEqual([["KLP511", null]]);
+    // A kernel that may be forced goes on: nothing is promised of its first line.
+    expect(firstRefusal(checked(without("vermagic=")))).toBeNull();
+  });
+
+  test("a livepatch for a kernel that has no livepatching", () => {
+    const list = parseSymbols(Buffer.from("ffffffff81000000 T _text\nffffffff81000100 r __ksymtab_x\n"), "map");
+    const problems = check(good("x86_64"), { file: "x.ko", kernel: new Kernel({ list }) }).problems;
+    const first = firstRefusal(problems);
+    expect(first?.code).toBe("KLP512");
+    expect(first === null ? "" : kernelOf(first)).toBe(
+      "demo_patch: module is marked as livepatch module, but livepatch support is disabled",
+    );
+  });
+
+  test("a namespace that cannot be imported, 6.16 and later", () => {
+    const bytes = edited("x86_64", (p) => {
+      const section = p.section(".modinfo");
+      const at = Buffer.from(p.file.sections.data(section)).indexOf("import_ns=DEMO_NS");
+      p.edits.patch(section, at, Buffer.from("import_ns=module:"));
+    });
+    const words = "demo_patch: module tries to import module namespace: module:";
+    expect(told(bytes, version("7.2"))).toContainEqual(["KLP513", words]);
+    expect(told(bytes, version("6.12")).map(([code]) => code)).not.toContain("KLP513");
+  });
+
+  test("exports without flags, 7.0 and later", () => {
+    const bytes = added("x86_64", "__ksymtab", ALLOC, new Uint8Array(12));
+    expect(told(bytes, version("7.0"))).toEqual([["KLP513", "demo_patch: no flags for exported symbols"]]);
+    expect(checked(bytes, version("6.12"))).toEqual([]);
+  });
+});

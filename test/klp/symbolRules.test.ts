@@ -1,0 +1,182 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { check } from "../../src/check.ts";
+import { helpOf, kernelOf, levelOf, type Problem, printedRefusals, titleOf, whyOf } from "../../src/diag/catalogue.ts";
+import { renderText } from "../../src/diag/render/text.ts";
+import { readElf } from "../../src/elf/reader.ts";
+import { writeElf } from "../../src/elf/writer.ts";
+import { Kernel } from "../../src/kernel/kernel.ts";
+import { ModuleFile } from "../../src/kernel/moduleFile.ts";
+import { parseSymvers } from "../../src/kernel/symvers.ts";
+import { readVmlinux } from "../../src/kernel/vmlinux.ts";
+import { link } from "../../src/link.ts";
+import { collect } from "./collect.ts";
+import { Part } from "./part.ts";
+import { fixture } from "./readBack.ts";
+
+// Undefined symbols of a module, and what the files that were given do and do not tell of them. The order and the words are those
+// of simplify_symbols, kernel/module/main.c of 6.1, 6.12 and 7.2, which prints a line for every symbol that it does not find.
+
+const kernelFolder = fileURLToPath(new URL("../fixtures/kernel/", import.meta.url));
+const kernelFile = (name: string): Uint8Array => new Uint8Array(readFileSync(kernelFolder + name));
+const vmlinux = readVmlinux(kernelFile("vmlinux-x86_64"), "vmlinux");
+const demo = new ModuleFile(readElf(kernelFile("demo-mod.ko")), "demo-mod.ko");
+const kernel = new Kernel({ vmlinux, modules: [demo] });
+const linked = link(fixture("patch-x86_64"), { file: "x.ko", kernel }).output ?? new Uint8Array(0);
+const edited = (bytes: Uint8Array, edit: (part: Part) => void): Uint8Array => {
+  const part = new Part(bytes);
+  edit(part);
+  return writeElf(part.edits);
+};
+/** Symbols of other names. */
+const renamed = (names: Readonly<Record<string, string>>, bytes = linked): Uint8Array =>
+  edited(bytes, (p) => {
+    for (const [from, name] of Object.entries(names)) p.edits.setSymbol(p.symbol(from), { name });
+  });
+/** With depends= in place of name=, which is as long. */
+const depending = (bytes: Uint8Array): Uint8Array =>
+  edited(bytes, (p) => {
+    const section = p.section(".modinfo");
+    const at = Buffer.from(p.file.sections.data(section)).indexOf("name=demo_patch");
+    p.edits.patch(section, at, Buffer.from("depends=helpers"));
+  });
+const checked = (bytes: Uint8Array, known: Kernel | null = kernel): readonly Problem[] => {
+  const { problems } = check(bytes, { file: "x.ko", ...(known === null ? {} : { kernel: known }) });
+  collect(bytes, problems);
+  return problems;
+};
+const only = (problems: readonly Problem[]): Problem => {
+  expect(problems.map((p) => p.code)).toHaveLength(1);
+  return problems[0] as Problem;
+};
+
+describe("a symbol that none of the files has", () => {
+  test("of a module in depends= that was not given: one warning, and which files to give", () => {
+    const bytes = depending(renamed({ exported_one: "helper_one", klp_enable_patch: "helper_two" }));
+    const problem = only(checked(bytes));
+    expect(problem.code).toBe("KLP450");
+    expect(levelOf(problem)).toBe("warning");
+    expect(titleOf(problem)).toMatch(/^2 symbols were not looked up/);
+    expect(helpOf(problem)).toBe("give `-m helpers.ko`");
+  });
+
+  test("of a module in depends= that was given: it is missing there, and that is said", () => {
+    const helpers = new ModuleFile(readElf(kernelFile("demo-mod.ko")), "helpers.ko", "helpers");
+    const known = new Kernel({ vmlinux, modules: [demo, helpers] });
+    const problem = only(checked(depending(renamed({ exported_one: "helper_one" })), known));
+    expect(problem.code).toBe("KLP401");
+    expect(titleOf(problem)).toBe("helper_one is not in vmlinux, nor in demo-mod.ko, helpers.ko");
+    expect(kernelOf(problem)).toBe("demo_patch: Unknown symbol helper_one (err -2)");
+  });
+
+  test("where a patched module was not given: no word of the kernel is promised", () => {
+    const problems = checked(renamed({ exported_one: "helper_one" }), new Kernel({ vmlinux }));
+    const problem = only(problems);
+    expect(problem.code).toBe("KLP401");
+    expect(kernelOf(problem)).toBeNull();
+    expect(whyOf(problem)).toContain("the livepatch patches demo_mod, which was not given");
+    expect(helpOf(problem)).toBe("give the module: `-m demo_mod.ko`");
+    expect(printedRefusals(problems)).toEqual([]);
+  });
+});
+
+describe("what is in dmesg", () => {
+  test("each symbol that the loader does not find, and nothing that comes after", () => {
+    const bytes = edited(renamed({ exported_one: "no_such_one", klp_enable_patch: "no_such_two" }), (p) => {
+      const table = p.table(".rela.data.refs");
+      p.edits.removeRelocation(table, 0);
+      // A type that the loader does not know: it does not come so far.
+      p.edits.addRelocation(table.section, { offset: table.offset(0), type: 9, addend: 0n, symbol: table.symbol(0) });
+    });
+    const problems = checked(bytes);
+    expect(problems.map((p) => p.code)).toContain("KLP201");
+    const printed = printedRefusals(problems);
+    expect(printed.map(kernelOf).sort()).toEqual(
+      ["no_such_one", "no_such_two"].map((name) => `demo_patch: Unknown symbol ${name} (err -2)`),
+    );
+    const text = renderText(problems, { width: 80, palette: same(), folder: "/" } as never);
+    expect(text).toContain("the loader prints such a line for each symbol at fault, then stops");
+    expect(text).not.toContain("this is the line in dmesg");
+  });
+});
+
+function same(): Record<string, (text: string) => string> {
+  const keep = (text: string): string => text;
+  return { error: keep, warning: keep, strong: keep, dim: keep, mark: keep, help: keep };
+}
+
+test("an ambiguous name of an object that is not linked: an undefined symbol for the kernel", () => {
+  const problems = checked(renamed({ exported_one: "twin" }));
+  const found = problems.find((p) => p.code === "KLP402");
+  expect(found === undefined ? null : kernelOf(found)).toBe("demo_patch: Unknown symbol twin (err -2)");
+});
+
+describe("Module.symvers alone", () => {
+  const symvers = (text: string): Kernel =>
+    new Kernel({ symvers: { exports: parseSymvers(Buffer.from(text)), source: "Module.symvers" } } as never);
+  const line = (name: string, owner: string): string => `0x00000000\t${name}\t${owner}\tEXPORT_SYMBOL\t\n`;
+
+  test("what it does not list is not exported", () => {
+    const known = symvers(line("klp_enable_patch", "vmlinux"));
+    const problem = only(checked(linked, known));
+    expect(problem.code).toBe("KLP451");
+    expect(kernelOf(problem)).toBe("demo_patch: Unknown symbol exported_one (err -2)");
+    // A link says it, too, and writes nothing.
+    expect(link(linked, { file: "x.ko", kernel: known }).output).toBeNull();
+  });
+
+  test("one that lists no export of vmlinux tells nothing", () => {
+    expect(checked(linked, symvers(line("other", "demo_mod")))).toEqual([]);
+  });
+});
+
+describe("a livepatch symbol's name on an undefined symbol", () => {
+  const object = fixture("patch-x86_64");
+  const told = (name: string): Problem => {
+    const found = check(renamed({ show_one: name }, object), { file: "x.ko" }).problems;
+    return only(found);
+  };
+
+  test("written by hand: what the source should say", () => {
+    const problem = told(".klp.sym.demo_mod.only_here,2");
+    expect(problem.code).toBe("KLP408");
+    expect(helpOf(problem)).toBe(
+      "use the name `only_here` in the source: klplink with `-k vmlinux -m demo_mod.ko` and `--sympos demo_mod:only_here=2` names and marks the symbol, and moves its relocations",
+    );
+    expect(helpOf(told(".klp.sym.vmlinux.show_one,0"))).toContain("klplink with `-k vmlinux` names and marks");
+  });
+
+  test("and badly formed", () => {
+    expect(titleOf(told(".klp.sym.vmlinux.show_one"))).toContain("has an incorrectly formatted name");
+  });
+
+  test("of a module that was finished: what ld -r leaves", () => {
+    const bytes = edited(linked, (p) =>
+      p.edits.setSymbol(p.symbol(".klp.sym.vmlinux.show_one,0"), { home: { kind: "reserved", index: 0 } }),
+    );
+    const problem = check(bytes, { file: "x.ko" }).problems.find((p) => p.code === "KLP408");
+    expect(problem === undefined ? null : helpOf(problem)).toContain("run klplink after the last `ld -r`");
+  });
+
+  test("klp-convert's annotation: said once, with the command that mends it", () => {
+    const problem = told(".klp.sym.rela.vmlinux.vmlinux.show_one,0");
+    expect(problem.code).toBe("KLP420");
+    expect(renderText([problem], { width: 80, palette: same(), folder: "/" } as never)).toContain(
+      "`klplink x.ko` mends it",
+    );
+  });
+});
+
+describe("what was not looked at", () => {
+  const unchecked = (known: Kernel | null): readonly string[] =>
+    check(linked, { file: "x.ko", ...(known === null ? {} : { kernel: known }) }).unchecked;
+
+  test("is told, with the file that is missing", () => {
+    expect(unchecked(null)).toEqual(["the kernel's symbols (-k)"]);
+    expect(unchecked(new Kernel({ vmlinux }))).toEqual([
+      "functions and livepatch symbols of demo_mod (-m demo_mod.ko)",
+    ]);
+    expect(unchecked(kernel)).toEqual([]);
+  });
+});
