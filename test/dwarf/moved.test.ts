@@ -133,6 +133,19 @@ describe("what is not understood keeps its bytes, and is told", () => {
     expect(await told(writeElf(edits))).toEqual([".debug_later+0 a section that is not known"]);
   });
 
+  test("an unwind entry that covers two functions", async () => {
+    const { left } = await movedApart(input("unwind.o"), () => 64);
+    expect(left.map((l) => `${l.section} ${l.reason}`)).toEqual([
+      ".eh_frame an unwind entry that covers more than one function",
+    ]);
+  });
+
+  test("split debug information", async () => {
+    expect(await told(input("split.o"))).toEqual([
+      ".debug_info+0 split debug information in a file of its own, many.dwo",
+    ]);
+  });
+
   test("zstd without its unpacker", () => {
     const { problems } = link(input("clang-5-zstd.o"), { file: "in.o" });
     const sections = problems.flatMap((p) => (p.code === "KLP311" ? [p.at.section] : []));

@@ -123,6 +123,7 @@ describe("a call that gets an island, with a warning where something is to be lo
     { name: "i16-no-ipa-ra", islands: 1, expect: [] },
     { name: "i18-noreturn", islands: 1, expect: [] },
     { name: "move-good", islands: 2, expect: [] },
+    { name: "move-debug", islands: 2, expect: [] },
   ];
   for (const { name, islands, expect: expected } of accepted) {
     test(name, () => {
