@@ -5,6 +5,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/kernel/**", "test/user/**", "test/tools/**", "node_modules/**"],
-    testTimeout: 60_000,
+    testTimeout: 300_000,
   },
 });

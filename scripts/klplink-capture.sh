@@ -25,6 +25,27 @@ done
 cat "$proc/kallsyms" >"$out/kallsyms"
 if [ -r "$proc/sys/kernel/osrelease" ]; then cat "$proc/sys/kernel/osrelease" >"$out/release"; else uname -r >"$out/release"; fi
 coresize=$(cat "$sys/coresize")
+# A kernel without CONFIG_KALLSYMS_ALL lists functions only. What tells the rest: System.map, unless it is only a note that
+# it is elsewhere; the kernel's types; where the modules are that this one needs.
+if [ -z "$(sed -n '/^[0-9a-f]* [bBdDrR] /{p;q;}' "$out/kallsyms")" ]; then
+  for file in "${KLPLINK_BOOT:-/boot}/System.map-$(cat "$out/release")" "${KLPLINK_BOOT:-/usr/lib/debug/boot}/System.map-$(cat "$out/release")"; do
+    [ -r "$file" ] || continue
+    case $(sed -n '1p' "$file") in *"real System.map"*) continue ;; esac
+    cat "$file" >"$out/System.map"
+    break
+  done
+  types=${KLPLINK_SYS:-/sys}/kernel/btf/vmlinux
+  if [ -r "$types" ]; then cat "$types" >"$out/btf"; fi
+  for holder in "${KLPLINK_SYS:-/sys}"/module/*/holders/"$name"; do
+    [ -e "$holder" ] || continue
+    needed=${holder%/holders/*}
+    mkdir -p "$out/modules/${needed##*/}"
+    for file in "$needed"/sections/* "$needed"/sections/.[!.]*; do
+      [ -f "$file" ] || continue
+      cat "$file" >"$out/modules/${needed##*/}/${file##*/}"
+    done
+  done
+fi
 
 # Addresses have 16 hexadecimal digits; the shell counts with 63 bits. So the first 4 digits are compared as text, and
 # the other 12 are numbers.

@@ -6,6 +6,7 @@ import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "./elf/consts.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
 import { read, refuseOtherMachine, Unusable } from "./input.ts";
+import { isFinishedModule } from "./kernel/formRules.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import type { LivepatchStack } from "./kernel/livepatchStack.ts";
 import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
@@ -21,7 +22,7 @@ import { FunctionIndex } from "./klp/functions.ts";
 import { missingHelpers } from "./klp/helpers.ts";
 import { type IslandChoice, type IslandPlan, planIslands } from "./klp/islands.ts";
 import { checkLivepatchSections, type RuleContext } from "./klp/klpRules.ts";
-import { LoadOrder } from "./klp/loadOrder.ts";
+import { BEFORE_RELOCATIONS, LoadOrder } from "./klp/loadOrder.ts";
 import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
@@ -32,6 +33,8 @@ import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
 import { finishedProblems } from "./loaderProblems.ts";
+import type { Feature } from "./reloc/def.ts";
+import { noGot } from "./stubs/ppc64lePcrel.ts";
 import { isReachable } from "./stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "./stubs/strategies/strategy.ts";
 
@@ -70,6 +73,8 @@ export interface Options {
 export interface Analysis {
   readonly file: ElfFile;
   readonly arch: Arch;
+  /** How the kernel is built. */
+  readonly features: ReadonlySet<Feature>;
   readonly symbols: SymbolTable;
   readonly functions: FunctionIndex;
   readonly module: string;
@@ -141,7 +146,9 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
       ...symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
     );
   }
-  problems.push(...livepatchSymbolProblems(file, symbols, uses, module));
+  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
+  const { dedots } = arch.loader(features);
+  problems.push(...livepatchSymbolProblems(file, symbols, uses, module, dedots));
   const context = {
     file,
     symbols,
@@ -154,12 +161,19 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  problems.push(...checkRelocations(file, symbols, functions, arch, options.file, module, loadOrder, version));
-  problems.push(...finishedProblems({ file, symbols, arch, module, version, kernel, path: options.file }));
-  const calls = arch.hasToc ? auditCalls(file, symbols, functions) : [];
-  const stack = options.tocRestore === "shadow-stack" && arch.hasToc ? findStack(options, problems) : null;
+  const isFinished = isFinishedModule(file, options.file);
+  if (isFinished)
+    problems.push(...finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
+  else if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
+    problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
+  }
+  const loader = { ...arch, features };
+  problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
+  const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
+  const restored = features.has("toc") ? options.tocRestore : undefined;
+  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
   const plan = arch.hasToc
-    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options))
+    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options, restored))
     : null;
   const hasKlp =
     undefineds.some((u) => u.resolution.kind === "convert") ||
@@ -173,6 +187,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   return {
     file,
     arch,
+    features,
     symbols,
     functions,
     module,
@@ -190,9 +205,15 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   };
 }
 
-function choice(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, options: Options): IslandChoice {
+/** @param how how r2 is to come back; undefined: as usual, or there is none */
+function choice(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  options: Options,
+  how: Options["tocRestore"],
+): IslandChoice {
   const { prototypes } = options.facts ?? NO_FACTS;
-  const how = options.tocRestore;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",

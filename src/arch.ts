@@ -1,11 +1,14 @@
 import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "./elf/consts.ts";
+import type { ElfFile } from "./elf/reader.ts";
 import { arm64, arm64OtherNames, arm64Prefix } from "./reloc/arm64.ts";
-import { type Fault, type RelocTable, relocTable } from "./reloc/def.ts";
+import { type Fault, type Feature, NO_FEATURES, type RelocTable, relocTable } from "./reloc/def.ts";
 import { ppc64le, ppc64leOtherNames } from "./reloc/ppc64le.ts";
 import { x86_64, x86_64OtherNames } from "./reloc/x86_64.ts";
 import { arm64Loader } from "./stubs/arm64.ts";
 import type { ArchLoader } from "./stubs/loader.ts";
-import { ppc64leLoader } from "./stubs/ppc64le.ts";
+import { ppc64leTocLoader } from "./stubs/ppc64le.ts";
+import { ppc64leFeatures } from "./stubs/ppc64leBuild.ts";
+import { ppc64lePcrelLoader } from "./stubs/ppc64lePcrel.ts";
 import { x86_64Loader } from "./stubs/x86_64.ts";
 
 /** One architecture, as the passes need it. A new one is a row here and a table in reloc/. */
@@ -21,8 +24,13 @@ export interface Arch {
   readonly absolute: number;
   /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
   readonly instructionBytes: 4 | null;
-  /** What the loader does around the relocations. */
-  readonly loader: ArchLoader;
+  /**
+   * How the kernel is built that a module is for, as far as its loader depends on that.
+   * @param has whether the kernel has a symbol of that name; null: nothing is known of the kernel
+   */
+  readonly features: (file: ElfFile, has: ((name: string) => boolean) | null) => ReadonlySet<Feature>;
+  /** What the loader of such a kernel does around the relocations. */
+  readonly loader: (features: ReadonlySet<Feature>) => ArchLoader;
   /** Where modules lie when nothing else is said: the start of the kernel's module area. */
   readonly moduleBase: bigint;
   /** Bytes before the kernel's `_text` where modules lie, if they follow a kernel at a random address; null: they do not. */
@@ -46,7 +54,8 @@ const rows: readonly Arch[] = [
     unknownRelocation: (module, type) => `module_64: ${module}: Unknown ADD relocation: ${type}`,
     hasToc: true,
     instructionBytes: 4,
-    loader: ppc64leLoader,
+    features: ppc64leFeatures,
+    loader: (features) => (features.has("pcrel") ? ppc64lePcrelLoader : ppc64leTocLoader),
     moduleBase: 0xc008_0000_0000_0000n,
     beforeKernel: null,
     percpuBase: null,
@@ -63,7 +72,8 @@ const rows: readonly Arch[] = [
       `${arm64Prefix(since)}module ${module}: unsupported RELA relocation: ${type}`,
     hasToc: false,
     instructionBytes: 4,
-    loader: arm64Loader,
+    features: () => NO_FEATURES,
+    loader: () => arm64Loader,
     moduleBase: 0xffff_8000_7800_0000n,
     beforeKernel: 0x400_0000n,
     percpuBase: null,
@@ -79,7 +89,8 @@ const rows: readonly Arch[] = [
     unknownRelocation: (module, type) => `module: ${module}: Unknown rela relocation: ${type}`,
     hasToc: false,
     instructionBytes: null,
-    loader: x86_64Loader,
+    features: () => NO_FEATURES,
+    loader: () => x86_64Loader,
     moduleBase: 0xffff_ffff_c000_0000n,
     beforeKernel: null,
     percpuBase: 0x4_0000n,

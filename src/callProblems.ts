@@ -2,6 +2,7 @@
 
 import type { Analysis, Options } from "./analysis.ts";
 import { hexWord, printable } from "./base/bytes.ts";
+import { shellFile } from "./base/shell.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { Place } from "./diag/define.ts";
 import { hasFact } from "./kernel/versionFacts.ts";
@@ -33,7 +34,7 @@ export function unconvertedProblems(analysis: Analysis, options: Options): Probl
 }
 
 /** The command that mends the file, for help texts. */
-export const mendingCommand = (options: Options): string => options.command ?? `klplink ${options.file}`;
+export const mendingCommand = (options: Options): string => options.command ?? `klplink ${shellFile(options.file)}`;
 
 /** Errors for calls as they stand: what a kernel would do with the file if it were loaded now. */
 export function callProblems(analysis: Analysis, options: Options): Problem[] {

@@ -1,6 +1,7 @@
 // The check pass: what a kernel would do with the module as it stands. Nothing is written.
 
 import { analyseFile, type Options } from "./analysis.ts";
+import { shellFile } from "./base/shell.ts";
 import { callProblems, unconvertedProblems } from "./callProblems.ts";
 import { levelOf, type Problem, problem } from "./diag/catalogue.ts";
 import type { ElfFile } from "./elf/reader.ts";
@@ -51,5 +52,5 @@ function unfinishedProblems(file: ElfFile, options: Options): Problem[] {
   if (producer === null) return [problem("KLP421", at, { traces })];
   if (producer === "plain" || producer === "final") return [];
   const what = traces[0]?.what ?? "";
-  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${options.file}` })];
+  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${shellFile(options.file)}` })];
 }

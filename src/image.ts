@@ -18,7 +18,7 @@ import {
 } from "./kernel/loaderLayout.ts";
 import { readModInfo } from "./kernel/modinfo.ts";
 import { findModuleName } from "./kernel/moduleFile.ts";
-import { isAtLeast, type KernelVersion, parseKernelVersion } from "./kernel/version.ts";
+import { isAtLeast, parseKernelVersion } from "./kernel/version.ts";
 import { Findings } from "./load/findings.ts";
 import { Job } from "./load/job.ts";
 import type { ModuleImage } from "./load/memory.ts";
@@ -57,10 +57,15 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   if (symbols === null || symtab === null) {
     throw new Unusable(problem("KLP107", { file: options.file }, { several: symtab !== null, module }));
   }
-  const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
-  const facts = factsOf(module, version, options);
+  const vermagic = modInfo?.get("vermagic") ?? "";
+  const version = options.kernelVersion ?? parseKernelVersion(vermagic);
+  const { kernel } = options;
+  const features = arch.features(file, kernel === null ? null : (name) => kernel.inObject("vmlinux", name).length > 0);
+  // What is not told is as distributions configure it.
+  const facts = factsOf(module, { version, features, isSmp: vermagic === "" || / SMP\b/.test(vermagic) }, options);
   const problems: Problem[] = [];
-  const preparation = arch.loader.prepare(file, symbols, facts);
+  const loader = arch.loader(facts.features);
+  const preparation = loader.prepare(file, symbols, facts);
   if (isFinishedModule(file, options.file)) problems.push(...checkForm(file, module, version, options.file));
   problems.push(...preparationProblems(preparation, options.file));
   if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
@@ -75,7 +80,7 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   const layout = layOut(sections, {
     separate: facts.since(6, 4),
     pageSize,
-    isInit: arch.loader.isInit,
+    isInit: loader.isInit,
     symtab: symtab.symtab,
     strtab: symtab.strtab,
     symbols,
@@ -93,8 +98,19 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
     if (layout.sizes.has(region)) continue;
     problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
   }
-  const findings = new Findings({ file, symbols, arch, facts, name: options.file, kernel: options.kernel }, problems);
-  const job = new Job({ file, symbols, arch, facts, options, sections, layout, placed, preparation }, findings);
+  const findings = new Findings(
+    {
+      file,
+      symbols,
+      arch,
+      facts,
+      name: options.file,
+      kernel: options.kernel,
+      command: options.command ?? `klplink ${options.file}`,
+    },
+    problems,
+  );
+  const job = new Job({ file, symbols, arch, loader, facts, options, sections, layout, placed, preparation }, findings);
   return { problems, image: job.run(), arch: arch.name, module };
 }
 
@@ -115,14 +131,19 @@ function withPercpu(
   return { ...placement, percpu };
 }
 
-function factsOf(module: string, version: KernelVersion | null, options: ImageOptions): LoaderFacts {
+function factsOf(
+  module: string,
+  build: Pick<LoaderFacts, "version" | "features" | "isSmp">,
+  options: ImageOptions,
+): LoaderFacts {
   const { kernel } = options;
+  const { version } = build;
   const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
   const ftraceCaller = find("ftrace_caller");
   const ftraceRegsCaller = find("ftrace_regs_caller");
   return {
+    ...build,
     module,
-    version,
     since: (major, minor) => version === null || isAtLeast(version, major, minor),
     ftraceCaller,
     ftraceRegsCaller,
@@ -130,6 +151,7 @@ function factsOf(module: string, version: KernelVersion | null, options: ImageOp
     hasFtrace: kernel === null || ftraceCaller !== null,
     hasFtraceRegs: kernel === null || ftraceRegsCaller !== null,
     kernelToc: options.kernelToc ?? find(".TOC."),
+    kernelBase: find("_stext"),
     pacaTocOffset: options.pacaTocOffset ?? 16,
     erratum843419: options.erratum843419 === true,
   };

@@ -1,7 +1,9 @@
 // Forms in which an image leaves klplink: an ELF file, one file a section, a table.
 
 import { printable } from "./base/bytes.ts";
-import { SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, STT_FILE, STT_FUNC } from "./elf/consts.ts";
+import { CompressionError, sectionContent } from "./elf/compressed.ts";
+import { SHF_ALLOC, SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_NOTE, STT_FILE, STT_FUNC } from "./elf/consts.ts";
+import { groupByTarget, relocated } from "./elf/dwarf/sections.ts";
 import { type OutputSection, type OutputSymbol, writeImageElf } from "./elf/image.ts";
 import type { ImageSection, ModuleImage } from "./image.ts";
 import { REGIONS } from "./kernel/loaderLayout.ts";
@@ -23,11 +25,45 @@ export function stubTarget(image: ModuleImage, stub: StubRow): string {
   return typeof stub.symbol === "string" ? stub.symbol : image.symbols.name(stub.symbol);
 }
 
-/** The image as an ELF file with sections at their addresses and symbols with their final values. */
-export function imageElf(image: ModuleImage): Uint8Array {
+/**
+ * The module's debug information, with the addresses of the image in it; of a file without any, none. Data that cannot be
+ * unpacked is left out.
+ */
+export async function imageDebug(image: ModuleImage): Promise<OutputSection[]> {
+  const { file } = image;
+  const { sections } = file;
+  const address = new Map(image.sections.map((s) => [s.index, s.address]));
+  if (image.percpu !== null) address.set(image.percpu.index, image.percpu.address);
+  const tables = groupByTarget(file.relocations);
+  const found: OutputSection[] = [];
+  for (let i = 1; i < sections.count; i++) {
+    const [, name] = /^\.z?debug_(\w+)$/.exec(sections.name(i)) ?? [];
+    if (name === undefined || sections.hasFlags(i, SHF_ALLOC)) continue;
+    try {
+      const content = await sectionContent(file, i);
+      const bytes = relocated(file, content, tables.get(i) ?? [], (section) => address.get(section) ?? 0n);
+      found.push({ name: `.debug_${name}`, address: 0n, bytes, flags: 0, alignment: 1, mapped: false });
+    } catch (error) {
+      if (!(error instanceof CompressionError)) throw error;
+    }
+  }
+  return found;
+}
+
+/**
+ * The image as an ELF file with sections at their addresses and symbols with their final values.
+ * @param debug from {@link imageDebug}
+ */
+export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = []): Uint8Array {
   const shown = shownSections(image);
-  const sections: OutputSection[] = shown.map((s) => ({ ...s, mapped: true }));
+  const { sections: headers } = image.file;
+  const sections: OutputSection[] = shown.map((s) => ({
+    ...s,
+    mapped: true,
+    isNote: headers.type(s.index) === SHT_NOTE,
+  }));
   if (image.percpu !== null) sections.push({ ...image.percpu, mapped: false });
+  sections.push(...debug);
   const newIndex = new Map<number, number>(shown.map((s, i) => [s.index, i]));
   if (image.percpu !== null) newIndex.set(image.percpu.index, shown.length);
   const symbols: OutputSymbol[] = [];

@@ -7,6 +7,7 @@ import { type Problem, problem } from "./diag/catalogue.ts";
 import { SHF_ALLOC, SHN_LIVEPATCH } from "./elf/consts.ts";
 import { hasFact } from "./kernel/versionFacts.ts";
 import type { Call } from "./klp/calls.ts";
+import { hasNoIpaRa } from "./klp/compilerFlags.ts";
 import { codeContext } from "./klp/context.ts";
 import type { IslandPlan, RefusedIsland } from "./klp/islands.ts";
 import { shortName } from "./klp/names.ts";
@@ -100,7 +101,9 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
     if (caller === null) continue;
     if (kind === "return" && !patchable && !profiled.has(caller.symbol) && !warned.has(caller.symbol)) {
       warned.add(caller.symbol);
-      problems.push(problem("KLP307", at, { function: printable(caller.name) }));
+      if (!hasNoIpaRa(analysis.file, call.section)) {
+        problems.push(problem("KLP307", at, { function: printable(caller.name) }));
+      }
     }
     if (kind === "return" && /^_*(?:sig)?(?:setjmp|longjmp)$/.test(callee)) {
       problems.push(problem("KLP308", at, { callee }));

@@ -112,7 +112,7 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   const analysis = analyseFile(file, options);
   const rewrite = options.tocRestore !== "nop";
   /** Stubs without the places that they use would be worse than none. */
-  const needsStack = options.tocRestore === "shadow-stack" && analysis.stack === null;
+  const needsStack = options.tocRestore === "shadow-stack" && analysis.stack === null && analysis.features.has("toc");
   const problems: Problem[] = [...analysis.problems];
   if (!rewrite) problems.push(...callProblems(analysis, options));
   // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.

@@ -12,6 +12,8 @@ import { parseKlpSectionObject } from "./klp/names.ts";
 
 export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
   readonly memory: KernelMemory;
+  /** Whether symbols that are no functions can be known at all; without it, an unknown one says little of the module. */
+  readonly listsData?: boolean;
   /** Whether an object (a module) is loaded, so that livepatch relocations for it have been applied. */
   readonly isLoaded: (object: string) => boolean;
 }
@@ -54,7 +56,10 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
   const sections: VerifiedSection[] = [];
   const left: { name: string; reason: string }[] = [];
   const made = result.image;
-  if (made === null) return { problems, sections, left, image: null, arch: result.arch, module: result.module };
+  const { arch, module } = result;
+  if (made === null) return { problems, sections, left, image: null, arch, module };
+  const unlisted = options.listsData === false ? unlistedSymbols(problems, options) : null;
+  if (unlisted !== null) return { problems: unlisted, sections, left, image: null, arch, module };
   let shown = 0;
   for (const section of made.sections) {
     const { name, address, index, bytes: expected } = section;
@@ -69,6 +74,10 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
       left.push({ name, reason: "its memory cannot be read" });
       continue;
     }
+    if (name === BUILD_ID && Buffer.compare(expected, found) !== 0) {
+      const data = { loaded: buildId(found), file: buildId(expected) };
+      problems.unshift(problem("KLP222", { file: options.file }, data));
+    }
     const reasons = reasonsOf(made, index, expected.length);
     const explained = new Map<string, number>();
     let equal = 0;
@@ -76,7 +85,9 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
     let run = -1;
     const flush = (end: number): void => {
       if (run < 0) return;
-      if (shown++ < SHOWN) problems.push(difference(options.file, section.name, address, run, end, expected, found));
+      // Another build id is said as such.
+      if (name !== BUILD_ID && shown++ < SHOWN)
+        problems.push(difference(options.file, section.name, address, run, end, expected, found));
       run = -1;
     };
     for (let i = 0; i < expected.length; i++) {
@@ -98,8 +109,22 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
     flush(expected.length);
     sections.push({ name, address, size: expected.length, equal, explained, different });
   }
-  return { problems, sections, left, image: made, arch: result.arch, module: result.module };
+  return { problems, sections, left, image: made, arch, module };
 }
+
+/** What is wrong but for unknown symbols, and those as one: the kernel does not list them. Null if all are known. */
+function unlistedSymbols(problems: readonly Problem[], { file, kernel }: VerifyOptions): Problem[] | null {
+  const names = problems.flatMap((p) => (p.code === "KLP401" ? [(p.data as { symbol: string }).symbol] : []));
+  if (names.length === 0) return null;
+  const data = { count: names.length, names: names.slice(0, 5), source: kernel?.source ?? "" };
+  return [...problems.filter((p) => p.code !== "KLP401"), problem("KLP224", { file }, data)];
+}
+
+const BUILD_ID = ".note.gnu.build-id";
+/** The note's header: three sizes, and the name `GNU`. */
+const NOTE_HEADER = 16;
+
+const buildId = (note: Uint8Array): string => Buffer.from(note.subarray(NOTE_HEADER)).toString("hex");
 
 /** For each byte, one more than the index of the range that covers it; null if none does. */
 function reasonsOf(made: ModuleImage, section: number, size: number): Uint32Array | null {

@@ -25,11 +25,11 @@ export function sectionAddress(
 export const places = (value: string): readonly string[] => value.split(",").map((place) => place.trim());
 
 const X86_FORM =
-  "Any of mitigations=off, returns=plain|thunk|SYMBOL, indirect=plain|retpoline|lfence, calls=plain, locks=smp|up, with commas.";
+  "Any of mitigations=off, returns=plain|thunk|SYMBOL, indirect=plain|retpoline|lfence|depth|its, calls=plain|depth, locks=smp|up, with commas.";
 const X86_VALUES: Readonly<Record<string, RegExp>> = {
   returns: /^\w+$/,
-  indirect: /^(?:plain|retpoline|lfence)$/,
-  calls: /^plain$/,
+  indirect: /^(?:plain|retpoline|lfence|depth|its)$/,
+  calls: /^(?:plain|depth)$/,
   locks: /^(?:smp|up)$/,
 };
 

@@ -72,7 +72,7 @@ export async function runCheck(paths: readonly string[], options: Options, versi
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
 }
 
-/** A file as it is; a folder as the modules and objects below it, sorted. */
+/** A file as it is; a folder as the modules and objects below it, sorted. Links are followed to files, not to folders. */
 function expand(path: string): string[] {
   if (path === "-") return [path];
   let isFolder = false;
@@ -87,7 +87,8 @@ function expand(path: string): string[] {
     .flatMap((entry) => {
       const below = join(path, entry.name);
       if (entry.isDirectory()) return expand(below);
-      return entry.isFile() && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
+      const isFile = entry.isFile() || entry.isSymbolicLink();
+      return isFile && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
     });
 }
 

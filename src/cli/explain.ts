@@ -1,7 +1,8 @@
 import { findArchByName } from "../arch.ts";
+import { shellFile, shellWord } from "../base/shell.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
-import type { Message, Recognised } from "../diag/messages/define.ts";
+import { type Concern, concernOf, type Message, type Recognised } from "../diag/messages/define.ts";
 import { messages, recognise } from "../diag/messages/recognise.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
@@ -29,10 +30,10 @@ interface Explained {
 
 /** `klplink explain [what...]`: returns the exit status. */
 export async function runExplain(what: readonly string[], options: Options): Promise<number> {
-  const asked = what.map((w) => w.toUpperCase());
+  const asked = what.flatMap((w) => w.toUpperCase().split(",")).filter((w) => w !== "");
   if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
 
-  const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : what.join(" ");
+  const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : textOf(what);
   const input = options.module === undefined ? null : await readUnpacked(options.module);
   const explained = await explainLines(text.split(/\r?\n/), input, options);
   const errors =
@@ -53,6 +54,10 @@ export async function runExplain(what: readonly string[], options: Options): Pro
   }
   return explained.length > 0 ? 0 : 1;
 }
+
+/** Arguments that are lines by themselves, or the words of one line that was not quoted. */
+const textOf = (what: readonly string[]): string =>
+  what.join(what.some((w) => /\s/.test(w) && recognise(w) !== null) ? "\n" : " ");
 
 async function standardInput(): Promise<string> {
   if (process.stdin.isTTY) {
@@ -84,14 +89,15 @@ async function explainLines(lines: readonly string[], input: Input | null, optio
   const pass = input === null ? null : await passOptions(input, options);
   for (const line of lines) {
     const recognised = recognise(line);
-    // Notices of the normal course of things are noise between the lines that matter.
-    if (recognised === null || (recognised.message.help?.(recognised.fields) === "nothing" && lines.length > 1))
-      continue;
+    if (recognised === null) continue;
     const known = found.get(recognised.text);
     if (known !== undefined) known.count++;
     else found.set(recognised.text, { recognised, count: 1, decoded: await decode(recognised), findings: null });
   }
-  const explained = [...found.values()];
+  // Notices of the normal course of things are noise between the lines that matter.
+  const all = [...found.values()];
+  const isNotice = ({ recognised: { message, fields } }: Explained): boolean => message.help?.(fields) === "nothing";
+  const explained = all.every(isNotice) ? all : all.filter((e) => !isNotice(e));
   if (input !== null && pass !== null) {
     for (const e of explained) {
       if (e.recognised.message.by === "insmod or modprobe") continue;
@@ -207,39 +213,50 @@ function explainedText(e: Explained, module: string | null, options: Options, st
   if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
   else if (module === null && message.by !== "insmod or modprobe" && message.codes !== undefined) {
     const name = fields.module ?? "MODULE";
-    const kernel = options.kernel === undefined ? "" : ` -k ${options.kernel.join(" ")}`;
+    const kernel = (options.kernel ?? []).map((path) => ` -k ${shellFile(path)}`).join("");
     lines.push(
-      labelled("place", `\`klplink explain --module ${name}.ko${kernel} '${text}'\` finds the very instruction`, style),
+      labelled(
+        "place",
+        `\`klplink explain --module ${name}.ko${kernel} ${shellWord(text)}\` finds the very instruction`,
+        style,
+      ),
     );
   }
   return lines.join("\n");
 }
 
-function findingsText({ candidates, more, problems, doubt }: Findings, file: string, style: TextStyle): string[] {
+/** What is said of a line for which the file has no place. */
+function nowhere({ concerns, searched }: Findings, file: string): string {
+  const check = `\`klplink check ${shellFile(file)}\` says what it finds there`;
+  if (concerns === "machine") {
+    return `none in ${file}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
+  }
+  if (concerns === "file") return `${file} as a whole: this line is about no one place in it; ${check}`;
+  if (!searched) return `this line does not tell enough to find its place in ${file}; ${check}`;
+  return `nothing in ${file} fits this line: is it the file that was loaded? ${check}`;
+}
+
+function findingsText(findings: Findings, file: string, style: TextStyle): string[] {
+  const { candidates, more, problems, doubt } = findings;
   const lines: string[] = [];
   if (doubt !== null) lines.push(labelled("doubt", doubt, style));
-  if (candidates.length === 0) {
-    lines.push(
-      labelled(
-        "place",
-        `nothing in ${file} fits this line: is it the file that was loaded? \`klplink check ${file}\` says what it finds there`,
-        style,
-      ),
-    );
-    return lines;
-  }
+  if (candidates.length === 0) return [...lines, labelled("place", nowhere(findings, file), style)];
   const [best, ...others] = candidates;
   if (best === undefined) return lines;
   if (best.certainty === "use") {
     const total = candidates.length + more;
-    lines.push(labelled("place", total === 1 ? "it is used once" : `it is used ${total} times, first`, style), "");
+    const what = best.because.startsWith("it ") ? "it is used" : `${best.because}, used`;
+    lines.push(labelled("place", `${what} ${total === 1 ? "once" : `${total} times, first`}`, style), "");
     for (const p of problems) lines.push(renderProblem(p, style, false), "");
     lines.push(renderPlace(best.at, best.instructions, style));
     for (const c of others) lines.push(...renderPlace(c.at, [], style).split("\n"));
     if (more > 0) lines.push(`  … and ${more} more`);
     return lines;
   }
-  lines.push(labelled("place", `${certaintyText(best, candidates.length + more)}: ${best.because}`, style), "");
+  lines.push(
+    labelled("place", `${certaintyText(best, candidates.length + more, findings.concerns)}: ${best.because}`, style),
+    "",
+  );
   lines.push(
     best.problem === null ? renderPlace(best.at, best.instructions, style) : renderProblem(best.problem, style, false),
   );
@@ -252,7 +269,8 @@ function findingsText({ candidates, more, problems, doubt }: Findings, file: str
   return lines;
 }
 
-function certaintyText(best: Candidate, total: number): string {
+function certaintyText(best: Candidate, total: number, concerns: Concern): string {
+  if (concerns === "file" && total === 1) return "certain";
   switch (best.certainty) {
     case "exact":
       return "certain";
@@ -289,6 +307,8 @@ function lineJson({ recognised, count, decoded, findings }: Explained): Record<s
     decoded,
     module: findings?.module ?? null,
     doubt: findings?.doubt ?? null,
+    concerns: concernOf(recognised),
+    problems: (findings?.problems ?? []).map((p) => toJson(p, false)),
     more: findings?.more ?? 0,
     candidates: (findings?.candidates ?? []).map((c) => ({
       certainty: c.certainty,

@@ -5,7 +5,7 @@ import { elfMachine } from "../elf/executable.ts";
 import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image, type X86State } from "../image.ts";
-import { imageElf, mapText, rawFiles } from "../imageOutput.ts";
+import { imageDebug, imageElf, mapText, rawFiles } from "../imageOutput.ts";
 import { refuseOtherMachine } from "../input.ts";
 import type { SymbolSource } from "../kernel/addresses.ts";
 import { addressesOf } from "../kernel/addresses.ts";
@@ -17,7 +17,7 @@ import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 export interface ImageCommandOptions extends CommonOptions, KernelOptions {
@@ -55,6 +55,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement: placementOf(options, input.bytes, list),
     stage: options.stage,
+    command: linkCommand(module, options),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
     ...(options.kernelToc === undefined ? {} : { kernelToc: addressOption("--kernel-toc", options.kernelToc) }),
     ...(options.pacaTocOffset === undefined
@@ -75,8 +76,11 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   };
   await reporter.add(input.name, input.bytes, result.problems, outcome);
   if (made !== null) {
-    if (output === "-") await write(process.stdout, imageElf(made));
-    else if (output !== null) writeFile(output, imageElf(made), 0o644);
+    if (output !== null) {
+      const elf = imageElf(made, await imageDebug(made));
+      if (output === "-") await write(process.stdout, elf);
+      else writeFile(output, elf, 0o644);
+    }
     if (options.raw !== undefined) {
       makeFolder(options.raw);
       for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);

@@ -19,7 +19,7 @@ declare const KLPLINK_VERSION: string;
 const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
 const X86_HELP =
-  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain,locks=smp|up";
+  "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
 function program(): Command {
   const klplink = new Command("klplink")
@@ -250,7 +250,10 @@ function addImageCommand(klplink: Command): void {
         .summary("write the memory that the loader would make of it")
         .description("write what the kernel's loader would have in memory, for given addresses")
         .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
-        .option("--at <addresses>", "ADDR of the module's text, or text=ADDR,data=ADDR,… (a region each), percpu=ADDR")
+        .option(
+          "--at <addresses>",
+          "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each), percpu=ADDR",
+        )
         .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
         .option("--raw <folder>", "one file for each section")
         .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
@@ -283,10 +286,18 @@ Examples:
 function addVerifyCommand(klplink: Command): void {
   addCommonOptions(
     klplink
-      .command("verify <module>")
+      .command("verify <module...>")
       .summary("compare a loaded module's memory with that")
-      .description("compare a loaded module's memory with what the loader makes of its file")
+      .description(
+        "compare a loaded module's memory with what the loader makes of its file; a name (its file is then found as modprobe finds it) or a file",
+      )
       .option("--root <folder>", "what the capture script copied from another machine (default: this machine)")
+      .option(
+        "-k, --kernel <file>",
+        "its System.map or vmlinux, where the running kernel lists functions only (it may have been moved: KASLR)",
+        collect,
+      )
+      .option("-m, --module <file@sections>", "likewise: a module that it needs, and its section addresses", collect)
       .option("--erratum-843419", "arm64: the CPUs have this erratum")
       .option("--x86 <states>", X86_HELP, x86State),
   )
@@ -294,13 +305,13 @@ function addVerifyCommand(klplink: Command): void {
       "after",
       `
 Examples:
-  klplink verify mod.ko                       on this machine, as root
+  klplink verify mod                          on this machine, as root
   sh scripts/klplink-capture.sh mod out/      on another one; then, with out/ copied here:
   klplink verify mod.ko --root out/`,
     )
-    .action(async (module: string, options) => {
+    .action(async (modules: readonly string[], options) => {
       const { runVerify } = await import("./verify.ts");
-      process.exitCode = await runVerify(module, options, KLPLINK_VERSION);
+      process.exitCode = await runVerify(modules, options, KLPLINK_VERSION);
     });
 }
 

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/moduleFile.ts";
@@ -91,11 +92,11 @@ export function kernelVersion(value: string): KernelVersion {
 export function linkCommand(file: string, options: KernelOptions): string {
   const { kernelVersion: version } = options;
   return [
-    `klplink ${file}`,
-    ...(options.kernel ?? []).map((path) => `-k ${path}`),
-    ...(options.module ?? []).map((path) => `-m ${path}`),
-    ...[...(options.sympos ?? [])].map(([name, position]) => `--sympos ${name}=${position}`),
-    ...(options.reference === undefined ? [] : [`--reference ${options.reference}`]),
+    `klplink ${shellFile(file)}`,
+    ...(options.kernel ?? []).map((path) => `-k ${shellFile(path)}`),
+    ...(options.module ?? []).map((path) => `-m ${shellFile(path)}`),
+    ...[...(options.sympos ?? [])].map(([name, position]) => `--sympos ${shellWord(`${name}=${position}`)}`),
+    ...(options.reference === undefined ? [] : [`--reference ${shellFile(options.reference)}`]),
     ...(version === undefined ? [] : [`--kernel-version ${version.major}.${version.minor}`]),
   ].join(" ");
 }

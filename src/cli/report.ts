@@ -41,9 +41,10 @@ export async function textStyle(
   stream: NodeJS.WriteStream = process.stderr,
   everything = false,
 ): Promise<TextStyle> {
-  const columns = stream.isTTY === true ? stream.columns : 80;
+  // A serial console says that it has 0 columns.
+  const columns = stream.isTTY === true ? stream.columns || 80 : 80;
   return {
-    width: Math.max(40, columns ?? 80),
+    width: Math.max(40, columns),
     palette: await palette(color, stream),
     folder: process.cwd(),
     everything,

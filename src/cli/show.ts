@@ -15,6 +15,7 @@ import {
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { LivepatchStack } from "../kernel/livepatchStack.ts";
 import type { Call, CallVerdict } from "../klp/calls.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../klp/names.ts";
@@ -50,13 +51,20 @@ export async function runShow(module: string, options: Options): Promise<number>
   if (all || options.symbols) tables.symbols = symbolTable(file);
   if (all || options.relocations) tables.relocations = relocationTable(file);
   const arch = findArch(file.header.machine);
+  let kernel: Kernel | null = null;
+  let hasToc = true;
   if ((all || options.toc) && arch?.hasToc && file.littleEndian && file.symbols !== null) {
-    tables.calls = callTable(file, analyse(input.bytes, { file: input.name }).calls);
+    kernel = options.toc === true ? await readKernel(options) : null;
+    const { calls, features } = analyse(input.bytes, { file: input.name, ...(kernel === null ? {} : { kernel }) });
+    tables.calls = callTable(file, calls);
+    hasToc = features.has("toc");
   }
   let picture = "";
-  if (options.toc === true && tables.calls !== undefined) {
+  if (options.toc === true && !hasToc) {
+    picture =
+      "\nThe kernel is built without a TOC: no function expects anything in r2, and nothing has to come back.\n";
+  } else if (options.toc === true && tables.calls !== undefined) {
     const { compareStrategies, PICTURE } = await import("./strategies.ts");
-    const kernel = await readKernel(options);
     const rows = (await compareStrategies(input.bytes, input.name, kernel, options.livepatchStack)).map(
       (row): Row => ({ ...row, strategy: printable(row.strategy), applicable: printable(row.applicable) }),
     );
@@ -225,7 +233,9 @@ const verdictTexts: Readonly<Record<CallVerdict, string>> = {
 
 function callTable(file: ElfFile, calls: readonly Call[]): Table {
   return {
-    title: "Calls (R_PPC64_REL24)",
+    title: calls.some((c) => c.verdict === "pcrel")
+      ? "Calls (R_PPC64_REL24, R_PPC64_REL24_NOTOC)"
+      : "Calls (R_PPC64_REL24)",
     rows: calls.map((call) => ({
       section: printable(file.sections.name(call.section)),
       offset: hexNumber(call.offset),

@@ -1,6 +1,7 @@
 // What a wrong command line is answered with: what is wrong, and what was probably meant.
 
 import { type Command, type CommanderError, Help } from "commander";
+import { shellWord } from "../base/shell.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import { UsageError } from "./io.ts";
 
@@ -57,7 +58,8 @@ export function usageText(error: CommanderError | UsageError, words: readonly st
       const [first = "", ...rest] = words;
       const isCommand = commandsOf(program).some((c) => c.name() === first);
       const wish = isCommand || !/^[a-z]+$/i.test(first) ? null : meantCommand(first, program);
-      if (wish !== null) return `there is no command ${first}; did you mean \`klplink ${[wish, ...rest].join(" ")}\`?`;
+      if (wish !== null)
+        return `there is no command ${first}; did you mean \`klplink ${[wish, ...rest].map(shellWord).join(" ")}\`?`;
       return `${message}\nA kernel's symbols go with -k, modules that the patch changes with -m; several modules: \`klplink check A.ko B.ko\``;
     }
     default:

@@ -1,141 +1,225 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { levelOf, problem } from "../diag/catalogue.ts";
-import { readElf } from "../elf/reader.ts";
+import { existsSync, statSync } from "node:fs";
+import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
+import { ElfError } from "../elf/error.ts";
+import { type ElfFile, readElf } from "../elf/reader.ts";
 import type { X86State } from "../image.ts";
-import { addressesOf } from "../kernel/addresses.ts";
-import { type KernelMemory, MemoryError, openDumps, openKcore } from "../kernel/memory.ts";
-import { readModInfo } from "../kernel/modinfo.ts";
-import { findModuleName } from "../kernel/moduleFile.ts";
-import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
-import { findPercpu } from "../kernel/percpu.ts";
+import { addressesOf, type KernelAddresses, type SymbolSource } from "../kernel/addresses.ts";
+import { type LoadedModule, withModules } from "../kernel/loadedModules.ts";
+import type { KernelMemory } from "../kernel/memory.ts";
+import { normalModuleName, readModInfo } from "../kernel/modinfo.ts";
+import { findModuleName, ModuleFile } from "../kernel/moduleFile.ts";
+import { findPercpu, percpuFromStruct } from "../kernel/percpu.ts";
+import { filledUp, ShiftError } from "../kernel/shifted.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { type VerifyResult, verify } from "../verify.ts";
+import { findModuleFiles, isPath, moduleFolders } from "./findModule.ts";
 import { readSections } from "./image.ts";
-import { InputProblem, readInput, write } from "./io.ts";
-import type { CommonOptions } from "./options.ts";
+import { type Input, InputProblem, readUnpacked, UsageError, write } from "./io.ts";
+import { Machine } from "./machine.ts";
+import { type CommonOptions, problemOf } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 export interface VerifyCommandOptions extends CommonOptions {
   readonly root?: string;
+  readonly kernel?: readonly string[];
+  readonly module?: readonly string[];
   readonly kernelVersion?: KernelVersion;
   readonly erratum843419?: boolean;
   readonly x86?: X86State;
 }
 
-/** Where things are on a running machine, and in a folder that the capture script filled. */
-interface Sources {
-  readonly sections: string;
-  readonly kallsyms: string;
-  readonly release: string;
-  readonly memory: () => { readonly read: KernelMemory; readonly close: () => void };
+/** What is the same for all modules of a run; read when first needed. */
+interface Running {
+  readonly machine: Machine;
+  readonly list: SymbolList;
+  readonly symbols: SymbolSource;
+  /** Whether symbols other than functions are known. */
+  readonly hasData: boolean;
+  readonly memory: KernelMemory;
+  readonly given: readonly LoadedModule[];
+  readonly close: () => void;
 }
 
-const cannot = (file: string, what: string): InputProblem => new InputProblem(problem("KLP221", { file }, { what }));
-
-function sourcesOf(root: string | undefined, module: string): Sources {
-  if (root === undefined) {
-    return {
-      sections: `/sys/module/${module}/sections`,
-      kallsyms: "/proc/kallsyms",
-      release: "/proc/sys/kernel/osrelease",
-      memory: () => openKcore("/proc/kcore"),
-    };
-  }
-  return {
-    sections: join(root, "sections"),
-    kallsyms: join(root, "kallsyms"),
-    release: join(root, "release"),
-    memory: () => {
-      const kcore = join(root, "kcore");
-      return existsSync(kcore) ? openKcore(kcore) : { read: openDumps(join(root, "memory")), close: () => {} };
-    },
-  };
-}
-
-/** `klplink verify <module.ko>`: returns the exit status. */
-export async function runVerify(path: string, options: VerifyCommandOptions, version: string): Promise<number> {
-  const input = await readInput(path);
-  let module = "";
-  let elf: ReturnType<typeof readElf> | null = null;
-  try {
-    elf = readElf(input.bytes);
-    module = findModuleName(elf, readModInfo(elf), input.name);
-  } catch {
-    // The pass reports what is wrong with the file.
-  }
-  const sources = sourcesOf(options.root, module);
-  if (elf !== null && !existsSync(sources.sections)) throw cannot(sources.sections, `module ${module} is not loaded`);
-  const sections = elf === null ? new Map<string, bigint>() : readSections(sources.sections);
-  if ([...sections.values()].every((address) => address === 0n) && elf !== null) {
-    throw cannot(sources.sections, "the section addresses are hidden");
-  }
-  const list = readKallsyms(sources.kallsyms);
-  const memory = openMemory(sources, options.root);
-  let result: VerifyResult;
-  try {
-    const release = options.kernelVersion ?? readRelease(sources.release);
-    result = verify(input.bytes, {
-      file: input.name,
-      kernel: addressesOf(list),
-      placement: { bases: new Map(), sections, percpu: elf === null ? null : findPercpu(elf, module, list) },
-      memory: memory.read,
-      isLoaded: (object) => list.hasModule(object),
-      erratum843419: options.erratum843419 === true,
-      ...(options.x86 === undefined ? {} : { x86: options.x86 }),
-      ...(release === null ? {} : { kernelVersion: release }),
-    });
-  } finally {
-    memory.close();
-  }
-  const failed = result.problems.some((p) => levelOf(p) === "error") || result.sections.length === 0;
+/** `klplink verify <module...>`: returns the exit status. */
+export async function runVerify(
+  modules: readonly string[],
+  options: VerifyCommandOptions,
+  version: string,
+): Promise<number> {
+  const machine = new Machine(options.root ?? null);
+  if (modules.length > 1 && !machine.isLive)
+    throw new UsageError("--root holds the copy of one module: give one module");
   const reporter = new Reporter(options, version);
-  const outcome = {
-    arch: result.arch,
-    module: result.module,
-    sections: result.sections.map(toJson),
-    left: result.left,
-  };
-  await reporter.add(input.name, input.bytes, result.problems, outcome);
-  await reporter.finish();
-  if (reporter.isText) await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
-  return failed ? 1 : 0;
-}
-
-function readKallsyms(path: string): SymbolList {
+  let running: Running | null = null;
+  let status = 0;
   try {
-    const list = parseSymbols(new Uint8Array(readFileSync(path)), path);
-    const some = list.names().next().value;
-    if (
-      some !== undefined &&
-      list.find(some).every((s) => s.address === 0n) &&
-      [...list.names()].every((n) => list.find(n)[0]?.address === 0n)
-    ) {
-      throw cannot(path, "the addresses in the symbol list are hidden");
+    for (const argument of modules) {
+      let input: Input | null = null;
+      let problems: readonly Problem[];
+      let result: VerifyResult | null = null;
+      try {
+        input = await readModule(argument, machine);
+        const name = moduleName(input);
+        const sections = name === null ? new Map<string, bigint>() : machine.sections(name);
+        running ??= await open(machine, options);
+        result = await compare(input, sections, running, options);
+        problems = result.problems;
+        if (result.sections.length === 0 || problems.some((p) => levelOf(p) === "error")) status = Math.max(status, 1);
+      } catch (error) {
+        const found = problemOf(error);
+        if (found === null || (modules.length === 1 && input === null)) throw error;
+        problems = [found];
+        status = 3;
+      }
+      const outcome =
+        result === null
+          ? {}
+          : { arch: result.arch, module: result.module, sections: result.sections.map(toJson), left: result.left };
+      await reporter.add(input?.name ?? argument, input?.bytes ?? null, problems, outcome);
+      if (reporter.isText && result !== null && result.sections.length > 0)
+        await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
     }
-    return list;
-  } catch (error) {
-    if (error instanceof SymbolListError) throw cannot(path, error.message);
-    if (error instanceof InputProblem) throw error;
-    throw cannot(path, "the kernel's symbols cannot be read");
+  } finally {
+    running?.close();
   }
+  await reporter.finish();
+  return status;
 }
 
-function openMemory(sources: Sources, root: string | undefined): ReturnType<Sources["memory"]> {
-  try {
-    return sources.memory();
-  } catch (error) {
-    const place = root ?? "/proc/kcore";
-    throw cannot(place, error instanceof MemoryError ? error.message : "the kernel's memory cannot be read");
+/** A file, or that of a module which is named as the kernel names it. @throws InputProblem, UsageError */
+async function readModule(argument: string, machine: Machine): Promise<Input> {
+  if (isPath(argument) || isFile(argument)) return readUnpacked(argument);
+  const { release } = machine;
+  // A module that is not loaded has no file to look for.
+  if (machine.isLive) machine.sections(normalModuleName(argument));
+  const folders = release === null ? [] : moduleFolders(release);
+  const files = findModuleFiles(argument, folders);
+  const [only, second] = files;
+  if (only === undefined || second !== undefined) {
+    const what =
+      only === undefined
+        ? `no file of module ${argument} below ${folders.filter((f) => existsSync(f)).join(", ") || (folders[0] ?? "/lib/modules")}`
+        : `several files of module ${argument}: ${files.slice(0, 5).join(", ")}`;
+    throw new InputProblem(problem("KLP221", { file: argument }, { what, obstacle: "no file" }));
   }
+  return readUnpacked(only);
 }
 
-function readRelease(path: string): KernelVersion | null {
+function isFile(path: string): boolean {
   try {
-    return parseKernelVersion(readFileSync(path, "latin1"));
+    return statSync(path).isFile();
   } catch {
-    return null;
+    return false;
+  }
+}
+
+/** Null: the pass will report what is wrong with the file. */
+function moduleName({ bytes, name }: Input): string | null {
+  const elf = readable(bytes);
+  return elf === null ? null : findModuleName(elf, readModInfo(elf), name);
+}
+
+function readable(bytes: Uint8Array): ElfFile | null {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) return null;
+    throw error;
+  }
+}
+
+async function open(machine: Machine, options: VerifyCommandOptions): Promise<Running> {
+  const list = machine.symbols();
+  const given = await readGiven(options, machine);
+  const file = given.list ?? (list.hasData ? null : machine.systemMap());
+  let symbols: SymbolSource = list;
+  try {
+    if (file !== null) symbols = filledUp(list, file);
+  } catch (error) {
+    if (!(error instanceof ShiftError)) throw error;
+    throw new InputProblem(problem("KLP223", { file: file?.source ?? "" }, { what: error.message }));
+  }
+  const { read, close } = machine.memory();
+  return {
+    machine,
+    list,
+    symbols,
+    hasData: file !== null || list.hasData,
+    memory: read,
+    given: given.modules,
+    close,
+  };
+}
+
+/** What -k and -m name. @throws InputProblem, UsageError */
+async function readGiven(
+  options: VerifyCommandOptions,
+  machine: Machine,
+): Promise<{ readonly list: SymbolList | null; readonly modules: readonly LoadedModule[] }> {
+  const { kernel = [], module = [] } = options;
+  if (kernel.length === 0 && module.length === 0) return { list: null, modules: [] };
+  const { loadKernel, parseModuleArgument } = await import("./kernel.ts");
+  const read = await loadKernel(kernel, module);
+  const modules = [...read.modules.values()].map((file, i) => {
+    const { sections } = parseModuleArgument(module[i] ?? "");
+    return { file, sections: sections === null ? machine.sectionsBeside(file.name) : readSections(sections) };
+  });
+  return { list: read.list, modules };
+}
+
+async function compare(
+  input: Input,
+  sections: ReadonlyMap<string, bigint>,
+  running: Running,
+  options: VerifyCommandOptions,
+): Promise<VerifyResult> {
+  const { machine, list, symbols, memory } = running;
+  const elf = readable(input.bytes);
+  const release = options.kernelVersion ?? parseKernelVersion(machine.release ?? "");
+  const name = moduleName(input) ?? "";
+  const percpu =
+    elf === null
+      ? null
+      : (findPercpu(elf, name, symbols) ??
+        percpuFromStruct(sections.get(".gnu.linkonce.this_module") ?? null, () => machine.btf(), memory, elf));
+  return verify(input.bytes, {
+    file: input.name,
+    kernel: await kernelAddresses(elf, running),
+    placement: { bases: new Map(), sections, percpu },
+    memory,
+    listsData: running.hasData,
+    isLoaded: (object) => list.hasModule(object),
+    erratum843419: options.erratum843419 === true,
+    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
+    ...(release === null ? {} : { kernelVersion: release }),
+  });
+}
+
+/** With the data of other modules, where the kernel does not list it: their files and section addresses tell. */
+async function kernelAddresses(elf: ElfFile | null, running: Running): Promise<KernelAddresses> {
+  const { machine, list, given } = running;
+  const kernel = addressesOf(running.symbols);
+  const modules = [...given];
+  if (elf !== null && machine.isLive && !list.hasData) {
+    for (const needed of (readModInfo(elf)?.get("depends") ?? "").split(",")) {
+      const name = normalModuleName(needed);
+      if (name === "" || modules.some((m) => m.file.name === name)) continue;
+      const other = await loadedNow(name, machine);
+      if (other !== null) modules.push(other);
+    }
+  }
+  return withModules(kernel, modules) ?? kernel;
+}
+
+/** Null: its file or its addresses are not to be had, so its symbols are not known. */
+async function loadedNow(name: string, machine: Machine): Promise<LoadedModule | null> {
+  try {
+    const { bytes, name: source } = await readModule(name, machine);
+    return { file: new ModuleFile(readElf(bytes), source, name), sections: machine.sectionsBeside(name) };
+  } catch (error) {
+    if (error instanceof ElfError || problemOf(error) !== null) return null;
+    throw error;
   }
 }
 

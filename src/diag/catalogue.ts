@@ -26,6 +26,9 @@ import klp213 from "./codes/klp213.ts";
 import klp214 from "./codes/klp214.ts";
 import klp220 from "./codes/klp220.ts";
 import klp221 from "./codes/klp221.ts";
+import klp222 from "./codes/klp222.ts";
+import klp223 from "./codes/klp223.ts";
+import klp224 from "./codes/klp224.ts";
 import klp230 from "./codes/klp230.ts";
 import klp231 from "./codes/klp231.ts";
 import klp232 from "./codes/klp232.ts";
@@ -141,6 +144,9 @@ const rows = {
   KLP214: klp214,
   KLP220: klp220,
   KLP221: klp221,
+  KLP222: klp222,
+  KLP223: klp223,
+  KLP224: klp224,
   KLP230: klp230,
   KLP231: klp231,
   KLP232: klp232,

@@ -6,6 +6,7 @@ import {
   SHF_EXECINSTR,
   SHF_WRITE,
   SHT_NOBITS,
+  SHT_NOTE,
   SHT_NULL,
   SHT_PROGBITS,
   SHT_STRTAB,
@@ -23,6 +24,8 @@ export interface OutputSection {
   readonly alignment: number;
   /** Whether the section is described by a program header. */
   readonly mapped: boolean;
+  /** Whether it holds notes (SHT_NOTE), such as the build id. */
+  readonly isNote?: boolean;
 }
 
 export interface OutputSymbol {
@@ -37,6 +40,7 @@ export interface OutputSymbol {
 
 const ET_EXEC = 2;
 const PT_LOAD = 1;
+const PT_NOTE = 4;
 const PHDR_SIZE = 56;
 const KEPT_FLAGS = SHF_WRITE | SHF_ALLOC | SHF_EXECINSTR;
 
@@ -85,7 +89,10 @@ export function writeImageElf(
   const strtab = symbolNames.bytes();
 
   const mapped = sections.filter((s) => s.mapped && s.bytes.length > 0);
-  const isZero = sections.map((s) => (s.flags & SHF_EXECINSTR) === 0 && s.bytes.every((b) => b === 0));
+  const notes = mapped.filter((s) => s.isNote === true);
+  const isZero = sections.map(
+    (s) => (s.flags & (SHF_ALLOC | SHF_EXECINSTR)) === SHF_ALLOC && s.bytes.every((b) => b === 0),
+  );
   const headers: {
     name: number;
     type: number;
@@ -100,7 +107,7 @@ export function writeImageElf(
   }[] = [];
   const none = { link: 0, info: 0, entsize: 0 };
   headers.push({ name: 0, type: SHT_NULL, flags: 0, address: 0n, offset: 0, size: 0, align: 0, ...none });
-  let offset = EHDR.size + mapped.length * PHDR_SIZE;
+  let offset = EHDR.size + (mapped.length + notes.length) * PHDR_SIZE;
   const parts: { at: number; bytes: Uint8Array }[] = [];
   const emit = (bytes: Uint8Array, alignment: number): number => {
     offset = Math.ceil(offset / alignment) * alignment;
@@ -112,7 +119,7 @@ export function writeImageElf(
   for (const [i, s] of sections.entries()) {
     headers.push({
       name: sectionNames.add(s.name),
-      type: isZero[i] === true ? SHT_NOBITS : SHT_PROGBITS,
+      type: isZero[i] === true ? SHT_NOBITS : s.isNote === true ? SHT_NOTE : SHT_PROGBITS,
       flags: s.flags & KEPT_FLAGS,
       address: s.address,
       offset: offsets[i] ?? 0,
@@ -167,23 +174,27 @@ export function writeImageElf(
   view.setUint32(EHDR.flags, flags, true);
   view.setUint16(EHDR.ehsize, EHDR.size, true);
   view.setUint16(EHDR.phentsize, PHDR_SIZE, true);
-  view.setUint16(EHDR.phnum, mapped.length, true);
+  view.setUint16(EHDR.phnum, mapped.length + notes.length, true);
   view.setUint16(EHDR.shentsize, SHDR.size, true);
   view.setUint16(EHDR.shnum, headers.length, true);
   view.setUint16(EHDR.shstrndx, headers.length - 1, true);
   const byAddress = mapped.slice().sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
-  for (const [i, s] of byAddress.entries()) {
+  const segments = [
+    ...notes.map((s) => ({ s, type: PT_NOTE, align: s.alignment })),
+    ...byAddress.map((s) => ({ s, type: PT_LOAD, align: 1 })),
+  ];
+  for (const [i, { s, type, align }] of segments.entries()) {
     const at = EHDR.size + i * PHDR_SIZE;
     const index = sections.indexOf(s);
     const permissions = 4 | ((s.flags & SHF_WRITE) !== 0 ? 2 : 0) | ((s.flags & SHF_EXECINSTR) !== 0 ? 1 : 0);
-    view.setUint32(at, PT_LOAD, true);
+    view.setUint32(at, type, true);
     view.setUint32(at + 4, permissions, true);
     view.setBigUint64(at + 8, BigInt(offsets[index] ?? 0), true);
     view.setBigUint64(at + 16, s.address, true);
     view.setBigUint64(at + 24, s.address, true);
     view.setBigUint64(at + 32, BigInt(isZero[index] === true ? 0 : s.bytes.length), true);
     view.setBigUint64(at + 40, BigInt(s.bytes.length), true);
-    view.setBigUint64(at + 48, 1n, true);
+    view.setBigUint64(at + 48, BigInt(align), true);
   }
   for (const { at, bytes } of parts) out.set(bytes, at);
   for (const [i, h] of headers.entries()) {

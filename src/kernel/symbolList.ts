@@ -47,6 +47,14 @@ export class SymbolList {
     return false;
   }
 
+  /** Whether the list shows any data of vmlinux: the list of a kernel without CONFIG_KALLSYMS_ALL has functions only. */
+  get hasData(): boolean {
+    for (const name of this.#vmlinux.names()) {
+      if (this.find(name).some((s) => /^[bdr]$/i.test(s.letter))) return true;
+    }
+    return false;
+  }
+
   /** Modules (of a kallsyms listing) that define `name`, and whether each exports it. */
   modulesWith(name: string): { readonly module: string; readonly exported: boolean }[] {
     const found: { module: string; exported: boolean }[] = [];

@@ -8,10 +8,9 @@ import type { RelocationTable } from "../elf/relas.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { decodeBranch, LD_R2_24_R1, NOP } from "../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../stubs/island.ts";
+import { R_PPC64_REL24_NOTOC } from "../stubs/ppc64leStubs.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
 import { parseKlpSectionObject, shortName } from "./names.ts";
-
-const R_PPC64_REL24_NOTOC = 116;
 
 /**
  * - `local`: the callee is in the module; the loader branches to its local entry and touches nothing else.
@@ -35,7 +34,7 @@ export type CallVerdict =
   | "pcrel"
   | "not-a-call";
 
-/** One REL24 relocation of loaded code. Offsets are bytes in the section. */
+/** One REL24 or REL24_NOTOC relocation of loaded code. Offsets are bytes in the section. */
 export interface Call {
   readonly table: RelocationTable;
   readonly row: number;
@@ -66,14 +65,13 @@ export function isExternal(symbols: SymbolTable, symbol: number): boolean {
   return raw === SHN_UNDEF || raw === SHN_LIVEPATCH;
 }
 
-/** All REL24 relocations whose target section is loaded (SHF_ALLOC), in section and row order. */
-export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex): Call[] {
+/**
+ * All REL24 and REL24_NOTOC relocations whose target section is loaded (SHF_ALLOC), in section and row order.
+ * @param isPcrel the kernel is one without a TOC
+ */
+export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, isPcrel: boolean): Call[] {
   const { sections } = file;
   const loaded = file.relocations.filter((t) => sections.hasFlags(t.target, SHF_ALLOC) && t.hasAddends);
-  const isPcrel = loaded.some((t) => {
-    for (let r = 0; r < t.count; r++) if (t.type(r) === R_PPC64_REL24_NOTOC) return true;
-    return false;
-  });
   const calls: Call[] = [];
   for (const table of loaded) {
     const data = sections.data(table.target);
@@ -82,7 +80,9 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
       ? parseKlpSectionObject(sections.name(table.section))
       : null;
     for (let row = 0; row < table.count; row++) {
-      if (table.type(row) !== R_PPC64_REL24) continue;
+      const type = table.type(row);
+      if (type !== R_PPC64_REL24 && type !== R_PPC64_REL24_NOTOC) continue;
+      const noToc = isPcrel || type === R_PPC64_REL24_NOTOC;
       const offset = table.offset(row);
       if (offset + 4 > data.length) continue; // reported as KLP202
       const symbol = table.symbol(row);
@@ -99,7 +99,7 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
         addend: table.addend(row),
         word,
         next,
-        verdict: judge(isExternal(symbols, symbol), shortName(callee), word, next, isPcrel),
+        verdict: judge(isExternal(symbols, symbol), shortName(callee), word, next, noToc),
         caller: functions.at(table.target, offset),
         klpObject,
       });
@@ -108,10 +108,10 @@ export function auditCalls(file: ElfFile, symbols: SymbolTable, functions: Funct
   return calls;
 }
 
-function judge(external: boolean, name: string, word: number, next: number | null, isPcrel: boolean): CallVerdict {
+function judge(external: boolean, name: string, word: number, next: number | null, noToc: boolean): CallVerdict {
   if (!external) return "local";
   if (PROFILING.has(name)) return "exempt";
-  if (isPcrel) return "pcrel";
+  if (noToc) return "pcrel";
   const branch = decodeBranch(word);
   if (branch === null || branch.absolute || branch.conditional) return "not-a-call";
   if (SAVE_RESTORE.test(name)) return "helper";

@@ -44,6 +44,8 @@ export interface RuleContext {
 
 const R_PPC64_REL24 = 10;
 const R_PPC64_REL24_NOTOC = 116;
+/** What the ppc64le loader writes with patch_instruction, which read-only memory does not stop. */
+const PATCHED = new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC, 132 /* R_PPC64_PCREL34 */]);
 
 /** Order of a section's own fault among those that the loader meets: before its relocations. */
 const sectionOrder = (section: number): number[] => [1, section, -1];
@@ -199,7 +201,7 @@ class SectionRules {
     if (file.header.machine === EM_PPC64) {
       const target = file.sections.name(table.target);
       const isReadOnly = !file.sections.hasFlags(table.target, SHF_WRITE) || target === ".data..ro_after_init";
-      if (!isReadOnly || type === R_PPC64_REL24 || type === R_PPC64_REL24_NOTOC) return;
+      if (!isReadOnly || PATCHED.has(type)) return;
       this.#problems.push(problem("KLP431", at, { name, target, object, how: "oops" }));
     } else if (file.header.machine === EM_AARCH64) {
       if (table.offset(row) % 4 === 0 || (relocs.defs.get(type)?.bytes ?? 0) === 0) return;
@@ -221,7 +223,8 @@ class SectionRules {
   #checkBranch(row: number, at: Place): void {
     const { file, functions } = this.#context;
     const table = this.#table;
-    if (file.header.machine !== EM_PPC64 || table.type(row) !== R_PPC64_REL24) return;
+    const type = table.type(row);
+    if (file.header.machine !== EM_PPC64 || (type !== R_PPC64_REL24 && type !== R_PPC64_REL24_NOTOC)) return;
     const data = file.sections.data(table.target);
     const offset = table.offset(row);
     const isBranch = (where: number): boolean => {

@@ -5,14 +5,16 @@ import { SHF_ALLOC } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { isAtLeast, type KernelVersion } from "../kernel/version.ts";
-import { hasFact, versionFacts } from "../kernel/versionFacts.ts";
-import { type Fault, type RelocTable, relocName } from "../reloc/def.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
+import { type Fault, type Feature, otherBuild, type RelocTable, relocName, unknownBefore } from "../reloc/def.ts";
 import type { FunctionIndex } from "./functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
 /** What tells how the loader of an architecture takes relocations. */
 interface Loader {
   readonly relocs: RelocTable;
+  /** How the kernel is built: it does not know types of another build. */
+  readonly features: ReadonlySet<Feature>;
   readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
 }
 
@@ -36,8 +38,9 @@ export function checkRelocations(
     for (let row = 0; row < table.count; row++) {
       const type = table.type(row);
       const known = loader.relocs.defs.get(type);
-      const tooEarly = known?.since !== undefined && !hasFact(version, known.since) ? known.since : null;
-      const def = tooEarly === null ? known : undefined;
+      const tooEarly = known === undefined ? null : unknownBefore(known, since);
+      const build = otherBuild(known, loader.features);
+      const def = tooEarly === null && build === null ? known : undefined;
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;
       const name = relocName(loader.relocs, type);
@@ -47,7 +50,8 @@ export function checkRelocations(
       if (def === undefined) {
         const symbol = printable(symbols.name(table.symbol(row)));
         const message = loader.unknownRelocation(module, type, since);
-        const first = tooEarly === null ? {} : { since: versionFacts[tooEarly].since.join(".") };
+        const first =
+          tooEarly !== null ? { since: versionFacts[tooEarly].since.join(".") } : build !== null ? { build } : {};
         problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, more));
       } else {
         problems.push(problem("KLP202", at, { name, size }));

@@ -3,7 +3,7 @@
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { EM_PPC64, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -119,17 +119,16 @@ export interface Needs {
 
 const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
 
-/** An undefined symbol's name as the loader looks for it and prints it: ppc64 drops a leading dot (dedotify, module_64.c). */
-export function printedSymbol(machine: number, name: string): string {
-  return machine === EM_PPC64 && name.startsWith(".") ? name.slice(1) : name;
-}
-
-/** Symbols named as livepatch symbols that the loader will not take as such. */
+/**
+ * Symbols named as livepatch symbols that the loader will not take as such.
+ * @param dedots the loader drops a leading dot of an undefined symbol, and prints it so (ppc64: dedotify, module_64.c)
+ */
 export function livepatchSymbolProblems(
   file: ElfFile,
   symbols: SymbolTable,
   uses: SymbolUses,
   module: string,
+  dedots: boolean,
 ): Problem[] {
   const problems: Problem[] = [];
   const used = new Set<number>();
@@ -156,7 +155,7 @@ export function livepatchSymbolProblems(
       const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
       // One that a livepatch section uses is met there (KLP412).
       if (is !== "undefined" && used.has(i)) continue;
-      const printed = printable(printedSymbol(file.header.machine, name));
+      const printed = printable(dedots && is === "undefined" ? name.slice(1) : name);
       const more = is === "undefined" ? { loadOrder: symbolOrder(i) } : {};
       const written =
         is === "undefined" && !wasFinished ? { written: parseKlpSymbol(name) ?? ("malformed" as const) } : {};

@@ -10,12 +10,18 @@ import type { OutOfLine } from "../stubs/loader.ts";
  * listed.
  */
 export interface X86State {
-  /** `plain`: `ret`. `thunk`: `jmp __x86_return_thunk` stays. Otherwise the name of the thunk in use. */
+  /**
+   * `plain`: `ret`. `thunk`: `jmp __x86_return_thunk` stays. Otherwise the name of the thunk in use, which is what the
+   * kernel's variable x86_return_thunk points at. (its_return_thunk takes only returns in lower halves of cache lines.)
+   */
   readonly returns: string | null;
-  /** Indirect branches: `plain`, `retpoline` (the thunk call stays) or `lfence`. */
-  readonly indirect: "plain" | "retpoline" | "lfence" | null;
-  /** `plain`: direct calls are not sent through call-depth thunks. */
-  readonly calls: "plain" | null;
+  /**
+   * Indirect branches: `plain`, `retpoline` (the thunk call stays), `lfence`, `depth` (through the thunks that count
+   * calls) or `its` (plain, but through a private thunk in lower halves of cache lines).
+   */
+  readonly indirect: "plain" | "retpoline" | "lfence" | "depth" | "its" | null;
+  /** Direct calls: `plain`, or `depth`: sent to code before the callee that counts them. */
+  readonly calls: "plain" | "depth" | null;
   /** LOCK prefixes: `smp` (they stay) or `up`. */
   readonly locks: "smp" | "up" | null;
 }

@@ -2,6 +2,7 @@
 
 import type { Arch } from "../arch.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
+import { shellFile } from "../base/shell.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -11,10 +12,11 @@ import type { KernelAddresses } from "../kernel/addresses.ts";
 import { sectionIndexProblem } from "../kernel/formRules.ts";
 import { nearNames } from "../kernel/nearNames.ts";
 import type { SymbolFault } from "../kernel/simplify.ts";
+import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { shortName } from "../klp/names.ts";
 import type { KlpFault } from "../klp/resolve.ts";
-import { relocName } from "../reloc/def.ts";
+import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
 
@@ -29,6 +31,8 @@ export interface FindingsSource {
   /** Name of the input for messages. */
   readonly name: string;
   readonly kernel: KernelAddresses | null;
+  /** Command that links the file, for help texts. */
+  readonly command: string;
 }
 
 /** Collects problems while a module is loaded. */
@@ -40,9 +44,10 @@ export class Findings {
   readonly #facts: LoaderFacts;
   readonly #name: string;
   readonly #kernel: KernelAddresses | null;
+  readonly #command: string;
   readonly #functions: FunctionIndex;
 
-  constructor({ file, symbols, arch, facts, name, kernel }: FindingsSource, problems: Problem[]) {
+  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: Problem[]) {
     this.problems = problems;
     this.#file = file;
     this.#symbols = symbols;
@@ -50,6 +55,7 @@ export class Findings {
     this.#facts = facts;
     this.#name = name;
     this.#kernel = kernel;
+    this.#command = command;
     this.#functions = new FunctionIndex(file, symbols);
   }
 
@@ -98,6 +104,11 @@ export class Findings {
           this.problems.push(problem("KLP214", { file }, { symbol: shown, owner: printable(owner) }, order));
           continue;
         }
+        if (kernel.inObject("vmlinux", name).length > 0) {
+          const data = { module, symbol: shown, source: kernel.source, command: this.#command };
+          this.problems.push(problem("KLP410", { file }, data, order));
+          continue;
+        }
         const near = nearNames(name, kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
@@ -119,10 +130,13 @@ export class Findings {
     const order = { loadOrder };
     switch (finding.kind) {
       case "unknown": {
-        const { type } = finding;
+        const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
+        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
         const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol }, order));
+        const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
+        const other = build === null ? {} : { build };
+        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
         return;
       }
       case "rel": {
@@ -162,7 +176,7 @@ export class Findings {
         const message = since
           ? `module_64: ${module}: Expected nop after call, got ${word} at ${hex(finding.address)}`
           : `module_64: ${module}: Expect noop after relocate, got ${word}`;
-        const command = `klplink ${this.#name}`;
+        const command = `klplink ${shellFile(this.#name)}`;
         const data = { callee: symbol, wasLocal: symbol !== "", message, fixable: true, command };
         this.problems.push(problem("KLP301", at, data, order));
         return;

@@ -6,7 +6,7 @@ import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { type Entry, PPC, placeKey } from "../ftrace/forms.ts";
 import { findSites } from "../ftrace/sites.ts";
-import { OUT_OF_LINE_SIZE } from "../stubs/ppc64le.ts";
+import { OUT_OF_LINE_SIZE } from "../stubs/ppc64leStubs.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
 

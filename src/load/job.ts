@@ -15,7 +15,7 @@ import { simplifySymbols } from "../kernel/simplify.ts";
 import { parseKlpSectionObject } from "../klp/names.ts";
 import { resolveKlpSymbols } from "../klp/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
-import type { LoaderFacts, ModuleLoader, Preparation, UnknownRange } from "../stubs/loader.ts";
+import type { ArchLoader, LoaderFacts, ModuleLoader, Preparation, UnknownRange } from "../stubs/loader.ts";
 import { X86_UNKNOWN } from "./facts.ts";
 import { type Findings, STEP } from "./findings.ts";
 import type { ImageSection, ModuleImage } from "./memory.ts";
@@ -27,6 +27,7 @@ export interface JobSource {
   readonly file: ElfFile;
   readonly symbols: SymbolTable;
   readonly arch: Arch;
+  readonly loader: ArchLoader;
   readonly facts: LoaderFacts;
   readonly options: ImageOptions;
   readonly sections: readonly LoadedSection[];
@@ -39,6 +40,7 @@ export class Job {
   readonly #file: ElfFile;
   readonly #symbols: SymbolTable;
   readonly #arch: Arch;
+  readonly #loader: ArchLoader;
   readonly #facts: LoaderFacts;
   readonly #options: ImageOptions;
   readonly #sections: readonly LoadedSection[];
@@ -52,10 +54,11 @@ export class Job {
   #applied = 0;
 
   constructor(source: JobSource, findings: Findings) {
-    const { file, symbols, arch, options, sections, placed } = source;
+    const { file, symbols, arch, loader, options, sections, placed } = source;
     this.#file = file;
     this.#symbols = symbols;
     this.#arch = arch;
+    this.#loader = loader;
     this.#facts = source.facts;
     this.#options = options;
     this.#sections = sections;
@@ -66,8 +69,8 @@ export class Job {
     const simplified = simplifySymbols(symbols, {
       addresses: placed.addresses,
       kernel: options.kernel,
-      dedots: arch.loader.dedots,
-      ignoredSymbol: arch.loader.ignoredSymbol,
+      dedots: loader.dedots,
+      ignoredSymbol: loader.ignoredSymbol,
     });
     this.#tocSymbol = simplified.tocSymbol;
     findings.symbolFaults(simplified.faults);
@@ -101,8 +104,8 @@ export class Job {
   }
 
   run(): ModuleImage {
-    const { loader, relocs } = this.#arch;
-    const machine = loader.begin(this.#file, this.#symbols, relocs, this.#space, this.#facts, this.#preparation);
+    const { relocs } = this.#arch;
+    const machine = this.#loader.begin(this.#file, this.#symbols, relocs, this.#space, this.#facts, this.#preparation);
     for (const table of this.#file.relocations) {
       if (!this.#isRelocated(table.target)) continue;
       const livepatch = (this.#sections[table.section]?.flags ?? 0) & SHF_RELA_LIVEPATCH;
@@ -244,7 +247,7 @@ export class Job {
     for (let i = 1; i < this.#symbols.count; i++) {
       const at = i * SYM.size;
       view.setBigUint64(at + SYM.value, this.#space.values[i] ?? 0n, true);
-      if (!this.#arch.loader.dedots || this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
+      if (!this.#loader.dedots || this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
       const name = this.#symbols.name(i);
       if (!name.startsWith(".")) continue;
       view.setUint32(at + SYM.name, this.#symbols.nameOffset(i) + 1, true);

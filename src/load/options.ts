@@ -25,6 +25,8 @@ export interface ImageOptions {
   readonly x86?: X86State;
   /** Bytes; the architecture's usual size unless given. */
   readonly pageSize?: number;
+  /** Command that links the file, for help texts. */
+  readonly command?: string;
   /** Objects that are loaded too: their livepatch relocations are applied, in this order, after the module is loaded. */
   readonly late?: readonly string[];
 }

@@ -7,7 +7,8 @@ import { kernelSort } from "../kernel/heapsort.ts";
 import { distance32, entriesOf, near32 } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
-import { NOP5, RET5 } from "./x86Code.ts";
+import { countedTarget } from "./x86Calls.ts";
+import { NOP5, RET5, returnAt } from "./x86Code.ts";
 
 const ENTRY = 8;
 /** Low bits of the key field: the call is a tail call, and it lies in init memory. */
@@ -87,18 +88,24 @@ function transform(memory: LoadedMemory, facts: RewriteFacts, site: bigint, func
   const size = siteSize(memory, site);
   const bytes = memory.at(site, size);
   if (bytes === null) return;
-  const branch = (at: number, opcode: readonly number[]): void => {
-    bytes.set(opcode, at);
-    const end = at + opcode.length + 4;
-    viewOf(bytes).setInt32(at + opcode.length, distance32(site + BigInt(end), func), true);
+  const branch = (opcode: readonly number[], target: bigint): void => {
+    bytes.set(opcode);
+    const end = opcode.length + 4;
+    viewOf(bytes).setInt32(opcode.length, distance32(site + BigInt(end), target), true);
   };
   if (!isTail) {
     if (func === 0n) bytes.set(NOP5);
     else if (func === facts.kernelSymbol("__static_call_return0")) bytes.set(XOR5);
-    else branch(0, [0xe8]);
+    else {
+      const target = countedTarget(memory, facts, func);
+      if (target === null) memory.mark(site, size, "static call: depends on the counting of calls");
+      else branch([0xe8], target);
+    }
   } else if (func === 0n) {
-    if (size === 5 && facts.x86.returns === "plain") bytes.set(RET5);
-    else memory.mark(site, size, "static call that returns: depends on the return thunk");
-  } else if (size === 6) branch(0, [0x0f, bytes[1] ?? 0]);
-  else branch(0, [0xe9]);
+    const thunk = size === 5 ? returnAt(site, facts.x86.returns, facts.kernelSymbol) : null;
+    if (thunk === null) memory.mark(site, size, "static call that returns: depends on the return thunk");
+    else if (thunk === "plain") bytes.set(RET5);
+    else branch([0xe9], thunk);
+  } else if (size === 6) branch([0x0f, bytes[1] ?? 0], func);
+  else branch([0xe9], func);
 }

@@ -32,3 +32,24 @@ export function thunkRegister(name: string): number | null {
   return number < 0 ? null : number;
 }
 const THUNK = "__x86_indirect_thunk_";
+
+/** Name of a register by its number. */
+export const registerName = (register: number): string => REGISTERS[register] ?? "";
+
+/** Bytes of a cache line. A branch whose last byte lies in its lower half is unsafe on a CPU with ITS. */
+const LINE = 64n;
+export const inLowerHalf = (address: bigint): boolean => address % LINE < LINE / 2n;
+
+/**
+ * What a return becomes under a state of the kernel: the thunk that it jumps to, `plain`, or null if that is not known.
+ * @param state `facts.x86.returns` (cpu_wants_rethunk_at, arch/x86/kernel/alternative.c of 6.1, 6.12 and 7.2)
+ */
+export function returnAt(
+  site: bigint,
+  state: string | null,
+  kernelSymbol: (name: string) => bigint | null,
+): bigint | "plain" | null {
+  if (state === null) return null;
+  if (state === "plain" || (state === "its_return_thunk" && !inLowerHalf(site))) return "plain";
+  return kernelSymbol(state === "thunk" ? "__x86_return_thunk" : state);
+}

@@ -6,7 +6,8 @@ import { viewOf } from "../base/bytes.ts";
 import { distance32, entriesOf, near32 } from "./entries.ts";
 import { CPU, type RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
-import { nopOf, RET5, thunkRegister } from "./x86Code.ts";
+import { callDepth } from "./x86Calls.ts";
+import { inLowerHalf, nopOf, RET5, registerName, returnAt, thunkRegister } from "./x86Code.ts";
 
 /** Places that a table of 32-bit distances names. */
 function sitesOf(memory: LoadedMemory, name: string): bigint[] {
@@ -17,9 +18,7 @@ function sitesOf(memory: LoadedMemory, name: string): bigint[] {
 export function x86Sites(memory: LoadedMemory, facts: RewriteFacts): void {
   for (const site of sitesOf(memory, ".retpoline_sites")) indirectBranch(memory, facts, site);
   for (const site of sitesOf(memory, ".return_sites")) returnSite(memory, facts, site);
-  if (facts.x86.calls === null) {
-    for (const site of sitesOf(memory, ".call_sites")) memory.mark(site, 5, `call: ${CPU}`);
-  }
+  callDepth(memory, facts, sitesOf(memory, ".call_sites"));
   for (const site of sitesOf(memory, ".ibt_endbr_seal")) seal(memory, facts, site);
   for (const site of sitesOf(memory, ".smp_locks")) {
     const prefix = memory.at(site, 1);
@@ -43,7 +42,8 @@ function decode(
   return null;
 }
 
-function indirectBranch(memory: LoadedMemory, { x86, since, nameOf }: RewriteFacts, site: bigint): void {
+function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint): void {
+  const { x86, since, nameOf } = facts;
   if (x86.indirect === "retpoline") return;
   const head = memory.at(site, 6) ?? memory.at(site, 5);
   const insn = head === null ? null : decode(head);
@@ -58,11 +58,23 @@ function indirectBranch(memory: LoadedMemory, { x86, since, nameOf }: RewriteFac
     memory.mark(site, 6, `indirect branch: ${CPU}`);
     return;
   }
+  const isCall = insn.opcode === 0xe8;
+  if (x86.indirect === "depth") {
+    const thunk = facts.kernelSymbol(`__x86_indirect_${isCall ? "call" : "jump"}_thunk_${registerName(register)}`);
+    const end = site + BigInt(insn.length);
+    if (thunk === null) memory.mark(end - 4n, 4, "distance to a thunk that counts calls: not known");
+    else viewOf(bytes).setInt32(insn.length - 4, distance32(end, thunk), true);
+    return;
+  }
   const out: number[] = [];
   // The inverted condition jumps over what follows.
   if (insn.condition !== null) out.push(0x70 | (insn.condition ^ 1), insn.length - 2);
   if (x86.indirect === "lfence") out.push(0x0f, 0xae, 0xe8);
-  const isCall = insn.opcode === 0xe8;
+  if (x86.indirect === "its" && inLowerHalf(site + BigInt(out.length + (register >= 8 ? 2 : 1)))) {
+    // The thunk is made for this branch; call, jmp and jcc keep their form.
+    memory.mark(site + BigInt(insn.length - 4), 4, "distance to a thunk that is allocated for this branch");
+    return;
+  }
   const branch = [...(register >= 8 ? [0x41] : []), 0xff, (isCall ? 0xd0 : 0xe0) | (register & 7)];
   // Where the fence leaves no room the thunk stays.
   if (out.length + branch.length > insn.length) return;
@@ -82,10 +94,9 @@ function indirectBranch(memory: LoadedMemory, { x86, since, nameOf }: RewriteFac
 function returnSite(memory: LoadedMemory, { x86, kernelSymbol }: RewriteFacts, site: bigint): void {
   const bytes = memory.at(site, 5);
   if (x86.returns === "thunk" || bytes === null) return;
-  const thunk = x86.returns === null || x86.returns === "plain" ? null : kernelSymbol(x86.returns);
-  if (bytes[0] !== 0xe9 || (x86.returns !== "plain" && thunk === null)) {
-    memory.mark(site, 5, `return: ${CPU}`);
-  } else if (thunk === null) bytes.set(RET5);
+  const thunk = returnAt(site, x86.returns, kernelSymbol);
+  if (bytes[0] !== 0xe9 || thunk === null) memory.mark(site, 5, `return: ${CPU}`);
+  else if (thunk === "plain") bytes.set(RET5);
   else viewOf(bytes).setInt32(1, distance32(site + 5n, thunk), true);
 }
 

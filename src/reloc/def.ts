@@ -1,4 +1,4 @@
-import type { VersionFact } from "../kernel/versionFacts.ts";
+import { type VersionFact, versionFacts } from "../kernel/versionFacts.ts";
 import { type Field, NOTHING } from "./field.ts";
 
 /**
@@ -11,10 +11,11 @@ export type ValueExpr = "none" | "S+A" | "S+A-P" | "S+A-TOC" | "TOC" | "page(S+A
 export type Overflow = { readonly check: "none" } | { readonly check: "signed" | "unsigned"; readonly bits: number };
 
 /** What a relocation needs that no field can say; the loader of its architecture has the code. */
-export type HookName = "branch" | "entry" | "adrp";
+export type HookName = "branch" | "entry" | "adrp" | "far data" | "got entry";
 
-/** The architecture's feature without which the loader does not know the type. */
-export type Feature = "pcrel";
+/** How a kernel is built: the loader does not know the type without it. */
+export type Feature = "toc" | "pcrel";
+export const NO_FEATURES: ReadonlySet<Feature> = new Set();
 
 /** What went wrong at one relocation, with everything that a kernel message mentions. */
 export interface Fault {
@@ -79,9 +80,22 @@ export const IGNORED = {
   message: () => "",
 } as const;
 
+/** The build that a kernel lacks for a type that its loader would know otherwise; null if it has it, or needs none. */
+export function otherBuild(def: RelocDef | undefined, features: ReadonlySet<Feature>): Feature | null {
+  return def?.feature === undefined || features.has(def.feature) ? null : def.feature;
+}
+
 /** Indexes rows by type. */
 export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<number, string>): RelocTable {
   return { defs: new Map(rows.map((row) => [row.type, row])), otherNames };
+}
+
+/**
+ * Whether a loader knows the type of a row, by its version.
+ * @returns null if it does, otherwise what older loaders lack
+ */
+export function unknownBefore(def: RelocDef, since: Fault["since"]): VersionFact | null {
+  return def.since === undefined || since(...versionFacts[def.since].since) ? null : def.since;
 }
 
 /** The ABI's name of a type, or `type N`. */

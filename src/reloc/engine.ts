@@ -1,7 +1,16 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
 import type { RelocationTable } from "../elf/relas.ts";
-import type { Fault, Feature, HookName, RelocDef, RelocTable } from "./def.ts";
+import type { VersionFact } from "../kernel/versionFacts.ts";
+import {
+  type Fault,
+  type Feature,
+  type HookName,
+  otherBuild,
+  type RelocDef,
+  type RelocTable,
+  unknownBefore,
+} from "./def.ts";
 import { evaluate, fits, store, verdict } from "./value.ts";
 
 /** The memory that a module is loaded into, by section index. */
@@ -34,7 +43,8 @@ export interface Site {
 
 /** What is wrong with one relocation, or with what its hook had to make. */
 export type Finding =
-  | { readonly kind: "unknown"; readonly type: number }
+  /** `before`: loaders that have this know the type. */
+  | { readonly kind: "unknown"; readonly type: number; readonly before: VersionFact | null }
   | { readonly kind: "rel" }
   | { readonly kind: "outside"; readonly def: RelocDef; readonly size: number }
   | { readonly kind: "fault"; readonly def: RelocDef; readonly fault: Fault }
@@ -86,8 +96,9 @@ export function relocate(
     const row = order === null ? i : (order[i] ?? 0);
     const type = table.type(row);
     const def = machine.relocs.defs.get(type);
-    if (def === undefined || (def.feature !== undefined && !machine.features.has(def.feature))) {
-      report({ kind: "unknown", type }, table, row);
+    const before = def === undefined ? null : unknownBefore(def, machine.since);
+    if (def === undefined || before !== null || otherBuild(def, machine.features) !== null) {
+      report({ kind: "unknown", type, before }, table, row);
       continue;
     }
     if (def.bytes === 0) continue;

@@ -4,7 +4,7 @@ import { DOUBLEWORD, type Field, HALF, NOTHING, WORD } from "./field.ts";
 // 64-bit ELF V2 ABI Specification, Power Architecture, 3.5 "Relocation Types".
 // Accepted by apply_relocate_add in the kernel's arch/powerpc/kernel/module_64.c (6.1, 6.12, 7.2);
 // R_PPC64_NONE is not. REL24_NOTOC, PCREL34 and GOT_PCREL34 only on PCREL kernels (Power10), which in turn do not
-// accept the TOC types.
+// accept the TOC types: the column `feature`.
 //
 // Halves: #lo is the low 16 bits, #ha the next 16 after adding 0x8000, because the low half is added with its sign.
 // DS forms keep the two low bits of the place, which belong to the opcode. r_offset of a halfword relocation points at
@@ -46,18 +46,18 @@ export const ppc64le: readonly RelocDef[] = [
   { type: 26, name: "R_PPC64_REL32", value: "S+A-P", ...WORD_SIZED, overflow: signed(32), message: outOfRange("REL32") },
   { type: 38, name: "R_PPC64_ADDR64", value: "S+A", ...WHOLE },
   { type: 44, name: "R_PPC64_REL64", value: "S+A-P", ...WHOLE },
-  { type: 47, name: "R_PPC64_TOC16", value: "S+A-TOC", ...HALF_SIZED, overflow: signed(16), message: bad("TOC16") },
-  { type: 48, name: "R_PPC64_TOC16_LO", value: "S+A-TOC", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
-  { type: 50, name: "R_PPC64_TOC16_HA", value: "S+A-TOC", ...HA },
-  { type: 51, name: "R_PPC64_TOC", value: "TOC", ...WHOLE },
-  { type: 63, name: "R_PPC64_TOC16_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
-  { type: 64, name: "R_PPC64_TOC16_LO_DS", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
-  { type: 109, name: "R_PPC64_TOCSAVE", ...IGNORED },
+  { type: 47, name: "R_PPC64_TOC16", feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: signed(16), message: bad("TOC16") },
+  { type: 48, name: "R_PPC64_TOC16_LO", feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
+  { type: 50, name: "R_PPC64_TOC16_HA", feature: "toc", value: "S+A-TOC", ...HA },
+  { type: 51, name: "R_PPC64_TOC", feature: "toc", value: "TOC", ...WHOLE },
+  { type: 63, name: "R_PPC64_TOC16_DS", feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
+  { type: 64, name: "R_PPC64_TOC16_LO_DS", feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
+  { type: 109, name: "R_PPC64_TOCSAVE", feature: "toc", ...IGNORED },
   { type: 116, name: "R_PPC64_REL24_NOTOC", ...REL24, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL24") },
   // The prologue at the place is rewritten as a whole: see `entry` in stubs/ppc64le.ts.
   { type: 118, name: "R_PPC64_ENTRY", bytes: 8, value: "none", field: NOTHING, overflow: UNCHECKED, align: 1, hook: "entry", message: silent },
-  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
-  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
+  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, hook: "far data", feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
+  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: UNCHECKED, align: 1, holds: signed(34), hook: "got entry", feature: "pcrel", since: "ppcPcrel", message: silent },
   { type: 250, name: "R_PPC64_REL16_LO", value: "S+A-P", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
   { type: 252, name: "R_PPC64_REL16_HA", value: "S+A-P", ...HA },
 ];

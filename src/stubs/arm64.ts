@@ -252,7 +252,7 @@ class Veneers implements ModuleLoader {
     this.machine = {
       relocs,
       hooks: { branch: this.#branch, ...(facts.erratum843419 ? { adrp: this.#adrp } : {}) },
-      features: new Set<never>(),
+      features: facts.features,
       TOC: 0n,
       placeMustBeZero: false,
       module: facts.module,

@@ -4,7 +4,7 @@
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import type { Fault, RelocTable } from "../reloc/def.ts";
+import type { Fault, Feature, RelocTable } from "../reloc/def.ts";
 import type { Finding, Machine, Space } from "../reloc/engine.ts";
 
 /** What the loader knows from the running kernel and its configuration. */
@@ -12,6 +12,10 @@ export interface LoaderFacts {
   readonly module: string;
   readonly version: KernelVersion | null;
   readonly since: Fault["since"];
+  /** How the kernel is built. */
+  readonly features: ReadonlySet<Feature>;
+  /** CONFIG_SMP: per-CPU data has an area of its own. */
+  readonly isSmp: boolean;
   /** Addresses of the functions that traced calls go to, null where the kernel has none (or they are not known). */
   readonly ftraceCaller: bigint | null;
   readonly ftraceRegsCaller: bigint | null;
@@ -20,7 +24,9 @@ export interface LoaderFacts {
   readonly hasFtraceRegs: boolean;
   /** ppc64le: the kernel's own TOC base, null if it is not known. */
   readonly kernelToc: bigint | null;
-  /** ppc64le: offset of kernel_toc in struct paca_struct (16 with CONFIG_PPC_PSERIES, else 8). */
+  /** ppc64le without a TOC: address of the kernel's first byte (_stext), null if it is not known. */
+  readonly kernelBase: bigint | null;
+  /** ppc64le: offset of kernel_toc, or kernelbase, in struct paca_struct (16 with CONFIG_PPC_PSERIES, else 8). */
   readonly pacaTocOffset: number;
   /** arm64: the booted CPUs have Cortex-A53 erratum 843419 and the kernel works round it. */
   readonly erratum843419: boolean;
@@ -35,13 +41,21 @@ export interface SectionChange {
   readonly flags?: number;
 }
 
+/** Why the loader does not go on. */
+export interface Refusal {
+  readonly what: string;
+  readonly message: string | null;
+  /** Compiler flags of the build that would be accepted. */
+  readonly build?: string;
+}
+
 /** Before layout. */
 export interface Preparation {
   /** Relocation section -> its rows in the order in which the loader leaves them. */
   readonly orders: ReadonlyMap<number, Uint32Array>;
   readonly changes: ReadonlyMap<number, SectionChange>;
   /** The loader does not go on, in its own words (null: it says nothing). */
-  readonly refusals: readonly { readonly what: string; readonly message: string | null }[];
+  readonly refusals: readonly Refusal[];
 }
 
 /** A piece of code that the loader wrote. */

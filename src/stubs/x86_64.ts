@@ -12,7 +12,7 @@ export const x86_64Loader: ArchLoader = {
     machine: {
       relocs,
       hooks: {},
-      features: new Set<never>(),
+      features: facts.features,
       TOC: 0n,
       placeMustBeZero: true,
       module: facts.module,

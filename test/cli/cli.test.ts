@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -154,6 +155,19 @@ describe("check", () => {
     const run = klplink(["check", "samples/ppc64le", "-q"]);
     expect(run.status).toBe(1);
     expect(klplink(["check", "samples/ppc64le/clean", "README.md"]).status).toBe(3);
+  });
+
+  test("links below a folder are followed to files; one that leads nowhere is told", () => {
+    const below = mkdtempSync(join(folder, "links-"));
+    symlinkSync(join(root, "samples/ppc64le/clean/clean.o"), join(below, "good.ko"));
+    expect(klplink(["check", below])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining("good.ko: no error"),
+    });
+    symlinkSync("nowhere.ko", join(below, "dangling.ko"));
+    const run = klplink(["check", below]);
+    expect(run.status).toBe(3);
+    expect(run.stderr).toContain("error[KLP104]: cannot be read: no such file");
   });
 
   test("a folder without modules is wrong usage", () => {

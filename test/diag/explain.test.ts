@@ -3,41 +3,12 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
+import { type Explained, explain, fixtures, isExplanation } from "./explained.ts";
 
-const fixtures = join(root, "test/fixtures/diag");
 const meminfo = "meminfo-debug.o";
-
-interface Explained {
-  readonly count: number;
-  readonly doubt: string | null;
-  readonly more: number;
-  readonly decoded: readonly string[];
-  readonly candidates: readonly {
-    readonly certainty: string;
-    readonly because: string;
-    readonly section: string;
-    readonly offset: number;
-    readonly source: readonly { readonly file: string; readonly line: number }[];
-    readonly problem: { readonly code: string } | null;
-  }[];
-}
-
-const schemaOf = (name: string): object => JSON.parse(readFileSync(join(root, "docs", name), "utf8")) as object;
-const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false, allErrors: true });
-ajv.addSchema(schemaOf("diagnostics.schema.json"), "diagnostics.schema.json");
-const isExplanation = ajv.compile(schemaOf("explain.schema.json"));
-
-function explain(input: string, ...args: string[]): Explained[] {
-  const ran = klplink(["explain", "--format", "json", ...args, "-"], { cwd: fixtures, input: Buffer.from(input) });
-  expect(ran.stderr).toBe("");
-  const document: unknown = JSON.parse(ran.stdout);
-  expect(isExplanation(document) ? [] : isExplanation.errors).toEqual([]);
-  return (document as { lines: Explained[] }).lines;
-}
 
 test("codes as JSON keep to the schema, too", () => {
   const document: unknown = JSON.parse(klplink(["explain", "--format", "json", "KLP301", "KLP404"]).stdout);
@@ -47,7 +18,7 @@ test("codes as JSON keep to the schema, too", () => {
 
 /** Offset and source line of each candidate. */
 const places = (e: Explained | undefined): string[] =>
-  (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.source[0]?.line} ${c.certainty}`);
+  (e?.candidates ?? []).map((c) => `${c.offset?.toString(16)} ${c.source[0]?.line} ${c.certainty}`);
 
 const nop = (word: string, address?: string): string =>
   address === undefined
@@ -112,7 +83,7 @@ test("x86_64 of 7.x names the row of the relocation section", () => {
 describe("the value in a line narrows the relocations of its type", () => {
   const line = (value: string): string => `module: overflow in relocation type 10 val ${value}`;
   const because = (e: Explained | undefined): string[] =>
-    (e?.candidates ?? []).map((c) => `${c.offset.toString(16)} ${c.certainty}: ${c.because}`);
+    (e?.candidates ?? []).map((c) => `${c.offset?.toString(16)} ${c.certainty}: ${c.because}`);
 
   test("modules begin on a page, so the value's low bits are the place of the symbol in its page", () => {
     // readelf: R_X86_64_32 at .text+1 against .data; .data is the first section of its page.
@@ -149,6 +120,18 @@ test("all of dmesg: equal lines once, noise and notices left out", () => {
   expect(explain(dmesg).map((e) => e.count)).toEqual([2, 1]);
 });
 
+test("notices alone are explained: there is nothing between which they would be noise", () => {
+  const notices = "livepatch: enabling patch 'p'\nlivepatch: 'p': starting patching transition\n";
+  expect(explain(notices).map((e) => e.count)).toEqual([1, 1]);
+});
+
+test("a transition that is stuck is no notice: which tasks, and what to do", () => {
+  const [e, ...more] = explain("livepatch: 'p': starting patching transition\nlivepatch: signaling remaining tasks\n");
+  expect(more).toEqual([]);
+  expect(e?.meaning).toMatch(/^The transition is stuck/);
+  for (const word of ["patch_state", "/stack", "/transition", "/enabled", "/force"]) expect(e?.help).toContain(word);
+});
+
 test("the words of insmod: asks for dmesg, and lists what check finds", () => {
   const ran = klplink(
     ["explain", "--module", meminfo, "insmod: ERROR: could not insert module m.ko: Invalid module format"],
@@ -165,6 +148,33 @@ test("nothing recognised: status 1, and what to give instead", () => {
   const ran = klplink(["explain", "hello"]);
   expect(ran.status).toBe(1);
   expect(ran.stdout).toContain("dmesg | klplink explain");
+});
+
+describe("arguments", () => {
+  const lines = (...args: string[]): string[] => {
+    const { stdout } = klplink(["explain", "--format", "json", ...args]);
+    return (JSON.parse(stdout) as { lines: { line: string }[] }).lines.map((l) => l.line);
+  };
+
+  test("each a line", () => {
+    const two = ["m: Unknown symbol f (err -2)", "livepatch: symbol 'g' not found in symbol table"];
+    expect(lines(...two)).toEqual(two);
+    expect(lines("something else", ...two)).toEqual(two);
+  });
+
+  test("the words of one line", () => {
+    expect(lines("m:", "Unknown", "symbol", "f")).toEqual(["m: Unknown symbol f"]);
+    expect(lines("m: disagrees", "about version of symbol g")).toEqual(["m: disagrees about version of symbol g"]);
+  });
+
+  test("codes, with commas, too", () => {
+    const codesOf = (...args: string[]): string[] =>
+      (JSON.parse(klplink(["explain", "--format", "json", ...args]).stdout) as { codes: { code: string }[] }).codes.map(
+        (c) => c.code,
+      );
+    expect(codesOf("klp301,KLP302")).toEqual(["KLP301", "KLP302"]);
+    expect(codesOf("KLP301,", "KLP302")).toEqual(["KLP301", "KLP302"]);
+  });
 });
 
 test("codes: the whole story, with the kernel's words and an example", () => {

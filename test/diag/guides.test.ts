@@ -1,7 +1,8 @@
-// The guides show real output: every ```console block is run, in order, and must print what stands there.
+// The guides show real output: every ```console block is run, in order, and must print what stands there. They can be
+// followed literally: the folder that a page says to `cd` into, of this repository, is all that the commands get.
 // `UPDATE_GUIDES=1 npx vitest run test/diag/guides` writes them anew, for review.
 
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
@@ -15,10 +16,11 @@ const words = (line: string): string[] =>
 test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", (page) => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-guide-"));
   try {
-    copyFileSync(join(root, "test/fixtures/diag/meminfo-debug.o"), join(folder, "kpatch_meminfo.o"));
-    copyFileSync(join(root, "samples/ppc64le/meminfo/System.map"), join(folder, "System.map"));
     const path = join(root, page);
     const text = readFileSync(path, "utf8");
+    const [, start] = /^```sh\ncd (\S+)\n```$/m.exec(text) ?? [];
+    expect(start).toBeDefined();
+    cpSync(join(root, start ?? ""), folder, { recursive: true });
     let commands = 0;
     const real = text.replace(/```console\n([\s\S]*?)```/g, (_, block: string) => {
       const output = block
@@ -34,6 +36,10 @@ test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", (page) => {
     });
     if (process.env.UPDATE_GUIDES === "1") writeFileSync(path, real);
     expect(commands).toBeGreaterThanOrEqual(4);
+    // What a command writes is what the folder has already: who follows the page leaves the checkout as it was.
+    for (const name of readdirSync(folder)) {
+      expect(readFileSync(join(folder, name)).equals(readFileSync(join(root, start ?? "", name))), name).toBe(true);
+    }
     expect(text).toBe(real);
     // Links lead somewhere.
     for (const [, link] of text.matchAll(/\]\(([^)#]+)\)/g)) {

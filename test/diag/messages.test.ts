@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { messages, recognise, stripLogger } from "../../src/diag/messages/recognise.ts";
+import { concernOf } from "../../src/diag/messages/define.ts";
+import { messages, recognise } from "../../src/diag/messages/recognise.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
   .split("\n")
@@ -38,6 +39,26 @@ test("the parts of a message are taken apart", () => {
   });
 });
 
+test.each([
+  ["insmod: ERROR: could not insert module ./p.ko: Invalid parameters", /^EINVAL .*klp_enable_patch.*KLP440/],
+  ["modprobe: ERROR: could not insert 'p': Invalid argument", /^EINVAL .*klp_enable_patch.*KLP440/],
+  ["insmod: can't insert 'p.ko': Invalid argument", /^EINVAL /],
+  ["Invalid parameters", /^EINVAL /],
+  ["insmod: ERROR: could not insert module p.ko: Invalid module format", /^ENOEXEC: /],
+  ["modprobe: ERROR: could not insert 'p': Exec format error", /^ENOEXEC: /],
+  ["insmod: ERROR: could not insert module p.ko: Unknown symbol in module", /^ENOENT: /],
+  ["modprobe: ERROR: could not insert 'p': Unknown symbol in module, or unknown parameter (see dmesg)", /^ENOENT: /],
+  ["insmod: ERROR: could not insert module p.ko: Module has wrong symbol version", /^ESRCH\. /],
+  ["modprobe: ERROR: could not insert 'p': Key was rejected by service", /^EKEYREJECTED: .*signature/],
+  ["modprobe: ERROR: could not insert 'p': Module already in kernel", /^EEXIST: .*KLP441/],
+])("%s: the error number, what it means for a livepatch, and a way on", (line, meaning) => {
+  const found = recognise(line);
+  expect(found?.message.by).toBe("insmod or modprobe");
+  expect(found?.message.meaning(found.fields)).toMatch(meaning);
+  expect(found?.message.help?.(found.fields)).toMatch(/dmesg \| klplink explain/);
+  if (/ p\.ko|'p'|\/p\.ko/.test(line)) expect(found?.message.help?.(found.fields)).not.toMatch(/MODULE\.ko/);
+});
+
 test("noise is not recognised", () => {
   const noise = [
     "",
@@ -47,6 +68,11 @@ test("noise is not recognised", () => {
     "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
     "systemd[1]: Started Journal Service.",
     "x".repeat(100_000),
+    // Words of messages that could be anyone's, without the module's name.
+    "truncated",
+    "ACPI: not found",
+    "foo: bar",
+    "Unknown symbol",
   ];
   expect(noise.filter((line) => recognise(line) !== null)).toEqual([]);
 });
@@ -71,12 +97,6 @@ test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, s
     ),
     { seed, numRuns: 300 },
   );
-});
-
-test("what loggers put before a line is taken away, and nothing else", () => {
-  expect(stripLogger("[    0.000000] Linux version 6.1.0")).toBe("Linux version 6.1.0");
-  expect(stripLogger("[drm] Initialized")).toBe("[drm] Initialized");
-  expect(stripLogger("m: Unknown symbol f (err -2)\r")).toBe("m: Unknown symbol f (err -2)");
 });
 
 describe("the table", () => {
@@ -107,6 +127,20 @@ describe("the table", () => {
       }),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test("each row says what its lines are about: those about a place tell something to find it by", () => {
+    for (const m of messages) {
+      for (const form of m.forms) {
+        const found = recognise(lineOf(form));
+        const concern = found === null ? null : concernOf(found);
+        expect(concern, form).toMatch(/^(?:place|file|machine)$/);
+        if (concern !== "place") continue;
+        // A relocation's type or value, a call's word, an address, a section, or a name; common symbols are found by themselves.
+        const told = /\{(?:type|value|number|word|address|section|symbol|name)\}|-fno-common$/;
+        expect(told.test(form), form).toBe(true);
+      }
+    }
   });
 
   test("meaning and help are whole sentences, whatever parts a line has", () => {

@@ -158,10 +158,17 @@ export function neededNames(module: Uint8Array): Set<string> {
     ".TOC.",
     "__per_cpu_end",
     "_text",
+    "_stext",
+    "relative_toc",
+    "p_toc",
     "ftrace_nop_ops",
     "trace_nop_print",
     "__static_call_return0",
     "__x86_return_thunk",
+    "x86_return_thunk",
+    ...["retbleed", "srso", "srso_alias", "call_depth", "its"].map((name) => `${name}_return_thunk`),
+    "pcpu_hot",
+    "__x86_call_depth",
   ]);
   const { symbols } = readElf(module);
   for (let i = 1; symbols !== null && i < symbols.count; i++) {
@@ -174,6 +181,10 @@ export function neededNames(module: Uint8Array): Set<string> {
     names.add(`__ksymtab_${name}`);
     // The kernel puts a static call's key where a module names the trampoline.
     if (name.startsWith("__SCT__")) names.add(name.replace("__SCT__", "__SCK__"));
+    // On some CPUs indirect branches go through other thunks than those that a module names.
+    const register = /^__x86_indirect_thunk_(\w+)$/.exec(name)?.[1];
+    if (register !== undefined)
+      for (const kind of ["call", "jump"]) names.add(`__x86_indirect_${kind}_thunk_${register}`);
   }
   return names;
 }

@@ -161,6 +161,15 @@ describe("refusals", () => {
     expect(run.stderr).toMatch(/^warning\[KLP212\]: the address of data is not used: .* text,\s+init\.text$/m);
   });
 
+  test("a symbol that the kernel has and does not export: a link is what is missing", () => {
+    const sample = join(root, "samples/x86_64/convert");
+    const out = join(folder, "unlinked.elf");
+    const run = klplink(["image", `${sample}/convert.o`, "-k", `${sample}/System.map`, "-o", out, "--format", "json"]);
+    const { problems } = JSON.parse(run.stdout).files[0] as { problems: { code: string; title: string }[] };
+    expect(problems.map((p) => p.code)).toContain("KLP410");
+    expect(problems.map((p) => p.code)).not.toContain("KLP401");
+  });
+
   test("no kernel symbols", () => {
     const run = klplink(["image", ko, "-o", join(folder, "n.elf")]);
     expect(run.status).toBe(1);

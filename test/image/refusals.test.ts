@@ -11,6 +11,7 @@ import { imageOf } from "./compare.ts";
 
 const rows = [
   ["ppc64le", "ppc64le-varied"],
+  ["ppc64le-pcrel", "ppc64le-pcrel-varied"],
   ["arm64", "arm64-own"],
   ["x86_64", "x86_64-own"],
 ] as const;

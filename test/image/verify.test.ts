@@ -1,7 +1,7 @@
 // `klplink verify` and the capture script, on a machine made of files: a capture of a real kernel behind a kcore file.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -95,8 +95,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function copy(to: string, module_ = "varied"): ReturnType<typeof spawnSync> {
-  const env = { ...process.env, KLPLINK_SYS: join(folder, "sys"), KLPLINK_PROC: join(folder, "proc") };
+function copy(to: string, module_ = "varied", more: NodeJS.ProcessEnv = {}): ReturnType<typeof spawnSync> {
+  const env = { ...process.env, KLPLINK_SYS: join(folder, "sys"), KLPLINK_PROC: join(folder, "proc"), ...more };
   return spawnSync("sh", [join(root, "scripts/klplink-capture.sh"), module_, to], { env, encoding: "utf8" });
 }
 
@@ -128,6 +128,36 @@ describe("the capture script", () => {
     expect(done.stderr).toMatch(/^error\[KLP220\]: 1 byte at 0x[0-9a-f]{16}: /m);
     expect(done.stderr).toContain(".rodata.str1.8+0x3");
     expect(done.stdout).toContain(" 1 different");
+  });
+
+  test("from a kernel that lists functions only: its System.map, its types, and where the modules are that it needs", () => {
+    const boot = join(folder, "boot");
+    mkdirSync(boot);
+    writeFileSync(join(boot, "System.map-6.1.0"), "c000000000000000 T _stext\nc000000000400000 D data\n");
+    mkdirSync(join(folder, "sys/module/needed/holders/varied"), { recursive: true });
+    mkdirSync(join(folder, "sys/module/needed/sections"));
+    writeFileSync(join(folder, "sys/module/needed/sections/.data"), "0xc008000000990000\n");
+    mkdirSync(join(folder, "sys/kernel/btf"), { recursive: true });
+    writeFileSync(join(folder, "sys/kernel/btf/vmlinux"), "types");
+    const proc = join(folder, "proc-functions");
+    cpSync(join(folder, "proc"), proc, { recursive: true });
+    const all = readFileSync(join(proc, "kallsyms"), "utf8");
+    const told = join(folder, "told");
+    expect(copy(told, "varied", { KLPLINK_BOOT: boot }).status).toBe(0);
+    expect(readdirSync(told).sort()).toEqual(["kallsyms", "memory", "release", "sections"]);
+
+    writeFileSync(join(proc, "kallsyms"), all.replaceAll(/^\w+ [bdr] .*\n/gim, ""));
+    const to = join(folder, "functions");
+    expect(copy(to, "varied", { KLPLINK_BOOT: boot, KLPLINK_PROC: proc }).status).toBe(0);
+    expect(readFileSync(join(to, "System.map"), "utf8")).toContain(" D data");
+    expect(readFileSync(join(to, "btf"), "utf8")).toBe("types");
+    expect(readFileSync(join(to, "modules/needed/.data"), "utf8")).toBe("0xc008000000990000\n");
+
+    // Debian's System.map is only a note.
+    writeFileSync(join(boot, "System.map-6.1.0"), "ffffffffffffffff B The real System.map is in the package\n");
+    const noted = join(folder, "noted");
+    expect(copy(noted, "varied", { KLPLINK_BOOT: boot, KLPLINK_PROC: proc }).status).toBe(0);
+    expect(readdirSync(noted)).not.toContain("System.map");
   });
 
   test("a module that is not loaded", () => {

@@ -59,6 +59,9 @@ const POWER9: Machine = {
   append: "console=hvc0 disable_radix=off",
 };
 
+/** The same machine with a CPU for kernels with PC-relative addressing. */
+export const POWER10: Machine = { ...POWER9, args: [...POWER9.args, "-cpu", "power10"] };
+
 /** A PC with a serial console. */
 export const PC: Machine = {
   qemu: "qemu-system-x86_64",

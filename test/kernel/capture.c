@@ -4,11 +4,13 @@
  * then loads the modules named in /list, one a line. What it prints:
  *
  *   @s ADDRESS LETTER NAME      a line of /proc/kallsyms whose name is in /names (sorted by strcmp)
+ *   @v NAME: TEXT               what the kernel does about a weakness of the CPU (x86)
  *   @@ ready                    it waits: the debugger may set its breakpoints
  *   @m PATH ERRNO               a module was loaded (0) or refused
  *   @k text                     the kernel's log; that it is read marks the end for the debugger
  *   @@ end
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -55,6 +57,29 @@ static void list_symbols(void)
 	fflush(stdout);
 }
 
+static void list_vulnerabilities(void)
+{
+	static const char folder[] = "/sys/devices/system/cpu/vulnerabilities";
+	DIR *d = opendir(folder);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		char path[400], text[400] = "";
+		FILE *f;
+
+		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (f == NULL)
+			continue;
+		if (fgets(text, sizeof text, f) != NULL)
+			printf("@v %s: %.*s\n", entry->d_name, (int)strcspn(text, "\n"), text);
+		fclose(f);
+	}
+	if (d != NULL)
+		closedir(d);
+	fflush(stdout);
+}
+
 int main(void)
 {
 	static char path[1024];
@@ -63,6 +88,9 @@ int main(void)
 
 	mkdir("/proc", 0755);
 	mount("proc", "/proc", "proc", 0, NULL);
+	mkdir("/sys", 0755);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	list_vulnerabilities();
 	list_symbols();
 	printf("@@ ready\n");
 	fflush(stdout);

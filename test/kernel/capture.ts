@@ -117,7 +117,10 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     "none",
   ];
   args.push("-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
-  args.push("-append", `${machine.append} rdinit=/init loglevel=1 panic=-1 ${options.parameters ?? ""}`);
+  // A later `mitigations=` does not undo all of an earlier one.
+  const own = options.parameters?.includes("mitigations=") === true;
+  const append = own ? machine.append.replace("mitigations=off ", "") : machine.append;
+  args.push("-append", `${append} rdinit=/init loglevel=1 panic=-1 ${options.parameters ?? ""}`);
   args.push("-S", "-chardev", `socket,path=${socket},server=on,wait=off,id=gdb`, "-gdb", "chardev:gdb");
   const child = spawn(machine.qemu, args, { stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => {});
@@ -160,7 +163,9 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
     if (finalize === undefined) throw new Error(`the kernel lists no module_finalize\n${console().slice(-2000)}`);
     await options.start?.(kallsyms, memory);
-    const local = (address: string): bigint => BigInt(`0x${address}`) + machine.entry;
+    // Without a TOC a function has one entry.
+    const oneEntry = / relative_toc$/m.test(kallsyms) && !/ p_toc$/m.test(kallsyms);
+    const local = (address: string): bigint => BigInt(`0x${address}`) + (oneEntry ? 0n : machine.entry);
     const stops = [local(finalize)];
     const init = /^([0-9a-f]+) \S do_init_module$/m.exec(kallsyms)?.[1];
     if (options.loaded !== undefined && init !== undefined) stops.push(local(init));

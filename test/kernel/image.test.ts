@@ -31,7 +31,7 @@ function listed(module: Uint8Array, captured: Captured): string[] {
   if (symbols === null || table === undefined) return [];
   const memory = Buffer.from(table.bytes);
   return Array.from({ length: symbols.count }, (_, i) => i).flatMap((i) => {
-    if (symbols.sectionOf(i) === null || !/^late_/.test(symbols.name(i))) return [];
+    if (symbols.sectionOf(i) === null || !/^(?:late_|(?:__ksymtab_)?varied_)/.test(symbols.name(i))) return [];
     const value = memory
       .readBigUInt64LE(i * 24 + 8)
       .toString(16)
@@ -40,9 +40,17 @@ function listed(module: Uint8Array, captured: Captured): string[] {
   });
 }
 
-describe.each(labKernels)("$arch", (target: LabKernel) => {
+/** Modules that only some kernels are shown. */
+const MORE: Readonly<Record<string, readonly string[]>> = {
+  ppc64le: ["klp_nonop", "klp_sibling"],
+  "ppc64le-pcrel": ["far"],
+};
+
+describe.each(labKernels)("$name", (target: LabKernel) => {
   const { arch } = target;
-  const names = ["varied", "late", "late_target", ...(arch === "ppc64le" ? ["klp_nonop", "klp_sibling"] : [])];
+  const names = ["varied", "late", "late_target", ...(MORE[target.name] ?? [])];
+  const livepatches = names.filter((name) => name.startsWith("klp_"));
+  const cpu = target.cpu === undefined ? {} : { cpu: target.cpu };
   /** Each module as it was loaded, and what it looked like in memory. */
   const seen = new Map<string, { bytes: Uint8Array } & Moments>();
   let kallsyms = "";
@@ -55,7 +63,7 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
     const tree = treeOf(target);
     image = join(tree, target.image);
     release = /Linux version (\S+)/.exec(readFileSync(join(tree, "vmlinux"), "latin1"))?.[1] ?? "";
-    const folder = join(lab.folder, `image-${arch}`);
+    const folder = join(lab.folder, `image-${target.name}`);
     mkdirSync(folder);
     captureInit(target.compiler, join(folder, "capture"));
     init = readFileSync(join(folder, "capture"));
@@ -72,11 +80,16 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
     const object = join(folder, "late/late_target.ko");
     link("late", join(folder, "late/late.ko"), "-m", object);
     modules.set("late_target", readFileSync(object));
-    for (const name of names.slice(3)) link(name, join(lab.modules, `${name}.ko`));
+    for (const name of livepatches) link(name, join(lab.modules, `${name}.ko`));
+    if (names.includes("far")) {
+      buildModules(target, tree, join(here, "image/far"), join(folder, "far"));
+      modules.set("far", readFileSync(join(folder, "far/far.ko")));
+    }
     const loaded = new Map<string, Captured>();
     const running = new Map<string, Map<bigint, Uint8Array>>();
     const { captured } = await capture({
       arch,
+      ...cpu,
       kernel: image,
       init,
       modules,
@@ -95,7 +108,7 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
       const bytes = modules.get(one.module);
       if (bytes === undefined) continue;
       const objects = one.module === "late" ? [...running.keys()].filter((name) => name === "late_target") : [];
-      if (one.module === "late_target") kallsyms = [kallsyms, ...listed(bytes, one)].join("\n");
+      if (/^(?:late_target|varied)$/.test(one.module)) kallsyms = [kallsyms, ...listed(bytes, one)].join("\n");
       const moments = { captured: one, loaded: loaded.get(one.module) ?? null, objects };
       seen.set(one.module, { bytes, ...moments, running: running.get(one.module) ?? null });
     }
@@ -117,7 +130,7 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
       expect(differences).toEqual([]);
       expect(compared).toBeGreaterThan(1000);
       if (process.env.KLPLINK_UPDATE_CAPTURES === "1" && name !== "late_target")
-        writeGolden(`${arch}-${name}`, `${arch} ${release}`, bytes, get(name), kallsyms);
+        writeGolden(`${target.name}-${name}`, `${target.name} ${release}`, bytes, get(name), kallsyms);
     });
 
     // The module that comes later is patched by then.
@@ -170,13 +183,13 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
     "what the kernel says to spoiled modules is what klplink foresees",
     async () => {
       const { bytes } = get("varied");
-      const spoiled = spoil(arch, arch !== "arm64" ? bytes : buildOwn(arch, bytes, lab.folder));
+      const spoiled = spoil(target.name, arch !== "arm64" ? bytes : buildOwn(arch, bytes, lab.folder));
       const modules = new Map([...spoiled].map(([name, { bytes }]) => [name, bytes]));
       let there: KernelAddresses | null = null;
       const start = (text: string): void => {
         there = addressesOf(parseSymbols(Buffer.from(`${text}\n`), "kallsyms"));
       };
-      const { console } = await capture({ arch, kernel: image, init, modules, start });
+      const { console } = await capture({ arch, ...cpu, kernel: image, init, modules, start });
       for (const [name, one] of spoiled) {
         const said = saidAbout(name, console);
         expect(said, one.what).toHaveLength(1);
@@ -192,12 +205,19 @@ describe.each(labKernels)("$arch", (target: LabKernel) => {
     "and to spoiled livepatches",
     async () => {
       const spoiled = spoil("livepatch", get("late").bytes);
-      const modules = new Map([...spoiled].map(([name, { bytes }]) => [name, bytes]));
-      const { console } = await capture({ arch, kernel: image, init, modules });
-      const said = [...console.matchAll(/^@k <3>(livepatch: (?:symbol|section|unresolvable).*)$/gm)].map((m) => m[1]);
-      const words = [...spoiled.values()].map((one) => (kernel === null ? null : foreseen(one, kernel)));
+      // The module that is patched is there, so that its relocations are applied as the livepatch is enabled.
+      const modules = new Map([["late_target", get("late_target").bytes]]);
+      for (const [name, { bytes }] of spoiled) modules.set(name, bytes);
+      let there: KernelAddresses | null = null;
+      const start = (text: string): void => {
+        there = addressesOf(parseSymbols(Buffer.from(`${text}\n`), "kallsyms"));
+      };
+      const { console } = await capture({ arch, ...cpu, kernel: image, init, modules, start });
+      const wording = /^@k <3>(livepatch: (?:symbol|section|unresolvable|invalid access).*)$/gm;
+      const said = [...console.matchAll(wording)].map((m) => m[1]);
+      const words = [...spoiled.values()].map((one) => there && foreseen(one, there, ["late_target"]));
       expect(words).toEqual(said);
-      expect(words).toHaveLength(5);
+      expect(words).toHaveLength(7);
     },
     LONG,
   );

@@ -5,7 +5,11 @@ import type { ArchName } from "./capture.ts";
 import { mustRun } from "./run.ts";
 
 export interface LabKernel {
+  /** The architecture, or more where there are several kernels of one. */
+  readonly name: ArchName | "ppc64le-pcrel";
   readonly arch: ArchName;
+  /** The CPU that QEMU emulates, if the usual one is too old. */
+  readonly cpu?: string;
   readonly script: string;
   /** What is booted, in the built kernel's folder. */
   readonly image: string;
@@ -15,6 +19,7 @@ export interface LabKernel {
 
 export const labKernels: readonly LabKernel[] = [
   {
+    name: "ppc64le",
     arch: "ppc64le",
     script: "test/kernel/build-kernel.sh",
     image: "vmlinux",
@@ -22,6 +27,16 @@ export const labKernels: readonly LabKernel[] = [
     compiler: "powerpc64le-linux-gnu-gcc",
   },
   {
+    name: "ppc64le-pcrel",
+    arch: "ppc64le",
+    cpu: "power10",
+    script: "test/kernel/build-pcrel-kernel.sh",
+    image: "vmlinux",
+    make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+    compiler: "powerpc64le-linux-gnu-gcc",
+  },
+  {
+    name: "x86_64",
     arch: "x86_64",
     script: "test/kernel/build-x86_64-kernel.sh",
     image: "arch/x86/boot/bzImage",
@@ -29,6 +44,7 @@ export const labKernels: readonly LabKernel[] = [
     compiler: "x86_64-linux-gnu-gcc",
   },
   {
+    name: "arm64",
     arch: "arm64",
     script: "test/kernel/build-arm64-kernel.sh",
     image: "arch/arm64/boot/Image",

@@ -17,7 +17,7 @@ import { readVmlinux, type Vmlinux } from "../../src/kernel/vmlinux.ts";
 import { changeHeader } from "../klp/header.ts";
 import { meaning } from "../klp/originals.ts";
 import { Part, renameSection } from "../klp/part.ts";
-import { boot, type GuestFile, type Machine, PC, type Step, VIRT } from "./boot.ts";
+import { boot, type GuestFile, type Machine, PC, POWER10, type Step, VIRT } from "./boot.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned } from "./scenario.ts";
 
@@ -45,6 +45,15 @@ const targets: readonly Target[] = [
     image: "vmlinux",
     init: () => lab.init,
     make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+  },
+  {
+    // Without a TOC.
+    arch: "ppc64le-pcrel",
+    tree: () => mustRun("bash", ["test/kernel/build-pcrel-kernel.sh"]).trim(),
+    image: "vmlinux",
+    init: () => lab.init,
+    make: ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-"],
+    machine: POWER10,
   },
   {
     arch: "x86_64",

@@ -20,10 +20,11 @@ export function saidAbout(name: string, console: string): string[] {
   return found.length > 0 ? found : lines.filter((line) => line.startsWith("module: x86/modules: "));
 }
 
-/** klplink's prediction of the line in dmesg. */
-export function foreseen({ bytes }: Spoiled, kernel: KernelAddresses): string | null {
+/** klplink's prediction of the line in dmesg. @param late modules that are loaded, for a livepatch */
+export function foreseen({ bytes }: Spoiled, kernel: KernelAddresses, late: readonly string[] = []): string | null {
   const placement = { bases: new Map(), sections: new Map(), percpu: null };
-  const { problems } = image(bytes, { file: "spoiled.ko", kernel, placement, stage: "relocated" });
+  const stage = late.length === 0 ? "relocated" : "loaded";
+  const { problems } = image(bytes, { file: "spoiled.ko", kernel, placement, stage, late });
   const first = firstRefusal(problems);
   return first === null ? null : kernelOf(first);
 }

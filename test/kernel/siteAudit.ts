@@ -5,6 +5,7 @@ import type { FunctionSite } from "../../src/ftrace/sites.ts";
 import type { KernelVersion } from "../../src/kernel/version.ts";
 import type { Sites } from "../../src/sites.ts";
 import type { ArchName, ReadMemory } from "./capture.ts";
+import { branchFrom, HALF, readHalf } from "./outOfLine.ts";
 import { type Guest, trace } from "./tracing.ts";
 
 /** A file of which the guest runs a copy. */
@@ -105,12 +106,24 @@ export async function compareBytes(
     const site = base + BigInt(s.entry.site);
     const place = `${audited.name}: ${s.function.name} (${s.entry.form}) at ${site.toString(16)}`;
     counts.sites++;
-    const isCall = calledFrom(file.arch, dump, s.entry.site, site) !== null;
+    const half = s.entry.form === "out of line" ? branchFrom(dump, s.entry.site, site) : null;
+    const isCall = half !== null || calledFrom(file.arch, dump, s.entry.site, site) !== null;
     if (isCall) counts.calls++;
     // The tracer leaves out what it uses itself: such a site is still a nop.
     const as = state === "call" && isCall ? "call" : "nop";
-    if (as === "call") counts.target ??= calledFrom(file.arch, dump, s.entry.site, site);
-    const at = { site, target: counts.target ?? undefined, ops: as === state ? (ops ?? undefined) : undefined };
+    if (half !== null) {
+      // The stubs of vmlinux lie in its code.
+      const inDump = Number(half - 8n - base);
+      const isHere = inDump >= 0 && inDump + HALF <= dump.length;
+      const bytes = isHere ? dump.subarray(inDump, inDump + HALF) : await memory(half - 8n, HALF);
+      const found = readHalf(bytes, half, site);
+      counts.faults.push(...found.faults.map((fault) => `${place}: out of line ${fault}`));
+      if (ops !== null && found.ops !== ops)
+        counts.faults.push(`${place}: operations at ${found.ops.toString(16)}, expected ${ops.toString(16)}`);
+      counts.target ??= found.calls;
+      if (found.calls !== counts.target) counts.faults.push(`${place}: calls ${found.calls?.toString(16)}`);
+    } else if (as === "call") counts.target ??= calledFrom(file.arch, dump, s.entry.site, site);
+    const at = { site, target: half ?? counts.target ?? undefined, ops: as === state ? (ops ?? undefined) : undefined };
     const writes = siteBytes(file.arch, s.entry, as, at, audited.version);
     for (const { offset, bytes } of writes) {
       const from = s.entry.site + offset;
@@ -161,6 +174,7 @@ export interface GuestAudit {
 /** Boots a kernel with modules and holds the sites of all of them, and of vmlinux, against it. */
 export async function auditGuest(options: {
   readonly arch: ArchName;
+  readonly cpu?: string | undefined;
   readonly kernel: string;
   readonly version: KernelVersion;
   readonly folder: string;
@@ -185,10 +199,11 @@ export async function auditGuest(options: {
     const line = kallsyms.find((l) => l.slice(19) === name);
     return line === undefined ? null : BigInt(`0x${line.slice(0, 16)}`);
   };
-  /** arm64 with nops in front of functions: whose ops a site without, and with, the one tracer names. */
-  const ops = (guest: Guest, name: string): bigint | null => (arch === "arm64" ? address(guest, name) : null);
+  /** arm64 with nops in front of functions, ppc64le out of line: whose ops a site without, and with, the one tracer names. */
+  const ops = (guest: Guest, name: string): bigint | null => (arch === "x86_64" ? null : address(guest, name));
   await trace({
     arch,
+    cpu: options.cpu,
     kernel: options.kernel,
     folder: options.folder,
     modules: new Map([...options.modules].map(([name, { bytes }]) => [name, bytes])),

@@ -57,8 +57,8 @@ class Spoiler {
     throw new Error(`no symbol for ${name}`);
   }
 
-  /** Writes a field of a section header. */
-  header(name: string, field: "type" | "addralign", value: number): this {
+  /** Writes a field of a section header; a size is added. */
+  header(name: string, field: "type" | "addralign" | "size", value: number): this {
     const view = new DataView(this.bytes.buffer);
     const i = readElf(this.bytes).sections.findByName(name);
     if (i === null) throw new Error(`no section ${name}`);
@@ -67,8 +67,29 @@ class Spoiler {
       view.setUint32(at + 4, value, true);
       // The size of an entry without addend; the kernel does not look at it.
       view.setBigUint64(at + 56, 16n, true);
-    } else view.setBigUint64(at + 48, BigInt(value), true);
+    } else if (field === "addralign") view.setBigUint64(at + 48, BigInt(value), true);
+    else view.setBigUint64(at + 32, view.getBigUint64(at + 32, true) + BigInt(value), true);
     return this;
+  }
+
+  /**
+   * Lets .stubs begin 4 bytes off a multiple of 8: code before it (on ppc64 init code, too) loses its last word, if that is
+   * needed.
+   */
+  stubsOffAlignment(): this {
+    this.header(".stubs", "addralign", 4);
+    const { sections } = readElf(this.bytes);
+    const before: number[] = [];
+    for (let i = 1; i < sections.count && sections.name(i) !== ".stubs"; i++)
+      if (sections.hasFlags(i, 6)) before.push(i);
+    const startWith = (shorter: number | null): number =>
+      before.reduce((at, i) => {
+        const alignment = Math.max(sections.addralign(i), 1);
+        return Math.ceil(at / alignment) * alignment + sections.size(i) - (i === shorter ? 4 : 0);
+      }, 0);
+    const shorter = [null, ...before].find((i) => (i === null || sections.size(i) > 4) && startWith(i) % 8 === 4);
+    if (shorter === undefined) throw new Error("no code whose size decides");
+    return shorter === null ? this : this.header(sections.name(shorter), "size", -4);
   }
 
   /** Sets a byte at the place of the first relocation of `type`. */
@@ -121,6 +142,17 @@ class Spoiler {
     throw new Error("no livepatch relocations for vmlinux");
   }
 
+  /** Lets the first livepatch relocation section for a module refer to a symbol of vmlinux. */
+  klpAccess(symbol: string): this {
+    const { sections, symbols, relocations } = readElf(this.bytes);
+    const table = relocations.find((t) => /^\.klp\.rela\.(?!vmlinux\.)/.test(sections.name(t.section)));
+    const found = Array.from({ length: symbols?.count ?? 0 }, (_, i) => i).find((i) => symbols?.name(i) === symbol);
+    if (table === undefined || found === undefined) throw new Error(`no ${symbol}, or no section for a module`);
+    for (let row = 0; row < table.count; row++)
+      this.#view.setUint32(sections.offset(table.section) + row * 24 + 12, found, true);
+    return this;
+  }
+
   symbol(name: string, change: { name?: string; shndx?: number }): this {
     const { symbols, sections } = readElf(this.bytes);
     for (let i = 1; symbols !== null && i < symbols.count; i++) {
@@ -171,6 +203,38 @@ const steps = {
     ["no .stubs", (s) => s.section(".stubs", ".stubx")],
     ...far24,
   ],
+  // A module of a distribution, which may have no REL32.
+  "ppc64le distribution": [
+    ["R_PPC64_REL14", (s) => s.relocation(10, { type: 11 })],
+    ["another word behind a call", (s) => s.nop(0x3d22_0000)],
+    ["no .stubs", (s) => s.section(".stubs", ".stubx")],
+    ["stubs that are not aligned", (s) => s.stubsOffAlignment()],
+    ...far24,
+  ],
+  "ppc64le-pcrel": [
+    ...common,
+    ["R_PPC64_NONE", (s) => s.relocation(132, { type: 0 })],
+    ["R_PPC64_TOC16_LO_DS", (s) => s.relocation(132, { type: 64 })],
+    ["R_PPC64_TOC", (s) => s.relocation(38, { type: 51 })],
+    ["R_PPC64_TOCSAVE", (s) => s.relocation(116, { type: 109 })],
+    ["R_PPC64_PCREL_OPT", (s) => s.relocation(132, { type: 123 })],
+    [
+      "PCREL34 too far",
+      (s) => s.relocation(132, { symbol: s.sectionSymbol(".text"), addend: () => 0x2_0000_0000n + 0x10000n }),
+    ],
+    [
+      "PCREL34 too far back",
+      (s) => s.relocation(132, { symbol: s.sectionSymbol(".text"), addend: () => -0x2_0000_0000n }),
+    ],
+    ["REL24_NOTOC too far", (s) => s.relocation(116, { symbol: s.sectionSymbol(".text"), addend: () => 0x400_0000n })],
+    ["REL24_NOTOC misaligned", (s) => s.relocation(116, { symbol: s.sectionSymbol(".text"), addend: () => 2n })],
+    [
+      "REL24 too far back",
+      (s) => s.relocation(116, { type: 10, symbol: s.sectionSymbol(".text"), addend: () => -0x400_0000n }),
+    ],
+    ["no .stubs", (s) => s.section(".stubs", ".stubx")],
+    ["no .mygot", (s) => s.section(".mygot", ".mygox")],
+  ],
   // A livepatch, for any architecture. What the kernel says does not name the module.
   livepatch: [
     ["a name without a position", (s) => s.symbol(VERSION, { name: VERSION.replace(",", ";") })],
@@ -178,6 +242,9 @@ const steps = {
     ["a position that there is not", (s) => s.symbol(VERSION, { name: VERSION.replace(",0", ",7") })],
     ["a symbol that is not marked", (s) => s.symbol(VERSION, { shndx: 0xfff1 })],
     ["a section without an object", (s) => s.klpSection()],
+    // Each of the kernels built here has several functions called type_show.
+    ["an ambiguous name", (s) => s.symbol(VERSION, { name: ".klp.sym.vmlinux.type_show,0\0" })],
+    ["vmlinux from a module's section", (s) => s.klpAccess(VERSION)],
   ],
   arm64: [
     ...common,

@@ -58,6 +58,8 @@ export interface Guest {
 
 export interface TraceOptions {
   readonly arch: ArchName;
+  /** Another CPU than usual. */
+  readonly cpu?: string | undefined;
   /** What QEMU boots. */
   readonly kernel: string;
   /** A folder for the compiled init. */
@@ -87,7 +89,8 @@ export async function trace(options: TraceOptions): Promise<ReadonlyMap<string, 
   const initrd = join(work, "initrd");
   const socket = join(work, "monitor");
   writeFileSync(initrd, cpio(files));
-  const args = [...machine.args, "-m", "2048", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"];
+  const cpu = options.cpu === undefined ? [] : ["-cpu", options.cpu];
+  const args = [...machine.args, ...cpu, "-m", "2048", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"];
   args.push("-serial", "stdio", "-monitor", `unix:${socket},server=on,wait=off`);
   args.push("-kernel", options.kernel, "-initrd", initrd);
   args.push("-append", `${machine.append} nokaslr rdinit=/init loglevel=1 panic=-1`);

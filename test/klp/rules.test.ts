@@ -119,6 +119,8 @@ describe("a call that gets an island, with a warning where something is to be lo
     { name: "i8-no-frame", islands: 1, expect: ["KLP310 .text.f+18 f+10 ext"] },
     { name: "i15-setjmp", islands: 1, expect: ["KLP308 .text.f+24 f+1c setjmp"] },
     { name: "i16-no-profile", islands: 1, expect: ["KLP307 .text.f+1c f+14 f"] },
+    { name: "i16-ipa-ra", islands: 1, expect: ["KLP307 .text.f+1c f+14 f"] },
+    { name: "i16-no-ipa-ra", islands: 1, expect: [] },
     { name: "i18-noreturn", islands: 1, expect: [] },
     { name: "move-good", islands: 2, expect: [] },
   ];
@@ -130,6 +132,26 @@ describe("a call that gets an island, with a warning where something is to be lo
       expect(result.output).not.toBeNull();
     });
   }
+
+  test("I16: debug information speaks for the code that it is about, and for no other", () => {
+    const read = readElf(fixture("i16-no-ipa-ra"));
+    const without = new ElfEdits(read);
+    const table = read.relocations.find((t) => read.sections.name(t.target) === ".debug_info");
+    if (table === undefined) throw new Error("no relocations");
+    for (let row = 0; row < table.count; row++) without.removeRelocation(table, row);
+    expect(run(writeElf(without)).problems.map(told)).toEqual(["KLP307 .text.f+1c f+14 f"]);
+    // One of two compilers did not get the flag, or the other one came after it.
+    for (const [from, to] of [
+      ["-gdwarf-5 -gno-as-loc-support", "-g\0GNU C17 12.2.0 -O2"],
+      ["-ffunction-sections -fno-ipa-ra", "-fno-ipa-ra -fipa-ra"],
+    ] as const) {
+      const bytes = Buffer.from(fixture("i16-no-ipa-ra"));
+      const at = bytes.indexOf(from);
+      expect(at).toBeGreaterThan(0);
+      bytes.write(to.padEnd(from.length), at, "latin1");
+      expect(run(bytes).problems.map(told)).toEqual(["KLP307 .text.f+1c f+14 f"]);
+    }
+  });
 
   test("I9: what moves is told where debug information counts by itself", () => {
     const edits = new ElfEdits(readElf(fixture("move-good")));

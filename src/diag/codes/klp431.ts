@@ -14,7 +14,7 @@ export default define<{
       : "on arm64 a late relocation at an address that is no multiple of 4 is left out without a word",
   help: (d) =>
     d.how === "oops"
-      ? "reach the symbol through the TOC or other writable data; only R_PPC64_REL24 may be in text"
+      ? "reach the symbol through a pointer in writable data (the TOC, .data); in text only calls may wait"
       : "align the pointer to 4 bytes",
   explain:
     "Relocations of a module's section are applied when the module comes, after the livepatch's text and constants were made read-only.",

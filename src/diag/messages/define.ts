@@ -23,10 +23,19 @@ export type Fields = Readonly<Partial<Record<Field, string>>>;
 
 export type Speaker = "module loader" | "relocation" | "livepatch" | "ftrace" | "insmod or modprobe";
 
+/**
+ * What a message is about.
+ * - `place`: an instruction, a symbol or a section of the module's file.
+ * - `file`: the file as a whole: what it lacks, how it was built or signed, what its code did when it ran.
+ * - `machine`: the kernel that runs, what else is loaded there, or how it was asked; no file shows it.
+ */
+export type Concern = "place" | "file" | "machine";
+
 export interface Message {
   /** As the kernel's format string, `{field}` for each conversion; several where the wording changed. */
   readonly forms: readonly string[];
   readonly by: Speaker;
+  readonly concerns: Concern | ((f: Fields) => Concern);
   /** Architectures that print it; absent: all. */
   readonly arch?: "ppc64le" | "arm64" | "x86_64" | "s390x";
   /** Kernels that print it, where not all do. */
@@ -44,10 +53,18 @@ export const SAME_BUILD =
 export const REBUILD = "build the file again; check that it was copied whole";
 export const NEW_KERNEL_FLAGS = "compile with the kernel's own flags, through its build system";
 
+/** An address is a place of the file if the kernel prints a module's name behind it. */
+export const ofModule = (f: Fields): Concern => (/ \[\w+\]$/.test(f.address ?? "") ? "place" : "machine");
+
+/** What a line is about. */
+export const concernOf = ({ message: { concerns }, fields }: Recognised): Concern =>
+  typeof concerns === "function" ? concerns(fields) : concerns;
+
 /** Rows whose form is one fixed sentence. */
-export const plain = (by: Speaker, meaning: string, help: string, ...forms: string[]): Message => ({
+export const plain = (by: Speaker, concerns: Concern, meaning: string, help: string, ...forms: string[]): Message => ({
   forms,
   by,
+  concerns,
   meaning: () => meaning,
   help: () => help,
 });

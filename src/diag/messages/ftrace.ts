@@ -1,11 +1,12 @@
 // What ftrace prints about a place that it patches: kernel/trace/ftrace.c and the architectures' ftrace.c.
 
-import { type Message, plain } from "./define.ts";
+import { type Message, ofModule, plain } from "./define.ts";
 
 export const ftraceMessages: readonly Message[] = [
   {
     forms: ["------------[ ftrace bug ]------------"],
     by: "ftrace",
+    concerns: "machine",
     meaning: () =>
       "ftrace found other bytes at a function's entry than it expects, and switches itself off until the next boot. The lines that follow name the place and the bytes.",
     help: () => "the entry was changed by another tool, or a relocation of the module went to the entry's call",
@@ -19,6 +20,7 @@ export const ftraceMessages: readonly Message[] = [
       "[<{value}>] {address}",
     ],
     by: "ftrace",
+    concerns: ofModule,
     meaning: (f) =>
       f.address === undefined
         ? "A part of ftrace's bug report; the next line names the place."
@@ -37,6 +39,7 @@ export const ftraceMessages: readonly Message[] = [
       "Updating ftrace call site to call a different ftrace function",
     ],
     by: "ftrace",
+    concerns: "machine",
     meaning: () => "A part of ftrace's bug report: the bytes found, the bytes expected, what it was about to do.",
   },
   {
@@ -46,6 +49,7 @@ export const ftraceMessages: readonly Message[] = [
       "{value}: fetching instruction failed",
     ],
     by: "ftrace",
+    concerns: "machine",
     arch: "ppc64le",
     meaning: (f) =>
       `At ${f.value} ftrace expected the call to _mcount of -mprofile-kernel (or its nop) and found another word.`,
@@ -62,6 +66,7 @@ export const ftraceMessages: readonly Message[] = [
       "Unknown ftrace addr to patch: {address}",
     ],
     by: "ftrace",
+    concerns: ofModule,
     arch: "ppc64le",
     kernels: "up to 6.11",
     meaning: () =>
@@ -85,6 +90,7 @@ export const ftraceMessages: readonly Message[] = [
       "Record mod {address} not equal to passed in mod {address}",
     ],
     by: "ftrace",
+    concerns: ofModule,
     arch: "ppc64le",
     kernels: "up to 6.11",
     meaning: () =>
@@ -98,6 +104,7 @@ export const ftraceMessages: readonly Message[] = [
       "{module}: ftrace ool stub out of range ({text}).",
     ],
     by: "ftrace",
+    concerns: "file",
     arch: "ppc64le",
     meaning: () => "The entry of a function is more than 32 MiB away from the kernel's and the module's ftrace stubs.",
     help: () => "the module is too large, or lies too far from the kernel",
@@ -110,6 +117,7 @@ export const ftraceMessages: readonly Message[] = [
       "Address of {address} out of range of pcrel address.",
     ],
     by: "ftrace",
+    concerns: ofModule,
     arch: "ppc64le",
     kernels: "from 6.12",
     meaning: () =>
@@ -119,6 +127,7 @@ export const ftraceMessages: readonly Message[] = [
   {
     forms: ["no module PLT for {address}"],
     by: "ftrace",
+    concerns: "file",
     arch: "arm64",
     meaning: (f) =>
       `A branch from the module to ${f.address} is too long, and the module has no ftrace trampoline: its section .text.ftrace_trampoline is missing or empty.`,
@@ -127,6 +136,7 @@ export const ftraceMessages: readonly Message[] = [
   {
     forms: ["Expected E8, got {value}"],
     by: "ftrace",
+    concerns: "machine",
     arch: "x86_64",
     meaning: () => "Where ftrace expected a call (e8) in one of its own trampolines it found another byte.",
     help: () => "look at the `ftrace bug` report that follows",
@@ -144,6 +154,7 @@ export const ftraceMessages: readonly Message[] = [
       "{address} flags:{value}",
     ],
     by: "ftrace",
+    concerns: "machine",
     meaning: () => "ftrace's own records are at odds with each other: a fault of the kernel, not of a module.",
     help: () => "report it to the maintainers of the kernel",
   },
@@ -157,6 +168,7 @@ export const ftraceMessages: readonly Message[] = [
       "cannot allocate ftrace plt",
     ],
     by: "ftrace",
+    concerns: "machine",
     meaning: (f) =>
       f.module === undefined
         ? "ftrace had no memory for its records."
@@ -165,6 +177,7 @@ export const ftraceMessages: readonly Message[] = [
   },
   plain(
     "ftrace",
+    "machine",
     "A notice of ftrace's start, or about a name that was given to it.",
     "nothing",
     "ftrace section at {value} sorted properly",

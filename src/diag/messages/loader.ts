@@ -7,6 +7,7 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["{module}: Unknown symbol {symbol} (err {errno})", "{module}: Unknown symbol {symbol}"],
     by: "module loader",
+    concerns: "place",
     codes: ["KLP401", "KLP403", "KLP408", "KLP410"],
     meaning: (f) =>
       f.errno === "-22"
@@ -24,6 +25,7 @@ export const loaderMessages: readonly Message[] = [
       "{module}: no extended symbol version for {symbol}",
     ],
     by: "module loader",
+    concerns: (f) => (f.symbol === "module_layout" ? "file" : "place"),
     meaning: (f) =>
       `The checksum of ${f.symbol} in the module is missing or differs from the kernel's (CONFIG_MODVERSIONS).`,
     help: () => SAME_BUILD,
@@ -34,35 +36,41 @@ export const loaderMessages: readonly Message[] = [
       "{module}: module uses symbol {symbol} from namespace {name}, but does not import it.",
     ],
     by: "module loader",
+    concerns: "place",
     meaning: (f) => `${f.symbol} is exported to modules that import the namespace ${f.name} only.`,
     help: (f) => `add MODULE_IMPORT_NS("${f.name}"); to the module's source`,
   },
   {
     forms: ["{module}: module tries to import module namespace: {name}"],
     by: "module loader",
+    concerns: "file",
     meaning: () => "Namespaces called module:… are granted by the exporter and cannot be imported.",
     help: () => "the symbol must become a livepatch symbol, or the exporter must name this module",
   },
   {
     forms: ["{module}: module using GPL-only symbols uses symbols {symbol} from proprietary module {name}."],
     by: "module loader",
+    concerns: "place",
     meaning: () => "A module with GPL-only symbols may not use symbols of a proprietary one.",
     help: () => "check MODULE_LICENSE in both modules",
   },
   {
     forms: ["{module}: exports duplicate symbol {symbol} (owned by {name})"],
     by: "module loader",
+    concerns: "place",
     meaning: (f) => `${f.name} exports ${f.symbol} already.`,
     help: () => "unload the other module, or rename the symbol",
   },
   plain(
     "module loader",
+    "place",
     "The module has common symbols (tentative definitions), which the loader does not place.",
     "compile with -fno-common",
     "{module}: please compile with -fno-common",
   ),
   plain(
     "module loader",
+    "machine",
     "Another module with symbols that this one needs did not finish its initialisation in 30 seconds.",
     "look for a module that hangs while it loads",
     "{module}: gave up waiting for init of module {text}.",
@@ -71,6 +79,7 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["{module}: module has no symbols (stripped?)"],
     by: "module loader",
+    concerns: "file",
     codes: ["KLP107"],
     meaning: () => "The file has no symbol table, or several.",
     help: () => "load the unstripped file; `strip --strip-debug` keeps what a module needs",
@@ -78,12 +87,14 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["{module}: version magic '{text}' should be '{name}'"],
     by: "module loader",
+    concerns: "file",
     meaning: () => "The module was built for another kernel release or configuration than the one that runs.",
     help: () => SAME_BUILD,
   },
   {
     forms: ["{module}: module is marked as livepatch module, but livepatch support is disabled"],
     by: "module loader",
+    concerns: "machine",
     meaning: () => "The kernel was built without CONFIG_LIVEPATCH.",
     help: () => "boot a kernel with CONFIG_LIVEPATCH=y",
   },
@@ -112,6 +123,7 @@ export const loaderMessages: readonly Message[] = [
       "{module}: truncated",
     ],
     by: "module loader",
+    concerns: "file",
     codes: ["KLP102", "KLP101"],
     meaning: () => "The file is no well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
     help: (f) => `${REBUILD}; \`${check(f)}\` names the wrong field and its offset`,
@@ -119,6 +131,7 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["Invalid architecture in ELF header: {number}", "Invalid module architecture in ELF header: {number}"],
     by: "module loader",
+    concerns: "file",
     codes: ["KLP106"],
     meaning: () =>
       "The module was built for another architecture (the number is e_machine), or on ppc64 for the other ABI (e_flags).",
@@ -135,6 +148,7 @@ export const loaderMessages: readonly Message[] = [
       "No module found in object",
     ],
     by: "module loader",
+    concerns: "file",
     meaning: () =>
       "The file is an object, not a finished module: the parts that kbuild adds at the last link (MODULE.mod.o) are missing or there twice.",
     help: () => "link it with kbuild (`obj-m += …`); load the .ko, not the .o",
@@ -144,18 +158,21 @@ export const loaderMessages: readonly Message[] = [
       "module {module}: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
     ],
     by: "module loader",
+    concerns: "file",
     meaning: () => "struct module has another size in this kernel: the module was built with another configuration.",
     help: () => SAME_BUILD,
   },
   {
     forms: ["{module}: section {section} (index {sectionIndex}) has invalid WRITE|EXEC flags"],
     by: "module loader",
+    concerns: "place",
     meaning: (f) => `Section ${f.section} is writable and executable, which CONFIG_STRICT_MODULE_RWX forbids.`,
     help: () =>
       'find the assembly that declares the section with flags "awx"; a linker script that mixes .data and .text does it, too',
   },
   plain(
     "module loader",
+    "file",
     "The extended version sections disagree.",
     SAME_BUILD,
     "extended version crc+name presence does not match",
@@ -163,12 +180,14 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "machine",
     "The kernel was told not to load it (module_blacklist= on its command line).",
     "change the kernel's command line",
     "Module {module} is blacklisted",
   ),
   plain(
     "module loader",
+    "file",
     "Modules must be signed with a key that this kernel knows.",
     "sign the finished module (scripts/sign-file); klplink drops a signature that no longer fits",
     "Loading of {text} is rejected",
@@ -177,6 +196,16 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "machine",
+    "The kernel is locked down (kernel_lockdown(7); Secure Boot switches it on), and takes modules that are signed with a key it knows, only.",
+    "sign the finished module (scripts/sign-file) with a key that is enrolled (`mokutil --import`), or boot without Secure Boot",
+    "Lockdown: {name}: unsigned module loading is restricted; see man kernel_lockdown.7",
+    "Lockdown: {name}: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
+    "Lockdown: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
+  ),
+  plain(
+    "module loader",
+    "machine",
     "A module of that name is loaded already.",
     "unload it first (a livepatch: disable it in /sys/kernel/livepatch), or use another name",
     "{module}: module is already loaded",
@@ -184,6 +213,7 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "file",
     "Per-CPU data of the module could not be placed.",
     "reduce per-CPU data, or its alignment",
     "{module}: Could not allocate {number} bytes percpu data",
@@ -191,6 +221,7 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "file",
     "The kernel could not unpack the compressed module itself.",
     "pack it again with the tool and the settings of the kernel's build (xz: --check=crc32), or load it unpacked",
     "not a gzip compressed module",
@@ -205,12 +236,14 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "file",
     "The module's init function returned a positive number, which the kernel takes for success.",
     "return 0 or a negative error",
     "{module}: '{name}'->init suspiciously returned {number}, it should follow 0/-E convention{text}",
   ),
   plain(
     "module loader",
+    "machine",
     "A parameter of the module was misspelled or is not known to it.",
     "look at `modinfo -p MODULE.ko`",
     "{module}: unknown parameter '{name}' ignored",
@@ -219,24 +252,28 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "file",
     "The hash of the module, or of its signer, is on the kernel's blacklist.",
     "rebuild and sign it anew",
     "Module hash {text} is blacklisted",
   ),
   plain(
     "module loader",
+    "file",
     "The module has both .ctors and .init_array; the kernel runs one of them only.",
     "build all its objects with one compiler",
     "{module}: has both .ctors and .init_array.",
   ),
   plain(
     "module loader",
+    "file",
     "A symbol was asked for by name that is exported to GPL modules only.",
     "check MODULE_LICENSE",
     "failing symbol_get of non-GPLONLY symbol {symbol}.",
   ),
   plain(
     "module loader",
+    "file",
     "A notice: the kernel is tainted. The module loads all the same.",
     "nothing",
     "{module}: loading out-of-tree module taints kernel.",
@@ -252,6 +289,7 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "file",
     "A summary; a line before it names the cause.",
     "look at the lines before this one",
     "{module}: loading module anyway...",
@@ -260,6 +298,7 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["{module}: no flags for exported symbols"],
     by: "module loader",
+    concerns: "file",
     kernels: "7.x",
     meaning: () =>
       "The module exports symbols, but has no section __kflagstab, which since 7.0 tells GPL exports from others: it was built with an older kernel's scripts.",
@@ -268,6 +307,7 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: ["{module}: ignoring obsolete section {section}"],
     by: "module loader",
+    concerns: "place",
     kernels: "7.x",
     meaning: (f) =>
       `${f.section} was where GPL exports stood before 7.0; what is in it is not exported. The module loads all the same.`,
@@ -275,24 +315,28 @@ export const loaderMessages: readonly Message[] = [
   },
   plain(
     "module loader",
+    "file",
     "The module's init function returned a positive number, which the kernel takes for success.",
     "return 0 or a negative error",
     "{module}: init suspiciously returned {number}, it should follow 0/-E convention",
   ),
   plain(
     "module loader",
+    "machine",
     "Memory that was to become read-only after the module's init function stays writable.",
     "it loads all the same; look for earlier messages about memory permissions",
     "{module}: module_enable_rodata_ro_after_init() returned {number}, ro_after_init data might still be writable",
   ),
   plain(
     "module loader",
+    "file",
     "The module was removed while memory that it had allocated was still in use.",
     "free everything in the module's exit function",
     "{module}: memory allocation(s) from the module still alive, cannot unload cleanly",
   ),
   plain(
     "module loader",
+    "machine",
     "The kernel asked for a module to be loaded, and too many such requests are under way, or the same one twice.",
     "look at what asks for it: an autoload loop, or a module whose init function hangs",
     "request_module: modprobe {name} cannot be processed, kmod busy with {number} threads for more than {number} seconds now",
@@ -300,6 +344,7 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "machine",
     "The kernel had no memory, or no place in sysfs, for its own records.",
     "look for out-of-memory messages before it",
     "{module}: adding tainted module to the unloaded tainted modules list failed.",
@@ -309,6 +354,7 @@ export const loaderMessages: readonly Message[] = [
   ),
   plain(
     "module loader",
+    "machine",
     "A part of a report of another fault: which modules are loaded, or were, with their taints.",
     "nothing",
     "Modules linked in:{text}",

@@ -5,6 +5,7 @@ import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
 import { livepatchMessages } from "./livepatch.ts";
 import { loaderMessages } from "./loader.ts";
+import { stripLogger } from "./logger.ts";
 import { relocationMessages } from "./relocations.ts";
 
 /**
@@ -37,7 +38,13 @@ const PATTERNS: Readonly<Record<Field, string>> = {
 };
 
 /** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
-const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules): )*";
+const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch): )*";
+
+/**
+ * The module's name at the start of a form, which people cut from the lines that they quote. What is left must still be
+ * words that say something: not a single one, and not only what the line fills in.
+ */
+const NAME_FIRST = /^(?:module )?\{module\}: (?=(?:[^{]*\b[a-zA-Z]{3,}\b){2})/;
 
 interface Compiled {
   readonly message: Message;
@@ -48,41 +55,24 @@ interface Compiled {
 
 let compiled: readonly Compiled[] | null = null;
 
+/** All forms, and behind them, as whole lines go first, those of lines that lack the module's name. */
 function compile(): readonly Compiled[] {
-  return messages.flatMap((message) =>
-    message.forms.map((form) => {
-      const names: Field[] = [];
-      const source = form
-        .split(/\{(\w+)\}/)
-        .map((part, i) => {
-          if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-          names.push(part as Field);
-          return `(${PATTERNS[part as Field]})`;
-        })
-        .join("");
-      return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
-    }),
-  );
-}
-
-/**
- * A line of dmesg, the journal or syslog without what the logger put before it: priority, facility, time, host, caller.
- */
-export function stripLogger(line: string): string {
-  let text = line.replace(/[\r\n]+$/, "");
-  for (let before = ""; before !== text; ) {
-    before = text;
-    text = text
-      .replace(/^\s+/, "")
-      .replace(/^<\d{1,3}>/, "")
-      .replace(/^(?:kern|user|daemon|syslog)\s*:\s*(?:emerg|alert|crit|err|warn|notice|info|debug)\s*:\s*/, "")
-      // [   12.345678]  [12.345678,3]  [Fri Nov 21 01:02:03 2025]  [ T123]  [C0]
-      .replace(/^\[\s*(?:\d+\.\d+(?:,\d+)?|\w{3} \w{3} +\d+ [\d:]+ \d{4}|[TC]\s*\d+)\]\s*/, "")
-      // Nov 21 01:02:03 host kernel:   2025-11-21T01:02:03.123456+00:00 host kernel:
-      .replace(/^(?:\w{3} +\d+ [\d:.]+|\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-][\d:]+)?) +\S+ (?:kernel|\S+\[\d+\]): ?/, "")
-      .replace(/^kernel: /, "");
-  }
-  return text.trimEnd();
+  const whole = messages.flatMap((message) => message.forms.map((form) => ({ message, form, shown: form })));
+  const cut = whole
+    .filter(({ form }) => NAME_FIRST.test(form))
+    .map(({ message, form }) => ({ message, form, shown: form.replace(NAME_FIRST, "") }));
+  return [...whole, ...cut].map(({ message, form, shown }) => {
+    const names: Field[] = [];
+    const source = shown
+      .split(/\{(\w+)\}/)
+      .map((part, i) => {
+        if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+        names.push(part as Field);
+        return `(${PATTERNS[part as Field]})`;
+      })
+      .join("");
+    return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
+  });
 }
 
 /** What a line says, or null if it is none of the messages. */

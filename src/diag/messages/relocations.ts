@@ -7,6 +7,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: Expect noop after relocate, got {word}"],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     kernels: "up to about 4.15",
     codes: ["KLP301", "KLP306"],
@@ -21,6 +22,7 @@ export const relocationMessages: readonly Message[] = [
       "{module}: Expected nop after call, got {word}",
     ],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     kernels: "from about 4.16",
     codes: ["KLP301", "KLP306", "KLP309"],
@@ -32,6 +34,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: Unknown ADD relocation: {type}"],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     codes: ["KLP201"],
     meaning: () => "The module has a relocation of a type that this architecture's loader does not apply.",
@@ -40,6 +43,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: REL24 {number} out of range!", "{module}: REL24 -{number} out of range!"],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     meaning: (f) =>
       `A branch over ${f.number} bytes does not fit in its 24 bits (±32 MiB), or its distance is no multiple of 4. Calls that leave the module go through a stub; this one went straight to an address.`,
@@ -49,6 +53,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: REL32 {number} out of range!", "{module}: REL34 {number} out of range!"],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     meaning: (f) => `A distance of ${f.number} bytes does not fit in the field of its relocation.`,
     help: () => NEW_KERNEL_FLAGS,
@@ -60,6 +65,7 @@ export const relocationMessages: readonly Message[] = [
       "{module}: bad TOC16_LO_DS relocation ({value})",
     ],
     by: "relocation",
+    concerns: "place",
     arch: "ppc64le",
     meaning: (f) =>
       `An entry of the TOC lies ${f.value} from r2: too far for 16 bits (more than 64 KiB of TOC), or not at a multiple of 4.`,
@@ -72,6 +78,7 @@ export const relocationMessages: readonly Message[] = [
       "{module}: doesn't contain .toc or .stubs.",
     ],
     by: "module loader",
+    concerns: "file",
     arch: "ppc64le",
     meaning: () =>
       "A ppc64 module must have an (empty) section .stubs, and on kernels with PC-relative code .mygot, which the loader fills with its stubs. They come from the kernel's headers when a module is built by kbuild.",
@@ -86,6 +93,7 @@ export const relocationMessages: readonly Message[] = [
       "{module}: Address of {address} out of range of 34-bit relative address.",
     ],
     by: "relocation",
+    concerns: "file",
     arch: "ppc64le",
     meaning: () => "The loader could not build a stub: it is misplaced, or too far from the TOC.",
     help: () => "the section .stubs must be aligned to 8 bytes, and module and kernel within 2 GiB of each other",
@@ -98,6 +106,7 @@ export const relocationMessages: readonly Message[] = [
       "{module}: fault reading funcdata for stub {value} for {text}",
     ],
     by: "ftrace",
+    concerns: "machine",
     arch: "ppc64le",
     meaning: () => "The branch at a function's entry does not lead to a stub that the loader made for this module.",
     help: () => "the entry of the function, or the stub, was changed by something else than the kernel",
@@ -106,6 +115,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["module {module}: unsupported RELA relocation: {type}"],
     by: "relocation",
+    concerns: "place",
     arch: "arm64",
     codes: ["KLP201"],
     meaning: () => "The module has a relocation of a type that this architecture's loader does not apply.",
@@ -114,6 +124,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["module {module}: overflow in relocation type {type} val {value}"],
     by: "relocation",
+    concerns: "place",
     arch: "arm64",
     meaning: () => "A value does not fit in the field of its relocation; the value is printed in hexadecimal.",
     help: () => `${NEW_KERNEL_FLAGS}; an absolute 32-bit field cannot hold a kernel address`,
@@ -121,6 +132,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: module PLT section(s) missing", "{module}: module symtab section missing"],
     by: "module loader",
+    concerns: "file",
     arch: "arm64",
     meaning: () =>
       "An arm64 module must have the sections .plt and .init.plt, which the kernel's linker script for modules makes, and a symbol table.",
@@ -132,6 +144,7 @@ export const relocationMessages: readonly Message[] = [
       "module {module}: error occurred during dynamic SCS patching ({errno})",
     ],
     by: "module loader",
+    concerns: "file",
     arch: "arm64",
     kernels: "7.x",
     meaning: () =>
@@ -145,6 +158,7 @@ export const relocationMessages: readonly Message[] = [
       "Invalid length ({number}) for data relocation",
     ],
     by: "relocation",
+    concerns: "machine",
     arch: "arm64",
     meaning: () =>
       "The loader's own table of relocations is at odds with itself: a fault of the kernel, not of the module.",
@@ -154,6 +168,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["{module}: Unknown rela relocation: {type}", "{module}: Unknown relocation: {type}"],
     by: "relocation",
+    concerns: "place",
     arch: "x86_64",
     codes: ["KLP201"],
     meaning: () => "The module has a relocation of a type that this architecture's loader does not apply.",
@@ -162,6 +177,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["overflow in relocation type {type} val {value} sec {sectionIndex} idx {row}"],
     by: "relocation",
+    concerns: "place",
     arch: "x86_64",
     kernels: "7.x",
     meaning: () =>
@@ -171,6 +187,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["overflow in relocation type {type} val {value}"],
     by: "relocation",
+    concerns: "place",
     arch: "x86_64",
     meaning: () => "A value does not fit in the 32 bits of its relocation; the value is printed in hexadecimal.",
     help: () => "compile with -mcmodel=kernel; R_X86_64_32 cannot hold any kernel address, R_X86_64_32S can",
@@ -178,6 +195,7 @@ export const relocationMessages: readonly Message[] = [
   {
     forms: ["`{module}' likely not compiled with -mcmodel=kernel"],
     by: "relocation",
+    concerns: "file",
     arch: "x86_64",
     meaning: () => "The kernel's own guess at the overflow that it reports one line before.",
     help: () => "compile with -mcmodel=kernel, through the kernel's build system",
@@ -189,6 +207,7 @@ export const relocationMessages: readonly Message[] = [
       "Skipping invalid relocation target, existing value is nonzero for type {type}, loc {address}, val {value}",
     ],
     by: "relocation",
+    concerns: "place",
     arch: "x86_64",
     meaning: () =>
       "The bytes at a relocation's place must be zero in the file, and were not: two relocations write the same place, the file is a copy of a loaded module, or a patched module was loaded a second time on a kernel before 6.3.",
@@ -200,6 +219,7 @@ export const relocationMessages: readonly Message[] = [
       "Invalid relocation target, existing value does not match expected value for type {type}, loc {address}, val {value}",
     ],
     by: "relocation",
+    concerns: "place",
     arch: "x86_64",
     kernels: "from 6.3",
     meaning: () =>
@@ -209,17 +229,26 @@ export const relocationMessages: readonly Message[] = [
   // s390.
   {
     forms: [
-      "module {module}: no symbol table",
       "module {module}: unknown relocation: {type}",
       "module {module}: relocation error for symbol {symbol} (r_type {type}, value {value})",
     ],
     by: "relocation",
+    concerns: "place",
     arch: "s390x",
     meaning: () => "A relocation that the loader does not apply, or whose value does not fit.",
     help: () => NEW_KERNEL_FLAGS,
   },
+  {
+    forms: ["module {module}: no symbol table"],
+    by: "relocation",
+    concerns: "file",
+    arch: "s390x",
+    meaning: () => "The file has no symbol table, so nothing in it can be relocated.",
+    help: () => "load the unstripped file; `strip --strip-debug` keeps what a module needs",
+  },
   plain(
     "relocation",
+    "file",
     "The module has SHT_REL relocations; this architecture's loader takes SHT_RELA only.",
     NEW_KERNEL_FLAGS,
     "module {module}: REL relocation unsupported",

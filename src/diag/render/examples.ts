@@ -265,9 +265,42 @@ note: no source lines: the file was built without debug information;
   KLP221: `$ klplink verify image/far.ko --root image/hidden
 error[KLP221]: the section addresses are hidden
   --> image/hidden/sections
-  = help:   load the module first, and run as root, with kernel.kptr_restrict=0
-            and CONFIG_PROC_KCORE; or copy with the capture script and use
-            --root
+  = help:   run as root, with kernel.kptr_restrict=0 or 1
+            (\`sysctl kernel.kptr_restrict=1\`)
+
+1 error, 0 warnings`,
+  KLP222: `$ klplink verify image/built.ko --root image/rebuilt
+error[KLP222]: another build of the module is loaded: build id
+    6262626262626262626262626262626262626262, and
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa in the file
+  --> image/built.ko
+  = why:    the linker computes the build id from the module's content: two
+            builds that differ have two
+  = help:   give the file that was loaded; after an update of the kernel's
+            packages, that is the one of the release that runs (\`uname -r\`)
+
+1 error, 0 warnings`,
+  KLP223: `$ klplink verify image/data.ko --root image/functions -k image/other.map
+error[KLP223]: exported_one was moved by 0x1000000, other_one by 0xffffc0:
+    image/other.map is of another kernel than image/functions/kallsyms
+  --> image/other.map
+  = why:    a kernel moves as a whole (KASLR), so each symbol must be as far
+            from its place in the file as the others
+  = help:   give the System.map or vmlinux of the kernel that runs:
+            /boot/System.map-$(uname -r), or that of the distribution's package
+            with debug information for \`uname -r\`
+
+1 error, 0 warnings`,
+  KLP224: `$ klplink verify image/data.ko --root image/functions
+error[KLP224]: image/functions/kallsyms lists functions only, and the module
+    uses 1 other symbol: exported_data
+  --> image/data.ko
+  = why:    the kernel was built without CONFIG_KALLSYMS_ALL: it does not tell
+            where its data is
+  = help:   give the kernel's System.map or vmlinux too: -k
+            /boot/System.map-$(uname -r); where that is only a note (Debian),
+            the one in the package linux-image-$(uname -r)-dbg; for what another
+            module has, that module: -m OTHER.ko@SECTIONS
 
 1 error, 0 warnings`,
   KLP230: `$ klplink check broken/KLP230.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
@@ -428,8 +461,10 @@ warning[KLP307]: f has calls without a nop and was built without a profiling
   = why:    a compiler that sees both functions may keep values in r0, r11, r12
             or ctr across a local call (-fipa-ra), and a stub overwrites them;
             -pg switches that off
-  = help:   compile with -fno-ipa-ra, or with the kernel's own -pg
-            -mprofile-kernel
+  = help:   compile with the kernel's own -pg -mprofile-kernel; or with
+            -fno-ipa-ra and -g, as it is the debug information that says the
+            flag was there (without -g the code is right, and this warning
+            stays)
 
 0 errors, 1 warning
 note: no source lines: the file was built without debug information;
@@ -1011,8 +1046,8 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
      10:  00 00 00 00   .long  0x00000000
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
-  = help:   reach the symbol through the TOC or other writable data; only
-            R_PPC64_REL24 may be in text
+  = help:   reach the symbol through a pointer in writable data (the TOC,
+            .data); in text only calls may wait
 
 1 error, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -1153,8 +1188,8 @@ note: no source lines: the file was built without debug information;
   KLP440: `$ klplink check broken/KLP440.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP440]: klp_enable_patch refuses the patch: an entry has no old_name
   --> broken/KLP440.ko  .data.patch+0x0
-  = why:    the kernel says nothing; loading the module fails with
-            \`Invalid argument\`
+  = why:    the kernel says nothing; insmod fails with \`Invalid parameters\`,
+            modprobe with \`Invalid argument\`
   = help:   set old_name to the function that is replaced
 
 1 error, 0 warnings`,

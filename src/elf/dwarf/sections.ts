@@ -67,11 +67,9 @@ export class SectionAddresses {
 /** Reads the sections called `.debug_*` (or `.zdebug_*`) of one file. */
 export class DebugSections {
   readonly addresses: SectionAddresses;
-  readonly #file: ElfFile;
   readonly #byName = new Map<string, DebugSection[]>();
 
   private constructor(file: ElfFile) {
-    this.#file = file;
     this.addresses = new SectionAddresses(file);
   }
 
@@ -84,7 +82,9 @@ export class DebugSections {
       const name = wanted.get(file.sections.name(i));
       if (name === undefined) continue;
       const content = await sectionContent(file, i);
-      const bytes = result.#relocate(content, tables.get(i) ?? []);
+      const bytes = relocated(file, content, tables.get(i) ?? [], (section) =>
+        BigInt(result.addresses.baseOf(section)),
+      );
       const list = result.#byName.get(name) ?? [];
       result.#byName.set(name, list);
       list.push({ name: `.debug_${name}`, bytes });
@@ -103,39 +103,45 @@ export class DebugSections {
   get totalSize(): number {
     return [...this.#byName.values()].flat().reduce((sum, s) => sum + s.bytes.length, 0);
   }
-
-  #relocate(content: Uint8Array, tables: readonly RelocationTable[]): Uint8Array {
-    const file = this.#file;
-    const sizes = ABSOLUTE.get(file.header.machine);
-    if (tables.length === 0 || sizes === undefined) return content;
-    const bytes = new Uint8Array(content);
-    const view = viewOf(bytes);
-    for (const table of tables) {
-      const symbols = file.symbolTables.get(file.sections.link(table.section));
-      if (symbols === undefined) continue;
-      for (let row = 0; row < table.count; row++) {
-        const size = sizes.get(table.type(row));
-        const at = table.offset(row);
-        if (size === undefined || at + size > bytes.length) continue;
-        const symbol = table.symbol(row);
-        const section = symbols.sectionOf(symbol);
-        const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
-        const base = section === null ? 0 : this.addresses.baseOf(section);
-        const addend = table.hasAddends
-          ? table.addend(row)
-          : size === 8
-            ? view.getBigInt64(at, file.littleEndian)
-            : BigInt(view.getInt32(at, file.littleEndian));
-        const value = (isKnown ? BigInt(base) + symbols.value(symbol) : 0n) + addend;
-        if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
-        else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
-      }
-    }
-    return bytes;
-  }
 }
 
-function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
+/** Bytes of a debug section with its relocations applied. @param baseOf address of a section, 0 for one that is not loaded */
+export function relocated(
+  file: ElfFile,
+  content: Uint8Array,
+  tables: readonly RelocationTable[],
+  baseOf: (section: number) => bigint,
+): Uint8Array {
+  const sizes = ABSOLUTE.get(file.header.machine);
+  if (tables.length === 0 || sizes === undefined) return content;
+  const bytes = new Uint8Array(content);
+  const view = viewOf(bytes);
+  for (const table of tables) {
+    const symbols = file.symbolTables.get(file.sections.link(table.section));
+    if (symbols === undefined) continue;
+    for (let row = 0; row < table.count; row++) {
+      const size = sizes.get(table.type(row));
+      const at = table.offset(row);
+      if (size === undefined || at + size > bytes.length) continue;
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
+      const base = section === null ? 0n : baseOf(section);
+      const addend = table.hasAddends
+        ? table.addend(row)
+        : size === 8
+          ? view.getBigInt64(at, file.littleEndian)
+          : BigInt(view.getInt32(at, file.littleEndian));
+      const value = (isKnown ? base + symbols.value(symbol) : 0n) + addend;
+      if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
+      else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
+    }
+  }
+  return bytes;
+}
+
+/** Relocation sections by the section that they are about. */
+export function groupByTarget(tables: readonly RelocationTable[]): Map<number, RelocationTable[]> {
   const groups = new Map<number, RelocationTable[]>();
   for (const table of tables) {
     const list = groups.get(table.target);

@@ -39,6 +39,15 @@ const ppc = [
   ["R_PPC64_REL24_NOTOC", "pc", insn("48000001", "4bfffffd"), S(26, 4n), 4n, "branch"],
   // paddi r3,0,0,1 and the same with a field of ones
   ["R_PPC64_PCREL34", "pc", [le("06100000") + le("38600000"), le("0613ffff") + le("3860ffff")], S(34)],
+  // pld r3,0 and the same with a field of ones; ld makes the GOT, whose entry S is
+  [
+    "R_PPC64_GOT_PCREL34",
+    "got",
+    [le("04100000") + le("e4600000"), le("0413ffff") + le("e460ffff")],
+    S(34, 8n),
+    8n,
+    "got",
+  ],
   ["R_PPC64_REL16_LO", "pc", P16, ANY],
   ["R_PPC64_REL16_HA", "pc", P16, [-0x80008000n, 0x7fff7fffn]],
 ];
@@ -98,18 +107,25 @@ const arches = [
   { name: "x86_64", tools: "x86_64-linux-gnu-", rows: x86, P: 0xffffffffc0100004n, toc: null },
 ];
 
-/** The bytes that ld leaves at the place; null if it refuses. */
-function link(arch, type, P, symbol, before, toc) {
+/**
+ * The bytes that ld leaves at the place; null if it refuses.
+ * @param symbol value of the symbol; for "got": address of its GOT entry, the second of 8 bytes
+ */
+function link(arch, type, P, symbol, before, toc, kind) {
   const path = (suffix) => join(work, `t.${suffix}`);
   const bytes = before
     .match(/../g)
     .map((b) => `0x${b}`)
     .join(",");
-  const tocPart = toc === null ? "" : '.section .toc,"aw"\n.quad 1\n.section .data\n.quad .TOC.\n';
+  const tocPart = toc === null || kind === "got" ? "" : '.section .toc,"aw"\n.quad 1\n.section .data\n.quad .TOC.\n';
   const target = type === "R_PPC64_TOC" ? ".TOC." : "target";
   writeFileSync(path("s"), `.text\n.globl _start\n_start: .byte ${bytes}\n.reloc 0, ${type}, ${target}\n${tocPart}`);
   const got =
-    toc === null ? "" : `.toc ${hex(toc - 0x8000n)} : { *(.got) *(.toc) } .data ${hex(toc + 0x1000n)} : { *(.data) }`;
+    kind === "got"
+      ? `.got ${hex(symbol - 8n)} : SUBALIGN(8) { *(.got) *(.toc) } .data ${hex(symbol + 0x1000n)} : { *(.data) }`
+      : toc === null
+        ? ""
+        : `.toc ${hex(toc - 0x8000n)} : { *(.got) *(.toc) } .data ${hex(toc + 0x1000n)} : { *(.data) }`;
   writeFileSync(
     path("ld"),
     `SECTIONS { .text ${hex(P)} : SUBALIGN(1) { *(.text) } ${got} /DISCARD/ : { *(.note*) *(.comment) } }`,
@@ -137,7 +153,9 @@ function link(arch, type, P, symbol, before, toc) {
     execFileSync(`${arch.tools}objcopy`, ["-O", "binary", "-j", name, path("elf"), path("bin")]);
     return readFileSync(path("bin"));
   };
-  if (toc !== null) {
+  if (kind === "got") {
+    if (section(".got").readBigUInt64LE(8) !== symbol) throw new Error("the GOT has no such entry");
+  } else if (toc !== null) {
     const found = section(".data").readBigUInt64LE(0);
     if (found !== toc) throw new Error(`the TOC base is ${hex(found)}, not ${hex(toc)}`);
   }
@@ -159,14 +177,16 @@ function casesOf(arch, [type, value, words, range, step = 1n, kind]) {
     list.push(["middle", (highest / 3n / step) * step, zero]);
   }
   list.push(["old bits", 0x1230n * step, old]);
-  if (step > 1n) list.push(["misaligned by 1", 0x121n, zero], ["misaligned by 2", 0x122n, zero]);
+  // An entry of a GOT lies where 8 divides.
+  if (step > 1n && kind !== "got") list.push(["misaligned by 1", 0x121n, zero], ["misaligned by 2", 0x122n, zero]);
   return list.map(([name, X, before]) => {
     // PC-relative 64-bit wrap-around is what the kernel relies on; ld sees the same sum.
-    const P = arch.P;
-    const base = value === "pc" ? P : value === "toc" ? arch.toc : value === "page" ? P & ~0xfffn : 0n;
+    const P = kind === "got" ? arch.P & ~7n : arch.P;
+    const base =
+      value === "pc" || value === "got" ? P : value === "toc" ? arch.toc : value === "page" ? P & ~0xfffn : 0n;
     const symbol = BigInt.asUintN(64, base + X + (value === "page" && !name.startsWith("mis") ? 0x234n : 0n));
     const outside = range !== null && (X < range[0] || X > range[1]);
-    const out = kind === "branch" && outside ? "veneer" : link(arch, type, P, symbol, before, arch.toc);
+    const out = kind === "branch" && outside ? "veneer" : link(arch, type, P, symbol, before, arch.toc, kind);
     return { name, P: hex(P), S: hex(symbol), ...(arch.toc === null ? {} : { toc: hex(arch.toc) }), in: before, out };
   });
 }

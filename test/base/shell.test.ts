@@ -1,0 +1,42 @@
+// Commands offered for copying, held against what a shell makes of them.
+
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { shellFile, shellWord } from "../../src/base/shell.ts";
+import { klplink } from "../cli/run.ts";
+import { root } from "../helpers.ts";
+
+const ODD = ["a b", "it's", "$HOME", "*", "a;b", "`x`", "", "a\nb", "~/x", '"', "\\", "#x", "ä", "!x", "(err -2)"];
+
+test("a shell gives back the very text", () => {
+  const { stdout } = spawnSync("sh", ["-c", `printf '%s\\0' ${ODD.map(shellWord).join(" ")}`]);
+  expect(stdout.toString().split("\0").slice(0, -1)).toEqual(ODD);
+});
+
+test("plain names stay as they are, and none is taken for an option", () => {
+  for (const plain of ["mod.o", "./a/b-c_d.ko", "f=2", "vmlinux:f=1", "-"]) expect(shellFile(plain)).toBe(plain);
+  expect(shellFile("-d.o")).toBe("./-d.o");
+  expect(shellFile("-my mod.o")).toBe("'./-my mod.o'");
+});
+
+test("the commands that check offers mend the file, whatever its name", () => {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-shell-"));
+  try {
+    const sample = join(root, "samples/ppc64le/meminfo");
+    copyFileSync(join(sample, "System.map"), join(folder, "my map"));
+    for (const name of ["my mod.o", "-d.o"]) {
+      copyFileSync(join(sample, "meminfo.o"), join(folder, name));
+      const { stderr } = klplink(["check", "-k", "my map", "--", name], { cwd: folder });
+      const offered = /; `klplink (.*)` mends all/.exec(stderr)?.[1];
+      expect(offered).toBe(`${shellFile(name)} -k 'my map'`);
+      const command = `"$0" "$1" ${offered} -o out.o && "$0" "$1" check out.o -k 'my map'`;
+      const done = spawnSync("sh", ["-c", command, process.execPath, join(root, "bin/klplink.js")], { cwd: folder });
+      expect(done.status, done.stderr.toString()).toBe(0);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,79 @@
+// Which problem of the file belongs to a line, where there are several, or where the line is about no place.
+
+import { describe, expect, test } from "vitest";
+import { klplink } from "../cli/run.ts";
+import { explain, fixtures } from "./explained.ts";
+
+const SAMPLE = "../../../samples/ppc64le/meminfo";
+
+/** Code of the problem shown with each candidate. */
+const codesOf = (text: string, ...args: string[]): string[] =>
+  explain(text, ...args).flatMap((e) =>
+    e.candidates.map((c) => `${c.offset?.toString(16)} ${c.certainty} ${c.problem?.code ?? "-"}`),
+  );
+
+test("a call that is the first use of an unexported symbol, too: the missing nop, not the symbol", () => {
+  const kernel = ["-k", `${SAMPLE}/System.map`, "--module", `${SAMPLE}/meminfo.o`];
+  const noNop = "module_64: meminfo: Expected nop after call, got 3c820000 at 0xc0080000000e006c";
+  expect(codesOf(noNop, ...kernel)).toEqual(["68 only KLP301"]);
+  const [unknown] = explain("meminfo: Unknown symbol show_val_kb (err -2)", ...kernel);
+  expect(unknown?.problems.map((p) => p.code)).toEqual(["KLP410"]);
+});
+
+/** What is said of the place of a line. */
+function placeOf(line: string, file: string): string {
+  const { stdout } = klplink(["explain", "--module", file, line], { cwd: fixtures });
+  return (/^ {2}place: ([\s\S]*?)(?:\n\n|$(?![\s\S]))/m.exec(stdout)?.[1] ?? "").replace(/\s+/g, " ").trim();
+}
+
+describe("a file is doubted only where the line says what to look for in it", () => {
+  test.each([
+    ["Loading of unsigned module is rejected", "file"],
+    [
+      "module m: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
+      "file",
+    ],
+    ["meminfo_debug: version magic '6.1.0 SMP ' should be '6.1.1 SMP '", "file"],
+    ["meminfo_debug: doesn't contain .stubs.", "file"],
+    ["meminfo_debug: disagrees about version of symbol module_layout", "file"],
+    ["meminfo_debug: module is marked as livepatch module, but livepatch support is disabled", "machine"],
+    ["livepatch: failed to set ftrace filter for function 'f' (-16)", "machine"],
+    ["meminfo_debug: please compile with -fno-common", "place"],
+  ])("%s: %s", (line, concerns) => {
+    expect(explain(line)[0]?.concerns).toBe(concerns);
+    const place = placeOf(line, "meminfo-debug.o");
+    expect(place).not.toBe("");
+    expect(/is it the file that was loaded/.test(place)).toBe(concerns === "place");
+    expect(/as a whole/.test(place)).toBe(concerns === "file");
+    expect(/the kernel that runs/.test(place)).toBe(concerns === "machine");
+  });
+
+  test("a line of another architecture's kernel", () => {
+    const [e] = explain("meminfo_debug: Expect noop after relocate, got 3c820000", "--module", "got-arm64.o");
+    expect(e?.doubt).toMatch(/^the line is about module/);
+    const [f] = explain("got_arm64: Expect noop after relocate, got 3c820000", "--module", "got-arm64.o");
+    expect(f?.doubt).toBe("the line is one of a ppc64le kernel, the file is for arm64");
+  });
+});
+
+describe("places by what else a line tells", () => {
+  test("a section, by number and name", () => {
+    // readelf -S: section 9.
+    const line = (name: string): string => `patch: section ${name} (index 9) has invalid WRITE|EXEC flags`;
+    const [e] = explain(line(".text.meminfo_proc_show"), "--module", "meminfo-debug.o");
+    expect(e?.candidates.map((c) => [c.section, c.offset, c.certainty])).toEqual([
+      [".text.meminfo_proc_show", null, "exact"],
+    ]);
+    expect(explain(line(".wx"), "--module", "meminfo-debug.o")[0]?.candidates).toEqual([]);
+  });
+
+  test("common symbols, by their uses", () => {
+    const [e] = explain("common: please compile with -fno-common", "--module", "image/common.ko");
+    expect(e?.candidates.map((c) => c.because)).toEqual(["counter is a common symbol of 8 bytes"]);
+  });
+
+  test("a name of the patch's tables, which is text in the file", () => {
+    const [e] = explain("livepatch: failed to find location for function 'no_site'", "--module", "broken/KLP442.ko");
+    expect(e?.candidates.map((c) => c.section)).toEqual([".rodata.str1.1"]);
+  });
+});
