@@ -161,14 +161,12 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
-  const isFinished = isFinishedModule(file, options.file);
-  if (isFinished)
-    problems.push(...finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
-  else if (features.has("pcrel") && !arch.features(file, null).has("pcrel")) {
+  if (features.has("pcrel") && !isFinishedModule(file, options.file) && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
   const loader = { ...arch, features };
   problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
+  problems.push(...finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
   const restored = features.has("toc") ? options.tocRestore : undefined;
   const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
@@ -213,11 +211,12 @@ function choice(
   options: Options,
   how: Options["tocRestore"],
 ): IslandChoice {
-  const { prototypes } = options.facts ?? NO_FACTS;
+  const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
     stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",
     prototypes,
+    unzstd,
     epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
     frames:
       how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,

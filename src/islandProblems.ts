@@ -4,12 +4,12 @@ import type { Analysis, Options } from "./analysis.ts";
 import { printable } from "./base/bytes.ts";
 import { mendingCommand, placeOf, refusalMessage } from "./callProblems.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
-import { SHF_ALLOC, SHN_LIVEPATCH } from "./elf/consts.ts";
+import { SHN_LIVEPATCH } from "./elf/consts.ts";
 import { hasFact } from "./kernel/versionFacts.ts";
 import type { Call } from "./klp/calls.ts";
 import { hasNoIpaRa } from "./klp/compilerFlags.ts";
 import { codeContext } from "./klp/context.ts";
-import type { IslandPlan, RefusedIsland } from "./klp/islands.ts";
+import type { RefusedIsland } from "./klp/islands.ts";
 import { shortName } from "./klp/names.ts";
 
 /** Errors that no island can mend, and warnings about the islands that would be made. */
@@ -89,7 +89,7 @@ function refusalProblem(analysis: Analysis, { call, refusal }: RefusedIsland, op
 function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   const { plan, calls, version } = analysis;
   if (plan === null) return [];
-  const problems: Problem[] = movedDebugWarnings(analysis, plan, options);
+  const problems: Problem[] = [];
   const profiled = new Set(calls.filter((c) => c.verdict === "exempt").map((c) => c.caller?.symbol));
   const patchable = analysis.file.sections.findByName("__patchable_function_entries") !== null;
   const warned = new Set<number>();
@@ -132,30 +132,3 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   }
   return problems;
 }
-
-/** Debug information of a section that is moved: its lengths and line tables are numbers of the old layout. */
-function movedDebugWarnings({ file }: Analysis, plan: IslandPlan, options: Options): Problem[] {
-  const { sections } = file;
-  const lists = Array.from({ length: sections.count }, (_, i) => i)
-    .filter((i) => !sections.hasFlags(i, SHF_ALLOC) && LAYOUT_DEBUG.has(sections.name(i)) && sections.size(i) > 0)
-    .map((i) => sections.name(i));
-  if (lists.length === 0) return [];
-  return [...plan.move.sections.values()].map(({ section, gaps }) =>
-    problem(
-      "KLP311",
-      { file: options.file, section: printable(sections.name(section)), offset: gaps[0]?.at ?? 0 },
-      { section: printable(sections.name(section)), debug: lists },
-    ),
-  );
-}
-
-/** Debug sections that hold distances between functions as plain numbers. */
-const LAYOUT_DEBUG = new Set([
-  ".debug_line",
-  ".debug_info",
-  ".debug_aranges",
-  ".debug_ranges",
-  ".debug_rnglists",
-  ".debug_loc",
-  ".debug_loclists",
-]);

@@ -19,6 +19,7 @@ import { LoadOrder } from "./klp/loadOrder.ts";
 import { placeIslands } from "./klp/placeIslands.ts";
 import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
+import { movedDebugProblems } from "./movedDebugProblems.ts";
 
 export interface LinkOptions extends Options {
   /** The tool that the file comes from; found out from its content if absent. */
@@ -119,6 +120,7 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   const isOpen = (p: Problem): boolean =>
     rewrite ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
   problems.push(...islandProblems(analysis, options).filter(isOpen));
+  if (rewrite && !needsStack) problems.push(...movedDebugProblems(analysis, options));
   const failed = problems.some((p) => levelOf(p) === "error");
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
 

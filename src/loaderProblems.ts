@@ -4,7 +4,7 @@ import type { Arch } from "./arch.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import type { ElfFile } from "./elf/reader.ts";
 import type { SymbolTable } from "./elf/symbols.ts";
-import { checkForm, checkSectionIndices, EARLY } from "./kernel/formRules.ts";
+import { checkForm, checkSectionIndices, EARLY, isFinishedModule } from "./kernel/formRules.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import { isAtLeast, type KernelVersion } from "./kernel/version.ts";
 import type { Feature } from "./reloc/def.ts";
@@ -28,7 +28,7 @@ interface Finished {
   readonly path: string;
 }
 
-/** All of it, for a module that could be loaded as it is (isFinishedModule). */
+/** All of it for a module that could be loaded as it is; nothing for an object that is still to be linked into one. */
 export function finishedProblems({
   file,
   symbols,
@@ -39,13 +39,14 @@ export function finishedProblems({
   kernel,
   path,
 }: Finished): Problem[] {
+  if (!isFinishedModule(file, path)) return [];
   const knows = kernel?.hasSymbols === true;
   const facts: LoaderFacts = {
     module,
     version,
-    since: (major, minor) => version === null || isAtLeast(version, major, minor),
     features,
     isSmp: true,
+    since: (major, minor) => version === null || isAtLeast(version, major, minor),
     ftraceCaller: null,
     ftraceRegsCaller: null,
     // Without symbols of the kernel: as distributions configure it.

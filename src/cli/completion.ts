@@ -34,6 +34,9 @@ function entriesOf(program: Command): Entry[] {
   }));
 }
 
+/** Whether an option's value is a file or a folder: a number or a name is not to be completed with files. */
+const takesFile = (option: Option): boolean => /[<[](?:file|path|folder|vmlinux)\b/.test(option.flags);
+
 const flagsOf = (option: Option): string[] => [option.short, option.long].filter((f) => f != null);
 
 /** Completion for one shell, from the table of commands and options. @throws UsageError for other shells. */
@@ -60,8 +63,9 @@ function bash(entries: readonly Entry[]): string {
       .filter((o) => o.required)
       .map((o) => {
         const names = flagsOf(o).map((flag) => `${command}:${flag}`);
-        const reply = o.argChoices === undefined ? "-f" : `-W "${o.argChoices.join(" ")}"`;
-        return `    ${names.join("|")}) COMPREPLY=($(compgen ${reply} -- "$word")); return ;;\n`;
+        const words = o.argChoices === undefined ? null : `-W "${o.argChoices.join(" ")}"`;
+        const reply = words ?? (takesFile(o) ? "-f" : null);
+        return `    ${names.join("|")})${reply === null ? "" : ` COMPREPLY=($(compgen ${reply} -- "$word"));`} return ;;\n`;
       });
   const values = [...entries.flatMap((e) => valuesOf(e.name, e.options)), ...valuesOf("*", link)];
   const cases = entries.map(
@@ -96,7 +100,12 @@ function zsh(entries: readonly Entry[]): string {
   const quote = (text: string): string => `'${text.replace(/'/g, "'\\''")}'`;
   const bare = (text: string): string => text.replace(/[\\[\]:]/g, "\\$&").replace(/\s+/g, " ");
   const specs = (o: Option): string => {
-    const value = o.argChoices !== undefined ? `:value:(${o.argChoices.join(" ")})` : o.required ? ":value:_files" : "";
+    const value =
+      o.argChoices !== undefined
+        ? `:value:(${o.argChoices.join(" ")})`
+        : o.required
+          ? `:value:${takesFile(o) ? "_files" : " "}`
+          : "";
     return flagsOf(o)
       .map((flag) => quote(`*${flag}[${bare(o.description)}]${value}`))
       .join(" ");
@@ -152,7 +161,14 @@ function fish(entries: readonly Entry[]): string {
     for (const o of e.options) {
       const short = o.short == null ? "" : ` -s ${o.short.slice(1)}`;
       const long = o.long == null ? "" : ` -l ${o.long.slice(2)}`;
-      const value = o.argChoices !== undefined ? ` -x -a ${quote(o.argChoices.join(" "))}` : o.required ? " -r" : "";
+      const value =
+        o.argChoices !== undefined
+          ? ` -x -a ${quote(o.argChoices.join(" "))}`
+          : o.required
+            ? takesFile(o)
+              ? " -r"
+              : " -x"
+            : "";
       lines.push(`complete -c klplink -n ${quote(here)}${short}${long}${value} -d ${quote(o.description)}`);
     }
   }

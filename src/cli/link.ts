@@ -87,12 +87,14 @@ export async function runLink(module: string, options: Options, version: string)
  * says so.
  */
 async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | null): Promise<ModuleFacts | null> {
-  if (options.tocRestore === "nop" || options.tocRestore === "epilogue") return null;
+  if (options.tocRestore === "nop") return null;
   try {
     const file = readElf(bytes);
     if (file.header.machine !== EM_PPC64) return null;
-    const { readModuleFacts } = await import("../kernel/moduleFacts.ts");
-    return await readModuleFacts(file, kernel);
+    const { NO_FACTS, readModuleFacts, unzstdFor } = await import("../kernel/moduleFacts.ts");
+    // Epilogues need to know of no parameters.
+    if (options.tocRestore === "epilogue") return { ...NO_FACTS, unzstd: await unzstdFor(file) };
+    return await readModuleFacts(file, kernel, options.tocRestore === "shadow-stack");
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
     return null;

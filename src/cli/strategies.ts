@@ -32,7 +32,7 @@ export async function compareStrategies(
   kernel: Kernel | null,
   livepatchStack: LivepatchStack | undefined,
 ): Promise<StrategyRow[]> {
-  const facts = await readModuleFacts(readElf(bytes), kernel);
+  const facts = await readModuleFacts(readElf(bytes), kernel, true);
   return strategies.map((strategy): StrategyRow => {
     const options: LinkOptions = {
       file,

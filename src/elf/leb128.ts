@@ -22,3 +22,25 @@ export function encodeUleb128(value: number): number[] {
   } while (rest > 0);
   return out;
 }
+
+/** The shortest signed LEB128 form of a 32-bit number. */
+export function encodeSleb128(value: number): number[] {
+  const out: number[] = [];
+  for (let rest = value | 0; ; ) {
+    const low = rest & 0x7f;
+    rest >>= 7;
+    const isLast = rest === ((low & 0x40) === 0 ? 0 : -1);
+    out.push(isLast ? low : low | 0x80);
+    if (isLast) return out;
+  }
+}
+
+/** An unsigned LEB128 form of a number below 2^53 that takes at least `size` bytes: the shortest, padded. */
+export function encodePaddedUleb128(value: number, size: number): number[] {
+  const out = encodeUleb128(value);
+  if (out.length >= size) return out;
+  out[out.length - 1] = (out.at(-1) ?? 0) | 0x80;
+  while (out.length < size - 1) out.push(0x80);
+  out.push(0);
+  return out;
+}

@@ -1,9 +1,10 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
 import { Btf, BtfError } from "../elf/btf.ts";
+import { EM_PPC64 } from "../elf/consts.ts";
 import type { Export } from "./exports.ts";
 import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
-import { type LivepatchStackSource, stackFromBtf } from "./livepatchStack.ts";
+import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./livepatchStack.ts";
 import { type MachineOf, machineOfList } from "./machines.ts";
 import type { ModuleFile } from "./moduleFile.ts";
 import type { KernelSymbol } from "./symbolColumns.ts";
@@ -161,6 +162,16 @@ export class Kernel {
     const told = this.btf === null ? null : stackFromBtf(this.btf);
     if (told !== null) found.push({ ...told, source: "vmlinux's BTF" });
     return found;
+  }
+
+  /** What vmlinux's DWARF says of the livepatch stack; null if it does not. Reads much of a large file. */
+  async readLivepatchStack(): Promise<LivepatchStackSource | null> {
+    const file = this.#vmlinux?.debug ?? null;
+    if (file === null || file.machine !== EM_PPC64) return null;
+    const { findMembers } = await import("../elf/dwarf/members.ts");
+    const places = await findMembers(file, STACK_MEMBERS);
+    const told = stackFromMembers((member) => places.get(member) ?? null);
+    return told === null ? null : { ...told, source: "vmlinux's debug information" };
   }
 
   /** vmlinux's types; null if it has none, or they cannot be read. Read when first asked for. */

@@ -2,7 +2,7 @@
 // livepatch stack is found by.
 
 import { Btf, BtfError } from "../elf/btf.ts";
-import { CompressionError, sectionContent } from "../elf/compressed.ts";
+import { CompressionError, loadZstd, sectionContent, usesZstd, type ZstdUnpacker } from "../elf/compressed.ts";
 import { readTypeFacts } from "../elf/dwarf/prototypes.ts";
 import { addPrototype, type Prototype, type Prototypes } from "../elf/prototype.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -13,6 +13,8 @@ export interface ModuleFacts {
   readonly prototypes: Prototypes;
   /** What each file that was looked at says of the livepatch stack. */
   readonly stacks: readonly LivepatchStackSource[];
+  /** Unpacks the debug sections, if some are packed with zstd. */
+  readonly unzstd?: ZstdUnpacker | null;
 }
 
 export const NO_FACTS: ModuleFacts = { prototypes: new Map(), stacks: [] };
@@ -20,8 +22,9 @@ export const NO_FACTS: ModuleFacts = { prototypes: new Map(), stacks: [] };
 /**
  * Reads DWARF and BTF of a module; a module's BTF counts on from vmlinux's, or from a part of it that it carries.
  * Damaged debug information is as good as none.
+ * @param wantsStack whether vmlinux's DWARF is to be read for the livepatch stack, if nothing else in vmlinux tells
  */
-export async function readModuleFacts(file: ElfFile, kernel: Kernel | null): Promise<ModuleFacts> {
+export async function readModuleFacts(file: ElfFile, kernel: Kernel | null, wantsStack = false): Promise<ModuleFacts> {
   const { prototypes: fromDwarf, members } = await readTypeFacts(file, STACK_MEMBERS);
   const prototypes = new Map<string, Prototype | null>(fromDwarf);
   for (const [name, prototype] of await fromBtf(file, kernel)) {
@@ -29,9 +32,18 @@ export async function readModuleFacts(file: ElfFile, kernel: Kernel | null): Pro
     if (!fromDwarf.has(name)) addPrototype(prototypes, name, prototype);
   }
   const stacks = [...(kernel?.livepatchStacks ?? [])];
+  if (stacks.length === 0 && wantsStack) {
+    const told = (await kernel?.readLivepatchStack()) ?? null;
+    if (told !== null) stacks.push(told);
+  }
   const stack = stackFromMembers((member) => members.get(member) ?? null);
   if (stack !== null) stacks.push({ ...stack, source: "the module's debug information" });
-  return { prototypes, stacks };
+  return { prototypes, stacks, unzstd: await unzstdFor(file) };
+}
+
+/** The unpacker that the debug sections of a file need; null if they need none. */
+export async function unzstdFor(file: ElfFile): Promise<ZstdUnpacker | null> {
+  return usesZstd(file) ? loadZstd() : null;
 }
 
 async function fromBtf(file: ElfFile, kernel: Kernel | null): Promise<Map<string, Prototype | null>> {

@@ -45,6 +45,8 @@ export interface Vmlinux {
   readonly livepatchStack: LivepatchStack | null;
   /** The section .BTF; null if there is none. */
   readonly btf: Uint8Array | null;
+  /** The file itself, if it has DWARF; null if it has none. */
+  readonly debug: ElfExecutable | null;
 }
 
 /** @throws ElfError if the file cannot be read, or has no symbol table. */
@@ -67,6 +69,7 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
     machine: file.machine,
     livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
     btf: findBtf(file),
+    debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
   };
 }
 

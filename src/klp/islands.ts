@@ -1,6 +1,7 @@
 // Which calls of a ppc64le module get an island, and of which kind.
 
 import { hex, printable } from "../base/bytes.ts";
+import type { ZstdUnpacker } from "../elf/compressed.ts";
 import type { Prototypes } from "../elf/prototype.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
@@ -31,6 +32,8 @@ export interface IslandChoice {
   /** Sibling calls get framed islands wherever the parameters allow it, not only where nothing else will do. */
   readonly preferFramed: boolean;
   readonly prototypes: Prototypes;
+  /** Unpacks debug sections of code that moves; null if none are packed with zstd, or they are not to follow. */
+  readonly unzstd: ZstdUnpacker | null;
   /** Functions whose returns restore the caller's TOC (--toc-restore epilogue). */
   readonly epilogues: EpiloguePlan;
   /** Functions that run in a mini frame (--toc-restore mini-frame). */
@@ -41,6 +44,7 @@ export const DEFAULT_CHOICE: IslandChoice = {
   stubs: false,
   preferFramed: false,
   prototypes: new Map(),
+  unzstd: null,
   epilogues: NO_EPILOGUES,
   frames: NO_FRAMES,
 };
@@ -88,7 +92,7 @@ export function planIslands(
     tocClobbering = siblings.tocClobbering;
   }
   const epilogues = unrewritten(choice.epilogues, rules);
-  const room = planRoom(file, symbols, functions, wishes(islands, epilogues, choice.frames));
+  const room = planRoom(file, symbols, functions, wishes(islands, epilogues, choice.frames), choice.unzstd);
   return { ...withRoom(file, islands, refused, epilogues, choice.frames, room), tocClobbering, rules, move: room.move };
 }
 

@@ -4,7 +4,9 @@
 // function to another is known. docs/islands.md, "Functions that share a section".
 
 import { viewOf } from "../base/bytes.ts";
+import type { ZstdUnpacker } from "../elf/compressed.ts";
 import { STT_SECTION } from "../elf/consts.ts";
+import type { MovedDebug } from "../elf/dwarf/moved/debug.ts";
 import type { ElfEdits } from "../elf/edits.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
@@ -12,6 +14,7 @@ import { NOP } from "../stubs/insn.ts";
 import type { FunctionIndex } from "./functions.ts";
 import { type Gap, type Obstacle, SectionMove } from "./layout.ts";
 import { type CrossingBranch, checkMovedCode } from "./movedCode.ts";
+import { applyDebugMove, planDebugMove } from "./movedDebug.ts";
 import { type AddendChange, TargetFollower } from "./movedTargets.ts";
 
 /** Everything that changes when sections are moved. */
@@ -21,14 +24,20 @@ export interface Move {
   readonly addends: readonly AddendChange[];
   /** Sections that could not be moved, and why. */
   readonly obstacles: ReadonlyMap<number, Obstacle>;
+  /** Debug information in numbers of its own; worked out when first asked for. */
+  readonly debug: () => MovedDebug;
 }
 
-/** Plans to make room in sections. A section that meets an obstacle is left as it is. */
+/**
+ * Plans to make room in sections. A section that meets an obstacle is left as it is.
+ * @param unzstd unpacks debug sections packed with zstd; null: they keep telling of the old layout
+ */
 export function planMove(
   file: ElfFile,
   symbols: SymbolTable,
   functions: FunctionIndex,
   gaps: ReadonlyMap<number, readonly Gap[]>,
+  unzstd: ZstdUnpacker | null = null,
 ): Move {
   const sections = new Map<number, SectionMove>();
   const branches = new Map<number, readonly CrossingBranch[]>();
@@ -36,7 +45,8 @@ export function planMove(
   for (const [section, list] of gaps) {
     if (list.length > 0) sections.set(section, new SectionMove(section, list));
   }
-  if (sections.size === 0) return { sections, branches, addends: [], obstacles };
+  const debug = planDebugMove(file, sections, unzstd);
+  if (sections.size === 0) return { sections, branches, addends: [], obstacles, debug };
   for (const move of sections.values()) {
     const found = checkMovedCode(file, functions, move, (obstacle) => {
       obstacles.set(move.section, obstacle);
@@ -54,10 +64,11 @@ export function planMove(
     branches,
     addends: changes.filter((c) => sections.has(c.section)),
     obstacles,
+    debug,
   };
 }
 
-/** Carries out a move. The room is filled with nops; r_offsets, symbols, addends and branches follow. */
+/** Carries out a move. The room is filled with nops; r_offsets, symbols, addends, branches and debug information follow. */
 export function applyMove(edits: ElfEdits, symbols: SymbolTable, move: Move): void {
   const { file } = edits;
   for (const { section, gaps } of move.sections.values()) {
@@ -101,4 +112,5 @@ export function applyMove(edits: ElfEdits, symbols: SymbolTable, move: Move): vo
     }
   }
   for (const { table, row, addend } of move.addends) edits.setAddend(table, row, addend);
+  applyDebugMove(edits, symbols, move.sections, move.debug());
 }

@@ -2,6 +2,7 @@
 // they move.
 
 import { alignUp, printable } from "../base/bytes.ts";
+import type { ZstdUnpacker } from "../elf/compressed.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { CodeSymbol, FunctionIndex } from "./functions.ts";
@@ -37,8 +38,14 @@ export function endOfCode(functions: FunctionIndex, f: CodeSymbol): number {
   return alignUp(end, 4);
 }
 
-/** Plans room for all wishes. A section in which something must move and cannot is left as it is: see `refusal`. */
-export function planRoom(file: ElfFile, symbols: SymbolTable, functions: FunctionIndex, wishes: readonly Wish[]): Room {
+/** Plans room for all wishes. A section in which something must move and cannot is left as it is: see `refusal`. `unzstd`: as for {@link planMove}. */
+export function planRoom(
+  file: ElfFile,
+  symbols: SymbolTable,
+  functions: FunctionIndex,
+  wishes: readonly Wish[],
+  unzstd: ZstdUnpacker | null,
+): Room {
   const behind = new Map<CodeSymbol, number>();
   const before = new Map<CodeSymbol, { bytes: number; lead: number }>();
   const followers = new Map<CodeSymbol, CodeSymbol>();
@@ -72,7 +79,7 @@ export function planRoom(file: ElfFile, symbols: SymbolTable, functions: Functio
   // Behind first: where both stand at one place, what follows a function comes before the next one's entry.
   for (const [f, size] of behind) add(f.section, endOfCode(functions, f), size);
   for (const [f, { bytes, lead }] of before) add(f.section, f.start - lead, bytes);
-  const move = planMove(file, symbols, functions, gaps);
+  const move = planMove(file, symbols, functions, gaps, unzstd);
   const refusal = (f: CodeSymbol): NoRoom | null => {
     const follower = followers.get(f);
     const obstacle = blocked.get(f) ?? move.obstacles.get(f.section);

@@ -84,6 +84,27 @@ describe("completion", () => {
     }
   });
 
+  test.each(["bash", "zsh", "fish"])("%s: each option with fixed choices has them as its values", (shell) => {
+    const { stdout } = klplink(["completion", shell]);
+    const help = ["link", "check", "sites", "image"].map((c) => klplink([c, "--help"]).stdout.replace(/\s+/g, " "));
+    // As the help shows them: `--siblings <kind> …: auto (default), framed`.
+    const offered = new Set(
+      help.flatMap((text) => text.match(/--[a-z-]+ <(?:how|kind|when|form|state|producer)>/g) ?? []),
+    );
+    expect(offered.size).toBeGreaterThanOrEqual(6);
+    for (const option of offered) {
+      const name = option.replace(/^--| <.*$/g, "");
+      const line = { bash: `--${name}\\) .*compgen -W "`, zsh: `--${name}\\[.*:value:\\(`, fish: `-l ${name} -x -a '` };
+      expect(stdout).toMatch(new RegExp(line[shell as keyof typeof line]));
+    }
+  });
+
+  test("the exit statuses are in the help and in the man page, that of a bug, too", () => {
+    for (const text of [klplink(["--help"]).stdout, readFileSync(join(root, "docs/klplink.1"), "utf8")]) {
+      expect(text.replace(/\s+/g, " ")).toMatch(/0 good;.*1 .*2 wrong usage;.*3 .*70 a bug in klplink/);
+    }
+  });
+
   test("of an unknown shell", () => {
     expect(klplink(["completion", "tcsh"])).toMatchObject({ status: 2 });
   });

@@ -80,7 +80,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP308: good("../rules/i15-setjmp.o", "-o", "{out}"),
   KLP309: good("klp-module.o", "--kernel-version", "6.1", "-o", "{out}"),
   KLP310: good("../rules/i8-no-frame.o", "-o", "{out}"),
-  KLP311: good("../rules/move-debug.o", "-o", "{out}"),
+  KLP311: good("../moved/split.o", "-o", "{out}"),
   KLP312: failing("../rules/epilogue.o", "--toc-restore", "epilogue", "-o", "{out}"),
   KLP313: failing("../rules/epilogue.o", "--toc-restore", "mini-frame", "-o", "{out}"),
   KLP314: failing("../rules/good.o", "--toc-restore", "shadow-stack", "-o", "{out}"),

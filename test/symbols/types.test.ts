@@ -3,11 +3,14 @@
 
 import { describe, expect, test } from "vitest";
 import { Btf, BtfError } from "../../src/elf/btf.ts";
+import { findMembers } from "../../src/elf/dwarf/members.ts";
+import { readExecutable } from "../../src/elf/executable.ts";
 import type { Prototype } from "../../src/elf/prototype.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { decodeStack } from "../../src/kernel/livepatchStack.ts";
 import { readModuleFacts } from "../../src/kernel/moduleFacts.ts";
+import { readVmlinux } from "../../src/kernel/vmlinux.ts";
 import { stackArguments } from "../../src/klp/framed.ts";
 import { mutate } from "../fuzz/mutate.ts";
 import { load } from "../helpers.ts";
@@ -114,6 +117,38 @@ describe("the livepatch stack's places", () => {
       { threadInfo: 1, stackPointer: 2, source: "vmlinux's livepatch_handler" },
       { threadInfo: 304, stackPointer: 16, source: "vmlinux's BTF" },
     ]);
+  });
+
+  test.each(["gcc", "zlib", "dwarf2", "clang"])("DWARF of a vmlinux without BTF: %s", async (name) => {
+    const vmlinux = readVmlinux(load(`test/fixtures/types/vmlinux-${name}`), "vmlinux");
+    expect(vmlinux.btf).toBeNull();
+    const kernel = new Kernel({ vmlinux });
+    const told = { threadInfo: 304, stackPointer: 16, source: "vmlinux's debug information" };
+    expect(await kernel.readLivepatchStack()).toEqual(told);
+    // The module's own facts come last. Nothing is read where the livepatch stack is not asked for.
+    const module = readElf(object("btf"));
+    expect((await readModuleFacts(module, kernel, true)).stacks).toEqual([told]);
+    expect((await readModuleFacts(module, kernel)).stacks).toEqual([]);
+  });
+
+  test("only members that are asked for and there; damaged files tell less, and nothing worse", async () => {
+    const bytes = load("test/fixtures/types/vmlinux-gcc");
+    const members = ["paca_struct.__current", "paca_struct.nothing", "absent.x", "thread_info.livepatch_sp"];
+    expect([...(await findMembers(readExecutable(bytes), members))].sort()).toEqual([
+      ["paca_struct.__current", 304],
+      ["thread_info.livepatch_sp", 16],
+    ]);
+    const { sections } = readExecutable(bytes);
+    for (let seed = 0; seed < 200; seed++) {
+      const damaged = bytes.slice();
+      for (const name of [".debug_info", ".debug_abbrev", ".debug_str"]) {
+        const section = sections.findByName(name) ?? 0;
+        const content = sections.data(section);
+        const mutated = mutate(content, seed);
+        damaged.set(mutated.subarray(0, content.length), sections.offset(section));
+      }
+      expect((await findMembers(readExecutable(damaged), members)).size).toBeLessThanOrEqual(2);
+    }
   });
 
   test("livepatch_handler's first words", () => {

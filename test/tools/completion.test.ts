@@ -68,6 +68,14 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     ["klplink explain KLP30", [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `KLP30${n}`)],
     ["klplink completion ", ["bash", "fish", "zsh"]],
     ["klplink help ch", ["check"]],
+    ["klplink mod.ko --toc-restore ", ["epilogue", "island", "mini-frame", "nop", "shadow-stack"]],
+    ["klplink link --toc-restore s", ["shadow-stack"]],
+    ["klplink mod.ko --siblings f", ["framed"]],
+    ["klplink check --color ", ["always", "auto", "never"]],
+    ["klplink sites --as ", ["call", "nop"]],
+    // A number or a version is no file.
+    ["klplink check --kernel-version some-m", []],
+    ["klplink model --tasks some-m", []],
     ["klplink image --stage ", ["loaded", "relocated"]],
   ])("%s", (line, expected) => {
     const found = offered(shell, line);

@@ -518,21 +518,42 @@ warning[KLP310]: no stdu found before the call to ext in f (rule I8)
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
-  KLP311: `$ klplink ../rules/move-debug.o -o out
-warning[KLP311]: debug information still counts from the old layout of .text
-    (.debug_line, .debug_info, .debug_aranges)
-  --> move-debug.c:1  ../rules/move-debug.o  last+0x0/0x34 [move_debug]
-      (.text+0x30)
-  >  30:  00 00 4c 3c   addis  r2,r12,0  R_PPC64_REL16_HA .TOC.
-     34:  00 00 42 38   addi   r2,r2,0   R_PPC64_REL16_LO .TOC.+0x4
-     38:  a6 02 08 7c   mflr   r0
-  = why:    functions move to make room for islands; addresses in debug
-            information follow, but lengths and line tables within one section
-            are plain numbers that the assembler worked out
+  KLP311: `$ klplink ../moved/split.o -o out
+warning[KLP307]: third has calls without a nop and was built without a profiling
+    call (rule I16)
+  --> many.c:50:2  ../moved/split.o  third+0x2c/0x130 [split]  (.text+0x2c)
+     24:  10 00 01 f8   std    r0,16(r1)
+     28:  b1 ff 21 f8   stdu   r1,-80(r1)
+  >  2c:  01 00 00 48   bl     use         R_PPC64_REL24
+     30:  78 f3 c3 7f   mr     r3,r30
+     34:  01 00 00 48   bl     ext         R_PPC64_REL24
+  = why:    a compiler that sees both functions may keep values in r0, r11, r12
+            or ctr across a local call (-fipa-ra), and a stub overwrites them;
+            -pg switches that off
+  = help:   compile with -fno-ipa-ra, or with the kernel's own -pg
+            -mprofile-kernel
+  = also:   5 more of KLP307 in ../moved/split.o:
+      many.c:20:8   first+0x5c   first has calls without a nop and was built
+        without a profiling call (rule I16)
+      many.c:39:2   second+0x28  second has calls without a nop and was built
+        without a profiling call (rule I16)
+      many.c:56:35  fourth+0x38  fourth has calls without a nop and was built
+        without a profiling call (rule I16)
+      many.c:80:3   fifth+0x8c   fifth has calls without a nop and was built
+        without a profiling call (rule I16)
+      many.c:61:2   chilly+0x1c  chilly has calls without a nop and was built
+        without a profiling call (rule I16)
+
+warning[KLP311]: debug information keeps telling of the old layout of .text:
+    split debug information in a file of its own, many.dwo
+  --> ../moved/split.o  .debug_info+0x0
+  = why:    functions move to make room for islands; debug information follows
+            where it is understood, and this piece of it is not, so lines or
+            variables that it tells of may be off
   = help:   compile with -ffunction-sections, so that nothing moves; the code
             itself is not affected
 
-0 errors, 1 warning`,
+0 errors, 7 warnings`,
   KLP312: `$ klplink ../rules/epilogue.o --toc-restore epilogue -o out
 error[KLP312]: called cannot restore its caller's TOC at its returns: it is also
     reached inside the module, where nobody stores the distance to the TOC

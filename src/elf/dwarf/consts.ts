@@ -17,6 +17,8 @@ export const DW_TAG_inlined_subroutine = 0x1d;
 export const DW_TAG_subprogram = 0x2e;
 export const DW_TAG_compile_unit = 0x11;
 export const DW_TAG_partial_unit = 0x3c;
+export const DW_TAG_call_site = 0x48;
+export const DW_TAG_GNU_call_site = 0x4109;
 export const DW_TAG_skeleton_unit = 0x4a;
 
 export const DW_AT_inline = 0x20;
@@ -44,6 +46,22 @@ export const DW_AT_GNU_vector = 0x2107;
 export const DW_AT_str_offsets_base = 0x72;
 export const DW_AT_addr_base = 0x73;
 export const DW_AT_rnglists_base = 0x74;
+export const DW_AT_loclists_base = 0x8c;
+export const DW_AT_location = 0x02;
+export const DW_AT_string_length = 0x19;
+export const DW_AT_return_addr = 0x2a;
+export const DW_AT_start_scope = 0x2c;
+export const DW_AT_frame_base = 0x40;
+export const DW_AT_segment = 0x46;
+export const DW_AT_static_link = 0x48;
+export const DW_AT_use_location = 0x4a;
+export const DW_AT_vtable_elem_location = 0x4d;
+export const DW_AT_entry_pc = 0x52;
+export const DW_AT_dwo_name = 0x76;
+export const DW_AT_call_return_pc = 0x7d;
+export const DW_AT_call_pc = 0x81;
+export const DW_AT_GNU_dwo_name = 0x2130;
+export const DW_AT_GNU_locviews = 0x2137;
 
 export const DW_LANG_Mips_Assembler = 0x8001;
 
@@ -100,6 +118,7 @@ export const DW_LNS_advance_pc = 2;
 export const DW_LNS_advance_line = 3;
 export const DW_LNS_set_file = 4;
 export const DW_LNS_set_column = 5;
+export const DW_LNS_negate_stmt = 6;
 export const DW_LNS_const_add_pc = 8;
 export const DW_LNS_fixed_advance_pc = 9;
 export const DW_LNE_end_sequence = 1;
@@ -113,6 +132,17 @@ export const DW_UT_type = 2;
 export const DW_UT_skeleton = 4;
 export const DW_UT_split_compile = 5;
 export const DW_UT_split_type = 6;
+
+export const DW_LLE_end_of_list = 0;
+export const DW_LLE_base_addressx = 1;
+export const DW_LLE_startx_endx = 2;
+export const DW_LLE_startx_length = 3;
+export const DW_LLE_offset_pair = 4;
+export const DW_LLE_default_location = 5;
+export const DW_LLE_base_address = 6;
+export const DW_LLE_start_end = 7;
+export const DW_LLE_start_length = 8;
+export const DW_LLE_GNU_view_pair = 9;
 
 export const DW_RLE_end_of_list = 0;
 export const DW_RLE_base_addressx = 1;

@@ -4,12 +4,15 @@ import { getUint64, latin1, viewOf } from "../../base/bytes.ts";
 export class DwarfError extends Error {
   readonly section: string;
   readonly offset: number;
+  /** What is wrong, without the place. */
+  readonly what: string;
 
   constructor(section: string, offset: number, what: string) {
     super(`${section}+0x${offset.toString(16)}: ${what}`);
     this.name = "DwarfError";
     this.section = section;
     this.offset = offset;
+    this.what = what;
   }
 }
 
@@ -17,6 +20,8 @@ export class DwarfError extends Error {
 export interface DebugSection {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Of the section in the file; absent for one that is not in the file. */
+  readonly index?: number;
 }
 
 /** Reads forward through a part of a section. Every read is checked against the end of that part. */

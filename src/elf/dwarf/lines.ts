@@ -19,6 +19,7 @@ import {
 } from "./consts.ts";
 import { type Budget, Cursor, type DebugSection } from "./cursor.ts";
 import { readForm } from "./forms.ts";
+import { type LineHeader, readLineHeader } from "./lineHeader.ts";
 import type { Range, Unit } from "./units.ts";
 
 /** A file of a line table. */
@@ -76,15 +77,10 @@ export class LineTable {
   }
 }
 
-interface Header {
-  readonly version: number;
+/** What a header says of files. */
+interface FileTables {
   readonly files: (LineFile | undefined)[];
   readonly directories: readonly string[];
-  readonly minInstructionLength: number;
-  readonly lineBase: number;
-  readonly lineRange: number;
-  readonly opcodeBase: number;
-  readonly operandCounts: readonly number[];
 }
 
 interface Strings {
@@ -101,43 +97,12 @@ export function readLines(
   budget: Budget,
 ): LineTable {
   const cursor = new Cursor(section, littleEndian, unit.lines ?? 0);
-  const { length, offsetSize } = cursor.unitLength();
-  if (length > cursor.end - cursor.at) throw cursor.error("a line program that is longer than the section");
-  cursor.end = cursor.at + length;
-  const version = cursor.u16();
-  if (version < 2 || version > 5) throw cursor.error(`a line program of version ${version}`);
-  let addressSize = unit.addressSize;
-  if (version >= 5) {
-    addressSize = cursor.u8();
-    cursor.u8(); // segment selector size
-  }
-  const headerLength = cursor.uint(offsetSize);
-  const program = cursor.at + headerLength;
-  const minInstructionLength = cursor.u8();
-  if (version >= 4) cursor.u8(); // operations per instruction: 1 but on VLIW machines
-  cursor.u8(); // default_is_stmt
-  const lineBase = cursor.i8();
-  const lineRange = cursor.u8();
-  const opcodeBase = cursor.u8();
-  const operandCounts = [0];
-  for (let i = 1; i < opcodeBase; i++) operandCounts.push(cursor.u8());
-  if (lineRange === 0) throw cursor.error("a line range of 0");
+  const header = readLineHeader(cursor, unit.addressSize);
   const tables =
-    version >= 5
-      ? filesOfVersion5(cursor, { version, offsetSize, addressSize }, strings, budget)
-      : filesOfVersion4(cursor, budget);
-  const header: Header = {
-    version,
-    ...tables,
-    minInstructionLength,
-    lineBase,
-    lineRange,
-    opcodeBase,
-    operandCounts,
-  };
-  if (program > cursor.end) throw cursor.error("a line program header that is longer than its unit");
-  cursor.at = program;
-  return new LineTable(header.files, run(cursor, header, addressSize, budget));
+    header.version >= 5 ? filesOfVersion5(cursor, header, strings, budget) : filesOfVersion4(cursor, budget);
+  if (header.program > cursor.end) throw cursor.error("a line program header that is longer than its unit");
+  cursor.at = header.program;
+  return new LineTable(tables.files, run(cursor, header, tables, budget));
 }
 
 /** Directory 0 is the directory of the unit, so it is not written into paths. */
@@ -146,7 +111,7 @@ function join(directories: readonly string[], directory: number, name: string): 
   return { path: name.startsWith("/") || folder === "" ? name : `${folder.replace(/\/$/, "")}/${name}` };
 }
 
-function filesOfVersion4(cursor: Cursor, budget: Budget): Pick<Header, "files" | "directories"> {
+function filesOfVersion4(cursor: Cursor, budget: Budget): FileTables {
   const directories = [""];
   for (let name = cursor.string(); name !== ""; name = cursor.string()) directories.push(name);
   const files: (LineFile | undefined)[] = [undefined];
@@ -160,12 +125,7 @@ function filesOfVersion4(cursor: Cursor, budget: Budget): Pick<Header, "files" |
   return { files, directories };
 }
 
-function filesOfVersion5(
-  cursor: Cursor,
-  sizes: { version: number; offsetSize: 4 | 8; addressSize: number },
-  strings: Strings,
-  budget: Budget,
-): Pick<Header, "files" | "directories"> {
+function filesOfVersion5(cursor: Cursor, sizes: LineHeader, strings: Strings, budget: Budget): FileTables {
   const read = (): { path: string; directory: number }[] => {
     const format: { content: number; form: number }[] = [];
     for (let left = cursor.u8(); left > 0; left--) format.push({ content: cursor.uleb(), form: cursor.uleb() });
@@ -203,7 +163,7 @@ function text(cursor: Cursor, form: number, value: number, strings: Strings): st
 }
 
 /** Runs the program: the state machine of DWARF 5, 6.2.2, less the registers that no line depends on. */
-function run(cursor: Cursor, header: Header, addressSize: number, budget: Budget): Sequence[] {
+function run(cursor: Cursor, header: LineHeader, tables: FileTables, budget: Budget): Sequence[] {
   const sequences: Sequence[] = [];
   const { minInstructionLength, lineBase, lineRange, opcodeBase } = header;
   let rows: LineRow[] = [];
@@ -245,10 +205,10 @@ function run(cursor: Cursor, header: Header, addressSize: number, budget: Budget
           line = 1;
           column = 0;
         } else if (operation === DW_LNE_set_address) {
-          address = cursor.uint(length - 1 === 4 || length - 1 === 8 ? length - 1 : addressSize);
+          address = cursor.uint(length - 1 === 4 || length - 1 === 8 ? length - 1 : header.addressSize);
         } else if (operation === DW_LNE_define_file) {
           const name = cursor.string();
-          header.files.push(join(header.directories, cursor.uleb(), name));
+          tables.files.push(join(tables.directories, cursor.uleb(), name));
         }
         cursor.at = behind;
         break;

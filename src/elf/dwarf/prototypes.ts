@@ -16,11 +16,6 @@ import {
   DW_AT_specification,
   DW_AT_type,
   DW_AT_upper_bound,
-  DW_FORM_block,
-  DW_FORM_block1,
-  DW_FORM_block2,
-  DW_FORM_block4,
-  DW_FORM_exprloc,
   DW_TAG_array_type,
   DW_TAG_class_type,
   DW_TAG_const_type,
@@ -38,6 +33,7 @@ import {
 } from "./consts.ts";
 import { Budget, Cursor, DwarfError } from "./cursor.ts";
 import { functionName } from "./inlined.ts";
+import { memberLocation } from "./members.ts";
 import { DebugSections } from "./sections.ts";
 import { type Attributes, type Unit, UnitReader, type Value } from "./units.ts";
 
@@ -205,16 +201,8 @@ class Walk {
     const key = `${struct}.${name}`;
     if (name === null || !this.#wanted.has(key)) return;
     const location = attributes.get(DW_AT_data_member_location);
-    const at = location === undefined ? 0 : this.#location(location);
+    const at = location === undefined ? 0 : memberLocation(this.#reader, this.#unit, location);
     if (at !== null && !this.#places.has(key)) this.#places.set(key, at);
-  }
-
-  /** A constant, or in DWARF 2 a block `DW_OP_plus_uconst N`; null for any other expression. */
-  #location(value: Value): number | null {
-    const blocks = [DW_FORM_block, DW_FORM_block1, DW_FORM_block2, DW_FORM_block4, DW_FORM_exprloc];
-    if (!blocks.includes(value.form)) return value.value;
-    const cursor = new Cursor(this.#unit.info, this.#reader.littleEndian, value.value, this.#unit.end);
-    return cursor.u8() === 0x23 ? cursor.uleb() : null;
   }
 
   #type(home: Unit, reference: Value): ParameterType {

@@ -38,6 +38,11 @@ const ABSOLUTE: ReadonlyMap<number, ReadonlyMap<number, 4 | 8>> = new Map([
   ],
 ]);
 
+/** What is needed of a file with debug information. A linked file has no relocations. */
+export type DebugSource = Pick<ElfFile, "sections" | "littleEndian" | "relocations" | "symbolTables"> & {
+  readonly header: { readonly machine: number };
+};
+
 /** Distance between the made-up addresses of two sections: the end of one is never the start of the next. */
 const GAP = 0x1000;
 
@@ -48,7 +53,7 @@ const GAP = 0x1000;
 export class SectionAddresses {
   readonly #bases = new Map<number, number>();
 
-  constructor(file: ElfFile) {
+  constructor(file: DebugSource) {
     const { sections } = file;
     let next = 0x1_0000;
     for (let i = 1; i < sections.count; i++) {
@@ -68,26 +73,32 @@ export class SectionAddresses {
 export class DebugSections {
   readonly addresses: SectionAddresses;
   readonly #byName = new Map<string, DebugSection[]>();
+  readonly #raw = new Map<number, Uint8Array>();
 
-  private constructor(file: ElfFile) {
+  private constructor(file: DebugSource) {
     this.addresses = new SectionAddresses(file);
   }
 
   /** Unpacks and relocates all sections in `names` (without the leading `.debug_`). @throws CompressionError */
-  static async read(file: ElfFile, names: readonly string[]): Promise<DebugSections> {
+  static async read(file: DebugSource, names: readonly string[]): Promise<DebugSections> {
+    const contents = new Map<number, Uint8Array>();
+    for (const index of debugSections(file, names).keys()) contents.set(index, await sectionContent(file, index));
+    return DebugSections.of(file, names, (index) => contents.get(index) ?? new Uint8Array());
+  }
+
+  /** As {@link read}. @param content gives the unpacked bytes of a section */
+  static of(file: DebugSource, names: readonly string[], content: (index: number) => Uint8Array): DebugSections {
     const result = new DebugSections(file);
-    const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
     const tables = groupByTarget(file.relocations);
-    for (let i = 1; i < file.sections.count; i++) {
-      const name = wanted.get(file.sections.name(i));
-      if (name === undefined) continue;
-      const content = await sectionContent(file, i);
-      const bytes = relocated(file, content, tables.get(i) ?? [], (section) =>
+    for (const [index, name] of debugSections(file, names)) {
+      const raw = content(index);
+      result.#raw.set(index, raw);
+      const bytes = relocated(file, raw, tables.get(index) ?? [], (section) =>
         BigInt(result.addresses.baseOf(section)),
       );
       const list = result.#byName.get(name) ?? [];
       result.#byName.set(name, list);
-      list.push({ name: `.debug_${name}`, bytes });
+      list.push({ name: `.debug_${name}`, bytes, index });
     }
     return result;
   }
@@ -99,6 +110,14 @@ export class DebugSections {
   all(name: string): readonly DebugSection[] {
     return this.#byName.get(name) ?? [];
   }
+  /** The unpacked bytes of section `index` as the file has them, before relocation; empty if it was not read. */
+  rawOf(index: number): Uint8Array {
+    return this.#raw.get(index) ?? new Uint8Array();
+  }
+  /** Bytes of section `index`, unpacked. */
+  sizeOf(index: number): number {
+    return this.rawOf(index).length;
+  }
   /** Bytes of all that was read. */
   get totalSize(): number {
     return [...this.#byName.values()].flat().reduce((sum, s) => sum + s.bytes.length, 0);
@@ -107,7 +126,7 @@ export class DebugSections {
 
 /** Bytes of a debug section with its relocations applied. @param baseOf address of a section, 0 for one that is not loaded */
 export function relocated(
-  file: ElfFile,
+  file: DebugSource,
   content: Uint8Array,
   tables: readonly RelocationTable[],
   baseOf: (section: number) => bigint,
@@ -138,6 +157,17 @@ export function relocated(
     }
   }
   return bytes;
+}
+
+/** Indices of the sections called `.debug_NAME` or `.zdebug_NAME`, with NAME, in the order of the file. */
+function debugSections(file: DebugSource, names: readonly string[]): Map<number, string> {
+  const wanted = new Map(names.flatMap((n) => [`.debug_${n}`, `.zdebug_${n}`].map((full) => [full, n])));
+  const found = new Map<number, string>();
+  for (let i = 1; i < file.sections.count; i++) {
+    const name = wanted.get(file.sections.name(i));
+    if (name !== undefined) found.set(i, name);
+  }
+  return found;
 }
 
 /** Relocation sections by the section that they are about. */

@@ -5,6 +5,7 @@ import {
   DW_AT_comp_dir,
   DW_AT_high_pc,
   DW_AT_language,
+  DW_AT_loclists_base,
   DW_AT_low_pc,
   DW_AT_name,
   DW_AT_ranges,
@@ -76,6 +77,7 @@ export interface Unit extends FormSizes {
   readonly strOffsetsBase: number;
   readonly addrBase: number;
   readonly rnglistsBase: number;
+  readonly loclistsBase: number;
   /** What the unit covers; empty if it does not tell. */
   readonly ranges: readonly Range[];
 }
@@ -85,6 +87,8 @@ export class UnitReader {
   readonly sections: DebugSections;
   readonly littleEndian: boolean;
   readonly budget: Budget;
+  /** Units that were passed over, because their version is not one of 2 to 5. */
+  readonly unknownUnits: { readonly section: DebugSection; readonly at: number; readonly version: number }[] = [];
   readonly #abbreviations = new Map<number, ReadonlyMap<number, Abbreviation>>();
 
   constructor(sections: DebugSections, littleEndian: boolean, budget: Budget) {
@@ -93,21 +97,25 @@ export class UnitReader {
     this.budget = budget;
   }
 
-  /** All units with code, in the order of the file. Stops without an error where a header is of an unknown version. */
+  /** All units with code, in the order of the file. Those of an unknown version are passed over: `unknownUnits`. */
   units(): Unit[] {
-    const units: Unit[] = [];
+    return [...this.eachUnit()];
+  }
+
+  /** As {@link units}, one after the other: an error leaves those before it. */
+  *eachUnit(): Generator<Unit> {
     for (const info of this.sections.all("info")) {
       let at = 0;
       while (at < info.bytes.length) {
-        const { unit, next } = this.#unitAt(info, at);
-        if (unit !== null) units.push(unit);
+        const { unit, next } = this.unitAt(info, at);
+        if (unit !== null) yield unit;
         at = next;
       }
     }
-    return units;
   }
 
-  #unitAt(info: DebugSection, start: number): { unit: Unit | null; next: number } {
+  /** The unit at `start` of a .debug_info, and where the next one begins. Null for one without code, or of an unknown version. */
+  unitAt(info: DebugSection, start: number): { unit: Unit | null; next: number } {
     const cursor = new Cursor(info, this.littleEndian, start);
     const { length, offsetSize } = cursor.unitLength();
     const end = cursor.at + length;
@@ -115,7 +123,10 @@ export class UnitReader {
     cursor.end = end;
     this.budget.spend(cursor, 4);
     const version = cursor.u16();
-    if (version < 2 || version > 5) return { unit: null, next: end };
+    if (version < 2 || version > 5) {
+      this.unknownUnits.push({ section: info, at: start, version });
+      return { unit: null, next: end };
+    }
     let type = 0;
     let addressSize: number;
     let abbrevOffset: number;
@@ -155,6 +166,7 @@ export class UnitReader {
       | "strOffsetsBase"
       | "addrBase"
       | "rnglistsBase"
+      | "loclistsBase"
       | "ranges"
     >,
     cursor: Cursor,
@@ -176,6 +188,7 @@ export class UnitReader {
       strOffsetsBase: number(DW_AT_str_offsets_base) ?? header,
       addrBase: number(DW_AT_addr_base) ?? header,
       rnglistsBase: number(DW_AT_rnglists_base) ?? (bare.offsetSize === 8 ? 20 : 12),
+      loclistsBase: number(DW_AT_loclists_base) ?? (bare.offsetSize === 8 ? 20 : 12),
       ranges: [],
     };
     const low = root.get(DW_AT_low_pc);
@@ -254,10 +267,11 @@ export class UnitReader {
 
   /** An attribute of class address. */
   address(unit: Unit, value: Value): number {
-    return isAddressIndex(value.form) ? this.#indexedAddress(unit, value.value) : value.value;
+    return isAddressIndex(value.form) ? this.indexedAddress(unit, value.value) : value.value;
   }
 
-  #indexedAddress(unit: Unit, index: number): number {
+  /** Entry `index` of the unit's part of .debug_addr. */
+  indexedAddress(unit: Unit, index: number): number {
     const section = this.sections.find("addr") ?? { name: ".debug_addr", bytes: new Uint8Array() };
     return new Cursor(section, this.littleEndian, unit.addrBase + index * unit.addressSize).uint(unit.addressSize);
   }
@@ -315,7 +329,7 @@ export class UnitReader {
         case DW_RLE_end_of_list:
           return ranges;
         case DW_RLE_base_addressx:
-          base = this.#indexedAddress(unit, cursor.uleb());
+          base = this.indexedAddress(unit, cursor.uleb());
           break;
         case DW_RLE_base_address:
           base = cursor.uint(unit.addressSize);
@@ -326,12 +340,12 @@ export class UnitReader {
           break;
         }
         case DW_RLE_startx_endx: {
-          const start = this.#indexedAddress(unit, cursor.uleb());
-          add(start, this.#indexedAddress(unit, cursor.uleb()));
+          const start = this.indexedAddress(unit, cursor.uleb());
+          add(start, this.indexedAddress(unit, cursor.uleb()));
           break;
         }
         case DW_RLE_startx_length: {
-          const start = this.#indexedAddress(unit, cursor.uleb());
+          const start = this.indexedAddress(unit, cursor.uleb());
           add(start, start + cursor.uleb());
           break;
         }
