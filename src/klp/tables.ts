@@ -56,8 +56,8 @@ export interface Patch {
   readonly isOpen?: boolean;
 }
 
-/** Offsets and sizes in bytes: 64-bit kernels from 4.15 on, without lock debugging. */
-const PATCH = { size: 200, mod: 0, objects: 8 } as const;
+/** Offsets and sizes in bytes: 64-bit kernels from 4.15 on, without lock debugging. A patch has 200 bytes, and fewer without SMP. */
+const PATCH = { least: 128, mod: 0, objects: 8 } as const;
 const OBJECT = { size: 168, name: 0, functions: 8 } as const;
 const FUNC = { size: 152, oldName: 0, newFunc: 8, position: 16 } as const;
 const KPATCH_FUNC = { size: 56, newFunc: 0, position: 32, name: 40, object: 48 } as const;
@@ -183,7 +183,7 @@ class TableReader {
   /** Whether a variable as large as a patch stands there, with nothing in it but the pointer to the module. */
   #isBare(at: SectionPlace): boolean {
     const size = this.#sizeAt(at);
-    if (size < PATCH.size) return false;
+    if (size < PATCH.least) return false;
     const data = this.#file.sections.data(at.section).subarray(at.offset, at.offset + size);
     // `replace` and `states` may be set.
     return this.#isNull(at.section, at.offset + PATCH.objects) && data.subarray(32).every((byte) => byte === 0);
@@ -202,7 +202,7 @@ class TableReader {
       if (!this.#isData(section)) continue;
       for (let row = 0; row < table.count; row++) {
         const at = { section, offset: table.offset(row) - PATCH.objects };
-        if (at.offset < 0 || this.#sizeAt(at) < PATCH.size || !this.#isNull(section, at.offset)) continue;
+        if (at.offset < 0 || this.#sizeAt(at) < PATCH.least || !this.#isNull(section, at.offset)) continue;
         const patch = this.#readPatch(at);
         if (patch !== null && areCredible(patch.objects)) found.push({ ...patch, lacks: "mod" });
       }

@@ -106,7 +106,14 @@ describe("undefined symbols", () => {
     expect(result.problems.map((p) => [p.code, p.data])).toEqual([
       [
         "KLP401",
-        { module: "convert", symbol: "vm_commit_limit_of", source: "System.map", near: ["vm_commit_limit_of.isra.0"] },
+        {
+          module: "convert",
+          symbol: "vm_commit_limit_of",
+          source: "System.map",
+          near: ["vm_commit_limit_of.isra.0"],
+          searched: [],
+          missing: [],
+        },
       ],
     ]);
   });
@@ -127,6 +134,7 @@ describe("undefined symbols", () => {
       [
         "KLP402",
         {
+          module: "convert",
           symbol: "vm_commit_limit_of",
           source: "System.map",
           object: "vmlinux",

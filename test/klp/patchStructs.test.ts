@@ -19,19 +19,30 @@ import { fixture } from "./readBack.ts";
 
 const kernelFolder = fileURLToPath(new URL("../fixtures/kernel/", import.meta.url));
 const kernelFile = (name: string): Uint8Array => new Uint8Array(readFileSync(kernelFolder + name));
-const demo = new ModuleFile(readElf(kernelFile("demo-mod.ko")), "demo-mod.ko");
-const kernel = new Kernel({ vmlinux: readVmlinux(kernelFile("vmlinux-x86_64"), "vmlinux"), modules: [demo] });
+const kernelOfArch = (arch: Arch): Kernel => {
+  const name = arch === "x86_64" ? "demo-mod.ko" : `demo-mod-${arch}.ko`;
+  const demo = new ModuleFile(readElf(kernelFile(name)), "demo-mod.ko");
+  return new Kernel({ vmlinux: readVmlinux(kernelFile(`vmlinux-${arch}`), "vmlinux"), modules: [demo] });
+};
 const archs = ["x86_64", "ppc64le", "arm64"] as const;
 type Arch = (typeof archs)[number];
 const modules = new Map<Arch, Uint8Array>();
 for (const arch of archs) {
-  const result = link(fixture(`patch-${arch}`), { file: `${arch}.ko`, kernel });
+  const result = link(fixture(`patch-${arch}`), { file: `${arch}.ko`, kernel: kernelOfArch(arch) });
   if (result.output === null) throw new Error(result.problems.map(titleOf).join("\n"));
   modules.set(arch, result.output);
 }
+const kernels = new Map([
+  [62, kernelOfArch("x86_64")],
+  [21, kernelOfArch("ppc64le")],
+  [183, kernelOfArch("arm64")],
+]);
+/** The kernel of a file's e_machine. */
+const kernelFor = (bytes: Uint8Array): Kernel =>
+  kernels.get(Buffer.from(bytes).readUInt16LE(18)) ?? kernelOfArch("x86_64");
 const good = (arch: Arch): Uint8Array => modules.get(arch) ?? new Uint8Array(0);
 const told = (bytes: Uint8Array): string[] => {
-  const { problems } = check(bytes, { file: "x.ko", kernel });
+  const { problems } = check(bytes, { file: "x.ko", kernel: kernelFor(bytes) });
   collect(bytes, problems);
   return problems.map((p) => `${p.code} ${titleOf(p)}`);
 };
