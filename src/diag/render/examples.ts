@@ -530,8 +530,10 @@ warning[KLP307]: third has calls without a nop and was built without a profiling
   = why:    a compiler that sees both functions may keep values in r0, r11, r12
             or ctr across a local call (-fipa-ra), and a stub overwrites them;
             -pg switches that off
-  = help:   compile with -fno-ipa-ra, or with the kernel's own -pg
-            -mprofile-kernel
+  = help:   compile with the kernel's own -pg -mprofile-kernel; or with
+            -fno-ipa-ra and -g, as it is the debug information that says the
+            flag was there (without -g the code is right, and this warning
+            stays)
   = also:   5 more of KLP307 in ../moved/split.o:
       many.c:20:8   first+0x5c   first has calls without a nop and was built
         without a profiling call (rule I16)
