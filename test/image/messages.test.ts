@@ -20,6 +20,7 @@ import { imageOf } from "./compare.ts";
 const loads = [
   ["ppc64le", "ppc64le-varied", ["6.1"]],
   ["ppc64le distribution", "ppc64le-varied", ["6.12", "7.2"]],
+  ["ppc64le-pcrel", "ppc64le-pcrel-varied", ["7.2"]],
   ["arm64", "arm64-own", ["6.12", "7.2"]],
   ["x86_64", "x86_64-own", ["6.1", "6.12", "7.2"]],
   ["livepatch", "ppc64le-late", ["6.1"]],
@@ -53,7 +54,7 @@ for (const [list, name, kernels] of loads) {
           strange.push(`${list} ${version}, ${what}: ${line}`);
           continue;
         }
-        const arch = list === "livepatch" ? "livepatch" : name.replace(/-.*/, "");
+        const arch = list.replace(" distribution", "");
         const row = provoked.get(form) ?? { codes: new Set(), by: new Set() };
         row.codes.add(first.code);
         row.by.add(`${arch}: ${what}`);

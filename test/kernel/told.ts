@@ -24,7 +24,6 @@ export const forms: readonly { readonly form: string; readonly arch: string }[] 
         .map((form) => ({ form, arch: m.arch ?? "all" })),
 );
 
-const PCREL = "takes a kernel built for PC-relative code (POWER10), which Debian's are not";
 const OLD = "printed by kernels that are not among the tested ones (before 6.1)";
 const TABLE = "the kernel's own table of relocations would have to be wrong";
 const LATER = "is not about a module that is loaded:";
@@ -33,8 +32,6 @@ const LATER = "is not about a module that is loaded:";
 export const notProvoked: Readonly<Record<string, string>> = {
   "{module}: Expect noop after relocate, got {word}": `${OLD}; it came with 4.15 and went with 4.16`,
   "{module}: Expected nop after call, got {word}": OLD,
-  "{module}: REL34 {number} out of range!": PCREL,
-  "{module}: doesn't contain .mygot.": PCREL,
   "{module}: doesn't contain .toc or .stubs.": OLD,
   "{module}: Address {address} of stub out of range of {text}.":
     "takes a module of more than 2 GiB: .stubs and the TOC lie in one allocation",
@@ -42,7 +39,8 @@ export const notProvoked: Readonly<Record<string, string>> = {
     "takes an ftrace trampoline more than 2 GiB from the kernel's TOC: both are vmlinux's own",
   "Address of {address} out of range of kernel_toc.":
     "takes an ftrace trampoline more than 2 GiB from the kernel's TOC: both are vmlinux's own",
-  "{module}: Address of {address} out of range of 34-bit relative address.": PCREL,
+  "{module}: Address of {address} out of range of 34-bit relative address.":
+    "takes an ftrace trampoline more than 8 GiB from the kernel: both are vmlinux's own",
   "{module}: module symtab section missing":
     "a module without a symbol table is refused before (`module has no symbols`)",
   "module {module}: error occurred when applying alternatives":
