@@ -179,7 +179,8 @@ function removePointer(p: Part, offset: number): void {
     if (!p.file.sections.name(table.target).startsWith(".data")) continue;
     for (let row = 0; row < table.count; row++) {
       if (p.file.symbols?.name(table.symbol(row)) !== "__this_module") continue;
-      return p.edits.removeRelocation(table, p.row(table, table.offset(row) + offset));
+      p.edits.removeRelocation(table, p.row(table, table.offset(row) + offset));
+      return;
     }
   }
   throw new Error("no struct klp_patch");
