@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PC_CLOCK } from "./clock.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { moduleNameOf, mustRecognise } from "./recognised.ts";
 import { missing, notFound } from "./run.ts";
@@ -66,7 +67,7 @@ export const POWER10: Machine = { ...POWER9, args: [...POWER9.args, "-cpu", "pow
 export const PC: Machine = {
   qemu: "qemu-system-x86_64",
   args: ["-M", "q35,accel=tcg", "-cpu", "qemu64"],
-  append: "console=ttyS0,115200 mitigations=off noreplace-smp",
+  append: `console=ttyS0,115200 mitigations=off noreplace-smp ${PC_CLOCK}`,
   stop: true,
 };
 
@@ -98,7 +99,10 @@ export async function boot(
       initrd,
       cpio([{ name: "init", data: init, executable: true }, { name: "script", data: lines }, ...files]),
     );
-    const result = parse(await qemu(vmlinux, initrd, machine));
+    let result = parse(await qemu(vmlinux, initrd, machine));
+    // The kernel never came to run a first step: that says something of the emulation, and nothing of a module.
+    if (result.steps.length === 0) result = parse(await qemu(vmlinux, initrd, machine));
+    if (result.steps.length === 0) throw new Error(`the guest did not begin:\n${result.console.slice(-2000)}`);
     const names = files.flatMap((f) => moduleNameOf(f.name, f.data) ?? []);
     mustRecognise(
       result.steps.flatMap((s) => s.log),

@@ -7,6 +7,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Captured, type CapturedSection, neededNames } from "../image/captured.ts";
+import { PC_CLOCK } from "./clock.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { mustRecognise } from "./recognised.ts";
 import { missing } from "./run.ts";
@@ -52,7 +53,7 @@ export const machines: Readonly<Record<ArchName, Machine>> = {
     qemu: "qemu-system-x86_64",
     args: ["-M", "q35"],
     cpu: "qemu64",
-    append: "console=ttyS0,115200 mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
+    append: `console=ttyS0,115200 mitigations=off noreplace-smp ${PC_CLOCK}`,
     // rdi, rsi, rdx
     arguments: [5, 4, 3],
     toc: null,

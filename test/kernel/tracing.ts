@@ -7,6 +7,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ArchName, ReadMemory } from "./capture.ts";
+import { PC_CLOCK } from "./clock.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { missing, mustRun } from "./run.ts";
 
@@ -41,7 +42,7 @@ export const machines: Readonly<Record<ArchName, Machine>> = {
     qemu: "qemu-system-x86_64",
     compiler: "x86_64-linux-gnu-gcc",
     args: ["-M", "q35,accel=tcg", "-cpu", "qemu64"],
-    append: "console=ttyS0,115200 mitigations=off noreplace-smp tsc=unstable clocksource=acpi_pm",
+    append: `console=ttyS0,115200 mitigations=off noreplace-smp ${PC_CLOCK}`,
   },
 };
 

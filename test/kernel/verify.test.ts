@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
+import { PC_CLOCK } from "./clock.ts";
 import type { GuestFile } from "./cpio.ts";
 import { loadOrder, openDistro } from "./distro.ts";
 import { buildModules, labKernels, treeOf } from "./kernels.ts";
@@ -95,7 +96,7 @@ describe("a distribution's kernel with its mitigations, its address-space random
       ],
       cpu: "max",
       memory: 2048,
-      append: "console=ttyS0,115200 tsc=unstable clocksource=acpi_pm",
+      append: `console=ttyS0,115200 ${PC_CLOCK}`,
       script: script(`
 depmod
 for m in ${wanted.join(" ")}; do modprobe $m || echo "modprobe $m: $?"; done
