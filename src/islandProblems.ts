@@ -7,7 +7,7 @@ import { type Problem, problem } from "./diag/catalogue.ts";
 import { SHN_LIVEPATCH } from "./elf/consts.ts";
 import { hasFact } from "./kernel/versionFacts.ts";
 import type { Call } from "./klp/calls.ts";
-import { hasNoIpaRa } from "./klp/compilerFlags.ts";
+import { sectionsWithoutIpaRa } from "./klp/compilerFlags.ts";
 import { codeContext } from "./klp/context.ts";
 import type { RefusedIsland } from "./klp/islands.ts";
 import { shortName } from "./klp/names.ts";
@@ -93,6 +93,8 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
   const profiled = new Set(calls.filter((c) => c.verdict === "exempt").map((c) => c.caller?.symbol));
   const patchable = analysis.file.sections.findByName("__patchable_function_entries") !== null;
   const warned = new Set<number>();
+  /** Looked for when first needed. */
+  let safe: ReadonlySet<number> | null = null;
   const objects = new Set<string>();
   for (const { call, kind } of plan.islands) {
     const at = placeOf(analysis, call, options.file);
@@ -101,7 +103,8 @@ function islandWarnings(analysis: Analysis, options: Options): Problem[] {
     if (caller === null) continue;
     if (kind === "return" && !patchable && !profiled.has(caller.symbol) && !warned.has(caller.symbol)) {
       warned.add(caller.symbol);
-      if (!hasNoIpaRa(analysis.file, call.section)) {
+      safe ??= sectionsWithoutIpaRa(analysis.file);
+      if (!safe.has(call.section)) {
         problems.push(problem("KLP307", at, { function: printable(caller.name) }));
       }
     }
