@@ -110,6 +110,7 @@ import klp510 from "./codes/klp510.ts";
 import klp511 from "./codes/klp511.ts";
 import klp512 from "./codes/klp512.ts";
 import klp513 from "./codes/klp513.ts";
+import klp514 from "./codes/klp514.ts";
 import klp601 from "./codes/klp601.ts";
 import klp602 from "./codes/klp602.ts";
 import klp603 from "./codes/klp603.ts";
@@ -228,6 +229,7 @@ const rows = {
   KLP511: klp511,
   KLP512: klp512,
   KLP513: klp513,
+  KLP514: klp514,
   KLP601: klp601,
   KLP602: klp602,
   KLP603: klp603,

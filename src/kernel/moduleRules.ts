@@ -7,6 +7,7 @@ import type { Place } from "../diag/define.ts";
 import { SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
+import type { Export } from "./exports.ts";
 import { EARLY, isFinishedModule } from "./formRules.ts";
 import type { Kernel } from "./kernel.ts";
 import type { ModInfo } from "./modinfo.ts";
@@ -110,50 +111,53 @@ function checkTables(context: ModuleContext): Problem[] {
   return problems;
 }
 
-/** Checksums that the module was built with, by name; null if it has none. */
-function readVersions(file: ElfFile): Map<string, number> | null {
+/** Checksums that a module was built with. */
+interface Versions {
+  /** The section that the kernel takes them from. */
+  readonly section: string;
+  readonly of: ReadonlyMap<string, number>;
+  /** Whether a name may be missing: the kernel says so once, and goes on. */
+  readonly mayMiss: boolean;
+}
+
+/** The checksums that check_version (kernel/module/version.c) reads; null if the module has none. */
+function readVersions(file: ElfFile, version: KernelVersion | null): Versions | null {
   const { sections } = file;
-  const section = sections.findByName("__versions");
+  const of = new Map<string, number>();
   const extended = sections.findByName("__version_ext_crcs");
   const names = sections.findByName("__version_ext_names");
-  if (section === null && extended === null) return null;
-  const found = new Map<string, number>();
-  if (section !== null) {
-    // struct modversion_info: {crc unsigned long, name[56]}.
-    const data = sections.data(section);
-    const view = viewOf(data);
-    for (let at = 0; at + 64 <= data.length; at += 64) {
-      const end = data.subarray(at + 8, at + 64).indexOf(0);
-      const name = latin1(data, at + 8, end < 0 ? at + 64 : at + 8 + end);
-      found.set(name, view.getUint32(at, file.littleEndian));
-    }
-  }
-  if (extended !== null && names !== null) {
+  if (extended !== null && names !== null && hasFact(version, "extendedVersions")) {
     const crcs = sections.data(extended);
     const view = viewOf(crcs);
     for (const [k, name] of latin1(sections.data(names)).split("\0").entries()) {
-      if (name !== "" && k * 4 + 4 <= crcs.length) found.set(name, view.getUint32(k * 4, file.littleEndian));
+      if (k * 4 + 4 <= crcs.length && !of.has(name)) of.set(name, view.getUint32(k * 4, file.littleEndian));
     }
+    return { section: "__version_ext_crcs", of, mayMiss: true };
   }
-  return found;
+  const section = sections.findByName("__versions");
+  if (section === null) return null;
+  // struct modversion_info: {crc unsigned long, name[56]}.
+  const data = sections.data(section);
+  const view = viewOf(data);
+  for (let at = 0; at + 64 <= data.length; at += 64) {
+    const end = data.subarray(at + 8, at + 64).indexOf(0);
+    const name = latin1(data, at + 8, end < 0 ? at + 64 : at + 8 + end);
+    if (!of.has(name)) of.set(name, view.getUint32(at, file.littleEndian));
+  }
+  return { section: "__versions", of, mayMiss: false };
 }
 
 function checkImports(context: ModuleContext): Problem[] {
   const { file, symbols, kernel, module, modInfo, path } = context;
   if (kernel === null) return [];
   const problems: Problem[] = [];
-  const versions = readVersions(file);
+  const versions = readVersions(file, context.version);
   const isGpl = modInfo.entries.filter((e) => e.tag === "license").some((e) => GPL.has(e.value));
   const license = modInfo.get("license") ?? "unspecified";
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
-  const ownLayout = versions?.get("module_layout");
-  if (layout !== null && layout.crc !== null && ownLayout !== undefined && ownLayout !== layout.crc) {
-    const data = { module, symbol: "module_layout", own: ownLayout, kernel: layout.crc };
-    problems.push(
-      problem("KLP505", { file: path, section: "__versions", offset: 0 }, data, { loadOrder: EARLY.layoutVersion }),
-    );
-  }
+  if (layout !== null) problems.push(...checkVersion(context, versions, layout, EARLY.layoutVersion));
+  let unversioned: string | null = null;
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
     const name = symbols.name(i);
@@ -166,24 +170,37 @@ function checkImports(context: ModuleContext): Problem[] {
       problems.push(problem("KLP503", modinfoPlace(context), { module, symbol, license: printable(license) }, more));
       continue;
     }
-    if (exported.crc !== null && versions !== null) {
-      const own = versions.get(name);
-      const place = { file: path, section: "__versions", offset: 0 };
-      if (own === undefined) {
-        problems.push(problem("KLP506", place, { module, symbol }, more));
-        continue;
-      }
-      if (own !== exported.crc) {
-        problems.push(problem("KLP505", place, { module, symbol, own, kernel: exported.crc }, more));
-        continue;
-      }
+    if (exported.crc !== null && versions === null) unversioned ??= symbol;
+    const refused = checkVersion(context, versions, exported, more.loadOrder);
+    if (refused.length > 0) {
+      problems.push(...refused);
+      continue;
     }
     const namespace = exported.namespace ?? "";
     if (namespace !== "" && !namespace.startsWith("module:") && !imported.has(namespace)) {
       problems.push(problem("KLP504", at, { module, symbol, namespace: printable(namespace) }, more));
     }
   }
+  if (unversioned !== null && isFinishedModule(file, path)) {
+    problems.push(problem("KLP514", { file: path }, { module, symbol: unversioned }));
+  }
   return problems;
+}
+
+/** What check_version says of one export, where the module has checksums and the kernel has one for it. */
+function checkVersion(
+  { module, path }: ModuleContext,
+  versions: Versions | null,
+  exported: Export,
+  loadOrder: readonly number[],
+): Problem[] {
+  if (versions === null || exported.crc === null) return [];
+  const own = versions.of.get(exported.name);
+  const place = { file: path, section: versions.section, offset: 0 };
+  const symbol = printable(exported.name);
+  if (own === undefined) return versions.mayMiss ? [] : [problem("KLP506", place, { module, symbol }, { loadOrder })];
+  if (own === exported.crc) return [];
+  return [problem("KLP505", place, { module, symbol, own, kernel: exported.crc }, { loadOrder })];
 }
 
 function checkExports({ file, symbols, kernel, module, path }: ModuleContext): Problem[] {

@@ -148,6 +148,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP511: broken("KLP511"),
   KLP512: failing("check", "../klp/patch-x86_64.o", "-k", "two.map"),
   KLP513: failing("check", "broken/KLP513.ko", ...KERNEL, "--kernel-version", "7.2"),
+  KLP514: odd("KLP514"),
   KLP601: unusable("model", "not-a-protocol.json"),
   KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
   KLP603: good(

@@ -505,8 +505,8 @@ describe("metadata", () => {
   const VERMAGIC = "6.12.9-demo+ SMP preempt mod_unload modversions ";
 
   test("vermagic", () => {
-    const bytes = withModinfo("vermagic=6.12.9", "vermagic=6.12.8");
-    const words = `demo_patch: version magic '${VERMAGIC.replace("9", "8")}' should be '${VERMAGIC}'`;
+    const bytes = withModinfo("preempt mod_unload modversions ", "mod_unload modversions ");
+    const words = `demo_patch: version magic '${VERMAGIC.replace("preempt ", "")}' should be '${VERMAGIC}'`;
     expect(wordsOf(bytes)).toEqual([words]);
     expect(kernelOf(firstRefusal(problemsOf(bytes)) as Problem)).toBe(words);
   });
@@ -517,40 +517,69 @@ describe("metadata", () => {
     expect(wordsOf(withModinfo("license=GPL", "licence=GPL"))).toEqual([words]);
   });
 
-  /** The module with __versions: {crc u64, name[56]} (struct modversion_info). */
-  const withVersions = (versions: Readonly<Record<string, number>>, extra: (p: Part) => void = () => {}) =>
+  /** struct modversion_info: {crc u64, name[56]}. An entry that the module has is changed, by name. */
+  const withVersion = (name: string, change: { crc?: number; name?: string }) =>
     broken("x86_64", (p) => {
-      const names = Object.keys(versions);
-      const data = new Uint8Array(names.length * 64);
-      names.forEach((name, k) => {
-        new DataView(data.buffer).setUint32(k * 64, versions[name] ?? 0, true);
-        data.set(Buffer.from(name), k * 64 + 8);
-      });
-      const fields = { type: 1, flags: 2n, link: 0, info: 0, addralign: 8, entsize: 0, data };
-      p.edits.addSection({ name: "__versions", ...fields });
-      extra(p);
+      const section = p.section("__versions");
+      const data = p.file.sections.data(section).slice();
+      const at = Buffer.from(data).indexOf(`${name}\0`) - 8;
+      if (change.crc !== undefined) new DataView(data.buffer).setUint32(at, change.crc, true);
+      data.set(Buffer.from(change.name ?? name), at + 8);
+      p.edits.patch(section, 0, data);
     });
-  const GOOD = { klp_enable_patch: 0x44444444, exported_one: 0x11111111 };
 
   test("checksums", () => {
-    expect(wordsOf(withVersions(GOOD))).toEqual([]);
-    expect(wordsOf(withVersions({ ...GOOD, exported_one: 0x11111112 }))).toEqual([
+    expect(wordsOf(withVersion("exported_one", { crc: 0x11111112 }))).toEqual([
       "demo_patch: disagrees about version of symbol exported_one",
     ]);
-    expect(wordsOf(withVersions({ klp_enable_patch: 0x44444444 }))).toEqual([
+    expect(wordsOf(withVersion("exported_one", { name: "exported_two" }))).toEqual([
       "demo_patch: no symbol version for exported_one",
     ]);
   });
 
-  test("with checksums the release may differ, the rest not", () => {
-    const other = (text: string) =>
-      withVersions(GOOD, (p) => {
-        const section = p.section(".modinfo");
-        const at = Buffer.from(p.file.sections.data(section)).indexOf(`vermagic=${VERMAGIC}`);
-        p.edits.patch(section, at + 9, Buffer.from(text.padEnd(VERMAGIC.length, "\0")));
-      });
-    expect(codesOf(other(VERMAGIC.replace("6.12.9", "6.12.8")))).toEqual([]);
-    expect(codesOf(other(VERMAGIC.replace("preempt ", "")))).toEqual(["KLP502"]);
+  const withoutVersions = (p: Part): void => p.edits.patch(p.section("__versions"), 0, new Uint8Array(320));
+  /** The section is there under another name, as if modpost had written none. */
+  const unversioned = patched("x86_64", renamed("__versions", "__versionz"));
+
+  test("no checksums at all: refused, or forced, as the kernel is configured; then the release must be the same", () => {
+    expect(problemsOf(unversioned)).toMatchObject([{ code: "KLP514", data: { symbol: "exported_one" } }]);
+    const other = unversioned.slice();
+    other[Buffer.from(other).indexOf(VERMAGIC) + 5] = 0x38;
+    expect(codesOf(other)).toEqual(["KLP502", "KLP514"]);
+  });
+
+  /** __version_ext_crcs and __version_ext_names: {crc u32} and names that end with 0, in one order (since 6.14). */
+  const withExtended = (crcs: Readonly<Record<string, number>>) =>
+    broken("x86_64", (p) => {
+      withoutVersions(p);
+      const fields = { type: 1, flags: 2n, link: 0, info: 0, addralign: 4, entsize: 0 };
+      const data = new Uint8Array(new Uint32Array(Object.values(crcs)).buffer);
+      p.edits.addSection({ ...fields, name: "__version_ext_crcs", data });
+      const names = new Uint8Array(
+        Buffer.from(
+          Object.keys(crcs)
+            .map((n) => `${n}\0`)
+            .join(""),
+        ),
+      );
+      p.edits.addSection({ ...fields, name: "__version_ext_names", data: names });
+    });
+  const at = (major: number, minor: number) => ({ kernelVersion: { major, minor } });
+
+  test("extended checksums come before others, and may lack a name; kernels before 6.14 do not read them", () => {
+    const good = withExtended({ klp_enable_patch: 0x44444444, exported_one: 0x11111111 });
+    expect(codesOf(good, at(6, 14))).toEqual([]);
+    expect(wordsOf(good, at(6, 13))).toEqual([
+      "demo_patch: no symbol version for exported_one",
+      "demo_patch: no symbol version for klp_enable_patch",
+    ]);
+    expect(codesOf(withExtended({ klp_enable_patch: 0x44444444 }), at(7, 2))).toEqual([]);
+    const other = problemsOf(withExtended({ exported_one: 0x11111112, exported_twin: 0x11111111 }), at(7, 2));
+    expect(other).toMatchObject([{ code: "KLP505", at: { section: "__version_ext_crcs" } }]);
+  });
+
+  test("with checksums the release may differ", () => {
+    expect(codesOf(withModinfo("vermagic=6.12.9", "vermagic=6.12.8"))).toEqual([]);
   });
 
   test("a namespace that is not imported", () => {

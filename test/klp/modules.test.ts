@@ -90,7 +90,7 @@ describe("a symbol of a module", () => {
   test("that only a list names: the module itself is needed", () => {
     const symvers = {
       source: "Module.symvers",
-      exports: parseSymvers(Buffer.from("0x1\tfar_away\tfar/mod\tEXPORT_SYMBOL\t\n")),
+      exports: parseSymvers(Buffer.from("0x00000000\tfar_away\tfar/mod\tEXPORT_SYMBOL\t\n")),
     };
     const result = run(using("far_away"), new Kernel({ vmlinux, modules: [demo], symvers }));
     // Exported by a module that is not patched: an ordinary import.

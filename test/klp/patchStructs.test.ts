@@ -95,6 +95,7 @@ describe.each(archs)("%s", (arch) => {
     const structs = told(inInit(good(arch), ".data.patch"));
     // As built: the finished module names the section of its livepatch relocations after it, too.
     const { problems } = check(inInit(fixture(`patch-${arch}`), ".text.live_show_one"), { file: "x.o" });
+    if (arch === "x86_64") keep("KLP449", inInit(good(arch), ".text.live_show_one"));
     const replaced = problems.map((p) => `${p.code} ${titleOf(p)}`);
     // The loader of ppc64 keeps it.
     expect(structs).toEqual(

@@ -308,7 +308,7 @@ error[KLP230]: section .wx is both writable and executable
   --> broken/KLP230.ko  .wx+0x0
   >   0:  00 00   addb   %al,(%rax)
       2:  00 00   addb   %al,(%rax)
-  = kernel: demo_patch: section .wx (index 25) has invalid WRITE|EXEC flags
+  = kernel: demo_patch: section .wx (index 26) has invalid WRITE|EXEC flags
             (the loader stops here: this is the line in dmesg)
   = help:   give the section the flags of code ("ax") or of data ("aw"), and put
             what is written elsewhere
@@ -1422,7 +1422,7 @@ warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
   KLP502: `$ klplink check broken/KLP502.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP502]: the module was built for another kernel
   --> broken/KLP502.ko  .modinfo+0x0
-  = kernel: demo_patch: version magic '6.12.8-demo+ SMP preempt mod_unload modversions ' should be '6.12.9-demo+ SMP preempt mod_unload modversions '
+  = kernel: demo_patch: version magic '6.12.9-demo+ SMP mod_unload modversions ' should be '6.12.9-demo+ SMP preempt mod_unload modversions '
             (the loader stops here: this is the line in dmesg)
   = help:   build it against the headers of 6.12.9-demo+
 
@@ -1555,6 +1555,18 @@ error[KLP513]: the module imports the namespace module:
             that the namespace names
 
 1 error, 0 warnings`,
+  KLP514: `$ klplink check broken/KLP514.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP514]: the module has no checksums, and the kernel has one for
+    exported_one
+  --> broken/KLP514.ko
+  = why:    without CONFIG_MODULE_FORCE_LOAD the kernel refuses it without a
+            word (insmod: Invalid module format); with it, it prints
+            \`demo_patch: module_layout: kernel tainted.\`, once, and loads it
+            unchecked
+  = help:   build the module with the Module.symvers of the kernel, so that
+            modpost writes __versions
+
+0 errors, 1 warning`,
   KLP601: `$ klplink model not-a-protocol.json
 error[KLP601]: not a patch-site protocol: has no \`schema\`
   --> not-a-protocol.json
