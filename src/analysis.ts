@@ -27,7 +27,7 @@ import { NO_FRAMES, planMiniFrames } from "./klp/miniFrames.ts";
 import { checkPatches } from "./klp/patchRules.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
-import { livepatchSymbolProblems, symbolProblems } from "./klp/symbolRules.ts";
+import { livepatchSymbolProblems, positionProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
 import { type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
@@ -146,6 +146,8 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
       ...symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
     );
   }
+  if (kernel !== null && !tellsNothing)
+    problems.push(...positionProblems(symbols, undefineds, positions, options.file));
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   const { dedots } = arch.loader(features);
   problems.push(...livepatchSymbolProblems(file, symbols, uses, module, dedots));

@@ -48,7 +48,9 @@ export async function runCheck(paths: readonly string[], options: Options, versi
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
         ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
       });
-      entry = { file: input.name, problems: result.problems, result };
+      // Among several files, a position may be meant for another one.
+      const problems = files.length > 1 ? result.problems.filter((p) => p.code !== "KLP452") : result.problems;
+      entry = { file: input.name, problems, result };
     } catch (error) {
       const p = problemOf(error);
       if (p === null) throw error;

@@ -97,6 +97,7 @@ import klp448 from "./codes/klp448.ts";
 import klp449 from "./codes/klp449.ts";
 import klp450 from "./codes/klp450.ts";
 import klp451 from "./codes/klp451.ts";
+import klp452 from "./codes/klp452.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -216,6 +217,7 @@ const rows = {
   KLP449: klp449,
   KLP450: klp450,
   KLP451: klp451,
+  KLP452: klp452,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,

@@ -57,7 +57,7 @@ export interface Undefined {
 
 /** What decides on an undefined symbol, besides the kernel. */
 export interface Wishes {
-  /** Positions that the user gave, by NAME or MODULE:NAME (`--sympos`). */
+  /** Positions that the user gave, by NAME or OBJECT:NAME (`--sympos`). */
   readonly positions: ReadonlyMap<string, number>;
   /** Objects that the module patches, as its tables say; empty if it has none. */
   readonly patched: ReadonlySet<string>;
@@ -78,7 +78,7 @@ export function resolveUndefined(symbols: SymbolTable, kernel: Kernel, wishes: W
 }
 
 function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
-  const position = wishes.positions.get(name);
+  const position = wishes.positions.get(name) ?? wishes.positions.get(`vmlinux:${name}`);
   const candidates = kernel.find(name);
   // A position that was asked for means the symbol itself, not the export of that name.
   if (position === undefined && kernel.exports(name) && isVisible(kernel, name, wishes.module)) {

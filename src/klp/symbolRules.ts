@@ -110,6 +110,39 @@ export function symbolProblems(
 }
 
 /** Modules that a module needs, as it says itself. */
+/**
+ * Positions that were asked for (`--sympos`), but of no symbol that the file uses: a slip of the pen that would go unseen.
+ * @param positions by NAME or MODULE:NAME
+ */
+export function positionProblems(
+  symbols: SymbolTable,
+  undefineds: readonly Undefined[],
+  positions: ReadonlyMap<string, number>,
+  file: string,
+): Problem[] {
+  if (positions.size === 0) return [];
+  /** Objects by the names of their symbols; null where a symbol is not taken from an object. */
+  const used = new Map<string, string | null>();
+  for (const { name, resolution } of undefineds) {
+    if (resolution.kind === "convert") used.set(name, resolution.owner);
+    else used.set(name, resolution.kind === "no-such-position" ? resolution.object : null);
+  }
+  for (let i = 1; i < symbols.count; i++) {
+    const finished = symbols.name(i).startsWith(KLP_SYMBOL_PREFIX) ? parseKlpSymbol(symbols.name(i)) : null;
+    if (finished !== null) used.set(finished.name, finished.object);
+  }
+  return [...positions].flatMap(([key, position]) => {
+    const colon = key.indexOf(":");
+    const symbol = key.slice(colon + 1);
+    const object = used.get(symbol);
+    // The object may be left out.
+    if (object !== undefined && (colon < 0 || object === null || object === key.slice(0, colon))) return [];
+    const near = object === undefined ? nearNames(symbol, used.keys()) : [symbol];
+    const asked = printable(`${key}=${position}`);
+    return [problem("KLP452", { file }, { asked, symbol: printable(symbol), object: object ?? null, near })];
+  });
+}
+
 export interface Needs {
   /** `depends=` of .modinfo: modules whose exports it uses. */
   readonly depends: readonly string[];

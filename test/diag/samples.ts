@@ -135,6 +135,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP449: broken("KLP449"),
   KLP450: odd("KLP450"),
   KLP451: failing("check", "modinfo.o", "-k", "exports.symvers"),
+  KLP452: good("modinfo.o", "-k", "one-global.map", "--sympos", "show_val_bk=1", "-o", "{out}"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),

@@ -168,6 +168,40 @@ describe("a livepatch symbol's name on an undefined symbol", () => {
   });
 });
 
+describe("--sympos", () => {
+  const object = fixture("patch-x86_64");
+  const strays = (bytes: Uint8Array, ...asked: [string, number][]) =>
+    check(bytes, { file: "x.ko", kernel, positions: new Map(asked) })
+      .problems.filter((p) => p.code === "KLP452")
+      .map((p) => p.data);
+
+  test("of a symbol that the file has, with or without its object, finished or not: nothing to say", () => {
+    for (const key of ["show_one", "vmlinux:show_one", "only_here", "demo_mod:only_here"]) {
+      expect(strays(object, [key, 1])).toEqual([]);
+      expect(strays(linked, [key, 1])).toEqual([]);
+    }
+  });
+
+  test("of another object, or of none: that is said", () => {
+    expect(strays(object, ["show_on", 1], ["vmlinux:only_here", 1], ["demo_mod:show_one", 2])).toEqual([
+      { asked: "show_on=1", symbol: "show_on", object: null, near: ["show_one"] },
+      { asked: "vmlinux:only_here=1", symbol: "only_here", object: "demo_mod", near: ["only_here"] },
+      { asked: "demo_mod:show_one=2", symbol: "show_one", object: "vmlinux", near: ["show_one"] },
+    ]);
+  });
+
+  test("`vmlinux:` asks as the name alone does", () => {
+    const twin = renamed({ show_one: "twin" }, object);
+    const names = (key: string) => {
+      const { output } = link(twin, { file: "x.o", kernel, positions: new Map([[key, 2]]) });
+      const { symbols } = readElf(output ?? new Uint8Array(0));
+      return Array.from({ length: symbols?.count ?? 0 }, (_, i) => symbols?.name(i) ?? "");
+    };
+    expect(names("vmlinux:twin")).toContain(".klp.sym.vmlinux.twin,2");
+    expect(names("vmlinux:twin")).toEqual(names("twin"));
+  });
+});
+
 describe("what was not looked at", () => {
   const unchecked = (known: Kernel | null): readonly string[] =>
     check(linked, { file: "x.ko", ...(known === null ? {} : { kernel: known }) }).unchecked;

@@ -1410,6 +1410,33 @@ error[KLP451]: show_val_kb is not exported: it is not in exports.symvers
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP452: `$ klplink modinfo.o -k one-global.map --sympos show_val_bk=1 -o out
+warning[KLP405]: show_val_kb: position 2 of 2 taken, the only global one
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
+  = help:   if a static one is meant, say so: \`--sympos show_val_kb=N\`
+
+warning[KLP452]: --sympos show_val_bk=1 is about no symbol of this file
+  --> modinfo.o
+  = why:    the file has no undefined symbol and no livepatch symbol called
+            show_val_bk
+  = help:   is \`show_val_kb\` meant?
+
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
+  --> modinfo.o  .modinfo+0x0
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+0 errors, 3 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo
