@@ -93,7 +93,7 @@ const rows = {
   },
   thisModuleExactlyOne: {
     since: [6, 13],
-    what: "`Exactly one` in place of `Only one` .gnu.linkonce.this_module",
+    what: "`Exactly one` in place of `Only one` .gnu.linkonce.this_module (stable releases of 6.12 got that later)",
     read: BEFORE_7_2,
   },
   ppcOutOfLine: {
