@@ -9,7 +9,7 @@ import { read, refuseOtherMachine, Unusable } from "./input.ts";
 import { isFinishedModule } from "./kernel/formRules.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import type { LivepatchStack } from "./kernel/livepatchStack.ts";
-import { type ModInfo, readModInfo } from "./kernel/modinfo.ts";
+import { ModInfo, readModInfo } from "./kernel/modinfo.ts";
 import { type ModuleFacts, NO_FACTS } from "./kernel/moduleFacts.ts";
 import { findModuleName, type ModuleFile } from "./kernel/moduleFile.ts";
 import { checkModule } from "./kernel/moduleRules.ts";
@@ -29,7 +29,7 @@ import { checkSharedPlaces, checkZeroPlaces } from "./klp/places.ts";
 import { checkRelocations } from "./klp/relocationRules.ts";
 import { livepatchSymbolProblems, positionProblems, symbolProblems } from "./klp/symbolRules.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "./klp/tableRules.ts";
-import { type Patch, readPatches } from "./klp/tables.ts";
+import { objectsOf, type Patch, readPatches } from "./klp/tables.ts";
 import { SymbolUses } from "./klp/uses.ts";
 import { checkWreckage } from "./klp/wreckage.ts";
 import { finishedProblems } from "./loaderProblems.ts";
@@ -61,6 +61,8 @@ export interface Options {
   readonly livepatchStack?: LivepatchStack;
   /** Carries out what is refused for lack of knowledge, too. */
   readonly force?: boolean;
+  /** Whether functions whose arguments are not shown to be in registers get a mini frame, too; as `force` if absent. */
+  readonly frameAll?: boolean;
   /** The kernel's version, where vermagic does not tell. */
   readonly kernelVersion?: KernelVersion;
   /** A module built for the target kernel: struct module is compared with its. */
@@ -112,7 +114,8 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
       ),
     );
   }
-  const modInfo = readModInfo(file);
+  // To the loader a module without .modinfo is one whose .modinfo is empty.
+  const modInfo = readModInfo(file) ?? (isFinishedModule(file, options.file) ? new ModInfo(new Uint8Array(0)) : null);
   const module = findModuleName(file, modInfo, options.file);
   const symbols = file.symbols;
   if (symbols === null) {
@@ -160,6 +163,7 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     module,
     version,
     kernel,
+    objects: objectsOf(patches),
     path: options.file,
   };
   problems.push(...checkLivepatch(context, patches, modInfo, options));
@@ -221,7 +225,9 @@ function choice(
     unzstd,
     epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
     frames:
-      how === "mini-frame" ? planMiniFrames(file, symbols, functions, prototypes, options.force === true) : NO_FRAMES,
+      how === "mini-frame"
+        ? planMiniFrames(file, symbols, functions, prototypes, options.frameAll ?? options.force === true)
+        : NO_FRAMES,
   };
 }
 
@@ -278,7 +284,16 @@ function checkLivepatch(
   if (modInfo !== null) {
     const { symbols, module, kernel, version, path } = context;
     problems.push(
-      ...checkModule({ file, symbols, modInfo, module, kernel, version, path, reference: options.reference ?? null }),
+      ...checkModule({
+        file,
+        symbols,
+        modInfo,
+        module,
+        kernel,
+        version,
+        path,
+        reference: options.reference ?? null,
+      }),
     );
   }
   return problems;

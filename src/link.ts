@@ -19,6 +19,7 @@ import { LoadOrder } from "./klp/loadOrder.ts";
 import { placeIslands } from "./klp/placeIslands.ts";
 import type { Producer } from "./klp/producer.ts";
 import { RelocationRouter } from "./klp/router.ts";
+import { objectsOf } from "./klp/tables.ts";
 import { movedDebugProblems } from "./movedDebugProblems.ts";
 
 export interface LinkOptions extends Options {
@@ -179,6 +180,7 @@ function convertedProblems(result: ElfFile, analysis: Analysis, options: Options
     module,
     version,
     kernel,
+    objects: objectsOf(analysis.patches),
     path: options.file,
   });
   // The others, and those of sections that were there before, are said of the input.

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type CheckResult, check } from "../check.ts";
 import { levelOf, type Problem } from "../diag/catalogue.ts";
@@ -84,7 +84,14 @@ function expand(path: string): string[] {
     // Reading it will say why.
   }
   if (!isFolder) return [path];
-  return readdirSync(path, { withFileTypes: true })
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(path, { withFileTypes: true });
+  } catch {
+    // Reading it as a file fails for the same reason, and says it.
+    return [path];
+  }
+  return entries
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const below = join(path, entry.name);

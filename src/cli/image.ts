@@ -17,7 +17,7 @@ import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
 import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "./options.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 export interface ImageCommandOptions extends CommonOptions, KernelOptions {
@@ -45,6 +45,8 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     throw new UsageError("--map and the image cannot both go to standard output");
   if (options.late !== undefined && options.stage !== "loaded")
     throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
+  await refuseOverwriting(output, options, [options.sections]);
+  if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
   const kernel = await readKernel(options);
   const list = kernel?.list ?? null;
   const input = await readUnpacked(module);

@@ -11,7 +11,7 @@ import type { Producer } from "../klp/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../link.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "./io.ts";
-import { type CommonOptions, type KernelOptions, readKernel, readReference } from "./options.ts";
+import { type CommonOptions, type KernelOptions, readKernel, readReference, refuseOverwriting } from "./options.ts";
 import { Reporter } from "./report.ts";
 
 interface Options extends CommonOptions, KernelOptions {
@@ -32,6 +32,7 @@ export async function runLink(module: string, options: Options, version: string)
   if (toStdout && process.stdout.isTTY) {
     throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
+  if (options.inPlace !== true) await refuseOverwriting(output, options);
   const kernel = await readKernel(options);
   const reference = await readReference(options);
   const input = await readUnpacked(module);

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
+import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
@@ -109,6 +110,21 @@ export async function readKernel(options: KernelOptions): Promise<Kernel | null>
   }
   const { loadKernel } = await import("./kernel.ts");
   return loadKernel(options.kernel ?? [], options.module ?? []);
+}
+
+/** No output takes the place of a file that the run reads. @throws UsageError */
+export async function refuseOverwriting(
+  output: string | null,
+  { kernel = [], module = [], reference }: KernelOptions,
+  more: readonly (string | undefined)[] = [],
+): Promise<void> {
+  const given = [...kernel, reference, ...more].filter((path) => path !== undefined);
+  if (module.length > 0) {
+    const { parseModuleArgument } = await import("./kernel.ts");
+    given.push(...module.map((argument) => parseModuleArgument(argument).path));
+  }
+  if (output === null || output === "-" || !given.some((path) => isSameFile(output, path))) return;
+  throw new UsageError(`${output} is one of the files that are read; give another output with -o`);
 }
 
 /** Reads what --reference names. @throws InputProblem, UsageError */

@@ -42,7 +42,7 @@ export async function compareStrategies(
     };
     const analysis = analyse(bytes, options);
     // As far as it goes: what is refused is left out of the numbers, and named.
-    const { done } = link(bytes, { livepatchStack: ANYWHERE, ...options, force: strategy.option !== "mini-frame" });
+    const { done } = link(bytes, { livepatchStack: ANYWHERE, ...options, force: true, frameAll: false });
     return {
       option: strategy.option,
       strategy: strategy.name,

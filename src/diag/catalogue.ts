@@ -32,6 +32,7 @@ import klp224 from "./codes/klp224.ts";
 import klp230 from "./codes/klp230.ts";
 import klp231 from "./codes/klp231.ts";
 import klp232 from "./codes/klp232.ts";
+import klp233 from "./codes/klp233.ts";
 import klp301 from "./codes/klp301.ts";
 import klp302 from "./codes/klp302.ts";
 import klp303 from "./codes/klp303.ts";
@@ -98,6 +99,9 @@ import klp449 from "./codes/klp449.ts";
 import klp450 from "./codes/klp450.ts";
 import klp451 from "./codes/klp451.ts";
 import klp452 from "./codes/klp452.ts";
+import klp453 from "./codes/klp453.ts";
+import klp454 from "./codes/klp454.ts";
+import klp455 from "./codes/klp455.ts";
 import klp501 from "./codes/klp501.ts";
 import klp502 from "./codes/klp502.ts";
 import klp503 from "./codes/klp503.ts";
@@ -152,6 +156,7 @@ const rows = {
   KLP230: klp230,
   KLP231: klp231,
   KLP232: klp232,
+  KLP233: klp233,
   KLP301: klp301,
   KLP302: klp302,
   KLP303: klp303,
@@ -218,6 +223,9 @@ const rows = {
   KLP450: klp450,
   KLP451: klp451,
   KLP452: klp452,
+  KLP453: klp453,
+  KLP454: klp454,
+  KLP455: klp455,
   KLP501: klp501,
   KLP502: klp502,
   KLP503: klp503,

@@ -5,7 +5,16 @@
 import { hex, printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS } from "../elf/consts.ts";
+import {
+  EM_PPC64,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_LORESERVE,
+  SHN_XINDEX,
+  SHT_NOBITS,
+  SHT_NULL,
+} from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import { sectionIndexFault } from "./simplify.ts";
@@ -21,6 +30,7 @@ export const EARLY = {
   modinfo: [-4, 1],
   structModule: [-3],
   extendedVersions: [-3, 1],
+  strings: [-3, 2],
   layoutVersion: [-2],
   vermagic: [-1],
   livepatch: [-1, 1],
@@ -43,10 +53,66 @@ export function isFinishedModule(file: ElfFile, path: string): boolean {
 /** What any kernel of that version refuses in a module's headers and sections. */
 export function checkForm(file: ElfFile, module: string, version: KernelVersion | null, path: string): Problem[] {
   return [
+    ...checkSectionCount(file, version, path),
     ...checkAbi(file, version, path),
+    ...checkStringTable(file, version, path),
+    ...checkName(module, version, path),
     ...checkModuleSections(file, module, version, path),
     ...checkWritableCode(file, module, version, path),
   ];
+}
+
+/** Section header 0, which holds the number of sections where e_shnum cannot; the loader reads e_shnum only. */
+function checkSectionCount({ header, sections }: ElfFile, version: KernelVersion | null, path: string): Problem[] {
+  const more = { loadOrder: EARLY.header };
+  const refuse = (fileOffset: number, what: string, message: string, help: string): Problem[] => [
+    problem("KLP233", { file: path, fileOffset }, { what, message, help }, more),
+  ];
+  const start = header.sectionHeaderOffset;
+  const nullHeader = `ELF Spec violation: section 0 type(${sections.type(0)})!=SH_NULL or non-zero len or addr`;
+  if (header.sectionCount >= SHN_LORESERVE) {
+    const what = `the module has ${header.sectionCount} sections, more than e_shnum can tell`;
+    const index = Math.min(header.sectionNameIndex, SHN_XINDEX);
+    const shown = index >= SHN_LORESERVE ? SHN_XINDEX : index;
+    const names = `Invalid ELF section name index: ${shown} || e_shstrndx (${shown}) >= e_shnum (0)`;
+    const message = hasFact(version, "stringTableChecked") ? nullHeader : names;
+    // e_shnum stands at 60.
+    return refuse(60, what, message, "merge sections when the module is linked (the kernel's module.lds does)");
+  }
+  if (sections.type(0) === SHT_NULL && sections.size(0) === 0 && sections.addr(0) === 0n) return [];
+  return refuse(
+    start,
+    "section header 0 is not all zero",
+    nullHeader,
+    "build the module anew: a tool behind the link has changed it",
+  );
+}
+
+/** elf_validity_cache_strtab: what ends or begins within the table would be read beyond it. */
+function checkStringTable({ sections, symbols }: ElfFile, version: KernelVersion | null, path: string): Problem[] {
+  if (symbols === null || !hasFact(version, "stringTableChecked")) return [];
+  const table = sections.link(symbols.section);
+  const data = sections.data(table);
+  const fault =
+    data.length === 0
+      ? "empty symbol string table"
+      : data[0] !== 0
+        ? "symbol string table missing leading NUL"
+        : data.at(-1) !== 0
+          ? "symbol string table isn't NUL terminated"
+          : null;
+  if (fault === null) return [];
+  const at = { file: path, section: printable(sections.name(table)), offset: 0 };
+  const help = "build the module anew: a tool behind the link has changed it";
+  const what = "the symbol string table does not begin and end with a zero byte";
+  return [problem("KLP233", at, { what, message: fault, help }, { loadOrder: EARLY.strings })];
+}
+
+/** klp_module_coming: called for each module, when its relocations are done. */
+function checkName(module: string, version: KernelVersion | null, path: string): Problem[] {
+  if (module !== "vmlinux" || !hasFact(version, "vmlinuxAtLoad")) return [];
+  const at = { file: path, section: THIS_MODULE, offset: 0 };
+  return [problem("KLP454", at, {}, { loadOrder: [2, -2] })];
 }
 
 /** The two low bits of e_flags are the ABI's version: 2 for every ppc64le kernel, not looked at before 6.2. */

@@ -4,7 +4,7 @@
 import { latin1, printable, viewOf } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { SHN_UNDEF } from "../elf/consts.ts";
+import { SHN_UNDEF, STB_WEAK } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/symbols.ts";
 import type { Export } from "./exports.ts";
@@ -152,8 +152,9 @@ function checkImports(context: ModuleContext): Problem[] {
   if (kernel === null) return [];
   const problems: Problem[] = [];
   const versions = readVersions(file, context.version);
-  const isGpl = modInfo.entries.filter((e) => e.tag === "license").some((e) => GPL.has(e.value));
+  // Of several the kernel takes the first.
   const license = modInfo.get("license") ?? "unspecified";
+  const isGpl = GPL.has(license);
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
   if (layout !== null) problems.push(...checkVersion(context, versions, layout, EARLY.layoutVersion));
@@ -167,6 +168,8 @@ function checkImports(context: ModuleContext): Problem[] {
     const more = { loadOrder: [0, i] };
     const at = { file: path };
     if (exported.gplOnly === true && !isGpl) {
+      // To the loader there is no such symbol: one that may be missing stays 0.
+      if (symbols.bind(i) === STB_WEAK) continue;
       problems.push(problem("KLP503", modinfoPlace(context), { module, symbol, license: printable(license) }, more));
       continue;
     }

@@ -96,6 +96,11 @@ const rows = {
     what: "`Exactly one` in place of `Only one` .gnu.linkonce.this_module (stable releases of 6.12 got that later)",
     read: BEFORE_7_2,
   },
+  stringTableChecked: {
+    since: [6, 13],
+    what: "the symbol string table must begin and end with a zero byte; section header 0 is looked at before the names of sections",
+    read: BEFORE_7_2,
+  },
   ppcOutOfLine: {
     since: [6, 13],
     what: "ppc64le: ftrace may be built with its code out of line; modules need fewer stubs for it",

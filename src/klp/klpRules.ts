@@ -38,6 +38,8 @@ export interface RuleContext {
   readonly module: string;
   readonly version: KernelVersion | null;
   readonly kernel: Kernel | null;
+  /** Objects that the module patches; null if that is not known. */
+  readonly objects: ReadonlySet<string> | null;
   /** Name of the file for messages. */
   readonly path: string;
 }
@@ -120,7 +122,15 @@ class SectionRules {
       this.#problems.push(problem("KLP419", at, data));
     } else if (!/^\w+$/.test(object)) {
       this.#problems.push(problem("KLP428", at, { object: printable(object) }));
-    }
+    } else this.#checkObject(object, at);
+  }
+
+  /** klp_init_object_loaded applies the relocations of the patch's objects, and of no other. */
+  #checkObject(object: string, at: Place): void {
+    const { objects } = this.#context;
+    if (objects === null || objects.has(object) || (object === "vmlinux" && this.#atLoad())) return;
+    const data = { name: printable(this.#name), object: printable(object), patched: [...objects].map(printable) };
+    this.#problems.push(problem("KLP455", at, data));
   }
 
   #checkRows(object: string): void {

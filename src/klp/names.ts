@@ -18,7 +18,7 @@ export function formatKlpSymbol({ object, name, position }: KlpSymbolName): stri
 
 /** The parts of a livepatch symbol's name, as the kernel reads them; null if it would refuse the name. */
 export function parseKlpSymbol(text: string): KlpSymbolName | null {
-  const match = /^\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*\+?(\d+)/.exec(text);
+  const match = /^\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*(\d+)/.exec(text);
   if (match === null) return null;
   return { object: match[1] ?? "", name: match[2] ?? "", position: Number(match[3]) };
 }

@@ -17,8 +17,18 @@ const PATCHING = 3;
 export function checkPatches(context: RuleContext, patches: readonly Patch[]): Problem[] {
   return patches.flatMap((patch) => [
     ...checkStructs(context, patch),
+    ...checkTwins(context, patch),
     ...patch.objects.flatMap((object, k) => checkObject(context, patch, object, k)),
   ]);
+}
+
+/** Two objects of one name: each has a folder of that name. */
+function checkTwins(context: RuleContext, { kind, objects }: Patch): Problem[] {
+  if (kind !== "klp_patch") return [];
+  return objects.flatMap(({ name, at }, k) => {
+    if (objects.findIndex((o) => o.name === name) === k) return [];
+    return [problem("KLP453", placeOf(context, at), { object: printable(name) }, { loadOrder: [ENABLING, k, -2] })];
+  });
 }
 
 /** The structures themselves: pointers of struct klp_patch, ends of arrays, and the memory that they stand in. */

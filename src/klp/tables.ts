@@ -56,6 +56,15 @@ export interface Patch {
   readonly isOpen?: boolean;
 }
 
+/**
+ * Names of all objects that the module patches; null if its tables do not tell: those that become objects at run time leave
+ * out objects that have callbacks only.
+ */
+export function objectsOf(patches: readonly Patch[]): ReadonlySet<string> | null {
+  if (patches.length === 0 || patches.some((p) => p.kind !== "klp_patch" || p.lacks === "objs")) return null;
+  return new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
+}
+
 /** Offsets and sizes in bytes: 64-bit kernels from 4.15 on, without lock debugging. A patch has 200 bytes, and fewer without SMP. */
 const PATCH = { least: 128, mod: 0, objects: 8 } as const;
 const OBJECT = { size: 168, name: 0, functions: 8 } as const;

@@ -115,6 +115,26 @@ describe("link", () => {
     expect(readFileSync(input).equals(golden)).toBe(true);
   });
 
+  test("nor another file that the run reads", () => {
+    const input = join(folder, "read.o");
+    copyFileSync(join(root, meminfo), input);
+    const list = join(folder, "read.map");
+    copyFileSync(join(root, map), list);
+    for (const args of [
+      [input, "-k", list, "-o", list],
+      ["image", input, "-k", list, "-o", list],
+      ["image", input, "-k", list, "--map", list],
+      [meminfo, "-k", list, "-m", `mod=${input}`, "-o", input],
+      [meminfo, "-k", list, "--reference", input, "-o", input],
+    ]) {
+      const refused = klplink(args);
+      expect(refused).toMatchObject({ status: 2, stdout: "" });
+      expect(refused.stderr).toContain("is one of the files that are read");
+    }
+    expect(readFileSync(list).equals(readFileSync(join(root, map)))).toBe(true);
+    expect(readFileSync(input).equals(readFileSync(join(root, meminfo)))).toBe(true);
+  });
+
   test("an unwritable output leaves nothing behind", () => {
     const run = klplink([meminfo, "-k", map, "-o", join(folder, "no", "such", "out.o")]);
     expect(run.status).toBe(3);
@@ -149,6 +169,20 @@ describe("check", () => {
       "e8be0000",
       "38210080",
     ]);
+  });
+
+  test("a folder that cannot be read is named, and the rest is checked", () => {
+    // Deeper than a path may be long, which nobody can open by its name.
+    const deep = mkdtempSync(join(folder, "deep-"));
+    copyFileSync(join(root, meminfo), join(deep, "z.o"));
+    const name = "d".repeat(250);
+    const make = `for (let i = 0; i < 18; i++) { fs.mkdirSync("${name}"); process.chdir("${name}"); }`;
+    expect(spawnSync(process.execPath, ["-e", make], { cwd: deep }).status).toBe(0);
+    const run = klplink(["check", deep]);
+    spawnSync("rm", ["-rf", deep]);
+    expect(run.status).toBe(3);
+    expect(run.stderr).toContain("KLP104");
+    expect(run.stdout).toContain("z.o: 3 errors");
   });
 
   test("a folder is searched; the worst status wins", () => {

@@ -127,6 +127,8 @@ describe("livepatch sections and symbols", () => {
     `.klp.sym.${"m".repeat(56)}.state,0`,
     `.klp.sym.demo_mod.${"s".repeat(512)},0`,
     ".klp.sym.demo_mod.state,x",
+    // sscanf's %lu takes no sign (lib/vsprintf.c).
+    ".klp.sym.demo_mod.state,+0",
   ])("a symbol's name of another form: %s", (name) => {
     expect(wordsOf(symbolNamed(".klp.sym.demo_mod.state,0", name))).toEqual([
       `livepatch: symbol ${name} has an incorrectly formatted name`,
@@ -515,6 +517,30 @@ describe("metadata", () => {
     const words = "demo_patch: Unknown symbol klp_enable_patch (err -2)";
     expect(wordsOf(withModinfo("license=GPL", "license=XYZ"))).toEqual([words]);
     expect(wordsOf(withModinfo("license=GPL", "licence=GPL"))).toEqual([words]);
+  });
+
+  test("of two licences the first counts", () => {
+    const words = "demo_patch: Unknown symbol klp_enable_patch (err -2)";
+    const second = "license=GPL\0";
+    const bytes = (first: string) =>
+      broken("x86_64", (p) => {
+        const section = p.section(".modinfo");
+        const at = Buffer.from(p.file.sections.data(section)).indexOf("import_ns=DEMO_NS\0");
+        p.edits.patch(section, at, Buffer.from(second.padEnd(18, "\0")));
+        p.edits.patch(section, Buffer.from(p.file.sections.data(section)).indexOf("license=GPL"), Buffer.from(first));
+      });
+    expect(wordsOf(bytes("license=XYZ"))).toEqual([words]);
+    expect(wordsOf(bytes("license=GPL"))).toEqual([]);
+  });
+
+  test("a weak reference to a symbol for the GPL only stays 0", () => {
+    const bytes = broken("x86_64", (p) => {
+      p.edits.setSymbol(p.symbol("exported_one"), { name: "exported_gpl", info: 0x20 });
+      const section = p.section(".modinfo");
+      const at = Buffer.from(p.file.sections.data(section)).indexOf("license=GPL");
+      p.edits.patch(section, at, Buffer.from("license=XYZ"));
+    });
+    expect(wordsOf(bytes)).toEqual(["demo_patch: Unknown symbol klp_enable_patch (err -2)"]);
   });
 
   /** struct modversion_info: {crc u64, name[56]}. An entry that the module has is changed, by name. */

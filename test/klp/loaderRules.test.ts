@@ -128,6 +128,63 @@ test("ppc64le: another ABI than 2 in e_flags, since 6.2", () => {
   expect(checked(good("x86_64"))).toEqual([]);
 });
 
+describe("what the loader reads of headers and strings", () => {
+  test("section header 0 with a size", () => {
+    const bytes = good("x86_64").slice();
+    bytes[readElf(bytes).header.sectionHeaderOffset + 32] = 5;
+    const words = "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr";
+    expect(told(bytes)).toEqual([["KLP233", words]]);
+    expect(imaged(bytes)).toContainEqual(["KLP233", words]);
+  });
+
+  // e_shnum is 0 then, and e_shstrndx 65535: elf_validity_check of 6.1 looks at the one first, 7.2 at section 0.
+  test("65,280 sections", () => {
+    const many = edited("x86_64", (p) => {
+      const fields = { type: 1, flags: 0n, link: 0, info: 0, addralign: 1, entsize: 0, data: new Uint8Array(0) };
+      // One more stands there in the end: the writer's own for indices of symbols, or for names.
+      for (let i = p.file.sections.count; i < 0xff00; i++) p.edits.addSection({ name: ".many", ...fields });
+    });
+    expect(readElf(many).sections.count).toBeGreaterThanOrEqual(0xff00);
+    const nullHeader = "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr";
+    expect(told(many, version("7.2"))).toEqual([["KLP233", nullHeader]]);
+    const [code, words] = told(many, version("6.1"))[0] ?? [];
+    expect(code).toBe("KLP233");
+    expect(words).toMatch(/^Invalid ELF section name index: (\d+) \|\| e_shstrndx \(\1\) >= e_shnum \(0\)$/);
+  });
+
+  test("a symbol string table without a zero byte at an end, since 6.13", () => {
+    const changed = (at: "first" | "last") => {
+      const bytes = good("x86_64").slice();
+      const { sections, symbols } = readElf(bytes);
+      const table = sections.link(symbols?.section ?? 0);
+      bytes[sections.offset(table) + (at === "first" ? 0 : sections.size(table) - 1)] = 0x41;
+      return bytes;
+    };
+    expect(told(changed("first"), version("6.13"))).toEqual([["KLP233", "symbol string table missing leading NUL"]]);
+    expect(told(changed("first"), version("6.12"))).toEqual([]);
+    expect(() => readElf(changed("last"))).toThrow("symbol string table");
+  });
+});
+
+test("a module called vmlinux, since 5.8", () => {
+  const bytes = edited("x86_64", (p) => {
+    const info = p.section(".modinfo");
+    const at = Buffer.from(p.file.sections.data(info)).indexOf("name=demo_patch\0");
+    p.edits.patch(info, at, Buffer.from("name=vmlinux\0\0\0"));
+    p.edits.patch(p.section(".gnu.linkonce.this_module"), 24, Buffer.from("vmlinux\0\0\0"));
+  });
+  expect(told(bytes)).toEqual([["KLP454", "livepatch: vmlinux.ko: invalid module name"]]);
+  expect(told(bytes, version("5.7")).map(([code]) => code)).not.toContain("KLP454");
+});
+
+test("a module without .modinfo is one with an empty one", () => {
+  const codes = told(renamed(good("x86_64"), ".modinfo")).map(([code]) => code);
+  expect(codes).toEqual(expect.arrayContaining(["KLP503", "KLP510", "KLP511"]));
+  // Before the last link nothing is missing.
+  const object = renamed(renamed(good("x86_64"), ".modinfo"), ".gnu.linkonce.this_module");
+  expect(told(object).map(([code]) => code)).not.toContain("KLP511");
+});
+
 describe("what the loader wants once", () => {
   test("two .modinfo", () => {
     expect(told(added("x86_64", ".modinfo", ALLOC))).toEqual([["KLP232", "Only one .modinfo section must exist."]]);

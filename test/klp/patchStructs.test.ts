@@ -70,6 +70,34 @@ describe.each(archs)("%s", (arch) => {
     expect(told(without(arch, 8))).toEqual([`${words} objs is not set in struct klp_patch`]);
   });
 
+  test("two objects for vmlinux", () => {
+    // The second object's name, at the front of struct klp_object: without it, it is vmlinux, too.
+    const part = new Part(good(arch));
+    const table = part.table(".rela.data.patch");
+    part.edits.removeRelocation(table, part.row(table, part.at("objs") + 168));
+    if (arch === "x86_64") keep("KLP453", writeElf(part.edits));
+    expect(told(writeElf(part.edits))).toContain("KLP453 the patch has two objects for vmlinux");
+  });
+
+  test("relocations of an object that the patch does not have", () => {
+    const part = new Part(good(arch));
+    const strings = part.section(".rodata.str1.1");
+    part.edits.patch(
+      strings,
+      Buffer.from(part.file.sections.data(strings)).indexOf("demo_mod\0"),
+      Buffer.from("demo_mud"),
+    );
+    const bytes = writeElf(part.edits);
+    expect(told(bytes)).toContain(
+      "KLP455 .klp.rela.demo_mod..data.refs waits for demo_mod, which this patch does not patch",
+    );
+    // Those of vmlinux are applied at load since 5.8; this patch has vmlinux in any case.
+    expect(told(bytes).filter((t) => t.startsWith("KLP455"))).toHaveLength(
+      readElf(bytes).relocations.filter((t) => part.file.sections.name(t.section).startsWith(".klp.rela.demo_mod."))
+        .length,
+    );
+  });
+
   test("an array of functions that ends with its section", () => {
     const { problems } = check(fixture(`open-${arch}`), { file: "x.o" });
     expect(problems.map((p) => `${p.code} ${titleOf(p)}`)).toEqual([

@@ -60,6 +60,13 @@ function symbol(file: ElfFile, name: string): { value: number; size: number; loc
 }
 
 describe("mini-frame", () => {
+  test("forced, but for what is refused: the others get a frame, which `show --toc` counts", () => {
+    const one = knowing({ f: longs(8), g: { ...longs(0), isVariadic: true } });
+    const frames = (options: Partial<LinkOptions>) =>
+      run("mini-frame", { tocRestore: "mini-frame", facts: one, ...options }).done.miniFrames;
+    expect([frames({}), frames({ force: true, frameAll: false }), frames({ force: true })]).toEqual([0, 1, 2]);
+  });
+
   const facts = knowing({ f: longs(8), g: longs(0) });
   const file = (): ElfFile =>
     readElf(run("mini-frame", { tocRestore: "mini-frame", facts }).output ?? new Uint8Array());

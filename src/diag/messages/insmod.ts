@@ -73,7 +73,7 @@ export const insmodMessages: readonly Message[] = [
   ),
   row(
     ["File exists", "Module already in kernel"],
-    "EEXIST: a module of that name is loaded, or the module exports a symbol that another one exports already, or two entries of a livepatch name the same function (KLP441).",
+    "EEXIST: a module of that name is loaded, or the module exports a symbol that another one exports already, or two entries of a livepatch name the same function (KLP441) or the same object (KLP453).",
     (look, dmesg) => `look at \`lsmod\` and /sys/kernel/livepatch, then run ${dmesg} and \`${look}\``,
   ),
   row(

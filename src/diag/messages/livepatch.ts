@@ -133,10 +133,10 @@ export const livepatchMessages: readonly Message[] = [
     ],
     by: "livepatch",
     concerns: "file",
-    codes: ["KLP441"],
+    codes: ["KLP441", "KLP453"],
     meaning: (f) =>
       f.object === undefined
-        ? `There is a folder /sys/kernel/livepatch/${f.name} already. The folders are PATCH/OBJECT/FUNCTION,POSITION: two entries of the patch name the same function and position, or the patch itself is loaded already.`
+        ? `There is a folder /sys/kernel/livepatch/${f.name} already. The folders are PATCH/OBJECT/FUNCTION,POSITION: two entries of the patch name the same function and position, two of its objects have the same name, or the patch itself is loaded already.`
         : `${f.object} is to get a folder in sysfs and has one already. Of the form FUNCTION,POSITION it is an entry of a livepatch that is there twice; otherwise a patch or module of that name is loaded. insmod says \`File exists\`.`,
     help: (f) =>
       `\`${check(f)}\` names the entry that is there twice; \`ls /sys/kernel/livepatch\` the patches that are loaded`,

@@ -335,6 +335,14 @@ error[KLP232]: .gnu.linkonce.this_module is not loaded (no SHF_ALLOC)
             link two finished modules into one
 
 1 error, 0 warnings`,
+  KLP233: `$ klplink check broken/KLP233.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP233]: section header 0 is not all zero
+  --> broken/KLP233.ko  at file offset 0xfb0
+  = kernel: ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr
+            (the loader stops here: this is the line in dmesg)
+  = help:   build the module anew: a tool behind the link has changed it
+
+1 error, 0 warnings`,
   KLP301: `$ klplink check meminfo-debug.o
 error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
     restored
@@ -1259,13 +1267,20 @@ warning[KLP444]: the kernel takes live_show_one for 8 bytes, not 23: inside
 
 0 errors, 1 warning`,
   KLP445: `$ klplink check broken/KLP445.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
-  --> broken/KLP445.ko  .data.patch+0x130
-  = kernel: livepatch: symbol 'only_here' not found in symbol table
-            (the loader stops here: this is the line in dmesg)
-  = why:    the function may have been inlined, renamed by the compiler, or
-            configured out of this kernel
-  = help:   build the patch for exactly this kernel
+error[KLP453]: the patch has two objects for vmlinux
+  --> broken/KLP445.ko  .data.patch+0x308
+  = why:    each object gets a folder in sysfs, named after it; the second one
+            cannot be made
+  = help:   put the functions of both into one array
+
+error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
+    patch does not patch
+  --> broken/KLP445.ko  .klp.rela.demo_mod..data.refs+0x0
+  = why:    the kernel applies livepatch relocations for the objects of the
+            patch only (vmlinux): these never are, and code that runs into such
+            a place goes wherever the file's bytes lead
+  = help:   add demo_mod to the patch's objects, or let the relocations wait for
+            a patched module that needs demo_mod loaded
 
 error[KLP445]: an object is called vmlinux: the kernel waits for a module of
     that name
@@ -1273,7 +1288,14 @@ error[KLP445]: an object is called vmlinux: the kernel waits for a module of
   = why:    in struct klp_object the kernel itself has no name (NULL)
   = help:   leave the name out
 
-2 errors, 0 warnings`,
+error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP445.ko  .data.patch+0x130
+  = kernel: livepatch: symbol 'only_here' not found in symbol table
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+4 errors, 0 warnings`,
   KLP446: `$ klplink check ../../golden/wreckage/ld-kpatch-x86_64.o
 error[KLP408]: .klp.sym.vmlinux.show_val_kb,1 is not marked as a livepatch
     symbol (st_shndx is not 0xff20)
@@ -1437,6 +1459,49 @@ warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP453: `$ klplink check broken/KLP453.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP453]: the patch has two objects for vmlinux
+  --> broken/KLP453.ko  .data.patch+0x308
+  = why:    each object gets a folder in sysfs, named after it; the second one
+            cannot be made
+  = help:   put the functions of both into one array
+
+error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
+    patch does not patch
+  --> broken/KLP453.ko  .klp.rela.demo_mod..data.refs+0x0
+  = why:    the kernel applies livepatch relocations for the objects of the
+            patch only (vmlinux): these never are, and code that runs into such
+            a place goes wherever the file's bytes lead
+  = help:   add demo_mod to the patch's objects, or let the relocations wait for
+            a patched module that needs demo_mod loaded
+
+error[KLP414]: only_here is not in vmlinux (../kernel/vmlinux-x86_64)
+  --> broken/KLP453.ko  .data.patch+0x130
+  = kernel: livepatch: symbol 'only_here' not found in symbol table
+  = why:    the function may have been inlined, renamed by the compiler, or
+            configured out of this kernel
+  = help:   build the patch for exactly this kernel
+
+3 errors, 0 warnings`,
+  KLP454: `$ klplink check broken/KLP454.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP454]: the module is called vmlinux
+  --> broken/KLP454.ko  .gnu.linkonce.this_module+0x0
+  = kernel: livepatch: vmlinux.ko: invalid module name
+            (the loader stops here: this is the line in dmesg)
+  = help:   give the module another name
+
+1 error, 0 warnings`,
+  KLP455: `$ klplink check broken/KLP455.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
+    patch does not patch
+  --> broken/KLP455.ko  .klp.rela.demo_mod..data.refs+0x0
+  = why:    the kernel applies livepatch relocations for the objects of the
+            patch only (vmlinux, demo_mud): these never are, and code that runs
+            into such a place goes wherever the file's bytes lead
+  = help:   add demo_mod to the patch's objects, or let the relocations wait for
+            a patched module that needs demo_mod loaded
+
+1 error, 0 warnings`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo
