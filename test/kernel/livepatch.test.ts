@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, inject, test } from "vitest";
 import { check } from "../../src/check.ts";
 import { firstRefusal, kernelOf, printedRefusals, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import type { RelocationTable } from "../../src/elf/relas.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/moduleFile.ts";
@@ -131,6 +132,7 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
   "a livepatch symbol that has become undefined": (p) =>
     p.edits.setSymbol(p.symbol(VERSION), { home: { kind: "reserved", index: 0 } }),
   "a symbol's name without a position": named(VERSION, ".klp.sym.vmlinux.version_proc_show"),
+  "a symbol's position with a sign": named(VERSION, ".klp.sym.vmlinux.version_proc_show,+0"),
   "a symbol's name with an object that is too long": named(VERSION, `.klp.sym.${"v".repeat(56)}.version_proc_show,0`),
   "a symbol that vmlinux does not have": named(VERSION, ".klp.sym.vmlinux.version_proc_shaw,0"),
   "a symbol that occurs several times": named(VERSION, `.klp.sym.vmlinux.${twin},0`),
@@ -169,21 +171,44 @@ const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part)
     const at = Buffer.from(p.file.sections.data(section)).indexOf("vermagic=");
     p.edits.patch(section, at, Buffer.from("w"));
   },
+  "a module called vmlinux": (p) => {
+    for (const [section, before] of [
+      [".modinfo", "name="],
+      [".gnu.linkonce.this_module", ""],
+    ] as const) {
+      const at = Buffer.from(p.file.sections.data(p.section(section))).indexOf(`${before}lp_plain\0`);
+      p.edits.patch(p.section(section), at, Buffer.from(`${before}vmlinux\0`));
+    }
+  },
+  "two objects for vmlinux": (p) => {
+    const { table, at } = structPatch(p);
+    const objects = p.row(table, at + 8);
+    const symbol = table.symbol(objects);
+    const home = p.file.relocations.find((t) => t.target === p.file.symbols?.sectionOf(symbol));
+    if (home === undefined) throw new Error("no relocations of the objects");
+    const start = (p.file.symbols?.offset(symbol) ?? 0) + Number(table.addend(objects));
+    // The name of the second struct klp_object.
+    p.edits.removeRelocation(home, p.row(home, start + 168));
+  },
   "a patch without its module": (p) => removePointer(p, 0),
   "a patch without objects": (p) => removePointer(p, 8),
 });
 
-/** Sets a pointer of struct klp_patch to null. */
-function removePointer(p: Part, offset: number): void {
+/** Where struct klp_patch stands: its relocations, and its offset in their section. */
+function structPatch(p: Part): { table: RelocationTable; at: number } {
   for (const table of p.file.relocations) {
     if (!p.file.sections.name(table.target).startsWith(".data")) continue;
     for (let row = 0; row < table.count; row++) {
-      if (p.file.symbols?.name(table.symbol(row)) !== "__this_module") continue;
-      p.edits.removeRelocation(table, p.row(table, table.offset(row) + offset));
-      return;
+      if (p.file.symbols?.name(table.symbol(row)) === "__this_module") return { table, at: table.offset(row) };
     }
   }
   throw new Error("no struct klp_patch");
+}
+
+/** Sets a pointer of struct klp_patch to null. */
+function removePointer(p: Part, offset: number): void {
+  const { table, at } = structPatch(p);
+  p.edits.removeRelocation(table, p.row(table, at + offset));
 }
 
 /** The section that the loader needs for code of its own, where it needs one; and what is said without it. */
@@ -293,6 +318,10 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
       const { file } = new Part(good);
       renameSection(file, renamed, file.sections.name(vmlinuxTable(new Part(good)).section), ".klp.rela.");
       modules.push({ name: "unnamed.ko", what: "a section's name without an object", data: renamed });
+      const header = good.slice();
+      // sh_size
+      header[file.header.sectionHeaderOffset + 32] = 5;
+      modules.push({ name: "header.ko", what: "a null section header with a size", data: header });
       const wrong = new Part(good);
       named(SECRET, ".klp.sym.vmlinux.version_proc_show,0")(wrong);
       modules.push({
@@ -321,6 +350,7 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
       ...Object.keys(broken("", "")),
       ...(arch === "x86_64" ? Object.keys(onlyX86) : []),
       "a section's name without an object",
+      "a null section header with a size",
       "a symbol of vmlinux in a module's section",
       ...(arch in ownCode ? [NO_ROOM] : []),
     ])("%s", (what) => {
