@@ -345,6 +345,49 @@ describe("a protocol of one's own", () => {
     const wild = { ...least, instructions: { nop: "jump 7" } };
     expect(failed(explore(checkProtocol(wild)))).toEqual(["O1"]);
   });
+  describe("a named value plus a number", () => {
+    const [, text = ""] = /```json\n([\s\S]*?)```/.exec(readFileSync("docs/model.md", "utf8")) ?? [];
+    const example = parseProtocol(text);
+    const withInstructions = (instructions: Readonly<Record<string, string>>): Protocol => ({
+      ...example,
+      instructions: { ...example.instructions, ...instructions },
+    });
+    test.each<[string, Protocol]>([
+      ["saved for the tracer", withInstructions({ "mov x9": "x9 = x30 + 1" })],
+      ["at the site", withInstructions({ bl: "x30 = x30 + 1" })],
+      ["less", withInstructions({ bl: "x30 = x30 - 1" })],
+    ])("is another value: %s", (_, p) => {
+      expect(failed(explore(p))).toEqual(["O1"]);
+      expect(explore(p).violations[0]?.what).toMatch(/x30 is `caller [+-] 1`, not `caller`/);
+    });
+    test.each(["x9 = x30 + 1; x9 = x9 - 1", "x9 = x30 - 3; x9 = x9 + 2; x9 = x9 + 1"])("comes back: %s", (mov) => {
+      expect(explore(withInstructions({ "mov x9": mov })).holds).toBe(true);
+    });
+    test("can be asked for", () => {
+      const p = withInstructions({ "mov x9": "x9 = x30 + 1; x9 = x9 + 3", nop: "x30 = x30 + 4" });
+      expect(explore({ ...p, atEnd: { O1: { x30: "caller + 4" } } }).holds).toBe(true);
+      expect(failed(explore({ ...p, atEnd: { O1: { x30: "caller + 3" } } }))).toEqual(["O1"]);
+    });
+    test("an address plus a number is no place", () => {
+      const verdict = explore(withInstructions({ bl: "x30 = next + 4; goto tracer" }));
+      expect(verdict.violations[0]).toMatchObject({
+        property: "O1",
+        what: "jumps to `&prologue + 4`, which is no address of code here",
+      });
+      expect(explore(withInstructions({ bl: "x30 = next + 4; x30 = x30 - 4; goto tracer" })).holds).toBe(true);
+    });
+    test("in a cell, by the writer", () => {
+      const cell = { ...example, memory: { ...example.memory, n: "x" }, writer: [{ add: { n: 2 } }] };
+      const asks = (n: string) => explore({ ...cell, writer: [...cell.writer, { until: { n } }] });
+      expect(asks("x + 2").holds).toBe(true);
+      expect(failed(asks("x"))).toEqual(["stuck"]);
+    });
+    test("is refused where it has no end", () => {
+      expect(() => explore(withInstructions({ "mov x9": "x9 = x9 + 1; goto W0" }))).toThrow(
+        "places.W0: comes to `stale x9 + 65`",
+      );
+    });
+  });
   test("mixtures of many cells do not run away", () => {
     const cells = Array.from({ length: 16 }, (_, i) => `c${i}`);
     const all = (v: number) => ({ write: Object.fromEntries(cells.map((c) => [c, v])) });

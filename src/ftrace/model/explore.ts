@@ -21,7 +21,7 @@ import {
   withCpu,
   withTop,
 } from "./state.ts";
-import type { Statement, Value } from "./statements.ts";
+import { plus, type Statement, type Value } from "./statements.ts";
 
 /** Different fetches at one place; no protocol with an end comes near. */
 const MAX_MIXTURES = 4096;
@@ -171,7 +171,7 @@ class Explorer {
       memory[cell] = isStale ? appended(memory[cell] ?? [], value) : [value];
     };
     for (const { cell, value } of step.writes) put(cell, value);
-    for (const { cell, value } of step.adds) put(cell, Number(memory[cell]?.at(-1)) + value);
+    for (const { cell, value } of step.adds) put(cell, plus(memory[cell]?.at(-1) ?? "", value));
     if (step.sync || step.stopMachine) {
       for (const [cell, contents] of memory.entries()) if (contents.length > 1) memory[cell] = contents.slice(-1);
     }
