@@ -210,6 +210,10 @@ function disagreementText(view: View, d: Disagreement): string {
       const near = d.near === null ? "" : `, in ${printable(d.near.name)}+${hex(d.place.offset - d.near.start)}`;
       return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}${near}: there is no site`;
     }
+    case "before": {
+      const { section, offset } = d.record.place ?? d.place;
+      return `${entry(d.record.index, d.record.table)} names ${placeText(view, section, offset)}, nops in front of ${printable(d.near.name)}: there is no site`;
+    }
     case "overridden":
       return `${entry(d.record.index, d.record.table)} names ${placeText(view, d.place.section, d.place.offset)}, behind ${printable(d.near.name)}: code of an overridden weak function, which nothing calls`;
     case "no record":

@@ -81,6 +81,11 @@ export class CodeFile {
     return this.inSection(f.section)[this.#firstBehind(f.section, f.start)]?.start ?? this.sections.size(f.section);
   }
 
+  /** The first function that begins behind `offset`; null if there is none. */
+  functionBehind(section: number, offset: number): CodeFunction | null {
+    return this.inSection(section)[this.#firstBehind(section, offset)] ?? null;
+  }
+
   #firstBehind(section: number, offset: number): number {
     const list = this.inSection(section);
     let low = 0;

@@ -1,7 +1,7 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import { A64, type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
@@ -17,6 +17,7 @@ export const reasons = {
   table: "its entry is in no table: recordmcount or objtool has not seen it",
   "no table": "the file has no table of sites: recordmcount or objtool has not run",
   form: "kernels with livepatch cannot use this form",
+  before: "the table names nops in front of its entry, which no call executes",
   code: "the table names a place in it where there is no site",
 } as const;
 export type Reason = keyof typeof reasons;
@@ -43,6 +44,8 @@ export type Disagreement =
       readonly place: CodePlace;
       readonly near: CodeFunction | null;
     }
+  /** As above: nops that reach up to the first byte of `near`, and that no site there makes use of. */
+  | { readonly kind: "before"; readonly record: TableEntry; readonly place: CodePlace; readonly near: CodeFunction }
   /** As above, behind the end of the symbol before it: code of a weak function that another one overrides. */
   | { readonly kind: "overridden"; readonly record: TableEntry; readonly place: CodePlace; readonly near: CodeFunction }
   /** A call to a profiling function at an entry that no table names. */
@@ -117,6 +120,21 @@ function hasCallOps(file: CodeFile, entries: readonly TableEntry[]): boolean {
   return before > 0;
 }
 
+/**
+ * The function that begins right behind the nops at `place`: -fpatchable-function-entry=N,M puts M of them there, behind all
+ * alignment. Null: there are none, something else follows, or they are a function's own.
+ */
+function behindNops(file: CodeFile, { section, offset }: CodePlace): CodeFunction | null {
+  if (file.arch === "x86_64") return null;
+  const inside = file.functionAt(section, offset);
+  if (inside?.isFunction && offset < inside.end) return null;
+  const next = file.functionBehind(section, offset);
+  const nop = file.arch === "arm64" ? A64.nop : PPC.nop;
+  let at = offset;
+  while (next !== null && at < next.start && file.word(section, at) === nop) at += 4;
+  return at === next?.start ? next : null;
+}
+
 /** Whether a section is freed after init. On ppc64le the module loader knows no init sections (module_init_section). */
 const isFreed = (file: CodeFile, section: number): boolean =>
   file.sections.name(section).startsWith(".init") && (file.isLinked || file.arch !== "ppc64le");
@@ -150,23 +168,40 @@ export function findSites(file: CodeFile): SiteReport {
     const entry = recognise(file, f, inTable, built.outOfLine);
     const key = entry === null ? null : placeKey(f.section, entry.site);
     const record = key === null ? null : (records.get(key)?.record ?? null);
-    if (record !== null && key !== null) used.add(key);
+    if (record === null || key === null) return { function: f, entry, record };
+    // A linker's label on nops in front of a function.
+    if (!f.isFunction && record.place !== null && behindNops(file, record.place) !== null)
+      return { function: f, entry, record: null };
+    used.add(key);
     return { function: f, entry, record };
   });
 
   const strayIn = new Set<CodeFunction>();
+  const strayBefore = new Set<CodeFunction>();
   for (const [key, { record, place }] of records) {
     if (used.has(key)) continue;
+    // What the table says counts, not where the kernel's adjustment leads from there.
+    const named = record.place ?? place;
+    const next = behindNops(file, named);
     const near = file.functionAt(place.section, place.offset);
-    if (near !== null && place.offset >= near.end) disagreements.push({ kind: "overridden", record, place, near });
-    else {
+    const isBehind = (f: CodeFunction | null, at: number): boolean => f !== null && at >= f.end;
+    if (next !== null) {
+      disagreements.push({ kind: "before", record, place, near: next });
+      strayBefore.add(next);
+    } else if (
+      near !== null &&
+      isBehind(near, place.offset) &&
+      isBehind(file.functionAt(named.section, named.offset), named.offset)
+    ) {
+      disagreements.push({ kind: "overridden", record, place, near });
+    } else {
       disagreements.push({ kind: "no site", record, place, near });
       if (near !== null) strayIn.add(near);
     }
   }
 
   const functions = entries.map(({ function: f, entry, record }): FunctionSite => {
-    const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f));
+    const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f), strayBefore.has(f));
     if (entry?.isCall && record === null && reason === "table")
       disagreements.push({ kind: "no record", function: f, entry });
     return { function: f, entry, record, reason, isInit: isFreed(file, f.section) };
@@ -186,11 +221,13 @@ function reasonFor(
   record: TableEntry | null,
   tables: SiteTables,
   isStray: boolean,
+  isStrayBefore: boolean,
 ): Reason | null {
   if (entry !== null && record !== null) return forms[entry.form].usable ? null : "form";
   if (isStray) return "code";
   if (entry !== null && !forms[entry.form].usable) return "form";
   if (entry?.isCall) return tables.names.length === 0 ? "no table" : "table";
+  if (isStrayBefore) return "before";
   if (/\.cold(?:\.\d+)?$/.test(f.name)) return "cold";
   if (EXCLUDED.test(file.sections.name(f.section))) return "section";
   if (!f.isFunction) return "label";

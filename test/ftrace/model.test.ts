@@ -332,8 +332,75 @@ describe("a protocol of one's own", () => {
     ["empty entries", { entries: {} }, "entries: must name at least one entry"],
     ["cells and run", { places: { W0: { cells: ["W0"], run: "goto W0" } } }, "has both `cells` and `run`"],
     ["encoding", { encodings: { dance: ["x"] } }, "encodings.dance: there is no such instruction"],
+    ["code at the start", { memory: { W0: "nopp" } }, "memory.W0: there is no instruction `nopp`"],
+    ["code written", { writer: [{ write: { W0: "nopp" } }] }, "writer[0].write.W0: there is no instruction `nopp`"],
+    ["code waited for", { writer: [{ until: { W0: "nopp" } }] }, "writer[0].until.W0: there is no instruction `nopp`"],
+    ["code set", { instructions: { nop: 'if 1 == 2: [W0] = "x"' } }, "instructions.nop: there is no instruction `x`"],
+    ["code emulated", { places: { W0: {}, t: { run: 'exec "x"' } } }, "places.t.run: there is no instruction `x`"],
+    [
+      "part of an instruction",
+      { memory: { W0: "e8", W1: "C" }, places: { W0: { cells: ["W0", "W1"] } }, encodings: { nop: ["e8", "A"] } },
+      "memory.W1: there is no instruction's part in `encodings` `C`",
+    ],
   ])("names that do not fit: %s", (_, change, message) => {
     expect(() => explore(checkProtocol({ ...least, ...change }))).toThrow(message);
+  });
+  test.each<[string, object]>([
+    ["data", { memory: { W0: "nop", data: "nopp" } }],
+    ["any content", { memory: { W0: "whatever" }, encodings: { nop: ["*"] } }],
+    [
+      "cells behind the instruction",
+      { memory: { W0: 1, W1: "C" }, places: { W0: { cells: ["W0", "W1"] } }, encodings: { nop: ["*"] } },
+    ],
+    [
+      "a cell that begins another instruction",
+      {
+        memory: { W0: "e8", W1: "nop" },
+        places: { W0: { cells: ["W0", "W1"], next: "end" }, W1: { next: "end" } },
+        encodings: { nop: ["e8"] },
+      },
+    ],
+  ])("contents that fit: %s", (_, change) => {
+    expect(explore(checkProtocol({ ...least, ...change })).holds).toBe(true);
+  });
+  describe("stuck says what never ends", () => {
+    const stuck = (change: object): string | undefined => {
+      const verdict = explore(checkProtocol({ ...least, ...change }));
+      expect(failed(verdict)).toEqual(["stuck"]);
+      return verdict.violations[0]?.what;
+    };
+    const loop = { places: { W0: { next: "W0" } } };
+    test("a task, though the writer has steps left", () => {
+      expect(stuck({ ...loop, writer: [{ write: { W0: "nop" } }] })).toBe(
+        "task 1 never leaves the site: it stays at W0",
+      );
+    });
+    test("the writer, where it waits", () => {
+      const memory = { W0: "nop", n: 0 };
+      expect(stuck({ memory, writer: [{ until: { n: 1 } }] })).toBe(
+        "the writer waits for ever at its step 1: wait until n is 1",
+      );
+      // The task that passes makes the number 1 too large; the writer comes to see that later.
+      const writer = [{ write: { W0: "nop" } }, { write: { W0: "nop" } }, { until: { n: 0 } }];
+      expect(stuck({ memory, instructions: { nop: "[n] = 1" }, writer })).toBe(
+        "the writer will come no further than its step 3: wait until n is 0",
+      );
+    });
+    test("both", () => {
+      expect(stuck({ ...loop, tasks: 1, writer: [{ quiesce: "tasks" }] })).toBe(
+        "the writer waits for ever at its step 1: wait until every task has left the site; task 1 never leaves the site: it stays at W0",
+      );
+    });
+    test("neither alone", () => {
+      // The writer comes to its end only while the task is inside, and then the task never leaves.
+      const places = { W0: {}, wait: { run: 'if [n] == "shut": goto wait; [n] = "out"; goto end' } };
+      const writer = [{ until: { n: "in" }, write: { n: "shut" } }];
+      const memory = { W0: "nop", n: "out" };
+      const instructions = { nop: '[n] = "in"' };
+      expect(stuck({ memory, places, instructions, writer, tasks: 1 })).toBe(
+        "the writer's last step and an empty site do not come together any more",
+      );
+    });
   });
   test("an endless protocol ends: numbers, stacks and emulation have bounds", () => {
     const spin = { ...least, memory: { W0: "nop", n: 0 }, instructions: { nop: "[n] = [n] + 1; goto W0" } };
@@ -344,6 +411,49 @@ describe("a protocol of one's own", () => {
     expect(failed(explore(checkProtocol(exec)))).toEqual(["fault"]);
     const wild = { ...least, instructions: { nop: "jump 7" } };
     expect(failed(explore(checkProtocol(wild)))).toEqual(["O1"]);
+  });
+  describe("a named value plus a number", () => {
+    const [, text = ""] = /```json\n([\s\S]*?)```/.exec(readFileSync("docs/model.md", "utf8")) ?? [];
+    const example = parseProtocol(text);
+    const withInstructions = (instructions: Readonly<Record<string, string>>): Protocol => ({
+      ...example,
+      instructions: { ...example.instructions, ...instructions },
+    });
+    test.each<[string, Protocol]>([
+      ["saved for the tracer", withInstructions({ "mov x9": "x9 = x30 + 1" })],
+      ["at the site", withInstructions({ bl: "x30 = x30 + 1" })],
+      ["less", withInstructions({ bl: "x30 = x30 - 1" })],
+    ])("is another value: %s", (_, p) => {
+      expect(failed(explore(p))).toEqual(["O1"]);
+      expect(explore(p).violations[0]?.what).toMatch(/x30 is `caller [+-] 1`, not `caller`/);
+    });
+    test.each(["x9 = x30 + 1; x9 = x9 - 1", "x9 = x30 - 3; x9 = x9 + 2; x9 = x9 + 1"])("comes back: %s", (mov) => {
+      expect(explore(withInstructions({ "mov x9": mov })).holds).toBe(true);
+    });
+    test("can be asked for", () => {
+      const p = withInstructions({ "mov x9": "x9 = x30 + 1; x9 = x9 + 3", nop: "x30 = x30 + 4" });
+      expect(explore({ ...p, atEnd: { O1: { x30: "caller + 4" } } }).holds).toBe(true);
+      expect(failed(explore({ ...p, atEnd: { O1: { x30: "caller + 3" } } }))).toEqual(["O1"]);
+    });
+    test("an address plus a number is no place", () => {
+      const verdict = explore(withInstructions({ bl: "x30 = next + 4; goto tracer" }));
+      expect(verdict.violations[0]).toMatchObject({
+        property: "O1",
+        what: "jumps to `&prologue + 4`, which is no address of code here",
+      });
+      expect(explore(withInstructions({ bl: "x30 = next + 4; x30 = x30 - 4; goto tracer" })).holds).toBe(true);
+    });
+    test("in a cell, by the writer", () => {
+      const cell = { ...example, memory: { ...example.memory, n: "x" }, writer: [{ add: { n: 2 } }] };
+      const asks = (n: string) => explore({ ...cell, writer: [...cell.writer, { until: { n } }] });
+      expect(asks("x + 2").holds).toBe(true);
+      expect(failed(asks("x"))).toEqual(["stuck"]);
+    });
+    test("is refused where it has no end", () => {
+      expect(() => explore(withInstructions({ "mov x9": "x9 = x9 + 1; goto W0" }))).toThrow(
+        "places.W0: comes to `stale x9 + 65`",
+      );
+    });
   });
   test("mixtures of many cells do not run away", () => {
     const cells = Array.from({ length: 16 }, (_, i) => `c${i}`);

@@ -179,6 +179,46 @@ test("tables and code that contradict each other", () => {
   });
 });
 
+describe("nops in front of a function", () => {
+  const told = (name: string) =>
+    open(name).report.disagreements.map((d) => [
+      d.kind,
+      "record" in d ? d.record.index : null,
+      "near" in d ? (d.near?.name ?? null) : null,
+    ]);
+  const reasonsOf = (name: string) =>
+    Object.fromEntries(open(name).report.functions.map((s) => [s.function.name, s.reason]));
+
+  test("ppc64le, -fpatchable-function-entry=2,2: behind alignment, and at the beginning of a section", () => {
+    expect(told("ppc64le-entry2-before.o")).toEqual([
+      ["before", 0, "local_one"],
+      ["before", 1, "plain"],
+      ["before", 2, "calls"],
+      ["before", 3, "at_init"],
+      ["before", 4, "overridable"],
+    ]);
+    const expected = Object.fromEntries(INSTRUMENTED.map((n) => [n, "before"]));
+    expect(reasonsOf("ppc64le-entry2-before.o")).toEqual({ ...expected, hidden: "none" });
+  });
+  test("beside code without a name, and a function's own nops", () => {
+    expect(told("arm64-before.o")).toEqual([
+      ["before", 0, "first"],
+      ["before", 2, "five_two"],
+      ["overridden", 3, "five_two"],
+      ["no site", 5, "own"],
+    ]);
+    expect(reasonsOf("arm64-before.o")).toEqual({
+      label: "label",
+      first: "before",
+      plain: null,
+      five_two: "before",
+      other: null,
+      own: "code",
+      last: null,
+    });
+  });
+});
+
 test("the kernel takes any record up to the next symbol, and none behind it", () => {
   const { file, report } = open("x86-odd.o");
   const found = (name: string) => {

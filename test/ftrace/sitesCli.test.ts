@@ -32,6 +32,12 @@ describe("klplink sites", () => {
   });
   test("table and code that disagree: status 1", () => {
     expect(klplink(`${folder}/x86-odd.o`)).toMatchObject({ status: 1 });
+    const { status, stdout } = klplink(`${folder}/ppc64le-entry2-before.o`);
+    expect(status).toBe(1);
+    expect(stdout).toContain(
+      "__patchable_function_entries[1] names .text+0x50, nops in front of plain: there is no site\n",
+    );
+    expect(stdout).not.toContain("overridden");
   });
   test("--as call: addresses of a linked file, and of a module with --section", () => {
     // e8, then target - (site + 5): 0xffffffff81001000 - 0xffffffff81000029.

@@ -113,26 +113,60 @@ export function compile(protocol: Protocol): Model {
     end: find(placeIndex, end, "place", `entries.${at}`),
   }));
   if (entries.length === 0) throw new ProtocolError("entries", "must name at least one entry");
+  const encodings = Object.entries(protocol.encodings ?? {}).map(([instruction, cells]): Encoding => {
+    if (!Object.hasOwn(protocol.instructions, instruction)) {
+      throw new ProtocolError(`encodings.${instruction}`, "there is no such instruction");
+    }
+    return { instruction, cells };
+  });
+  /** A code cell must hold what can be an instruction, or a part of one, at some place: what is misspelt is no hazard. */
+  const checkContent = (cell: number, value: Value, path: string): void => {
+    if (!code.has(cell)) return;
+    const fits = (at: readonly number[]): boolean =>
+      (at.length === 1 && Object.hasOwn(protocol.instructions, String(value))) ||
+      encodings.some(
+        ({ cells }) =>
+          cells.length <= at.length &&
+          at.some((c, n) => c === cell && (n >= cells.length || cells[n] === "*" || cells[n] === value)),
+      );
+    const at = places.map((p) => p.cells).filter((cells) => cells.includes(cell));
+    if (at.some(fits)) return;
+    const what = at.some((cells) => cells.length === 1) ? "instruction" : "instruction's part in `encodings`";
+    throw new ProtocolError(path, `there is no ${what} \`${value}\``);
+  };
+  const checkStatement = (s: Statement, path: string): void => {
+    if (s.kind === "if") checkStatement(s.guarded, path);
+    else if (s.kind === "set" && s.target.kind === "cell" && s.value.kind === "constant") {
+      checkContent(s.target.index, s.value.value, path);
+    } else if (s.kind === "exec" && s.name.kind === "constant") {
+      if (!Object.hasOwn(protocol.instructions, String(s.name.value)))
+        throw new ProtocolError(path, `there is no instruction \`${s.name.value}\``);
+    }
+  };
   const cellValues = (source: Readonly<Record<string, Value>> | undefined, path: string) =>
-    values(source, path).map(({ name, value }) => ({ cell: find(names.cells, name, "memory cell", path), value }));
+    values(source, path).map(({ name, value }) => {
+      const cell = find(names.cells, name, "memory cell", path);
+      checkContent(cell, value, `${path}.${name}`);
+      return { cell, value };
+    });
   const instructions = new Map(
     Object.entries(protocol.instructions).map(([name, text]) => [name, statements(text, `instructions.${name}`)]),
   );
+  for (const [name, list] of instructions) for (const s of list) checkStatement(s, `instructions.${name}`);
+  for (const { name, fixed } of places) for (const s of fixed ?? []) checkStatement(s, `places.${name}.run`);
   return {
     protocol,
     places,
     placeIndex,
     entries,
     registers: values(protocol.registers, "registers"),
-    cells: values(protocol.memory, "memory").map((cell, i) => ({ ...cell, isCode: code.has(i) })),
+    cells: values(protocol.memory, "memory").map((cell, i) => {
+      checkContent(i, cell.value, `memory.${cell.name}`);
+      return { ...cell, isCode: code.has(i) };
+    }),
     variables: values(protocol.perCpu, "perCpu"),
     instructions,
-    encodings: Object.entries(protocol.encodings ?? {}).map(([instruction, cells]) => {
-      if (!instructions.has(instruction)) {
-        throw new ProtocolError(`encodings.${instruction}`, "there is no such instruction");
-      }
-      return { instruction, cells };
-    }),
+    encodings,
     writer: protocol.writer.map((step, i) => {
       const path = `writer[${i}]`;
       const { quiesce } = step;

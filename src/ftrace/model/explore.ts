@@ -21,7 +21,7 @@ import {
   withCpu,
   withTop,
 } from "./state.ts";
-import type { Statement, Value } from "./statements.ts";
+import { plus, type Statement, type Value } from "./statements.ts";
 
 /** Different fetches at one place; no protocol with an end comes near. */
 const MAX_MIXTURES = 4096;
@@ -171,7 +171,7 @@ class Explorer {
       memory[cell] = isStale ? appended(memory[cell] ?? [], value) : [value];
     };
     for (const { cell, value } of step.writes) put(cell, value);
-    for (const { cell, value } of step.adds) put(cell, Number(memory[cell]?.at(-1)) + value);
+    for (const { cell, value } of step.adds) put(cell, plus(memory[cell]?.at(-1) ?? "", value));
     if (step.sync || step.stopMachine) {
       for (const [cell, contents] of memory.entries()) if (contents.length > 1) memory[cell] = contents.slice(-1);
     }
@@ -242,9 +242,7 @@ class Explorer {
       seen.add(instruction ?? `?${text}`);
       if (instruction === null) {
         const what = `fetches \`${text}\` at ${place.name}${fetched}`;
-        const faults: Fault[] = [
-          { property: "O5", what: `\`${text}\` at ${place.name} is no instruction that was ever written there` },
-        ];
+        const faults: Fault[] = [{ property: "O5", what: `\`${text}\` at ${place.name} is no instruction` }];
         outcomes.push({ state: withTop(state, i, { ...context }), what, faults });
         continue;
       }
@@ -312,12 +310,37 @@ class Explorer {
     }
     const stuck = good.indexOf(0);
     if (stuck < 0) return;
-    const taken = this.#states[stuck]?.taken ?? 0;
-    const what =
-      taken < writer.length
-        ? `the writer waits for ever at its step ${taken + 1}: ${this.#describeStep(taken)}`
-        : "a task cannot leave the site any more";
-    this.#violate(stuck, { property: "stuck", what });
+    this.#violate(stuck, { property: "stuck", what: this.#whyStuck(stuck) });
+  }
+
+  /** What never comes to an end, in whatever order things go on from a state. */
+  #whyStuck(from: number): string {
+    const { writer, places } = this.#model;
+    const behind = new Map<number, number[]>();
+    for (let e = 0; e < this.#edges.length; e += 2) {
+      const [a, b] = [this.#edges[e] as number, this.#edges[e + 1] as number];
+      const list = behind.get(a);
+      if (list === undefined) behind.set(a, [b]);
+      else list.push(b);
+    }
+    const reached = new Set([from]);
+    for (const at of reached) for (const next of behind.get(at) ?? []) reached.add(next);
+    const states = [...reached].map((at) => this.#states[at] as State);
+
+    const reasons: string[] = [];
+    const taken = states.reduce((most, s) => Math.max(most, s.taken), 0);
+    if (taken < writer.length) {
+      const how = states[0]?.taken === taken ? "waits for ever at" : "will come no further than";
+      reasons.push(`the writer ${how} its step ${taken + 1}: ${this.#describeStep(taken)}`);
+    }
+    for (const [i] of (states[0]?.cpus ?? []).entries()) {
+      const contexts = states.map((s) => (s.cpus[i] as Cpu).contexts);
+      if (contexts.some((c) => c.every((x) => x.origin < 0))) continue;
+      const names = [...new Set(contexts.map((c) => places[c[0]?.place ?? 0]?.name ?? ""))];
+      reasons.push(`${whoIs(i, 0)} never leaves the site: it stays at ${names.join(", ")}`);
+    }
+    if (reasons.length > 0) return reasons.join("; ");
+    return "the writer's last step and an empty site do not come together any more";
   }
 
   #trace(state: number): TraceStep[] {

@@ -1,9 +1,19 @@
 // One CPU while it executes one instruction: the statements of compile.ts carried out on copies of its state.
 
 import type { Model, Place } from "./compile.ts";
+import { ProtocolError } from "./parse.ts";
 import type { Property } from "./protocol.ts";
 import { type Context, type Cpu, type Fault, type State, show, stackPointer } from "./state.ts";
-import { addressOf, type Expression, type Statement, type Target, type Value } from "./statements.ts";
+import {
+  addressOf,
+  type Expression,
+  isFar,
+  MAX_DISTANCE,
+  plus,
+  type Statement,
+  type Target,
+  type Value,
+} from "./statements.ts";
 
 /** Values on a stack; twice what any protocol without recursion needs. */
 const MAX_STACK = 8;
@@ -129,9 +139,12 @@ export class Machine {
       case "level":
         return this.#level;
       case "sum": {
-        const of = this.#value(e.of, here);
-        // Far numbers never come back: the states stay finitely many.
-        return typeof of === "number" ? Math.max(-64, Math.min(64, of + e.add)) : of;
+        // Numbers stay near, sums with names are given up when they are far: the states stay finitely many.
+        const sum = plus(this.#value(e.of, here), e.add);
+        if (typeof sum === "number") return Math.max(-MAX_DISTANCE, Math.min(MAX_DISTANCE, sum));
+        if (!isFar(sum)) return sum;
+        const what = `comes to ${show(sum)}: a named value plus or minus more than ${MAX_DISTANCE} is not told apart`;
+        throw new ProtocolError(`places.${this.#model.places[here]?.name ?? ""}`, what);
       }
     }
   }

@@ -54,6 +54,21 @@ export class StatementError extends Error {}
 /** An address as a value. No other constant can begin with `&`. */
 export const addressOf = (place: string): string => `&${place}`;
 
+/** How far `value + n` leads away from a named value. */
+export const MAX_DISTANCE = 64;
+
+/** `value + n`. That of a named value is a name, too: `caller + 1`; `caller` again 1 less. */
+export function plus(value: Value, n: number): Value {
+  if (typeof value === "number") return value + n;
+  const [, name = value, sign = "+", size = "0"] = /^(.*) ([+-]) ([1-9]\d{0,8})$/s.exec(value) ?? [];
+  const distance = Number(sign + size) + n;
+  return distance === 0 ? name : `${name} ${distance < 0 ? "-" : "+"} ${Math.abs(distance)}`;
+}
+
+/** Whether a sum with a named value is farther than {@link MAX_DISTANCE} from it: in a loop there is no end to them. */
+export const isFar = (value: Value): boolean =>
+  typeof value === "string" && Number(/ [+-] ([1-9]\d*)$/.exec(value)?.[1] ?? 0) > MAX_DISTANCE;
+
 /** @throws StatementError naming the statement that is wrong. */
 export function parseStatements(text: string, names: Names): readonly Statement[] {
   return text
