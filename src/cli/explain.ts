@@ -194,20 +194,27 @@ function labelled(label: string, text: string, { width, palette }: TextStyle): s
   return [`  ${palette.strong(`${label}:`.padEnd(9))}${first}`, ...rest.map((l) => `           ${l}`)].join("\n");
 }
 
+/** Which of the things that a line about a symbol can mean the file shows. */
+function codesFound({ recognised: { message }, findings }: Explained): Code[] {
+  const found = new Set((findings?.problems ?? []).map((p) => p.code));
+  return (message.codes ?? []).filter((c) => found.has(c));
+}
+
 function explainedText(e: Explained, module: string | null, options: Options, style: TextStyle): string {
   const { message, fields, text } = e.recognised;
+  const found = codesFound(e);
   const by = message.by === "relocation" ? "module loader, applying relocations" : message.by;
   const from = [message.arch, by, message.kernels === undefined ? null : `kernels ${message.kernels}`];
   const lines = [
     `${style.palette.strong(text)}${e.count > 1 ? `  (${e.count} times)` : ""}`,
     labelled("from", from.filter((f) => f != null).join(", "), style),
-    labelled("meaning", message.meaning(fields), style),
+    labelled("meaning", message.meaning(fields, found), style),
     ...e.decoded.map((d) => labelled("number", d, style)),
   ];
-  const help = message.help?.(fields);
+  const help = message.help?.(fields, found);
   if (help !== undefined) lines.push(labelled("help", help, style));
   if (message.codes !== undefined) {
-    const shown = message.codes.map((c) => `\`klplink explain ${c}\``).join(", ");
+    const shown = (found.length > 0 ? found : message.codes).map((c) => `\`klplink explain ${c}\``).join(", ");
     lines.push(labelled("more", shown, style));
   }
   if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
@@ -292,8 +299,10 @@ async function errorList(errors: readonly Problem[], input: Input | null, style:
   return `${head}\n\n${renderText(problems, { ...style, everything: false }).trimEnd()}`;
 }
 
-function lineJson({ recognised, count, decoded, findings }: Explained): Record<string, unknown> {
+function lineJson(e: Explained): Record<string, unknown> {
+  const { recognised, count, decoded, findings } = e;
   const { message, fields, text } = recognised;
+  const found = codesFound(e);
   return {
     line: text,
     count,
@@ -302,8 +311,8 @@ function lineJson({ recognised, count, decoded, findings }: Explained): Record<s
     kernels: message.kernels ?? null,
     codes: message.codes ?? [],
     fields,
-    meaning: message.meaning(fields),
-    help: message.help?.(fields) ?? null,
+    meaning: message.meaning(fields, found),
+    help: message.help?.(fields, found) ?? null,
     decoded,
     module: findings?.module ?? null,
     doubt: findings?.doubt ?? null,

@@ -42,9 +42,9 @@ export interface Message {
   readonly kernels?: string;
   /** The diagnostics that stand for it. */
   readonly codes?: readonly Code[];
-  /** One or two sentences. */
-  readonly meaning: (f: Fields) => string;
-  readonly help?: (f: Fields) => string;
+  /** One or two sentences; fewer causes if the codes are known that the module's own file shows. */
+  readonly meaning: (f: Fields, found?: readonly Code[]) => string;
+  readonly help?: (f: Fields, found?: readonly Code[]) => string;
 }
 
 export const check = (f: Fields): string => `klplink check ${f.module ?? "MODULE"}.ko`;
