@@ -2,15 +2,15 @@
 
 import { type Analysis, analyse, type Options } from "./analysis.ts";
 import { Lookup } from "./annotate.ts";
-import { viewOf } from "./base/bytes.ts";
+import { printable, viewOf } from "./base/bytes.ts";
 import { isBefore } from "./base/order.ts";
 import { check } from "./check.ts";
-import { kernelOf, levelOf, type Problem } from "./diag/catalogue.ts";
+import { kernelOf, levelOf, type Problem, titleOf } from "./diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "./diag/define.ts";
 import { type Concern, concernOf, type Recognised } from "./diag/messages/define.ts";
 import { recognise } from "./diag/messages/recognise.ts";
 import { EXACT } from "./explainCalls.ts";
-import { type Match, matchesOf } from "./explainPlaces.ts";
+import { livepatchOnly, type Match, matchesOf } from "./explainPlaces.ts";
 import { ValueFits } from "./explainValues.ts";
 import { Unusable } from "./input.ts";
 
@@ -123,13 +123,19 @@ export async function findPlaces(
 }
 
 /** Why the file may not be the one that a line is about, by what the line itself says. */
-function doubtOf({ fields, message }: Recognised, { module, arch }: Analysis): string | null {
+function doubtOf(line: Recognised, analysis: Analysis): string | null {
+  const { fields, message } = line;
+  const { module, arch } = analysis;
   if (fields.module !== undefined && fields.module.replace(/-/g, "_") !== module) {
     return `the line is about module ${fields.module}, the file is ${module}`;
   }
-  return message.arch !== undefined && message.arch !== arch.name
-    ? `the line is one of a ${message.arch} kernel, the file is for ${arch.name}`
-    : null;
+  if (message.arch !== undefined && message.arch !== arch.name) {
+    return `the line is one of a ${message.arch} kernel, the file is for ${arch.name}`;
+  }
+  const livepatch = livepatchOnly(line, analysis);
+  return livepatch === null
+    ? null
+    : `the file has ${fields.symbol} as a livepatch symbol (${printable(livepatch)}), for which the loader never prints this line: the module that was refused is another build, perhaps the one before klplink`;
 }
 
 /** Best first: by score, then in the order in which the loader meets them. */
@@ -152,7 +158,7 @@ function fitsMessage(p: Problem, line: Recognised): boolean {
   if (words?.message === line.message) return TOLD.every((f) => agree(words.fields[f], line.fields[f]));
   if (line.message.codes?.includes(p.code) !== true) return false;
   const { symbol } = line.fields;
-  return symbol === undefined || predicted === null || predicted.includes(symbol);
+  return symbol === undefined || (predicted ?? titleOf(p)).includes(symbol);
 }
 
 /** What the two lines must both say, if they say it. */

@@ -4,7 +4,7 @@ import type { Analysis } from "./analysis.ts";
 import { printable } from "./base/bytes.ts";
 import type { Place } from "./diag/define.ts";
 import type { Recognised } from "./diag/messages/define.ts";
-import { SHF_ALLOC, SHN_COMMON } from "./elf/consts.ts";
+import { SHF_ALLOC, SHN_COMMON, SHN_LIVEPATCH } from "./elf/consts.ts";
 import type { RelocationTable } from "./elf/relas.ts";
 import { EXACT, fitOfCall, SYMBOLIC } from "./explainCalls.ts";
 import { type Fit, printedValue, type ValueFits } from "./explainValues.ts";
@@ -42,7 +42,7 @@ export function matchesOf(line: Recognised, analysis: Analysis, values: ValueFit
     const uses = matchSymbol(analysis, path, name);
     return uses.length > 0 ? uses : matchText(analysis, path, name);
   }
-  if (fields.symbol !== undefined) return matchSymbol(analysis, path, fields.symbol);
+  if (fields.symbol !== undefined) return matchSymbol(analysis, path, fields.symbol, isLookup(line));
   return fields.address === undefined ? null : matchAddress(analysis, path, fields.address);
 }
 
@@ -148,16 +148,38 @@ function writtenBefore(analysis: Analysis, table: RelocationTable, row: number):
   return null;
 }
 
-/** Uses of a symbol by its name, or by the name that a livepatch symbol stands for. */
-function matchSymbol(analysis: Analysis, path: string, name: string): Match[] {
-  const { symbols } = analysis;
-  const wanted = new Map<number, string>();
+/** The loader prints the line of a symbol that it looks up among the exported ones. */
+const isLookup = ({ message, form }: Recognised): boolean =>
+  message.by === "module loader" && /Unknown symbol|of symbol|symbol version|uses symbols? /.test(form);
+
+/** Of the symbols without a place in the file: those that the loader looks up by a name, and others that stand for it. */
+function named({ symbols }: Analysis, name: string): { readonly lookedUp: number[]; readonly others: number[] } {
+  const found = { lookedUp: [] as number[], others: [] as number[] };
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.sectionOf(i) !== null) continue;
     const own = symbols.name(i);
-    if (own === name || parseKlpSymbol(own)?.name === name) wanted.set(i, `it refers to ${name}`);
+    // ppc64 prints a name without its leading dot.
+    const isNamed = own === name || own === `.${name}`;
+    if (!isNamed && parseKlpSymbol(own)?.name !== name) continue;
+    found[isNamed && symbols.rawShndx(i) !== SHN_LIVEPATCH ? "lookedUp" : "others"].push(i);
   }
-  return usesOf(analysis, path, wanted);
+  return found;
+}
+
+/** The livepatch symbol that a file has in place of the one that a line says was looked up; null if it is not so. */
+export function livepatchOnly(line: Recognised, analysis: Analysis): string | null {
+  const { symbol } = line.fields;
+  if (symbol === undefined || !isLookup(line)) return null;
+  const { lookedUp, others } = named(analysis, symbol);
+  const [first] = others;
+  return lookedUp.length > 0 || first === undefined ? null : analysis.symbols.name(first);
+}
+
+/** Uses of a symbol by its name, or by the name that a livepatch symbol stands for. */
+function matchSymbol(analysis: Analysis, path: string, name: string, isLookup = false): Match[] {
+  const { lookedUp, others } = named(analysis, name);
+  const wanted = isLookup && lookedUp.length > 0 ? lookedUp : [...lookedUp, ...others];
+  return usesOf(analysis, path, new Map(wanted.map((i) => [i, `it refers to ${name}`])));
 }
 
 /** Uses of symbols, each with what speaks for it. */

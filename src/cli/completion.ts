@@ -63,9 +63,13 @@ function bash(entries: readonly Entry[]): string {
       .filter((o) => o.required)
       .map((o) => {
         const names = flagsOf(o).map((flag) => `${command}:${flag}`);
-        const words = o.argChoices === undefined ? null : `-W "${o.argChoices.join(" ")}"`;
-        const reply = words ?? (takesFile(o) ? "-f" : null);
-        return `    ${names.join("|")})${reply === null ? "" : ` COMPREPLY=($(compgen ${reply} -- "$word"));`} return ;;\n`;
+        const reply =
+          o.argChoices !== undefined
+            ? ` _klplink_reply -W "${o.argChoices.join(" ")}" -- "$word";`
+            : takesFile(o)
+              ? ' _klplink_files "$word";'
+              : "";
+        return `    ${names.join("|")})${reply} return ;;\n`;
       });
   const values = [...entries.flatMap((e) => valuesOf(e.name, e.options)), ...valuesOf("*", link)];
   const cases = entries.map(
@@ -73,26 +77,50 @@ function bash(entries: readonly Entry[]): string {
       `    ${e.name}) options="${words(e.options)}"${e.words.length === 0 ? "" : ` words="${e.words.join(" ")}"`} ;;\n`,
   );
   return `# bash completion for klplink: source it, or put it into the folder of your distribution's completions.
-_klplink() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} options words=""
-  COMPREPLY=()
+# One candidate a line: names may have blanks.
+_klplink_reply() {
+  mapfile -t COMPREPLY < <(compgen "$@")
+}
+_klplink_files() {
+  compopt -o filenames 2>/dev/null
+  _klplink_reply -f -- "$1"
+}
+_klplink_offers() {
+  local word=$1 before=$2 options words=""
   case \${COMP_WORDS[1]}:$before in
 ${values.join("")}  esac
   case \${COMP_WORDS[1]} in
 ${cases.join("")}    *) options="${words(link)}" ;;
   esac
   if [[ $word == -* ]]; then
-    COMPREPLY=($(compgen -W "$options" -- "$word"))
+    _klplink_reply -W "$options" -- "$word"
   elif ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "${entries.map((e) => e.name).join(" ")}" -- "$word") $(compgen -f -- "$word"))
+    compopt -o filenames 2>/dev/null
+    _klplink_reply -W "${entries.map((e) => e.name).join(" ")}" -f -- "$word"
   elif [[ -n $words ]]; then
-    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    _klplink_reply -W "$words" -- "$word"
   fi
   if ((\${#COMPREPLY[@]} == 0)); then
-    COMPREPLY=($(compgen -f -- "$word"))
+    _klplink_files "$word"
   fi
 }
-complete -o filenames -F _klplink klplink
+_klplink() {
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} kept=""
+  COMPREPLY=()
+  # --option=value is three words, or one where COMP_WORDBREAKS has no =.
+  if [[ $word == = ]]; then
+    word=""
+  elif [[ $before == = ]] && ((COMP_CWORD > 2)); then
+    before=\${COMP_WORDS[COMP_CWORD-2]}
+  elif [[ $word == --*=* ]]; then
+    before=\${word%%=*}
+    kept=$before=
+    word=\${word#*=}
+  fi
+  _klplink_offers "$word" "$before"
+  COMPREPLY=("\${COMPREPLY[@]/#/$kept}")
+}
+complete -F _klplink klplink
 `;
 }
 
@@ -107,7 +135,9 @@ function zsh(entries: readonly Entry[]): string {
           ? `:value:${takesFile(o) ? "_files" : " "}`
           : "";
     return flagsOf(o)
-      .map((flag) => quote(`*${flag}[${bare(o.description)}]${value}`))
+      .map((flag) =>
+        quote(`*${flag}${value !== "" && flag.startsWith("--") ? "=" : ""}[${bare(o.description)}]${value}`),
+      )
       .join(" ");
   };
   const argumentsOf = ({ options, words }: Entry): string => {

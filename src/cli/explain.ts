@@ -2,7 +2,15 @@ import { findArchByName } from "../arch.ts";
 import { shellFile, shellWord } from "../base/shell.ts";
 import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts";
 import type { Definition } from "../diag/define.ts";
-import { type Concern, concernOf, type Message, type Recognised } from "../diag/messages/define.ts";
+import {
+  type Concern,
+  concernOf,
+  helpOf,
+  inCapitals,
+  type Message,
+  meaningOf,
+  type Recognised,
+} from "../diag/messages/define.ts";
 import { messages, recognise } from "../diag/messages/recognise.ts";
 import { toJson } from "../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../diag/render/text.ts";
@@ -18,6 +26,9 @@ import { disassembler, textStyle } from "./report.ts";
 interface Options extends CommonOptions, Omit<KernelOptions, "module"> {
   readonly module?: string;
 }
+
+/** A serial console ends lines with a lone CR, too. */
+const NEWLINE = /\r\n|\n|\r/;
 
 /** Everything known about one line. */
 interface Explained {
@@ -35,7 +46,7 @@ export async function runExplain(what: readonly string[], options: Options): Pro
 
   const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : textOf(what);
   const input = options.module === undefined ? null : await readUnpacked(options.module);
-  const explained = await explainLines(text.split(/\r?\n/), input, options);
+  const explained = await explainLines(text.split(NEWLINE), input, options);
   const errors =
     input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options));
   if (options.format === "json") {
@@ -57,7 +68,7 @@ export async function runExplain(what: readonly string[], options: Options): Pro
 
 /** Arguments that are lines by themselves, or the words of one line that was not quoted. */
 const textOf = (what: readonly string[]): string =>
-  what.join(what.some((w) => /\s/.test(w) && recognise(w) !== null) ? "\n" : " ");
+  what.join(what.some((w) => /\s/.test(w) && recognise(w)?.cut === null) ? "\n" : " ");
 
 async function standardInput(): Promise<string> {
   if (process.stdin.isTTY) {
@@ -96,7 +107,7 @@ async function explainLines(lines: readonly string[], input: Input | null, optio
   }
   // Notices of the normal course of things are noise between the lines that matter.
   const all = [...found.values()];
-  const isNotice = ({ recognised: { message, fields } }: Explained): boolean => message.help?.(fields) === "nothing";
+  const isNotice = ({ recognised }: Explained): boolean => helpOf(recognised) === "nothing";
   const explained = all.every(isNotice) ? all : all.filter((e) => !isNotice(e));
   if (input !== null && pass !== null) {
     for (const e of explained) {
@@ -181,7 +192,7 @@ function unknownText(text: string): string {
   if (text.trim() === "") {
     return "klplink: nothing to explain: the text is empty. Is `dmesg` allowed to you here? (`sudo dmesg | klplink explain`)";
   }
-  const first = text.split("\n").find((l) => l.trim() !== "") ?? "";
+  const first = text.split(NEWLINE).find((l) => l.trim() !== "") ?? "";
   return [
     `klplink: no line of this is one that the module loader, livepatch or ftrace prints${first === "" ? "" : `: ${first.trim().slice(0, 120)}`}`,
     "Give the line of dmesg that names the module, or all of dmesg in a pipe: `dmesg | klplink explain`.",
@@ -194,20 +205,30 @@ function labelled(label: string, text: string, { width, palette }: TextStyle): s
   return [`  ${palette.strong(`${label}:`.padEnd(9))}${first}`, ...rest.map((l) => `           ${l}`)].join("\n");
 }
 
+/** Which of the things that a line about a symbol can mean the file shows. */
+function codesFound({ recognised: { message }, findings }: Explained): Code[] {
+  const found = new Set((findings?.problems ?? []).map((p) => p.code));
+  return (message.codes ?? []).filter((c) => found.has(c));
+}
+
 function explainedText(e: Explained, module: string | null, options: Options, style: TextStyle): string {
-  const { message, fields, text } = e.recognised;
+  const { message, fields, text, cut } = e.recognised;
+  const found = codesFound(e);
   const by = message.by === "relocation" ? "module loader, applying relocations" : message.by;
   const from = [message.arch, by, message.kernels === undefined ? null : `kernels ${message.kernels}`];
   const lines = [
     `${style.palette.strong(text)}${e.count > 1 ? `  (${e.count} times)` : ""}`,
     labelled("from", from.filter((f) => f != null).join(", "), style),
-    labelled("meaning", message.meaning(fields), style),
+    ...(cut === null
+      ? []
+      : [labelled("cut", `the end of the line is missing; the kernel prints \`${inCapitals(cut)}\``, style)]),
+    labelled("meaning", meaningOf(e.recognised, found), style),
     ...e.decoded.map((d) => labelled("number", d, style)),
   ];
-  const help = message.help?.(fields);
+  const help = helpOf(e.recognised, found);
   if (help !== undefined) lines.push(labelled("help", help, style));
   if (message.codes !== undefined) {
-    const shown = message.codes.map((c) => `\`klplink explain ${c}\``).join(", ");
+    const shown = (found.length > 0 ? found : message.codes).map((c) => `\`klplink explain ${c}\``).join(", ");
     lines.push(labelled("more", shown, style));
   }
   if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
@@ -292,18 +313,21 @@ async function errorList(errors: readonly Problem[], input: Input | null, style:
   return `${head}\n\n${renderText(problems, { ...style, everything: false }).trimEnd()}`;
 }
 
-function lineJson({ recognised, count, decoded, findings }: Explained): Record<string, unknown> {
-  const { message, fields, text } = recognised;
+function lineJson(e: Explained): Record<string, unknown> {
+  const { recognised, count, decoded, findings } = e;
+  const { message, fields, text, cut } = recognised;
+  const found = codesFound(e);
   return {
     line: text,
     count,
+    cut,
     by: message.by,
     arch: message.arch ?? null,
     kernels: message.kernels ?? null,
     codes: message.codes ?? [],
     fields,
-    meaning: message.meaning(fields),
-    help: message.help?.(fields) ?? null,
+    meaning: meaningOf(recognised, found),
+    help: helpOf(recognised, found) ?? null,
     decoded,
     module: findings?.module ?? null,
     doubt: findings?.doubt ?? null,

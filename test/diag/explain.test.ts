@@ -177,6 +177,21 @@ describe("arguments", () => {
   });
 });
 
+test("a line that is cut: said so, and the calls that check finds", () => {
+  const cut = "module_64: meminfo_debug: Expect noop after relocate, got 382";
+  const ran = klplink(["explain", "--module", meminfo, cut], { cwd: fixtures });
+  expect(ran.stdout).toMatch(/cut: +the end of the line is missing.*Expect noop after relocate,\s+got WORD/s);
+  const [e] = explain(cut, "--module", meminfo);
+  expect(e?.cut).toBe("{module}: Expect noop after relocate, got {word}");
+  expect(places(e)).toEqual(["68 36 possible", "7c 37 possible", "ac 40 possible"]);
+  expect(explain(nop("38210080"))[0]?.cut).toBeNull();
+});
+
+test("lines that end in a lone CR", () => {
+  const [a, b] = [nop("38210080"), "livepatch: symbol 'gone' not found in symbol table"];
+  expect(explain(`${a}\r${b}\r\r\n${a}\r`).map((e) => e.count)).toEqual([2, 1]);
+});
+
 test("codes: the whole story, with the kernel's words and an example", () => {
   const ran = klplink(["explain", "klp301"]);
   expect(ran).toMatchObject({ status: 0, stderr: "" });

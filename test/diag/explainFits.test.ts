@@ -20,6 +20,43 @@ test("a call that is the first use of an unexported symbol, too: the missing nop
   expect(unknown?.problems.map((p) => p.code)).toEqual(["KLP410"]);
 });
 
+describe("an unknown symbol", () => {
+  const KERNEL = ["-k", "../kernel/vmlinux-x86_64"];
+  const line = (name: string, errno = "-2"): string => `demo_patch: Unknown symbol ${name} (err ${errno})`;
+
+  test("all that it can be, without the file", () => {
+    const [e] = explain(line("f"));
+    expect(e?.meaning).toMatch(/neither the kernel nor a loaded module exports it, or .*GPL-compatible/);
+    expect(e?.help).toMatch(/makes it a livepatch symbol.*MODULE_LICENSE/);
+    const { stdout } = klplink(["explain", line("f")]);
+    for (const code of ["KLP401", "KLP410", "KLP503"]) expect(stdout).toContain(`klplink explain ${code}`);
+    expect(explain(line("f", "-22"))[0]?.meaning).toMatch(/checksum.*namespace/);
+  });
+
+  test("only the licence, where the file shows that it is this", () => {
+    const args = ["--module", "broken/KLP503.ko", ...KERNEL, line("klp_enable_patch")];
+    const { stdout } = klplink(["explain", ...args], { cwd: fixtures });
+    expect(stdout).toContain("exported for GPL-compatible modules only");
+    expect(stdout).not.toMatch(/makes it a livepatch symbol|neither|KLP401/);
+  });
+
+  test("a livepatch symbol of the file cannot be it", () => {
+    const doubt = (file: string, name: string): string | null | undefined =>
+      explain(line(name), "--module", file)[0]?.doubt;
+    expect(doubt("broken/KLP503.ko", "show_one")).toMatch(/\(\.klp\.sym\.vmlinux\.show_one,0\).*before klplink/);
+    expect(doubt("broken/KLP503.ko", "klp_enable_patch")).toBeNull();
+    // Its mark is lost: the loader looks the whole name up.
+    const undefinedOne = line("klp.sym.vmlinux.show_val_kb,1").replace("demo_patch", "klp_undefined");
+    const [e] = explain(undefinedOne, "--module", "klp-undefined.o");
+    expect(e?.doubt).toBeNull();
+    expect(e?.candidates.map((c) => c.certainty)).toContain("use");
+    expect(e?.help).toContain("ld -r");
+    // What livepatch itself says is about livepatch symbols.
+    const ofCore = "livepatch: symbol 'show_one' not found in symbol table";
+    expect(explain(ofCore, "--module", "broken/KLP503.ko")[0]?.doubt).toBeNull();
+  });
+});
+
 /** What is said of the place of a line. */
 function placeOf(line: string, file: string): string {
   const { stdout } = klplink(["explain", "--module", file, line], { cwd: fixtures });

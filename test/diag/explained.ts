@@ -11,6 +11,7 @@ export const fixtures = join(root, "test/fixtures/diag");
 
 export interface Explained {
   readonly count: number;
+  readonly cut: string | null;
   readonly doubt: string | null;
   readonly concerns: string;
   readonly meaning: string;

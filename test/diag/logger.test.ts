@@ -61,6 +61,29 @@ test.each([
   ],
   ["logger --rfc5424=notq", `<3>1 2026-11-21T08:15:00.116423+00:00 box kernel - - - ${LINE}`],
   ["RFC 5424, as little as there can be", `<3>1 2026-11-21T08:15:00Z box kernel - - - ${LINE}`],
+  ["journalctl, French", `nov. 21 01:02:03 box kernel: ${LINE}`],
+  ["journalctl, German", `Mär 21 01:02:03 box kernel: ${LINE}`],
+  ["journalctl, Japanese", `11月 21 01:02:03 box kernel: ${LINE}`],
+  ["journalctl, Korean", `11월 21 01:02:03 box kernel: ${LINE}`],
+  ["journalctl, Russian", `сен 21 01:02:03 box kernel: ${LINE}`],
+  ["dmesg -H, Chinese", `[11月21 00:26] ${LINE}`],
+  ["dmesg -T, French", `[ven. nov. 21 01:02:03 2025] ${LINE}`],
+  ["dmesg -T with a zone", `[Fri Nov 21 01:02:03 CET 2025] ${LINE}`],
+  ["busybox syslogd", `Nov 21 01:02:03 box kern.err kernel: ${LINE}`],
+  ["busybox syslogd, times of printk", `Nov 21 01:02:03 box kern.err kernel: [   28.412345] ${LINE}`],
+  ["logread of OpenWrt", `Fri Nov 21 01:02:03 2025 kern.err kernel: [   28.412345] ${LINE}`],
+  ["no host", `Jun 13 14:52:01.123456 kernel: ${LINE}`],
+  ["minicom", `[2025-11-21 01:02:03] ${LINE}`],
+  ["a serial console, before the login", `box login: [   28.412345] ${LINE}`],
+  ["a serial console without times", `box login: ${LINE}`],
+  ["a serial console, in a shell", `root@box:~# [   28.412345] ${LINE}`],
+  ["a mail", `> [ 28.4] ${LINE}`],
+  ["an answer to it", `>> > [ 28.4] ${LINE}`],
+  ["double quotes", `"${LINE}"`],
+  ["single quotes", `'[   28.412345] ${LINE}'`],
+  ["backticks", `\`${LINE}\``],
+  ["quotes, in a mail, at the end of a sentence", `> "${LINE}".`],
+  ["an item of a list", `  - ${LINE}`],
 ])("%s", (_, line) => {
   expect(stripLogger(line)).toBe(LINE);
   expect(recognise(line)?.fields.symbol).toBe("f");
@@ -71,3 +94,95 @@ test("what loggers put before a line is taken away, and nothing else", () => {
   expect(stripLogger("[drm] Initialized")).toBe("[drm] Initialized");
   expect(stripLogger("m: Unknown symbol f (err -2)\r")).toBe("m: Unknown symbol f (err -2)");
 });
+
+test.each([
+  ["a full stop", "m: no symbol version for f."],
+  ["a comma", "m: no symbol version for f,"],
+  ["a mark of what was left out", "m: no symbol version for f…"],
+])("%s behind the line is no part of its last value", (_, line) => {
+  expect(recognise(line)?.fields.symbol).toBe("f");
+});
+
+test("a full stop of the kernel's own stays", () => {
+  expect(recognise("m: doesn't contain .toc or .stubs.")?.text).toBe("m: doesn't contain .toc or .stubs.");
+});
+
+test("ordinary lines in these forms are nothing", () => {
+  const noise = [
+    "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
+    "systemd[1]: Started Journal Service.",
+    "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: (null)",
+    "Could not allocate 42 bytes",
+    "Failed to load module",
+    "virtio_net: module verification",
+    "symbol not found",
+    "No such file or directory",
+  ];
+  const forms = [
+    (l: string) => l,
+    (l: string) => `nov. 21 01:02:03 box kernel: ${l}`,
+    (l: string) => `11月 21 01:02:03 box systemd[1]: ${l}`,
+    (l: string) => `Nov 21 01:02:03 box kern.err kernel: ${l}`,
+    (l: string) => `[Fri Nov 21 01:02:03 CET 2025] ${l}`,
+    (l: string) => `box login: [   28.412345] ${l}`,
+    (l: string) => `box login: ${l}`,
+    (l: string) => `> ${l}`,
+    (l: string) => `"${l}"`,
+    (l: string) => `'${l}'.`,
+  ];
+  const found = noise.flatMap((line) => forms.map((form) => form(line)).filter((text) => recognise(text) !== null));
+  expect(found).toEqual([]);
+});
+
+test("the time for a line grows no faster than the line", () => {
+  const parts = [
+    "<3>",
+    "> ",
+    ">",
+    "- ",
+    '"',
+    "'.",
+    "\r",
+    ".",
+    "[",
+    "[ ",
+    "1",
+    "1 ",
+    "a",
+    "é",
+    "é ",
+    "Nov 21 01:02:03 ",
+    "[1.1] ",
+  ];
+  const hostile = [
+    ...parts,
+    "a login: ",
+    "a kernel: ",
+    "kern.err ",
+    "a: ",
+    "\u001b[",
+    "\u001b[0",
+    '"msg": "',
+    "[1]: ",
+    "- - - ",
+    "Expect noop ",
+  ];
+  const starts = [
+    "",
+    "[",
+    '"',
+    "MESSAGE=",
+    "Nov 21 01:02:03 ",
+    "[   28.4] ",
+    "<3>1 2026-11-21T08:15:00Z box kernel - - ",
+  ];
+  for (const start of starts) {
+    for (const part of hostile) {
+      const line = `${start}${part.repeat(1_000_000 / part.length)}x`;
+      const before = performance.now();
+      recognise(line);
+      // A pattern whose time grows with the square would take minutes.
+      expect(performance.now() - before, `${start}${part}`).toBeLessThan(3000);
+    }
+  }
+}, 120_000);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concernOf } from "../../src/diag/messages/define.ts";
+import { concernOf, helpOf, meaningOf } from "../../src/diag/messages/define.ts";
 import { messages, recognise } from "../../src/diag/messages/recognise.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
@@ -57,6 +57,46 @@ test.each([
   expect(found?.message.meaning(found.fields)).toMatch(meaning);
   expect(found?.message.help?.(found.fields)).toMatch(/dmesg \| klplink explain/);
   if (/ p\.ko|'p'|\/p\.ko/.test(line)) expect(found?.message.help?.(found.fields)).not.toMatch(/MODULE\.ko/);
+});
+
+describe("a line that ends too early", () => {
+  test.each([
+    ["module_64: k: Expect noop after relocate", { module: "k" }],
+    ["module_64: k: Expect noop after relocate, got 3d2", { module: "k" }],
+    ["[   28.412345] k: Expect noop after", { module: "k" }],
+    ["k: Expect noop after reloc", { module: "k" }],
+    ["k: Expect noop after relocate, go", { module: "k" }],
+    ["k: Expect noop after relocate, got 3d2...", { module: "k" }],
+    ["k: Expected nop after call, got 3d220000 at f+0x10/0x", { module: "k", word: "3d220000" }],
+    [
+      "k: Expected nop after call, got 3d220000 at f+0x10/0x20 [k",
+      { module: "k", word: "3d220000", address: "f+0x10/0x20" },
+    ],
+    ["k: Unknown symbol f (err -", { module: "k", symbol: "f" }],
+    ["k: disagrees about version of symbol", { module: "k" }],
+    ["livepatch: symbol 'f' not found", { symbol: "f" }],
+    ["livepatch: failed to initialize patch 'p' for module 'nf", { name: "p" }],
+  ])("%s", (line, fields) => {
+    const found = recognise(line);
+    expect(found?.fields).toEqual(fields);
+    expect(found?.cut).toBe(found?.form);
+  });
+
+  test.each([
+    "overflow in relocation type 10",
+    "k: Expect noop",
+    "k: Expect noop aft",
+    "k: Unknown symbol",
+    "livepatch: failed to",
+    "Expect noop after relocation",
+    "k: Expect noop after relocate, got 3d2z",
+  ])("%s: too little, or another one", (line) => {
+    expect(recognise(line)).toBeNull();
+  });
+
+  test("whole lines are not taken for cut ones", () => {
+    for (const [line] of lines) expect(recognise(line)?.cut, line).toBeNull();
+  });
 });
 
 test("noise is not recognised", () => {
@@ -141,6 +181,23 @@ describe("the table", () => {
         expect(told.test(form), form).toBe(true);
       }
     }
+  });
+
+  test("cut anywhere, a line is recognised as its own message, or not at all, and its texts are whole", () => {
+    let cuts = 0;
+    for (const m of messages) {
+      for (const form of m.forms) {
+        const line = lineOf(form);
+        for (let n = 1; n < line.length; n++) {
+          const found = recognise(line.slice(0, n));
+          if (found?.cut == null) continue;
+          cuts++;
+          expect(found.message.forms, line.slice(0, n)).toContain(form);
+          expect(`${meaningOf(found)} ${helpOf(found) ?? ""}`).not.toMatch(/undefined(?! (?:in|symbol|ones))|NaN|\{/);
+        }
+      }
+    }
+    expect(cuts).toBeGreaterThan(1000);
   });
 
   test("meaning and help are whole sentences, whatever parts a line has", () => {

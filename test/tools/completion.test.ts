@@ -28,7 +28,8 @@ function run(command: string, args: readonly string[]): string {
 /** What a shell offers for a line with the cursor at its end, sorted. */
 const offers: Readonly<Record<string, (line: string) => string>> = {
   bash: (line) => {
-    const words = line.split(" ").map((w) => `'${w}'`);
+    // bash takes an = for a word of its own, as it stands in COMP_WORDBREAKS.
+    const words = line.split(/ |(?<=\w)(?==)|(?<==)(?=\w)/).map((w) => `'${w}'`);
     const script = `source klplink.bash; COMP_WORDS=(${words.join(" ")}); COMP_CWORD=${words.length - 1}; _klplink; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return run("bash", ["--norc", "--noprofile", "-c", script]);
   },
@@ -37,8 +38,13 @@ const offers: Readonly<Record<string, (line: string) => string>> = {
 };
 
 function offered(shell: string, line: string): string[] {
-  // fish puts a description behind a tab.
-  const words = (offers[shell]?.(line) ?? "").split("\n").map((l) => l.split("\t")[0]?.trim() ?? "");
+  // fish puts a description behind a tab, and the option before its value; zsh tells names as they are, and quoted.
+  const bare = (l: string): string =>
+    (l.split("\t")[0] ?? "")
+      .trim()
+      .replace(/^--[\w-]+=/, "")
+      .replace(/\\ /g, " ");
+  const words = (offers[shell]?.(line) ?? "").split("\n").map(bare);
   return [...new Set(words.filter((word) => word !== ""))].sort();
 }
 
@@ -48,6 +54,7 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     expect(status).toBe(0);
     writeFileSync(join(folder, `klplink.${shell}`), stdout);
     writeFileSync(join(folder, "some-module.ko"), "");
+    writeFileSync(join(folder, "two words.ko"), "");
     if (shell === "bash") symlinkSync(join(root, "bin/klplink.js"), join(folder, "klplink"));
   });
 
@@ -65,6 +72,12 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     ["klplink mod.ko --from kp", ["kpatch"]],
     ["klplink check some-m", ["some-module.ko"]],
     ["klplink check -k some-m", ["some-module.ko"]],
+    ["klplink check --kernel=some-m", ["some-module.ko"]],
+    ["klplink check two", ["two words.ko"]],
+    ["klplink check -k two", ["two words.ko"]],
+    ["klplink two", ["two words.ko"]],
+    ["klplink check --format=s", ["sarif"]],
+    ["klplink check --format=", ["github", "json", "sarif", "text"]],
     ["klplink explain KLP30", [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `KLP30${n}`)],
     ["klplink completion ", ["bash", "fish", "zsh"]],
     ["klplink help ch", ["check"]],

@@ -42,9 +42,9 @@ export interface Message {
   readonly kernels?: string;
   /** The diagnostics that stand for it. */
   readonly codes?: readonly Code[];
-  /** One or two sentences. */
-  readonly meaning: (f: Fields) => string;
-  readonly help?: (f: Fields) => string;
+  /** One or two sentences; fewer causes if the codes are known that the module's own file shows. */
+  readonly meaning: (f: Fields, found?: readonly Code[]) => string;
+  readonly help?: (f: Fields, found?: readonly Code[]) => string;
 }
 
 export const check = (f: Fields): string => `klplink check ${f.module ?? "MODULE"}.ko`;
@@ -56,9 +56,22 @@ export const NEW_KERNEL_FLAGS = "compile with the kernel's own flags, through it
 /** An address is a place of the file if the kernel prints a module's name behind it. */
 export const ofModule = (f: Fields): Concern => (/ \[\w+\]$/.test(f.address ?? "") ? "place" : "machine");
 
+/** A form as it is shown: fields in capitals. */
+export const inCapitals = (form: string): string => form.replace(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase());
+
 /** What a line is about. */
 export const concernOf = ({ message: { concerns }, fields }: Recognised): Concern =>
   typeof concerns === "function" ? concerns(fields) : concerns;
+
+/** What a line's values are, for its texts: those behind a cut are not known. */
+const told = ({ form, fields, cut }: Recognised): Fields => {
+  if (cut === null) return fields;
+  const names = [...form.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).filter((name) => name !== "module");
+  return { ...Object.fromEntries(names.map((name) => [name, "…"])), ...fields };
+};
+export const meaningOf = (line: Recognised, found?: readonly Code[]): string => line.message.meaning(told(line), found);
+export const helpOf = (line: Recognised, found?: readonly Code[]): string | undefined =>
+  line.message.help?.(told(line), found);
 
 /** Rows whose form is one fixed sentence. */
 export const plain = (by: Speaker, concerns: Concern, meaning: string, help: string, ...forms: string[]): Message => ({
@@ -77,4 +90,6 @@ export interface Recognised {
   readonly fields: Fields;
   /** The line without timestamps and the like. */
   readonly text: string;
+  /** What the kernel prints where the line ends too early, `{field}` for each conversion; null if the line is whole. */
+  readonly cut: string | null;
 }

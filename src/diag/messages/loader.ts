@@ -1,6 +1,48 @@
 // What the module loader prints: kernel/module/*.c (kernel/module.c before 5.19).
 
-import { check, type Message, plain, REBUILD, SAME_BUILD } from "./define.ts";
+import type { Code } from "../catalogue.ts";
+import { check, type Fields, type Message, plain, REBUILD, SAME_BUILD } from "./define.ts";
+
+/** Why the loader does not know a symbol: by the error, then by what the file shows, else all that it can be. */
+function unknownSymbol(f: Fields, found: readonly Code[] = []): { readonly meaning: string; readonly help: string } {
+  if (f.errno === "-22") {
+    return {
+      meaning: `${f.symbol} is exported, but may not be used: its checksum (CRC), its namespace or the licence of the module that exports it does not fit; a line before this one says which.`,
+      help: "explain that line, too: `dmesg | klplink explain`",
+    };
+  }
+  if (f.errno === "-16") {
+    return {
+      meaning: `${f.symbol} is exported by a module that had not finished its initialisation; a line before this one names it.`,
+      help: "look for a module that hangs while it loads",
+    };
+  }
+  // ppc64 leaves out the leading dot.
+  if (/^\.?klp\.sym\./.test(f.symbol ?? "")) {
+    return {
+      meaning: `${f.symbol} is undefined in the module, and nothing exports a symbol of that full name: the loader did not take it for a livepatch symbol.`,
+      help: "the symbol lost its mark SHN_LIVEPATCH, as GNU `ld -r` does: run klplink after the last `ld -r`",
+    };
+  }
+  const link = `\`klplink ${f.module ?? "MODULE"}.ko -k System.map\` makes it a livepatch symbol`;
+  const unseen = "An undefined symbol is never looked up among functions that are not exported.";
+  if (found.includes("KLP503")) {
+    return {
+      meaning: `${f.symbol} is exported for GPL-compatible modules only, and the module's licence is missing or another one.`,
+      help: 'add MODULE_LICENSE("GPL") if that is the module\'s licence',
+    };
+  }
+  if (found.length > 0) {
+    return {
+      meaning: `${f.symbol} is undefined in the module, and neither the kernel nor a loaded module exports it. ${unseen}`,
+      help: `${link} if the kernel has it`,
+    };
+  }
+  return {
+    meaning: `${f.symbol} is undefined in the module, and no export that it may use has this name: neither the kernel nor a loaded module exports it, or it is exported for GPL-compatible modules only (EXPORT_SYMBOL_GPL) and the module's licence is missing or another one. ${unseen}`,
+    help: `if it is not exported, but in the kernel, ${link}; if it is exported, check MODULE_LICENSE; with --module and -k \`klplink explain\` says which it is`,
+  };
+}
 
 export const loaderMessages: readonly Message[] = [
   // Symbols.
@@ -8,15 +50,9 @@ export const loaderMessages: readonly Message[] = [
     forms: ["{module}: Unknown symbol {symbol} (err {errno})", "{module}: Unknown symbol {symbol}"],
     by: "module loader",
     concerns: "place",
-    codes: ["KLP401", "KLP403", "KLP408", "KLP410"],
-    meaning: (f) =>
-      f.errno === "-22"
-        ? `${f.symbol} exists, but may not be used: its version (CRC) or its namespace does not agree; a line before this one says which.`
-        : `${f.symbol} is undefined in the module, and neither the kernel nor a loaded module exports it. An undefined symbol is never looked up among functions that are not exported.`,
-    help: (f) =>
-      f.symbol?.startsWith(".klp.sym.") === true
-        ? "the symbol lost its mark SHN_LIVEPATCH, as GNU `ld -r` does: run klplink after the last `ld -r`"
-        : `\`klplink ${f.module ?? "MODULE"}.ko -k System.map\` makes it a livepatch symbol if the kernel has it`,
+    codes: ["KLP401", "KLP403", "KLP408", "KLP410", "KLP503"],
+    meaning: (f, found) => unknownSymbol(f, found).meaning,
+    help: (f, found) => unknownSymbol(f, found).help,
   },
   {
     forms: [

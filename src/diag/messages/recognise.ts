@@ -1,11 +1,13 @@
 // From a line of dmesg to the message that it is.
 
+import { recogniseCut } from "./cut.ts";
 import type { Field, Message, Recognised } from "./define.ts";
+import { PREFIX, patternOf, type Shown } from "./forms.ts";
 import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
 import { livepatchMessages } from "./livepatch.ts";
 import { loaderMessages } from "./loader.ts";
-import { stripLogger } from "./logger.ts";
+import { stripLogger, withoutStop } from "./logger.ts";
 import { relocationMessages } from "./relocations.ts";
 
 /**
@@ -19,26 +21,6 @@ export const messages: readonly Message[] = [
   ...ftraceMessages,
   ...insmodMessages,
 ];
-
-const PATTERNS: Readonly<Record<Field, string>> = {
-  module: "[\\w-]+",
-  symbol: "[^\\s']+",
-  word: "[0-9a-f]{8}",
-  type: "\\d+",
-  value: "-?(?:0x)?[0-9a-f]+",
-  address: "(?:\\(____ptrval____\\)|[^\\s+]+\\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?|ADDRESS|(?:0x)?[0-9a-f]+)(?: \\[\\w+\\])?",
-  errno: "-?\\d+",
-  section: "\\S+",
-  sectionIndex: "\\d+",
-  row: "\\d+",
-  object: "[^\\s']+",
-  name: "[^']+?",
-  number: "-?\\d+",
-  text: ".*?",
-};
-
-/** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
-const PREFIX = "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch): )*";
 
 /**
  * The module's name at the start of a form, which people cut from the lines that they quote. What is left must still be
@@ -55,22 +37,26 @@ interface Compiled {
 
 let compiled: readonly Compiled[] | null = null;
 
+let shownForms: readonly Shown[] | null = null;
+
 /** All forms, and behind them, as whole lines go first, those of lines that lack the module's name. */
-function compile(): readonly Compiled[] {
+function allShown(): readonly Shown[] {
+  if (shownForms !== null) return shownForms;
   const whole = messages.flatMap((message) => message.forms.map((form) => ({ message, form, shown: form })));
   const cut = whole
     .filter(({ form }) => NAME_FIRST.test(form))
     .map(({ message, form }) => ({ message, form, shown: form.replace(NAME_FIRST, "") }));
-  return [...whole, ...cut].map(({ message, form, shown }) => {
+  shownForms = [...whole, ...cut];
+  return shownForms;
+}
+
+function compile(): readonly Compiled[] {
+  return allShown().map(({ message, form, shown }) => {
     const names: Field[] = [];
-    const source = shown
-      .split(/\{(\w+)\}/)
-      .map((part, i) => {
-        if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-        names.push(part as Field);
-        return `(${PATTERNS[part as Field]})`;
-      })
-      .join("");
+    const source = patternOf(shown, (field) => {
+      names.push(field);
+      return "(";
+    });
     return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
   });
 }
@@ -80,13 +66,18 @@ export function recognise(line: string): Recognised | null {
   const text = stripLogger(line);
   // printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little.
   if (text === "" || text.length > 1200) return null;
+  const bare = withoutStop(text);
+  return (bare === text ? null : recogniseWhole(bare)) ?? recogniseWhole(text) ?? recogniseCut(bare, allShown());
+}
+
+function recogniseWhole(text: string): Recognised | null {
   compiled ??= compile();
   for (const { message, form, pattern, names } of compiled) {
     const match = pattern.exec(text);
     if (match === null) continue;
     const fields: Partial<Record<Field, string>> = {};
     for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
-    return { message, form, fields, text };
+    return { message, form, fields, text, cut: null };
   }
   return null;
 }

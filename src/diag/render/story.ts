@@ -2,6 +2,7 @@
 
 import { type Code, catalogue } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
+import { inCapitals } from "../messages/define.ts";
 import { messages } from "../messages/recognise.ts";
 import { examples } from "./examples.ts";
 import { type TextStyle, wrap } from "./text.ts";
@@ -16,9 +17,7 @@ export function paragraphs(text: string): { readonly isCode: boolean; readonly l
 
 /** What the kernel prints for a code, in all its wordings; fields in capitals. */
 export function kernelWords(code: Code): string[] {
-  return messages
-    .filter((m) => m.codes?.includes(code) === true)
-    .flatMap((m) => m.forms.map((f) => f.replace(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase())));
+  return messages.filter((m) => m.codes?.includes(code) === true).flatMap((m) => m.forms.map(inCapitals));
 }
 
 export function storyOf(code: Code, style: TextStyle): string {

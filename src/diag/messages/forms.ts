@@ -1,0 +1,42 @@
+// From the form of a message to the pattern of its lines.
+
+import type { Field, Message } from "./define.ts";
+
+const PATTERNS: Readonly<Record<Field, string>> = {
+  module: "[\\w-]+",
+  symbol: "[^\\s']+",
+  word: "[0-9a-f]{8}",
+  type: "\\d+",
+  value: "-?(?:0x)?[0-9a-f]+",
+  address: "(?:\\(____ptrval____\\)|[^\\s+]+\\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?|ADDRESS|(?:0x)?[0-9a-f]+)(?: \\[\\w+\\])?",
+  errno: "-?\\d+",
+  section: "\\S+",
+  sectionIndex: "\\d+",
+  row: "\\d+",
+  object: "[^\\s']+",
+  name: "[^']+?",
+  number: "-?\\d+",
+  text: ".*?",
+};
+
+/** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
+export const PREFIX =
+  "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch): )*";
+
+export interface Shown {
+  readonly message: Message;
+  readonly form: string;
+  /** The form, or what is left of it. */
+  readonly shown: string;
+}
+
+/** The pattern of a form, or a part of it; `open` gives what opens the group of a field. */
+export function patternOf(part: string, open: (field: Field) => string): string {
+  return part
+    .split(/\{(\w+)\}/)
+    .map((piece, i) => {
+      if (i % 2 === 0) return piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      return `${open(piece as Field)}${PATTERNS[piece as Field]})`;
+    })
+    .join("");
+}
