@@ -14,6 +14,12 @@ export function parseAddress(text: string): bigint {
   return BigInt(`0x${digits}`);
 }
 
+/** As /sys/module/NAME/sections has it: `0x` and 16 digits. Null if it is not of that form. */
+export function parseKernelAddress(text: string): bigint | null {
+  const digits = /^0x([0-9a-f]{16})[\s\0]*$/.exec(text)?.[1];
+  return digits === undefined ? null : BigInt(`0x${digits}`);
+}
+
 /**
  * `ADDRESS` (of text; everything else follows behind), or `text=ADDRESS,data=ADDRESS,…,percpu=ADDRESS`.
  * @throws PlacementError
