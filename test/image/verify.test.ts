@@ -20,6 +20,7 @@ import { image } from "../../src/image.ts";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { klplink } from "../cli/run.ts";
+import { type BuiltSection, buildElf } from "../elf/build.ts";
 import { root } from "../helpers.ts";
 import { goldenCaptures } from "./captured.ts";
 
@@ -195,6 +196,74 @@ test("hidden addresses are named, not compared", () => {
   const done = klplink(["verify", ko, "--root", to]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: the section addresses are hidden/m);
+});
+
+describe("kinds of memory that lie closer together than the module is large", () => {
+  const base = 0xffffffffc0400000n;
+  const section = (name: string, flags: number, data: Uint8Array, align: number): BuiltSection => ({
+    name,
+    type: 1,
+    flags,
+    data,
+    align,
+  });
+  const info = Buffer.from("name=close\0vermagic=6.12.9-demo SMP mod_unload \0");
+  const constants = Buffer.from(Array.from({ length: 0x4000 }, (_, i) => (i * 7) & 0xff));
+  const sections = [
+    section(".text", 6, Buffer.from([0xc3]), 16),
+    section(".rodata", 2, constants, 16),
+    section(".data", 3, Buffer.alloc(8, 5), 16),
+    section(".modinfo", 2, info, 1),
+    section(".gnu.linkonce.this_module", 3, Buffer.alloc(1280), 64),
+  ];
+  const places = new Map([
+    [".text", 0],
+    [".rodata", 0x4000],
+    [".data", 0x20000],
+    [".gnu.linkonce.this_module", 0x20040],
+  ]);
+
+  /** Copies and verifies, with a byte of the kernel's memory changed. */
+  const run = (name: string, flipped: number | null): ReturnType<typeof klplink> => {
+    const machine = join(folder, name);
+    const file = join(machine, "close.ko");
+    const sys = join(machine, "sys/module/close");
+    mkdirSync(join(sys, "sections"), { recursive: true });
+    mkdirSync(join(machine, "proc/sys/kernel"), { recursive: true });
+    writeFileSync(file, buildElf({ machine: 62, sections, symbols: [] }));
+    const memory = Buffer.alloc(0x40000);
+    for (const { name, data } of sections) {
+      const at = places.get(name);
+      if (at === undefined || data === undefined) continue;
+      memory.set(data, at);
+      writeFileSync(join(sys, "sections", name), `0x${hex16(base + BigInt(at))}\n`);
+    }
+    if (flipped !== null) memory[flipped] = (memory[flipped] ?? 0) ^ 1;
+    writeFileSync(join(sys, "coresize"), `${0x6000}\n`);
+    writeFileSync(join(machine, "proc/kcore"), kcoreOf(base, memory));
+    writeFileSync(join(machine, "proc/kallsyms"), "ffffffff81000000 T _text\nffffffff81400000 D data\n");
+    writeFileSync(join(machine, "proc/sys/kernel/osrelease"), "6.12.9-demo\n");
+    const to = join(machine, "copy");
+    const done = copy(to, "close", { KLPLINK_SYS: join(machine, "sys"), KLPLINK_PROC: join(machine, "proc") });
+    expect(done.status, String(done.stderr)).toBe(0);
+    return klplink(["verify", file, "--root", to]);
+  };
+
+  test("all of each section is copied", () => {
+    const done = run("close", null);
+    expect(done.stderr).toBe("");
+    expect(done.stdout).toMatch(/^close: 4 sections, 17673 bytes: 17673 equal, 0 explained, 0 different$/m);
+    expect(done.status).toBe(0);
+  });
+
+  test.each([[0x4000], [0x6100], [0x7fff]])("a flipped bit %i bytes behind the text is found", (at) => {
+    const done = run(`close-${at}`, at);
+    const offset = (at - 0x4000).toString(16);
+    expect(done.stderr).toMatch(
+      new RegExp(`^error\\[KLP220\\]: 1 byte at 0x[0-9a-f]{16}: .*\\n.* \\.rodata\\+0x${offset}$`, "m"),
+    );
+    expect(done.status).toBe(1);
+  });
 });
 
 describe("what cannot be read is said, and never passes for equal", () => {
