@@ -75,37 +75,53 @@ page=4096
 low() { printf %d "0x$(printf %s "$1" | cut -c5-16)"; }
 high() { printf %s "$1" | cut -c1-4; }
 
-# Each section up to the next one, the last of a piece of memory up to the module's size; whole pages.
-previous_end=-1
-previous_high=
+# copy HIGH START END OFFSET: memory of which the file has the first byte at OFFSET.
 copied=0
+copy() {
+  [ -n "$1" ] || return 0
+  length=$(($3 - $2))
+  file=$out/memory/$1$(printf %012x "$2")
+  if [ $(($4 % page)) -eq 0 ] && [ $((length % page)) -eq 0 ]; then
+    dd if="$kcore" of="$file" bs=$page skip=$(($4 / page)) count=$((length / page)) 2>/dev/null || fail "$1$(printf %012x "$2") cannot be read"
+  else
+    dd if="$kcore" of="$file" bs=1 skip="$4" count="$length" 2>/dev/null || fail "$1$(printf %012x "$2") cannot be read"
+  fi
+  copied=$((copied + 1))
+}
+
+# No section is larger than the module. So each one's memory is that up to the module's size behind its start, or up to the
+# end of the piece that it is in; whole pages. What overlaps becomes one file, so that each section is in one.
+high=
+from=0
+end=0
+at=0
 for address in $addresses; do
   a=$(low "$address")
   h=$(high "$address")
   start=$((a / page * page))
-  # What an earlier copy has is not copied again.
-  if [ "$h" = "$previous_high" ] && [ "$start" -lt "$previous_end" ]; then continue; fi
-  length=$(((coresize + (a - start) + page - 1) / page * page))
   for piece in $pieces; do
     vaddr=${piece%%:*}
     rest=${piece#*:}
     [ "$(high "$vaddr")" = "$h" ] || continue
     v=$(low "$vaddr")
     size=$(printf %d "0x${rest#*:}" 2>/dev/null) || continue
-    if [ "$start" -lt "$v" ] || [ $((start - v)) -ge "$size" ]; then continue; fi
-    offset=$((0x${rest%%:*} + start - v))
+    [ "$start" -ge "$v" ] || start=$v
+    if [ "$a" -lt "$v" ] || [ $((a - v)) -ge "$size" ]; then continue; fi
+    length=$(((coresize + (a - start) + page - 1) / page * page))
     [ $((start - v + length)) -le "$size" ] || length=$((size - (start - v)))
-    file=$out/memory/$h$(printf %012x "$start")
-    if [ $((offset % page)) -eq 0 ]; then
-      dd if="$kcore" of="$file" bs=$page skip=$((offset / page)) count=$((length / page)) 2>/dev/null || fail "$address cannot be read"
+    offset=$((0x${rest%%:*} + start - v))
+    if [ "$h" = "$high" ] && [ "$start" -le "$end" ] && [ $((offset - at)) -eq $((start - from)) ]; then
+      [ $((start + length)) -le "$end" ] || end=$((start + length))
     else
-      dd if="$kcore" of="$file" bs=1 skip="$offset" count="$length" 2>/dev/null || fail "$address cannot be read"
+      copy "$high" "$from" "$end" "$at"
+      high=$h
+      from=$start
+      end=$((start + length))
+      at=$offset
     fi
-    copied=$((copied + 1))
-    previous_end=$((start + length))
-    previous_high=$h
     break
   done
 done
+copy "$high" "$from" "$end" "$at"
 [ "$copied" -gt 0 ] || fail "none of the module's memory is in $kcore"
 echo "klplink-capture: $name: $copied pieces of memory, in $out"

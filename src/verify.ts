@@ -4,10 +4,12 @@ import { findArch } from "./arch.ts";
 import { hex } from "./base/bytes.ts";
 import { type Problem, problem } from "./diag/catalogue.ts";
 import { SHF_ALLOC } from "./elf/consts.ts";
-import { type ImageOptions, image, type ModuleImage } from "./image.ts";
+import { type ImageOptions, type ImageSection, image, type ModuleImage } from "./image.ts";
 import { read } from "./input.ts";
 import { withExportTable } from "./kernel/addresses.ts";
+import { symtabOf } from "./kernel/loaderLayout.ts";
 import type { KernelMemory } from "./kernel/memory.ts";
+import { readModInfo } from "./kernel/modinfo.ts";
 import { parseKlpSectionObject } from "./klp/names.ts";
 
 export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
@@ -29,11 +31,24 @@ export interface VerifiedSection {
   readonly different: number;
 }
 
+/** One section that was not compared. */
+export interface Left {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Unread extends Left {
+  /** What of it is not to be had; null: nothing, but it depends on another's address. */
+  readonly lacks: "address" | "memory" | null;
+}
+
 export interface VerifyResult {
   readonly problems: readonly Problem[];
   readonly sections: readonly VerifiedSection[];
-  /** Loaded sections that were not compared, with the reason. */
-  readonly left: readonly { readonly name: string; readonly reason: string }[];
+  /** Sections that the kernel does not keep, with the reason. */
+  readonly left: readonly Left[];
+  /** Sections that should have been compared and could not be. */
+  readonly unread: readonly Unread[];
   readonly image: ModuleImage | null;
   readonly arch: string;
   readonly module: string;
@@ -54,24 +69,39 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
   });
   const problems = [...result.problems];
   const sections: VerifiedSection[] = [];
-  const left: { name: string; reason: string }[] = [];
+  const left: Left[] = [];
+  const unread: Unread[] = [];
   const made = result.image;
+  const { placement } = options;
   const { arch, module } = result;
-  if (made === null) return { problems, sections, left, image: null, arch, module };
+  if (made === null) return { problems, sections, left, unread, image: null, arch, module };
   const unlisted = options.listsData === false ? unlistedSymbols(problems, options) : null;
-  if (unlisted !== null) return { problems: unlisted, sections, left, image: null, arch, module };
-  let shown = 0;
+  if (unlisted !== null) return { problems: unlisted, sections, left, unread, image: null, arch, module };
+  const whyGone = goneReason(made);
+  const tables = symtabOf(made.file);
+  const kept: ImageSection[] = [];
   for (const section of made.sections) {
-    const { name, address, index, bytes: expected } = section;
-    if (expected.length === 0) continue;
-    const region = made.layout.places[index]?.region ?? "text";
-    if (region.startsWith("init.")) {
-      left.push({ name, reason: "init memory, freed after init" });
+    const { name, index } = section;
+    if (section.bytes.length === 0) continue;
+    const reason = whyGone(section);
+    if (reason !== null) left.push({ name, reason });
+    else kept.push(section);
+    // No bytes depend on where the symbol table is, and without CONFIG_KALLSYMS it is nowhere.
+    if (reason === UNLOADING || index === tables?.symtab || index === tables?.strtab) continue;
+    if (placement.byIndex?.has(index) === true || placement.sections.has(name)) continue;
+    unread.push({ name, reason: "its address is missing", lacks: "address" });
+  }
+  const isPlaced = unread.length === 0;
+  let shown = 0;
+  for (const { name, address, index, bytes: expected } of kept) {
+    if (!isPlaced && name !== BUILD_ID) {
+      if (!unread.some((u) => u.name === name))
+        unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
       continue;
     }
     const found = options.memory(address, expected.length);
     if (found === null) {
-      left.push({ name, reason: "its memory cannot be read" });
+      unread.push({ name, reason: "its memory cannot be read", lacks: "memory" });
       continue;
     }
     if (name === BUILD_ID && Buffer.compare(expected, found) !== 0) {
@@ -87,7 +117,7 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
       if (run < 0) return;
       // Another build id is said as such.
       if (name !== BUILD_ID && shown++ < SHOWN)
-        problems.push(difference(options.file, section.name, address, run, end, expected, found));
+        problems.push(difference(options.file, name, address, run, end, expected, found));
       run = -1;
     };
     for (let i = 0; i < expected.length; i++) {
@@ -109,7 +139,20 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
     flush(expected.length);
     sections.push({ name, address, size: expected.length, equal, explained, different });
   }
-  return { problems, sections, left, image: made, arch, module };
+  return { problems, sections, left, unread, image: made, arch, module };
+}
+
+const UNLOADING = "exit code, of no use without CONFIG_MODULE_UNLOAD";
+
+/** Tells why the kernel does not keep a section; null if it does. */
+function goneReason({ file, layout }: ModuleImage): (section: ImageSection) => string | null {
+  const vermagic = readModInfo(file)?.get("vermagic") ?? "";
+  const unloads = vermagic === "" || / mod_unload\b/.test(vermagic);
+  return ({ name, index }) => {
+    if (layout.places[index]?.region.startsWith("init.") === true) return "init memory, freed after init";
+    // Not loaded before 5.14, and since then in init memory.
+    return unloads || !name.startsWith(".exit") ? null : UNLOADING;
+  };
 }
 
 /** What is wrong but for unknown symbols, and those as one: the kernel does not list them. Null if all are known. */

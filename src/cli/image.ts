@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../diag/catalogue.ts";
 import { elfMachine } from "../elf/executable.ts";
-import { isSameFile, OutputError, writeWhole } from "../elf/output.ts";
+import { isSameFile, OutputError, reason, writeWhole } from "../elf/output.ts";
 import { readElf } from "../elf/reader.ts";
 import { type ImageResult, image, type X86State } from "../image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../imageOutput.ts";
@@ -15,7 +15,7 @@ import type { Placement } from "../kernel/loaderLayout.ts";
 import { readModInfo } from "../kernel/modinfo.ts";
 import { findModuleName } from "../kernel/moduleFile.ts";
 import { findPercpu } from "../kernel/percpu.ts";
-import { PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
+import { checkPlaced, PlacementError, parseAddress, parseBases, parseSections } from "../kernel/placement.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "./io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "./options.ts";
 import { Reporter } from "./report.ts";
@@ -52,10 +52,11 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   const input = await readUnpacked(module);
   const machine = elfMachine(input.bytes);
   if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
+  const placement = placementOf(options, input.bytes, list);
   const result = image(input.bytes, {
     file: input.name,
     kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
-    placement: placementOf(options, input.bytes, list),
+    placement,
     stage: options.stage,
     command: linkCommand(module, options),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
@@ -67,6 +68,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     late: options.late?.split(",") ?? [],
   });
+  checkAddresses(result, placement);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   const made = !failed || options.force === true ? result.image : null;
   const reporter = new Reporter(options, version);
@@ -155,6 +157,16 @@ function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: Symb
   }
 }
 
+/** @throws UsageError */
+function checkAddresses({ image: made }: ImageResult, { bases }: Placement): void {
+  try {
+    if (made !== null) checkPlaced(made, bases);
+  } catch (error) {
+    if (error instanceof PlacementError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
 /** A file with a table, or a folder like /sys/module/NAME/sections: a file a section, with its address. */
 export function readSections(path: string): Map<string, bigint> {
   try {
@@ -191,10 +203,23 @@ function addressOption(name: string, text: string): bigint {
 
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeParents(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new InputProblem(problem("KLP105", { file: path }, { why }));
+    throw new InputProblem(problem("KLP105", { file: path }, { why: reason(error) }));
+  }
+}
+
+/** As mkdir -p. (mkdirSync's `recursive` never ends on /proc, which has each folder and makes none.) */
+function makeParents(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || existsSync(parent)) throw error;
+    makeParents(parent);
+    mkdirSync(path);
   }
 }
 

@@ -3,15 +3,15 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { problem } from "../diag/catalogue.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Obstacle } from "../diag/codes/klp221.ts";
 import { Btf, BtfError } from "../elf/btf.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../kernel/memory.ts";
 import { parseSymbols, SymbolListError } from "../kernel/parseSymbols.ts";
-import { PlacementError } from "../kernel/placement.ts";
+import { parseKernelAddress } from "../kernel/placement.ts";
 import type { SymbolList } from "../kernel/symbolList.ts";
-import { readSections } from "./image.ts";
-import { InputProblem, UsageError } from "./io.ts";
+import type { Unread } from "../verify.ts";
+import { InputProblem } from "./io.ts";
 import { problemOf } from "./options.ts";
 
 const cannot = (file: string, what: string, obstacle: Obstacle): InputProblem =>
@@ -49,19 +49,32 @@ export class Machine {
   sections(module: string): Map<string, bigint> {
     const path = this.#path(`/sys/module/${module}/sections`, "sections");
     if (!existsSync(path)) throw this.#noSections(module, path);
-    let sections: Map<string, bigint>;
-    try {
-      // The files' own mode lets only root read them; the folder is open to all.
-      for (const name of readdirSync(path)) readFileSync(join(path, name));
-      sections = readSections(path);
-    } catch (error) {
-      if (isForbidden(error)) throw cannot(path, `the section addresses of ${module} may not be read`, "permission");
-      if (error instanceof PlacementError) throw cannot(path, error.message, "damaged");
-      throw error;
-    }
+    const sections = this.#addresses(module, path);
     if ([...sections.values()].every((address) => address === 0n)) {
       throw cannot(path, "the section addresses are hidden", "hidden");
     }
+    return sections;
+  }
+
+  /** @param path a folder with a file a section. @throws InputProblem */
+  #addresses(module: string, path: string): Map<string, bigint> {
+    const sections = new Map<string, bigint>();
+    const obstacle = this.isLive ? "no addresses" : "damaged";
+    try {
+      for (const name of readdirSync(path)) {
+        // The files' own mode lets only root read them; the folder is open to all.
+        const address = parseKernelAddress(readFileSync(join(path, name), "latin1"));
+        if (address === null) throw cannot(join(path, name), `the address of ${name} is damaged`, obstacle);
+        sections.set(name, address);
+        // Older powerpc kernels rename init sections.
+        if (name.startsWith("_init.")) sections.set(name.replace("_", "."), address);
+      }
+    } catch (error) {
+      if (error instanceof InputProblem) throw error;
+      if (isForbidden(error)) throw cannot(path, `the section addresses of ${module} may not be read`, "permission");
+      throw cannot(path, `the section addresses of ${module} cannot be read`, obstacle);
+    }
+    if (sections.size === 0) throw cannot(path, `there are no section addresses of ${module}`, obstacle);
     return sections;
   }
 
@@ -93,9 +106,9 @@ export class Machine {
     try {
       if (this.#root === null) return this.sections(module);
       const path = join(this.#root, "modules", module);
-      return existsSync(path) ? readSections(path) : null;
+      return existsSync(path) ? this.#addresses(module, path) : null;
     } catch (error) {
-      if (problemOf(error) !== null || error instanceof UsageError) return null;
+      if (problemOf(error) !== null) return null;
       throw error;
     }
   }
@@ -140,6 +153,24 @@ export class Machine {
       }
       throw cannot(path, "the kernel's memory cannot be read", this.isLive ? "no memory" : "damaged");
     }
+  }
+
+  /** What verify could not compare, as one problem for each reason. */
+  unreadProblems(module: string, unread: readonly Unread[]): Problem[] {
+    return (["address", "memory"] as const).flatMap((lacks) => {
+      const names = unread.filter((u) => u.lacks === lacks).map((u) => u.name);
+      if (names.length === 0) return [];
+      const listed = `${names.slice(0, 5).join(", ")}${names.length > 5 ? `, … (${names.length} sections)` : ""}`;
+      if (lacks === "memory") {
+        const copied = this.#root !== null && existsSync(join(this.#root, "kcore")) ? "kcore" : "memory";
+        const file = this.#path("/proc/kcore", copied);
+        const what = `the memory of ${listed} cannot be read`;
+        return [problem("KLP221", { file }, { what, obstacle: this.isLive ? "no memory" : "damaged" })];
+      }
+      const file = this.#path(`/sys/module/${module}/sections`, "sections");
+      const what = `the address of ${listed} is missing`;
+      return [problem("KLP221", { file }, { what, obstacle: "missing" })];
+    });
   }
 
   /** The kernel's types; null if it does not tell them. */

@@ -251,7 +251,7 @@ function addImageCommand(klplink: Command): void {
         .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
         .option(
           "--at <addresses>",
-          "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each), percpu=ADDR",
+          "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each, from a page on), percpu=ADDR",
         )
         .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
         .option("--raw <folder>", "one file for each section")

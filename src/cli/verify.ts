@@ -64,8 +64,11 @@ export async function runVerify(
         const sections = name === null ? new Map<string, bigint>() : machine.sections(name);
         running ??= await open(machine, options);
         result = await compare(input, sections, running, options);
-        problems = result.problems;
-        if (result.sections.length === 0 || problems.some((p) => levelOf(p) === "error")) status = Math.max(status, 1);
+        const unread = machine.unreadProblems(result.module, result.unread);
+        problems = [...result.problems, ...unread];
+        if (result.problems.some((p) => levelOf(p) === "error")) status = Math.max(status, 1);
+        else if (unread.length > 0) status = 3;
+        else if (result.sections.length === 0) status = Math.max(status, 1);
       } catch (error) {
         const found = problemOf(error);
         if (found === null || (modules.length === 1 && input === null)) throw error;
@@ -75,9 +78,15 @@ export async function runVerify(
       const outcome =
         result === null
           ? {}
-          : { arch: result.arch, module: result.module, sections: result.sections.map(toJson), left: result.left };
+          : {
+              arch: result.arch,
+              module: result.module,
+              sections: result.sections.map(toJson),
+              left: result.left,
+              unread: result.unread.map(({ name, reason }) => ({ name, reason })),
+            };
       await reporter.add(input?.name ?? argument, input?.bytes ?? null, problems, outcome);
-      if (reporter.isText && result !== null && result.sections.length > 0)
+      if (reporter.isText && result !== null && result.sections.length + result.unread.length > 0)
         await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
     }
   } finally {
@@ -247,11 +256,13 @@ function report(result: VerifyResult, verbose: boolean, quiet: boolean): string 
       lines.push(`  ${s.name}: ${s.size} bytes, ${s.equal} equal, ${explained} explained, ${s.different} different`);
   }
   if (!quiet) for (const [reason, n] of reasons) lines.push(`  ${n} bytes explained: ${reason}`);
-  if (verbose) for (const { name, reason } of result.left) lines.push(`  ${name}: not compared: ${reason}`);
+  const shown = quiet ? [] : verbose ? [...result.left, ...result.unread] : result.unread;
+  for (const { name, reason } of shown) lines.push(`  ${name}: not compared: ${reason}`);
   const compared = `${result.sections.length} sections, ${total.size} bytes`;
+  const unread = result.unread.length === 0 ? "" : `; ${result.unread.length} not compared`;
   if (!quiet) {
     lines.unshift(
-      `${result.module}: ${compared}: ${total.equal} equal, ${total.explained} explained, ${total.different} different`,
+      `${result.module}: ${compared}: ${total.equal} equal, ${total.explained} explained, ${total.different} different${unread}`,
     );
   }
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;

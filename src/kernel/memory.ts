@@ -79,7 +79,11 @@ export function openDumps(folder: string): KernelMemory {
       if (start > address) break;
       let bytes = known.get(path);
       if (bytes === undefined) {
-        bytes = new Uint8Array(readFileSync(path));
+        try {
+          bytes = new Uint8Array(readFileSync(path));
+        } catch {
+          bytes = new Uint8Array(0);
+        }
         known.set(path, bytes);
       }
       const offset = address - start;

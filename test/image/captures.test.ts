@@ -88,8 +88,9 @@ describe.each(all.filter((g) => g.running !== null))("$name, in use", (golden) =
   const options = { x86: MITIGATIONS_OFF, objects };
 
   test("no byte is different", () => {
-    const { problems, sections } = verifyCaptured(module, captured, kernelOf(golden), running, options);
+    const { problems, sections, unread } = verifyCaptured(module, captured, kernelOf(golden), running, options);
     expect(problems).toEqual([]);
+    expect(unread).toEqual([]);
     expect(sections.length).toBeGreaterThan(5);
     const sum = (of: (s: (typeof sections)[number]) => number): number => sections.reduce((n, s) => n + of(s), 0);
     expect(sum((s) => s.equal) / sum((s) => s.size)).toBeGreaterThan(0.6);
@@ -105,6 +106,18 @@ describe.each(all.filter((g) => g.running !== null))("$name, in use", (golden) =
     const spoiled = new Map([...running, [code?.address ?? 0n, bytes] as const]);
     const { problems } = verifyCaptured(module, captured, kernelOf(golden), spoiled, options);
     expect(problems.map((p) => [p.code, p.at.section, p.at.offset])).toEqual([["KLP220", code?.name, at]]);
+  });
+
+  test("each section whose address is missing is named, and no byte is called different", () => {
+    const { sections } = readElf(module);
+    const nameOf = ({ index }: { index: number }): string => sections.name(index);
+    for (const gone of captured.sections) {
+      if (gone.bytes.length === 0 || /^\.(symtab|strtab)$/.test(nameOf(gone))) continue;
+      const rest = { ...captured, sections: captured.sections.filter((s) => s !== gone) };
+      const { problems, unread } = verifyCaptured(module, rest, kernelOf(golden), running, options);
+      expect(problems.filter((p) => p.code === "KLP220")).toEqual([]);
+      expect(unread.filter((u) => u.lacks === "address").map((u) => u.name)).toEqual([nameOf(gone)]);
+    }
   });
 
   test.skipIf(objects.length === 0)("without its late relocations it would not be equal", () => {

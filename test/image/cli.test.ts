@@ -179,6 +179,11 @@ describe("refusals", () => {
   test.each([
     [["--at", "text=xyz"], "`xyz` is no hexadecimal address"],
     [["--at", "heap=10"], "`heap` is none of text, data,"],
+    [["--at", "text=1000,data=1000000,text=2000"], "the address of text is given twice"],
+    [["--at", "1000,text=2000"], "the address of text is given twice"],
+    [["--at", "percpu=0,percpu=0"], "the address of percpu is given twice"],
+    [["--at", "text=1800"], "text cannot be at 0x1800: module memory consists of pages of 0x1000 bytes"],
+    [["--at", "text=ffffffffffffffff"], "text cannot be at 0xffffffffffffffff"],
     [["--stage", "later"], "the choices are relocated, loaded"],
     [["--sections", "package.json"], "expected `SECTION ADDRESS`"],
   ])("%j", (args, message) => {
@@ -186,6 +191,57 @@ describe("refusals", () => {
     expect(run.status).toBe(2);
     expect(run.stderr).toContain(message);
   });
+});
+
+describe("--at with places where a module cannot be", () => {
+  const at = (addresses: string, version = "6.12"): ReturnType<typeof klplink> =>
+    klplink(["image", ko, "-k", map, "--kernel-version", version, "--at", addresses, "-o", join(folder, "i.elf")]);
+
+  test.each([
+    [
+      "text=10000000,rodata=10000000,data=20000000",
+      "6.12",
+      /rodata at 0x0*10000000 overlaps text, which ends at 0x0*1000\w{4}\n/,
+    ],
+    ["text=fffffffffffff000", "6.1", /text \(\d+ bytes\) at 0xfffffffffffff000 reaches beyond the last address\n/],
+    ["text=ffffffffffffe000", "6.12", /there is no room for \S+ behind text: give its address, too\n/],
+  ])("%s, %s", (addresses, version, message) => {
+    const run = at(addresses, version);
+    expect(run.stderr).toMatch(message);
+    expect(run.stdout).toBe("");
+    expect(run.status).toBe(2);
+  });
+
+  test("a section beyond the last address", () => {
+    const table = join(folder, "beyond");
+    writeFileSync(table, ".text 0xfffffffffffffff0\n");
+    const run = klplink(["image", ko, "-k", map, "--sections", table, "-o", join(folder, "i.elf")]);
+    expect(run.stderr).toMatch(/\.text \(\d+ bytes\) at 0xfffffffffffffff0 reaches beyond the last address\n/);
+    expect(run.status).toBe(2);
+  });
+
+  test("regions on pages one behind the other are none of that", () => {
+    expect(at("percpu=0,text=c008000000101000,data=c008000000102000,rodata=c008000000100000")).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+  });
+});
+
+test.each(["/proc/klplink-none", "/proc/klplink-none/deeper"])("--raw %s: no folder can be made there", (raw) => {
+  const run = klplink(["image", ko, "-k", map, "--at", "percpu=0", "--raw", raw]);
+  expect(run.stderr).toMatch(/^error\[KLP105\]: cannot be written: /m);
+  expect(run.status).toBe(3);
+});
+
+test("--raw makes the folders on the way; a file in the way is said", () => {
+  const raw = join(folder, "one/two/three/");
+  expect(klplink(["image", ko, "-k", map, "--raw", raw]).status).toBe(0);
+  expect(readFileSync(join(raw, ".stubs")).length).toBeGreaterThan(0);
+  expect(klplink(["image", ko, "-k", map, "--raw", raw]).status).toBe(0);
+  const run = klplink(["image", ko, "-k", map, "--raw", join(raw, ".stubs/four")]);
+  expect(run.stderr).toMatch(/^error\[KLP105\]: cannot be written: /m);
+  expect(run.status).toBe(3);
 });
 
 describe("a symbol that another module exports", () => {

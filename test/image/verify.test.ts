@@ -1,7 +1,17 @@
 // `klplink verify` and the capture script, on a machine made of files: a capture of a real kernel behind a kcore file.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,6 +20,7 @@ import { image } from "../../src/image.ts";
 import { addressesOf } from "../../src/kernel/addresses.ts";
 import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
 import { klplink } from "../cli/run.ts";
+import { type BuiltSection, buildElf } from "../elf/build.ts";
 import { root } from "../helpers.ts";
 import { goldenCaptures } from "./captured.ts";
 
@@ -185,6 +196,164 @@ test("hidden addresses are named, not compared", () => {
   const done = klplink(["verify", ko, "--root", to]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: the section addresses are hidden/m);
+});
+
+describe("kinds of memory that lie closer together than the module is large", () => {
+  const base = 0xffffffffc0400000n;
+  const section = (name: string, flags: number, data: Uint8Array, align: number): BuiltSection => ({
+    name,
+    type: 1,
+    flags,
+    data,
+    align,
+  });
+  const info = Buffer.from("name=close\0vermagic=6.12.9-demo SMP mod_unload \0");
+  const constants = Buffer.from(Array.from({ length: 0x4000 }, (_, i) => (i * 7) & 0xff));
+  const sections = [
+    section(".text", 6, Buffer.from([0xc3]), 16),
+    section(".rodata", 2, constants, 16),
+    section(".data", 3, Buffer.alloc(8, 5), 16),
+    section(".modinfo", 2, info, 1),
+    section(".gnu.linkonce.this_module", 3, Buffer.alloc(1280), 64),
+  ];
+  const places = new Map([
+    [".text", 0],
+    [".rodata", 0x4000],
+    [".data", 0x20000],
+    [".gnu.linkonce.this_module", 0x20040],
+  ]);
+
+  /** Copies and verifies, with a byte of the kernel's memory changed. */
+  const run = (name: string, flipped: number | null): ReturnType<typeof klplink> => {
+    const machine = join(folder, name);
+    const file = join(machine, "close.ko");
+    const sys = join(machine, "sys/module/close");
+    mkdirSync(join(sys, "sections"), { recursive: true });
+    mkdirSync(join(machine, "proc/sys/kernel"), { recursive: true });
+    writeFileSync(file, buildElf({ machine: 62, sections, symbols: [] }));
+    const memory = Buffer.alloc(0x40000);
+    for (const { name, data } of sections) {
+      const at = places.get(name);
+      if (at === undefined || data === undefined) continue;
+      memory.set(data, at);
+      writeFileSync(join(sys, "sections", name), `0x${hex16(base + BigInt(at))}\n`);
+    }
+    if (flipped !== null) memory[flipped] = (memory[flipped] ?? 0) ^ 1;
+    writeFileSync(join(sys, "coresize"), `${0x6000}\n`);
+    writeFileSync(join(machine, "proc/kcore"), kcoreOf(base, memory));
+    writeFileSync(join(machine, "proc/kallsyms"), "ffffffff81000000 T _text\nffffffff81400000 D data\n");
+    writeFileSync(join(machine, "proc/sys/kernel/osrelease"), "6.12.9-demo\n");
+    const to = join(machine, "copy");
+    const done = copy(to, "close", { KLPLINK_SYS: join(machine, "sys"), KLPLINK_PROC: join(machine, "proc") });
+    expect(done.status, String(done.stderr)).toBe(0);
+    return klplink(["verify", file, "--root", to]);
+  };
+
+  test("all of each section is copied", () => {
+    const done = run("close", null);
+    expect(done.stderr).toBe("");
+    expect(done.stdout).toMatch(/^close: 4 sections, 17673 bytes: 17673 equal, 0 explained, 0 different$/m);
+    expect(done.status).toBe(0);
+  });
+
+  test.each([[0x4000], [0x6100], [0x7fff]])("a flipped bit %i bytes behind the text is found", (at) => {
+    const done = run(`close-${at}`, at);
+    const offset = (at - 0x4000).toString(16);
+    expect(done.stderr).toMatch(
+      new RegExp(`^error\\[KLP220\\]: 1 byte at 0x[0-9a-f]{16}: .*\\n.* \\.rodata\\+0x${offset}$`, "m"),
+    );
+    expect(done.status).toBe(1);
+  });
+});
+
+describe("what cannot be read is said, and never passes for equal", () => {
+  const said = (stderr: string): string => stderr.replaceAll(/\n +/g, " ");
+  const spoiled = (name: string, spoil: (to: string) => void): ReturnType<typeof klplink> => {
+    const to = join(folder, name);
+    expect(copy(to).status).toBe(0);
+    spoil(to);
+    return klplink(["verify", ko, "--root", to]);
+  };
+  /** Cuts the memory in front of a section, so that this one and what follows is missing. */
+  const cutAt = (to: string, section: string): void => {
+    const [name = ""] = readdirSync(join(to, "memory"));
+    const address = captured.sections.find((s) => elf.sections.name(s.index) === section)?.address ?? 0n;
+    truncateSync(join(to, "memory", name), Number(address - BigInt(`0x${name}`)));
+  };
+
+  test("memory of some sections: the others are compared", () => {
+    const done = spoiled("cut", (to) => cutAt(to, ".rodata.str1.8"));
+    expect(said(done.stderr)).toMatch(/^error\[KLP221\]: the memory of .*\.rodata\.str1\.8.* cannot be read --> /m);
+    expect(done.stdout).toMatch(/^varied: \d+ sections, \d+ bytes: .* 0 different; \d+ not compared$/m);
+    expect(done.stdout).toMatch(/^ {2}\.rodata\.str1\.8: not compared: its memory cannot be read$/m);
+    expect(done.stdout).not.toMatch(/ \.text: not compared/);
+    expect(done.status).toBe(3);
+  });
+
+  test("and a different byte in those is what counts", () => {
+    const done = spoiled("cut-different", (to) => {
+      cutAt(to, ".rodata.str1.8");
+      const [name = ""] = readdirSync(join(to, "memory"));
+      const path = join(to, "memory", name);
+      const bytes = readFileSync(path);
+      const text = captured.sections.find((s) => elf.sections.name(s.index) === ".text");
+      const at = Number((text?.address ?? 0n) - BigInt(`0x${name}`)) + (text?.bytes.length ?? 0) - 4;
+      bytes[at] = (bytes[at] ?? 0) ^ 4;
+      writeFileSync(path, bytes);
+    });
+    expect(done.stderr).toContain("KLP220");
+    expect(done.stderr).toContain("KLP221");
+    expect(done.status).toBe(1);
+  });
+
+  test.each([
+    ["removed", (path: string) => rmSync(path)],
+    ["empty", (path: string) => truncateSync(path, 0)],
+  ])("all memory: %s", (what, spoil) => {
+    const done = spoiled(`memory-${what}`, (to) => {
+      for (const name of readdirSync(join(to, "memory"))) spoil(join(to, "memory", name));
+    });
+    expect(said(done.stderr)).toMatch(/^error\[KLP221\]: the memory of .*, … \(\d+ sections\) cannot be read/m);
+    expect(done.stdout).toMatch(/^varied: 0 sections, 0 bytes: .*; \d+ not compared$/m);
+    expect(done.status).toBe(3);
+  });
+
+  test("a missing address is not guessed", () => {
+    const done = spoiled("no-address", (to) => rmSync(join(to, "sections/.rodata.str1.8")));
+    expect(done.stderr).toMatch(/^error\[KLP221\]: the address of \.rodata\.str1\.8 is missing$/m);
+    expect(done.stderr).not.toContain("KLP220");
+    expect(done.stdout).toMatch(/^ {2}\.rodata\.str1\.8: not compared: its address is missing$/m);
+    expect(done.status).toBe(3);
+  });
+
+  test("a kernel without CONFIG_KALLSYMS has no symbol table in memory, an older one another name for init sections", () => {
+    const done = spoiled("listed-otherwise", (to) => {
+      for (const name of [".symtab", ".strtab"]) rmSync(join(to, "sections", name));
+      renameSync(join(to, "sections/.init.text"), join(to, "sections/_init.text"));
+    });
+    expect(done.stderr).toBe("");
+    expect(done.status).toBe(0);
+  });
+
+  const text = (to: string): string => join(to, "sections/.text");
+  test.each([
+    ["abc", (to: string) => writeFileSync(text(to), "abc\n"), "the address of .text is damaged"],
+    ["17 digits", (to: string) => writeFileSync(text(to), "0xc00800000010f0000\n"), "the address of .text is damaged"],
+    ["no text", (to: string) => writeFileSync(text(to), ""), "the address of .text is damaged"],
+    ["a folder", (to: string) => mkdirSync(join(to, "sections/x")), "the section addresses of varied cannot be read"],
+    [
+      "none",
+      (to: string) => {
+        for (const name of readdirSync(join(to, "sections"))) rmSync(join(to, "sections", name));
+      },
+      "there are no section addresses of varied",
+    ],
+  ])("damaged addresses: %s", (what, spoil, title) => {
+    const done = spoiled(`damaged-${what}`, spoil);
+    expect(done.stderr).toContain(`error[KLP221]: ${title}\n`);
+    expect(done.stdout).toBe("");
+    expect(done.status).toBe(3);
+  });
 });
 
 test("a module that is not loaded here", () => {

@@ -10,6 +10,7 @@ export type Obstacle =
   | "lockdown"
   | "no memory"
   | "no addresses"
+  | "missing"
   | "damaged";
 
 const WAYS: Readonly<Record<Obstacle, string>> = {
@@ -24,6 +25,8 @@ const WAYS: Readonly<Record<Obstacle, string>> = {
   "no memory":
     "it takes a kernel with CONFIG_PROC_KCORE, and /proc of the machine itself: in a container /proc/kcore is often masked; on another machine, copy with the capture script and use --root",
   "no addresses": "it takes a kernel with CONFIG_KALLSYMS, and /proc and /sys of the machine itself",
+  missing:
+    "check that the file is the one that was loaded (srcversion, build id), and copy again with the capture script if this is a copy",
   damaged: "copy again with the capture script",
 };
 
@@ -32,5 +35,5 @@ export default define<{ readonly what: string; readonly obstacle: Obstacle }>({
   title: (d) => d.what,
   help: (d) => WAYS[d.obstacle],
   explain:
-    "To compare a loaded module, klplink reads its file, its section addresses (/sys/module/NAME/sections), the kernel's symbols (/proc/kallsyms) and the kernel's memory (/proc/kcore). One of them is missing or empty, may not be read, or hides the addresses.",
+    "To compare a loaded module, klplink reads its file, its section addresses (/sys/module/NAME/sections), the kernel's symbols (/proc/kallsyms) and the kernel's memory (/proc/kcore). One of them is missing or empty, may not be read, or hides the addresses. A section whose memory cannot be read is not compared; if a section's address is missing, nothing is, as the other sections depend on it.",
 });
