@@ -97,7 +97,7 @@ describe.each(sources.map((source) => [source.split("/").at(-1) ?? "", source] a
   test("each line is recognised, with what logs put before it", () => {
     const unknown = formats.flatMap((f) =>
       linesOf(f)
-        .filter((l) => recognise(`<4>[   12.345678] ${l}`) === null)
+        .filter((l) => recognise(`<4>[   12.345678] ${l}`)?.cut !== null)
         .map((l) => `${f.file}:${f.line}: ${l}`),
     );
     expect(unknown).toEqual([]);
