@@ -94,7 +94,11 @@ describe("completion", () => {
     expect(offered.size).toBeGreaterThanOrEqual(6);
     for (const option of offered) {
       const name = option.replace(/^--| <.*$/g, "");
-      const line = { bash: `--${name}\\) .*compgen -W "`, zsh: `--${name}\\[.*:value:\\(`, fish: `-l ${name} -x -a '` };
+      const line = {
+        bash: `--${name}\\) .*_klplink_reply -W "`,
+        zsh: `--${name}=\\[.*:value:\\(`,
+        fish: `-l ${name} -x -a '`,
+      };
       expect(stdout).toMatch(new RegExp(line[shell as keyof typeof line]));
     }
   });
