@@ -7,7 +7,7 @@ import { isBefore } from "./base/order.ts";
 import { check } from "./check.ts";
 import { kernelOf, levelOf, type Problem, titleOf } from "./diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "./diag/define.ts";
-import { type Concern, concernOf, type Recognised } from "./diag/messages/define.ts";
+import { type Concern, codesOf, concernOf, type Recognised } from "./diag/messages/define.ts";
 import { recognise } from "./diag/messages/recognise.ts";
 import { EXACT } from "./explainCalls.ts";
 import { livepatchOnly, type Match, matchesOf } from "./explainPlaces.ts";
@@ -156,7 +156,7 @@ function fitsMessage(p: Problem, line: Recognised): boolean {
   const predicted = kernelOf(p);
   const words = predicted === null ? null : recognise(predicted);
   if (words?.message === line.message) return TOLD.every((f) => agree(words.fields[f], line.fields[f]));
-  if (line.message.codes?.includes(p.code) !== true) return false;
+  if (codesOf(line)?.includes(p.code) !== true) return false;
   const { symbol } = line.fields;
   return symbol === undefined || (predicted ?? titleOf(p)).includes(symbol);
 }

@@ -4,6 +4,7 @@ import { type Code, catalogue, codes, type Problem } from "../diag/catalogue.ts"
 import type { Definition } from "../diag/define.ts";
 import {
   type Concern,
+  codesOf,
   concernOf,
   helpOf,
   inCapitals,
@@ -206,9 +207,9 @@ function labelled(label: string, text: string, { width, palette }: TextStyle): s
 }
 
 /** Which of the things that a line about a symbol can mean the file shows. */
-function codesFound({ recognised: { message }, findings }: Explained): Code[] {
+function codesFound({ recognised, findings }: Explained): Code[] {
   const found = new Set((findings?.problems ?? []).map((p) => p.code));
-  return (message.codes ?? []).filter((c) => found.has(c));
+  return (codesOf(recognised) ?? []).filter((c) => found.has(c));
 }
 
 function explainedText(e: Explained, module: string | null, options: Options, style: TextStyle): string {
@@ -227,12 +228,13 @@ function explainedText(e: Explained, module: string | null, options: Options, st
   ];
   const help = helpOf(e.recognised, found);
   if (help !== undefined) lines.push(labelled("help", help, style));
-  if (message.codes !== undefined) {
-    const shown = (found.length > 0 ? found : message.codes).map((c) => `\`klplink explain ${c}\``).join(", ");
+  const codes = codesOf(e.recognised);
+  if (codes !== undefined) {
+    const shown = (found.length > 0 ? found : codes).map((c) => `\`klplink explain ${c}\``).join(", ");
     lines.push(labelled("more", shown, style));
   }
   if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
-  else if (module === null && message.by !== "insmod or modprobe" && message.codes !== undefined) {
+  else if (module === null && message.by !== "insmod or modprobe" && codes !== undefined) {
     const name = fields.module ?? "MODULE";
     const kernel = (options.kernel ?? []).map((path) => ` -k ${shellFile(path)}`).join("");
     lines.push(
@@ -324,7 +326,7 @@ function lineJson(e: Explained): Record<string, unknown> {
     by: message.by,
     arch: message.arch ?? null,
     kernels: message.kernels ?? null,
-    codes: message.codes ?? [],
+    codes: codesOf(recognised) ?? [],
     fields,
     meaning: meaningOf(recognised, found),
     help: helpOf(recognised, found) ?? null,

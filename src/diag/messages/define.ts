@@ -42,6 +42,8 @@ export interface Message {
   readonly kernels?: string;
   /** The diagnostics that stand for it. */
   readonly codes?: readonly Code[];
+  /** Those of them that a line's values leave; absent: all. */
+  readonly leaves?: (f: Fields) => readonly Code[];
   /** One or two sentences; fewer causes if the codes are known that the module's own file shows. */
   readonly meaning: (f: Fields, found?: readonly Code[]) => string;
   readonly help?: (f: Fields, found?: readonly Code[]) => string;
@@ -62,6 +64,10 @@ export const inCapitals = (form: string): string => form.replace(/\{(\w+)\}/g, (
 /** What a line is about. */
 export const concernOf = ({ message: { concerns }, fields }: Recognised): Concern =>
   typeof concerns === "function" ? concerns(fields) : concerns;
+
+/** The diagnostics that stand for a line; undefined if none can. */
+export const codesOf = ({ message, fields }: Recognised): readonly Code[] | undefined =>
+  message.leaves?.(fields) ?? message.codes;
 
 /** What a line's values are, for its texts: those behind a cut are not known. */
 const told = ({ form, fields, cut }: Recognised): Fields => {

@@ -44,13 +44,18 @@ function unknownSymbol(f: Fields, found: readonly Code[] = []): { readonly meani
   };
 }
 
+/** Why a symbol is not known: nothing exports it to the module; or what exports it does not fit. */
+const ABSENT: readonly Code[] = ["KLP401", "KLP403", "KLP408", "KLP410", "KLP503"];
+const MISFIT: readonly Code[] = ["KLP504", "KLP505", "KLP506"];
+
 export const loaderMessages: readonly Message[] = [
   // Symbols.
   {
     forms: ["{module}: Unknown symbol {symbol} (err {errno})", "{module}: Unknown symbol {symbol}"],
     by: "module loader",
     concerns: "place",
-    codes: ["KLP401", "KLP403", "KLP408", "KLP410", "KLP503"],
+    codes: [...ABSENT, ...MISFIT],
+    leaves: (f) => (f.errno === "-22" ? MISFIT : ABSENT),
     meaning: (f, found) => unknownSymbol(f, found).meaning,
     help: (f, found) => unknownSymbol(f, found).help,
   },
