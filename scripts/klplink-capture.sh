@@ -17,6 +17,10 @@ kcore=$proc/kcore
 
 [ -d "$sys/sections" ] || fail "module $name is not loaded"
 [ -r "$kcore" ] || fail "$kcore cannot be read (root? CONFIG_PROC_KCORE?)"
+# What an earlier run left would be taken for this one's.
+for old in "$out/sections" "$out/memory"; do
+  [ -z "$(ls -A "$old" 2>/dev/null)" ] || fail "$out holds a copy already: name a new folder"
+done
 mkdir -p "$out/sections" "$out/memory"
 for file in "$sys"/sections/* "$sys"/sections/.[!.]*; do
   [ -f "$file" ] || continue
@@ -75,18 +79,29 @@ page=4096
 low() { printf %d "0x$(printf %s "$1" | cut -c5-16)"; }
 high() { printf %s "$1" | cut -c1-4; }
 
-# copy HIGH START END OFFSET: memory of which the file has the first byte at OFFSET.
+# read_memory HIGH START END OFFSET: memory of which the file has the first byte at OFFSET; as much as can be read.
 copied=0
+read_memory() {
+  bytes=$(($3 - $2))
+  file=$out/memory/$1$(printf %012x "$2")
+  whole=0
+  if [ $(($4 % page)) -eq 0 ] && [ $((bytes % page)) -eq 0 ]; then
+    dd if="$kcore" of="$file" bs=$page skip=$(($4 / page)) count=$((bytes / page)) 2>/dev/null || whole=1
+  else
+    dd if="$kcore" of="$file" bs=1 skip="$4" count="$bytes" 2>/dev/null || whole=1
+  fi
+  if [ -s "$file" ]; then copied=$((copied + 1)); else rm -f "$file"; fi
+  return $whole
+}
+
+# copy HIGH START END OFFSET STARTS: the same. Where a page between the module's parts cannot be read, each section has a
+# file of its own, from its start up to there.
 copy() {
   [ -n "$1" ] || return 0
-  length=$(($3 - $2))
-  file=$out/memory/$1$(printf %012x "$2")
-  if [ $(($4 % page)) -eq 0 ] && [ $((length % page)) -eq 0 ]; then
-    dd if="$kcore" of="$file" bs=$page skip=$(($4 / page)) count=$((length / page)) 2>/dev/null || fail "$1$(printf %012x "$2") cannot be read"
-  else
-    dd if="$kcore" of="$file" bs=1 skip="$4" count="$length" 2>/dev/null || fail "$1$(printf %012x "$2") cannot be read"
-  fi
-  copied=$((copied + 1))
+  if read_memory "$1" "$2" "$3" "$4"; then return 0; fi
+  for begin in $5; do
+    read_memory "$1" "$begin" "$3" $(($4 + begin - $2)) || :
+  done
 }
 
 # No section is larger than the module. So each one's memory is that up to the module's size behind its start, or up to the
@@ -95,6 +110,7 @@ high=
 from=0
 end=0
 at=0
+starts=
 for address in $addresses; do
   a=$(low "$address")
   h=$(high "$address")
@@ -105,15 +121,17 @@ for address in $addresses; do
     [ "$(high "$vaddr")" = "$h" ] || continue
     v=$(low "$vaddr")
     size=$(printf %d "0x${rest#*:}" 2>/dev/null) || continue
-    [ "$start" -ge "$v" ] || start=$v
     if [ "$a" -lt "$v" ] || [ $((a - v)) -ge "$size" ]; then continue; fi
+    [ "$start" -ge "$v" ] || start=$v
     length=$(((coresize + (a - start) + page - 1) / page * page))
     [ $((start - v + length)) -le "$size" ] || length=$((size - (start - v)))
     offset=$((0x${rest%%:*} + start - v))
     if [ "$h" = "$high" ] && [ "$start" -le "$end" ] && [ $((offset - at)) -eq $((start - from)) ]; then
       [ $((start + length)) -le "$end" ] || end=$((start + length))
+      starts="$starts $start"
     else
-      copy "$high" "$from" "$end" "$at"
+      copy "$high" "$from" "$end" "$at" "$starts"
+      starts=$start
       high=$h
       from=$start
       end=$((start + length))
@@ -122,6 +140,6 @@ for address in $addresses; do
     break
   done
 done
-copy "$high" "$from" "$end" "$at"
+copy "$high" "$from" "$end" "$at" "$starts"
 [ "$copied" -gt 0 ] || fail "none of the module's memory is in $kcore"
 echo "klplink-capture: $name: $copied pieces of memory, in $out"

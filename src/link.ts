@@ -186,7 +186,7 @@ function convertedProblems(result: ElfFile, analysis: Analysis, options: Options
   // The others, and those of sections that were there before, are said of the input.
   const key = (p: Problem): string => `${p.code} ${p.at.section}+${p.at.offset}`;
   const said = new Set(analysis.problems.map(key));
-  return problems.filter((p) => (p.code === "KLP430" || p.code === "KLP431") && !said.has(key(p)));
+  return problems.filter((p) => ["KLP430", "KLP431", "KLP449"].includes(p.code) && !said.has(key(p)));
 }
 
 function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null): LinkResult["done"] {

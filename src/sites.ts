@@ -34,6 +34,11 @@ export function sites(bytes: Uint8Array, name: string): Sites {
       const data = { machine: file.littleEndian ? text : `${text}, big-endian` };
       throw new Unusable(problem("KLP106", { file: name, fileOffset: 18 }, data));
     }
+    if (file.symbols === null) {
+      if ("header" in file) throw new Unusable(problem("KLP107", { file: name }, { several: false, module: name }));
+      const what = "the file has no symbol table: give the unstripped file";
+      throw new Unusable(problem("KLP109", { file: name }, { what }));
+    }
     const code = new CodeFile(file, arch);
     return { file: code, report: findSites(code), elf: file };
   } catch (error) {

@@ -94,9 +94,10 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
   const isPlaced = unread.length === 0;
   let shown = 0;
   for (const { name, address, index, bytes: expected } of kept) {
-    if (!isPlaced && name !== BUILD_ID) {
-      if (!unread.some((u) => u.name === name))
-        unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
+    // A build id that is where it was said to be tells whether it is this module at all.
+    const isMissing = unread.some((u) => u.name === name);
+    if (!isPlaced && (name !== BUILD_ID || isMissing)) {
+      if (!isMissing) unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
       continue;
     }
     const found = options.memory(address, expected.length);

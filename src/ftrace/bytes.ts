@@ -40,16 +40,16 @@ const wordBytes = (...words: readonly number[]): Uint8Array => {
 /** `bl` of arm64. @throws SiteBytesError out of reach. */
 export function a64Bl(from: bigint, to: bigint): number {
   const distance = BigInt.asIntN(64, to - from);
-  if (distance < -0x800_0000n || distance >= 0x800_0000n || distance % 4n !== 0n)
-    throw unreachableFrom(from, to, "128 MiB");
+  if (distance % 4n !== 0n) throw misaligned(to);
+  if (distance < -0x800_0000n || distance >= 0x800_0000n) throw unreachableFrom(from, to, "128 MiB");
   return (0x9400_0000 | Number(BigInt.asUintN(26, distance >> 2n))) >>> 0;
 }
 
 /** `bl` or `b` of ppc64le. @throws SiteBytesError out of reach. */
 export function ppcBranch(from: bigint, to: bigint, links: boolean): number {
   const distance = BigInt.asIntN(64, to - from);
-  if (distance < -0x200_0000n || distance >= 0x200_0000n || distance % 4n !== 0n)
-    throw unreachableFrom(from, to, "32 MiB");
+  if (distance % 4n !== 0n) throw misaligned(to);
+  if (distance < -0x200_0000n || distance >= 0x200_0000n) throw unreachableFrom(from, to, "32 MiB");
   return (0x4800_0000 | Number(BigInt.asUintN(26, distance)) | (links ? 1 : 0)) >>> 0;
 }
 
@@ -61,6 +61,9 @@ function x86Call(from: bigint, to: bigint): Uint8Array {
   new DataView(bytes.buffer).setInt32(1, Number(distance), true);
   return bytes;
 }
+
+const misaligned = (to: bigint): SiteBytesError =>
+  new SiteBytesError(`${hex(to)} is no multiple of 4: no instruction begins there`);
 
 const unreachableFrom = (from: bigint, to: bigint, reach: string): SiteBytesError =>
   new SiteBytesError(

@@ -49,6 +49,10 @@ const R_PPC64_REL24_NOTOC = 116;
 /** What the ppc64le loader writes with patch_instruction, which read-only memory does not stop. */
 const PATCHED = new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC, 132 /* R_PPC64_PCREL34 */]);
 
+/** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
+export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
+  header.machine !== EM_PPC64 && sections.name(section).startsWith(".init");
+
 /** Order of a section's own fault among those that the loader meets: before its relocations. */
 const sectionOrder = (section: number): number[] => [1, section, -1];
 
@@ -153,6 +157,10 @@ class SectionRules {
         this.#checkSymbol(symbol, row, object, at, more);
       }
       this.#checkLateWrite(row, object, at);
+      if (row === 0 && !(isVmlinux && this.#atLoad()) && isFreed(file, table.target)) {
+        const what = `the place of ${printable(symbols.name(symbol))}`;
+        this.#problems.push(problem("KLP449", at, { what, section: printable(target) }));
+      }
       if (special?.isReadEarly === true && !isVmlinux && !saidSpecial) {
         saidSpecial = true;
         const name = printable(symbols.name(symbol));

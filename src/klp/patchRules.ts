@@ -3,9 +3,9 @@
 import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
-import { EM_PPC64, SHF_EXECINSTR, SHF_WRITE } from "../elf/consts.ts";
+import { SHF_EXECINSTR, SHF_WRITE } from "../elf/consts.ts";
 import { longestSymbolName } from "../kernel/versionFacts.ts";
-import { findPosition, positionProblems, type RuleContext } from "./klpRules.ts";
+import { findPosition, isFreed, positionProblems, type RuleContext } from "./klpRules.ts";
 import type { Patch, PatchedFunction, PatchedObject, SectionPlace } from "./tables.ts";
 
 /** MODULE_NAME_LEN - 1: an object's name in a table. */
@@ -65,12 +65,8 @@ function checkMemory(context: RuleContext, what: string, at: SectionPlace): Prob
   if (!sections.hasFlags(at.section, SHF_WRITE) || section === ".data..ro_after_init") {
     return [problem("KLP448", placeOf(context, at), data)];
   }
-  return isFreed(context, at.section) ? [problem("KLP449", placeOf(context, at), data)] : [];
+  return isFreed(context.file, at.section) ? [problem("KLP449", placeOf(context, at), data)] : [];
 }
-
-/** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
-const isFreed = ({ file }: RuleContext, section: number): boolean =>
-  file.header.machine !== EM_PPC64 && file.sections.name(section).startsWith(".init");
 
 function placeOf({ file, path }: RuleContext, at: SectionPlace): Place {
   return { file: path, section: file.sections.name(at.section), offset: at.offset };
@@ -189,7 +185,7 @@ function checkReplacement(context: RuleContext, patched: PatchedFunction, name: 
     const where = `${file.sections.name(replacement.section)}+0x${replacement.offset.toString(16)}, which is no code`;
     return [problem("KLP443", at, { symbol: name, where })];
   }
-  if (isFreed(context, replacement.section)) {
+  if (isFreed(context.file, replacement.section)) {
     const data = { what: `the replacement of ${name}`, section: printable(file.sections.name(replacement.section)) };
     return [problem("KLP449", at, data)];
   }

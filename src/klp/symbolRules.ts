@@ -109,10 +109,10 @@ export function symbolProblems(
   return problems;
 }
 
-/** Modules that a module needs, as it says itself. */
 /**
- * Positions that were asked for (`--sympos`), but of no symbol that the file uses: a slip of the pen that would go unseen.
- * @param positions by NAME or MODULE:NAME
+ * Positions that were asked for (`--sympos`), but of no symbol that the file uses, or of one that has another position
+ * already: a slip of the pen that would go unseen.
+ * @param positions by NAME or OBJECT:NAME
  */
 export function positionProblems(
   symbols: SymbolTable,
@@ -121,28 +121,33 @@ export function positionProblems(
   file: string,
 ): Problem[] {
   if (positions.size === 0) return [];
-  /** Objects by the names of their symbols; null where a symbol is not taken from an object. */
-  const used = new Map<string, string | null>();
-  for (const { name, resolution } of undefineds) {
-    if (resolution.kind === "convert") used.set(name, resolution.owner);
-    else used.set(name, resolution.kind === "no-such-position" ? resolution.object : null);
-  }
+  /** By name: the object that it is taken from, null if from none; the whole name if it is a livepatch symbol already. */
+  const used = new Map<string, { readonly object: string | null; readonly finished: string | null }>();
   for (let i = 1; i < symbols.count; i++) {
-    const finished = symbols.name(i).startsWith(KLP_SYMBOL_PREFIX) ? parseKlpSymbol(symbols.name(i)) : null;
-    if (finished !== null) used.set(finished.name, finished.object);
+    const finished = symbols.name(i);
+    const parts = finished.startsWith(KLP_SYMBOL_PREFIX) ? parseKlpSymbol(finished) : null;
+    if (parts !== null) used.set(parts.name, { object: parts.object, finished });
+  }
+  for (const { name, resolution } of undefineds) {
+    const owner = resolution.kind === "convert" ? resolution.owner : null;
+    used.set(name, { object: resolution.kind === "no-such-position" ? resolution.object : owner, finished: null });
   }
   return [...positions].flatMap(([key, position]) => {
     const colon = key.indexOf(":");
     const symbol = key.slice(colon + 1);
-    const object = used.get(symbol);
+    const { object = null, finished = null } = used.get(symbol) ?? {};
     // The object may be left out.
-    if (object !== undefined && (colon < 0 || object === null || object === key.slice(0, colon))) return [];
-    const near = object === undefined ? nearNames(symbol, used.keys()) : [symbol];
+    const isSymbol = used.has(symbol) && (colon < 0 || object === null || object === key.slice(0, colon));
+    const isPosition = finished === null || parseKlpSymbol(finished)?.position === position;
+    if (isSymbol && isPosition) return [];
+    const near = used.has(symbol) ? [symbol] : nearNames(symbol, used.keys());
     const asked = printable(`${key}=${position}`);
-    return [problem("KLP452", { file }, { asked, symbol: printable(symbol), object: object ?? null, near })];
+    const has = isSymbol && finished !== null ? printable(finished) : null;
+    return [problem("KLP452", { file }, { asked, symbol: printable(symbol), object, near, has })];
   });
 }
 
+/** Modules that a module needs, as it says itself. */
 export interface Needs {
   /** `depends=` of .modinfo: modules whose exports it uses. */
   readonly depends: readonly string[];

@@ -1,6 +1,9 @@
 // `klplink sites` as a user runs it.
 
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const folder = "test/fixtures/sites";
@@ -21,6 +24,30 @@ describe("klplink sites", () => {
     expect(stdout).toMatch(/^ +hidden +\.text\+0x60 +nothing at its entry/m);
     expect(stdout).toContain("x86_64, __mcount_loc with 5 entries; 5 functions with a usable site, 1 without\n");
   });
+  test("a file without a symbol table tells nothing of its functions", () => {
+    const object = klplink("--function", "plain", "test/fixtures/elf/stripped.o");
+    expect(object).toMatchObject({ status: 3, stdout: "" });
+    expect(object.stderr).toContain("error[KLP107]: the file has no symbol table");
+    // An executable whose SHT_SYMTAB has become SHT_PROGBITS.
+    const bytes = readFileSync(`${folder}/x86-vmlinux`);
+    const headers = Number(bytes.readBigUInt64LE(40));
+    for (let i = 0; i < bytes.readUInt16LE(60); i++) {
+      if (bytes.readUInt32LE(headers + i * 64 + 4) === 2) bytes.writeUInt32LE(1, headers + i * 64 + 4);
+    }
+    const below = mkdtempSync(join(tmpdir(), "klplink-sites-"));
+    writeFileSync(join(below, "vmlinux"), bytes);
+    const linked = klplink("--function", "plain", join(below, "vmlinux"));
+    rmSync(below, { recursive: true });
+    expect(linked).toMatchObject({ status: 3, stdout: "" });
+    expect(linked.stderr).toContain("error[KLP109]: nothing about a kernel: the file has no symbol table");
+  });
+
+  test("--as call: a target where no instruction begins", () => {
+    const args = ["--as", "call", "--target", "ffff800080000002", "--section", ".text=ffff800078400000"];
+    const { stdout } = klplink(...args, `${folder}/arm64-before.o`);
+    expect(stdout).toContain("0xffff800080000002 is no multiple of 4: no instruction begins there");
+  });
+
   test("--function: the kernel's words where it cannot be patched", () => {
     expect(klplink("--function", "plain", `${folder}/x86-vmlinux`)).toMatchObject({ status: 0 });
     const { status, stdout } = klplink("--function", "hidden", "--function", "gone", `${folder}/x86-vmlinux`);

@@ -62,9 +62,9 @@ const PERCPU = ((): bigint => {
   throw new Error("varied_count is not in the capture");
 })();
 
-/** A kcore file: an ELF core with a piece of other memory first. */
+/** A kcore file: an ELF core with pieces of other memory first, one below and one above. */
 function kcoreOf(start: bigint, bytes: Uint8Array): Buffer {
-  const headers = 64 + 3 * 56;
+  const headers = 64 + 4 * 56;
   const offset = 0x1000;
   const file = Buffer.alloc(offset + bytes.length);
   file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
@@ -72,7 +72,7 @@ function kcoreOf(start: bigint, bytes: Uint8Array): Buffer {
   file.writeUInt16LE(21, 18);
   file.writeBigUInt64LE(64n, 32);
   file.writeUInt16LE(56, 54);
-  file.writeUInt16LE(3, 56);
+  file.writeUInt16LE(4, 56);
   const header = (i: number, type: number, at: number, address: bigint, size: number): void => {
     file.writeUInt32LE(type, 64 + i * 56);
     file.writeBigUInt64LE(BigInt(at), 64 + i * 56 + 8);
@@ -81,7 +81,8 @@ function kcoreOf(start: bigint, bytes: Uint8Array): Buffer {
   };
   header(0, 4, headers, 0n, 0);
   header(1, 1, headers, 0xc000000000000000n, 16);
-  header(2, 1, offset, start, bytes.length);
+  header(2, 1, headers, start + 0x1000_0000n, 16);
+  header(3, 1, offset, start, bytes.length);
   file.set(bytes, offset);
   return file;
 }
@@ -169,6 +170,14 @@ describe("the capture script", () => {
     const noted = join(folder, "noted");
     expect(copy(noted, "varied", { KLPLINK_BOOT: boot, KLPLINK_PROC: proc }).status).toBe(0);
     expect(readdirSync(noted)).not.toContain("System.map");
+  });
+
+  test("into a folder that holds a copy: old memory would be taken for new", () => {
+    const to = join(folder, "twice");
+    expect(copy(to).status).toBe(0);
+    const again = copy(to);
+    expect(again.status).toBe(1);
+    expect(again.stderr).toBe(`klplink-capture: ${to} holds a copy already: name a new folder\n`);
   });
 
   test("a module that is not loaded", () => {
@@ -360,4 +369,16 @@ test("a module that is not loaded here", () => {
   const done = klplink(["verify", ko]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: module varied is not loaded/m);
+});
+
+test("a build id whose own address is missing is not looked for elsewhere", () => {
+  const to = join(folder, "rebuilt");
+  cpSync(join(root, "test/fixtures/diag/image/rebuilt"), to, { recursive: true });
+  const built = join(root, "test/fixtures/diag/image/built.ko");
+  expect(klplink(["verify", built, "--root", to]).stderr).toContain("KLP222");
+  rmSync(join(to, "sections/.note.gnu.build-id"));
+  const done = klplink(["verify", built, "--root", to]);
+  expect(done.status).toBe(3);
+  expect(done.stderr).toContain("error[KLP221]: the address of .note.gnu.build-id is missing");
+  expect(done.stderr).not.toContain("KLP222");
 });

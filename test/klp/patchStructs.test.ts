@@ -119,6 +119,15 @@ describe.each(archs)("%s", (arch) => {
     );
   });
 
+  test("relocations that wait for a module, in memory that is freed after init", () => {
+    const place = "KLP449 the place of .klp.sym.demo_mod.only_here,0 stands in .init.text, which is freed after init";
+    expect(told(inInit(good(arch), ".data.refs")).filter((t) => t.startsWith("KLP449"))).toEqual(
+      arch === "ppc64le" ? [] : [place],
+    );
+    // Those for vmlinux are applied at load, before init.
+    expect(told(inInit(good(arch), ".text.live_show_one")).filter((t) => t.includes("KLP449 the place"))).toEqual([]);
+  });
+
   test("structures, and a replacement, in memory that is freed after init", () => {
     const structs = told(inInit(good(arch), ".data.patch"));
     // As built: the finished module names the section of its livepatch relocations after it, too.

@@ -178,15 +178,28 @@ describe("--sympos", () => {
   test("of a symbol that the file has, with or without its object, finished or not: nothing to say", () => {
     for (const key of ["show_one", "vmlinux:show_one", "only_here", "demo_mod:only_here"]) {
       expect(strays(object, [key, 1])).toEqual([]);
-      expect(strays(linked, [key, 1])).toEqual([]);
+      // As it was linked, without a position.
+      expect(strays(linked, [key, 0])).toEqual([]);
     }
+  });
+
+  test("of a livepatch symbol that has another position: it keeps it, and that is said", () => {
+    expect(strays(linked, ["show_one", 2])).toEqual([
+      {
+        asked: "show_one=2",
+        symbol: "show_one",
+        object: "vmlinux",
+        near: ["show_one"],
+        has: ".klp.sym.vmlinux.show_one,0",
+      },
+    ]);
   });
 
   test("of another object, or of none: that is said", () => {
     expect(strays(object, ["show_on", 1], ["vmlinux:only_here", 1], ["demo_mod:show_one", 2])).toEqual([
-      { asked: "show_on=1", symbol: "show_on", object: null, near: ["show_one"] },
-      { asked: "vmlinux:only_here=1", symbol: "only_here", object: "demo_mod", near: ["only_here"] },
-      { asked: "demo_mod:show_one=2", symbol: "show_one", object: "vmlinux", near: ["show_one"] },
+      { asked: "show_on=1", symbol: "show_on", object: null, near: ["show_one"], has: null },
+      { asked: "vmlinux:only_here=1", symbol: "only_here", object: "demo_mod", near: ["only_here"], has: null },
+      { asked: "demo_mod:show_one=2", symbol: "show_one", object: "vmlinux", near: ["show_one"], has: null },
     ]);
   });
 
