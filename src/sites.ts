@@ -35,9 +35,8 @@ export function sites(bytes: Uint8Array, name: string): Sites {
       throw new Unusable(problem("KLP106", { file: name, fileOffset: 18 }, data));
     }
     if (file.symbols === null) {
-      if ("header" in file) throw new Unusable(problem("KLP107", { file: name }, { several: false, module: name }));
-      const what = "the file has no symbol table: give the unstripped file";
-      throw new Unusable(problem("KLP109", { file: name }, { what }));
+      const module = isLinked ? null : name;
+      throw new Unusable(problem("KLP107", { file: name }, { several: false, module }));
     }
     const code = new CodeFile(file, arch);
     return { file: code, report: findSites(code), elf: file };

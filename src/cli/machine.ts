@@ -79,8 +79,9 @@ export class Machine {
   }
 
   #noSections(module: string, path: string): InputProblem {
+    if (!this.isLive) return cannot(path, `the folder holds no copy of ${module}`, "no copy");
     const folder = `/sys/module/${module}`;
-    if (!this.isLive || !existsSync(folder)) return cannot(path, `module ${module} is not loaded`, "not loaded");
+    if (!existsSync(folder)) return cannot(path, `module ${module} is not loaded`, "not loaded");
     // Only what was loaded from a file has a state.
     if (!existsSync(`${folder}/initstate`)) return cannot(folder, `${module} is built into the kernel`, "built in");
     return cannot(path, `the kernel does not tell the section addresses of ${module}`, "no addresses");

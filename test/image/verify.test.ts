@@ -371,6 +371,12 @@ test("a module that is not loaded here", () => {
   expect(done.stderr).toMatch(/^error\[KLP221\]: module varied is not loaded/m);
 });
 
+test("a folder that the capture script did not fill", () => {
+  const done = klplink(["verify", ko, "--root", join(folder, "nothing")]);
+  expect(done.status).toBe(3);
+  expect(done.stderr).toMatch(/^error\[KLP221\]: the folder holds no copy of varied\n.*\n {2}= help: {3}give --root/m);
+});
+
 test("a build id whose own address is missing is not looked for elsewhere", () => {
   const to = join(folder, "rebuilt");
   cpSync(join(root, "test/fixtures/diag/image/rebuilt"), to, { recursive: true });

@@ -3,6 +3,7 @@ import { define } from "../define.ts";
 /** Why a loaded module cannot be compared. */
 export type Obstacle =
   | "not loaded"
+  | "no copy"
   | "built in"
   | "no file"
   | "permission"
@@ -15,7 +16,8 @@ export type Obstacle =
 
 const WAYS: Readonly<Record<Obstacle, string>> = {
   "not loaded":
-    "load it first, or give another name: `lsmod` lists what is loaded; with --root, the folder that the capture script filled",
+    "load it first, or give another name: `lsmod` lists what is loaded; a copy of another machine's memory is given with --root",
+  "no copy": "give --root the folder that the capture script filled (scripts/klplink-capture.sh MODULE FOLDER)",
   "built in": "only modules can be compared: code that is built into vmlinux is not loaded from a file",
   "no file": "give its file instead of its name: klplink verify PATH/MODULE.ko",
   permission: "run as root (`sudo klplink verify …`)",
