@@ -4,7 +4,7 @@ export default defineConfig({
   define: { KLPLINK_VERSION: JSON.stringify("test") },
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/kernel/**", "test/user/**", "test/tools/**", "node_modules/**"],
+    exclude: ["test/boot/**", "test/user/**", "test/tools/**", "node_modules/**"],
     testTimeout: 300_000,
   },
 });

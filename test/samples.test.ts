@@ -1,6 +1,6 @@
 // Each sample through the built command line: what is said (expect.txt beside it, with exit statuses) and what
 // is written (NAME.klp.o). Both are snapshots of klplink's own output, for review; that the outputs are right
-// is shown by the kernel tests and, for their form, by the tools (test/kernel, test/tools).
+// is shown by the kernel tests and, for their form, by the tools (test/boot, test/tools).
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
+import { InputProblem, isGone, STDOUT, UsageError, write } from "./files/io.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
-import { InputProblem, isGone, STDOUT, UsageError, write } from "./io.ts";
 import {
   addCommonOptions,
   addKernelFileOptions,
@@ -90,7 +90,7 @@ Examples:
   klplink - -k /boot/System.map-6.1.0 < mod.ko > out.ko`,
     )
     .action(async (module: string, options) => {
-      const { runLink } = await import("./link.ts");
+      const { runLink } = await import("./commands/link.ts");
       process.exitCode = await runLink(module, options, KLPLINK_VERSION);
     });
 
@@ -110,7 +110,7 @@ Examples:
   klplink check --format json build/ > report.json`,
     )
     .action(async (modules: readonly string[], options) => {
-      const { runCheck } = await import("./check.ts");
+      const { runCheck } = await import("./commands/check.ts");
       process.exitCode = await runCheck(modules, options, KLPLINK_VERSION);
     });
 
@@ -138,7 +138,7 @@ Examples:
   klplink show --toc --format json mod.ko`,
     )
     .action(async (module: string, options) => {
-      const { runShow } = await import("./show.ts");
+      const { runShow } = await import("./commands/show.ts");
       process.exitCode = await runShow(module, options);
     });
 
@@ -160,7 +160,7 @@ Examples:
   klplink explain KLP301`,
     )
     .action(async (text: readonly string[], options) => {
-      const { runExplain } = await import("./explain.ts");
+      const { runExplain } = await import("./commands/explain.ts");
       process.exitCode = await runExplain(text, options);
     });
 
@@ -189,7 +189,7 @@ Examples:
   klplink sites --as call --target 0xffffffff81061a40 --section .text=0xffffffffc0400000 mod.ko`,
     )
     .action(async (file: string, options) => {
-      const { runSites } = await import("./sites.ts");
+      const { runSites } = await import("./commands/sites.ts");
       process.exitCode = await runSites(file, options);
     });
 
@@ -214,7 +214,7 @@ Examples:
   klplink model A1 --source > mine.json && klplink model mine.json`,
     )
     .action(async (protocol: string | undefined, options) => {
-      const { runModel } = await import("./model.ts");
+      const { runModel } = await import("./commands/model.ts");
       process.exitCode = await runModel(protocol, options);
     });
 
@@ -229,7 +229,7 @@ Examples:
   klplink completion fish > ~/.config/fish/completions/klplink.fish`,
     )
     .action(async (shell: string) => {
-      const { completionScript } = await import("./completion.ts");
+      const { completionScript } = await import("./commands/completion.ts");
       await write(process.stdout, completionScript(klplink, shell));
     });
 
@@ -277,7 +277,7 @@ Examples:
   klplink image mod.ko -k System.map --at text=c008000000100000,data=c008000000200000 --map`,
     )
     .action(async (module: string, options) => {
-      const { runImage } = await import("./image.ts");
+      const { runImage } = await import("./commands/image.ts");
       process.exitCode = await runImage(module, options, KLPLINK_VERSION);
     });
 }
@@ -309,7 +309,7 @@ Examples:
   klplink verify mod.ko --root out/`,
     )
     .action(async (modules: readonly string[], options) => {
-      const { runVerify } = await import("./verify.ts");
+      const { runVerify } = await import("./commands/verify.ts");
       process.exitCode = await runVerify(modules, options, KLPLINK_VERSION);
     });
 }

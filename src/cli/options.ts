@@ -3,10 +3,10 @@ import { shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { ModuleFile } from "../kernel/moduleFile.ts";
+import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
+import { InputProblem, UsageError } from "./files/io.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
-import { InputProblem, UsageError } from "./io.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
 /** Options that every command has. */
@@ -108,7 +108,7 @@ export async function readKernel(options: KernelOptions): Promise<Kernel | null>
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;
   }
-  const { loadKernel } = await import("./kernel.ts");
+  const { loadKernel } = await import("./files/kernel.ts");
   return loadKernel(options.kernel ?? [], options.module ?? []);
 }
 
@@ -120,7 +120,7 @@ export async function refuseOverwriting(
 ): Promise<void> {
   const given = [...kernel, reference, ...more].filter((path) => path !== undefined);
   if (module.length > 0) {
-    const { parseModuleArgument } = await import("./kernel.ts");
+    const { parseModuleArgument } = await import("./files/kernel.ts");
     given.push(...module.map((argument) => parseModuleArgument(argument).path));
   }
   if (output === null || output === "-" || !given.some((path) => isSameFile(output, path))) return;
@@ -130,7 +130,7 @@ export async function refuseOverwriting(
 /** Reads what --reference names. @throws InputProblem, UsageError */
 export async function readReference(options: KernelOptions): Promise<ModuleFile | null> {
   if (options.reference === undefined) return null;
-  const { loadModule } = await import("./kernel.ts");
+  const { loadModule } = await import("./files/kernel.ts");
   return loadModule(options.reference);
 }
 

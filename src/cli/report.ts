@@ -1,7 +1,7 @@
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
-import { write } from "./io.ts";
+import { write } from "./files/io.ts";
 
 export type ColorChoice = "auto" | "always" | "never";
 export const FORMATS = ["text", "json", "sarif", "github"] as const;
@@ -48,7 +48,7 @@ export async function textStyle(
     palette: await palette(color, stream),
     folder: process.cwd(),
     everything,
-    sourceLine: (await import("./sourceText.ts")).sourceReader(process.cwd()),
+    sourceLine: (await import("./files/sourceText.ts")).sourceReader(process.cwd()),
   };
 }
 
@@ -107,7 +107,7 @@ export class Reporter {
     }
     let noSource: string | null = null;
     if (bytes !== null && shown.length > 0) {
-      const { annotate } = await import("../annotate.ts");
+      const { annotate } = await import("../passes/annotate.ts");
       // The other forms show source lines, but no instructions.
       const wantsInstructions = format === "text" || format === "json";
       const annotated = await annotate(bytes, shown, wantsInstructions ? disassembler : none);

@@ -2,8 +2,8 @@
 
 import { type Command, type CommanderError, Help } from "commander";
 import { shellWord } from "../base/shell.ts";
-import { nearNames } from "../kernel/nearNames.ts";
-import { UsageError } from "./io.ts";
+import { nearNames } from "../kernel/symbols/nearNames.ts";
+import { UsageError } from "./files/io.ts";
 
 const commandsOf = (program: Command): readonly Command[] => new Help().visibleCommands(program);
 

@@ -2,7 +2,7 @@
 // Every read is checked; a table that contradicts itself ends the reading with a BtfError.
 
 import { latin1, viewOf } from "../base/bytes.ts";
-import { addPrototype, type ParameterType, type Prototype } from "./prototype.ts";
+import { addPrototype, type ParameterType, type Prototype } from "./dwarf/prototype.ts";
 
 const MAGIC = 0xeb9f;
 const HEADER_SIZE = 24;

@@ -3,10 +3,10 @@
 import { getUint64, hex, latin1, viewOf } from "../base/bytes.ts";
 import { ELFCLASS64, ELFDATA2LSB, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB } from "./consts.ts";
 import { ElfError } from "./error.ts";
-import { EHDR, SHDR, SYM } from "./layout.ts";
-import { SectionTable } from "./sections.ts";
-import { StringTable } from "./strings.ts";
-import { SymbolTable } from "./symbols.ts";
+import { EHDR, SHDR, SYM } from "./views/layout.ts";
+import { SectionTable } from "./views/sections.ts";
+import { StringTable } from "./views/strings.ts";
+import { SymbolTable } from "./views/symbols.ts";
 
 export interface ElfExecutable {
   readonly bytes: Uint8Array;

@@ -1,15 +1,15 @@
 import { plain, viewOf } from "../base/bytes.ts";
 import { SHN_UNDEF, SHT_SYMTAB } from "./consts.ts";
+import { findSignature, type ModuleSignature } from "./containers/signature.ts";
 import { readGroups, type SectionGroup } from "./reader/groups.ts";
 import { checkIdentification, type ElfHeader, readHeader } from "./reader/header.ts";
 import { nameTable } from "./reader/names.ts";
 import { readRelocations } from "./reader/relocationTables.ts";
 import { checkOverlap, checkSectionNames, checkSections } from "./reader/sections.ts";
 import { readSymbolTables } from "./reader/symbolTables.ts";
-import type { RelocationTable } from "./relas.ts";
-import { SectionTable } from "./sections.ts";
-import { findSignature, type ModuleSignature } from "./signature.ts";
-import type { SymbolTable } from "./symbols.ts";
+import type { RelocationTable } from "./views/relas.ts";
+import { SectionTable } from "./views/sections.ts";
+import type { SymbolTable } from "./views/symbols.ts";
 
 export type { SectionGroup } from "./reader/groups.ts";
 export type { ElfHeader } from "./reader/header.ts";

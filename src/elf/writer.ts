@@ -1,6 +1,6 @@
-import type { ElfEdits } from "./edits.ts";
-import { EHDR } from "./layout.ts";
+import { EHDR } from "./views/layout.ts";
 import { Content } from "./writer/content.ts";
+import type { ElfEdits } from "./writer/edits.ts";
 import { writeGroups } from "./writer/groups.ts";
 import { sectionNames, writeHeaders } from "./writer/headers.ts";
 import { Numbering } from "./writer/numbering.ts";

@@ -5,9 +5,9 @@ import { viewOf } from "../base/bytes.ts";
 import { SHT_RELA } from "../elf/consts.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { RelocationTable } from "../elf/relas.ts";
-import type { SectionTable } from "../elf/sections.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
+import type { SectionTable } from "../elf/views/sections.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
 import { type CodeFunction, readFunctions, type SiteArch } from "./functions.ts";
 
 export { type SiteArch, siteArch } from "./functions.ts";

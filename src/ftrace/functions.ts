@@ -1,8 +1,8 @@
 // The functions of a file, as the kernel will see them in its symbol table: names, places, extents.
 
 import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_EXECINSTR, STT_FILE, STT_FUNC, STT_SECTION } from "../elf/consts.ts";
-import type { SectionTable } from "../elf/sections.ts";
-import { localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+import type { SectionTable } from "../elf/views/sections.ts";
+import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
 
 export type SiteArch = "x86_64" | "arm64" | "ppc64le";
 

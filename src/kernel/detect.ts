@@ -1,14 +1,14 @@
 // Which kind of file was given for the kernel, by its content.
 
 import { ET_REL } from "../elf/consts.ts";
+import { isText, recognise } from "../elf/containers/recognise.ts";
 import { ElfError } from "../elf/error.ts";
 import { elfType } from "../elf/executable.ts";
-import { isText, recognise } from "../elf/recognise.ts";
-import type { Export } from "./exports.ts";
-import { parseSymbols, SymbolListError } from "./parseSymbols.ts";
-import type { SymbolList } from "./symbolList.ts";
-import { isSymvers, parseSymvers } from "./symvers.ts";
-import { readVmlinux, type Vmlinux } from "./vmlinux.ts";
+import { readVmlinux, type Vmlinux } from "./image/vmlinux.ts";
+import type { Export } from "./symbols/exports.ts";
+import { parseSymbols, SymbolListError } from "./symbols/parseSymbols.ts";
+import type { SymbolList } from "./symbols/symbolList.ts";
+import { isSymvers, parseSymvers } from "./symbols/symvers.ts";
 
 export type KernelFile =
   | { readonly kind: "symbols"; readonly list: SymbolList }

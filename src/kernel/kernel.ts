@@ -2,14 +2,14 @@
 
 import { Btf, BtfError } from "../elf/btf.ts";
 import { EM_PPC64 } from "../elf/consts.ts";
-import type { Export } from "./exports.ts";
-import { type FoundRecord, findFtraceRecord } from "./ftraceLookup.ts";
-import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./livepatchStack.ts";
+import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
+import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
+import type { Vmlinux } from "./image/vmlinux.ts";
 import { type MachineOf, machineOfList } from "./machines.ts";
-import type { ModuleFile } from "./moduleFile.ts";
-import type { KernelSymbol } from "./symbolColumns.ts";
-import type { SymbolList } from "./symbolList.ts";
-import type { Vmlinux } from "./vmlinux.ts";
+import type { ModuleFile } from "./module/moduleFile.ts";
+import type { Export } from "./symbols/exports.ts";
+import type { KernelSymbol } from "./symbols/symbolColumns.ts";
+import type { SymbolList } from "./symbols/symbolList.ts";
 
 export interface KernelParts {
   /** Symbols of vmlinux: System.map, nm output, kallsyms, or those of vmlinux itself. */

@@ -1,7 +1,7 @@
 // For which architecture a file about the kernel was made.
 
 import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../elf/consts.ts";
-import type { SymbolList } from "./symbolList.ts";
+import type { SymbolList } from "./symbols/symbolList.ts";
 
 /** A file of the kernel or of one of its modules, and its e_machine. */
 export interface MachineOf {

@@ -1,6 +1,6 @@
 import { STT_FILE, STT_FUNC, STT_NOTYPE, STT_SECTION } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
+import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
 
 /** A function, or another named piece of code, in a section. Offsets and sizes are bytes. */
 export interface CodeSymbol {

@@ -1,21 +1,21 @@
 // What is wrong with a module, as problems: each with its place, the kernel's words, and its rank in the order of loading.
 
-import type { Arch } from "../arch.ts";
+import type { Arch } from "../arch/index.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
 import { shellFile } from "../base/shell.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { RelocationTable } from "../elf/relas.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
-import type { KernelAddresses } from "../kernel/addresses.ts";
-import { sectionIndexProblem } from "../kernel/formRules.ts";
-import { nearNames } from "../kernel/nearNames.ts";
-import type { SymbolFault } from "../kernel/simplify.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
+import type { SymbolFault } from "../kernel/loader/simplify.ts";
+import { sectionIndexProblem } from "../kernel/module/formRules.ts";
+import type { KernelAddresses } from "../kernel/running/addresses.ts";
+import { nearNames } from "../kernel/symbols/nearNames.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
-import { shortName } from "../klp/names.ts";
-import type { KlpFault } from "../klp/resolve.ts";
+import { shortName } from "../klp/symbols/names.ts";
+import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";

@@ -1,19 +1,19 @@
 // One module on its way into memory: symbols, relocations, sorted tables, rewrites, in the kernel's order. A fault does not
 // end it, so that all faults are reported.
 
-import type { Arch } from "../arch.ts";
+import type { Arch } from "../arch/index.ts";
 import { printable, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
-import { SYM } from "../elf/layout.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { RelocationTable } from "../elf/relas.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
+import { SYM } from "../elf/views/layout.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
 import { siteArch } from "../ftrace/codeFile.ts";
-import { sortExtable } from "../kernel/extable.ts";
-import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loaderLayout.ts";
-import { simplifySymbols } from "../kernel/simplify.ts";
-import { parseKlpSectionObject } from "../klp/names.ts";
-import { resolveKlpSymbols } from "../klp/resolve.ts";
+import { sortExtable } from "../kernel/loader/extable.ts";
+import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loader/layout.ts";
+import { simplifySymbols } from "../kernel/loader/simplify.ts";
+import { parseKlpSectionObject } from "../klp/symbols/names.ts";
+import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
 import type { ArchLoader, LoaderFacts, ModuleLoader, Preparation, UnknownRange } from "../stubs/loader.ts";
 import { X86_UNKNOWN } from "./facts.ts";

@@ -3,7 +3,7 @@
 // only where a key of the kernel has left its initial state.
 
 import { viewOf } from "../base/bytes.ts";
-import { kernelSort } from "../kernel/heapsort.ts";
+import { kernelSort } from "../kernel/loader/heapsort.ts";
 import { distance32, entriesOf, near32, near64 } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";

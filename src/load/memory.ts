@@ -1,9 +1,9 @@
 // A module in memory: its sections with their addresses, and what is not known of them.
 
-import type { Arch } from "../arch.ts";
+import type { Arch } from "../arch/index.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
-import type { Layout, Placed } from "../kernel/loaderLayout.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
+import type { Layout, Placed } from "../kernel/loader/layout.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { StubRow, UnknownRange } from "../stubs/loader.ts";
 

@@ -1,7 +1,7 @@
 // What the image pass is asked for.
 
-import type { KernelAddresses } from "../kernel/addresses.ts";
-import type { Placement } from "../kernel/loaderLayout.ts";
+import type { Placement } from "../kernel/loader/layout.ts";
+import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { X86State } from "./facts.ts";
 

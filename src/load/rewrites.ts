@@ -9,10 +9,10 @@ import { featureCode } from "./features.ts";
 import { ftraceSites } from "./ftraceSites.ts";
 import { jumpLabels } from "./jumpLabels.ts";
 import { type ImageSection, LoadedMemory } from "./memory.ts";
-import { sortOrc } from "./orc.ts";
 import { shadowCallStack } from "./shadowCalls.ts";
-import { staticCalls } from "./staticCalls.ts";
-import { x86Sites } from "./x86Sites.ts";
+import { sortOrc } from "./x86/orc.ts";
+import { x86Sites } from "./x86/sites.ts";
+import { staticCalls } from "./x86/staticCalls.ts";
 
 /**
  * Brings sections from "relocated" to "loaded", in place: module_finalize, ftrace_module_init and what the notifiers

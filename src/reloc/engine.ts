@@ -1,6 +1,6 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
-import type { RelocationTable } from "../elf/relas.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
 import type { VersionFact } from "../kernel/versionFacts.ts";
 import {
   type Fault,

@@ -9,9 +9,9 @@
 
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_SYMTAB } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { RelocationTable } from "../elf/relas.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
-import { kernelSort } from "../kernel/heapsort.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
+import { kernelSort } from "../kernel/loader/heapsort.ts";
 import type { Finding, Hook, Site, Space } from "../reloc/engine.ts";
 import { fits } from "../reloc/value.ts";
 import {

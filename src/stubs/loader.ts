@@ -2,7 +2,7 @@
 // sorts, code that it writes. One object of this form a row of arch.ts.
 
 import type { ElfFile } from "../elf/reader.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { Fault, Feature, RelocTable } from "../reloc/def.ts";
 import type { Finding, Machine, Space } from "../reloc/engine.ts";

@@ -7,7 +7,7 @@
 // the kernel's TOC.
 
 import type { ElfFile } from "../elf/reader.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
 import type { Finding, Hook, Space } from "../reloc/engine.ts";
 import { BCTR, decodeBranch, LD_R2_24_R1, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";

@@ -6,7 +6,7 @@
 // before layout; per-CPU data is moved so far that `pla` of it (R_PPC64_PCREL34) becomes `pld` of such an entry.
 
 import type { ElfFile } from "../elf/reader.ts";
-import type { SymbolTable } from "../elf/symbols.ts";
+import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
 import type { Finding, Hook, Space } from "../reloc/engine.ts";
 import { fits, store } from "../reloc/value.ts";

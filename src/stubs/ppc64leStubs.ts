@@ -4,9 +4,9 @@
 
 import { SHN_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { RelocationTable } from "../elf/relas.ts";
-import { localEntryOffset, type SymbolTable } from "../elf/symbols.ts";
-import { kernelSort } from "../kernel/heapsort.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
+import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
+import { kernelSort } from "../kernel/loader/heapsort.ts";
 import type { RelocTable } from "../reloc/def.ts";
 import type { Finding, Hook, Machine, Site, Space } from "../reloc/engine.ts";
 import { R_PPC64_REL24 } from "./island.ts";

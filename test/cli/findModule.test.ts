@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findModuleFiles, isPath } from "../../src/cli/findModule.ts";
+import { findModuleFiles, isPath } from "../../src/cli/files/findModule.ts";
 
 let folder = "";
 beforeEach(() => {

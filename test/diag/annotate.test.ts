@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { annotate } from "../../src/annotate.ts";
-import { check } from "../../src/check.ts";
 import { problem } from "../../src/diag/catalogue.ts";
 import { openDisassembler } from "../../src/diag/render/disassemble.ts";
 import { PLAIN, renderText, wrap } from "../../src/diag/render/text.ts";
-import { Unusable } from "../../src/input.ts";
+import { annotate } from "../../src/passes/annotate.ts";
+import { check } from "../../src/passes/check.ts";
+import { Unusable } from "../../src/passes/input.ts";
 import { root } from "../helpers.ts";
 
 const load = (name: string): Uint8Array => new Uint8Array(readFileSync(join(root, "test/fixtures", name)));

@@ -1,5 +1,5 @@
 // `klplink explain` on lines and modules whose answer is known from the objects themselves: words and relocations as
-// powerpc64le-linux-gnu-objdump -dr shows them. Real kernels' lines: test/kernel/explain.test.ts.
+// powerpc64le-linux-gnu-objdump -dr shows them. Real kernels' lines: test/boot/explain.test.ts.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-import type { ElfEdits } from "../../src/elf/edits.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import type { SymbolTable } from "../../src/elf/symbols.ts";
+import type { SymbolTable } from "../../src/elf/views/symbols.ts";
+import type { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { ehdr, Raw } from "./raw.ts";
 

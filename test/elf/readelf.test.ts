@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { ElfError } from "../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import { localEntryCode, localEntryOffset, type SymbolTable } from "../../src/elf/symbols.ts";
+import { localEntryCode, localEntryOffset, type SymbolTable } from "../../src/elf/views/symbols.ts";
 import { type Dump, parseDump } from "../golden/readelf/parse.ts";
 
 // Everything that GNU readelf 2.40 prints about an object (test/golden/readelf/NAME.txt) equals what klplink reads.

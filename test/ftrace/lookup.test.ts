@@ -1,9 +1,9 @@
 // Which ftrace record the kernel finds for a function. Expected: lookup_rec and bsearch of 6.1 carried out by hand, as the
-// comments show; on a real kernel test/kernel/strays.test.ts.
+// comments show; on a real kernel test/boot/strays.test.ts.
 
 import { describe, expect, test } from "vitest";
 import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../../src/elf/consts.ts";
-import { type FtraceRecords, findFtraceRecord } from "../../src/kernel/ftraceLookup.ts";
+import { type FtraceRecords, findFtraceRecord } from "../../src/kernel/image/ftraceLookup.ts";
 
 const records = (
   sites: readonly number[],

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { SiteBytesError, siteBytes } from "../../src/ftrace/bytes.ts";
 import type { Entry, Form } from "../../src/ftrace/forms.ts";
 import { findRecord } from "../../src/ftrace/sites.ts";
-import { sites } from "../../src/sites.ts";
+import { sites } from "../../src/passes/sites.ts";
 import { mutate } from "../fuzz/mutate.ts";
 import { load, root } from "../helpers.ts";
 

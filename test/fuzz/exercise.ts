@@ -1,16 +1,16 @@
-import { analyse, type Options } from "../../src/analysis.ts";
-import { check } from "../../src/check.ts";
 import { PLAIN, renderText } from "../../src/diag/render/text.ts";
+import type { Prototype } from "../../src/elf/dwarf/prototype.ts";
 import { SourceIndex } from "../../src/elf/dwarf/source.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { ElfError } from "../../src/elf/error.ts";
-import type { Prototype } from "../../src/elf/prototype.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { Unusable } from "../../src/input.ts";
-import type { ModuleFacts } from "../../src/kernel/moduleFacts.ts";
-import type { SymbolList } from "../../src/kernel/symbolList.ts";
-import { link } from "../../src/link.ts";
+import type { ModuleFacts } from "../../src/kernel/module/moduleFacts.ts";
+import type { SymbolList } from "../../src/kernel/symbols/symbolList.ts";
+import { analyse, type Options } from "../../src/passes/analysis.ts";
+import { check } from "../../src/passes/check.ts";
+import { Unusable } from "../../src/passes/input.ts";
+import { link } from "../../src/passes/link.ts";
 
 /** How often each way was taken: a fuzz run that never got past the reader would prove little. */
 export interface Reached {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { check } from "../../src/check.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { link } from "../../src/link.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { check } from "../../src/passes/check.ts";
+import { link } from "../../src/passes/link.ts";
 import { buildElf, words } from "../elf/build.ts";
 
 // Large, well formed, and the worst case of each pass. Work that grows with the square of the input would not end within

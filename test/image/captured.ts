@@ -1,11 +1,11 @@
 // Captures that are checked in (test/golden/image): a module, and what a real kernel had in memory straight after it had
-// relocated it. Made by test/kernel/image.test.ts and distro.test.ts with KLPLINK_UPDATE_CAPTURES=1.
+// relocated it. Made by test/boot/image.test.ts and distro.test.ts with KLPLINK_UPDATE_CAPTURES=1.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readElf } from "../../src/elf/reader.ts";
-import { parseKlpSymbol } from "../../src/klp/names.ts";
+import { parseKlpSymbol } from "../../src/klp/symbols/names.ts";
 
 /** A section in the kernel's memory. */
 export interface CapturedSection {

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
-import { addressesOf } from "../../src/kernel/addresses.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { addressesOf } from "../../src/kernel/running/addresses.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { type Captured, type Golden, goldenCaptures } from "./captured.ts";
 import { type Comparison, compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "./compare.ts";
 

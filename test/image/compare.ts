@@ -1,11 +1,11 @@
 // A module's image against what a kernel had in memory.
 
 import { readElf } from "../../src/elf/reader.ts";
-import type { ImageOptions, ImageResult, ModuleImage, X86State } from "../../src/image.ts";
-import { image } from "../../src/image.ts";
-import type { KernelAddresses } from "../../src/kernel/addresses.ts";
-import { PERCPU_SECTION } from "../../src/kernel/loaderLayout.ts";
-import { type VerifyResult, verify } from "../../src/verify.ts";
+import { PERCPU_SECTION } from "../../src/kernel/loader/layout.ts";
+import type { KernelAddresses } from "../../src/kernel/running/addresses.ts";
+import type { ImageOptions, ImageResult, ModuleImage, X86State } from "../../src/passes/image.ts";
+import { image } from "../../src/passes/image.ts";
+import { type VerifyResult, verify } from "../../src/passes/verify.ts";
 import type { Captured } from "./captured.ts";
 
 export interface Comparison {

@@ -3,11 +3,11 @@
 
 import { expect, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
-import { image } from "../../src/image.ts";
-import { imageElf, mapText, rawFiles } from "../../src/imageOutput.ts";
-import { Unusable } from "../../src/input.ts";
-import { addressesOf } from "../../src/kernel/addresses.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { addressesOf } from "../../src/kernel/running/addresses.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { image } from "../../src/passes/image.ts";
+import { imageElf, mapText, rawFiles } from "../../src/passes/imageOutput.ts";
+import { Unusable } from "../../src/passes/input.ts";
 import { mutate } from "../fuzz/mutate.ts";
 import { goldenCaptures } from "./captured.ts";
 

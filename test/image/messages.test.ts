@@ -1,18 +1,18 @@
-// Each message of the loader about relocations, stubs and symbols is provoked by a spoiled module (test/kernel/spoiled.ts) or
+// Each message of the loader about relocations, stubs and symbols is provoked by a spoiled module (test/boot/spoiled.ts) or
 // stands in a list with the reason why not. That klplink's words for the modules are the kernel's is shown by
-// test/kernel/image.test.ts and distro.test.ts. UPDATE_MESSAGES=1 writes docs/loader-messages.md.
+// test/boot/image.test.ts and distro.test.ts. UPDATE_MESSAGES=1 writes docs/loader-messages.md.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { firstRefusal, kernelOf } from "../../src/diag/catalogue.ts";
 import { recognise } from "../../src/diag/messages/recognise.ts";
-import { addressesOf } from "../../src/kernel/addresses.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { addressesOf } from "../../src/kernel/running/addresses.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { parseKernelVersion } from "../../src/kernel/version.ts";
+import { spoil } from "../boot/spoiled.ts";
+import { forms, notProvoked } from "../boot/told.ts";
 import { root } from "../helpers.ts";
-import { spoil } from "../kernel/spoiled.ts";
-import { forms, notProvoked } from "../kernel/told.ts";
 import { goldenCaptures } from "./captured.ts";
 import { imageOf } from "./compare.ts";
 
@@ -82,7 +82,7 @@ test("docs/loader-messages.md lists them", () => {
   const rows = forms.filter(({ form }) => provoked.has(form));
   const text = [
     "# Messages of the loader, and what provokes them",
-    "Kept current by `test/image/messages.test.ts`; do not edit. `klplink image` and `check` foretell these lines of dmesg. For each there is a module with one fault (`test/kernel/spoiled.ts`) that is loaded into real kernels by `npm run test:kernel`, where what the kernel prints is compared with what klplink said.",
+    "Kept current by `test/image/messages.test.ts`; do not edit. `klplink image` and `check` foretell these lines of dmesg. For each there is a module with one fault (`test/boot/spoiled.ts`) that is loaded into real kernels by `npm run test:kernel`, where what the kernel prints is compared with what klplink said.",
     [
       "| Message | Architecture | Code | Provoked by |",
       "|---|---|---|---|",

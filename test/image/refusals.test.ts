@@ -1,11 +1,11 @@
-// Modules with one fault each (test/kernel/spoiled.ts): the fault is found, and in words of the loader. That they are
-// the words of a real kernel is shown by test/kernel/image.test.ts and distro.test.ts.
+// Modules with one fault each (test/boot/spoiled.ts): the fault is found, and in words of the loader. That they are
+// the words of a real kernel is shown by test/boot/image.test.ts and distro.test.ts.
 
 import { describe, expect, test } from "vitest";
 import { firstRefusal, kernelOf } from "../../src/diag/catalogue.ts";
-import { addressesOf } from "../../src/kernel/addresses.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { spoil } from "../kernel/spoiled.ts";
+import { addressesOf } from "../../src/kernel/running/addresses.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { spoil } from "../boot/spoiled.ts";
 import { goldenCaptures } from "./captured.ts";
 import { imageOf } from "./compare.ts";
 

@@ -3,12 +3,12 @@
 // built, which the module tells: see test/stubs/pcrel.test.ts.
 
 import { expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { kernelOf, type Problem, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
-import { image } from "../../src/image.ts";
 import { parseKernelVersion } from "../../src/kernel/version.ts";
-import { verify } from "../../src/verify.ts";
+import { check } from "../../src/passes/check.ts";
+import { image } from "../../src/passes/image.ts";
+import { verify } from "../../src/passes/verify.ts";
 import { goldenCaptures } from "./captured.ts";
 
 const modules = new Map(goldenCaptures().map((g) => [g.name, g.module]));

@@ -1,5 +1,5 @@
 // Returns, branches and calls as --x86 says. The bytes are GNU as's for the instructions beside them; that kernels write these is
-// shown by test/kernel/distro.test.ts on Debian's kernels (test/kernel/mitigations.ts).
+// shown by test/boot/distro.test.ts on Debian's kernels (test/boot/mitigations.ts).
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,9 +8,9 @@ import { x86State } from "../../src/cli/arguments.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import type { RewriteFacts, X86State } from "../../src/load/facts.ts";
 import { type ImageSection, LoadedMemory } from "../../src/load/memory.ts";
-import { x86Sites } from "../../src/load/x86Sites.ts";
+import { x86Sites } from "../../src/load/x86/sites.ts";
+import { mitigatedKernels } from "../boot/mitigations.ts";
 import { root } from "../helpers.ts";
-import { mitigatedKernels } from "../kernel/mitigations.ts";
 import { goldenCaptures } from "./captured.ts";
 
 const TEXT = 0xffff_ffff_c000_0000n;

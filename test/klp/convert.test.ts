@@ -2,13 +2,13 @@
 // what must come out is the module ELF format of the kernel's Documentation/livepatch/module-elf-format.
 
 import { describe, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { levelOf, titleOf } from "../../src/diag/catalogue.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { type LinkOptions, type LinkResult, link } from "../../src/link.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { check } from "../../src/passes/check.ts";
+import { type LinkOptions, type LinkResult, link } from "../../src/passes/link.ts";
 import { load } from "../helpers.ts";
 
 const SHN_LIVEPATCH = 0xff20;

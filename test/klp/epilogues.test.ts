@@ -3,7 +3,7 @@
 
 import { expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
-import { link } from "../../src/link.ts";
+import { link } from "../../src/passes/link.ts";
 import { isReturn, returnAsBranch } from "../../src/stubs/insn.ts";
 import { load } from "../helpers.ts";
 

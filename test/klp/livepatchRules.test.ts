@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { firstRefusal, kernelOf, type Problem, titleOf } from "../../src/diag/catalogue.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import { writeElf } from "../../src/elf/writer.ts";
+import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { ModuleFile } from "../../src/kernel/moduleFile.ts";
-import { readVmlinux } from "../../src/kernel/vmlinux.ts";
-import { link } from "../../src/link.ts";
+import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
+import { check } from "../../src/passes/check.ts";
+import { link } from "../../src/passes/link.ts";
 import { collect, keep } from "./collect.ts";
 import { Part, renameSection } from "./part.ts";
 import { asText, fixture, readRelocations } from "./readBack.ts";

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { titleOf } from "../../src/diag/catalogue.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
+import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { ModuleFile } from "../../src/kernel/moduleFile.ts";
-import { parseSymvers } from "../../src/kernel/symvers.ts";
+import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
+import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
 import { isKnownVersion, versionFacts } from "../../src/kernel/versionFacts.ts";
-import { readVmlinux } from "../../src/kernel/vmlinux.ts";
-import { type LinkResult, link } from "../../src/link.ts";
+import { check } from "../../src/passes/check.ts";
+import { type LinkResult, link } from "../../src/passes/link.ts";
 import { asText, fixture, readRelocations } from "./readBack.ts";
 
 // Undefined symbols of a plain object that belong to modules. Files: test/fixtures/kernel and test/fixtures/klp.

@@ -3,12 +3,12 @@
 // themselves, before and after, and compared.
 
 import { describe, expect, test } from "vitest";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { FunctionIndex } from "../../src/klp/functions.ts";
-import { applyMove, planMove } from "../../src/klp/move.ts";
-import { link } from "../../src/link.ts";
+import { applyMove, planMove } from "../../src/klp/move/move.ts";
+import { link } from "../../src/passes/link.ts";
 import { decodeBranch } from "../../src/stubs/insn.ts";
 import { load } from "../helpers.ts";
 

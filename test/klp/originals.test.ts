@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { link } from "../../src/link.ts";
+import { link } from "../../src/passes/link.ts";
 import { KPATCH_NAME_LIMIT, meaning } from "./originals.ts";
 import { fixture } from "./readBack.ts";
 

@@ -1,6 +1,6 @@
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import type { RelocationTable } from "../../src/elf/relas.ts";
+import type { RelocationTable } from "../../src/elf/views/relas.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 
 /** What an edit works on: the finished module, and short ways to its parts. */
 export class Part {

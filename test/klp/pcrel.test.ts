@@ -5,9 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { readElf } from "../../src/elf/reader.ts";
-import { link } from "../../src/link.ts";
+import { check } from "../../src/passes/check.ts";
+import { link } from "../../src/passes/link.ts";
 import { klplink } from "../cli/run.ts";
 
 const path = "test/golden/image/ppc64le-pcrel-late/module.ko";

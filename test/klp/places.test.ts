@@ -1,11 +1,11 @@
 // x86_64 takes bytes that are not zero for a place that was relocated before (__write_relocate_add in arch/x86/kernel/module.c);
-// sec is the index of .rela.data.refs (readelf -S patch-x86_64.o); the wording changed twice (docs/kernel-versions.md). The real kernel says so in test/kernel/livepatch.test.ts.
+// sec is the index of .rela.data.refs (readelf -S patch-x86_64.o); the wording changed twice (docs/kernel-versions.md). The real kernel says so in test/boot/livepatch.test.ts.
 
 import { expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { kernelOf, type Problem } from "../../src/diag/catalogue.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { parseKernelVersion } from "../../src/kernel/version.ts";
+import { check } from "../../src/passes/check.ts";
 import { Part } from "./part.ts";
 import { fixture } from "./readBack.ts";
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { finish } from "../../src/finish.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { type LinkOptions, link as linkOnly } from "../../src/link.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { finish } from "../../src/passes/finish.ts";
+import { type LinkOptions, link as linkOnly } from "../../src/passes/link.ts";
 import { collect } from "./collect.ts";
 import { asText, fixture, readRelocations, readSymbols, sectionNames } from "./readBack.ts";
 

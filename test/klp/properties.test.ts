@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { parseKlpSymbol } from "../../src/klp/names.ts";
-import { link } from "../../src/link.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { parseKlpSymbol } from "../../src/klp/symbols/names.ts";
+import { link } from "../../src/passes/link.ts";
 import { asText, fixture, readRelocations } from "./readBack.ts";
 
 // Files made from numbers: any set of relocations against any of a few symbols, put into kpatch's form and into the form of a

@@ -2,10 +2,10 @@
 // arch/x86/kernel/module.c and arch/powerpc/kernel/module_64.c (6.1, 6.12 and 7.2 read; see docs/kernel-versions.md).
 
 import { expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { kernelOf, titleOf } from "../../src/diag/catalogue.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { parseKernelVersion } from "../../src/kernel/version.ts";
+import { check } from "../../src/passes/check.ts";
 import { Part } from "./part.ts";
 import { fixture } from "./readBack.ts";
 

@@ -5,10 +5,10 @@
 import { describe, expect, test } from "vitest";
 import type { Problem } from "../../src/diag/catalogue.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { type LinkResult, link } from "../../src/link.ts";
+import { type LinkResult, link } from "../../src/passes/link.ts";
 import type { TocRestore } from "../../src/stubs/strategies/strategy.ts";
 import { load } from "../helpers.ts";
 

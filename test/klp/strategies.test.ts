@@ -3,11 +3,11 @@
 
 import { describe, expect, test } from "vitest";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import type { Prototype, Prototypes } from "../../src/elf/prototype.ts";
+import type { Prototype, Prototypes } from "../../src/elf/dwarf/prototype.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import { localEntryOffset } from "../../src/elf/symbols.ts";
-import type { ModuleFacts } from "../../src/kernel/moduleFacts.ts";
-import { type LinkOptions, type LinkResult, link } from "../../src/link.ts";
+import { localEntryOffset } from "../../src/elf/views/symbols.ts";
+import type { ModuleFacts } from "../../src/kernel/module/moduleFacts.ts";
+import { type LinkOptions, type LinkResult, link } from "../../src/passes/link.ts";
 import { load } from "../helpers.ts";
 
 const fixture = (name: string): Uint8Array => load(`test/fixtures/rules/${name}.o`);

@@ -4,9 +4,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import { link } from "../../src/link.ts";
+import { check } from "../../src/passes/check.ts";
+import { link } from "../../src/passes/link.ts";
 import { meaning } from "./originals.ts";
 import { fixture } from "./readBack.ts";
 

@@ -5,8 +5,8 @@
 import { describe, expect, test } from "vitest";
 import { firstRefusal, kernelOf, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
-import { addressesOf, type KernelAddresses } from "../../src/kernel/addresses.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
+import { addressesOf, type KernelAddresses } from "../../src/kernel/running/addresses.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { ppc64leFeatures } from "../../src/stubs/ppc64leBuild.ts";
 import { pcrelFtraceStubWords } from "../../src/stubs/ppc64lePcrel.ts";
 import { type Golden, goldenCaptures } from "../image/captured.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
-import { link } from "../../src/link.ts";
+import { link } from "../../src/passes/link.ts";
 import { wordBytes } from "../../src/stubs/island.ts";
 import { helperCode, isHelper } from "../../src/stubs/saveRestore.ts";
 import { load } from "../helpers.ts";

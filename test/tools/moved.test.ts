@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
-import { readModuleFacts } from "../../src/kernel/moduleFacts.ts";
-import { link } from "../../src/link.ts";
-import { functionsOf, movedApart } from "../dwarf/moving.ts";
+import { readModuleFacts } from "../../src/kernel/module/moduleFacts.ts";
+import { link } from "../../src/passes/link.ts";
+import { functionsOf, movedApart } from "../elf/dwarf/moving.ts";
 import { root } from "../helpers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-moved-"));

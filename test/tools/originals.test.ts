@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { mustRun } from "../kernel/run.ts";
+import { mustRun } from "../boot/run.ts";
 import { meaning } from "../klp/originals.ts";
 
 const goldens = fileURLToPath(new URL("../golden/originals/", import.meta.url));

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
-import { parseSymbols } from "../../src/kernel/parseSymbols.ts";
-import { link } from "../../src/link.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import { link } from "../../src/passes/link.ts";
 import { Raw } from "../elf/raw.ts";
 
 // What klplink writes is accepted by GNU readelf, llvm-readelf and objdump, without a warning. A tool that is not there

@@ -6,10 +6,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { check } from "../../src/check.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import { link } from "../../src/link.ts";
-import { mustRun } from "../kernel/run.ts";
+import { check } from "../../src/passes/check.ts";
+import { link } from "../../src/passes/link.ts";
+import { mustRun } from "../boot/run.ts";
 import { meaning } from "../klp/originals.ts";
 import { fixture } from "../klp/readBack.ts";
 

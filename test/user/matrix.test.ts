@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { SHN_UNDEF, STT_FUNC } from "../../src/elf/consts.ts";
-import { ElfEdits } from "../../src/elf/edits.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { Lab, type Run } from "./lab.ts";
 import { ALL, type Kind, WAYS, type Way } from "./ways.ts";

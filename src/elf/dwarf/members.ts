@@ -3,7 +3,7 @@
 // .debug_str, and only such units are read, until one has the definition.
 
 import { fromLatin1, viewOf } from "../../base/bytes.ts";
-import { CompressionError } from "../compressed.ts";
+import { CompressionError } from "../containers/compressed.ts";
 import type { ElfExecutable } from "../executable.ts";
 import {
   DW_AT_data_member_location,

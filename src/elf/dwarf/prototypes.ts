@@ -1,7 +1,6 @@
 // The parameters of functions, and the places of members in structs, as .debug_info tells them (DWARF 5, 3.3 and 5).
 
-import { CompressionError } from "../compressed.ts";
-import { addPrototype, type ParameterType, type Prototype } from "../prototype.ts";
+import { CompressionError } from "../containers/compressed.ts";
 import type { ElfFile } from "../reader.ts";
 import {
   DW_AT_abstract_origin,
@@ -34,6 +33,7 @@ import {
 import { Budget, Cursor, DwarfError } from "./cursor.ts";
 import { functionName } from "./inlined.ts";
 import { memberLocation } from "./members.ts";
+import { addPrototype, type ParameterType, type Prototype } from "./prototype.ts";
 import { DebugSections } from "./sections.ts";
 import { type Attributes, type Unit, UnitReader, type Value } from "./units.ts";
 

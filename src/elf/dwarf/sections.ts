@@ -1,10 +1,10 @@
 // The debug sections of a relocatable file, unpacked, with their relocations applied.
 
 import { viewOf } from "../../base/bytes.ts";
-import { sectionContent } from "../compressed.ts";
 import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHN_ABS } from "../consts.ts";
+import { sectionContent } from "../containers/compressed.ts";
 import type { ElfFile } from "../reader.ts";
-import type { RelocationTable } from "../relas.ts";
+import type { RelocationTable } from "../views/relas.ts";
 import type { DebugSection } from "./cursor.ts";
 
 /** Bytes that a relocation of debug sections writes (S + A); types that are not listed do not occur in them. */

@@ -1,6 +1,6 @@
 // From a place in a section to a line of the source. What DWARF 2 to 5 say of it, and nothing of kernels.
 
-import { CompressionError } from "../compressed.ts";
+import { CompressionError } from "../containers/compressed.ts";
 import type { ElfFile } from "../reader.ts";
 import { Budget, DwarfError } from "./cursor.ts";
 import { callSite, type FunctionNode, functionName, functionsAt, readFunctions } from "./inlined.ts";

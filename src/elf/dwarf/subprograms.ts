@@ -1,7 +1,7 @@
 // Which functions the compiler inlined wherever they are called, so that none of them is left (DWARF 5, 3.3.8), and which
 // code comes from assembler sources.
 
-import { CompressionError } from "../compressed.ts";
+import { CompressionError } from "../containers/compressed.ts";
 import type { ElfFile } from "../reader.ts";
 import {
   DW_AT_abstract_origin,

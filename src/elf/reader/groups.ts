@@ -1,8 +1,8 @@
 import { viewOf } from "../../base/bytes.ts";
 import { SHN_UNDEF, SHT_GROUP } from "../consts.ts";
-import { SHDR } from "../layout.ts";
-import type { SectionTable } from "../sections.ts";
-import type { SymbolTable } from "../symbols.ts";
+import { SHDR } from "../views/layout.ts";
+import type { SectionTable } from "../views/sections.ts";
+import type { SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
 import { rowCount } from "./rows.ts";
 

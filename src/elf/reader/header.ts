@@ -12,9 +12,9 @@ import {
   SHN_LORESERVE,
   SHN_XINDEX,
 } from "../consts.ts";
+import { recognise } from "../containers/recognise.ts";
 import { ElfError } from "../error.ts";
-import { EHDR, SHDR } from "../layout.ts";
-import { recognise } from "../recognise.ts";
+import { EHDR, SHDR } from "../views/layout.ts";
 import { malformed } from "./malformed.ts";
 
 export interface ElfHeader {

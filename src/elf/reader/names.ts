@@ -1,8 +1,8 @@
 import { hex } from "../../base/bytes.ts";
 import { SHT_STRTAB } from "../consts.ts";
-import { SHDR } from "../layout.ts";
-import type { SectionTable } from "../sections.ts";
-import { StringTable } from "../strings.ts";
+import { SHDR } from "../views/layout.ts";
+import type { SectionTable } from "../views/sections.ts";
+import { StringTable } from "../views/strings.ts";
 import { malformed } from "./malformed.ts";
 
 export function nameTable(sections: SectionTable, index: number, role: string): StringTable {

@@ -1,8 +1,8 @@
 import { SHN_UNDEF, SHT_REL, SHT_RELA } from "../consts.ts";
-import { RELA, SHDR } from "../layout.ts";
-import { RelocationTable } from "../relas.ts";
-import type { SectionTable } from "../sections.ts";
-import type { SymbolTable } from "../symbols.ts";
+import { RELA, SHDR } from "../views/layout.ts";
+import { RelocationTable } from "../views/relas.ts";
+import type { SectionTable } from "../views/sections.ts";
+import type { SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
 import { rowCount } from "./rows.ts";
 

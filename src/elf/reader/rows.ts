@@ -1,6 +1,6 @@
 import { hex } from "../../base/bytes.ts";
-import { SHDR } from "../layout.ts";
-import type { SectionTable } from "../sections.ts";
+import { SHDR } from "../views/layout.ts";
+import type { SectionTable } from "../views/sections.ts";
 import { malformed } from "./malformed.ts";
 
 /** A table with fixed-size rows: checks sh_entsize and the size; returns the number of rows. */

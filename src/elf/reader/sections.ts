@@ -1,8 +1,8 @@
 import { hex } from "../../base/bytes.ts";
 import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
-import { EHDR, SHDR } from "../layout.ts";
-import type { SectionTable } from "../sections.ts";
-import type { StringTable } from "../strings.ts";
+import { EHDR, SHDR } from "../views/layout.ts";
+import type { SectionTable } from "../views/sections.ts";
+import type { StringTable } from "../views/strings.ts";
 import type { ElfHeader } from "./header.ts";
 import { malformed } from "./malformed.ts";
 import { NameBudget } from "./names.ts";

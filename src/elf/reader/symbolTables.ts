@@ -1,9 +1,9 @@
 import { hex } from "../../base/bytes.ts";
 import { SHN_UNDEF, SHN_XINDEX, SHT_DYNSYM, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from "../consts.ts";
-import { SHDR, SYM } from "../layout.ts";
-import type { SectionTable } from "../sections.ts";
-import { StringTable } from "../strings.ts";
-import { SymbolTable } from "../symbols.ts";
+import { SHDR, SYM } from "../views/layout.ts";
+import type { SectionTable } from "../views/sections.ts";
+import { StringTable } from "../views/strings.ts";
+import { SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
 import { NameBudget, nameTable } from "./names.ts";
 import { rowCount } from "./rows.ts";

@@ -1,6 +1,6 @@
 import { fromLatin1 } from "../../base/bytes.ts";
-import type { SectionHandle } from "../edits.ts";
 import type { ElfFile } from "../reader.ts";
+import type { SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 interface GrownStrings {

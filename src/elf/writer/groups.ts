@@ -1,7 +1,7 @@
 import { viewOf } from "../../base/bytes.ts";
 import { SHF_GROUP } from "../consts.ts";
-import type { ElfEdits, SectionHandle } from "../edits.ts";
 import type { Content } from "./content.ts";
+import type { ElfEdits, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Section groups: the new indices of their members; an added SHF_GROUP section joins the group of its target. */

@@ -12,11 +12,11 @@ import {
   SHT_RELA,
   SHT_SYMTAB,
 } from "../consts.ts";
-import type { SectionFields, SectionHandle } from "../edits.ts";
 import { ElfError } from "../error.ts";
-import { EHDR, SHDR } from "../layout.ts";
 import type { ElfFile } from "../reader.ts";
+import { EHDR, SHDR } from "../views/layout.ts";
 import type { Content } from "./content.ts";
+import type { SectionFields, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 import type { Placement } from "./placement.ts";
 

@@ -1,7 +1,7 @@
 import { SHN_LORESERVE, SHT_SYMTAB_SHNDX, STB_LOCAL } from "../consts.ts";
-import type { ElfEdits, SectionFields, SectionHandle, SymbolHandle } from "../edits.ts";
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
+import type { ElfEdits, SectionFields, SectionHandle, SymbolHandle } from "./edits.ts";
 
 /** Which sections and symbols the new file has, in which order: handles to new indices. */
 export class Numbering {

@@ -1,9 +1,9 @@
 import { alignUp } from "../../base/bytes.ts";
 import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
-import type { SectionHandle } from "../edits.ts";
-import { EHDR, SHDR } from "../layout.ts";
 import type { ElfFile } from "../reader.ts";
+import { EHDR, SHDR } from "../views/layout.ts";
 import type { Content } from "./content.ts";
+import type { SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Stands for the section header table among the parts. */

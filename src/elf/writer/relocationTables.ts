@@ -1,7 +1,7 @@
 import { viewOf } from "../../base/bytes.ts";
-import type { ElfEdits, SectionHandle } from "../edits.ts";
-import { RELA } from "../layout.ts";
+import { RELA } from "../views/layout.ts";
 import type { Content } from "./content.ts";
+import type { ElfEdits, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Relocation sections with their edits, and with the new symbol indices. */

@@ -1,11 +1,11 @@
 import { viewOf } from "../../base/bytes.ts";
 import { SHT_LLVM_ADDRSIG, SHT_LLVM_CALL_GRAPH_PROFILE_V0 } from "../consts.ts";
-import type { ElfEdits } from "../edits.ts";
+import { decodeUleb128, encodeUleb128 } from "../dwarf/leb128.ts";
 import { ElfError } from "../error.ts";
-import { decodeUleb128, encodeUleb128 } from "../leb128.ts";
 import type { ElfFile } from "../reader.ts";
-import { refersToSymbolsUnknown } from "../sectionTypes.ts";
+import { refersToSymbolsUnknown } from "../views/sectionTypes.ts";
 import type { Content } from "./content.ts";
+import type { ElfEdits } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Bytes an entry of SHT_LLVM_CALL_GRAPH_PROFILE_V0. */

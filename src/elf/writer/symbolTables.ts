@@ -1,9 +1,9 @@
 import { viewOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_XINDEX, SHT_SYMTAB_SHNDX } from "../consts.ts";
-import type { ElfEdits, SymbolFields } from "../edits.ts";
 import { ElfError } from "../error.ts";
-import { SYM } from "../layout.ts";
+import { SYM } from "../views/layout.ts";
 import type { Content } from "./content.ts";
+import type { ElfEdits, SymbolFields } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** The symbol table with its edits, and its SHT_SYMTAB_SHNDX. */

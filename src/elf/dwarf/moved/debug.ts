@@ -2,8 +2,8 @@
 // relocations; here is what says the same in numbers of its own: line programs, lengths, lists, tables of ranges. What is
 // not understood keeps its bytes, and is told.
 
-import { CompressionError, unpackedContent, type ZstdUnpacker } from "../../compressed.ts";
 import { SHF_ALLOC } from "../../consts.ts";
+import { CompressionError, unpackedContent, type ZstdUnpacker } from "../../containers/compressed.ts";
 import type { ElfFile } from "../../reader.ts";
 import { DW_AT_dwo_name, DW_AT_GNU_dwo_name, DW_FORM_loclistx, DW_FORM_rnglistx } from "../consts.ts";
 import { Budget, Cursor, type DebugSection, DwarfError } from "../cursor.ts";

@@ -1,7 +1,6 @@
 // A line program for code that was moved apart (DWARF 5, 6.2.5). Rows keep all that they say and get their new
 // addresses; the room between functions belongs to no line.
 
-import { encodeSleb128, encodeUleb128 } from "../../leb128.ts";
 import {
   DW_LNE_end_sequence,
   DW_LNE_set_address,
@@ -13,6 +12,7 @@ import {
   DW_LNS_negate_stmt,
 } from "../consts.ts";
 import { type Budget, Cursor, type DebugSection } from "../cursor.ts";
+import { encodeSleb128, encodeUleb128 } from "../leb128.ts";
 import { type LineHeader, readLineHeader } from "../lineHeader.ts";
 import type { AddressMove, Room } from "./addresses.ts";
 import type { Draft } from "./draft.ts";

@@ -1,7 +1,6 @@
 // Range lists and location lists of code that was moved apart: DWARF 5, 2.6.2, 2.17.3, 7.25 and 7.29; DWARF 4, 2.6.2 and
 // 2.17.3 for the pairs of addresses of .debug_ranges and .debug_loc.
 
-import { encodePaddedUleb128 } from "../../leb128.ts";
 import {
   DW_LLE_base_address,
   DW_LLE_base_addressx,
@@ -23,6 +22,7 @@ import {
   DW_RLE_startx_length,
 } from "../consts.ts";
 import { Cursor, type DebugSection } from "../cursor.ts";
+import { encodePaddedUleb128 } from "../leb128.ts";
 import type { Unit, UnitReader } from "../units.ts";
 import type { AddressMove } from "./addresses.ts";
 import type { Draft } from "./draft.ts";

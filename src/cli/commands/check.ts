@@ -1,0 +1,123 @@
+import { type Dirent, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { levelOf, type Problem } from "../../diag/catalogue.ts";
+import { type CheckResult, check } from "../../passes/check.ts";
+import { readUnpacked, UsageError, write } from "../files/io.ts";
+import {
+  type CommonOptions,
+  type KernelOptions,
+  linkCommand,
+  problemOf,
+  readKernel,
+  readReference,
+} from "../options.ts";
+import { startProgress } from "../progress.ts";
+import { Reporter } from "../report.ts";
+
+type Options = CommonOptions & KernelOptions;
+
+interface Checked {
+  readonly file: string;
+  readonly problems: readonly Problem[];
+  readonly result: CheckResult | null;
+}
+
+/** `klplink check <module...>`: returns the exit status. */
+export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
+  const kernel = await readKernel(options);
+  const reference = await readReference(options);
+  const files = paths.flatMap(expand);
+  if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
+  const quiet = options.quiet === true;
+  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text");
+  const reporter = new Reporter(options, version);
+  const checked: Checked[] = [];
+  let unreadable = false;
+  for (const [index, file] of files.entries()) {
+    progress.show(`${index + 1} of ${files.length}: ${file}`);
+    let entry: Checked;
+    let bytes: Uint8Array | null = null;
+    try {
+      const input = await readUnpacked(file);
+      bytes = input.bytes;
+      const result = check(input.bytes, {
+        file: input.name,
+        command: linkCommand(file, options),
+        ...(kernel === null ? {} : { kernel }),
+        ...(reference === null ? {} : { reference }),
+        ...(options.sympos === undefined ? {} : { positions: options.sympos }),
+        ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+      });
+      // Among several files, a position may be meant for another one.
+      const problems = files.length > 1 ? result.problems.filter((p) => p.code !== "KLP452") : result.problems;
+      entry = { file: input.name, problems, result };
+    } catch (error) {
+      const p = problemOf(error);
+      if (p === null) throw error;
+      unreadable = true;
+      entry = { file, problems: [p], result: null };
+    }
+    checked.push(entry);
+    progress.clear();
+    const { result } = entry;
+    const outcome =
+      result === null
+        ? {}
+        : { arch: result.arch, module: result.module, calls: result.calls, unchecked: result.unchecked };
+    await reporter.add(entry.file, bytes, entry.problems, outcome);
+    if (reporter.isText && !quiet) await write(process.stdout, `${summary(entry)}\n`);
+  }
+  progress.stop();
+  if (reporter.isText && !quiet) await write(process.stdout, uncheckedLine(checked));
+  await reporter.finish();
+  if (unreadable) return 3;
+  return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
+}
+
+/** A file as it is; a folder as the modules and objects below it, sorted. Links are followed to files, not to folders. */
+function expand(path: string): string[] {
+  if (path === "-") return [path];
+  let isFolder = false;
+  try {
+    isFolder = statSync(path).isDirectory();
+  } catch {
+    // Reading it will say why.
+  }
+  if (!isFolder) return [path];
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(path, { withFileTypes: true });
+  } catch {
+    // Reading it as a file fails for the same reason, and says it.
+    return [path];
+  }
+  return entries
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) return expand(below);
+      const isFile = entry.isFile() || entry.isSymbolicLink();
+      return isFile && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
+    });
+}
+
+/** What was not looked at in any of the files, once: without it "no error found" would say more than is known. */
+function uncheckedLine(checked: readonly Checked[]): string {
+  const parts = [...new Set(checked.flatMap((c) => c.result?.unchecked ?? []))];
+  if (parts.length === 0) return "";
+  const more = parts.length > MOST_UNCHECKED ? `, and ${parts.length - MOST_UNCHECKED} more` : "";
+  return `not checked: ${parts.slice(0, MOST_UNCHECKED).join(", ")}${more}\n`;
+}
+
+const MOST_UNCHECKED = 4;
+
+function summary({ file, problems, result }: Checked): string {
+  const errors = problems.filter((p) => levelOf(p) === "error").length;
+  const notes: string[] = [];
+  if (result !== null) {
+    const calls = Object.values(result.calls).reduce((sum, n) => sum + n, 0);
+    if (calls > 0) notes.push(`${calls} call${calls === 1 ? "" : "s"} audited`);
+  }
+  const verdict = errors === 0 ? "no error found" : `${errors} error${errors === 1 ? "" : "s"}`;
+  return `${file}: ${[verdict, ...notes].join("; ")}`;
+}

@@ -1,0 +1,233 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { levelOf, problem } from "../../diag/catalogue.ts";
+import { elfMachine } from "../../elf/executable.ts";
+import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
+import { readElf } from "../../elf/reader.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { Placement } from "../../kernel/loader/layout.ts";
+import { findPercpu } from "../../kernel/loader/percpu.ts";
+import { checkPlaced, PlacementError, parseAddress, parseBases, parseSections } from "../../kernel/loader/placement.ts";
+import { type LoadedModule, withModules } from "../../kernel/module/loadedModules.ts";
+import { readModInfo } from "../../kernel/module/modinfo.ts";
+import { findModuleName } from "../../kernel/module/moduleFile.ts";
+import type { SymbolSource } from "../../kernel/running/addresses.ts";
+import { addressesOf } from "../../kernel/running/addresses.ts";
+import { type ImageResult, image, type X86State } from "../../passes/image.ts";
+import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
+import { refuseOtherMachine } from "../../passes/input.ts";
+import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
+import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
+import { Reporter } from "../report.ts";
+
+export interface ImageCommandOptions extends CommonOptions, KernelOptions {
+  readonly output?: string;
+  readonly at?: string;
+  readonly sections?: string;
+  readonly raw?: string;
+  readonly map?: boolean | string;
+  readonly kernelToc?: string;
+  readonly pacaTocOffset?: string;
+  readonly erratum843419?: boolean;
+  readonly x86?: X86State;
+  readonly late?: string;
+  readonly stage: "relocated" | "loaded";
+  readonly force?: boolean;
+}
+
+/** `klplink image <module>`: returns the exit status. */
+export async function runImage(module: string, options: ImageCommandOptions, version: string): Promise<number> {
+  const output = outputPath(module, options);
+  if (output === "-" && process.stdout.isTTY) {
+    throw new UsageError("the image is a binary file and standard output a terminal: give -o FILE, or pipe it");
+  }
+  if (output === "-" && options.map === true)
+    throw new UsageError("--map and the image cannot both go to standard output");
+  if (options.late !== undefined && options.stage !== "loaded")
+    throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
+  await refuseOverwriting(output, options, [options.sections]);
+  if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
+  const kernel = await readKernel(options);
+  const list = kernel?.list ?? null;
+  const input = await readUnpacked(module);
+  const machine = elfMachine(input.bytes);
+  if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
+  const placement = placementOf(options, input.bytes, list);
+  const result = image(input.bytes, {
+    file: input.name,
+    kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
+    placement,
+    stage: options.stage,
+    command: linkCommand(module, options),
+    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+    ...(options.kernelToc === undefined ? {} : { kernelToc: addressOption("--kernel-toc", options.kernelToc) }),
+    ...(options.pacaTocOffset === undefined
+      ? {}
+      : { pacaTocOffset: Number(addressOption("--paca-toc-offset", options.pacaTocOffset)) & 0xfffc }),
+    erratum843419: options.erratum843419 === true,
+    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
+    late: options.late?.split(",") ?? [],
+  });
+  checkAddresses(result, placement);
+  const failed = result.problems.some((p) => levelOf(p) === "error");
+  const made = !failed || options.force === true ? result.image : null;
+  const reporter = new Reporter(options, version);
+  const outcome = {
+    arch: result.arch,
+    module: result.module,
+    output: made === null ? null : output,
+    ...counts(result),
+  };
+  await reporter.add(input.name, input.bytes, result.problems, outcome);
+  if (made !== null) {
+    if (output !== null) {
+      const elf = imageElf(made, await imageDebug(made));
+      if (output === "-") await write(process.stdout, elf);
+      else writeFile(output, elf, 0o644);
+    }
+    if (options.raw !== undefined) {
+      makeFolder(options.raw);
+      for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
+    }
+    if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
+    else if (options.map === true && reporter.isText) await write(process.stdout, mapText(made));
+  }
+  const messages = output === "-" || (options.map === true && reporter.isText) ? process.stderr : process.stdout;
+  await reporter.finish(messages);
+  if (reporter.isText && options.quiet !== true) {
+    const name = made === null ? null : (output ?? options.raw ?? input.name);
+    await write(messages, `${summary(result, name, input.name)}\n`);
+  }
+  return failed ? 1 : 0;
+}
+
+/** Modules given with -m, and where they are loaded if that was said. */
+async function loadedModules(kernel: Kernel | null, { module = [] }: KernelOptions): Promise<LoadedModule[]> {
+  if (kernel === null || module.length === 0) return [];
+  const { parseModuleArgument } = await import("../files/kernel.ts");
+  return [...kernel.modules.values()].map((file, i) => {
+    const { sections } = parseModuleArgument(module[i] ?? "");
+    return { file, sections: sections === null ? null : readSections(sections) };
+  });
+}
+
+function counts({ image: made }: ImageResult): Record<string, unknown> {
+  if (made === null) return {};
+  const hex = (v: bigint): string => `0x${v.toString(16)}`;
+  return {
+    relocations: made.applied,
+    sections: made.sections.map((s) => ({ name: s.name, address: hex(s.address), size: s.bytes.length })),
+    stubs: made.stubs.length,
+    unknown: made.unknown.map((u) => ({ ...u, section: made.sections.find((s) => s.index === u.section)?.name ?? "" })),
+  };
+}
+
+function summary(result: ImageResult, output: string | null, input: string): string {
+  const made = result.image;
+  if (made === null || output === null) return `${input}: no image, nothing written`;
+  const bytes = made.sections.reduce((sum, s) => sum + s.bytes.length, 0);
+  const unknown = made.unknown.reduce((sum, u) => sum + u.end - u.start, 0);
+  const parts = [`${made.sections.length} sections`, `${bytes} bytes`, `${made.applied} relocations`];
+  if (made.stubs.length > 0) parts.push(`${made.stubs.length} stub${made.stubs.length === 1 ? "" : "s"}`);
+  parts.push(`${unknown} bytes not known`);
+  return `${output === "-" ? input : output}: ${parts.join(", ")}`;
+}
+
+/** Where the ELF file goes; null if only another form was asked for. */
+function outputPath(module: string, { output, raw, map }: ImageCommandOptions): string | null {
+  if (output !== undefined) {
+    if (output !== "-" && module !== "-" && isSameFile(output, module)) {
+      throw new UsageError(`${output} is the input; give another output with -o`);
+    }
+    return output;
+  }
+  if (raw !== undefined || map !== undefined) return null;
+  if (module === "-") return "-";
+  return join(dirname(module), `${basename(module).replace(/\.k?o$/, "")}.image.elf`);
+}
+
+function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: SymbolSource | null): Placement {
+  try {
+    const at = options.at === undefined ? { bases: new Map(), percpu: null } : parseBases(options.at);
+    const sections = options.sections === undefined ? new Map<string, bigint>() : readSections(options.sections);
+    return { bases: at.bases, sections, percpu: at.percpu ?? (list === null ? null : percpuFrom(bytes, list)) };
+  } catch (error) {
+    if (error instanceof PlacementError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** @throws UsageError */
+function checkAddresses({ image: made }: ImageResult, { bases }: Placement): void {
+  try {
+    if (made !== null) checkPlaced(made, bases);
+  } catch (error) {
+    if (error instanceof PlacementError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** A file with a table, or a folder like /sys/module/NAME/sections: a file a section, with its address. */
+export function readSections(path: string): Map<string, bigint> {
+  try {
+    if (!statSync(path).isDirectory()) return parseSections(readFileSync(path));
+    return new Map(
+      readdirSync(path, { withFileTypes: true })
+        .filter((entry) => !entry.isDirectory())
+        .map((entry) => [entry.name, parseAddress(readFileSync(join(path, entry.name), "latin1"))]),
+    );
+  } catch (error) {
+    if (error instanceof PlacementError) throw new UsageError(`${path}: ${error.message}`);
+    throw unreadable(path, error);
+  }
+}
+
+/** The per-CPU area, from a listing of a kernel that has the module loaded. */
+function percpuFrom(bytes: Uint8Array, list: SymbolSource): bigint | null {
+  try {
+    const elf = readElf(bytes);
+    return findPercpu(elf, findModuleName(elf, readModInfo(elf), ""), list);
+  } catch {
+    return null; // The image pass reports what is wrong with the file.
+  }
+}
+
+function addressOption(name: string, text: string): bigint {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    if (error instanceof PlacementError) throw new UsageError(`${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    makeParents(path);
+  } catch (error) {
+    throw new InputProblem(problem("KLP105", { file: path }, { why: reason(error) }));
+  }
+}
+
+/** As mkdir -p. (mkdirSync's `recursive` never ends on /proc, which has each folder and makes none.) */
+function makeParents(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || existsSync(parent)) throw error;
+    makeParents(parent);
+    mkdirSync(path);
+  }
+}
+
+function writeFile(path: string, bytes: Uint8Array, mode: number): void {
+  try {
+    writeWhole(path, bytes, mode);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}

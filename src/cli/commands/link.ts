@@ -1,0 +1,165 @@
+import { basename, dirname, join } from "node:path";
+import { levelOf, problem } from "../../diag/catalogue.ts";
+import { EM_PPC64 } from "../../elf/consts.ts";
+import { ElfError } from "../../elf/error.ts";
+import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
+import { readElf } from "../../elf/reader.ts";
+import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { ModuleFacts } from "../../kernel/module/moduleFacts.ts";
+import type { Producer } from "../../klp/producers/producer.ts";
+import { type LinkOptions, type LinkResult, link } from "../../passes/link.ts";
+import type { TocRestore } from "../../stubs/strategies/strategy.ts";
+import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { type CommonOptions, type KernelOptions, readKernel, readReference, refuseOverwriting } from "../options.ts";
+import { Reporter } from "../report.ts";
+
+interface Options extends CommonOptions, KernelOptions {
+  readonly output?: string;
+  readonly inPlace?: boolean;
+  readonly tocRestore: TocRestore;
+  readonly siblings?: "auto" | "framed";
+  readonly livepatchStack?: LivepatchStack;
+  readonly force?: boolean;
+  readonly from?: Producer;
+  readonly keep?: boolean;
+}
+
+/** `klplink <module>`: returns the exit status. */
+export async function runLink(module: string, options: Options, version: string): Promise<number> {
+  const output = outputPath(module, options);
+  const toStdout = output === "-";
+  if (toStdout && process.stdout.isTTY) {
+    throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
+  }
+  if (options.inPlace !== true) await refuseOverwriting(output, options);
+  const kernel = await readKernel(options);
+  const reference = await readReference(options);
+  const input = await readUnpacked(module);
+  if (input.packing !== null && options.inPlace === true) {
+    throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
+  }
+  const facts = await readFacts(input.bytes, options, kernel);
+  const linkOptions: LinkOptions = {
+    file: input.name,
+    tocRestore: options.tocRestore,
+    ...(options.siblings === undefined ? {} : { siblings: options.siblings }),
+    ...(facts === null ? {} : { facts }),
+    ...(options.livepatchStack === undefined ? {} : { livepatchStack: options.livepatchStack }),
+    force: options.force === true,
+    keep: options.keep === true,
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(kernel === null ? {} : { kernel }),
+    ...(reference === null ? {} : { reference }),
+    ...(options.sympos === undefined ? {} : { positions: options.sympos }),
+    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+  };
+  const result = link(input.bytes, linkOptions);
+  const problems = [...result.problems];
+  if (input.packing !== null && result.output !== null) {
+    const pack = `${PACKERS[input.packing]} ${output}`;
+    problems.push(problem("KLP110", { file: input.name }, { packing: input.packing, pack }));
+  }
+
+  // Diagnostics first: an output that cannot be written must not hide them.
+  const reporter = new Reporter(options, version);
+  const outcome = {
+    output: result.output === null ? null : output,
+    changed: result.changed,
+    producer: result.producer,
+    done: result.done,
+  };
+  await reporter.add(input.name, input.bytes, problems, outcome);
+  const failed = result.problems.some((p) => levelOf(p) === "error");
+  if (result.output !== null) {
+    if (toStdout) await write(process.stdout, result.output);
+    else writeFile(output, result.output, input.mode);
+  }
+  const messages = toStdout ? process.stderr : process.stdout;
+  await reporter.finish(messages);
+  if (reporter.isText && options.quiet !== true) {
+    await write(messages, `${summary(result, output, input)}\n`);
+  }
+  return failed ? 1 : 0;
+}
+
+/**
+ * What debug information tells of parameters and of the livepatch stack. Null for a file that cannot be read: the link
+ * says so.
+ */
+async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | null): Promise<ModuleFacts | null> {
+  if (options.tocRestore === "nop") return null;
+  try {
+    const file = readElf(bytes);
+    if (file.header.machine !== EM_PPC64) return null;
+    const { NO_FACTS, readModuleFacts, unzstdFor } = await import("../../kernel/module/moduleFacts.ts");
+    // Epilogues need to know of no parameters.
+    if (options.tocRestore === "epilogue") return { ...NO_FACTS, unzstd: await unzstdFor(file) };
+    return await readModuleFacts(file, kernel, options.tocRestore === "shadow-stack");
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    return null;
+  }
+}
+
+/** What packs a module as the kernel's loader, or kmod, takes it. */
+const PACKERS = { gzip: "gzip -n", xz: "xz --check=crc32 --lzma2=dict=1MiB", zstd: "zstd" } as const;
+
+function writeFile(path: string, bytes: Uint8Array, mode: number): void {
+  try {
+    writeWhole(path, bytes, mode);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}
+
+function outputPath(module: string, options: Options): string {
+  const { output, inPlace } = options;
+  if (inPlace === true) {
+    if (output !== undefined) throw new UsageError("--in-place and -o exclude each other");
+    if (module === "-") throw new UsageError("--in-place needs a file, not standard input");
+    return module;
+  }
+  if (output !== undefined) {
+    if (output !== "-" && module !== "-" && isSameFile(output, module)) {
+      throw new UsageError(`${output} is the input; say --in-place to overwrite it`);
+    }
+    return output;
+  }
+  if (module === "-") return "-";
+  const name = basename(module);
+  const match = /^(.*)(\.k?o)(?:\.(?:gz|xz|zst))?$/.exec(name);
+  const path = join(dirname(module), match === null ? `${name}.klp` : `${match[1]}.klp${match[2]}`);
+  if (isSameFile(path, module)) throw new UsageError(`${path} is the input; give another output with -o`);
+  return path;
+}
+
+function summary(
+  { output, changed, done }: LinkResult,
+  path: string,
+  { name: input, packing }: { readonly name: string; readonly packing: string | null },
+): string {
+  if (output === null) return `${input}: not linked, nothing written`;
+  const name = path === "-" ? input : path;
+  if (!changed) return `${name}: nothing to do, identical to the input${packing === null ? "" : ", unpacked"}`;
+  const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
+  const parts: string[] = [];
+  if (done.convertedSymbols > 0) {
+    const moved = count(done.livepatchRelocations, "relocation", "relocations");
+    parts.push(`${count(done.convertedSymbols, "livepatch symbol", "livepatch symbols")} (${moved})`);
+  }
+  if (done.returnIslands > 0) parts.push(count(done.returnIslands, "return island", "return islands"));
+  const frameless = done.siblingIslands - done.framedIslands;
+  if (frameless > 0) parts.push(count(frameless, "sibling island", "sibling islands"));
+  if (done.framedIslands > 0) {
+    parts.push(count(done.framedIslands, "framed sibling island", "framed sibling islands"));
+  }
+  if (done.localCallIslands > 0) parts.push(count(done.localCallIslands, "local-call island", "local-call islands"));
+  if (done.epilogues > 0) parts.push(count(done.epilogues, "restoring epilogue", "restoring epilogues"));
+  if (done.miniFrames > 0) parts.push(count(done.miniFrames, "mini frame", "mini frames"));
+  if (done.stubCalls > 0) parts.push(count(done.stubCalls, "call through a klp_stub", "calls through klp_stubs"));
+  if (done.helpers > 0) parts.push(count(done.helpers, "register helper", "register helpers"));
+  if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
+  return `${name}: ${parts.join(", ")}`;
+}

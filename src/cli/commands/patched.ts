@@ -1,0 +1,102 @@
+// `klplink sites` of a livepatch module: one line a function that it patches.
+
+import { hex, printable } from "../../base/bytes.ts";
+import { ET_REL } from "../../elf/consts.ts";
+import { elfType } from "../../elf/executable.ts";
+import { forms } from "../../ftrace/forms.ts";
+import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
+import { type Sites, sites } from "../../passes/sites.ts";
+import { columns, type Input, readUnpacked, UsageError, write } from "../files/io.ts";
+import { loadModule } from "../files/kernel.ts";
+import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
+
+/** Returns the exit status: 1 if a function cannot be patched, or a patch would have no effect. */
+export async function runPatched(input: Input, options: CommonOptions & KernelOptions): Promise<number> {
+  const kernel = await readKernel(options);
+  const objects = new Map<string, Sites>();
+  for (const path of options.kernel ?? []) {
+    const { bytes, name } = await readUnpacked(path);
+    const type = elfType(bytes);
+    if (type !== null && type !== ET_REL) objects.set("vmlinux", sites(bytes, name));
+  }
+  for (const argument of options.module ?? []) {
+    const [, given, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
+    const { bytes, name } = await readUnpacked(path);
+    objects.set((await loadModule(path, given)).name, sites(bytes, name));
+  }
+  const found = patchedSites(
+    input.bytes,
+    {
+      file: input.name,
+      ...(kernel === null ? {} : { kernel }),
+      ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+    },
+    objects,
+  );
+  if (found === null) throw new UsageError(`${input.name} patches nothing: -k and -m are for livepatch modules`);
+  await write(process.stdout, options.format === "json" ? json(found, input.name) : plain(found, input.name));
+  return found.some((p) => p.verdict === "refused" || p.verdict === "no effect") ? 1 : 0;
+}
+
+function place({ found }: PatchedSite): string {
+  if (found === null || found.site.entry === null) return "";
+  const { file } = found.sites;
+  const { section } = found.site.function;
+  const { form, site } = found.site.entry;
+  const where = file.isLinked
+    ? file.addressOf(section, site).toString(16).padStart(16, "0")
+    : `${printable(file.sections.name(section))}+${hex(site)}`;
+  return `${where}  ${form}`;
+}
+
+function plain(found: readonly PatchedSite[], name: string): string {
+  const rows = found.map((p) => [
+    p.verdict === "not told" ? "?" : p.verdict,
+    p.object,
+    p.position === 0 ? printable(p.name) : `${printable(p.name)},${p.position}`,
+    p.verdict === "patchable" ? place(p) : (p.why ?? ""),
+  ]);
+  const lines = columns([["verdict", "object", "function", "site"], ...rows]);
+  const out = [lines[0] ?? ""];
+  for (const [i, p] of found.entries()) {
+    out.push(lines[i + 1] ?? "");
+    if (p.kernel !== null) out.push(`    kernel: ${p.kernel}`);
+  }
+  const count = (verdict: string): number => found.filter((p) => p.verdict === verdict).length;
+  const parts = ["patchable", "refused", "no effect", "unclear", "not told"]
+    .filter((v) => count(v) > 0)
+    .map((v) => `${count(v)} ${v}`);
+  out.push("", `${name}: ${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`);
+  return `${out.join("\n")}\n`;
+}
+
+function json(found: readonly PatchedSite[], name: string): string {
+  const document = {
+    schema: "klplink-sites/1",
+    file: name,
+    patched: found.map((p) => {
+      const entry = p.found?.site.entry ?? null;
+      const section = p.found?.site.function.section ?? 0;
+      const file = p.found?.sites.file ?? null;
+      return {
+        object: p.object,
+        name: p.name,
+        position: p.position,
+        verdict: p.verdict,
+        why: p.why,
+        kernel: p.kernel,
+        form: entry === null ? null : entry.form,
+        usable: entry === null ? null : forms[entry.form].usable,
+        site:
+          entry === null || file === null
+            ? null
+            : {
+                section: file.sections.name(section),
+                offset: entry.site,
+                address: file.isLinked ? hex(file.addressOf(section, entry.site)) : null,
+              },
+      };
+    }),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,275 @@
+import { findArch } from "../../arch/index.ts";
+import { printable } from "../../base/bytes.ts";
+import {
+  bindNames,
+  machineNames,
+  SHN_ABS,
+  SHN_COMMON,
+  SHN_LIVEPATCH,
+  SHN_UNDEF,
+  sectionTypeNames,
+  symbolTypeNames,
+  visibilityNames,
+} from "../../elf/consts.ts";
+import { ElfError } from "../../elf/error.ts";
+import { type ElfFile, readElf } from "../../elf/reader.ts";
+import { localEntryCode, localEntryOffset, type SymbolTable } from "../../elf/views/symbols.ts";
+import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { parseKlpSectionObject, parseKlpSymbol } from "../../klp/symbols/names.ts";
+import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
+import { analyse } from "../../passes/analysis.ts";
+import { relocName } from "../../reloc/def.ts";
+import { readUnpacked, write } from "../files/io.ts";
+import { type CommonOptions, readKernel } from "../options.ts";
+
+interface Options extends CommonOptions {
+  readonly sections?: boolean;
+  readonly symbols?: boolean;
+  readonly relocations?: boolean;
+  readonly toc?: boolean;
+  readonly kernel?: readonly string[];
+  readonly livepatchStack?: LivepatchStack;
+}
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+interface Table {
+  readonly title: string;
+  readonly rows: readonly Row[];
+}
+
+const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
+
+/** `klplink show <module>`: returns the exit status. */
+export async function runShow(module: string, options: Options): Promise<number> {
+  const input = await readUnpacked(module);
+  const file = open(input.bytes, input.name);
+  const all = !(options.sections || options.symbols || options.relocations || options.toc);
+  const tables: Record<string, Table> = {};
+  if (all || options.sections) tables.sections = sectionTable(file);
+  if (all || options.symbols) tables.symbols = symbolTable(file);
+  if (all || options.relocations) tables.relocations = relocationTable(file);
+  const arch = findArch(file.header.machine);
+  let kernel: Kernel | null = null;
+  let hasToc = true;
+  if ((all || options.toc) && arch?.hasToc && file.littleEndian && file.symbols !== null) {
+    kernel = options.toc === true ? await readKernel(options) : null;
+    const { calls, features } = analyse(input.bytes, { file: input.name, ...(kernel === null ? {} : { kernel }) });
+    tables.calls = callTable(file, calls);
+    hasToc = features.has("toc");
+  }
+  let picture = "";
+  if (options.toc === true && !hasToc) {
+    picture =
+      "\nThe kernel is built without a TOC: no function expects anything in r2, and nothing has to come back.\n";
+  } else if (options.toc === true && tables.calls !== undefined) {
+    const { compareStrategies, PICTURE } = await import("./strategies.ts");
+    const rows = (await compareStrategies(input.bytes, input.name, kernel, options.livepatchStack)).map(
+      (row): Row => ({ ...row, strategy: printable(row.strategy), applicable: printable(row.applicable) }),
+    );
+    tables.strategies = { title: "How r2 can come back", rows };
+    picture = `\n${PICTURE}`;
+  }
+  const machine = machineNames.get(file.header.machine) ?? `machine ${file.header.machine}`;
+  if (options.format === "json") {
+    const document = {
+      schema: "klplink-show/1",
+      file: input.name,
+      machine,
+      littleEndian: file.littleEndian,
+      signed: file.signature !== null,
+      ...Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table.rows])),
+    };
+    await write(process.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    return 0;
+  }
+  const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
+  await write(process.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
+  return 0;
+}
+
+/** Reads with the errors of the analysis, but takes architectures that cannot be linked, too. */
+function open(bytes: Uint8Array, name: string): ElfFile {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    // The analysis meets the same error and turns it into a diagnostic.
+    if (error instanceof ElfError) analyse(bytes, { file: name });
+    throw error;
+  }
+}
+
+function sectionTable({ sections }: ElfFile): Table {
+  const rows: Row[] = [];
+  for (let i = 0; i < sections.count; i++) {
+    const name = sections.name(i);
+    rows.push({
+      index: i,
+      name: printable(name),
+      type: sectionTypeNames.get(sections.type(i)) ?? hexNumber(sections.type(i)),
+      flags: flagLetters(sections.flags(i)),
+      size: hexNumber(sections.size(i)),
+      align: sections.addralign(i),
+      link: sections.link(i),
+      info: sections.info(i),
+      klpObject: parseKlpSectionObject(name),
+    });
+  }
+  return { title: "Sections", rows };
+}
+
+/** readelf's letters, and L for SHF_RELA_LIVEPATCH. */
+function flagLetters(flags: bigint): string {
+  const letters: readonly (readonly [bigint, string])[] = [
+    [0x1n, "W"],
+    [0x2n, "A"],
+    [0x4n, "X"],
+    [0x10n, "M"],
+    [0x20n, "S"],
+    [0x40n, "I"],
+    [0x80n, "l"],
+    [0x200n, "G"],
+    [0x400n, "T"],
+    [0x800n, "C"],
+    [0x10_0000n, "L"],
+  ];
+  return letters.flatMap(([bit, letter]) => ((flags & bit) === 0n ? [] : [letter])).join("");
+}
+
+function symbolTable(file: ElfFile): Table {
+  const rows: Row[] = [];
+  const isPpc64 = findArch(file.header.machine)?.hasToc ?? false;
+  for (const symbols of file.symbolTables.values()) {
+    for (let i = 0; i < symbols.count; i++) {
+      const name = symbols.name(i);
+      const klp = parseKlpSymbol(name);
+      const other = symbols.other(i);
+      rows.push({
+        index: i,
+        value: hexNumber(symbols.value(i)),
+        size: symbols.size(i),
+        type: symbolTypeNames.get(symbols.type(i)) ?? symbols.type(i),
+        bind: bindNames.get(symbols.bind(i)) ?? symbols.bind(i),
+        visibility: visibilityNames.get(symbols.visibility(i)) ?? null,
+        localEntry: isPpc64 && localEntryCode(other) > 0 ? localEntryText(other) : null,
+        section: homeName(file, symbols, i),
+        name: printable(symbols.type(i) === 3 && name === "" ? sectionNameOf(file, symbols, i) : name),
+        klpObject: klp?.object ?? null,
+        klpPosition: klp?.position ?? null,
+      });
+    }
+  }
+  return { title: "Symbols", rows };
+}
+
+function localEntryText(other: number): string {
+  return localEntryCode(other) === 1 ? "0 (r2 not preserved)" : `+${localEntryOffset(other)}`;
+}
+
+function sectionNameOf(file: ElfFile, symbols: SymbolTable, i: number): string {
+  const section = symbols.sectionOf(i);
+  return section === null ? "" : file.sections.name(section);
+}
+
+function homeName(file: ElfFile, symbols: SymbolTable, i: number): string {
+  const section = symbols.sectionOf(i);
+  if (section !== null) return `${section} ${printable(file.sections.name(section))}`.trim();
+  switch (symbols.rawShndx(i)) {
+    case SHN_UNDEF:
+      return "UND";
+    case SHN_ABS:
+      return "ABS";
+    case SHN_COMMON:
+      return "COM";
+    case SHN_LIVEPATCH:
+      return "KLP";
+    default:
+      return hexNumber(symbols.rawShndx(i));
+  }
+}
+
+function symbolLabel(file: ElfFile, symbols: SymbolTable | undefined, symbol: number): string {
+  if (symbols === undefined || symbol === 0) return "";
+  const name = symbols.name(symbol);
+  return printable(name === "" ? sectionNameOf(file, symbols, symbol) : name);
+}
+
+function relocationTable(file: ElfFile): Table {
+  const relocs = findArch(file.header.machine)?.relocs;
+  const rows: Row[] = [];
+  for (const table of file.relocations) {
+    const symbols = file.symbolTables.get(file.sections.link(table.section));
+    for (let row = 0; row < table.count; row++) {
+      const type = table.type(row);
+      rows.push({
+        in: printable(file.sections.name(table.section)),
+        target: printable(file.sections.name(table.target)),
+        offset: hexNumber(table.offset(row)),
+        type: relocs === undefined ? type : relocName(relocs, type),
+        symbol: symbolLabel(file, symbols, table.symbol(row)),
+        addend: table.hasAddends ? signedHex(table.addend(row)) : null,
+      });
+    }
+  }
+  return { title: "Relocations", rows };
+}
+
+function signedHex(value: bigint): string {
+  return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+}
+
+const verdictTexts: Readonly<Record<CallVerdict, string>> = {
+  local: "in the module: branch to the local entry",
+  nop: "through a stub: the nop becomes ld r2,24(r1)",
+  "no-nop": "through a stub, no nop: the module is refused",
+  restored: "through a stub: already ld r2,24(r1); refused before 6.3",
+  sibling: "sibling call through a stub: overwrites the caller's TOC",
+  exempt: "profiling call: exempt by name",
+  helper: "save/restore helper outside the module: must be linked in",
+  pcrel: "no TOC on this kernel: nothing to restore",
+  "not-a-call": "no relative branch under R_PPC64_REL24",
+};
+
+function callTable(file: ElfFile, calls: readonly Call[]): Table {
+  return {
+    title: calls.some((c) => c.verdict === "pcrel")
+      ? "Calls (R_PPC64_REL24, R_PPC64_REL24_NOTOC)"
+      : "Calls (R_PPC64_REL24)",
+    rows: calls.map((call) => ({
+      section: printable(file.sections.name(call.section)),
+      offset: hexNumber(call.offset),
+      function:
+        call.caller === null ? null : `${printable(call.caller.name)}+${hexNumber(call.offset - call.caller.start)}`,
+      callee: printable(
+        call.callee === "" ? sectionNameOf(file, file.symbols as SymbolTable, call.symbol) : call.callee,
+      ),
+      verdict: call.verdict,
+      meaning: verdictTexts[call.verdict],
+    })),
+  };
+}
+
+/** Columns as wide as their longest entry; a column without any entry is left out. */
+function formatTable({ title, rows }: Table): string {
+  const first = rows[0];
+  if (first === undefined) return `${title}: none\n`;
+  const columns = Object.keys(first).filter((c) => rows.some((row) => row[c] !== null && row[c] !== ""));
+  const text = (row: Row, column: string): string => String(row[column] ?? "");
+  const isNumber = (column: string): boolean => rows.every((r) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(text(r, column)));
+  const widths = columns.map((c) => Math.max(c.length, longest(rows, c)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, k) => (isRight[k] ? cell.padStart(widths[k] ?? 0) : cell.padEnd(widths[k] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  const isRight = columns.map(isNumber);
+  const body = rows.map((row) => line(columns.map((c) => text(row, c))));
+  return `${title}\n${[line(columns), ...body].map((l) => `  ${l}`).join("\n")}\n`;
+}
+
+function longest(rows: readonly Row[], column: string): number {
+  let most = 0;
+  for (const row of rows) most = Math.max(most, String(row[column] ?? "").length);
+  return most;
+}

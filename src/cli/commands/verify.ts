@@ -1,0 +1,269 @@
+import { existsSync, statSync } from "node:fs";
+import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
+import { ElfError } from "../../elf/error.ts";
+import { type ElfFile, readElf } from "../../elf/reader.ts";
+import { findPercpu, percpuFromStruct } from "../../kernel/loader/percpu.ts";
+import { type LoadedModule, withModules } from "../../kernel/module/loadedModules.ts";
+import { normalModuleName, readModInfo } from "../../kernel/module/modinfo.ts";
+import { findModuleName, ModuleFile } from "../../kernel/module/moduleFile.ts";
+import { addressesOf, type KernelAddresses, type SymbolSource } from "../../kernel/running/addresses.ts";
+import type { KernelMemory } from "../../kernel/running/memory.ts";
+import { filledUp, ShiftError } from "../../kernel/running/shifted.ts";
+import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
+import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
+import type { X86State } from "../../passes/image.ts";
+import { type VerifyResult, verify } from "../../passes/verify.ts";
+import { findModuleFiles, isPath, moduleFolders } from "../files/findModule.ts";
+import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { Machine } from "../files/machine.ts";
+import { type CommonOptions, problemOf } from "../options.ts";
+import { Reporter } from "../report.ts";
+import { readSections } from "./image.ts";
+
+export interface VerifyCommandOptions extends CommonOptions {
+  readonly root?: string;
+  readonly kernel?: readonly string[];
+  readonly module?: readonly string[];
+  readonly kernelVersion?: KernelVersion;
+  readonly erratum843419?: boolean;
+  readonly x86?: X86State;
+}
+
+/** What is the same for all modules of a run; read when first needed. */
+interface Running {
+  readonly machine: Machine;
+  readonly list: SymbolList;
+  readonly symbols: SymbolSource;
+  /** Whether symbols other than functions are known. */
+  readonly hasData: boolean;
+  readonly memory: KernelMemory;
+  readonly given: readonly LoadedModule[];
+  readonly close: () => void;
+}
+
+/** `klplink verify <module...>`: returns the exit status. */
+export async function runVerify(
+  modules: readonly string[],
+  options: VerifyCommandOptions,
+  version: string,
+): Promise<number> {
+  const machine = new Machine(options.root ?? null);
+  if (modules.length > 1 && !machine.isLive)
+    throw new UsageError("--root holds the copy of one module: give one module");
+  const reporter = new Reporter(options, version);
+  let running: Running | null = null;
+  let status = 0;
+  try {
+    for (const argument of modules) {
+      let input: Input | null = null;
+      let problems: readonly Problem[];
+      let result: VerifyResult | null = null;
+      try {
+        input = await readModule(argument, machine);
+        const name = moduleName(input);
+        const sections = name === null ? new Map<string, bigint>() : machine.sections(name);
+        running ??= await open(machine, options);
+        result = await compare(input, sections, running, options);
+        const unread = machine.unreadProblems(result.module, result.unread);
+        problems = [...result.problems, ...unread];
+        if (result.problems.some((p) => levelOf(p) === "error")) status = Math.max(status, 1);
+        else if (unread.length > 0) status = 3;
+        else if (result.sections.length === 0) status = Math.max(status, 1);
+      } catch (error) {
+        const found = problemOf(error);
+        if (found === null || (modules.length === 1 && input === null)) throw error;
+        problems = [found];
+        status = 3;
+      }
+      const outcome =
+        result === null
+          ? {}
+          : {
+              arch: result.arch,
+              module: result.module,
+              sections: result.sections.map(toJson),
+              left: result.left,
+              unread: result.unread.map(({ name, reason }) => ({ name, reason })),
+            };
+      await reporter.add(input?.name ?? argument, input?.bytes ?? null, problems, outcome);
+      if (reporter.isText && result !== null && result.sections.length + result.unread.length > 0)
+        await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
+    }
+  } finally {
+    running?.close();
+  }
+  await reporter.finish();
+  return status;
+}
+
+/** A file, or that of a module which is named as the kernel names it. @throws InputProblem, UsageError */
+async function readModule(argument: string, machine: Machine): Promise<Input> {
+  if (isPath(argument) || isFile(argument)) return readUnpacked(argument);
+  const { release } = machine;
+  // A module that is not loaded has no file to look for.
+  if (machine.isLive) machine.sections(normalModuleName(argument));
+  const folders = release === null ? [] : moduleFolders(release);
+  const files = findModuleFiles(argument, folders);
+  const [only, second] = files;
+  if (only === undefined || second !== undefined) {
+    const what =
+      only === undefined
+        ? `no file of module ${argument} below ${folders.filter((f) => existsSync(f)).join(", ") || (folders[0] ?? "/lib/modules")}`
+        : `several files of module ${argument}: ${files.slice(0, 5).join(", ")}`;
+    throw new InputProblem(problem("KLP221", { file: argument }, { what, obstacle: "no file" }));
+  }
+  return readUnpacked(only);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Null: the pass will report what is wrong with the file. */
+function moduleName({ bytes, name }: Input): string | null {
+  const elf = readable(bytes);
+  return elf === null ? null : findModuleName(elf, readModInfo(elf), name);
+}
+
+function readable(bytes: Uint8Array): ElfFile | null {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) return null;
+    throw error;
+  }
+}
+
+async function open(machine: Machine, options: VerifyCommandOptions): Promise<Running> {
+  const list = machine.symbols();
+  const given = await readGiven(options, machine);
+  const file = given.list ?? (list.hasData ? null : machine.systemMap());
+  let symbols: SymbolSource = list;
+  try {
+    if (file !== null) symbols = filledUp(list, file);
+  } catch (error) {
+    if (!(error instanceof ShiftError)) throw error;
+    throw new InputProblem(problem("KLP223", { file: file?.source ?? "" }, { what: error.message }));
+  }
+  const { read, close } = machine.memory();
+  return {
+    machine,
+    list,
+    symbols,
+    hasData: file !== null || list.hasData,
+    memory: read,
+    given: given.modules,
+    close,
+  };
+}
+
+/** What -k and -m name. @throws InputProblem, UsageError */
+async function readGiven(
+  options: VerifyCommandOptions,
+  machine: Machine,
+): Promise<{ readonly list: SymbolList | null; readonly modules: readonly LoadedModule[] }> {
+  const { kernel = [], module = [] } = options;
+  if (kernel.length === 0 && module.length === 0) return { list: null, modules: [] };
+  const { loadKernel, parseModuleArgument } = await import("../files/kernel.ts");
+  const read = await loadKernel(kernel, module);
+  const modules = [...read.modules.values()].map((file, i) => {
+    const { sections } = parseModuleArgument(module[i] ?? "");
+    return { file, sections: sections === null ? machine.sectionsBeside(file.name) : readSections(sections) };
+  });
+  return { list: read.list, modules };
+}
+
+async function compare(
+  input: Input,
+  sections: ReadonlyMap<string, bigint>,
+  running: Running,
+  options: VerifyCommandOptions,
+): Promise<VerifyResult> {
+  const { machine, list, symbols, memory } = running;
+  const elf = readable(input.bytes);
+  const release = options.kernelVersion ?? parseKernelVersion(machine.release ?? "");
+  const name = moduleName(input) ?? "";
+  const percpu =
+    elf === null
+      ? null
+      : (findPercpu(elf, name, symbols) ??
+        percpuFromStruct(sections.get(".gnu.linkonce.this_module") ?? null, () => machine.btf(), memory, elf));
+  return verify(input.bytes, {
+    file: input.name,
+    kernel: await kernelAddresses(elf, running),
+    placement: { bases: new Map(), sections, percpu },
+    memory,
+    listsData: running.hasData,
+    isLoaded: (object) => list.hasModule(object),
+    erratum843419: options.erratum843419 === true,
+    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
+    ...(release === null ? {} : { kernelVersion: release }),
+  });
+}
+
+/** With the data of other modules, where the kernel does not list it: their files and section addresses tell. */
+async function kernelAddresses(elf: ElfFile | null, running: Running): Promise<KernelAddresses> {
+  const { machine, list, given } = running;
+  const kernel = addressesOf(running.symbols);
+  const modules = [...given];
+  if (elf !== null && machine.isLive && !list.hasData) {
+    for (const needed of (readModInfo(elf)?.get("depends") ?? "").split(",")) {
+      const name = normalModuleName(needed);
+      if (name === "" || modules.some((m) => m.file.name === name)) continue;
+      const other = await loadedNow(name, machine);
+      if (other !== null) modules.push(other);
+    }
+  }
+  return withModules(kernel, modules) ?? kernel;
+}
+
+/** Null: its file or its addresses are not to be had, so its symbols are not known. */
+async function loadedNow(name: string, machine: Machine): Promise<LoadedModule | null> {
+  try {
+    const { bytes, name: source } = await readModule(name, machine);
+    return { file: new ModuleFile(readElf(bytes), source, name), sections: machine.sectionsBeside(name) };
+  } catch (error) {
+    if (error instanceof ElfError || problemOf(error) !== null) return null;
+    throw error;
+  }
+}
+
+const toJson = (s: VerifyResult["sections"][number]): Record<string, unknown> => ({
+  name: s.name,
+  address: `0x${s.address.toString(16)}`,
+  size: s.size,
+  equal: s.equal,
+  explained: Object.fromEntries(s.explained),
+  different: s.different,
+});
+
+function report(result: VerifyResult, verbose: boolean, quiet: boolean): string {
+  const lines: string[] = [];
+  const total = { size: 0, equal: 0, explained: 0, different: 0 };
+  const reasons = new Map<string, number>();
+  for (const s of result.sections) {
+    const explained = [...s.explained.values()].reduce((sum, n) => sum + n, 0);
+    total.size += s.size;
+    total.equal += s.equal;
+    total.explained += explained;
+    total.different += s.different;
+    for (const [reason, n] of s.explained) reasons.set(reason, (reasons.get(reason) ?? 0) + n);
+    if (verbose)
+      lines.push(`  ${s.name}: ${s.size} bytes, ${s.equal} equal, ${explained} explained, ${s.different} different`);
+  }
+  if (!quiet) for (const [reason, n] of reasons) lines.push(`  ${n} bytes explained: ${reason}`);
+  const shown = quiet ? [] : verbose ? [...result.left, ...result.unread] : result.unread;
+  for (const { name, reason } of shown) lines.push(`  ${name}: not compared: ${reason}`);
+  const compared = `${result.sections.length} sections, ${total.size} bytes`;
+  const unread = result.unread.length === 0 ? "" : `; ${result.unread.length} not compared`;
+  if (!quiet) {
+    lines.unshift(
+      `${result.module}: ${compared}: ${total.equal} equal, ${total.explained} explained, ${total.different} different${unread}`,
+    );
+  }
+  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,131 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
+import { reason } from "../../elf/output.ts";
+import { nearNames } from "../../kernel/symbols/nearNames.ts";
+
+/** A file could not be read or used; carries the problem to report and leads to exit status 3. */
+export class InputProblem extends Error {
+  readonly problem: Problem;
+  constructor(p: Problem) {
+    super(p.code);
+    this.name = "InputProblem";
+    this.problem = p;
+  }
+}
+
+/** The command line is wrong; leads to exit status 2. */
+export class UsageError extends Error {}
+
+export interface Input {
+  /** The name for messages: the path, or `<stdin>`. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
+export async function readUnpacked(path: string): Promise<Input & { readonly packing: Packing | null }> {
+  const input = await readInput(path);
+  const packing = packingOf(input.bytes);
+  try {
+    return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
+  } catch (error) {
+    if (!(error instanceof PackedError)) throw error;
+    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+  }
+}
+
+/** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
+export async function readInput(path: string): Promise<Input> {
+  if (path === "-") return { name: "<stdin>", bytes: await readStdin(), mode: 0o644 };
+  try {
+    const there = statSync(path);
+    if (there.isDirectory()) {
+      throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
+    }
+    return { name: path, bytes: readFileSync(path), mode: there.mode & 0o777 };
+  } catch (error) {
+    if (error instanceof InputProblem) throw error;
+    throw unreadable(path, error);
+  }
+}
+
+/** The problem of a path that could not be read, with what was probably meant. */
+export function unreadable(path: string, error: unknown): InputProblem {
+  const why = readReason(error);
+  const near = why === "no such file" ? nearFiles(path) : [];
+  return new InputProblem(problem("KLP104", { file: path }, near.length === 0 ? { why } : { why, near }));
+}
+
+/** Files beside a missing one whose name is nearly the same, or the same with an ending. */
+function nearFiles(path: string): string[] {
+  const slash = path.lastIndexOf("/") + 1;
+  const [folder, wanted] = [path.slice(0, slash), path.slice(slash)];
+  try {
+    const names = readdirSync(folder === "" ? "." : folder);
+    const withEnding = names.filter((name) => name.startsWith(`${wanted}.`) && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(name));
+    return [...new Set([...withEnding, ...nearNames(wanted, names)])].slice(0, 3).map((name) => folder + name);
+  } catch {
+    return [];
+  }
+}
+
+function readReason(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ENOENT":
+      return "no such file";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "ENOTDIR":
+      return "a part of the path is no folder";
+    case "ERR_FS_FILE_TOO_LARGE":
+      return "it is larger than 2 GiB";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  if (process.stdin.isTTY) throw new UsageError("`-` reads standard input, but that is a terminal: pipe a file in");
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** How messages name standard output. */
+export const STDOUT = "<stdout>";
+
+/**
+ * Writes to a stream and waits until the system has taken it. A reader that went away is no error; nor can anything be
+ * told when standard error takes nothing.
+ * @throws InputProblem KLP105 if standard output takes nothing
+ */
+export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ignore = (): void => {};
+    stream.once("error", ignore);
+    stream.write(data, (error) => {
+      // After this callback; a failed write emits "error" once more.
+      if (error === null || error === undefined) stream.off("error", ignore);
+      if (error === null || error === undefined || isGone(error) || stream !== process.stdout) resolve();
+      else reject(new InputProblem(problem("KLP105", { file: STDOUT }, { why: reason(error) })));
+    });
+  });
+}
+
+/** Whether a write failed because its reader went away, as `head` does. */
+export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException).code === "EPIPE";
+
+/** Rows with their columns below each other; the last one is not filled up. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

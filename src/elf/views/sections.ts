@@ -1,0 +1,102 @@
+import { type Addr, addr } from "../../base/brand.ts";
+import { getUint64 } from "../../base/bytes.ts";
+import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
+import { SHDR } from "./layout.ts";
+import type { StringTable } from "./strings.ts";
+
+/**
+ * Section headers read in place. Indices run from 0 (the null section) to `count - 1`.
+ * Offsets and sizes are bytes in the file.
+ */
+export class SectionTable {
+  readonly count: number;
+  readonly #file: Uint8Array;
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #littleEndian: boolean;
+  #names: StringTable | null = null;
+
+  constructor(file: Uint8Array, view: DataView, start: number, count: number, littleEndian: boolean) {
+    this.#file = file;
+    this.#view = view;
+    this.#start = start;
+    this.count = count;
+    this.#littleEndian = littleEndian;
+  }
+
+  /** Called once by the reader when the section name table has been found and checked. */
+  setNames(names: StringTable): void {
+    this.#names = names;
+  }
+
+  /** File offset of the header of section `i`. */
+  headerOffset(i: number): number {
+    return this.#start + i * SHDR.size;
+  }
+  #u32(i: number, field: number): number {
+    return this.#view.getUint32(this.headerOffset(i) + field, this.#littleEndian);
+  }
+  #u64(i: number, field: number): number {
+    return getUint64(this.#view, this.headerOffset(i) + field, this.#littleEndian);
+  }
+
+  /** sh_name: offset in bytes in the section name table. */
+  nameOffset(i: number): number {
+    return this.#u32(i, SHDR.name);
+  }
+  name(i: number): string {
+    return this.#names === null ? "" : this.#names.at(this.nameOffset(i));
+  }
+  type(i: number): number {
+    return this.#u32(i, SHDR.type);
+  }
+  /** sh_flags, all 64 bits. */
+  flags(i: number): bigint {
+    return this.#view.getBigUint64(this.headerOffset(i) + SHDR.flags, this.#littleEndian);
+  }
+  /** Whether all bits of `mask` (below 2^32) are set in sh_flags. */
+  hasFlags(i: number, mask: number): boolean {
+    const at = this.headerOffset(i) + SHDR.flags + (this.#littleEndian ? 0 : 4);
+    return (this.#view.getUint32(at, this.#littleEndian) & mask) >>> 0 === mask >>> 0;
+  }
+  addr(i: number): Addr {
+    return addr(this.#view.getBigUint64(this.headerOffset(i) + SHDR.addr, this.#littleEndian));
+  }
+  offset(i: number): number {
+    return this.#u64(i, SHDR.offset);
+  }
+  size(i: number): number {
+    return this.#u64(i, SHDR.sizeField);
+  }
+  link(i: number): number {
+    return this.#u32(i, SHDR.link);
+  }
+  info(i: number): number {
+    return this.#u32(i, SHDR.info);
+  }
+  addralign(i: number): number {
+    return this.#u64(i, SHDR.addralign);
+  }
+  entsize(i: number): number {
+    return this.#u64(i, SHDR.entsize);
+  }
+
+  /** Whether the section has bytes in the file (SHT_NULL and SHT_NOBITS have none). */
+  hasBytes(i: number): boolean {
+    const type = this.type(i);
+    return type !== SHT_NULL && type !== SHT_NOBITS;
+  }
+
+  /** The section's bytes in the file: a view, not a copy; empty for SHT_NULL and SHT_NOBITS. */
+  data(i: number): Uint8Array {
+    if (!this.hasBytes(i)) return this.#file.subarray(0, 0);
+    const start = this.offset(i);
+    return this.#file.subarray(start, start + this.size(i));
+  }
+
+  /** Index of the first section called `name`, or null. */
+  findByName(name: string): number | null {
+    for (let i = 1; i < this.count; i++) if (this.name(i) === name) return i;
+    return null;
+  }
+}

@@ -1,0 +1,36 @@
+import { latin1 } from "../../base/bytes.ts";
+
+/** A string table read in place. Names are Latin-1 strings: one character a byte. */
+export class StringTable {
+  readonly bytes: Uint8Array;
+  readonly #buffer: Buffer;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Size in bytes. */
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  /** The name that begins at `start` (bytes from the start of the table); it ends at NUL or the table's end. */
+  at(start: number): string {
+    if (start >= this.#buffer.length) return "";
+    const end = this.#buffer.indexOf(0, start);
+    return latin1(this.#buffer, start, end < 0 ? this.#buffer.length : end);
+  }
+
+  /** Length in bytes of the name at `start`, without its NUL. */
+  lengthAt(start: number): number {
+    if (start >= this.#buffer.length) return 0;
+    const end = this.#buffer.indexOf(0, start);
+    return (end < 0 ? this.#buffer.length : end) - start;
+  }
+
+  /** Whether a name that begins at `start` lies in the table and ends with NUL there. */
+  isTerminated(start: number): boolean {
+    return start < this.#buffer.length && this.#buffer.indexOf(0, start) >= 0;
+  }
+}

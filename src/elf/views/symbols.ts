@@ -1,0 +1,99 @@
+import { type Addr, addr } from "../../base/brand.ts";
+import { getUint64, viewOf } from "../../base/bytes.ts";
+import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX } from "../consts.ts";
+import { SYM } from "./layout.ts";
+import type { StringTable } from "./strings.ts";
+
+/** Rows of an ELF64 symbol table, read in place. Index 0 is the undefined symbol. */
+export class SymbolTable {
+  /** Index of the symbol table's own section. */
+  readonly section: number;
+  readonly count: number;
+  readonly names: StringTable;
+  readonly #view: DataView;
+  readonly #extended: DataView | null;
+  readonly #littleEndian: boolean;
+
+  /** `extended` is the content of the SHT_SYMTAB_SHNDX section that belongs to this table, if there is one. */
+  constructor(
+    section: number,
+    data: Uint8Array,
+    names: StringTable,
+    extended: Uint8Array | null,
+    littleEndian: boolean,
+  ) {
+    this.section = section;
+    this.count = Math.floor(data.length / SYM.size);
+    this.names = names;
+    this.#view = viewOf(data);
+    this.#extended = extended === null ? null : viewOf(extended);
+    this.#littleEndian = littleEndian;
+  }
+
+  /** st_name: offset in bytes in the string table. */
+  nameOffset(i: number): number {
+    return this.#view.getUint32(i * SYM.size + SYM.name, this.#littleEndian);
+  }
+  name(i: number): string {
+    return this.names.at(this.nameOffset(i));
+  }
+  /** st_info: binding in the high four bits, type in the low four. */
+  info(i: number): number {
+    return this.#view.getUint8(i * SYM.size + SYM.info);
+  }
+  bind(i: number): number {
+    return this.info(i) >> 4;
+  }
+  type(i: number): number {
+    return this.info(i) & 0xf;
+  }
+  /** st_other: visibility in bits 0-1; on ppc64 the local entry encoding in bits 5-7. */
+  other(i: number): number {
+    return this.#view.getUint8(i * SYM.size + SYM.other);
+  }
+  visibility(i: number): number {
+    return this.other(i) & 3;
+  }
+  /** st_shndx as stored, 16 bits: SHN_XINDEX when the index stands in SHT_SYMTAB_SHNDX. */
+  rawShndx(i: number): number {
+    return this.#view.getUint16(i * SYM.size + SYM.shndx, this.#littleEndian);
+  }
+  /** Index of the section that defines the symbol; null for SHN_UNDEF and the reserved indices. */
+  sectionOf(i: number): number | null {
+    const raw = this.rawShndx(i);
+    if (raw === SHN_XINDEX && this.#extended !== null) {
+      const index = this.#extended.getUint32(i * 4, this.#littleEndian);
+      return index === SHN_UNDEF ? null : index;
+    }
+    return raw === SHN_UNDEF || raw >= SHN_LORESERVE ? null : raw;
+  }
+  isUndefined(i: number): boolean {
+    return this.rawShndx(i) === SHN_UNDEF;
+  }
+  /** st_value: in a relocatable file an offset in bytes in the defining section. */
+  value(i: number): Addr {
+    return addr(this.#view.getBigUint64(i * SYM.size + SYM.value, this.#littleEndian));
+  }
+  /** st_value as a number; rounded above 2^53: compare with a section's size before use. */
+  offset(i: number): number {
+    return getUint64(this.#view, i * SYM.size + SYM.value, this.#littleEndian);
+  }
+  /** st_size in bytes. */
+  size(i: number): number {
+    return getUint64(this.#view, i * SYM.size + SYM.sizeField, this.#littleEndian);
+  }
+}
+
+/** The three bits of st_other that encode the ppc64 ELFv2 local entry point (0 to 7; ELFv2 ABI 3.4.1). */
+export function localEntryCode(other: number): number {
+  return (other >> 5) & 7;
+}
+
+/**
+ * Bytes from a ppc64 ELFv2 function's global to its local entry point (ELFv2 ABI 3.4.1).
+ * Codes 0 and 1: one entry point, 0. Codes 2 to 6: 4 to 64. Code 7 is reserved by the ABI;
+ * the kernel's formula (asm/module.h, PPC64_LOCAL_ENTRY_OFFSET) gives 128.
+ */
+export function localEntryOffset(other: number): number {
+  return ((1 << localEntryCode(other)) >> 2) << 2;
+}

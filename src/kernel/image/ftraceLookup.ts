@@ -1,0 +1,106 @@
+// Which record the livepatch core finds for a function of vmlinux: ftrace_location in kernel/trace/ftrace.c, alike in 6.1, 6.12
+// and 7.2. A record at the function's first byte is taken; otherwise any record up to the next symbol, whichever a binary
+// search meets first. Behind a function may stand the code of a weak function that another one overrides: it has no name any
+// more, but a record, and the search may take that one for the function's own. The patch is then accepted without effect.
+
+import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../../elf/consts.ts";
+
+/** The records of vmlinux. Addresses are those of the sites, or of another place in the same function before them. */
+export interface FtraceRecords {
+  /** Ascending. Entries of 0 have no record, but have room in the table. */
+  readonly sites: BigUint64Array;
+  /** Those of them that lie behind the end of the function symbol before them, ascending: overridden weak code. */
+  readonly strays: BigUint64Array;
+  /** Memory that is freed after boot, records and all. */
+  readonly init: { readonly start: bigint; readonly end: bigint } | null;
+  readonly machine: number;
+}
+
+export type FoundRecord =
+  /** `failed to find location for function`. */
+  | { readonly kind: "none" }
+  | { readonly kind: "own" }
+  /** Another function's: nothing that is called. */
+  | { readonly kind: "stray"; readonly address: bigint }
+  /** One or the other, as the kernel's page size and configuration make it. */
+  | { readonly kind: "unclear"; readonly address: bigint };
+
+/** Bytes that a record covers: MCOUNT_INSN_SIZE. */
+const coveredBy = (machine: number): bigint => (machine === EM_X86_64 ? 5n : 4n);
+
+/** Page sizes, and sizes of struct dyn_ftrace (with a pointer to the module on powerpc until 6.13). In bytes. */
+const layouts: ReadonlyMap<number, readonly { readonly page: number; readonly record: number }[]> = new Map([
+  [EM_X86_64, [{ page: 4096, record: 16 }]],
+  [EM_AARCH64, [4096, 16384, 65536].map((page) => ({ page, record: 16 }))],
+  [EM_PPC64, [4096, 65536].flatMap((page) => [16, 24].map((record) => ({ page, record })))],
+]);
+
+/**
+ * The record for a function.
+ * @param start address of its symbol; @param end address of the next symbol.
+ */
+export function findFtraceRecord(records: FtraceRecords, start: bigint, end: bigint): FoundRecord {
+  const { sites, machine } = records;
+  const size = coveredBy(machine);
+  const from = firstAtLeast(sites, start - size + 1n);
+  const to = firstAtLeast(sites, end);
+  if (from === to) return { kind: "none" };
+  // Where the entry's first byte is covered there is no choice.
+  const last = (sites[from] ?? 0n) <= start ? from + 1 : to;
+  const candidates = [...sites.subarray(from, last)];
+  const strays = candidates.filter((site) => isStray(records, site));
+  const [stray] = strays;
+  if (stray === undefined) return { kind: "own" };
+  if (strays.length === candidates.length) return { kind: "stray", address: stray };
+  const taken = new Set((layouts.get(machine) ?? []).map((l) => search(records, l, start, end, size)));
+  const wrong = [...taken].filter((site) => site !== null && isStray(records, site));
+  if (wrong.length === 0) return { kind: "own" };
+  return { kind: wrong.length === taken.size ? "stray" : "unclear", address: wrong[0] ?? stray };
+}
+
+function isStray({ strays }: FtraceRecords, site: bigint): boolean {
+  return strays[firstAtLeast(strays, site)] === site;
+}
+
+/** Index of the first value that is not below `wanted`. */
+function firstAtLeast(values: BigUint64Array, wanted: bigint): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? 0n) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** lookup_rec: the groups of pages that ftrace_allocate_records filled, in order, and lib/bsearch.c in each. */
+function search(
+  { sites, init }: FtraceRecords,
+  { page, record }: { readonly page: number; readonly record: number },
+  start: bigint,
+  end: bigint,
+  size: bigint,
+): bigint | null {
+  // An entry of 0 takes room when the pages are allocated, and none when they are filled.
+  let at = firstAtLeast(sites, 1n);
+  for (let left = sites.length; left > 0 && at < sites.length; ) {
+    const pages = Math.ceil(left / Math.floor(page / record));
+    const room = Math.min(left, Math.floor((page * 2 ** (31 - Math.clz32(pages))) / record));
+    const group = [...sites.subarray(at, at + room)].filter(
+      (site) => init === null || site < init.start || site >= init.end,
+    );
+    left -= room;
+    at += room;
+    let base = 0;
+    for (let count = group.length; count > 0; count >>= 1) {
+      const pivot = base + (count >> 1);
+      const site = group[pivot] ?? 0n;
+      if (end - 1n < site) continue;
+      if (start < site + size) return site;
+      base = pivot + 1;
+      count--;
+    }
+  }
+  return null;
+}

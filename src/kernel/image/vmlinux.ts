@@ -1,0 +1,328 @@
+// What vmlinux as an ELF file tells: symbols as kallsyms will have them, exports, release, places that ftrace can patch.
+
+import { type Addr, addr } from "../../base/brand.ts";
+import { latin1, viewOf } from "../../base/bytes.ts";
+import {
+  EM_PPC64,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_ABS,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  SHT_RELA,
+  STB_LOCAL,
+  STB_WEAK,
+  STT_FILE,
+  STT_FUNC,
+  STT_OBJECT,
+  STT_SECTION,
+} from "../../elf/consts.ts";
+import { ElfError } from "../../elf/error.ts";
+import { type ElfExecutable, readExecutable } from "../../elf/executable.ts";
+import { RelocationTable } from "../../elf/views/relas.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { Export } from "../symbols/exports.ts";
+import { isLeftOutOfKallsyms } from "../symbols/kallsymsFilter.ts";
+import { SymbolColumns } from "../symbols/symbolColumns.ts";
+import { SymbolList } from "../symbols/symbolList.ts";
+import { distanceToFunction } from "./ftraceEntry.ts";
+import type { FtraceRecords } from "./ftraceLookup.ts";
+import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
+
+export interface Vmlinux {
+  readonly list: SymbolList;
+  readonly exports: ReadonlyMap<string, Export>;
+  /** `6.1.192`, as in the kernel's banner; null if there is none. */
+  readonly release: string | null;
+  /** What every module's vermagic must be; null if it was not found. */
+  readonly vermagic: string | null;
+  /** Addresses that `__mcount_loc` lists, moved into their functions, ascending; null if the file has none. */
+  readonly ftraceSites: BigUint64Array | null;
+  /** The same as the livepatch core looks for them. */
+  readonly ftraceRecords: FtraceRecords | null;
+  readonly machine: number;
+  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
+  readonly livepatchStack: LivepatchStack | null;
+  /** The section .BTF; null if there is none. */
+  readonly btf: Uint8Array | null;
+  /** The file itself, if it has DWARF; null if it has none. */
+  readonly debug: ElfExecutable | null;
+}
+
+/** @throws ElfError if the file cannot be read, or has no symbol table. */
+export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
+  const file = readExecutable(bytes);
+  if (file.symbols === null) {
+    throw new ElfError("unsupported", 0, "vmlinux has no symbol table: give the unstripped file, or System.map");
+  }
+  const { list, marks } = readSymbols(file, file.symbols, source);
+  const memory = new Memory(file);
+  const release = findRelease(file);
+  const ftraceSites = readFtraceSites(file, memory, marks);
+  return {
+    list,
+    exports: readExports(file, memory, marks),
+    release,
+    vermagic: release === null ? null : findVermagic(file, release),
+    ftraceSites,
+    ftraceRecords: ftraceSites === null ? null : readFtraceRecords(file, file.symbols, ftraceSites, marks),
+    machine: file.machine,
+    livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
+    btf: findBtf(file),
+    debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
+  };
+}
+
+function readLivepatchStack(list: SymbolList, memory: Memory): LivepatchStack | null {
+  const handler = list.find("livepatch_handler")[0];
+  const code = handler === undefined ? null : memory.at(handler.address);
+  return code === null ? null : decodeStack(viewOf(code.bytes));
+}
+
+function findBtf({ sections }: ElfExecutable): Uint8Array | null {
+  const section = sections.findByName(".BTF");
+  return section === null || !sections.hasBytes(section) ? null : sections.data(section);
+}
+
+/** Bytes by address. */
+class Memory {
+  readonly #file: ElfExecutable;
+  readonly #parts: { readonly start: bigint; readonly end: bigint; readonly section: number }[] = [];
+
+  constructor(file: ElfExecutable) {
+    this.#file = file;
+    const { sections } = file;
+    for (let i = 1; i < sections.count; i++) {
+      const start = sections.addr(i);
+      if (start === 0n || !sections.hasBytes(i)) continue;
+      this.#parts.push({ start, end: start + BigInt(sections.size(i)), section: i });
+    }
+  }
+
+  /** The section that holds an address, where it begins and ends, its bytes, and those from the address on. */
+  at(address: bigint): {
+    readonly section: number;
+    readonly start: bigint;
+    readonly end: bigint;
+    readonly whole: Uint8Array;
+    readonly bytes: Uint8Array;
+  } | null {
+    const part = this.#parts.find((p) => address >= p.start && address < p.end);
+    if (part === undefined) return null;
+    const whole = this.#file.sections.data(part.section);
+    return { ...part, whole, bytes: whole.subarray(Number(address - part.start)) };
+  }
+
+  string(address: bigint): string | null {
+    const found = this.at(address);
+    if (found === null) return null;
+    const end = found.bytes.indexOf(0);
+    return end < 0 ? null : latin1(found.bytes, 0, end);
+  }
+}
+
+interface Marks {
+  /** `__ksymtab_NAME` by NAME. */
+  readonly exports: ReadonlyMap<string, Addr>;
+  /** Address of the namespace of an export, `__kstrtabns_NAME` by NAME. */
+  readonly namespaces: ReadonlyMap<string, Addr>;
+  /** `__start_…` and `__stop_…` symbols, `__init_begin` and `__init_end`. */
+  readonly bounds: ReadonlyMap<string, Addr>;
+}
+
+function readSymbols(file: ElfExecutable, symbols: SymbolTable, source: string): { list: SymbolList; marks: Marks } {
+  const vmlinux = new SymbolColumns();
+  const exports = new Map<string, Addr>();
+  const namespaces = new Map<string, Addr>();
+  const bounds = new Map<string, Addr>();
+  const letters = sectionLetters(file);
+  for (let i = 1; i < symbols.count; i++) {
+    const type = symbols.type(i);
+    const raw = symbols.rawShndx(i);
+    if (type === STT_SECTION || type === STT_FILE || raw === SHN_UNDEF) continue;
+    const name = symbols.name(i);
+    if (name === "") continue;
+    const address = symbols.value(i);
+    if (name.startsWith("__ksymtab_")) exports.set(name.slice(10), address);
+    else if (name.startsWith("__kstrtabns_")) namespaces.set(name.slice(12), address);
+    else if (name.startsWith("__start_") || name.startsWith("__stop_") || name.startsWith("__init_"))
+      bounds.set(name, address);
+    // Absolute symbols are dropped by kallsyms, whatever their binding.
+    if (raw === SHN_ABS) continue;
+    const lower = letters[symbols.sectionOf(i) ?? 0] ?? "?";
+    const bind = symbols.bind(i);
+    const letter =
+      bind === STB_LOCAL ? lower : bind === STB_WEAK ? (type === STT_OBJECT ? "V" : "W") : lower.toUpperCase();
+    if (isLeftOutOfKallsyms(name, letter)) continue;
+    vmlinux.add(name, letter.charCodeAt(0), Number(address >> 32n), Number(address & 0xffff_ffffn));
+  }
+  return { list: new SymbolList(source, "vmlinux", vmlinux, new Map()), marks: { exports, namespaces, bounds } };
+}
+
+/** The letter that nm would print for a local symbol of each section. */
+function sectionLetters({ sections }: ElfExecutable): string[] {
+  return Array.from({ length: sections.count }, (_, i) => {
+    if (sections.hasFlags(i, SHF_EXECINSTR)) return "t";
+    if (sections.type(i) === SHT_NOBITS) return "b";
+    return sections.hasFlags(i, SHF_WRITE) ? "d" : "r";
+  });
+}
+
+/** Size of struct kernel_symbol: three pointers, or three 32-bit offsets (HAVE_ARCH_PREL32_RELOCATIONS). */
+const entrySize = (machine: number): number => (machine === EM_PPC64 ? 24 : 12);
+
+function readExports(file: ElfExecutable, memory: Memory, marks: Marks): Map<string, Export> {
+  const { bounds } = marks;
+  const start = bounds.get("__start___ksymtab");
+  const gplStart = bounds.get("__start___ksymtab_gpl");
+  const gplStop = bounds.get("__stop___ksymtab_gpl");
+  const flags = bounds.get("__start___kflagstab");
+  const size = BigInt(entrySize(file.machine));
+  const table = (name: string): bigint | null => {
+    const from = bounds.get(`__start_${name}`);
+    const to = bounds.get(`__stop_${name}`);
+    return from === undefined || (to !== undefined && to === from) ? null : from;
+  };
+  const crcs = table("__kcrctab");
+  const gplCrcs = table("__kcrctab_gpl");
+  // Without CONFIG_MODVERSIONS the tables are empty, and one begins where the other does.
+  const hasCrcs = bounds.get("__start___kcrctab") !== bounds.get("__start___kcrctab_gpl") || flags !== undefined;
+  const u32 = (address: bigint): number | null => {
+    const found = memory.at(address);
+    return found === null || found.bytes.length < 4 ? null : viewOf(found.bytes).getUint32(0, file.littleEndian);
+  };
+  const found = new Map<string, Export>();
+  for (const [name, entry] of marks.exports) {
+    const isGplTable = gplStart !== undefined && gplStop !== undefined && entry >= gplStart && entry < gplStop;
+    const base = isGplTable ? gplStart : start;
+    const index = base === undefined ? null : (entry - base) / size;
+    const crcBase = isGplTable ? gplCrcs : crcs;
+    let gplOnly: boolean | null = gplStart === undefined ? null : isGplTable;
+    if (flags !== undefined && index !== null) {
+      const flag = memory.at(flags + index)?.bytes[0];
+      gplOnly = flag === undefined ? null : (flag & 1) !== 0;
+    }
+    const namespaceAt = marks.namespaces.get(name);
+    const crc = hasCrcs && crcBase !== null && index !== null ? u32(crcBase + index * 4n) : null;
+    found.set(name, {
+      name,
+      owner: "vmlinux",
+      crc,
+      gplOnly,
+      namespace: namespaceAt === undefined ? null : memory.string(namespaceAt),
+    });
+  }
+  return found;
+}
+
+/** Bytes of all sections that a string of the kernel may stand in. */
+function* stringSections({ sections }: ElfExecutable): Generator<Uint8Array> {
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.hasBytes(i) && sections.addr(i) !== 0n && !sections.hasFlags(i, SHF_EXECINSTR)) yield sections.data(i);
+  }
+}
+
+function findRelease(file: ElfExecutable): string | null {
+  for (const data of stringSections(file)) {
+    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    const at = text.indexOf("Linux version ");
+    if (at < 0) continue;
+    const match = /^Linux version (\S{1,64}) \(/.exec(latin1(text, at, at + 90));
+    if (match !== null) return match[1] ?? null;
+  }
+  return null;
+}
+
+/** The string that kernel/module/main.c compares with: the release, then features, then NUL. */
+function findVermagic(file: ElfExecutable, release: string): string | null {
+  const wanted = `${release} `;
+  for (const data of stringSections(file)) {
+    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
+      const end = text.indexOf(0, at);
+      if (end < 0 || end - at > 300 || text[at - 1] !== 0) continue;
+      const candidate = latin1(text, at, end);
+      if (/ (?:SMP|mod_unload|preempt|modversions) /.test(`${candidate} `) && !candidate.includes("("))
+        return candidate;
+    }
+  }
+  return null;
+}
+
+/** Bytes that tell where an entry lies: two words in front, a bti, two words. */
+const LONGEST_ENTRY = 20;
+
+function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): BigUint64Array | null {
+  const start = marks.bounds.get("__start_mcount_loc");
+  const stop = marks.bounds.get("__stop_mcount_loc");
+  if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8n !== 0n) return null;
+  const held = memory.at(start);
+  const count = Number((stop - start) / 8n);
+  if (held === null || held.bytes.length < count * 8) return null;
+  const view = viewOf(held.bytes);
+  const sites = new BigUint64Array(count);
+  let isFilled = false;
+  for (let k = 0; k < count; k++) {
+    sites[k] = view.getBigUint64(k * 8, file.littleEndian);
+    if (sites[k] !== 0n) isFilled = true;
+  }
+  // A relocatable kernel may keep the addresses in its dynamic relocations only.
+  if (!isFilled) fillFromRelocations(file, start, stop, sites);
+  sites.sort();
+  let code: ReturnType<Memory["at"]> = null;
+  for (const [k, site] of sites.entries()) {
+    if (code === null || site < code.start || site >= code.end) code = memory.at(site);
+    if (code === null) continue;
+    const from = Number(site - code.start);
+    sites[k] = site + BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY)));
+  }
+  return sites;
+}
+
+/** Records with those that belong to no function: behind the end of the nearest function symbol before them. */
+function readFtraceRecords(
+  { machine, sections }: ElfExecutable,
+  symbols: SymbolTable,
+  sites: BigUint64Array,
+  { bounds }: Marks,
+): FtraceRecords {
+  const starts: bigint[] = [];
+  const ends = new Map<bigint, bigint>();
+  for (let i = 1; i < symbols.count; i++) {
+    const section = symbols.sectionOf(i);
+    if (symbols.type(i) !== STT_FUNC || section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
+    const start = symbols.value(i);
+    const end = start + BigInt(symbols.size(i));
+    const known = ends.get(start);
+    if (known === undefined) starts.push(start);
+    if (known === undefined || end > known) ends.set(start, end);
+  }
+  const ascending = BigUint64Array.from(starts).sort();
+  const strays: bigint[] = [];
+  let k = -1;
+  for (const site of sites) {
+    while (k + 1 < ascending.length && (ascending[k + 1] ?? 0n) <= site) k++;
+    if (k < 0) continue;
+    const start = ascending[k] ?? 0n;
+    const end = ends.get(start) ?? 0n;
+    // A function of unknown size reaches as far as it likes.
+    if (end > start && site >= end) strays.push(site);
+  }
+  const start = bounds.get("__init_begin");
+  const end = bounds.get("__init_end");
+  const init = start === undefined || end === undefined ? null : { start, end };
+  return { sites, strays: BigUint64Array.from(strays), init, machine };
+}
+
+function fillFromRelocations(file: ElfExecutable, start: bigint, stop: bigint, sites: BigUint64Array): void {
+  const { sections } = file;
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.type(i) !== SHT_RELA) continue;
+    const table = new RelocationTable(i, 0, true, sections.data(i), file.littleEndian);
+    const view = viewOf(sections.data(i));
+    for (let row = 0; row < table.count; row++) {
+      const place = view.getBigUint64(row * table.rowSize, file.littleEndian);
+      if (place >= start && place < stop) sites[Number((place - start) / 8n)] = addr(table.addend(row));
+    }
+  }
+}

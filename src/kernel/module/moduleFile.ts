@@ -1,0 +1,194 @@
+// A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
+
+import { latin1 } from "../../base/bytes.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import { distanceToFunction } from "../image/ftraceEntry.ts";
+import type { Export } from "../symbols/exports.ts";
+import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
+
+/** A symbol of a module. */
+export interface ModuleSymbol {
+  /** Index in the module's symbol table: the order in which the kernel counts. */
+  readonly index: number;
+  /** Offset in bytes in `section`; the value itself of an absolute symbol. */
+  readonly offset: number;
+  /** Name of the section; null for absolute and other reserved indices. */
+  readonly section: string | null;
+  /** Whether it is still there once the module has run its init function. */
+  readonly isCore: boolean;
+  readonly isText: boolean;
+  readonly isGlobal: boolean;
+}
+
+const EXPORT_PREFIX = "__ksymtab_";
+
+/** One module, read once. Positions are counted as `mod->kallsyms` has the symbols. */
+export class ModuleFile {
+  readonly name: string;
+  /** File that it came from, for messages. */
+  readonly source: string;
+  /** e_machine. */
+  readonly machine: number;
+  readonly modInfo: ModInfo | null;
+  /** Names of modules that it needs loaded first (`depends=`). */
+  readonly depends: readonly string[];
+  readonly exports: ReadonlyMap<string, Export>;
+  /** struct module, as this module was built for it; null for an object file. */
+  readonly thisModule: ThisModule | null;
+  /** Section name -> offsets of places that ftrace can patch, ascending; null if the module has no list of them. */
+  readonly #sites: ReadonlyMap<string, readonly number[]> | null;
+  readonly #symbols = new Map<string, ModuleSymbol[]>();
+
+  constructor(file: ElfFile, source: string, name?: string) {
+    this.source = source;
+    this.machine = file.header.machine;
+    this.modInfo = readModInfo(file);
+    this.name = normalModuleName(name ?? findModuleName(file, this.modInfo, source));
+    this.depends = this.modInfo?.depends ?? [];
+    const exports = new Map<string, Export>();
+    const namespaces = readNamespaces(file);
+    const { sections, symbols } = file;
+    for (let i = 1; i < (symbols?.count ?? 0); i++) {
+      if (symbols === null || symbols.rawShndx(i) === SHN_UNDEF) continue;
+      const symbol = symbols.name(i);
+      if (symbol === "") continue;
+      const section = symbols.sectionOf(i);
+      const raw = symbols.rawShndx(i);
+      // On ppc64 the loader knows no init sections (module_init_section): what is in them stays.
+      const isInit = section !== null && sections.name(section).startsWith(".init") && file.header.machine !== EM_PPC64;
+      const entry: ModuleSymbol = {
+        index: i,
+        offset: symbols.offset(i),
+        section: section === null ? null : sections.name(section),
+        // is_core_symbol, kernel/module/kallsyms.c: a loaded section that is not freed after init.
+        isCore: section !== null && raw < SHN_LORESERVE && sections.hasFlags(section, SHF_ALLOC) && !isInit,
+        isText: section !== null && sections.hasFlags(section, SHF_EXECINSTR),
+        isGlobal: symbols.bind(i) !== STB_LOCAL,
+      };
+      const twins = this.#symbols.get(symbol);
+      if (twins === undefined) this.#symbols.set(symbol, [entry]);
+      else twins.push(entry);
+      if (!symbol.startsWith(EXPORT_PREFIX) || raw === SHN_ABS) continue;
+      const exported = symbol.slice(EXPORT_PREFIX.length);
+      exports.set(exported, {
+        name: exported,
+        owner: this.name,
+        crc: null,
+        gplOnly: entry.section === null ? null : entry.section.includes("_gpl"),
+        namespace: namespaces.get(exported) ?? null,
+      });
+    }
+    this.exports = exports;
+    this.thisModule = readThisModule(file);
+    this.#sites = readSites(file);
+  }
+
+  /** Whether ftrace can patch a function of the module; null if the module does not tell. */
+  hasFtraceSite(symbol: ModuleSymbol): boolean | null {
+    if (this.#sites === null || symbol.section === null) return null;
+    let next = Number.POSITIVE_INFINITY;
+    for (const twins of this.#symbols.values()) {
+      for (const other of twins) {
+        if (other.section === symbol.section && other.offset > symbol.offset && other.offset < next)
+          next = other.offset;
+      }
+    }
+    return (this.#sites.get(symbol.section) ?? []).some((at) => at >= symbol.offset && at < next);
+  }
+
+  /** All symbols called `name`, in the order in which the kernel counts them while the module is being loaded. */
+  find(name: string): readonly ModuleSymbol[] {
+    return this.#symbols.get(name) ?? [];
+  }
+
+  /** The same once the module is live: symbols of init sections are gone by then. */
+  findLive(name: string): readonly ModuleSymbol[] {
+    return this.find(name).filter((s) => s.isCore);
+  }
+
+  /** All names. */
+  names(): IterableIterator<string> {
+    return this.#symbols.keys();
+  }
+}
+
+/** The name in struct module, else in .modinfo, else the file's. */
+export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
+  const section = file.sections.findByName(".gnu.linkonce.this_module");
+  if (section !== null) {
+    // struct module: state and list (24 bytes), then the name, up to 56 bytes.
+    const data = file.sections.data(section).subarray(24, 80);
+    const end = data.indexOf(0);
+    if (end > 0) return latin1(data, 0, end);
+  }
+  const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)(?:\.(?:gz|xz|zst))?$/, "");
+  return normalModuleName(modInfo?.get("name") ?? base);
+}
+
+/** struct module in a file: its size, and where its two function pointers stand. Offsets and sizes in bytes. */
+export interface ThisModule {
+  readonly size: number;
+  /** Null: the module has no such function. */
+  readonly init: number | null;
+  readonly exit: number | null;
+}
+
+/** Null for a file that has no .gnu.linkonce.this_module: it is not linked into a module yet. */
+export function readThisModule(file: ElfFile): ThisModule | null {
+  const { sections, symbols } = file;
+  const section = sections.findByName(".gnu.linkonce.this_module");
+  if (section === null || symbols === null) return null;
+  let init: number | null = null;
+  let exit: number | null = null;
+  for (const table of file.relocations) {
+    if (table.target !== section) continue;
+    for (let row = 0; row < table.count; row++) {
+      const name = symbols.name(table.symbol(row));
+      if (name === "init_module") init = table.offset(row);
+      else if (name === "cleanup_module") exit = table.offset(row);
+    }
+  }
+  return { size: sections.size(section), init, exit };
+}
+
+/** Names of the sections that list the places ftrace patches. */
+const SITE_SECTIONS = new Set(["__mcount_loc", "__patchable_function_entries"]);
+
+function readSites(file: ElfFile): Map<string, number[]> | null {
+  const { sections, symbols } = file;
+  let found: Map<string, number[]> | null = null;
+  for (const table of file.relocations) {
+    if (symbols === null || !SITE_SECTIONS.has(sections.name(table.target))) continue;
+    found ??= new Map();
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      if (section === null) continue;
+      const listed = symbols.offset(symbol) + Number(table.addend(row));
+      const code = sections.data(section);
+      const isInside = listed >= 0 && listed < code.length;
+      const offset = listed + (isInside ? distanceToFunction(file.header.machine, code.subarray(listed)) : 0);
+      const list = found.get(sections.name(section));
+      if (list === undefined) found.set(sections.name(section), [offset]);
+      else list.push(offset);
+    }
+  }
+  return found;
+}
+
+/** Namespace of each export, from the string that its `__kstrtabns_NAME` names. */
+function readNamespaces(file: ElfFile): Map<string, string> {
+  const found = new Map<string, string>();
+  const { sections, symbols } = file;
+  for (let i = 1; i < (symbols?.count ?? 0); i++) {
+    if (symbols === null) continue;
+    const section = symbols.sectionOf(i);
+    if (section === null || !symbols.name(i).startsWith("__kstrtabns_")) continue;
+    const data = sections.data(section);
+    const start = symbols.offset(i);
+    const end = start < data.length ? data.indexOf(0, start) : -1;
+    if (end >= 0) found.set(symbols.name(i).slice("__kstrtabns_".length), latin1(data, start, end));
+  }
+  return found;
+}

@@ -1,0 +1,247 @@
+// The generic loader's checks of a finished module (kernel/module/main.c, version.c): vermagic, licence, namespaces, checksums,
+// duplicate exports, struct module.
+
+import { latin1, printable, viewOf } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { Kernel } from "../kernel.ts";
+import type { Export } from "../symbols/exports.ts";
+import type { KernelVersion } from "../version.ts";
+import { hasFact } from "../versionFacts.ts";
+import { EARLY, isFinishedModule } from "./formRules.ts";
+import type { ModInfo } from "./modinfo.ts";
+import { type ModuleFile, readThisModule } from "./moduleFile.ts";
+
+export interface ModuleContext {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly modInfo: ModInfo;
+  readonly module: string;
+  readonly kernel: Kernel | null;
+  readonly version: KernelVersion | null;
+  /** A module that was built for the target kernel. */
+  readonly reference: ModuleFile | null;
+  /** Name of the file for messages. */
+  readonly path: string;
+}
+
+/** Order among what the loader meets: exports of others are looked at after symbols (0) and relocations (1). */
+const EXPORTS = 2;
+
+/** Licences that the kernel takes as compatible with the GPL (license_is_gpl_compatible, include/linux/license.h). */
+const GPL = new Set(["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]);
+
+/** What a kernel would refuse in a module's metadata. Only what the files that were given tell is looked at. */
+export function checkModule(context: ModuleContext): Problem[] {
+  return [
+    ...checkThisModule(context),
+    ...checkVermagic(context),
+    ...checkLivepatchSupport(context),
+    ...checkImports(context),
+    ...checkExports(context),
+    ...checkTables(context),
+  ];
+}
+
+const modinfoPlace = ({ path }: ModuleContext): Place => ({ file: path, section: ".modinfo", offset: 0 });
+
+function checkVermagic(context: ModuleContext): Problem[] {
+  const { kernel, modInfo, file, module } = context;
+  const own = modInfo.get("vermagic");
+  if (own === null) {
+    // What .modinfo lacks before modpost is no fault. Not in the loader's order: that depends on the kernel's configuration.
+    return isFinishedModule(file, context.path) ? [problem("KLP511", modinfoPlace(context), { module })] : [];
+  }
+  if (kernel === null) return [];
+  // With checksums the release need not be the same: they tell more.
+  const hasCrcs = file.sections.findByName("__versions") !== null;
+  const tail = (text: string): string => text.slice(Math.max(0, text.indexOf(" ")));
+  const same = (a: string, b: string): boolean => (hasCrcs ? tail(a) === tail(b) : a === b);
+  const more = { loadOrder: EARLY.vermagic };
+  if (kernel.vermagic !== null) {
+    if (same(own, kernel.vermagic)) return [];
+    return [problem("KLP502", modinfoPlace(context), { module, own, kernel: kernel.vermagic }, more)];
+  }
+  const release = own.split(" ")[0] ?? "";
+  if (kernel.release === null || hasCrcs || release === kernel.release) return [];
+  return [problem("KLP502", modinfoPlace(context), { module, own, kernel: `${kernel.release}${tail(own)}` }, more)];
+}
+
+/** check_modinfo_livepatch: a kernel without CONFIG_LIVEPATCH has no klp_enable_patch. */
+function checkLivepatchSupport(context: ModuleContext): Problem[] {
+  const { file, kernel, modInfo, module, path } = context;
+  if (kernel === null || !kernel.hasSymbols || modInfo.get("livepatch") === null) return [];
+  if (!isFinishedModule(file, path) || kernel.find("klp_enable_patch").length > 0) return [];
+  const data = { module, source: kernel.source };
+  return [problem("KLP512", modinfoPlace(context), data, { loadOrder: EARLY.livepatch })];
+}
+
+/** What a module's own tables and namespaces must be like (check_export_symbol_sections, setup_modinfo). */
+function checkTables(context: ModuleContext): Problem[] {
+  const { file, modInfo, module, version, path } = context;
+  const { sections } = file;
+  const problems: Problem[] = [];
+  if (!isFinishedModule(file, path)) return problems;
+  const exports = sections.findByName("__ksymtab");
+  if (hasFact(version, "flagTable") && exports !== null && sections.size(exports) > 0) {
+    if (sections.findByName("__kflagstab") === null) {
+      const data = {
+        what: "the module exports symbols, but has no flags for them (__kflagstab)",
+        message: `${module}: no flags for exported symbols`,
+        help: "build the module against the headers of the kernel that it is for (7.0 or later)",
+      };
+      problems.push(
+        problem("KLP513", { file: path, section: "__ksymtab", offset: 0 }, data, { loadOrder: EARLY.exports }),
+      );
+    }
+  }
+  const own = modInfo.entries.find((e) => e.tag === "import_ns" && e.value.startsWith("module:"));
+  if (own !== undefined && hasFact(version, "moduleNamespaces")) {
+    const namespace = printable(own.value);
+    const data = {
+      what: `the module imports the namespace ${namespace}`,
+      message: `${module}: module tries to import module namespace: ${namespace}`,
+      help: "leave out the MODULE_IMPORT_NS: such exports are for the modules that the namespace names",
+    };
+    problems.push(problem("KLP513", modinfoPlace(context), data, { loadOrder: EARLY.imports }));
+  }
+  return problems;
+}
+
+/** Checksums that a module was built with. */
+interface Versions {
+  /** The section that the kernel takes them from. */
+  readonly section: string;
+  readonly of: ReadonlyMap<string, number>;
+  /** Whether a name may be missing: the kernel says so once, and goes on. */
+  readonly mayMiss: boolean;
+}
+
+/** The checksums that check_version (kernel/module/version.c) reads; null if the module has none. */
+function readVersions(file: ElfFile, version: KernelVersion | null): Versions | null {
+  const { sections } = file;
+  const of = new Map<string, number>();
+  const extended = sections.findByName("__version_ext_crcs");
+  const names = sections.findByName("__version_ext_names");
+  if (extended !== null && names !== null && hasFact(version, "extendedVersions")) {
+    const crcs = sections.data(extended);
+    const view = viewOf(crcs);
+    for (const [k, name] of latin1(sections.data(names)).split("\0").entries()) {
+      if (k * 4 + 4 <= crcs.length && !of.has(name)) of.set(name, view.getUint32(k * 4, file.littleEndian));
+    }
+    return { section: "__version_ext_crcs", of, mayMiss: true };
+  }
+  const section = sections.findByName("__versions");
+  if (section === null) return null;
+  // struct modversion_info: {crc unsigned long, name[56]}.
+  const data = sections.data(section);
+  const view = viewOf(data);
+  for (let at = 0; at + 64 <= data.length; at += 64) {
+    const end = data.subarray(at + 8, at + 64).indexOf(0);
+    const name = latin1(data, at + 8, end < 0 ? at + 64 : at + 8 + end);
+    if (!of.has(name)) of.set(name, view.getUint32(at, file.littleEndian));
+  }
+  return { section: "__versions", of, mayMiss: false };
+}
+
+function checkImports(context: ModuleContext): Problem[] {
+  const { file, symbols, kernel, module, modInfo, path } = context;
+  if (kernel === null) return [];
+  const problems: Problem[] = [];
+  const versions = readVersions(file, context.version);
+  // Of several the kernel takes the first.
+  const license = modInfo.get("license") ?? "unspecified";
+  const isGpl = GPL.has(license);
+  const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
+  const layout = kernel.exportOf("module_layout");
+  if (layout !== null) problems.push(...checkVersion(context, versions, layout, EARLY.layoutVersion));
+  let unversioned: string | null = null;
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
+    const name = symbols.name(i);
+    const exported = name === "" ? null : kernel.exportOf(name);
+    if (exported === null) continue;
+    const symbol = printable(name);
+    const more = { loadOrder: [0, i] };
+    const at = { file: path };
+    if (exported.gplOnly === true && !isGpl) {
+      // To the loader there is no such symbol: one that may be missing stays 0.
+      if (symbols.bind(i) === STB_WEAK) continue;
+      problems.push(problem("KLP503", modinfoPlace(context), { module, symbol, license: printable(license) }, more));
+      continue;
+    }
+    if (exported.crc !== null && versions === null) unversioned ??= symbol;
+    const refused = checkVersion(context, versions, exported, more.loadOrder);
+    if (refused.length > 0) {
+      problems.push(...refused);
+      continue;
+    }
+    const namespace = exported.namespace ?? "";
+    if (namespace !== "" && !namespace.startsWith("module:") && !imported.has(namespace)) {
+      problems.push(problem("KLP504", at, { module, symbol, namespace: printable(namespace) }, more));
+    }
+  }
+  if (unversioned !== null && isFinishedModule(file, path)) {
+    problems.push(problem("KLP514", { file: path }, { module, symbol: unversioned }));
+  }
+  return problems;
+}
+
+/** What check_version says of one export, where the module has checksums and the kernel has one for it. */
+function checkVersion(
+  { module, path }: ModuleContext,
+  versions: Versions | null,
+  exported: Export,
+  loadOrder: readonly number[],
+): Problem[] {
+  if (versions === null || exported.crc === null) return [];
+  const own = versions.of.get(exported.name);
+  const place = { file: path, section: versions.section, offset: 0 };
+  const symbol = printable(exported.name);
+  if (own === undefined) return versions.mayMiss ? [] : [problem("KLP506", place, { module, symbol }, { loadOrder })];
+  if (own === exported.crc) return [];
+  return [problem("KLP505", place, { module, symbol, own, kernel: exported.crc }, { loadOrder })];
+}
+
+function checkExports({ file, symbols, kernel, module, path }: ModuleContext): Problem[] {
+  if (kernel === null) return [];
+  const problems: Problem[] = [];
+  for (let i = 1; i < symbols.count; i++) {
+    const name = symbols.name(i);
+    const home = symbols.sectionOf(i);
+    // The kernel goes by the sections __ksymtab and __ksymtab_gpl.
+    if (!name.startsWith("__ksymtab_") || home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;
+    const symbol = name.slice("__ksymtab_".length);
+    const other = kernel.exportOf(symbol);
+    if (other === null || other.owner === module) continue;
+    const section = file.sections.name(home);
+    const at = { file: path, section, offset: symbols.offset(i) };
+    const data = { module, symbol: printable(symbol), owner: other.owner === "vmlinux" ? "kernel" : other.owner };
+    problems.push(problem("KLP507", at, data, { loadOrder: [EXPORTS, -1, i] }));
+  }
+  return problems;
+}
+
+function checkThisModule({ file, reference, module, path }: ModuleContext): Problem[] {
+  const own = readThisModule(file);
+  const other = reference?.thisModule ?? null;
+  if (own === null || other === null || reference === null) return [];
+  const at = { file: path, section: ".gnu.linkonce.this_module", offset: 0 };
+  const source = reference.source;
+  if (own.size !== other.size) {
+    const data = { module, own: own.size, kernel: other.size, source };
+    return [problem("KLP508", at, data, { loadOrder: EARLY.structModule })];
+  }
+  const problems: Problem[] = [];
+  for (const [what, mine, theirs] of [
+    ["init", own.init, other.init],
+    ["exit", own.exit, other.exit],
+  ] as const) {
+    if (mine === null || theirs === null || mine === theirs) continue;
+    problems.push(problem("KLP509", { ...at, offset: mine }, { what, own: mine, kernel: theirs, source }));
+  }
+  return problems;
+}

@@ -1,0 +1,206 @@
+// Plain objects: undefined symbols that the kernel or a patched module has, but does not export, become livepatch symbols.
+
+import { SHN_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { ElfEdits } from "../../elf/writer/edits.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { formatKlpSymbol, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
+import type { RelocationRouter } from "../symbols/router.ts";
+import { moveRelocations } from "./intermediate.ts";
+
+/** Undefined symbols that the loader, or the compiler, defines by other means than an export. */
+const NOT_FROM_THE_KERNEL = new Set([".TOC.", "TOC.", "_GLOBAL_OFFSET_TABLE_"]);
+
+/** What becomes of one undefined symbol. */
+export type Resolution =
+  | { readonly kind: "exported" }
+  | { readonly kind: "exported-by-module"; readonly modules: readonly string[] }
+  /** Weak and nowhere: the loader leaves it at 0. */
+  | { readonly kind: "weak" }
+  | {
+      readonly kind: "convert";
+      /** The object that has the symbol. */
+      readonly owner: string;
+      readonly position: number;
+      readonly chosenOf: number | null;
+      /** The object whose loading the relocations wait for. */
+      readonly waitsFor: string;
+    }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "only-in-module"; readonly modules: readonly string[] }
+  /** Several symbols of that name in one object, or in several modules. */
+  | { readonly kind: "ambiguous"; readonly object: string; readonly candidates: readonly Candidate[] }
+  | { readonly kind: "in-several-modules"; readonly modules: readonly string[] }
+  /** The symbol's module is none that this patch patches, and which of those needs it is not known. */
+  | { readonly kind: "no-object"; readonly owner: string; readonly patched: readonly string[] }
+  | {
+      readonly kind: "no-such-position";
+      readonly object: string;
+      readonly position: number;
+      readonly count: number;
+    };
+
+/** One of several symbols of one name. */
+export interface Candidate {
+  readonly position: number;
+  /** `ffffffff81234560` in vmlinux, `.text+0x40` in a module. */
+  readonly place: string;
+  /** The letter of nm; lower case for local symbols. */
+  readonly letter: string;
+}
+
+export interface Undefined {
+  readonly symbol: number;
+  readonly name: string;
+  readonly resolution: Resolution;
+}
+
+/** What decides on an undefined symbol, besides the kernel. */
+export interface Wishes {
+  /** Positions that the user gave, by NAME or OBJECT:NAME (`--sympos`). */
+  readonly positions: ReadonlyMap<string, number>;
+  /** Objects that the module patches, as its tables say; empty if it has none. */
+  readonly patched: ReadonlySet<string>;
+  /** The module's own name, for exports that are restricted to some modules. */
+  readonly module: string;
+}
+
+/** Decides on each undefined symbol of a file, in symbol table order. */
+export function resolveUndefined(symbols: SymbolTable, kernel: Kernel, wishes: Wishes): Undefined[] {
+  const found: Undefined[] = [];
+  for (let i = 1; i < symbols.count; i++) {
+    if (!symbols.isUndefined(i)) continue;
+    const name = symbols.name(i);
+    if (name === "" || NOT_FROM_THE_KERNEL.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    found.push({ symbol: i, name, resolution: resolve(name, symbols.bind(i) === STB_WEAK, kernel, wishes) });
+  }
+  return found;
+}
+
+function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
+  const position = wishes.positions.get(name) ?? wishes.positions.get(`vmlinux:${name}`);
+  const candidates = kernel.find(name);
+  // A position that was asked for means the symbol itself, not the export of that name.
+  if (position === undefined && kernel.exports(name) && isVisible(kernel, name, wishes.module)) {
+    return { kind: "exported" };
+  }
+  const owners = kernel.modulesWith(name);
+  const isGlobal = candidates.some((c) => c.letter !== c.letter.toLowerCase());
+  // By the rules of C a reference means a global symbol: a module's export comes before a static one of vmlinux.
+  if (candidates.length > 0 && (isGlobal || !owners.some((o) => o.exported))) {
+    return choose(
+      "vmlinux",
+      "vmlinux",
+      candidates.map((c, i) => ({
+        position: i + 1,
+        place: c.address.toString(16).padStart(16, "0"),
+        letter: c.letter,
+        isGlobal: c.letter !== c.letter.toLowerCase(),
+      })),
+      position,
+    );
+  }
+  return resolveInModules(name, isWeak, kernel, wishes);
+}
+
+function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
+  const owners = kernel.modulesWith(name);
+  const given = owners.filter((o) => kernel.modules.has(o.module));
+  // A module that the patch changes anyway is meant before any other.
+  const patched = given.filter((o) => wishes.patched.has(o.module));
+  const exporters = owners.filter((o) => o.exported);
+  if (patched.length === 0 && exporters.length > 0) {
+    return { kind: "exported-by-module", modules: exporters.map((o) => o.module) };
+  }
+  const [owner, second] = patched.length > 0 ? patched : given;
+  if (owner === undefined) {
+    if (isWeak) return { kind: "weak" };
+    return owners.length > 0 ? { kind: "only-in-module", modules: owners.map((o) => o.module) } : { kind: "unknown" };
+  }
+  if (second !== undefined) return { kind: "in-several-modules", modules: [owner.module, second.module] };
+  const waitsFor = objectFor(owner.module, kernel, wishes.patched);
+  if (waitsFor === null) return { kind: "no-object", owner: owner.module, patched: [...wishes.patched] };
+  const twins = kernel.modules.get(owner.module)?.find(name) ?? [];
+  return choose(
+    owner.module,
+    waitsFor,
+    twins.map((t, i) => ({
+      position: i + 1,
+      place: `${t.section ?? "*ABS*"}+0x${t.offset.toString(16)}`,
+      letter: t.isGlobal ? "T" : "t",
+      isGlobal: t.isGlobal,
+    })),
+    wishes.positions.get(`${owner.module}:${name}`) ?? wishes.positions.get(name),
+  );
+}
+
+/** The patched object whose relocations may name symbols of `owner`: itself, or the one that needs it loaded. */
+function objectFor(owner: string, kernel: Kernel, patched: ReadonlySet<string>): string | null {
+  const modules = [...patched].filter((p) => p !== "vmlinux");
+  if (patched.has(owner) || patched.size === 0) return owner;
+  const users = modules.filter((m) => kernel.modules.get(m)?.depends.includes(owner));
+  return users.length === 1 ? (users[0] ?? null) : null;
+}
+
+/** Exports of a `module:` namespace (6.16 and later) are for some modules only; a livepatch is rarely one of them. */
+function isVisible(kernel: Kernel, name: string, module: string): boolean {
+  const namespace = kernel.exportOf(name)?.namespace ?? "";
+  return !namespace.startsWith("module:") || isGranted(namespace, module);
+}
+
+/** Whether a `module:NAME,NAME*` namespace names a module. */
+export function isGranted(namespace: string, module: string): boolean {
+  return namespace
+    .slice("module:".length)
+    .split(",")
+    .some((pattern) => {
+      const wanted = pattern.trim().replace(/-/g, "_");
+      return wanted.endsWith("*") ? module.startsWith(wanted.slice(0, -1)) : module === wanted;
+    });
+}
+
+function choose(
+  owner: string,
+  waitsFor: string,
+  candidates: readonly (Candidate & { readonly isGlobal: boolean })[],
+  position: number | undefined,
+): Resolution {
+  const convert = { kind: "convert", owner, waitsFor } as const;
+  if (position !== undefined) {
+    return position <= candidates.length && (position > 0 || candidates.length === 1)
+      ? { ...convert, position, chosenOf: null }
+      : { kind: "no-such-position", object: owner, position, count: candidates.length };
+  }
+  // 0 lets the kernel check that the name is unique there, too.
+  if (candidates.length === 1) return { ...convert, position: 0, chosenOf: null };
+  const globals = candidates.filter((c) => c.isGlobal);
+  const only = globals.length === 1 ? globals[0] : undefined;
+  if (only === undefined) {
+    const told = candidates.map(({ position: n, place, letter }) => ({ position: n, place, letter }));
+    return { kind: "ambiguous", object: owner, candidates: told };
+  }
+  return { ...convert, position: only.position, chosenOf: candidates.length };
+}
+
+/** Renames the symbols to convert and moves their relocations. */
+export function convert(
+  edits: ElfEdits,
+  symbols: SymbolTable,
+  undefineds: readonly Undefined[],
+  router: RelocationRouter,
+): void {
+  const objects = new Map<number, string>();
+  for (const { symbol, name, resolution } of undefineds) {
+    if (resolution.kind !== "convert") continue;
+    const { owner, position, waitsFor } = resolution;
+    objects.set(symbol, waitsFor);
+    edits.setSymbol(symbol, {
+      name: formatKlpSymbol({ object: owner, name, position }),
+      home: { kind: "reserved", index: SHN_LIVEPATCH },
+      // A hidden undefined symbol was the compiler's business only.
+      other: 0,
+      value: 0n,
+    });
+  }
+  if (objects.size > 0) moveRelocations(edits, symbols, objects, router);
+}

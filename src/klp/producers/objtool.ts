@@ -1,0 +1,136 @@
+// The output of `objtool klp diff`, finished as `objtool klp post-link` does (tools/objtool/klp-post-link.c, 7.2).
+// One thing differs: the relocation that a livepatch relocation stands in for is removed, where objtool makes it type 0.
+// The loader of ppc64le refuses type 0.
+
+import { viewOf } from "../../base/bytes.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import { parseKlpSymbol } from "../symbols/names.ts";
+import { type Finish, Pointers, referredSections } from "./intermediate.ts";
+import { objtoolSectionObject } from "./producer.ts";
+
+/** struct klp_reloc: {place pointer, symbol pointer, type u32}, padded. */
+const ENTRY = { size: 24, place: 0, symbol: 8, type: 16 } as const;
+const TOMBSTONE_PREFIX = ".klp.tombstone.";
+
+export function finishObjtool(finish: Finish, keep: boolean): void {
+  const { file, symbols, edits } = finish;
+  const { sections } = file;
+  const replaced = new PlaceIndex(finish);
+  const marked = new Set<number>();
+  let found = false;
+  for (let section = 1; section < sections.count; section++) {
+    const named = objtoolSectionObject(sections.name(section));
+    if (named === null || !sections.hasBytes(section)) continue;
+    found = true;
+    const data = sections.data(section);
+    const view = viewOf(data);
+    const pointers = new Pointers(file, section, finish.absolute);
+    if (data.length % ENTRY.size !== 0) {
+      const end = data.length - (data.length % ENTRY.size);
+      finish.malformed(section, end, `${data.length} bytes, no multiple of ${ENTRY.size}`);
+    }
+    for (let at = 0; at + ENTRY.size <= data.length; at += ENTRY.size) {
+      const placePointer = pointers.at(at + ENTRY.place);
+      const place = placePointer === null ? null : finish.resolve(placePointer);
+      if (place === null) {
+        finish.malformed(section, at + ENTRY.place, "no place to relocate");
+        continue;
+      }
+      const target = pointers.at(at + ENTRY.symbol);
+      const name = target === null ? null : symbols.name(target.symbol);
+      const isKlp =
+        target !== null && (symbols.isUndefined(target.symbol) || symbols.rawShndx(target.symbol) === SHN_LIVEPATCH);
+      if (target === null || name === null || !isKlp || target.symbol === 0) {
+        finish.malformed(section, at + ENTRY.symbol, "no livepatch symbol");
+        continue;
+      }
+      // The first releases kept all entries in one section; the object is then that of the symbol.
+      const object = named !== "" ? named : (parseKlpSymbol(name)?.object ?? null);
+      if (object === null) {
+        finish.malformed(section, at + ENTRY.symbol, `${name} is no livepatch symbol's name`);
+        continue;
+      }
+      finish.klpRelocation(place.section, object, {
+        offset: place.offset,
+        symbol: target.symbol,
+        type: view.getUint32(at + ENTRY.type, file.littleEndian),
+        addend: target.addend,
+      });
+      if (!marked.has(target.symbol)) {
+        marked.add(target.symbol);
+        edits.setSymbol(target.symbol, { home: { kind: "reserved", index: SHN_LIVEPATCH }, value: 0n });
+        finish.symbolCount++;
+      }
+      replaced.remove(place.section, place.offset);
+    }
+    if (!keep) finish.drop(section);
+  }
+  if (!found) finish.malformed(null, 0, "there is no __klp_relocs section");
+  dropTombstones(finish);
+}
+
+/** Ordinary relocations of the file by the place that they relocate; each section is indexed once, when asked for. */
+class PlaceIndex {
+  readonly #finish: Finish;
+  readonly #bySection = new Map<number, Map<number, { table: RelocationTable; rows: number[] }[]>>();
+  readonly #left = new Map<RelocationTable, number>();
+
+  readonly #referred: ReadonlySet<number>;
+
+  constructor(finish: Finish) {
+    this.#finish = finish;
+    this.#referred = referredSections(finish.file);
+  }
+
+  #index(section: number): Map<number, { table: RelocationTable; rows: number[] }[]> {
+    let index = this.#bySection.get(section);
+    if (index !== undefined) return index;
+    index = new Map();
+    const { file } = this.#finish;
+    for (const table of file.relocations) {
+      if (table.target !== section || file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+      this.#left.set(table, table.count);
+      for (let row = 0; row < table.count; row++) {
+        const list = index.get(table.offset(row));
+        if (list === undefined) index.set(table.offset(row), [{ table, rows: [row] }]);
+        else list.push({ table, rows: [row] });
+      }
+    }
+    this.#bySection.set(section, index);
+    return index;
+  }
+
+  remove(section: number, offset: number): void {
+    const index = this.#index(section);
+    for (const { table, rows } of index.get(offset) ?? []) {
+      for (const row of rows) {
+        this.#finish.edits.removeRelocation(table, row);
+        const left = (this.#left.get(table) ?? 0) - 1;
+        this.#left.set(table, left);
+        if (left === 0 && !this.#referred.has(table.section)) this.#finish.edits.removeSection(table.section);
+      }
+    }
+    index.delete(offset);
+  }
+}
+
+/** The symbols that stood in for the livepatch symbols; with their relocations gone, nothing needs them. */
+function dropTombstones(finish: Finish): void {
+  const { file, symbols, edits } = finish;
+  const tombstones = new Set<number>();
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.isUndefined(i) && symbols.name(i).startsWith(TOMBSTONE_PREFIX)) tombstones.add(i);
+  }
+  if (tombstones.size === 0) return;
+  for (const table of file.relocations) {
+    if (file.sections.link(table.section) !== symbols.section || finish.isDropped(table.target)) continue;
+    for (let row = 0; row < table.count; row++) {
+      if (!tombstones.has(table.symbol(row)) || edits.relocation(table, row) === null) continue;
+      const name = symbols.name(table.symbol(row));
+      finish.malformed(table.target, table.offset(row), `${name} has no livepatch relocation to stand in for it`);
+      tombstones.delete(table.symbol(row));
+    }
+  }
+  for (const symbol of tombstones) edits.removeSymbol(symbol);
+}

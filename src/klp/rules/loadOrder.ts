@@ -1,0 +1,165 @@
+// The order in which the module loader meets relocations, to tell which fault it reports and what it sees.
+
+import { viewOf } from "../../base/bytes.ts";
+import { isBefore } from "../../base/order.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import { kernelSort } from "../../kernel/loader/heapsort.ts";
+import type { KernelVersion } from "../../kernel/version.ts";
+import type { RelocTable } from "../../reloc/def.ts";
+import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../../stubs/island.ts";
+import { parseKlpSectionObject } from "../symbols/names.ts";
+
+const R_PPC64_TOC16 = 47;
+const R_PPC64_TOC16_LO = 48;
+const R_PPC64_TOC16_DS = 63;
+
+/** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
+export const BEFORE_RELOCATIONS = 0;
+const RELOCATIONS = 1;
+
+/** Position in load order of symbol `symbol` that cannot be resolved. */
+export function symbolOrder(symbol: number): number[] {
+  return [BEFORE_RELOCATIONS, symbol];
+}
+
+/** Ranks each relocation that is applied while a module loads. */
+export class LoadOrder {
+  readonly #file: ElfFile;
+  readonly #relocs: RelocTable;
+  readonly #version: KernelVersion | null;
+  /** Relocation section -> rank of each row in the loader's order. */
+  readonly #ranks = new Map<number, Uint32Array>();
+  /** Target section -> tables applied to it at load, in order. */
+  readonly #tables = new Map<number, RelocationTable[]>();
+  readonly #rowsByOffset = new Map<number, Map<number, { table: RelocationTable; row: number }[]>>();
+
+  /** @param version decides how equal relocations are ordered; null: as in the newest kernels. */
+  constructor(file: ElfFile, relocs: RelocTable, version: KernelVersion | null) {
+    this.#file = file;
+    this.#version = version;
+    this.#relocs = relocs;
+    for (const table of file.relocations) {
+      if (!this.#appliedAtLoad(table)) continue;
+      const list = this.#tables.get(table.target);
+      if (list === undefined) this.#tables.set(table.target, [table]);
+      else list.push(table);
+    }
+  }
+
+  /** apply_relocations: loaded targets only; of livepatch sections, those for vmlinux (since 5.8). */
+  #appliedAtLoad(table: RelocationTable): boolean {
+    const { sections } = this.#file;
+    if (!sections.hasFlags(table.target, SHF_ALLOC)) return false;
+    if (!sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) return true;
+    return parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
+  }
+
+  /** Sort key of a row's problem; null if the relocation is not applied at load. */
+  of(table: RelocationTable, row: number): number[] | null {
+    if (!this.#appliedAtLoad(table)) return null;
+    return [RELOCATIONS, table.section, this.#rank(table)[row] ?? 0];
+  }
+
+  /**
+   * Most loaders go through a section as it stands. ppc64 sorts each section before it applies it, descending by r_info, then by addend (relacmp in
+   * module_64.c).
+   */
+  #rank(table: RelocationTable): Uint32Array {
+    const known = this.#ranks.get(table.section);
+    if (known !== undefined) return known;
+    if (this.#file.header.machine !== EM_PPC64) {
+      const rows = Uint32Array.from({ length: table.count }, (_, row) => row);
+      this.#ranks.set(table.section, rows);
+      return rows;
+    }
+    const order = kernelSort(
+      table.count,
+      (x, y) => {
+        const a = table.info(x);
+        const b = table.info(y);
+        if (a !== b) return a < b ? 1 : -1;
+        const difference = table.addend(y) - table.addend(x);
+        return difference > 0n ? 1 : difference < 0n ? -1 : 0;
+      },
+      this.#version,
+    );
+    const ranks = new Uint32Array(table.count);
+    for (const [rank, row] of order.entries()) ranks[row] = rank;
+    this.#ranks.set(table.section, ranks);
+    return ranks;
+  }
+
+  #rowsAt(section: number): Map<number, { table: RelocationTable; row: number }[]> {
+    let rows = this.#rowsByOffset.get(section);
+    if (rows === undefined) {
+      rows = new Map();
+      for (const table of this.#tables.get(section) ?? []) {
+        for (let row = 0; row < table.count; row++) {
+          const list = rows.get(table.offset(row));
+          if (list === undefined) rows.set(table.offset(row), [{ table, row }]);
+          else list.push({ table, row });
+        }
+      }
+      this.#rowsByOffset.set(section, rows);
+    }
+    return rows;
+  }
+
+  /**
+   * The word at `offset` as the loader will find it when it comes to relocation `row` of `table`:
+   * `mask` has a bit 0 where an earlier relocation will have changed the bit to something not known here.
+   */
+  wordSeenAt(
+    section: number,
+    offset: number,
+    table: RelocationTable,
+    row: number,
+  ): { word: number; mask: number } | null {
+    const data = this.#file.sections.data(section);
+    if (offset + 4 > data.length) return null;
+    let word = viewOf(data).getUint32(offset, this.#file.littleEndian);
+    let mask = 0xffff_ffff;
+    const now = this.of(table, row);
+    for (let at = offset - 7; at < offset + 4; at++) {
+      for (const other of this.#rowsAt(section).get(at) ?? []) {
+        const bytes = this.#relocs.defs.get(other.table.type(other.row))?.bytes ?? 0;
+        const then = this.of(other.table, other.row);
+        if (at + bytes <= offset || now === null || then === null || !isBefore(then, now)) continue;
+        const half = at === offset ? this.#tocHalf(other.table, other.row) : null;
+        if (half !== null && this.#file.littleEndian) {
+          word = ((word & ~half.field) | half.value) >>> 0;
+          continue;
+        }
+        for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
+          const shift = this.#file.littleEndian ? (byte - offset) * 8 : (3 - (byte - offset)) * 8;
+          mask &= ~(0xff << shift);
+        }
+      }
+    }
+    return { word, mask: mask >>> 0 };
+  }
+
+  /**
+   * What a TOC-relative relocation against the .toc section itself writes: the TOC base is that section's address,
+   * rounded down to 256, plus 0x8000 (my_r2 in module_64.c), so the distance does not depend on where the module
+   * lies. Null for all others, and where a section that is not 256-aligned leaves the low bits open.
+   */
+  #tocHalf(table: RelocationTable, row: number): { field: number; value: number } | null {
+    const type = table.type(row);
+    const symbols = this.#file.symbols;
+    const section = symbols?.sectionOf(table.symbol(row)) ?? null;
+    if (symbols === null || section === null || this.#file.sections.name(section) !== ".toc") return null;
+    const distance = symbols.offset(table.symbol(row)) + Number(table.addend(row)) - 0x8000;
+    const slack = this.#file.sections.addralign(section) >= 256 ? 0 : 0xf8;
+    const high = (value: number): number => ((value + 0x8000) >> 16) & 0xffff;
+    if (type === R_PPC64_TOC16_HA) {
+      return high(distance) === high(distance + slack) ? { field: 0xffff, value: high(distance) } : null;
+    }
+    if (slack !== 0) return null;
+    if (type === R_PPC64_TOC16 || type === R_PPC64_TOC16_LO) return { field: 0xffff, value: distance & 0xffff };
+    if (type === R_PPC64_TOC16_DS || type === R_PPC64_TOC16_LO_DS) return { field: 0xfffc, value: distance & 0xfffc };
+    return null;
+  }
+}

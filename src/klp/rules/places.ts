@@ -1,0 +1,123 @@
+// The bytes that relocations write: by more than one of them, or not zero where x86_64 wants zeros.
+
+import { printable } from "../../base/bytes.ts";
+import { isBefore } from "../../base/order.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { EM_X86_64, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import { isAtLeast } from "../../kernel/version.ts";
+import { relocName } from "../../reloc/def.ts";
+import { isIntermediate } from "../producers/producer.ts";
+import type { RuleContext } from "./sections.ts";
+
+interface Write {
+  readonly start: number;
+  readonly end: number;
+  readonly table: RelocationTable;
+  readonly row: number;
+  readonly isKlp: boolean;
+}
+
+/** Places that a livepatch relocation and another one both write. */
+export function checkSharedPlaces(context: RuleContext): Problem[] {
+  const { file, symbols, relocs, path, functions } = context;
+  const { sections } = file;
+  const byTarget = new Map<number, RelocationTable[]>();
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
+    const tables = byTarget.get(table.target);
+    if (tables === undefined) byTarget.set(table.target, [table]);
+    else tables.push(table);
+  }
+  const problems: Problem[] = [];
+  for (const [target, tables] of byTarget) {
+    if (!tables.some((t) => sections.hasFlags(t.section, SHF_RELA_LIVEPATCH))) continue;
+    const writes: Write[] = [];
+    for (const table of tables) {
+      const isKlp = sections.hasFlags(table.section, SHF_RELA_LIVEPATCH);
+      for (let row = 0; row < table.count; row++) {
+        const bytes = relocs.defs.get(table.type(row))?.bytes ?? 0;
+        if (bytes > 0) writes.push({ start: table.offset(row), end: table.offset(row) + bytes, table, row, isKlp });
+      }
+    }
+    writes.sort((a, b) => a.start - b.start || a.end - b.end);
+    for (let k = 1; k < writes.length; k++) {
+      const before = writes[k - 1];
+      const after = writes[k];
+      if (before === undefined || after === undefined || after.start >= before.end) continue;
+      if (!before.isKlp && !after.isKlp) continue;
+      const owner = functions.at(target, after.start);
+      const at: Place = {
+        file: path,
+        section: sections.name(target),
+        offset: after.start,
+        ...(owner === null || !sections.hasFlags(target, SHF_EXECINSTR)
+          ? {}
+          : { function: { name: printable(owner.name), offset: after.start - owner.start } }),
+      };
+      const label = (w: Write): string =>
+        `${relocName(relocs, w.table.type(w.row))} ${printable(symbols.name(w.table.symbol(w.row)))}`;
+      const data = { first: label(before), second: label(after) };
+      const refusal = file.header.machine === EM_X86_64 ? secondWrite(context, before, after) : null;
+      problems.push(
+        refusal === null
+          ? problem("KLP435", at, { ...data, message: null })
+          : problem("KLP435", at, { ...data, message: refusal.message }, refusal.more),
+      );
+    }
+  }
+  return problems;
+}
+
+/** x86_64 refuses the later of two: the earlier has left a value there. Which is later, the loader's order says. */
+function secondWrite(
+  context: RuleContext,
+  a: Write,
+  b: Write,
+): { readonly message: string; readonly more: { readonly loadOrder?: readonly number[] } } {
+  const [first, second] = [context.loadOrder.of(a.table, a.row), context.loadOrder.of(b.table, b.row)];
+  // What waits for a module comes last, and its fault shows when that module is there.
+  const late = second === null ? b : first === null ? a : isBefore(first, second) ? b : a;
+  const order = context.loadOrder.of(late.table, late.row);
+  return { message: nonzeroMessage(context, late.table, late.row), more: order === null ? {} : { loadOrder: order } };
+}
+
+/** The kernel's words, with placeholders for the address of the place and the value. */
+function nonzeroMessage({ relocs, module, version }: RuleContext, table: RelocationTable, row: number): string {
+  const type = table.type(row);
+  const since = (major: number, minor: number): boolean => version === null || isAtLeast(version, major, minor);
+  const fault = { kind: "nonzero", module, type, value: 0n, target: 0n, place: 0n, section: table.section, row, since };
+  const text = relocs.defs.get(type)?.message({ ...fault, kind: "nonzero" }) ?? "";
+  return text.replace(/loc \w+, val \w+$/, "loc ADDRESS, val VALUE");
+}
+
+/** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
+export function checkZeroPlaces(context: RuleContext): Problem[] {
+  const { file, relocs, functions, path, loadOrder } = context;
+  if (file.header.machine !== EM_X86_64) return [];
+  const { sections } = file;
+  const problems: Problem[] = [];
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC) || isIntermediate(sections.name(table.target))) continue;
+    if (!sections.hasBytes(table.target)) continue;
+    const data = sections.data(table.target);
+    for (let row = 0; row < table.count; row++) {
+      const offset = table.offset(row);
+      const bytes = relocs.defs.get(table.type(row))?.bytes ?? 0;
+      if (offset + bytes > data.length || data.subarray(offset, offset + bytes).every((b) => b === 0)) continue;
+      const owner = sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
+      const at: Place = {
+        file: path,
+        section: sections.name(table.target),
+        offset,
+        ...(owner === null ? {} : { function: { name: printable(owner.name), offset: offset - owner.start } }),
+      };
+      const order = loadOrder.of(table, row);
+      const reloc = relocName(relocs, table.type(row));
+      const more = order === null ? {} : { loadOrder: order };
+      problems.push(problem("KLP204", at, { reloc, message: nonzeroMessage(context, table, row) }, more));
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,354 @@
+// What the livepatch core (kernel/livepatch/core.c: klp_apply_section_relocs, klp_resolve_symbols) and the loader around it
+// will make of a file's livepatch sections and symbols.
+
+import { printable, viewOf } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import {
+  EM_AARCH64,
+  EM_PPC64,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_RELA_LIVEPATCH,
+  SHF_WRITE,
+  SHN_LIVEPATCH,
+} from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import type { KernelVersion } from "../../kernel/version.ts";
+import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
+import { type RelocTable, relocName } from "../../reloc/def.ts";
+import { decodeBranch } from "../../stubs/insn.ts";
+import type { FunctionIndex } from "../functions.ts";
+import { specialSections } from "../move/specialSections.ts";
+import { stateProblems } from "../patch/moduleStates.ts";
+import { isIntermediate } from "../producers/producer.ts";
+import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
+import type { LoadOrder } from "./loadOrder.ts";
+
+export interface RuleContext {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly functions: FunctionIndex;
+  readonly relocs: RelocTable;
+  readonly loadOrder: LoadOrder;
+  readonly module: string;
+  readonly version: KernelVersion | null;
+  readonly kernel: Kernel | null;
+  /** Objects that the module patches; null if that is not known. */
+  readonly objects: ReadonlySet<string> | null;
+  /** Name of the file for messages. */
+  readonly path: string;
+}
+
+const R_PPC64_REL24 = 10;
+const R_PPC64_REL24_NOTOC = 116;
+/** What the ppc64le loader writes with patch_instruction, which read-only memory does not stop. */
+const PATCHED = new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC, 132 /* R_PPC64_PCREL34 */]);
+
+/** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
+export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
+  header.machine !== EM_PPC64 && sections.name(section).startsWith(".init");
+
+/** Order of a section's own fault among those that the loader meets: before its relocations. */
+const sectionOrder = (section: number): number[] => [1, section, -1];
+
+/** All problems of livepatch sections, and of relocations against livepatch symbols elsewhere. */
+export function checkLivepatchSections(context: RuleContext): Problem[] {
+  const { file } = context;
+  const problems: Problem[] = [];
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    problems.push(...new SectionRules(context, table).check());
+  }
+  return [...problems, ...unresolvedUses(context)];
+}
+
+/** The rules for one livepatch relocation section. */
+class SectionRules {
+  readonly #context: RuleContext;
+  readonly #table: RelocationTable;
+  readonly #name: string;
+  readonly #problems: Problem[] = [];
+
+  constructor(context: RuleContext, table: RelocationTable) {
+    this.#context = context;
+    this.#table = table;
+    this.#name = context.file.sections.name(table.section);
+  }
+
+  check(): Problem[] {
+    const { file, path } = this.#context;
+    const { sections } = file;
+    const table = this.#table;
+    const at = { file: path, section: printable(this.#name), offset: 0 };
+    const object = parseKlpSectionObject(this.#name);
+    if (object === null) {
+      const more = { loadOrder: sectionOrder(table.section) };
+      this.#problems.push(problem("KLP411", at, { name: printable(this.#name) }, more));
+      return this.#problems;
+    }
+    const target = printable(sections.name(table.target));
+    if (table.target === 0 || !sections.hasFlags(table.target, SHF_ALLOC)) {
+      this.#problems.push(problem("KLP418", at, { name: printable(this.#name), target }));
+      return this.#problems;
+    }
+    if (!sections.hasFlags(table.section, SHF_ALLOC) && !(object === "vmlinux" && this.#atLoad())) {
+      this.#problems.push(problem("KLP417", at, { name: printable(this.#name) }));
+    }
+    this.#checkName(object, at);
+    this.#checkRows(object);
+    return this.#problems;
+  }
+
+  #atLoad(): boolean {
+    return hasFact(this.#context.version, "vmlinuxAtLoad");
+  }
+
+  /** The kernel reads the object up to the first dot, and at most 55 bytes; what was meant shows in the rest. */
+  #checkName(object: string, at: Place): void {
+    const target = this.#context.file.sections.name(this.#table.target);
+    const rest = this.#name.slice(KLP_SECTION_PREFIX.length);
+    const name = printable(this.#name);
+    let meant: string | null = null;
+    // `.klp.rela.OBJECT.SECTION`; the klp-convert of 2024 leaves one dot out.
+    if (rest.endsWith(`.${target}`)) meant = rest.slice(0, -target.length - 1);
+    else if (target.startsWith(".") && rest.endsWith(target)) meant = rest.slice(0, -target.length);
+    if (meant === null || meant === "") {
+      this.#problems.push(problem("KLP427", at, { name, target: printable(target) }));
+      meant = object;
+    }
+    if (meant !== object) {
+      const data = { name, meant: printable(meant), read: printable(object), tooLong: !meant.includes(".") };
+      this.#problems.push(problem("KLP419", at, data));
+    } else if (!/^\w+$/.test(object)) {
+      this.#problems.push(problem("KLP428", at, { object: printable(object) }));
+    } else this.#checkObject(object, at);
+  }
+
+  /** klp_init_object_loaded applies the relocations of the patch's objects, and of no other. */
+  #checkObject(object: string, at: Place): void {
+    const { objects } = this.#context;
+    if (objects === null || objects.has(object) || (object === "vmlinux" && this.#atLoad())) return;
+    const data = { name: printable(this.#name), object: printable(object), patched: [...objects].map(printable) };
+    this.#problems.push(problem("KLP455", at, data));
+  }
+
+  #checkRows(object: string): void {
+    const { file, symbols, loadOrder } = this.#context;
+    const table = this.#table;
+    const isVmlinux = object === "vmlinux";
+    const said = new Set<number>();
+    const target = file.sections.name(table.target);
+    const special = specialSections.get(target);
+    let saidSpecial = false;
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      const at = this.#place(row);
+      // With a module's section the fault shows when that module is there.
+      const rank = isVmlinux && this.#atLoad() ? loadOrder.of(table, row) : null;
+      // All symbols of a section are resolved before its first relocation is applied.
+      const more = rank === null ? {} : { loadOrder: [...sectionOrder(table.section), ...rank.slice(2)] };
+      if (!said.has(symbol)) {
+        said.add(symbol);
+        this.#checkSymbol(symbol, row, object, at, more);
+      }
+      this.#checkLateWrite(row, object, at);
+      if (row === 0 && !(isVmlinux && this.#atLoad()) && isFreed(file, table.target)) {
+        const what = `the place of ${printable(symbols.name(symbol))}`;
+        this.#problems.push(problem("KLP449", at, { what, section: printable(target) }));
+      }
+      if (special?.isReadEarly === true && !isVmlinux && !saidSpecial) {
+        saidSpecial = true;
+        const name = printable(symbols.name(symbol));
+        this.#problems.push(problem("KLP430", at, { target, object, symbol: name }));
+      }
+      this.#checkAddend(row, at);
+      this.#checkBranch(row, at);
+    }
+  }
+
+  #place(row: number): Place {
+    const { file, functions, path } = this.#context;
+    const table = this.#table;
+    const offset = table.offset(row);
+    const at = { file: path, section: file.sections.name(table.target), offset };
+    const caller = file.sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
+    return caller === null ? at : { ...at, function: { name: printable(caller.name), offset: offset - caller.start } };
+  }
+
+  #checkSymbol(symbol: number, row: number, object: string, at: Place, more: { loadOrder?: number[] }): void {
+    const { symbols, version } = this.#context;
+    const name = symbols.name(symbol);
+    const shown = printable(name);
+    if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) {
+      const withIndex = hasFact(version, "symbolIndexInMessage");
+      const table = symbols.section;
+      this.#problems.push(problem("KLP412", at, { symbol: shown, table, row, withIndex }, more));
+      return;
+    }
+    const parsed = parseKlpSymbol(name);
+    const limit = longestSymbolName(version);
+    if (parsed === null || parsed.name.length > limit) {
+      this.#problems.push(problem("KLP409", at, { symbol: shown }, more));
+      return;
+    }
+    if (object !== "vmlinux" && parsed.object === "vmlinux" && this.#atLoad()) {
+      this.#problems.push(
+        problem("KLP413", at, { symbol: printable(parsed.name), section: printable(this.#name) }, more),
+      );
+      return;
+    }
+    if (object === "vmlinux" && parsed.object !== "vmlinux") {
+      this.#problems.push(problem("KLP429", at, { symbol: shown, object: printable(parsed.object) }));
+    }
+    const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
+    this.#problems.push(...positionProblems(found, parsed, this.#context.kernel, at, more));
+  }
+
+  /** A section that waits for a module is applied when the module is loaded: most memory is read-only by then. */
+  #checkLateWrite(row: number, object: string, at: Place): void {
+    const { file, relocs } = this.#context;
+    const table = this.#table;
+    if (object === "vmlinux" || !this.#atLoad()) return;
+    const type = table.type(row);
+    const name = relocName(relocs, type);
+    if (file.header.machine === EM_PPC64) {
+      const target = file.sections.name(table.target);
+      const isReadOnly = !file.sections.hasFlags(table.target, SHF_WRITE) || target === ".data..ro_after_init";
+      if (!isReadOnly || PATCHED.has(type)) return;
+      this.#problems.push(problem("KLP431", at, { name, target, object, how: "oops" }));
+    } else if (file.header.machine === EM_AARCH64) {
+      if (table.offset(row) % 4 === 0 || (relocs.defs.get(type)?.bytes ?? 0) === 0) return;
+      const target = file.sections.name(table.target);
+      this.#problems.push(problem("KLP431", at, { name, target, object, how: "skip" }));
+    }
+  }
+
+  /** An addend that went through 32 bits without its sign, as kpatch's `int addend` once did. */
+  #checkAddend(row: number, at: Place): void {
+    const addend = this.#table.addend(row);
+    if (addend < 0x8000_0000n || addend > 0xffff_ffffn) return;
+    this.#problems.push(
+      problem("KLP433", at, { addend: addend.toString(), likely: BigInt.asIntN(32, addend).toString() }),
+    );
+  }
+
+  /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
+  #checkBranch(row: number, at: Place): void {
+    const { file, functions } = this.#context;
+    const table = this.#table;
+    const type = table.type(row);
+    if (file.header.machine !== EM_PPC64 || (type !== R_PPC64_REL24 && type !== R_PPC64_REL24_NOTOC)) return;
+    const data = file.sections.data(table.target);
+    const offset = table.offset(row);
+    const isBranch = (where: number): boolean => {
+      if (where < 0 || where + 4 > data.length) return false;
+      const branch = decodeBranch(viewOf(data).getUint32(where, file.littleEndian));
+      return branch !== null && !branch.absolute && !branch.conditional;
+    };
+    if (offset + 4 > data.length || isBranch(offset)) return;
+    const owner = functions.at(table.target, offset);
+    const localEntry = owner === null ? 0 : owner.localEntry - owner.start;
+    const distances = localEntry > 0 ? [localEntry, 8, 4] : [8, 4];
+    const meant = distances.flatMap((d) => [offset + d, offset - d]).find(isBranch);
+    if (meant !== undefined) this.#problems.push(problem("KLP434", at, { by: meant - offset }));
+  }
+}
+
+/** Where the kernel would find a symbol: what it says in place of that, or null. */
+export type Found =
+  | { readonly kind: "unknown-object" }
+  | { readonly kind: "found"; readonly count: number }
+  | { readonly kind: "missing" }
+  | { readonly kind: "ambiguous"; readonly count: number }
+  | { readonly kind: "beyond"; readonly count: number };
+
+/** klp_find_object_symbol: position 0 means the only one, n the n-th. */
+export function findPosition(kernel: Kernel | null, object: string, name: string, position: number): Found {
+  let count: number;
+  if (object === "vmlinux") {
+    if (kernel === null || !kernel.hasSymbols) return { kind: "unknown-object" };
+    count = kernel.find(name).length;
+  } else {
+    const module = kernel?.modules.get(object);
+    if (module === undefined) return { kind: "unknown-object" };
+    count = module.find(name).length;
+  }
+  if (count === 0) return { kind: "missing" };
+  if (position === 0) return count === 1 ? { kind: "found", count } : { kind: "ambiguous", count };
+  return position <= count ? { kind: "found", count } : { kind: "beyond", count };
+}
+
+/** The kernel's words for a symbol that it does not find, and a warning where its position changes. */
+export function positionProblems(
+  found: Found,
+  { object, name, position }: { readonly object: string; readonly name: string; readonly position: number },
+  kernel: Kernel | null,
+  at: Place,
+  more: { readonly loadOrder?: readonly number[] } = {},
+): Problem[] {
+  const shown = printable(name);
+  const objectName = printable(object);
+  const source = kernel?.modules.get(object)?.source ?? kernel?.source ?? "";
+  switch (found.kind) {
+    case "unknown-object":
+      return [];
+    case "found":
+      return stateProblems(kernel, { owner: object, position }, name, at);
+    case "missing": {
+      const names = kernel?.modules.get(object)?.names() ?? kernel?.names() ?? [];
+      const near = nearNames(name, object === "vmlinux" ? (kernel?.names() ?? []) : names);
+      return [problem("KLP414", at, { symbol: shown, object: objectName, source, near }, more)];
+    }
+    case "ambiguous":
+      return [problem("KLP415", at, { symbol: shown, object: objectName, source, count: found.count }, more)];
+    case "beyond":
+      return [problem("KLP416", at, { symbol: shown, object: objectName, source, position, count: found.count }, more)];
+  }
+}
+
+/**
+ * Ordinary relocations against livepatch symbols: the loader takes the symbol's value as it is at that moment, 0 unless an
+ * earlier livepatch section for vmlinux has resolved it.
+ */
+function unresolvedUses({ file, symbols, functions, relocs, path, version }: RuleContext): Problem[] {
+  const { sections } = file;
+  const resolved = new Set<number>();
+  const said = new Set<number>();
+  const problems: Problem[] = [];
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
+    if (isIntermediate(sections.name(table.target))) continue;
+    const isKlp = sections.hasFlags(table.section, SHF_RELA_LIVEPATCH);
+    const resolves =
+      isKlp && hasFact(version, "vmlinuxAtLoad") && parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) continue;
+      const name = symbols.name(symbol);
+      if (name.startsWith(KLP_SYMBOL_PREFIX) && parseKlpSymbol(name) === null) continue;
+      // Nothing is written for the tombstones of objtool, which have type 0.
+      if ((relocs.defs.get(table.type(row))?.value ?? "none") === "none") continue;
+      if (resolves) resolved.add(symbol);
+      else if (!isKlp && !resolved.has(symbol) && !said.has(symbol)) {
+        said.add(symbol);
+        const offset = table.offset(row);
+        const owner = functions.at(table.target, offset);
+        const at: Place = {
+          file: path,
+          section: sections.name(table.target),
+          offset,
+          ...(owner === null || !sections.hasFlags(table.target, SHF_EXECINSTR)
+            ? {}
+            : { function: { name: printable(owner.name), offset: offset - owner.start } }),
+        };
+        problems.push(problem("KLP432", at, { symbol: printable(symbols.name(symbol)) }));
+      }
+    }
+  }
+  return problems;
+}

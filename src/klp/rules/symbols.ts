@@ -1,0 +1,204 @@
+// What the kernel will say of a module's undefined symbols and of livepatch symbols that no livepatch section uses.
+
+import { printable } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import type { KernelVersion } from "../../kernel/version.ts";
+import { longestSymbolName } from "../../kernel/versionFacts.ts";
+import { stateProblems } from "../patch/moduleStates.ts";
+import type { Undefined } from "../producers/convert.ts";
+import { KLP_CONVERT_SYMBOL_PREFIX } from "../producers/producer.ts";
+import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSymbol } from "../symbols/names.ts";
+import type { SymbolUses } from "../symbols/uses.ts";
+import { symbolOrder } from "./loadOrder.ts";
+
+/** Undefined symbols that cannot be resolved, or only with a choice that deserves a look. */
+export function symbolProblems(
+  undefineds: readonly Undefined[],
+  kernel: Kernel,
+  uses: SymbolUses,
+  module: string,
+  version: KernelVersion | null,
+  needs: Needs,
+): Problem[] {
+  const limit = longestSymbolName(version);
+  const problems: Problem[] = [];
+  const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
+  const dependsOn = needs.depends.filter(isMissing).map(printable);
+  const patched = [...needs.patched].filter(isMissing).map(printable);
+  // Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux.
+  const listsExports = undefineds.some((u) => u.resolution.kind === "exported");
+  const unsearched: { readonly name: string; readonly at: Place }[] = [];
+  for (const { symbol, name, resolution } of undefineds) {
+    const shown = printable(name);
+    const loadOrder = symbolOrder(symbol);
+    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) continue;
+    const at = uses.placeOf(symbol);
+    switch (resolution.kind) {
+      case "unknown": {
+        if (!kernel.hasSymbols && !listsExports) break;
+        if (dependsOn.length > 0) {
+          unsearched.push({ name: shown, at });
+          break;
+        }
+        if (!kernel.hasSymbols) {
+          problems.push(problem("KLP451", at, { module, symbol: shown, source: kernel.source }, { loadOrder }));
+          break;
+        }
+        const near = nearNames(name, kernel.names());
+        const searched = [...kernel.modules.values()].map((m) => m.source);
+        const data = { module, symbol: shown, source: kernel.source, near, searched, missing: patched };
+        problems.push(problem("KLP401", at, data, patched.length > 0 ? {} : { loadOrder }));
+        break;
+      }
+      case "only-in-module":
+        problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
+        break;
+      case "in-several-modules":
+        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
+        break;
+      case "no-object": {
+        const { owner, patched } = resolution;
+        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
+        break;
+      }
+      case "ambiguous": {
+        const { object, candidates } = resolution;
+        problems.push(
+          problem(
+            "KLP402",
+            at,
+            { module, symbol: shown, object, source: sourceOf(kernel, object), candidates },
+            { loadOrder },
+          ),
+        );
+        break;
+      }
+      case "no-such-position": {
+        const { object, position, count } = resolution;
+        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
+        break;
+      }
+      case "convert":
+        if (name.length > limit) {
+          problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
+        }
+        problems.push(...stateProblems(kernel, resolution, name, at));
+        if (resolution.chosenOf !== null) {
+          problems.push(
+            problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
+          );
+        }
+        break;
+      case "exported":
+      case "exported-by-module":
+      case "weak":
+        break;
+    }
+  }
+  const [first] = unsearched;
+  if (first !== undefined) {
+    const names = unsearched.slice(0, 3).map((u) => u.name);
+    problems.push(problem("KLP450", first.at, { count: unsearched.length, names, missing: dependsOn }));
+  }
+  return problems;
+}
+
+/**
+ * Positions that were asked for (`--sympos`), but of no symbol that the file uses, or of one that has another position
+ * already: a slip of the pen that would go unseen.
+ * @param positions by NAME or OBJECT:NAME
+ */
+export function positionProblems(
+  symbols: SymbolTable,
+  undefineds: readonly Undefined[],
+  positions: ReadonlyMap<string, number>,
+  file: string,
+): Problem[] {
+  if (positions.size === 0) return [];
+  /** By name: the object that it is taken from, null if from none; the whole name if it is a livepatch symbol already. */
+  const used = new Map<string, { readonly object: string | null; readonly finished: string | null }>();
+  for (let i = 1; i < symbols.count; i++) {
+    const finished = symbols.name(i);
+    const parts = finished.startsWith(KLP_SYMBOL_PREFIX) ? parseKlpSymbol(finished) : null;
+    if (parts !== null) used.set(parts.name, { object: parts.object, finished });
+  }
+  for (const { name, resolution } of undefineds) {
+    const owner = resolution.kind === "convert" ? resolution.owner : null;
+    used.set(name, { object: resolution.kind === "no-such-position" ? resolution.object : owner, finished: null });
+  }
+  return [...positions].flatMap(([key, position]) => {
+    const colon = key.indexOf(":");
+    const symbol = key.slice(colon + 1);
+    const { object = null, finished = null } = used.get(symbol) ?? {};
+    // The object may be left out.
+    const isSymbol = used.has(symbol) && (colon < 0 || object === null || object === key.slice(0, colon));
+    const isPosition = finished === null || parseKlpSymbol(finished)?.position === position;
+    if (isSymbol && isPosition) return [];
+    const near = used.has(symbol) ? [symbol] : nearNames(symbol, used.keys());
+    const asked = printable(`${key}=${position}`);
+    const has = isSymbol && finished !== null ? printable(finished) : null;
+    return [problem("KLP452", { file }, { asked, symbol: printable(symbol), object, near, has })];
+  });
+}
+
+/** Modules that a module needs, as it says itself. */
+export interface Needs {
+  /** `depends=` of .modinfo: modules whose exports it uses. */
+  readonly depends: readonly string[];
+  /** Objects that its livepatch tables name. */
+  readonly patched: ReadonlySet<string>;
+}
+
+const sourceOf = (kernel: Kernel, object: string): string => kernel.modules.get(object)?.source ?? kernel.source;
+
+/**
+ * Symbols named as livepatch symbols that the loader will not take as such.
+ * @param dedots the loader drops a leading dot of an undefined symbol, and prints it so (ppc64: dedotify, module_64.c)
+ */
+export function livepatchSymbolProblems(
+  file: ElfFile,
+  symbols: SymbolTable,
+  uses: SymbolUses,
+  module: string,
+  dedots: boolean,
+): Problem[] {
+  const problems: Problem[] = [];
+  const used = new Set<number>();
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
+  }
+  // What a finished module keeps even where a tool has spoiled it.
+  const wasFinished =
+    used.size > 0 ||
+    Array.from({ length: file.sections.count }, (_, i) => file.sections.name(i)).some((n) =>
+      n.startsWith(KLP_SECTION_PREFIX),
+    );
+  for (let i = 1; i < symbols.count; i++) {
+    const raw = symbols.rawShndx(i);
+    const name = symbols.name(i);
+    const symbol = printable(name);
+    // The annotations of klp-convert are named by KLP420.
+    if (!name.startsWith(KLP_SYMBOL_PREFIX) || name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
+    if (raw === SHN_LIVEPATCH) {
+      // Those that a livepatch section uses are met there.
+      if (!used.has(i) && parseKlpSymbol(name) === null) problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
+    } else {
+      const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
+      // One that a livepatch section uses is met there (KLP412).
+      if (is !== "undefined" && used.has(i)) continue;
+      const printed = printable(dedots && is === "undefined" ? name.slice(1) : name);
+      const more = is === "undefined" ? { loadOrder: symbolOrder(i) } : {};
+      const written =
+        is === "undefined" && !wasFinished ? { written: parseKlpSymbol(name) ?? ("malformed" as const) } : {};
+      problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is, ...written }, more));
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,139 @@
+// Tables that the kernel reads from a module: sizes, entries of __mcount_loc, targets outside their section.
+
+import { printable, viewOf } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import { relocName } from "../../reloc/def.ts";
+import { decodeBranch, NOP } from "../../stubs/insn.ts";
+import { specialSections } from "../move/specialSections.ts";
+import type { RuleContext } from "./sections.ts";
+
+/** Sections whose size is no multiple of their entry. */
+export function checkTableSizes({ file, path }: RuleContext): Problem[] {
+  const { sections, header } = file;
+  const problems: Problem[] = [];
+  for (let i = 1; i < sections.count; i++) {
+    if (!sections.hasFlags(i, SHF_ALLOC)) continue;
+    const name = sections.name(i);
+    const entry = specialSections.get(name)?.entry?.[header.machine];
+    const size = sections.size(i);
+    if (entry === undefined || size % entry === 0) continue;
+    problems.push(
+      problem("KLP436", { file: path, section: name, offset: size - (size % entry) }, { name, size, entry }),
+    );
+  }
+  return problems;
+}
+
+/** Entries of __mcount_loc and __patchable_function_entries that lead to something else than a profiling call or nops. */
+export function checkProfilingPlaces(context: RuleContext): Problem[] {
+  const { file, symbols, functions, path } = context;
+  const { sections } = file;
+  const problems: Problem[] = [];
+  const calls = new ProfilingCalls(context);
+  for (const table of file.relocations) {
+    const list = sections.name(table.target);
+    if (list !== "__mcount_loc" && list !== "__patchable_function_entries") continue;
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      const offset = symbols.offset(symbol) + Number(table.addend(row));
+      if (section !== null && sections.hasFlags(section, SHF_EXECINSTR) && calls.isAt(section, offset, list)) continue;
+      const at: Place = { file: path, section: list, offset: table.offset(row) };
+      const owner = section === null ? null : functions.at(section, offset);
+      const where =
+        owner === null
+          ? `${section === null ? printable(symbols.name(symbol)) : printable(sections.name(section))}+0x${offset.toString(16)}`
+          : `${printable(owner.name)}+0x${(offset - owner.start).toString(16)}`;
+      problems.push(problem("KLP437", at, { list, where }));
+    }
+  }
+  return problems;
+}
+
+const PROFILING = new Set(["_mcount", "mcount", "__fentry__"]);
+
+class ProfilingCalls {
+  readonly #context: RuleContext;
+  /** `section:offset` of relocations against a profiling function. */
+  readonly #places = new Set<string>();
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+    const { file, symbols } = context;
+    for (const table of file.relocations) {
+      if (!file.sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
+      for (let row = 0; row < table.count; row++) {
+        if (PROFILING.has(symbols.name(table.symbol(row)))) this.#places.add(`${table.target}:${table.offset(row)}`);
+      }
+    }
+  }
+
+  isAt(section: number, offset: number, list: string): boolean {
+    const { file } = this.#context;
+    const data = file.sections.data(section);
+    if (offset < 0 || offset + 4 > data.length) return false;
+    const word = viewOf(data).getUint32(offset, file.littleEndian);
+    switch (file.header.machine) {
+      case EM_X86_64: {
+        // call __fentry__, or the five-byte nop that -mnop-mcount writes.
+        const opcode = data[offset];
+        if (opcode === 0xe8) return this.#places.has(`${section}:${offset + 1}`);
+        return word === 0x0044_1f0f && data[offset + 4] === 0;
+      }
+      case EM_PPC64: {
+        const branch = decodeBranch(word);
+        if (word === NOP) return list === "__patchable_function_entries";
+        return branch?.links === true && this.#places.has(`${section}:${offset}`);
+      }
+      case EM_AARCH64:
+        return word === 0xd503_201f || this.#places.has(`${section}:${offset}`);
+      default:
+        return true;
+    }
+  }
+}
+
+const X86_PC_RELATIVE = new Set([2, 4]);
+
+/**
+ * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. A PC-relative field of an x86
+ * instruction is followed by up to 4 bytes of it, so its addend is 4 to 8 below what is meant.
+ */
+export function checkTargets({ file, symbols, relocs, path, functions }: RuleContext): Problem[] {
+  const { sections, header } = file;
+  const problems: Problem[] = [];
+  const check = (table: RelocationTable, row: number): void => {
+    const symbol = table.symbol(row);
+    const section = symbols.sectionOf(symbol);
+    if (section === null || !sections.hasFlags(section, SHF_ALLOC)) return;
+    const type = table.type(row);
+    const value = symbols.offset(symbol) + Number(table.addend(row));
+    const isBiased =
+      header.machine === EM_X86_64 && X86_PC_RELATIVE.has(type) && sections.hasFlags(table.target, SHF_EXECINSTR);
+    const size = sections.size(section);
+    if (isBiased ? value + 8 >= 0 && value + 4 <= size : value >= 0 && value <= size) return;
+    const offset = table.offset(row);
+    const owner = functions.at(table.target, offset);
+    const at: Place = {
+      file: path,
+      section: sections.name(table.target),
+      offset,
+      ...(owner === null || !sections.hasFlags(table.target, SHF_EXECINSTR)
+        ? {}
+        : { function: { name: printable(owner.name), offset: offset - owner.start } }),
+    };
+    const meant = isBiased ? value + 4 : value;
+    const place = `${printable(sections.name(section))}${meant < 0 ? "-" : "+"}0x${Math.abs(meant).toString(16)}`;
+    problems.push(problem("KLP438", at, { name: relocName(relocs, type), place, size }));
+  };
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC) || !table.hasAddends) continue;
+    // Fields of the feature tables of ppc64 are relative to their entry, not to themselves.
+    if (/^__\w*fixup$/.test(sections.name(table.target))) continue;
+    for (let row = 0; row < table.count; row++) check(table, row);
+  }
+  return problems;
+}

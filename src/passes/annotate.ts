@@ -1,0 +1,220 @@
+// What a reader needs beside a diagnostic: the source line, and the instructions around the place.
+
+import { type Arch, findArch } from "../arch/index.ts";
+import { printable } from "../base/bytes.ts";
+import type { Problem } from "../diag/catalogue.ts";
+import type { Disassembler, FunctionPlace, Instruction, Place } from "../diag/define.ts";
+import { SHF_EXECINSTR, SHT_NOBITS } from "../elf/consts.ts";
+import { SourceIndex } from "../elf/dwarf/source.ts";
+import { ElfError } from "../elf/error.ts";
+import { type ElfFile, readElf } from "../elf/reader.ts";
+import { readModInfo } from "../kernel/module/modinfo.ts";
+import { findModuleName } from "../kernel/module/moduleFile.ts";
+import { type CodeSymbol, FunctionIndex } from "../klp/functions.ts";
+import { shortName } from "../klp/symbols/names.ts";
+import { relocName } from "../reloc/def.ts";
+
+/** Instructions shown before and behind the one at fault. */
+const AROUND = 2;
+/** Where instructions differ in size, decoding begins at the function's start, but not farther back than this, bytes. */
+const FARTHEST_START = 0x1_0000;
+
+export interface Annotated {
+  readonly problems: readonly Problem[];
+  /** Why places in code have no source line: null if they all have one, or if there are none. */
+  readonly noSource: string | null;
+}
+
+/** Problems with their source lines and instructions. Without a disassembler the instructions are left out. */
+export async function annotate(
+  bytes: Uint8Array,
+  problems: readonly Problem[],
+  openDisassembler: (arch: string) => Promise<Disassembler | null>,
+): Promise<Annotated> {
+  if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
+  let file: ElfFile;
+  try {
+    file = readElf(bytes);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+    return { problems, noSource: null };
+  }
+  const lookup = await Lookup.open(file, openDisassembler);
+  const annotated = problems.map((p) => lookup.annotate(p));
+  const inCode = annotated.filter((p) => lookup.codeSection(p.at) !== null);
+  const isMissing = inCode.some((p) => p.at.source === undefined);
+  return { problems: annotated, noSource: isMissing ? lookup.noSourceReason() : null };
+}
+
+/** One file, opened for looking up places in its code. */
+export class Lookup {
+  readonly #file: ElfFile;
+  readonly #arch: Arch | null;
+  readonly #functions: FunctionIndex | null;
+  readonly #source: SourceIndex;
+  readonly #disassemble: Disassembler | null;
+  #module: string | null = null;
+  /** Section -> rows of its relocation tables, by offset. */
+  readonly #relocations = new Map<number, readonly Relocation[]>();
+
+  private constructor(file: ElfFile, source: SourceIndex, disassemble: Disassembler | null) {
+    this.#file = file;
+    this.#arch = findArch(file.header.machine);
+    this.#functions = file.symbols === null ? null : new FunctionIndex(file, file.symbols);
+    this.#source = source;
+    this.#disassemble = disassemble;
+  }
+
+  static async open(file: ElfFile, openDisassembler: (arch: string) => Promise<Disassembler | null>): Promise<Lookup> {
+    const arch = findArch(file.header.machine);
+    const disassemble = arch === null || !file.littleEndian ? null : await openDisassembler(arch.name);
+    return new Lookup(file, await SourceIndex.read(file), disassemble);
+  }
+
+  noSourceReason(): string {
+    if (this.#source.fault !== null) return `the debug information cannot be read: ${this.#source.fault}`;
+    return this.#source.hasLines
+      ? "the debug information does not cover all places"
+      : "the file was built without debug information";
+  }
+
+  /** Index of the section of a place, if it holds code and the place lies in it. */
+  codeSection(at: Place): number | null {
+    if (at.section === undefined || at.offset === undefined) return null;
+    const { sections } = this.#file;
+    for (let i = 1; i < sections.count; i++) {
+      if (!sections.hasFlags(i, SHF_EXECINSTR) || sections.type(i) === SHT_NOBITS) continue;
+      if (at.offset < sections.size(i) && sections.name(i) === at.section) return i;
+    }
+    return null;
+  }
+
+  annotate(p: Problem): Problem {
+    const section = this.codeSection(p.at);
+    if (section === null || p.at.offset === undefined) return p;
+    const notes = new Map((p.context ?? []).flatMap((l) => (l.note === null ? [] : [[l.offset, l.note] as const])));
+    const instructions = this.instructions(section, p.at.offset, notes);
+    const marked = instructions.find((i) => i.marked);
+    const source = this.#source.find(section, marked?.offset ?? p.at.offset);
+    const named = this.functionPlace(section, p.at.offset, p.at.file);
+    return {
+      ...p,
+      at: { ...p.at, ...(named === null ? {} : { function: named }), ...(source === null ? {} : { source }) },
+      ...(instructions.length === 0 ? {} : { instructions }),
+    } as Problem;
+  }
+
+  /** A place as the kernel's %pS names it; null if no symbol stands before it. @param path of the file. */
+  functionPlace(section: number, offset: number, path: string): FunctionPlace | null {
+    const owner = this.#functions?.at(section, offset) ?? null;
+    if (owner === null) return null;
+    this.#module ??= findModuleName(this.#file, readModInfo(this.#file), path);
+    const size = this.#endOf(owner) - owner.start;
+    return { name: printable(owner.name), offset: offset - owner.start, size, module: printable(this.#module) };
+  }
+
+  /** Where the kernel takes a symbol to end: at the next one, or with its section. */
+  #endOf(owner: CodeSymbol): number {
+    return this.#functions?.after(owner)?.start ?? this.#file.sections.size(owner.section);
+  }
+
+  /** The source lines of a place, innermost first; null if they are not known. */
+  source(section: number, offset: number): Place["source"] | null {
+    return this.#source.find(section, offset);
+  }
+
+  /** The instruction at `offset` and those around it, within its function. Empty without a disassembler. */
+  instructions(section: number, offset: number, notes: ReadonlyMap<number, string> = new Map()): Instruction[] {
+    const disassemble = this.#disassemble;
+    if (disassemble === null) return [];
+    const data = this.#file.sections.data(section);
+    const owner = this.#functions?.at(section, offset) ?? null;
+    const next = owner === null ? null : (this.#functions?.after(owner) ?? null);
+    const start = owner?.start ?? 0;
+    const sized = owner !== null && offset < owner.start + owner.size ? owner.start + owner.size : data.length;
+    const end = Math.min(data.length, next?.start ?? data.length, sized);
+    const fixed = this.#arch?.instructionBytes ?? null;
+    let at =
+      fixed !== null
+        ? Math.max(start, offset - (offset % fixed) - AROUND * fixed)
+        : Math.max(start, offset - FARTHEST_START);
+    const window: Instruction[] = [];
+    let behind = 0;
+    while (at < end && behind < AROUND) {
+      const { size, text } = disassemble(data.subarray(at, end), at);
+      const marked = offset >= at && offset < at + size;
+      const relocations = this.#relocationsIn(section, at, at + size);
+      window.push({
+        offset: at,
+        bytes: data.subarray(at, at + size),
+        text: this.#named(section, text, relocations),
+        relocations: relocations.map(({ name, symbol, addend }) => ({ name, symbol, addend })),
+        marked,
+        note: notes.get(at) ?? null,
+      });
+      if (at > offset) behind++;
+      else if (!marked && window.length > AROUND) window.shift();
+      at += size;
+    }
+    return window.some((i) => i.marked) ? window : [];
+  }
+
+  /** The target of a branch by name: its relocation's symbol, or the place in a function of the section. */
+  #named(section: number, text: string, relocations: readonly Relocation[]): string {
+    const match = /^(b\w*|j\w+|call\w*|cb\w+|tb\w+)([.+-]*\s+(?:[^\s]+,)?)(0x[0-9a-f]+|\d+)$/.exec(text);
+    if (match === null) return text;
+    const [, mnemonic, space, target] = match;
+    const relocation = relocations[0];
+    if (relocation !== undefined) return `${mnemonic}${space}${shortName(relocation.symbol)}`;
+    const at = Number(target);
+    const owner = this.#functions?.at(section, at) ?? null;
+    if (owner === null) return text;
+    const distance = at - owner.start;
+    return `${mnemonic}${space}${printable(owner.name)}${distance === 0 ? "" : `+0x${distance.toString(16)}`}`;
+  }
+
+  #relocationsIn(section: number, start: number, end: number): Relocation[] {
+    let rows = this.#relocations.get(section);
+    if (rows === undefined) {
+      rows = this.#readRelocations(section);
+      this.#relocations.set(section, rows);
+    }
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((rows[middle]?.offset ?? 0) < start) low = middle + 1;
+      else high = middle;
+    }
+    const found: Relocation[] = [];
+    for (let i = low; (rows[i]?.offset ?? end) < end; i++) found.push(rows[i] as Relocation);
+    return found;
+  }
+
+  #readRelocations(section: number): Relocation[] {
+    const rows: Relocation[] = [];
+    for (const table of this.#file.relocations) {
+      const symbols = this.#file.symbolTables.get(this.#file.sections.link(table.section));
+      if (table.target !== section || symbols === undefined) continue;
+      for (let row = 0; row < table.count; row++) {
+        const symbol = table.symbol(row);
+        const home = symbols.sectionOf(symbol);
+        const name = symbols.name(symbol);
+        rows.push({
+          offset: table.offset(row),
+          name: this.#arch === null ? `type ${table.type(row)}` : relocName(this.#arch.relocs, table.type(row)),
+          symbol: printable(name === "" && home !== null ? this.#file.sections.name(home) : name),
+          addend: table.addend(row),
+        });
+      }
+    }
+    return rows.sort((a, b) => a.offset - b.offset);
+  }
+}
+
+interface Relocation {
+  readonly offset: number;
+  readonly name: string;
+  readonly symbol: string;
+  readonly addend: bigint;
+}

@@ -1,0 +1,56 @@
+// The check pass: what a kernel would do with the module as it stands. Nothing is written.
+
+import { shellFile } from "../base/shell.ts";
+import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
+import type { ElfFile } from "../elf/reader.ts";
+import type { CallVerdict } from "../klp/toc/calls.ts";
+import { analyseFile, type Options } from "./analysis.ts";
+import { recogniseProducer } from "./finish.ts";
+import { read } from "./input.ts";
+import { conversionProblems } from "./link.ts";
+import { callProblems, unconvertedProblems } from "./problems/calls.ts";
+import { islandProblems } from "./problems/islands.ts";
+import { uncheckedParts } from "./unchecked.ts";
+
+export interface CheckResult {
+  readonly problems: readonly Problem[];
+  readonly arch: string;
+  readonly module: string;
+  /** Number of REL24 calls by verdict; empty where calls need no audit. */
+  readonly calls: Readonly<Partial<Record<CallVerdict, number>>>;
+  /** What was not looked at, for want of a file. */
+  readonly unchecked: readonly string[];
+}
+
+/** @throws Unusable if the input cannot be read. */
+export function check(bytes: Uint8Array, options: Options): CheckResult {
+  const file = read(bytes, options.file);
+  const analysis = analyseFile(file, options);
+  const problems = [
+    ...unfinishedProblems(file, options),
+    ...analysis.problems,
+    ...unconvertedProblems(analysis, options),
+    ...conversionProblems(analysis, options),
+    ...callProblems(analysis, options),
+    ...islandProblems(analysis, options).filter((p) => levelOf(p) === "error"),
+  ];
+  const calls: Partial<Record<CallVerdict, number>> = {};
+  for (const call of analysis.calls) calls[call.verdict] = (calls[call.verdict] ?? 0) + 1;
+  return {
+    problems,
+    arch: analysis.arch.name,
+    module: analysis.module,
+    calls,
+    unchecked: uncheckedParts(analysis),
+  };
+}
+
+/** A file that a producer left for a later step, or a mixture. */
+function unfinishedProblems(file: ElfFile, options: Options): Problem[] {
+  const { producer, traces } = recogniseProducer(file);
+  const at = { file: options.file };
+  if (producer === null) return [problem("KLP421", at, { traces })];
+  if (producer === "plain" || producer === "final") return [];
+  const what = traces[0]?.what ?? "";
+  return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${shellFile(options.file)}` })];
+}

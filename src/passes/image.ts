@@ -1,0 +1,158 @@
+// The image pass: what the kernel's loader would have in memory, for given addresses. The steps are those of
+// load_module (kernel/module/main.c), in its order; a fault does not end them, so that all faults are reported.
+
+import { type Arch, findArch } from "../arch/index.ts";
+import { hex } from "../base/bytes.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import { machineNames, SHF_ALLOC } from "../elf/consts.ts";
+import {
+  type LoadedSection,
+  layOut,
+  loadedSections,
+  PERCPU_SECTION,
+  type Placement,
+  place,
+  symtabOf,
+} from "../kernel/loader/layout.ts";
+import { checkForm, isFinishedModule } from "../kernel/module/formRules.ts";
+import { readModInfo } from "../kernel/module/modinfo.ts";
+import { findModuleName } from "../kernel/module/moduleFile.ts";
+import { isAtLeast, parseKernelVersion } from "../kernel/version.ts";
+import { Findings } from "../load/findings.ts";
+import { Job } from "../load/job.ts";
+import type { ModuleImage } from "../load/memory.ts";
+import type { ImageOptions } from "../load/options.ts";
+import type { LoaderFacts } from "../stubs/loader.ts";
+import { read, Unusable } from "./input.ts";
+import { preparationProblems } from "./problems/loader.ts";
+
+export type { X86State } from "../load/facts.ts";
+export type { ImageSection, ModuleImage } from "../load/memory.ts";
+export type { ImageOptions } from "../load/options.ts";
+
+export interface ImageResult {
+  readonly problems: readonly Problem[];
+  /** Null if the loader does not get as far as laying the module out. */
+  readonly image: ModuleImage | null;
+  readonly arch: string;
+  readonly module: string;
+}
+
+/** More than any module has; the kernel's module area is smaller on most architectures. */
+const SIZE_LIMIT = 0x800_0000;
+
+/** @throws Unusable if the input cannot be read. */
+export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
+  const file = read(bytes, options.file);
+  const arch = findArch(file.header.machine);
+  if (arch === null || !file.littleEndian) {
+    const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
+    const machine = file.littleEndian ? name : `${name}, big-endian`;
+    throw new Unusable(problem("KLP106", { file: options.file, fileOffset: 18 }, { machine }));
+  }
+  const modInfo = readModInfo(file);
+  const module = findModuleName(file, modInfo, options.file);
+  const symbols = file.symbols;
+  const symtab = symtabOf(file);
+  if (symbols === null || symtab === null) {
+    throw new Unusable(problem("KLP107", { file: options.file }, { several: symtab !== null, module }));
+  }
+  const vermagic = modInfo?.get("vermagic") ?? "";
+  const version = options.kernelVersion ?? parseKernelVersion(vermagic);
+  const { kernel } = options;
+  const features = arch.features(file, kernel === null ? null : (name) => kernel.inObject("vmlinux", name).length > 0);
+  // What is not told is as distributions configure it.
+  const facts = factsOf(module, { version, features, isSmp: vermagic === "" || / SMP\b/.test(vermagic) }, options);
+  const problems: Problem[] = [];
+  const loader = arch.loader(facts.features);
+  const preparation = loader.prepare(file, symbols, facts);
+  if (isFinishedModule(file, options.file)) problems.push(...checkForm(file, module, version, options.file));
+  problems.push(...preparationProblems(preparation, options.file));
+  if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
+
+  const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.since(6, 13));
+  const size = sections.reduce((sum, s) => ((s.flags & SHF_ALLOC) !== 0 ? sum + s.size : sum), 0);
+  if (size > SIZE_LIMIT) {
+    problems.push(problem("KLP211", { file: options.file }, { size, limit: SIZE_LIMIT }));
+    return { problems, image: null, arch: arch.name, module };
+  }
+  const pageSize = options.pageSize ?? arch.pageSize;
+  const layout = layOut(sections, {
+    separate: facts.since(6, 4),
+    pageSize,
+    isInit: loader.isInit,
+    symtab: symtab.symtab,
+    strtab: symtab.strtab,
+    symbols,
+    isLivepatch: modInfo?.get("livepatch") != null,
+  });
+  const kernelText = arch.beforeKernel === null ? null : (options.kernel?.inObject("vmlinux", "_text")[0] ?? null);
+  const start = kernelText === null ? arch.moduleBase : kernelText - (arch.beforeKernel ?? 0n);
+  const placement = withPercpu(options, arch, sections, start, problems);
+  const placed = place(layout, sections, placement, start, pageSize);
+  for (const { section, given, expected } of placed.conflicts) {
+    const data = { section: sections[section]?.name ?? "", given: hex(given), expected: hex(expected) };
+    problems.push(problem("KLP209", { file: options.file }, data));
+  }
+  for (const region of options.placement.bases.keys()) {
+    if (layout.sizes.has(region)) continue;
+    problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
+  }
+  const findings = new Findings(
+    {
+      file,
+      symbols,
+      arch,
+      facts,
+      name: options.file,
+      kernel: options.kernel,
+      command: options.command ?? `klplink ${options.file}`,
+    },
+    problems,
+  );
+  const job = new Job({ file, symbols, arch, loader, facts, options, sections, layout, placed, preparation }, findings);
+  return { problems, image: job.run(), arch: arch.name, module };
+}
+
+/** The per-CPU area's address: a place behind the kernel's own if it is not known, said when other addresses are real. */
+function withPercpu(
+  { file, placement, kernel }: ImageOptions,
+  arch: Arch,
+  sections: readonly LoadedSection[],
+  start: bigint,
+  problems: Problem[],
+): Placement {
+  if (placement.percpu !== null || !sections.some((s) => s.name === PERCPU_SECTION && s.size > 0)) return placement;
+  const end = kernel?.inObject("vmlinux", "__per_cpu_end")[0] ?? arch.percpuBase ?? start - 0x10000n;
+  const percpu = (end + 0xffn) & ~0xffn;
+  if (placement.bases.size > 0 || placement.sections.size > 0 || (placement.byIndex?.size ?? 0) > 0) {
+    problems.push(problem("KLP213", { file }, { address: hex(percpu) }));
+  }
+  return { ...placement, percpu };
+}
+
+function factsOf(
+  module: string,
+  build: Pick<LoaderFacts, "version" | "features" | "isSmp">,
+  options: ImageOptions,
+): LoaderFacts {
+  const { kernel } = options;
+  const { version } = build;
+  const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
+  const ftraceCaller = find("ftrace_caller");
+  const ftraceRegsCaller = find("ftrace_regs_caller");
+  return {
+    ...build,
+    module,
+    since: (major, minor) => version === null || isAtLeast(version, major, minor),
+    ftraceCaller,
+    ftraceRegsCaller,
+    // Without symbols of the kernel: as distributions configure it.
+    hasFtrace: kernel === null || ftraceCaller !== null,
+    hasFtraceRegs: kernel === null || ftraceRegsCaller !== null,
+    kernelToc: options.kernelToc ?? find(".TOC."),
+    kernelBase: find("_stext"),
+    pacaTocOffset: options.pacaTocOffset ?? 16,
+    erratum843419: options.erratum843419 === true,
+  };
+}

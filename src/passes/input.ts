@@ -1,0 +1,56 @@
+// Bytes become an ElfFile, or a problem that says why they cannot.
+
+import { findArch } from "../arch/index.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import { machineNames } from "../elf/consts.ts";
+import { ElfError } from "../elf/error.ts";
+import { type ElfFile, readElf } from "../elf/reader.ts";
+import { EHDR } from "../elf/views/layout.ts";
+import type { MachineOf } from "../kernel/machines.ts";
+
+/** The input cannot be used at all; the problem says why. */
+export class Unusable extends Error {
+  readonly problem: Problem;
+  constructor(p: Problem) {
+    super(p.code);
+    this.name = "Unusable";
+    this.problem = p;
+  }
+}
+
+/** The problem that an {@link ElfError} stands for. */
+export function elfProblem(error: ElfError, file: string): Problem {
+  const at = { file, fileOffset: error.offset };
+  switch (error.kind) {
+    case "not-elf":
+    case "unsupported":
+      return problem("KLP101", at, { what: error.what });
+    case "malformed":
+      return problem("KLP102", at, { what: error.what });
+    case "edit":
+      return problem("KLP103", at, { what: error.what });
+  }
+}
+
+/**
+ * @param machine e_machine of the module
+ * @param files what was given of the kernel
+ * @throws Unusable KLP111 if one of them is of another architecture
+ */
+export function refuseOtherMachine(file: string, machine: number, files: readonly MachineOf[]): void {
+  const other = files.find((f) => f.machine !== machine);
+  if (other === undefined) return;
+  const nameOf = (m: number): string => findArch(m)?.name ?? machineNames.get(m) ?? `machine number ${m}`;
+  const data = { own: nameOf(machine), source: other.source, other: nameOf(other.machine) };
+  throw new Unusable(problem("KLP111", { file, fileOffset: EHDR.machine }, data));
+}
+
+/** @throws Unusable if the bytes are no relocatable ELF64 file. */
+export function read(bytes: Uint8Array, file: string): ElfFile {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) throw new Unusable(elfProblem(error, file));
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+// What a loader refuses in a finished module, whatever the kernel's symbols are: one place for the check and the image pass.
+
+import type { Arch } from "../../arch/index.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { checkForm, checkSectionIndices, EARLY, isFinishedModule } from "../../kernel/module/formRules.ts";
+import { isAtLeast, type KernelVersion } from "../../kernel/version.ts";
+import type { Feature } from "../../reloc/def.ts";
+import type { LoaderFacts, Preparation } from "../../stubs/loader.ts";
+
+/** What the architecture's part of the loader refuses before layout (module_frob_arch_sections, module_init_ftrace_plt). */
+export function preparationProblems(preparation: Preparation, file: string): Problem[] {
+  return preparation.refusals.map((refusal) => problem("KLP206", { file }, refusal, { loadOrder: EARLY.arch }));
+}
+
+interface Finished {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly arch: Arch;
+  /** How the kernel is built. */
+  readonly features: ReadonlySet<Feature>;
+  readonly module: string;
+  readonly version: KernelVersion | null;
+  readonly kernel: Kernel | null;
+  /** Name of the file for messages. */
+  readonly path: string;
+}
+
+/** All of it for a module that could be loaded as it is; nothing for an object that is still to be linked into one. */
+export function finishedProblems({
+  file,
+  symbols,
+  arch,
+  features,
+  module,
+  version,
+  kernel,
+  path,
+}: Finished): Problem[] {
+  if (!isFinishedModule(file, path)) return [];
+  const knows = kernel?.hasSymbols === true;
+  const facts: LoaderFacts = {
+    module,
+    version,
+    features,
+    isSmp: true,
+    since: (major, minor) => version === null || isAtLeast(version, major, minor),
+    ftraceCaller: null,
+    ftraceRegsCaller: null,
+    // Without symbols of the kernel: as distributions configure it.
+    hasFtrace: !knows || kernel.find("ftrace_caller").length > 0,
+    hasFtraceRegs: !knows || kernel.find("ftrace_regs_caller").length > 0,
+    kernelToc: null,
+    kernelBase: null,
+    pacaTocOffset: 16,
+    erratum843419: false,
+  };
+  return [
+    ...checkForm(file, module, version, path),
+    ...preparationProblems(arch.loader(features).prepare(file, symbols, facts), path),
+    ...checkSectionIndices(file, symbols, module, path),
+  ];
+}

@@ -1,0 +1,69 @@
+// The sites pass: where ftrace can patch the functions of a file, and so which of them can be livepatched.
+
+import { problem } from "../diag/catalogue.ts";
+import { ET_REL, machineNames } from "../elf/consts.ts";
+import { readSubprograms, type Subprograms } from "../elf/dwarf/subprograms.ts";
+import { ElfError } from "../elf/error.ts";
+import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
+import { type ElfFile, readElf } from "../elf/reader.ts";
+import { CodeFile } from "../ftrace/codeFile.ts";
+import { siteArch } from "../ftrace/functions.ts";
+import { findSites, type Reason, type SiteReport } from "../ftrace/sites.ts";
+import { elfProblem, Unusable } from "./input.ts";
+
+export interface Sites {
+  readonly file: CodeFile;
+  readonly report: SiteReport;
+  /** What the sites were read from. */
+  readonly elf: ElfFile | ElfExecutable;
+}
+
+/**
+ * Finds the patch sites of a module, an object file or vmlinux.
+ * @throws Unusable if the file cannot be read, or is of an architecture whose sites are not known.
+ */
+export function sites(bytes: Uint8Array, name: string): Sites {
+  try {
+    const type = elfType(bytes);
+    const isLinked = type !== null && type !== ET_REL;
+    const file = isLinked ? readExecutable(bytes) : readElf(bytes);
+    const machine = "header" in file ? file.header.machine : file.machine;
+    const arch = siteArch(machine);
+    if (arch === null || !file.littleEndian) {
+      const text = machineNames.get(machine) ?? `number ${machine}`;
+      const data = { machine: file.littleEndian ? text : `${text}, big-endian` };
+      throw new Unusable(problem("KLP106", { file: name, fileOffset: 18 }, data));
+    }
+    if (file.symbols === null) {
+      const module = isLinked ? null : name;
+      throw new Unusable(problem("KLP107", { file: name }, { several: false, module }));
+    }
+    const code = new CodeFile(file, arch);
+    return { file: code, report: findSites(code), elf: file };
+  } catch (error) {
+    if (error instanceof ElfError) throw new Unusable(elfProblem(error, name));
+    throw error;
+  }
+}
+
+/** Reasons that debug information can make more exact. */
+const isVague: ReadonlySet<Reason> = new Set(["none", "label", "nops", "no table"]);
+
+/**
+ * The same with what debug information tells of functions without a site, where a relocatable file has it: whether they are
+ * written in assembler, or C that was compiled without a profiling call.
+ */
+export async function withDebugInfo(
+  found: Sites,
+): Promise<{ readonly sites: Sites; readonly debug: Subprograms | null }> {
+  const { elf, report } = found;
+  const debug = "header" in elf ? await readSubprograms(elf) : null;
+  if (debug === null) return { sites: found, debug };
+  const functions = report.functions.map((s) => {
+    if (s.reason === null || !isVague.has(s.reason) || s.entry?.isCall === true) return s;
+    const isAssembler = debug.isAssembler(s.function.section, s.function.start);
+    if (isAssembler === null || (!isAssembler && s.reason === "no table")) return s;
+    return { ...s, reason: isAssembler ? "assembler" : "notrace" } as const;
+  });
+  return { sites: { ...found, report: { ...report, functions } }, debug };
+}

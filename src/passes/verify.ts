@@ -1,0 +1,213 @@
+// The verify pass: a loaded module's memory against what the loader makes of its file.
+
+import { findArch } from "../arch/index.ts";
+import { hex } from "../base/bytes.ts";
+import { type Problem, problem } from "../diag/catalogue.ts";
+import { SHF_ALLOC } from "../elf/consts.ts";
+import { symtabOf } from "../kernel/loader/layout.ts";
+import { readModInfo } from "../kernel/module/modinfo.ts";
+import { withExportTable } from "../kernel/running/addresses.ts";
+import type { KernelMemory } from "../kernel/running/memory.ts";
+import { parseKlpSectionObject } from "../klp/symbols/names.ts";
+import { type ImageOptions, type ImageSection, image, type ModuleImage } from "./image.ts";
+import { read } from "./input.ts";
+
+export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
+  readonly memory: KernelMemory;
+  /** Whether symbols that are no functions can be known at all; without it, an unknown one says little of the module. */
+  readonly listsData?: boolean;
+  /** Whether an object (a module) is loaded, so that livepatch relocations for it have been applied. */
+  readonly isLoaded: (object: string) => boolean;
+}
+
+/** One section, compared. Bytes. */
+export interface VerifiedSection {
+  readonly name: string;
+  readonly address: bigint;
+  readonly size: number;
+  readonly equal: number;
+  /** Bytes that differ where the kernel may write, by reason. */
+  readonly explained: ReadonlyMap<string, number>;
+  readonly different: number;
+}
+
+/** One section that was not compared. */
+export interface Left {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Unread extends Left {
+  /** What of it is not to be had; null: nothing, but it depends on another's address. */
+  readonly lacks: "address" | "memory" | null;
+}
+
+export interface VerifyResult {
+  readonly problems: readonly Problem[];
+  readonly sections: readonly VerifiedSection[];
+  /** Sections that the kernel does not keep, with the reason. */
+  readonly left: readonly Left[];
+  /** Sections that should have been compared and could not be. */
+  readonly unread: readonly Unread[];
+  readonly image: ModuleImage | null;
+  readonly arch: string;
+  readonly module: string;
+}
+
+/** Differences that are reported one by one. */
+const SHOWN = 20;
+
+/** @throws Unusable if the module's file cannot be read. */
+export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult {
+  const relative = findArch(read(bytes, options.file).header.machine)?.relativeExports === true;
+  const result = image(bytes, {
+    ...options,
+    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, relative),
+    stage: "loaded",
+    running: true,
+    late: lateObjects(bytes, options),
+  });
+  const problems = [...result.problems];
+  const sections: VerifiedSection[] = [];
+  const left: Left[] = [];
+  const unread: Unread[] = [];
+  const made = result.image;
+  const { placement } = options;
+  const { arch, module } = result;
+  if (made === null) return { problems, sections, left, unread, image: null, arch, module };
+  const unlisted = options.listsData === false ? unlistedSymbols(problems, options) : null;
+  if (unlisted !== null) return { problems: unlisted, sections, left, unread, image: null, arch, module };
+  const whyGone = goneReason(made);
+  const tables = symtabOf(made.file);
+  const kept: ImageSection[] = [];
+  for (const section of made.sections) {
+    const { name, index } = section;
+    if (section.bytes.length === 0) continue;
+    const reason = whyGone(section);
+    if (reason !== null) left.push({ name, reason });
+    else kept.push(section);
+    // No bytes depend on where the symbol table is, and without CONFIG_KALLSYMS it is nowhere.
+    if (reason === UNLOADING || index === tables?.symtab || index === tables?.strtab) continue;
+    if (placement.byIndex?.has(index) === true || placement.sections.has(name)) continue;
+    unread.push({ name, reason: "its address is missing", lacks: "address" });
+  }
+  const isPlaced = unread.length === 0;
+  let shown = 0;
+  for (const { name, address, index, bytes: expected } of kept) {
+    // A build id that is where it was said to be tells whether it is this module at all.
+    const isMissing = unread.some((u) => u.name === name);
+    if (!isPlaced && (name !== BUILD_ID || isMissing)) {
+      if (!isMissing) unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
+      continue;
+    }
+    const found = options.memory(address, expected.length);
+    if (found === null) {
+      unread.push({ name, reason: "its memory cannot be read", lacks: "memory" });
+      continue;
+    }
+    if (name === BUILD_ID && Buffer.compare(expected, found) !== 0) {
+      const data = { loaded: buildId(found), file: buildId(expected) };
+      problems.unshift(problem("KLP222", { file: options.file }, data));
+    }
+    const reasons = reasonsOf(made, index, expected.length);
+    const explained = new Map<string, number>();
+    let equal = 0;
+    let different = 0;
+    let run = -1;
+    const flush = (end: number): void => {
+      if (run < 0) return;
+      // Another build id is said as such.
+      if (name !== BUILD_ID && shown++ < SHOWN)
+        problems.push(difference(options.file, name, address, run, end, expected, found));
+      run = -1;
+    };
+    for (let i = 0; i < expected.length; i++) {
+      if (expected[i] === found[i]) {
+        equal++;
+        flush(i);
+        continue;
+      }
+      const reason = reasons?.[i];
+      if (reason !== undefined && reason !== 0) {
+        const text = made.unknown[reason - 1]?.reason ?? "";
+        explained.set(text, (explained.get(text) ?? 0) + 1);
+        flush(i);
+        continue;
+      }
+      different++;
+      if (run < 0) run = i;
+    }
+    flush(expected.length);
+    sections.push({ name, address, size: expected.length, equal, explained, different });
+  }
+  return { problems, sections, left, unread, image: made, arch, module };
+}
+
+const UNLOADING = "exit code, of no use without CONFIG_MODULE_UNLOAD";
+
+/** Tells why the kernel does not keep a section; null if it does. */
+function goneReason({ file, layout }: ModuleImage): (section: ImageSection) => string | null {
+  const vermagic = readModInfo(file)?.get("vermagic") ?? "";
+  const unloads = vermagic === "" || / mod_unload\b/.test(vermagic);
+  return ({ name, index }) => {
+    if (layout.places[index]?.region.startsWith("init.") === true) return "init memory, freed after init";
+    // Not loaded before 5.14, and since then in init memory.
+    return unloads || !name.startsWith(".exit") ? null : UNLOADING;
+  };
+}
+
+/** What is wrong but for unknown symbols, and those as one: the kernel does not list them. Null if all are known. */
+function unlistedSymbols(problems: readonly Problem[], { file, kernel }: VerifyOptions): Problem[] | null {
+  const names = problems.flatMap((p) => (p.code === "KLP401" ? [(p.data as { symbol: string }).symbol] : []));
+  if (names.length === 0) return null;
+  const data = { count: names.length, names: names.slice(0, 5), source: kernel?.source ?? "" };
+  return [...problems.filter((p) => p.code !== "KLP401"), problem("KLP224", { file }, data)];
+}
+
+const BUILD_ID = ".note.gnu.build-id";
+/** The note's header: three sizes, and the name `GNU`. */
+const NOTE_HEADER = 16;
+
+const buildId = (note: Uint8Array): string => Buffer.from(note.subarray(NOTE_HEADER)).toString("hex");
+
+/** For each byte, one more than the index of the range that covers it; null if none does. */
+function reasonsOf(made: ModuleImage, section: number, size: number): Uint32Array | null {
+  let reasons: Uint32Array | null = null;
+  for (const [i, range] of made.unknown.entries()) {
+    if (range.section !== section) continue;
+    reasons ??= new Uint32Array(size);
+    reasons.fill(i + 1, range.start, range.end);
+  }
+  return reasons;
+}
+
+function difference(
+  file: string,
+  section: string,
+  address: bigint,
+  start: number,
+  end: number,
+  expected: Uint8Array,
+  found: Uint8Array,
+): Problem {
+  const show = (b: Uint8Array): string => Buffer.from(b.subarray(start, Math.min(end, start + 8))).toString("hex");
+  const data = {
+    count: end - start,
+    expected: show(expected),
+    found: show(found),
+    address: hex(address + BigInt(start)),
+  };
+  return problem("KLP220", { file, section, offset: start }, data);
+}
+
+/** Objects whose livepatch relocations the kernel has applied after loading the module. */
+function lateObjects(bytes: Uint8Array, options: VerifyOptions): string[] {
+  const { sections } = read(bytes, options.file);
+  const objects = new Set<string>();
+  for (let i = 1; i < sections.count; i++) {
+    if (!sections.hasFlags(i, SHF_ALLOC)) continue;
+    const object = parseKlpSectionObject(sections.name(i));
+    if (object !== null && object !== "vmlinux" && options.isLoaded(object)) objects.add(object);
+  }
+  return [...objects];
+}

@@ -1,0 +1,123 @@
+// Functions behind which stands the code of an overridden weak function: the kernel takes that code's site for the
+// function's own, accepts the livepatch and never redirects anything. Which functions those are is foreseen (KLP602), and seen in
+// the memory of a kernel that such a livepatch was loaded into.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { findFtraceRecord } from "../../src/kernel/image/ftraceLookup.ts";
+import { readVmlinux, type Vmlinux } from "../../src/kernel/image/vmlinux.ts";
+import { Kernel } from "../../src/kernel/kernel.ts";
+import { check } from "../../src/passes/check.ts";
+import { boot } from "./boot.ts";
+import { mustRun } from "./run.ts";
+import { stepOf } from "./scenario.ts";
+import { calledFrom } from "./siteAudit.ts";
+import { trace } from "./tracing.ts";
+
+const lab = inject("lab");
+const LONG = 600_000;
+
+interface Foreseen {
+  readonly name: string;
+  readonly start: bigint;
+  readonly end: bigint;
+  /** All sites up to the next symbol. */
+  readonly sites: readonly bigint[];
+  readonly kind: "own" | "stray" | "unclear";
+}
+
+describe("ppc64le 6.1", () => {
+  const folder = join(lab.folder, "strays");
+  const module = join(folder, "lp_strays.ko");
+  let vmlinux: Vmlinux;
+  const foreseen: Foreseen[] = [];
+
+  beforeAll(() => {
+    vmlinux = readVmlinux(new Uint8Array(readFileSync(lab.vmlinux)), "vmlinux");
+    const records = vmlinux.ftraceRecords;
+    if (records === null) throw new Error("vmlinux has no table of sites");
+    const strays = new Set(records.strays);
+    for (const name of vmlinux.list.names()) {
+      const [symbol, twin] = vmlinux.list.find(name);
+      const end = symbol === undefined ? null : vmlinux.list.nextAddress(symbol.address);
+      if (symbol === undefined || end === null || twin !== undefined || !/t/i.test(symbol.letter)) continue;
+      const start = symbol.address;
+      if (records.init !== null && start >= records.init.start && start < records.init.end) continue;
+      const sites = [...records.sites].filter((site) => site >= start && site < end);
+      if (!sites.some((site) => strays.has(site))) continue;
+      const { kind } = findFtraceRecord(records, start, end);
+      if (kind !== "none") foreseen.push({ name, start, end, sites, kind });
+    }
+    mkdirSync(folder, { recursive: true });
+    // What is foreseen to stay as it is, /proc/loadavg among it; the replacement would be noticed.
+    const patched = foreseen.filter((f) => f.kind === "stray");
+    const entries = patched.map((f) => `	{ .old_name = "${f.name}", .new_func = instead },\n`).join("");
+    writeFileSync(
+      join(folder, "lp_strays.c"),
+      `// SPDX-License-Identifier: MIT
+#include <linux/livepatch.h>
+#include <linux/module.h>
+static long instead(void) { panic("a replacement was called"); }
+static struct klp_func funcs[] = {\n${entries}	{}\n};
+static struct klp_object objs[] = { { .funcs = funcs }, {} };
+static struct klp_patch patch = { .mod = THIS_MODULE, .objs = objs };
+static int __init lp_init(void) { return klp_enable_patch(&patch); }
+static void __exit lp_exit(void) {}
+module_init(lp_init);
+module_exit(lp_exit);
+MODULE_LICENSE("Dual MIT/GPL");
+MODULE_INFO(livepatch, "Y");
+`,
+    );
+    writeFileSync(join(folder, "Kbuild"), "obj-m := lp_strays.o\n");
+    const tree = join(lab.vmlinux, "..");
+    const make = ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-", "KBUILD_MODPOST_WARN=1"];
+    mustRun("make", ["-s", "-C", tree, `M=${folder}`, ...make, "modules"]);
+  }, LONG);
+
+  test("check tells each of them", () => {
+    const stray = foreseen.filter((f) => f.kind === "stray").map((f) => f.name);
+    expect(stray).toContain("loadavg_proc_show");
+    expect(stray.length).toBeGreaterThan(5);
+    const kernel = new Kernel({ vmlinux });
+    const { problems } = check(new Uint8Array(readFileSync(module)), { file: "lp_strays.ko", kernel });
+    const told = problems.flatMap((p) => (p.code === "KLP602" ? [p.data.symbol] : []));
+    expect(told.sort()).toEqual(stray.sort());
+  });
+
+  test("the kernel turns the wrong sites into calls, and the right ones not", { timeout: LONG }, async () => {
+    const seen: string[] = [];
+    const loaded = await trace({
+      arch: "ppc64le",
+      kernel: lab.vmlinux,
+      folder: lab.folder,
+      modules: new Map([["lp_strays", new Uint8Array(readFileSync(module))]]),
+      off: async ({ memory }) => {
+        for (const f of foreseen.filter((one) => one.kind === "stray")) {
+          const dump = await memory(f.start, Number(f.end - f.start));
+          const called = f.sites.filter((site) => calledFrom("ppc64le", dump, Number(site - f.start), site) !== null);
+          const strays = new Set(vmlinux.ftraceRecords?.strays);
+          if (called.length !== 1 || !strays.has(called[0] ?? 0n)) seen.push(`${f.name}: ${called.map(String).join()}`);
+        }
+      },
+      on: async () => {},
+    });
+    expect(loaded.get("lp_strays")).toBe(0);
+    expect(seen).toEqual([]);
+  });
+
+  test("the livepatch is accepted, and /proc/loadavg answers as before", { timeout: LONG }, async () => {
+    const script = [
+      "insmod /module.ko",
+      "wait /sys/kernel/livepatch/lp_strays/transition 0",
+      "read /sys/kernel/livepatch/lp_strays/enabled",
+      "read /proc/loadavg",
+    ];
+    const files = [{ name: "module.ko", data: readFileSync(module) }];
+    const result = await boot(lab.vmlinux, readFileSync(lab.init), files, script);
+    expect(result.steps.map((s) => [s.line, s.result])).toEqual(script.map((line) => [line, 0]));
+    expect(stepOf(result, script[2] ?? "").output).toBe("1\n");
+    expect(stepOf(result, "read /proc/loadavg").output).toMatch(/^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+\/\d+ \d+\n$/);
+  });
+});

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+// Real kernels under emulation, one boot at a time and each well under its own limit; programs under user-mode emulation; binutils and LLVM.
+export default defineConfig({
+  define: { KLPLINK_VERSION: JSON.stringify("test") },
+  test: {
+    include: ["test/boot/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
+    globalSetup: ["test/boot/setup.ts"],
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    fileParallelism: false,
+  },
+});
