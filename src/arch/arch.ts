@@ -1,0 +1,39 @@
+// What depends on the machine, as one row an architecture: a question without an answer does not compile.
+
+import type { ElfFile } from "../elf/reader.ts";
+import type { Fault, Feature, RelocTable } from "../reloc/def.ts";
+import type { ArchLoader } from "../stubs/loader.ts";
+
+/** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
+export interface Arch {
+  readonly machine: number;
+  readonly name: string;
+  readonly relocs: RelocTable;
+  /** What the loader prints for a relocation type that it does not know. */
+  readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
+  /** Whether calls are audited for the word behind them (ELFv2: r2 is lost in an external call). */
+  readonly hasToc: boolean;
+  /** The 64-bit absolute relocation type: a pointer. */
+  readonly absolute: number;
+  /** Bytes of an instruction where all have the same size, for showing words; null otherwise. */
+  readonly instructionBytes: 4 | null;
+  /**
+   * How the kernel is built that a module is for, as far as its loader depends on that.
+   * @param has whether the kernel has a symbol of that name; null: nothing is known of the kernel
+   */
+  readonly features: (file: ElfFile, has: ((name: string) => boolean) | null) => ReadonlySet<Feature>;
+  /** What the loader of such a kernel does around the relocations. */
+  readonly loader: (features: ReadonlySet<Feature>) => ArchLoader;
+  /** Where modules lie when nothing else is said: the start of the kernel's module area. */
+  readonly moduleBase: bigint;
+  /** Bytes before the kernel's `_text` where modules lie, if they follow a kernel at a random address; null: they do not. */
+  readonly beforeKernel: bigint | null;
+  /** Where per-CPU addresses lie when the kernel's symbols do not tell; null: near the module. */
+  readonly percpuBase: bigint | null;
+  /** Bytes; the usual page size. */
+  readonly pageSize: number;
+  /** Whether entries of the export table hold distances, not addresses. */
+  readonly relativeExports: boolean;
+  /** Bytes of an exception table entry. */
+  readonly extableEntry: 8 | 12;
+}

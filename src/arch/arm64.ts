@@ -1,0 +1,26 @@
+// AArch64, little-endian (arch/arm64/kernel/module.c).
+
+import { EM_AARCH64 } from "../elf/consts.ts";
+import { arm64OtherNames, arm64Prefix, arm64 as relocs } from "../reloc/arm64.ts";
+import { NO_FEATURES, relocTable } from "../reloc/def.ts";
+import { arm64Loader } from "../stubs/arm64.ts";
+import type { Arch } from "./arch.ts";
+
+export const arm64: Arch = {
+  machine: EM_AARCH64,
+  name: "arm64",
+  absolute: 257,
+  relocs: relocTable(relocs, arm64OtherNames),
+  unknownRelocation: (module, type, since = () => true) =>
+    `${arm64Prefix(since)}module ${module}: unsupported RELA relocation: ${type}`,
+  hasToc: false,
+  instructionBytes: 4,
+  features: () => NO_FEATURES,
+  loader: () => arm64Loader,
+  moduleBase: 0xffff_8000_7800_0000n,
+  beforeKernel: 0x400_0000n,
+  percpuBase: null,
+  pageSize: 0x1000,
+  relativeExports: true,
+  extableEntry: 12,
+};
