@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Obstacle } from "../../diag/codes/klp221.ts";
+import type { Obstacle } from "../../diag/codes/image.ts";
 import { Btf, BtfError } from "../../elf/btf.ts";
 import { parseKernelAddress } from "../../kernel/loader/placement.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../../kernel/running/memory.ts";

@@ -1,0 +1,102 @@
+// The file itself: what cannot be read, is not of the right kind, or cannot be written.
+
+import { define } from "../define.ts";
+
+export const KLP101 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => d.what,
+  help: () => "give a kernel module or object file (.ko, .o) of ppc64le, arm64 or x86_64",
+  explain: "The input is not a relocatable ELF64 file. Kernel modules and the objects they are linked from are.",
+});
+
+export const KLP102 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `malformed ELF file: ${d.what}`,
+  help: () => "build or copy the file again; the offset is that of the wrong field or table",
+  explain:
+    "A field of the file contradicts the ELF specification, the size of the file, or another field. Nothing is read beyond that point and nothing is written.",
+});
+
+export const KLP103 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => d.what,
+  help: () => "leave out what made the section (often an LLVM option), or report the section type as missing",
+  explain:
+    "The file is well formed, but an edit would have to renumber sections or symbols in a part of the file whose form klplink does not know. It refuses rather than write a file that may be wrong.",
+});
+
+export const KLP104 = define<{ readonly why: string; readonly isFolder?: boolean; readonly near?: readonly string[] }>({
+  level: "error",
+  title: (d) => `cannot be read: ${d.why}`,
+  help: (d) => {
+    if (d.isFolder === true) return "give a file; only `klplink check FOLDER` looks at all modules below a folder";
+    const [first] = d.near ?? [];
+    return first === undefined
+      ? "check the path and the permissions"
+      : `did you mean ${d.near?.map((n) => `\`${n}\``).join(" or ")}?`;
+  },
+  explain: "The operating system did not let klplink read the file.",
+});
+
+export const KLP105 = define<{ readonly why: string }>({
+  level: "error",
+  title: (d) => `cannot be written: ${d.why}`,
+  help: () => "name another output with -o",
+  explain:
+    "The output could not be written. Nothing was left behind, and a file of that name that was there before is unchanged.",
+});
+
+export const KLP106 = define<{ readonly machine: string }>({
+  level: "error",
+  title: (d) => `architecture ${d.machine} is not supported`,
+  help: () => "klplink links modules of ppc64le, arm64 and x86_64, all little-endian",
+  explain:
+    "The file is a relocatable ELF64 file of an architecture, or a byte order, that klplink does not link. `klplink show` can still list it.",
+});
+
+export const KLP107 = define<{
+  readonly several: boolean;
+  /** Null: the file is no module but a linked one, vmlinux. */
+  readonly module: string | null;
+}>({
+  level: "error",
+  title: (d) => (d.several ? "the file has several symbol tables" : "the file has no symbol table"),
+  kernel: (d) => (d.module === null ? null : `${d.module}: module has no symbols (stripped?)`),
+  help: (d) =>
+    d.module === null
+      ? "give the unstripped file: vmlinux of the build, or of the package with debug information"
+      : "link the unstripped file; `strip --strip-debug` keeps what a module needs, plain `strip` does not",
+  explain: "The loader wants exactly one SHT_SYMTAB section. A module that was stripped has none.",
+});
+
+export const KLP108 = define<Record<string, never>>({
+  level: "warning",
+  title: () => "the module's signature is dropped, because the module changes",
+  help: () => "sign the output again (scripts/sign-file), as the last step",
+  explain:
+    "A signature covers every byte of a module. klplink keeps it when the output equals the input, and drops it when anything changes: a wrong signature would be refused by a kernel that enforces signatures, and taints others.",
+});
+
+export const KLP109 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `nothing about a kernel: ${d.what}`,
+  help: () =>
+    "-k takes System.map, the output of nm, a copy of /proc/kallsyms, vmlinux or Module.symvers; modules go with -m",
+  explain: "A file given with -k is not of a form that klplink knows. It is told by its content, not by its name.",
+});
+
+export const KLP110 = define<{ readonly packing: string; readonly pack: string }>({
+  level: "warning",
+  title: (d) => `the module is packed with ${d.packing}; the output is not`,
+  help: (d) => `pack it again if it is to be installed that way: \`${d.pack}\``,
+  explain:
+    "Distributions install modules packed (.ko.xz, .ko.zst, .ko.gz). klplink reads them all. `check` looks inside and says nothing of it; a link writes the module itself, unpacked, which the kernel loads as well.",
+});
+
+export const KLP111 = define<{ readonly own: string; readonly source: string; readonly other: string }>({
+  level: "error",
+  title: (d) => `the module is for ${d.own}, and ${d.source} for ${d.other}`,
+  help: (d) => `give the files of a kernel for ${d.own} with -k, -m and --reference`,
+  explain:
+    "A file that was given for the kernel is of another architecture than the module. vmlinux and modules say so in their ELF header; a symbol list shows it by the address of the kernel's text (`_stext`). Nothing that it tells would hold for the module.",
+});

@@ -1,0 +1,90 @@
+// Images and loaded modules: what cannot be computed or compared.
+
+import { define } from "../define.ts";
+
+export const KLP220 = define<{
+  readonly count: number;
+  readonly expected: string;
+  readonly found: string;
+  readonly address: string;
+}>({
+  level: "error",
+  title: (d) =>
+    `${d.count} byte${d.count === 1 ? "" : "s"} at ${d.address}: ${d.found} in memory, ${d.expected} expected`,
+  why: () => "no rewrite that the kernel is known to make explains it",
+  help: () => "check that the file is the one that was loaded (srcversion, build id), and the kernel's version",
+  explain:
+    "The loaded module's memory differs from what the loader makes of the file, at a place that is in none of the module's tables of rewritten code. Another build of the module, memory that was patched by hand, or a fault of klplink.",
+});
+
+/** Why a loaded module cannot be compared. */
+export type Obstacle =
+  | "not loaded"
+  | "no copy"
+  | "built in"
+  | "no file"
+  | "permission"
+  | "hidden"
+  | "lockdown"
+  | "no memory"
+  | "no addresses"
+  | "missing"
+  | "damaged";
+
+const WAYS_OUT: Readonly<Record<Obstacle, string>> = {
+  "not loaded":
+    "load it first, or give another name: `lsmod` lists what is loaded; a copy of another machine's memory is given with --root",
+  "no copy": "give --root the folder that the capture script filled (scripts/klplink-capture.sh MODULE FOLDER)",
+  "built in": "only modules can be compared: code that is built into vmlinux is not loaded from a file",
+  "no file": "give its file instead of its name: klplink verify PATH/MODULE.ko",
+  permission: "run as root (`sudo klplink verify …`)",
+  hidden: "run as root, with kernel.kptr_restrict=0 or 1 (`sysctl kernel.kptr_restrict=1`)",
+  lockdown:
+    "nobody may read the memory of a kernel that is locked down for confidentiality: boot it without lockdown=confidentiality (with Secure Boot, integrity is the usual state, which allows it)",
+  "no memory":
+    "it takes a kernel with CONFIG_PROC_KCORE, and /proc of the machine itself: in a container /proc/kcore is often masked; on another machine, copy with the capture script and use --root",
+  "no addresses": "it takes a kernel with CONFIG_KALLSYMS, and /proc and /sys of the machine itself",
+  missing:
+    "check that the file is the one that was loaded (srcversion, build id), and copy again with the capture script if this is a copy",
+  damaged: "copy again with the capture script",
+};
+
+export const KLP221 = define<{ readonly what: string; readonly obstacle: Obstacle }>({
+  level: "error",
+  title: (d) => d.what,
+  help: (d) => WAYS_OUT[d.obstacle],
+  explain:
+    "To compare a loaded module, klplink reads its file, its section addresses (/sys/module/NAME/sections), the kernel's symbols (/proc/kallsyms) and the kernel's memory (/proc/kcore). One of them is missing or empty, may not be read, or hides the addresses. A section whose memory cannot be read is not compared; if a section's address is missing, nothing is, as the other sections depend on it.",
+});
+
+export const KLP222 = define<{ readonly loaded: string; readonly file: string }>({
+  level: "error",
+  title: (d) => `another build of the module is loaded: build id ${d.loaded}, and ${d.file} in the file`,
+  why: () => "the linker computes the build id from the module's content: two builds that differ have two",
+  help: () =>
+    "give the file that was loaded; after an update of the kernel's packages, that is the one of the release that runs (`uname -r`)",
+  explain:
+    "A module keeps its build id in memory (.note.gnu.build-id). It is not that of the file, so the file is not the one that was loaded, and the other differences follow from that.",
+});
+
+export const KLP223 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => d.what,
+  why: () =>
+    "a kernel moves as a whole (KASLR), so each symbol must be as far from its place in the file as the others",
+  help: () =>
+    "give the System.map or vmlinux of the kernel that runs: /boot/System.map-$(uname -r), or that of the distribution's package with debug information for `uname -r`",
+  explain:
+    "klplink verify takes the symbols that the running kernel does not list from System.map or vmlinux (-k). By how much the kernel was moved is computed from the symbols that both have. They disagree, or there are none: the file is that of another build.",
+});
+
+export const KLP224 = define<{ readonly count: number; readonly names: readonly string[]; readonly source: string }>({
+  level: "error",
+  title: (d) =>
+    `${d.source} lists functions only, and the module uses ${d.count} other symbol${d.count === 1 ? "" : "s"}: ${d.names.join(", ")}${d.count > d.names.length ? ", …" : ""}`,
+  why: () => "the kernel was built without CONFIG_KALLSYMS_ALL: it does not tell where its data is",
+  help: () =>
+    "give the kernel's System.map or vmlinux too: -k /boot/System.map-$(uname -r); where that is only a note (Debian), the one in the package linux-image-$(uname -r)-dbg; for what another module has, that module: -m OTHER.ko@SECTIONS",
+  explain:
+    "To compare a loaded module, klplink needs the addresses of all symbols that the module uses. Without CONFIG_KALLSYMS_ALL the kernel lists functions only; System.map and vmlinux have the rest, and how far the kernel was moved (KASLR) follows from the functions that both list.",
+});

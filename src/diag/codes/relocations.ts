@@ -1,0 +1,200 @@
+// Relocations: types, values, ranges, and the places that they write.
+
+import { define } from "../define.ts";
+
+export const KLP201 = define<{
+  readonly module: string;
+  readonly type: number;
+  readonly name: string;
+  readonly message: string;
+  readonly symbol: string;
+  /** The release whose loader is the first that knows it; absent: none does. */
+  readonly since?: string;
+  /** The loader of kernels of the other build knows it: those with a TOC, or with PC-relative addressing. */
+  readonly build?: "toc" | "pcrel";
+}>({
+  level: "error",
+  title: (d) =>
+    `the kernel's loader does not know relocation ${d.name}${d.symbol === "" ? "" : ` (against ${d.symbol})`}${d.since === undefined ? "" : ` before ${d.since}`}${d.build === undefined ? "" : ` in a kernel built ${d.build === "toc" ? "without" : "with"} a TOC`}`,
+  kernel: (d) => d.message,
+  why: () => "the loader handles a fixed list of relocation types and stops at the first other one",
+  help: (d) =>
+    d.build !== undefined
+      ? `build the module with this kernel's own flags (${d.build === "toc" ? "-mcpu=power10 -mpcrel" : "-mno-pcrel"})`
+      : d.since !== undefined
+        ? `build for ${d.since} or later, or with the compiler and binutils of that kernel's time`
+        : d.type === 0
+          ? "remove the entry; a relocation must not be disabled by giving it type 0"
+          : "compile with the kernel's own flags (no -fpic, -mcmodel as in the kernel's Makefile)",
+  explain:
+    "A relocation has a type that apply_relocate_add of this architecture refuses. On ppc64le that includes R_PPC64_NONE, so a tool must not disable a relocation by setting its type to 0. Kernels of ppc64le are built with a TOC, or with PC-relative addressing (CONFIG_PPC_KERNEL_PCREL), and each refuses the types of the other.",
+});
+
+export const KLP202 = define<{ readonly name: string; readonly size: number }>({
+  level: "error",
+  title: (d) => `${d.name} is outside its section of ${d.size} bytes`,
+  why: () => "the loader does not check this: it would write into whatever lies behind",
+  help: () => "build the file again; no compiler makes this",
+  explain: "r_offset, with the bytes that the relocation writes, does not lie in the target section.",
+});
+
+export const KLP203 = define<{
+  readonly reloc: string;
+  readonly symbol: string;
+  readonly what: string;
+  readonly message: string;
+}>({
+  level: "error",
+  title: (d) => `${d.reloc}${d.symbol === "" ? "" : ` against ${d.symbol}`}: ${d.what}`,
+  kernel: (d) => d.message,
+  why: () => "the bits that the instruction or the data word has for the value are too few for it",
+  help: () =>
+    "compile through the kernel's build system, with the kernel's own flags; if addresses were given (--at, --sections), check them and the kernel's symbols first",
+  explain:
+    "With the given addresses a relocation's value is too large for its field, or not a multiple of what the instruction counts in. The loader stops there. Modules are loaded near the kernel, so wrong addresses are the usual cause.",
+});
+
+export const KLP204 = define<{ readonly reloc: string; readonly message: string }>({
+  level: "error",
+  title: (d) => `the place of ${d.reloc} is not zero in the file`,
+  kernel: (d) => d.message,
+  why: () => "on x86_64 the loader takes bytes that are not zero for a place that was relocated before",
+  help: () => "build the file again; two relocations of one place, or a module copied from memory, give this",
+  explain:
+    "x86_64 modules carry the addend in the relocation, so the bytes at the place are zero. The loader checks it, because livepatch relocations are applied again when the patched module is loaded a second time.",
+});
+
+export const KLP205 = define<{
+  readonly reloc: string;
+  readonly symbol: string;
+  readonly value: string;
+  readonly bits: number;
+}>({
+  level: "warning",
+  title: (d) =>
+    `${d.reloc}${d.symbol === "" ? "" : ` against ${d.symbol}`}: ${d.value} is cut to ${d.bits} bits, and the kernel does not notice`,
+  why: () => "the loader has no range check for this type: the module loads, and the code uses a wrong address",
+  help: () => "check the addresses (--at, --sections) and the kernel's symbols",
+  explain:
+    "The kernel stores the low bits of the value without a check. Between a module and the kernel that it is loaded into this does not happen; with wrong addresses it does.",
+});
+
+export const KLP206 = define<{
+  readonly what: string;
+  readonly message: string | null;
+  /** Compiler flags of the build that has the section. */
+  readonly build?: string;
+}>({
+  level: "error",
+  title: (d) => d.what,
+  kernel: (d) => d.message,
+  help: (d) =>
+    d.build !== undefined
+      ? `build the module with this kernel's own flags (${d.build})`
+      : "link the module with the kernel's own linker script (scripts/module.lds)",
+  explain:
+    "The module lacks a section that the architecture's loader needs for the code it writes (.stubs on ppc64le, and .mygot if the kernel is built with PC-relative addressing; .plt, .init.plt and the ftrace trampolines on arm64), or that code does not fit.",
+});
+
+export const KLP207 = define<{ readonly symbol: string; readonly message: string; readonly what: string }>({
+  level: "error",
+  title: (d) => d.what,
+  kernel: (d) => d.message,
+  help: () => "compile with the kernel's own flags (-fno-common) and link with `ld -r`",
+  explain: "A symbol has a section index that the module loader does not take: a common symbol, or a reserved index.",
+});
+
+export const KLP208 = define<{ readonly symbol: string; readonly message: string }>({
+  level: "error",
+  title: (d) => (d.symbol === "" ? "a livepatch relocation section cannot be used" : `${d.symbol} cannot be resolved`),
+  kernel: (d) => d.message,
+  help: () => "give the symbols of the kernel and of the patched modules (-k: its /proc/kallsyms); see `klplink check`",
+  explain:
+    "The livepatch core looks a section's symbols up by object, name and position just before it applies the section. One of them is not there, is there several times, or has a name that the core cannot read.",
+});
+
+export const KLP209 = define<{ readonly section: string; readonly given: string; readonly expected: string }>({
+  level: "warning",
+  title: (d) => `${d.section} is at ${d.given}, but the loader would put it at ${d.expected}`,
+  why: () => "the addresses belong to another build of the module, or to a kernel of another version",
+  help: () =>
+    "give the addresses of this very module, and --kernel-version if its vermagic is not the running kernel's",
+  explain:
+    "The given section addresses do not agree with the order and alignment in which the loader lays sections out. The given ones are used.",
+});
+
+export const KLP210 = define<{ readonly module: string; readonly count: number; readonly names: readonly string[] }>({
+  level: "error",
+  title: (d) =>
+    `${d.count} undefined symbol${d.count === 1 ? "" : "s"} and no kernel to look in: ${d.names.join(", ")}${d.count > d.names.length ? ", …" : ""}`,
+  help: () => "give the kernel's symbols with -k (System.map, or /proc/kallsyms of the running kernel)",
+  explain: "An image has final addresses. Those of the kernel's symbols are known from -k only.",
+});
+
+export const KLP212 = define<{ readonly region: string; readonly regions: readonly string[] }>({
+  level: "warning",
+  title: (d) => `the address of ${d.region} is not used: the module's memory is ${d.regions.join(", ")}`,
+  help: () => "before 6.4 a module has text and init.text only, with everything else behind them",
+  explain:
+    "An address was given for a kind of memory that the module does not have. Kernels before 6.4 put a module into two pieces of memory, later ones into up to seven.",
+});
+
+export const KLP213 = define<{ readonly address: string }>({
+  level: "warning",
+  title: (d) => `the address of the module's per-CPU data is not known; ${d.address} is taken`,
+  why: () => "/sys/module/NAME/sections does not list it, and the kernel's symbols do not show any of its variables",
+  help: () => "give it with --at percpu=ADDR, or the /proc/kallsyms of the kernel that has the module loaded",
+  explain:
+    "Per-CPU variables of a module get addresses in the kernel's per-CPU area. Code that uses them holds these addresses, so they must be known for an exact image.",
+});
+
+export const KLP214 = define<{ readonly symbol: string; readonly owner: string }>({
+  level: "error",
+  title: (d) => `module ${d.owner} exports ${d.symbol}, but where it is loaded is not known`,
+  help: (d) =>
+    `give its section addresses: -m ${d.owner}.ko@/sys/module/${d.owner}/sections (or a copy), or the /proc/kallsyms of that kernel with -k`,
+  explain:
+    "An image has final addresses. A symbol that another module exports has one only where that module is loaded: its file alone (-m) does not tell.",
+});
+
+export const KLP433 = define<{ readonly addend: string; readonly likely: string }>({
+  level: "error",
+  title: (d) => `the addend ${d.addend} has lost its sign: ${d.likely} is meant`,
+  why: () => "an offset of more than 2 GiB is in no object; some tools keep addends in 32 bits",
+  help: () => "make the file again with a tool that keeps 64-bit addends; klplink does",
+  explain: "A livepatch relocation has an addend between 2^31 and 2^32: a negative one that went through 32 bits.",
+});
+
+export const KLP434 = define<{ readonly by: number }>({
+  level: "error",
+  title: (d) =>
+    `R_PPC64_REL24 stands ${Math.abs(d.by)} bytes ${d.by > 0 ? "before" : "behind"} the call that it belongs to`,
+  why: () => "the distance is that between a function's two entry points, counted once too often or too seldom",
+  help: () => "build the file again; old tools add the local entry offset to places",
+  explain:
+    "A call's relocation must be at the `bl` itself. A tool that mixed up global and local entry points puts it beside; the loader would then change another instruction.",
+});
+
+export const KLP435 = define<{ readonly first: string; readonly second: string; readonly message: string | null }>({
+  level: "error",
+  title: (d) => `two relocations write here: ${d.first} and ${d.second}`,
+  kernel: (d) => d.message,
+  why: (d) =>
+    d.message === null
+      ? "the second overwrites what the first has written, at another time"
+      : "x86_64 refuses a place that is not zero, because it takes it for relocated before",
+  help: () => "finish the file again from its intermediate form: the ordinary relocation should have been removed",
+  explain:
+    "A livepatch relocation and another one have bytes in common. One of them is left over from a tool that moved relocations only in part.",
+});
+
+export const KLP439 = define<{ readonly name: string; readonly addend: string }>({
+  level: "error",
+  title: (d) => `${d.name} has no symbol: the place gets ${d.addend}, whatever was meant`,
+  brief: (d) => `${d.name} has no symbol`,
+  why: () =>
+    "GNU objcopy and strip do not know sections of livepatch relocations: they keep one and put the others' entries elsewhere, without their symbols",
+  help: () => "strip the module first and finish it then: klplink runs last",
+  explain:
+    "A relocation of a livepatch module names no symbol. GNU `objcopy` and `strip` (also by INSTALL_MOD_STRIP) leave a finished livepatch in that state, without an error; the kernel loads it without a word and the patched code jumps to address 0. LLVM's tools refuse such modules.",
+});
