@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import ts from "typescript";
 import { expect, test } from "vitest";
 import { root } from "./helpers.ts";
 
@@ -138,4 +139,35 @@ test("no circles among files, imports of types included", () => {
 test("no file reads from outside the checkout's own folders", () => {
   const outside = files.flatMap((f) => f.imports.filter((to) => to.startsWith("..")).map((to) => `${f.path}: ${to}`));
   expect(outside).toEqual([]);
+});
+
+/** Calls in a source text that take a list of any length on the stack, as `f(...list)` and `f.apply(x, list)` do. */
+function spreadCalls(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const isSpread = (node: ts.Expression): boolean =>
+    // The two numbers of a kernel version.
+    ts.isSpreadElement(node) && !/^(?:versionFacts(?:\.\w+|\[[\w.]+\])\.since)$/.test(node.expression.getText());
+  const isApply = (call: ts.Node): boolean =>
+    ts.isCallExpression(call) && /\.apply$/.test(call.expression.getText()) && call.arguments.length > 1;
+  const walk = (node: ts.Node): void => {
+    const isCall = ts.isCallExpression(node) || ts.isNewExpression(node);
+    if (isCall && ((node.arguments ?? []).some(isSpread) || isApply(node)))
+      found.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}: ${node.getText()}`);
+    ts.forEachChild(node, walk);
+  };
+  walk(source);
+  return found;
+}
+
+test("no list of any length goes onto the stack as arguments of a call", () => {
+  const found = files.flatMap(({ path }) => spreadCalls(path, readFileSync(join(src, path), "utf8")));
+  expect(found, "base/lists.ts has append, longest").toEqual([]);
+  const sample = "a.push(...b); Math.max(0, ...c); new D(...e); f.apply(g, h); i([...j]); k(...versionFacts.l.since)";
+  expect(spreadCalls("sample.ts", sample)).toEqual([
+    "sample.ts:1: a.push(...b)",
+    "sample.ts:1: Math.max(0, ...c)",
+    "sample.ts:1: new D(...e)",
+    "sample.ts:1: f.apply(g, h)",
+  ]);
 });

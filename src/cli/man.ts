@@ -1,4 +1,5 @@
 import type { Command, Option } from "commander";
+import { append } from "../base/lists.ts";
 
 /** Text for troff: backslashes and leading dots would be commands, backticks become bold. */
 function roff(text: string): string {
@@ -46,8 +47,9 @@ export function manPage(program: Command, version: string): string {
   for (const command of commands) {
     const args = command.registeredArguments.map((a) => `${a.name()}${a.variadic ? "..." : ""}`).join(" ");
     parts.push(`.SS ${roff(`klplink ${command.name()} ${args}`.trim())}\n${roff(capital(command.description()))}.\n`);
-    parts.push(
-      ...visible(command)
+    append(
+      parts,
+      visible(command)
         .filter((o) => o.long !== "--help")
         .map(optionText),
     );

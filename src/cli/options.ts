@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { append } from "../base/lists.ts";
 import { shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import { isSameFile } from "../elf/output.ts";
@@ -121,7 +122,10 @@ export async function refuseOverwriting(
   const given = [...kernel, reference, ...more].filter((path) => path !== undefined);
   if (module.length > 0) {
     const { parseModuleArgument } = await import("./files/kernel.ts");
-    given.push(...module.map((argument) => parseModuleArgument(argument).path));
+    append(
+      given,
+      module.map((argument) => parseModuleArgument(argument).path),
+    );
   }
   if (output === null || output === "-" || !given.some((path) => isSameFile(output, path))) return;
   throw new UsageError(`${output} is one of the files that are read; give another output with -o`);

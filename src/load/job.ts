@@ -3,6 +3,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { printable, viewOf } from "../base/bytes.ts";
+import { append } from "../base/lists.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { SYM } from "../elf/views/layout.ts";
@@ -154,8 +155,9 @@ export class Job {
     for (let i = 1; i < this.#symbols.count; i++) {
       if (this.#symbols.isUndefined(i)) outside.set(this.#space.values[i] ?? 0n, this.#symbols.name(i));
     }
-    this.#unknown.push(
-      ...rewriteLoaded(sections, {
+    append(
+      this.#unknown,
+      rewriteLoaded(sections, {
         arch,
         file: this.#file,
         version,

@@ -1,6 +1,7 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
 import { type Arch, findArch } from "../arch/index.ts";
+import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -145,15 +146,16 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
   if (kernel !== null && tellsNothing) {
     problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
   } else if (kernel !== null) {
-    problems.push(
-      ...symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
+    append(
+      problems,
+      symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
     );
   }
   if (kernel !== null && !tellsNothing)
-    problems.push(...positionProblems(symbols, undefineds, positions, options.file));
+    append(problems, positionProblems(symbols, undefineds, positions, options.file));
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   const { dedots } = arch.loader(features);
-  problems.push(...livepatchSymbolProblems(file, symbols, uses, module, dedots));
+  append(problems, livepatchSymbolProblems(file, symbols, uses, module, dedots));
   const context = {
     file,
     symbols,
@@ -166,13 +168,13 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     objects: objectsOf(patches),
     path: options.file,
   };
-  problems.push(...checkLivepatch(context, patches, modInfo, options));
+  append(problems, checkLivepatch(context, patches, modInfo, options));
   if (features.has("pcrel") && !isFinishedModule(file, options.file) && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
   const loader = { ...arch, features };
-  problems.push(...checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
-  problems.push(...finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
+  append(problems, checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
+  append(problems, finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
   const restored = features.has("toc") ? options.tocRestore : undefined;
   const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
@@ -274,17 +276,18 @@ function checkLivepatch(
   const isLivepatch =
     patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
   if (isLivepatch) {
-    problems.push(
+    append(problems, [
       ...checkSharedPlaces(context),
       ...checkTableSizes(context),
       ...checkProfilingPlaces(context),
       ...checkTargets(context),
-    );
+    ]);
   }
   if (modInfo !== null) {
     const { symbols, module, kernel, version, path } = context;
-    problems.push(
-      ...checkModule({
+    append(
+      problems,
+      checkModule({
         file,
         symbols,
         modInfo,

@@ -3,6 +3,7 @@
 
 import { type Arch, findArch } from "../arch/index.ts";
 import { hex } from "../base/bytes.ts";
+import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { machineNames, SHF_ALLOC } from "../elf/consts.ts";
 import {
@@ -66,8 +67,8 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   const problems: Problem[] = [];
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
-  if (isFinishedModule(file, options.file)) problems.push(...checkForm(file, module, version, options.file));
-  problems.push(...preparationProblems(preparation, options.file));
+  if (isFinishedModule(file, options.file)) append(problems, checkForm(file, module, version, options.file));
+  append(problems, preparationProblems(preparation, options.file));
   if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
 
   const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.since(6, 13));

@@ -1,6 +1,7 @@
 // Forms in which an image leaves klplink: an ELF file, one file a section, a table.
 
 import { printable } from "../base/bytes.ts";
+import { append } from "../base/lists.ts";
 import { SHF_ALLOC, SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_NOTE, STT_FILE, STT_FUNC } from "../elf/consts.ts";
 import { CompressionError, sectionContent } from "../elf/containers/compressed.ts";
 import { groupByTarget, relocated } from "../elf/dwarf/sections.ts";
@@ -63,7 +64,7 @@ export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = [
     isNote: headers.type(s.index) === SHT_NOTE,
   }));
   if (image.percpu !== null) sections.push({ ...image.percpu, mapped: false });
-  sections.push(...debug);
+  append(sections, debug);
   const newIndex = new Map<number, number>(shown.map((s, i) => [s.index, i]));
   if (image.percpu !== null) newIndex.set(image.percpu.index, shown.length);
   const symbols: OutputSymbol[] = [];

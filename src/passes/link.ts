@@ -1,5 +1,6 @@
 // The link pass: read -> resolve -> audit -> plan -> rewrite -> write.
 
+import { append } from "../base/lists.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
@@ -116,12 +117,12 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   /** Stubs without the places that they use would be worse than none. */
   const needsStack = options.tocRestore === "shadow-stack" && analysis.stack === null && analysis.features.has("toc");
   const problems: Problem[] = [...analysis.problems];
-  if (!rewrite) problems.push(...callProblems(analysis, options));
+  if (!rewrite) append(problems, callProblems(analysis, options));
   // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.
   const isOpen = (p: Problem): boolean =>
     rewrite ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
-  problems.push(...islandProblems(analysis, options).filter(isOpen));
-  if (rewrite && !needsStack) problems.push(...movedDebugProblems(analysis, options));
+  append(problems, islandProblems(analysis, options).filter(isOpen));
+  if (rewrite && !needsStack) append(problems, movedDebugProblems(analysis, options));
   const failed = problems.some((p) => levelOf(p) === "error");
   if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
 
@@ -140,7 +141,7 @@ function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "produc
   }
   // What was written must be readable by our own rules; anything else is a bug, not a result.
   const result = readElf(output);
-  if (waitsForModule(analysis)) problems.push(...convertedProblems(result, analysis, options));
+  if (waitsForModule(analysis)) append(problems, convertedProblems(result, analysis, options));
   const refused = problems.some((p) => levelOf(p) === "error") && options.force !== true;
   if (refused) return { output: null, changed: false, problems, done: NOTHING };
   return { output, changed: true, problems, done };

@@ -2,6 +2,8 @@
 // 31, below the frame that r1 (or r12) points to. The routines of one kind run into one another: the one for a low
 // number goes on with the next.
 
+import { append } from "../base/lists.ts";
+
 /** One kind of routines, by the beginning of their names. */
 type HelperKind =
   | "_savegpr0_"
@@ -71,9 +73,10 @@ export function helperCode(names: readonly string[]): HelperCode {
   for (const group of GROUPS) {
     const registers = helpers.filter((h) => isIn(group, h)).map((h) => h?.register ?? group.last);
     if (registers.length === 0) continue;
-    for (let n = Math.min(...registers); n <= group.last; n++) {
+    const first = registers.reduce((a, b) => Math.min(a, b));
+    for (let n = first; n <= group.last; n++) {
       entries.set(`${group.kind}${n}`, words.length * 4);
-      words.push(...(n === group.last ? end(group) : access(group.kind, n)));
+      append(words, n === group.last ? end(group) : access(group.kind, n));
     }
   }
   return { words, entries };

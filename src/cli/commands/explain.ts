@@ -1,4 +1,5 @@
 import { findArchByName } from "../../arch/index.ts";
+import { append } from "../../base/lists.ts";
 import { shellFile, shellWord } from "../../base/shell.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
 import type { Definition } from "../../diag/define.ts";
@@ -233,7 +234,7 @@ function explainedText(e: Explained, module: string | null, options: Options, st
     const shown = (found.length > 0 ? found : codes).map((c) => `\`klplink explain ${c}\``).join(", ");
     lines.push(labelled("more", shown, style));
   }
-  if (e.findings !== null) lines.push(...findingsText(e.findings, module ?? "", style));
+  if (e.findings !== null) append(lines, findingsText(e.findings, module ?? "", style));
   else if (module === null && message.by !== "insmod or modprobe" && codes !== undefined) {
     const name = fields.module ?? "MODULE";
     const kernel = (options.kernel ?? []).map((path) => ` -k ${shellFile(path)}`).join("");
@@ -272,7 +273,7 @@ function findingsText(findings: Findings, file: string, style: TextStyle): strin
     lines.push(labelled("place", `${what} ${total === 1 ? "once" : `${total} times, first`}`, style), "");
     for (const p of problems) lines.push(renderProblem(p, style, false), "");
     lines.push(renderPlace(best.at, best.instructions, style));
-    for (const c of others) lines.push(...renderPlace(c.at, [], style).split("\n"));
+    for (const c of others) append(lines, renderPlace(c.at, [], style).split("\n"));
     if (more > 0) lines.push(`  … and ${more} more`);
     return lines;
   }

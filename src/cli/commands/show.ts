@@ -1,5 +1,6 @@
 import { findArch } from "../../arch/index.ts";
 import { printable } from "../../base/bytes.ts";
+import { longest } from "../../base/lists.ts";
 import {
   bindNames,
   machineNames,
@@ -257,7 +258,7 @@ function formatTable({ title, rows }: Table): string {
   const columns = Object.keys(first).filter((c) => rows.some((row) => row[c] !== null && row[c] !== ""));
   const text = (row: Row, column: string): string => String(row[column] ?? "");
   const isNumber = (column: string): boolean => rows.every((r) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(text(r, column)));
-  const widths = columns.map((c) => Math.max(c.length, longest(rows, c)));
+  const widths = columns.map((c) => Math.max(c.length, longest(rows.map((row) => text(row, c)))));
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, k) => (isRight[k] ? cell.padStart(widths[k] ?? 0) : cell.padEnd(widths[k] ?? 0)))
@@ -266,10 +267,4 @@ function formatTable({ title, rows }: Table): string {
   const isRight = columns.map(isNumber);
   const body = rows.map((row) => line(columns.map((c) => text(row, c))));
   return `${title}\n${[line(columns), ...body].map((l) => `  ${l}`).join("\n")}\n`;
-}
-
-function longest(rows: readonly Row[], column: string): number {
-  let most = 0;
-  for (const row of rows) most = Math.max(most, String(row[column] ?? "").length);
-  return most;
 }

@@ -1,4 +1,5 @@
 import { hex, printable } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../../ftrace/bytes.ts";
 import type { CodeFile, CodePlace } from "../../ftrace/codeFile.ts";
 import { forms } from "../../ftrace/forms.ts";
@@ -129,14 +130,15 @@ function plain(view: View, name: string): string {
   });
   if (options.quiet !== true || options.function !== undefined) {
     if (rows.length > 0)
-      lines.push(
+      append(lines, [
         ...columns([["place", "form", options.as === undefined ? "bytes" : `as ${options.as}`, "function"], ...rows]),
         "",
-      );
+      ]);
     if (without.length > 0) {
       lines.push("Without a usable site:");
-      lines.push(
-        ...columns(
+      append(
+        lines,
+        columns(
           without.map((s) => [
             "",
             printable(s.function.name),
@@ -156,7 +158,7 @@ function plain(view: View, name: string): string {
     }
   }
   const told = disagreementLines(view);
-  lines.push(...told);
+  append(lines, told);
   if (told.length > 0) lines.push("");
   lines.push(`${name}: ${summary(file, report)}`);
   return `${lines.join("\n")}\n`;

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { longest } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
@@ -121,7 +122,7 @@ export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException
 
 /** Rows with their columns below each other; the last one is not filled up. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, c) => Math.max(0, ...rows.map((row) => row[c]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, c) => longest(rows.map((row) => row[c] ?? "")));
   return rows.map((row) =>
     row
       .map((cell, c) => (c === row.length - 1 ? cell : cell.padEnd(widths[c] ?? 0)))

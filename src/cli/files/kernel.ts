@@ -1,6 +1,7 @@
 // Reads the files that -k and -m name.
 
 import { existsSync } from "node:fs";
+import { append } from "../../base/lists.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { ElfError } from "../../elf/error.ts";
 import { readElf } from "../../elf/reader.ts";
@@ -35,7 +36,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
         break;
       case "symvers":
         // Modules built out of tree have files of their own.
-        exports.push(...file.exports);
+        append(exports, file.exports);
         symvers ??= input.name;
         break;
     }

@@ -5,7 +5,7 @@
 import { check, type Fields, type Message } from "./define.ts";
 
 /** The forms in which the tools say a word; by itself, too, as people quote it. */
-const said = (...words: string[]): string[] =>
+const said = (words: readonly string[]): string[] =>
   words.flatMap((word) => [
     `insmod: ERROR: could not insert module {text}: ${word}`,
     `insmod: ERROR: could not load module {text}: ${word}`,
@@ -17,7 +17,7 @@ const said = (...words: string[]): string[] =>
   ]);
 
 const row = (words: readonly string[], meaning: string, help: (check: string, link: string) => string): Message => ({
-  forms: said(...words),
+  forms: said(words),
   by: "insmod or modprobe",
   concerns: "file",
   meaning: () => meaning,

@@ -1,5 +1,6 @@
 // docs/diagnostics.md, from the catalogue, the table of the kernel's messages and the samples' output.
 
+import { append } from "../../base/lists.ts";
 import { type Code, catalogue, codes } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
 import { kernelWords, paragraphs } from "./story.ts";
@@ -22,7 +23,7 @@ export function referenceOf(examples: ReadonlyMap<string, string>): string {
   for (const [digit, name] of GROUPS) {
     const group = codes.filter((c) => c[3] === digit);
     if (group.length === 0) continue;
-    parts.push(`## KLP${digit}xx: ${name}`, ...group.flatMap((code) => entry(code, examples.get(code))));
+    append(parts, [`## KLP${digit}xx: ${name}`, ...group.flatMap((code) => entry(code, examples.get(code)))]);
   }
   return `${parts.join("\n\n")}\n`;
 }

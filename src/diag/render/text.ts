@@ -1,6 +1,7 @@
 // Diagnostics for people: one block each, equal ones once, several of one kind folded into a list.
 
 import { hexWord } from "../../base/bytes.ts";
+import { append, longest } from "../../base/lists.ts";
 import {
   briefOf,
   fixOf,
@@ -163,9 +164,9 @@ function rowOfInstruction(i: Instruction): Row {
 const TEXT_COLUMN = 26;
 
 function formatRows(rows: readonly Row[], { palette, width }: TextStyle): string[] {
-  const offsetWidth = Math.max(4, ...rows.map((r) => r.offset.toString(16).length + 1));
-  const bytesWidth = Math.max(...rows.map((r) => r.bytes.length));
-  const textWidth = Math.min(TEXT_COLUMN, Math.max(...rows.map((r) => r.text.length)));
+  const offsetWidth = Math.max(4, 1 + longest(rows.map((r) => r.offset.toString(16))));
+  const bytesWidth = longest(rows.map((r) => r.bytes));
+  const textWidth = Math.min(TEXT_COLUMN, longest(rows.map((r) => r.text)));
   const lines: string[] = [];
   for (const r of rows) {
     const head = `  ${r.marked ? ">" : " "} ${`${r.offset.toString(16)}:`.padStart(offsetWidth)}  ${r.bytes.padEnd(bytesWidth)}   `;
@@ -236,22 +237,28 @@ function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, inLog
   const [head, ...more] = wrap(`${level}[${p.code}]: ${clipped(titleOf(p))}`, Math.max(40, width));
   const tag = `${level}[${p.code}]`;
   const lines = [`${palette[level](tag)}${palette.strong((head ?? "").slice(tag.length))}`];
-  lines.push(...more.map((l) => palette.strong(`    ${l}`)));
-  lines.push(...formatPlaceLines(p.at, style));
+  append(
+    lines,
+    more.map((l) => palette.strong(`    ${l}`)),
+  );
+  append(lines, formatPlaceLines(p.at, style));
   const rows = p.instructions?.map(rowOfInstruction) ?? p.context?.map(rowOfContext) ?? [];
-  if (rows.length > 0) lines.push(...formatRows(rows, style));
+  if (rows.length > 0) append(lines, formatRows(rows, style));
   const kernel = kernelOf(p);
   // The kernel's words stay on one line, so that they can be compared with dmesg.
   if (kernel !== null) {
     const [said = "", ...further] = kernel.split("\n");
-    lines.push(`${palette.dim("  = ")}${palette.strong("kernel: ")}${said}`, ...further.map((l) => `            ${l}`));
+    append(lines, [
+      `${palette.dim("  = ")}${palette.strong("kernel: ")}${said}`,
+      ...further.map((l) => `            ${l}`),
+    ]);
     if (inLog !== "") lines.push(`            (${inLog})`);
   }
   const why = whyOf(p);
-  if (why !== null) lines.push(...note("why", why, style));
+  if (why !== null) append(lines, note("why", why, style));
   const help = helpOf(p);
-  if (help !== null) lines.push(...note("help", help, style));
-  if (others.length > 0) lines.push(...listOf(p, others, style));
+  if (help !== null) append(lines, note("help", help, style));
+  if (others.length > 0) append(lines, listOf(p, others, style));
   return lines;
 }
 
@@ -273,17 +280,20 @@ function listOf(p: Problem, others: readonly Problem[], style: TextStyle): strin
     const isSame = innermost?.file === p.at.source?.[0]?.file;
     return [isSame ? source.replace(/^.*\//, "") : source, inFunction ?? inSection];
   });
-  const widths = [0, 1].map((k) => Math.max(...places.map((place) => place[k]?.length ?? 0)));
+  const widths = [0, 1].map((k) => longest(places.map((place) => place[k] ?? "")));
   const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
   for (const [i, other] of shown.entries()) {
     const columns = (places[i] ?? []).map((text, k) => text.padEnd(widths[k] ?? 0)).filter((t) => t !== "");
     const line = [...columns, clipped(briefOf(other))].join("  ");
     const [first, ...rest] = wrap(line, Math.max(30, style.width - 8));
     // Wrapping takes several blanks for words of no length, so columns survive it.
-    lines.push(`      ${first?.trimEnd()}`, ...rest.map((l) => `        ${l}`));
+    append(lines, [`      ${first?.trimEnd()}`, ...rest.map((l) => `        ${l}`)]);
     const help = helpOf(other);
     if (help !== null && help !== helpOf(p)) {
-      lines.push(...wrap(`help: ${help}`, Math.max(30, style.width - 8)).map((l) => `        ${l}`));
+      append(
+        lines,
+        wrap(`help: ${help}`, Math.max(30, style.width - 8)).map((l) => `        ${l}`),
+      );
     }
   }
   if (others.length > shown.length) lines.push(`      … and ${others.length - shown.length} more (-v shows all)`);

@@ -1,4 +1,5 @@
 import { viewOf } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { SHT_LLVM_ADDRSIG, SHT_LLVM_CALL_GRAPH_PROFILE_V0 } from "../consts.ts";
 import { decodeUleb128, encodeUleb128 } from "../dwarf/leb128.ts";
 import { ElfError } from "../error.ts";
@@ -45,7 +46,7 @@ function renumberAddrsig(file: ElfFile, numbering: Numbering, section: number, d
       );
     }
     const symbol = value === 0 ? 0 : numbering.symbolIndex(value);
-    if (symbol !== null) out.push(...encodeUleb128(symbol));
+    if (symbol !== null) append(out, encodeUleb128(symbol));
     at = next;
   }
   return Uint8Array.from(out);

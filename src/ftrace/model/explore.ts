@@ -5,6 +5,7 @@
 // return address in the site. It runs through the site again and again; where it stands idle, at the entry, it counts
 // as outside. NMIs run through the site on the CPU and stack of the task that they interrupt, and end before it goes on.
 
+import { append } from "../../base/lists.ts";
 import { type Model, compile as modelOf, type Place } from "./compile.ts";
 import { Machine } from "./machine.ts";
 import { faultsAtEnd, patchingNotes } from "./oracles.ts";
@@ -278,7 +279,7 @@ class Explorer {
     let contexts = (state.cpus[i] as Cpu).contexts.slice(0, -1);
     const end = this.#ends.get(place);
     if (faults.length === 0 && end !== undefined) {
-      faults.push(...faultsAtEnd(this.#model, after, end));
+      append(faults, faultsAtEnd(this.#model, after, end));
       // Behind the site: a task will come again, an NMI is over.
       if (faults.length === 0) after = this.#idle;
     }

@@ -1,6 +1,7 @@
 // A trace as a sequence diagram: writer, memory and tasks as columns, one row a step. The SVG stands alone: no script,
 // no style sheet, no font that is not on every machine.
 
+import { longest } from "../../base/lists.ts";
 import { type Protocol, properties } from "./protocol.ts";
 import type { TraceStep, Violation } from "./state.ts";
 import { actors, changingCells, contentsText } from "./text.ts";
@@ -51,7 +52,7 @@ function arrow(from: number, to: number, y: number, color: string): string {
 }
 
 /** The widest of several texts in pixels. */
-const widest = (texts: readonly string[]): number => Math.ceil(Math.max(0, ...texts.map((t) => t.length)) * CHARACTER);
+const widest = (texts: readonly string[]): number => Math.ceil(longest(texts) * CHARACTER);
 
 /** The diagram of one violation, as an SVG document. */
 export function violationSvg(protocol: Protocol, violation: Violation): string {

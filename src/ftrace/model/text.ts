@@ -1,5 +1,6 @@
 // Verdicts and traces as text, to be read in a terminal and in a mail: no line needs more than 7-bit characters.
 
+import { append, longest } from "../../base/lists.ts";
 import { type Protocol, properties } from "./protocol.ts";
 import type { TraceStep, Verdict, Violation } from "./state.ts";
 
@@ -36,7 +37,7 @@ export function actors(trace: readonly TraceStep[]): string[] {
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, c) => Math.max(...rows.map((row) => row[c]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, c) => longest(rows.map((row) => row[c] ?? "")));
   return rows.map((row) =>
     row
       .map((cell, c) => cell.padEnd(widths[c] ?? 0))
@@ -77,21 +78,25 @@ function grouped(violations: readonly Violation[]): Violation[][] {
 /** The whole answer about one protocol. */
 export function verdictText(protocol: Protocol, verdict: Verdict, width: number): string {
   const lines = [`${protocol.name}  ${protocol.arch}  ${protocol.title}`];
-  if (protocol.about !== undefined) lines.push(...fill(protocol.about, width).map((l) => `  ${l}`));
+  if (protocol.about !== undefined)
+    append(
+      lines,
+      fill(protocol.about, width).map((l) => `  ${l}`),
+    );
   lines.push("");
   for (const group of grouped(verdict.violations)) {
     for (const v of group) {
       lines.push(`FAILS  ${v.property}: ${properties[v.property]}`);
       lines.push(`       ${v.what}`);
     }
-    lines.push(...traceText(protocol, group[0]?.trace ?? []).map((l) => `  ${l}`), "");
+    append(lines, [...traceText(protocol, group[0]?.trace ?? []).map((l) => `  ${l}`), ""]);
   }
   if (verdict.holds) lines.push("HOLDS");
   if (verdict.incomplete) lines.push("NOT DECIDED: the limit on states was met before all were seen");
   lines.push(
     `${verdict.states} states, ${verdict.transitions} transitions, depth ${verdict.depth}${verdict.incomplete ? "" : "; every interleaving was explored"}`,
   );
-  for (const note of verdict.notes) lines.push(...fill(`note: ${note}`, width));
+  for (const note of verdict.notes) append(lines, fill(`note: ${note}`, width));
   return `${lines.join("\n")}\n`;
 }
 

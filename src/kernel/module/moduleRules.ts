@@ -2,6 +2,7 @@
 // duplicate exports, struct module.
 
 import { latin1, printable, viewOf } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
@@ -157,7 +158,7 @@ function checkImports(context: ModuleContext): Problem[] {
   const isGpl = GPL.has(license);
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
-  if (layout !== null) problems.push(...checkVersion(context, versions, layout, EARLY.layoutVersion));
+  if (layout !== null) append(problems, checkVersion(context, versions, layout, EARLY.layoutVersion));
   let unversioned: string | null = null;
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
@@ -176,7 +177,7 @@ function checkImports(context: ModuleContext): Problem[] {
     if (exported.crc !== null && versions === null) unversioned ??= symbol;
     const refused = checkVersion(context, versions, exported, more.loadOrder);
     if (refused.length > 0) {
-      problems.push(...refused);
+      append(problems, refused);
       continue;
     }
     const namespace = exported.namespace ?? "";

@@ -1,6 +1,7 @@
 // What klp_enable_patch (kernel/livepatch/core.c) will make of the patch's tables.
 
 import { printable } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
@@ -101,7 +102,7 @@ function checkObject(context: RuleContext, patch: Patch, object: PatchedObject, 
       );
     }
     seen.set(key, patched);
-    problems.push(...checkFunction(context, patched, index, k));
+    append(problems, checkFunction(context, patched, index, k));
   }
   return problems;
 }
@@ -131,19 +132,14 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
   const found = findPosition(kernel, patched.object, oldName, position);
   // What belongs to a module is looked up when that module is there.
   const isVmlinux = patched.object === "vmlinux";
-  problems.push(
-    ...positionProblems(
-      found,
-      { object: patched.object, name: oldName, position },
-      kernel,
-      at,
-      isVmlinux ? enabling : {},
-    ),
+  append(
+    problems,
+    positionProblems(found, { object: patched.object, name: oldName, position }, kernel, at, isVmlinux ? enabling : {}),
   );
   if (found.kind === "found" && lacksSite(context, patched)) {
     const more = isVmlinux ? { loadOrder: [PATCHING, object, index] } : {};
     problems.push(problem("KLP442", at, { symbol: shown, object: printable(patched.object) }, more));
-  } else if (found.kind === "found" && isVmlinux) problems.push(...strayProblems(context, patched, shown, at));
+  } else if (found.kind === "found" && isVmlinux) append(problems, strayProblems(context, patched, shown, at));
   return [...problems, ...checkReplacement(context, patched, shown, at)];
 }
 

@@ -2,6 +2,7 @@
 // will make of a file's livepatch sections and symbols.
 
 import { printable, viewOf } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import {
@@ -62,7 +63,7 @@ export function checkLivepatchSections(context: RuleContext): Problem[] {
   const problems: Problem[] = [];
   for (const table of file.relocations) {
     if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    problems.push(...new SectionRules(context, table).check());
+    append(problems, new SectionRules(context, table).check());
   }
   return [...problems, ...unresolvedUses(context)];
 }
@@ -206,7 +207,7 @@ class SectionRules {
       this.#problems.push(problem("KLP429", at, { symbol: shown, object: printable(parsed.object) }));
     }
     const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
-    this.#problems.push(...positionProblems(found, parsed, this.#context.kernel, at, more));
+    append(this.#problems, positionProblems(found, parsed, this.#context.kernel, at, more));
   }
 
   /** A section that waits for a module is applied when the module is loaded: most memory is read-only by then. */

@@ -1,6 +1,7 @@
 // What the kernel will say of a module's undefined symbols and of livepatch symbols that no livepatch section uses.
 
 import { printable } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
@@ -88,7 +89,7 @@ export function symbolProblems(
         if (name.length > limit) {
           problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
         }
-        problems.push(...stateProblems(kernel, resolution, name, at));
+        append(problems, stateProblems(kernel, resolution, name, at));
         if (resolution.chosenOf !== null) {
           problems.push(
             problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),

@@ -1,5 +1,6 @@
 // What the compiler was told, as far as the file says so: gcc writes its command line into DW_AT_producer.
 
+import { append } from "../../base/lists.ts";
 import { SHF_COMPRESSED } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 
@@ -18,7 +19,7 @@ export function sectionsWithoutIpaRa(file: ElfFile): ReadonlySet<number> {
     const index = sections.findByName(name);
     if (index === null || !sections.hasBytes(index)) continue;
     if (sections.hasFlags(index, SHF_COMPRESSED)) return new Set();
-    producers.push(...(Buffer.from(sections.data(index)).toString("latin1").match(PRODUCER) ?? []));
+    append(producers, Buffer.from(sections.data(index)).toString("latin1").match(PRODUCER) ?? []);
   }
   return producers.length > 0 && producers.every(isWithout) ? describedSections(file) : new Set();
 }

@@ -1,6 +1,7 @@
 // Which calls of a ppc64le module get an island, and of which kind.
 
 import { hex, printable } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import type { ZstdUnpacker } from "../../elf/containers/compressed.ts";
 import type { Prototypes } from "../../elf/dwarf/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
@@ -87,8 +88,8 @@ export function planIslands(
   let tocClobbering: readonly CodeSymbol[] = [];
   if (!choice.stubs) {
     const siblings = planSiblings(file, symbols, functions, calls, choice, judge);
-    islands.push(...siblings.islands);
-    refused.push(...siblings.refused);
+    append(islands, siblings.islands);
+    append(refused, siblings.refused);
     tocClobbering = siblings.tocClobbering;
   }
   const epilogues = unrewritten(choice.epilogues, rules);

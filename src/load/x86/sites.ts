@@ -3,6 +3,7 @@
 // Which form they get is the kernel's state (facts.x86); without it the places are listed.
 
 import { viewOf } from "../../base/bytes.ts";
+import { append } from "../../base/lists.ts";
 import { distance32, entriesOf, near32 } from "../entries.ts";
 import { CPU, type RewriteFacts } from "../facts.ts";
 import type { LoadedMemory } from "../memory.ts";
@@ -82,10 +83,10 @@ function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint)
   if (since(6, 13)) {
     // Prefixes before a call, traps behind a jump.
     const prefixes = isCall && room <= 3 ? room : 0;
-    out.push(...new Array<number>(prefixes).fill(0x2e), ...branch);
-    if (!isCall) out.push(...new Array<number>(room).fill(0xcc));
+    append(out, [...new Array<number>(prefixes).fill(0x2e), ...branch]);
+    if (!isCall) append(out, new Array<number>(room).fill(0xcc));
   } else {
-    out.push(...branch);
+    append(out, branch);
     if (!isCall && room > 0) out.push(0xcc);
   }
   bytes.set([...out, ...nopOf(insn.length - out.length)]);

@@ -1,6 +1,7 @@
 // A line program for code that was moved apart (DWARF 5, 6.2.5). Rows keep all that they say and get their new
 // addresses; the room between functions belongs to no line.
 
+import { append } from "../../../base/lists.ts";
 import {
   DW_LNE_end_sequence,
   DW_LNE_set_address,
@@ -228,8 +229,8 @@ class Program {
     if (isStmt) bytes.push(DW_LNS_negate_stmt);
     rooms.forEach(({ at, size }, i) => {
       this.#budget.spend(this.#cursor, ROOM_COST);
-      bytes.push(...this.#advance(at - reached), ...advanceLine(-line), DW_LNS_copy);
-      bytes.push(...this.#advance(size), ...advanceLine(line));
+      append(bytes, [...this.#advance(at - reached), ...advanceLine(-line), DW_LNS_copy]);
+      append(bytes, [...this.#advance(size), ...advanceLine(line)]);
       if (at < (rooms[i + 1]?.at ?? next)) bytes.push(DW_LNS_copy);
       reached = at;
     });
@@ -248,7 +249,7 @@ class Program {
     for (let left = by; left > 0; left -= 0xffff) {
       const part = Math.min(left, 0xffff);
       const halves = [part & 0xff, part >> 8];
-      bytes.push(DW_LNS_fixed_advance_pc, ...(this.#cursor.littleEndian ? halves : halves.reverse()));
+      append(bytes, [DW_LNS_fixed_advance_pc, ...(this.#cursor.littleEndian ? halves : halves.reverse())]);
     }
     return bytes;
   }
