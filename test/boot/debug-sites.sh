@@ -21,8 +21,10 @@ if [[ ! -f $vmlinux ]]; then
   work=$(mktemp -d "$cache/debian/debug.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   (cd "$work" && apt-get "${apt[@]}" -q download "linux-image-$release-dbg")
-  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards "*/boot/vmlinux-$release"
-  mv "$work/usr/lib/debug/boot/vmlinux-$release" "$vmlinux"
+  dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards '*/vmlinux' '*/vmlinux-*' 2>/dev/null || true # one of the two is not there
+  found=$(find "$work" -type f \( -name vmlinux -o -name 'vmlinux-*' \) -print -quit)
+  [[ -n $found ]] || { echo "debug-sites: no vmlinux in linux-image-$release-dbg" >&2; exit 1; }
+  mv "$found" "$vmlinux"
 fi
 KLPLINK_SITES_ROOT=$root KLPLINK_SITES_VMLINUX=$vmlinux \
   npx vitest run --config vitest.boot.config.ts "$here/distroSites.test.ts" -t "$title"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Fetches a Debian kernel with its modules and prints the folder that holds it: boot/vmlinu[xz]-RELEASE and lib/modules/RELEASE.
 #   fetch-distro.sh ARCH SERIES     ARCH: amd64, arm64 or ppc64el; SERIES: 6.1, 6.12 or 7.2
-# The newest release of the series, as the archive has it at the first fetch; later runs find it in the cache and only print.
+# The newest release of the series that can be had: the archive's index may name what is gone already. When it has none of the series
+# any more, the next higher series takes its place. Later runs find it in the cache and only print, without asking the archive.
 # KLPLINK_CACHE says where to keep it (default: klplink in the user's cache folder).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
@@ -11,37 +12,82 @@ flavour=$arch
 [[ $arch == ppc64el ]] && flavour=powerpc64le
 final=$cache/debian/linux-$series-$arch
 
+say() { echo "fetch-distro: $*" >&2; }
+
 if [[ ! -d $final ]]; then
   mkdir -p "$cache/debian"
   exec 9>"$cache/debian/.lock-$series-$arch"
   flock 9 # one fetches; who waited finds the result
 fi
-if [[ ! -d $final ]]; then
-  number="${series//./\\.}\\.[0-9.]+" # 6.12.95
-  if [[ $series == 6.1 ]]; then
-    packages=("$(debian_newest "$arch" "linux-image-6\\.1\\.0-[0-9]+-$flavour")")
-  elif [[ ${series%%.*} -lt 7 ]]; then
-    packages=("$(debian_newest "$arch" "linux-image-$number(\\+deb[0-9]+)?-$flavour")")
-  else
-    binary=$(debian_newest "$arch" "linux-binary-(unsigned-)?$number(\\+deb[0-9]+)?-$flavour")
-    packages=("$binary" "linux-modules-${binary#"${binary%%[0-9]*}"}")
-  fi
-  echo "fetch-distro: ${packages[*]}" >&2
-  work=$cache/debian/.unpacked-$series-$arch
-  rm -rf "$work"
-  debian_unpack "$arch" "$work" "${packages[@]}"
-  # One form for all: newer packages have the modules, and the newest the kernel too, under usr/lib/modules.
-  if [[ ! -d $work/lib/modules ]]; then
-    mkdir -p "$work/lib" "$work/boot"
-    mv "$work/usr/lib/modules" "$work/lib/modules"
-    release=$(ls "$work/lib/modules")
-    for name in vmlinux vmlinuz vmlinuz.unsigned; do
-      kernel=$work/lib/modules/$release/$name
-      [[ ! -f $kernel ]] || mv "$kernel" "$work/boot/${name%.unsigned}-$release"
-    done
-  fi
-  compgen -G "$work/boot/vmlinu*" >/dev/null || { echo "fetch-distro: no kernel in ${packages[*]}" >&2; exit 1; }
-  rm -rf "$work/usr"
-  mv -T "$work" "$final"
+if [[ -d $final ]]; then
+  echo "$final"
+  exit
 fi
-echo "$final"
+
+work=$cache/debian/.unpacked-$series-$arch
+trap 'rm -rf "$work" "$work-modules"' EXIT
+
+# has_modules FOLDER: sets `modules` to the folder named after the release below a lib/modules of FOLDER that holds modules.
+has_modules() {
+  local folder
+  for folder in "$1"/lib/modules/*/ "$1"/usr/lib/modules/*/; do
+    modules=${folder%/}
+    [[ -z $(find "$folder" -type f -name '*.ko*' -print -quit 2>/dev/null) ]] || return 0
+  done
+  return 1
+}
+
+# take PACKAGE VERSION RELEASE: makes $final of it, or sets `why`. Where the kernel and its modules are differs: the kernel in boot or
+# beside the modules, these below lib or usr/lib, in the kernel's own package or in linux-modules-RELEASE.
+take() {
+  local package=$1 version=$2 release=$3 kernel name modules=
+  rm -rf "$work" "$work-modules"
+  debian_unpack "$arch" "$work" "$package=$version" || { why=$debian_why; return 1; }
+  kernel=$(find "$work" -type f -size +0 \( -name 'vmlinu[xz]' -o -name 'vmlinu[xz][-.]*' \) -print -quit)
+  [[ -n $kernel ]] || { why="no kernel is in it"; return 1; }
+  if ! has_modules "$work"; then
+    name=linux-modules-$release
+    debian_unpack "$arch" "$work-modules" "$name=$version" || { why="no modules are in it, and $name: $debian_why"; return 1; }
+    has_modules "$work-modules" || { why="no modules are in it, nor in $name"; return 1; }
+  fi
+  release=${modules##*/}
+  mkdir -p "$work/final/boot" "$work/final/lib/modules"
+  name=${kernel##*/}
+  mv "$kernel" "$work/final/boot/${name:0:7}-$release"
+  mv -T "$modules" "$work/final/lib/modules/$release"
+  mv -T "$work/final" "$final"
+}
+
+# kernels REGEX: a line `PACKAGE VERSION RELEASE` for each kernel of the series REGEX, the newest release first; of one release the
+# package with the kernel alone first, then signed before unsigned.
+kernels() {
+  local package version release names
+  local number="$1([.+~][0-9a-z.+~]*)?(-(rc)?[0-9][0-9a-z.+~]*)*" # 6.1.0-47, 6.12.95+deb12, 7.2.13+deb14
+  mapfile -t names < <(debian_names "$arch" "linux-(binary|image)-(unsigned-)?$number-$flavour(-unsigned)?")
+  debian_offers "$arch" "${names[@]}" | while read -r package version; do
+    release=${package#linux-*-} release=${release#unsigned-} release=${release%-unsigned}
+    echo "$package $version $release"
+  done | sort -k3,3rV -k1,1 -k2,2rV
+}
+
+debian_apt "$arch"
+while :; do
+  all=$(debian_names "$arch" "linux-(binary|image)-(unsigned-)?[0-9].*-$flavour(-unsigned)?") || { say "the archive's index cannot be read"; exit 1; }
+  for number in $(debian_series "$series" <<<"$all"); do
+    [[ $number == "$series" ]] || say "no kernel of $series for $arch can be had: $number takes its place"
+    while read -r package version release; do
+      [[ -n $package ]] || continue
+      say "$package $version"
+      if take "$package" "$version" "$release"; then
+        say "taken: $package $version"
+        echo "$final"
+        exit
+      fi
+      say "$package $version not taken: $why"
+    done <<<"$(kernels "${number//./\\.}")"
+  done
+  debian_reread "$arch" || break
+  say "the index is read again"
+done
+say "no kernel of $series for $arch, nor of a higher series, can be had"
+exit 1

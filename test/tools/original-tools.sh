@@ -7,7 +7,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-fetch=$here/../kernel/fetch-package.sh
+fetch=$here/../boot/fetch-package.sh
 final=${KLPLINK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/klplink}/original-tools-$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
 
 need() { # FILE PACKAGE
@@ -28,8 +28,10 @@ if [[ ! -d $final ]]; then
   work=$final-building/work
   rm -rf "$work"
   mkdir -p "$work/lib"
-  for package in libc6 libelf1t64 zlib1g libzstd1; do
-    cp -L "$("$fetch" amd64 "$package")"/usr/lib/x86_64-linux-gnu/*.so.* "$work/lib/"
+  for package in libc6 'libelf1t64 libelf1' zlib1g libzstd1; do
+    # shellcheck disable=SC2086 # a package and its other name
+    folder=$("$fetch" amd64 $package)
+    find "$folder" -path '*/lib/x86_64-linux-gnu/*.so.*' -exec cp -L {} "$work/lib/" \;
   done
   cp "$("$fetch" amd64 kpatch-build)/usr/lib/kpatch/create-klp-module" "$work/create-klp-module.bin"
   cat >"$work/create-klp-module" <<'EOF'
@@ -38,10 +40,12 @@ here=$(dirname "$0")
 exec "$here/lib/ld-linux-x86-64.so.2" --library-path "$here/lib" "$here/create-klp-module.bin" "$@"
 EOF
   chmod +x "$work/create-klp-module"
-  source=$("$fetch" amd64 linux-source-7.2)/usr/src/linux-source-7.2.tar.xz
+  source=$("$fetch" amd64 linux-source-7.2)
+  source=$(ls "$source"/usr/src/linux-source-*.tar.xz)
+  top=$(basename "$source" .tar.xz)
   mkdir "$work/linux"
-  tar -xJf "$source" -C "$work/linux" --strip-components=1 --wildcards 'linux-source-7.2/tools/*' 'linux-source-7.2/scripts/*' \
-    'linux-source-7.2/arch/x86/lib/*' 'linux-source-7.2/arch/x86/tools/*' --exclude='*/tools/testing' --exclude='*/tools/perf'
+  tar -xJf "$source" -C "$work/linux" --strip-components=1 --wildcards "$top/tools/*" "$top/scripts/*" \
+    "$top/arch/x86/lib/*" "$top/arch/x86/tools/*" --exclude='*/tools/testing' --exclude='*/tools/perf'
   make -s -C "$work/linux/tools/objtool" >&2
   cp "$work/linux/tools/objtool/objtool" "$work/objtool"
   rm -rf "$work/linux"
