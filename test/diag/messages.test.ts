@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concernOf, helpOf, meaningOf } from "../../src/diag/messages/define.ts";
 import { messages, recognise } from "../../src/diag/messages/recognise.ts";
+import { lineOf } from "./lines.ts";
 
 const lines = readFileSync(new URL("../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
   .split("\n")
@@ -140,25 +141,6 @@ test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, s
 });
 
 describe("the table", () => {
-  /** A made-up line of a form. */
-  const samples = {
-    module: "mod",
-    symbol: "sym",
-    word: "3d220000",
-    type: "11",
-    value: "1f",
-    address: "f+0x10/0x40 [mod]",
-    errno: "-2",
-    section: ".text",
-    sectionIndex: "3",
-    row: "4",
-    object: "obj",
-    name: "thing",
-    number: "12",
-    text: "text",
-  } as const;
-  const lineOf = (form: string): string => form.replace(/\{(\w+)\}/g, (_, f: keyof typeof samples) => samples[f]);
-
   test("each form leads to a row that means the same", () => {
     const wrong = messages.flatMap((m) =>
       m.forms.filter((form) => {

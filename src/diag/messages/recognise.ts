@@ -7,7 +7,7 @@ import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
 import { livepatchMessages } from "./livepatch.ts";
 import { loaderMessages } from "./loader.ts";
-import { stripLogger, withoutStop } from "./logger.ts";
+import { layersOf, withoutStop } from "./logger.ts";
 import { relocationMessages } from "./relocations.ts";
 
 /**
@@ -32,10 +32,12 @@ interface Compiled {
   readonly message: Message;
   readonly form: string;
   readonly pattern: RegExp;
+  /** Finds the line behind words that are no prefix; null for a form with too few words of its own. */
+  readonly inside: RegExp | null;
   readonly names: readonly Field[];
+  /** Position among all forms: the first that fits is taken. */
+  readonly rank: number;
 }
-
-let compiled: readonly Compiled[] | null = null;
 
 let shownForms: readonly Shown[] | null = null;
 
@@ -50,34 +52,106 @@ function allShown(): readonly Shown[] {
   return shownForms;
 }
 
-function compile(): readonly Compiled[] {
-  return allShown().map(({ message, form, shown }) => {
+/** Own words from which a form says which message a line is, wherever it stands. */
+const ENOUGH = 3;
+
+/** The whole words of a form that are the kernel's own: what no line of it goes without. */
+function ownWords(shown: string): string[] {
+  const pieces = shown.split(/\{\w+\}/);
+  return pieces.flatMap((piece, i) => {
+    const inner = `${i === 0 ? " " : "x"}${piece}${i === pieces.length - 1 ? " " : "x"}`;
+    // A word that touches a value may be longer in a line.
+    return [...inner.matchAll(/(?<![a-zA-Z])[a-zA-Z]{3,}(?![a-zA-Z])/g)]
+      .filter(
+        ({ index, 0: word }) =>
+          (i === 0 || index > 0) && (i === pieces.length - 1 || index + word.length < inner.length),
+      )
+      .map(([word]) => word);
+  });
+}
+
+interface Index {
+  /** By a word that they need. */
+  readonly byWord: ReadonlyMap<string, readonly Compiled[]>;
+  /** Those without such a word. */
+  readonly others: readonly Compiled[];
+}
+
+let index: Index | null = null;
+
+function compile(): Index {
+  const byWord = new Map<string, Compiled[]>();
+  const others: Compiled[] = [];
+  for (const [rank, { message, form, shown }] of allShown().entries()) {
     const names: Field[] = [];
     const source = patternOf(shown, (field) => {
       names.push(field);
       return "(";
     });
-    return { message, form, names, pattern: new RegExp(`^${PREFIX}${source}\\s*$`) };
-  });
+    const own = ownWords(shown);
+    const one: Compiled = {
+      message,
+      form,
+      names,
+      rank,
+      pattern: new RegExp(`^${PREFIX}${source}\\s*$`),
+      inside: own.length < ENOUGH ? null : new RegExp(`(?:^|[\\s:;>\\])"'\`(])${PREFIX}${source}["'\`)]?\\s*$`),
+    };
+    const key = own.reduce((longest, word) => (word.length > longest.length ? word : longest), "");
+    if (key === "") others.push(one);
+    else byWord.set(key, [...(byWord.get(key) ?? []), one]);
+  }
+  return { byWord, others };
 }
+
+/** The forms that a text can have, in their order. */
+function formsFor(text: string): Compiled[] {
+  index ??= compile();
+  const { byWord, others } = index;
+  const found = [...new Set(text.match(/[a-zA-Z]{3,}/g))].flatMap((word) => byWord.get(word) ?? []);
+  return [...found, ...others].sort((a, b) => a.rank - b.rank);
+}
+
+/** printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little. */
+const LONGEST = 1200;
 
 /** What a line says, or null if it is none of the messages. */
 export function recognise(line: string): Recognised | null {
-  const text = stripLogger(line);
-  // printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little.
-  if (text === "" || text.length > 1200) return null;
+  // The innermost first; an outer one where a word of the message itself looked like something that loggers write.
+  const layers = layersOf(line)
+    .reverse()
+    .filter((text) => text !== "" && text.length <= LONGEST);
+  for (const text of layers) {
+    const bare = withoutStop(text);
+    const found = (bare === text ? null : recogniseWhole(bare)) ?? recogniseWhole(text);
+    if (found !== null) return found;
+  }
+  const [text] = layers;
+  if (text === undefined) return null;
   const bare = withoutStop(text);
-  return (bare === text ? null : recogniseWhole(bare)) ?? recogniseWhole(text) ?? recogniseCut(bare, allShown());
+  return recogniseInside(bare) ?? recogniseCut(bare, allShown());
+}
+
+function fieldsOf(names: readonly Field[], match: RegExpExecArray): Recognised["fields"] {
+  const fields: Partial<Record<Field, string>> = {};
+  for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
+  return fields;
 }
 
 function recogniseWhole(text: string): Recognised | null {
-  compiled ??= compile();
-  for (const { message, form, pattern, names } of compiled) {
+  for (const { message, form, pattern, names } of formsFor(text)) {
     const match = pattern.exec(text);
-    if (match === null) continue;
-    const fields: Partial<Record<Field, string>> = {};
-    for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
-    return { message, form, fields, text, cut: null };
+    if (match !== null) return { message, form, fields: fieldsOf(names, match), text, cut: null };
+  }
+  return null;
+}
+
+/** A message behind words that are no prefix that anyone knows: those of a person, or of a logger that is none of the list. */
+function recogniseInside(text: string): Recognised | null {
+  for (const { message, form, inside, names } of formsFor(text)) {
+    const match = inside?.exec(text);
+    if (match == null) continue;
+    return { message, form, fields: fieldsOf(names, match), text: match[0].replace(/^[\s:;>\])"'`(]/, ""), cut: null };
   }
   return null;
 }
