@@ -192,6 +192,18 @@ test("lines that end in a lone CR", () => {
   expect(explain(`${a}\r${b}\r\r\n${a}\r`).map((e) => e.count)).toEqual([2, 1]);
 });
 
+test.each([
+  ["little endian", Buffer.from([0xff, 0xfe]), (b: Buffer) => b],
+  ["big endian", Buffer.from([0xfe, 0xff]), (b: Buffer) => b.swap16()],
+])("a file in UTF-16, %s, as Windows tools write it", (_, mark, order) => {
+  const text = Buffer.from(`${nop("38210080")}\r\nm: Unknown symbol f (err -2)\r\n`, "utf16le");
+  const ran = klplink(["explain", "--format", "json"], { input: Buffer.concat([mark, order(text)]) });
+  expect((JSON.parse(ran.stdout) as { lines: { line: string }[] }).lines.map((l) => l.line)).toEqual([
+    nop("38210080"),
+    "m: Unknown symbol f (err -2)",
+  ]);
+});
+
 test("codes: the whole story, with the kernel's words and an example", () => {
   const ran = klplink(["explain", "klp301"]);
   expect(ran).toMatchObject({ status: 0, stderr: "" });

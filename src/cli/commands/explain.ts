@@ -1,6 +1,7 @@
 import { findArchByName } from "../../arch/index.ts";
 import { append } from "../../base/lists.ts";
 import { shellFile, shellWord } from "../../base/shell.ts";
+import { decoderFor } from "../../base/text.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
 import type { Definition } from "../../diag/define.ts";
 import {
@@ -78,7 +79,8 @@ async function standardInput(): Promise<string> {
       "explain needs a code, a line of dmesg, or dmesg in a pipe: `klplink explain KLP301`, `dmesg | klplink explain`",
     );
   }
-  return Buffer.from((await readInput("-")).bytes).toString("utf8");
+  const { bytes } = await readInput("-");
+  return decoderFor(bytes).decode(bytes);
 }
 
 /** The words of insmod say a class of errors: what klplink finds in the file says more. */
