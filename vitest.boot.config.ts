@@ -5,7 +5,7 @@ export default defineConfig({
   define: { KLPLINK_VERSION: JSON.stringify("test") },
   test: {
     include: ["test/boot/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
-    globalSetup: ["test/boot/setup.ts"],
+    globalSetup: ["test/built.ts", "test/boot/setup.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
     fileParallelism: false,

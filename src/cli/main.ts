@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
-import { InputProblem, isGone, STDOUT, UsageError, write } from "./files/io.ts";
+import type { Context } from "./context.ts";
+import { InputProblem, STDOUT, UsageError, write } from "./files/io.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
 import {
   addCommonOptions,
@@ -13,18 +14,17 @@ import {
 import { FORMATS, Reporter } from "./report.ts";
 import { checkHelpWord, meantCommand, usageText } from "./usage.ts";
 
-declare const KLPLINK_VERSION: string;
-
 /** Exit statuses. `internal` means a bug in klplink. */
-const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
+export const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
 const X86_HELP =
   "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
-function program(): Command {
+/** @param end takes the exit status of the command that ran. */
+function program(context: Context, end: (status: number) => void): Command {
   const klplink = new Command("klplink")
     .description("Link, check and explain Linux livepatch modules, for ppc64le, arm64, x86_64.")
-    .version(KLPLINK_VERSION, "-V, --version")
+    .version(context.version, "-V, --version")
     .usage("<module> [options]\n       klplink <command> [arguments] | help <command> | --version")
     .helpCommand(true)
     .configureHelp(helpConfiguration)
@@ -32,7 +32,7 @@ function program(): Command {
     // Said in usage.ts, with what was probably meant.
     .configureOutput({
       outputError: () => {},
-      writeOut: (text) => void write(process.stdout, text).catch(tellUnwritten),
+      writeOut: (text) => void write(context.stdout, text).catch((error) => tellUnwritten(error, context)),
     })
     .addHelpText(
       "after",
@@ -91,7 +91,7 @@ Examples:
     )
     .action(async (module: string, options) => {
       const { runLink } = await import("./commands/link.ts");
-      process.exitCode = await runLink(module, options, KLPLINK_VERSION);
+      end(await runLink(module, options, context));
     });
 
   addKernelOptions(
@@ -111,11 +111,11 @@ Examples:
     )
     .action(async (modules: readonly string[], options) => {
       const { runCheck } = await import("./commands/check.ts");
-      process.exitCode = await runCheck(modules, options, KLPLINK_VERSION);
+      end(await runCheck(modules, options, context));
     });
 
-  addImageCommand(klplink);
-  addVerifyCommand(klplink);
+  addImageCommand(klplink, context, end);
+  addVerifyCommand(klplink, context, end);
 
   addCommonOptions(
     klplink
@@ -139,7 +139,7 @@ Examples:
     )
     .action(async (module: string, options) => {
       const { runShow } = await import("./commands/show.ts");
-      process.exitCode = await runShow(module, options);
+      end(await runShow(module, options, context));
     });
 
   addKernelFileOptions(
@@ -161,7 +161,7 @@ Examples:
     )
     .action(async (text: readonly string[], options) => {
       const { runExplain } = await import("./commands/explain.ts");
-      process.exitCode = await runExplain(text, options);
+      end(await runExplain(text, options, context));
     });
 
   addCommonOptions(
@@ -190,7 +190,7 @@ Examples:
     )
     .action(async (file: string, options) => {
       const { runSites } = await import("./commands/sites.ts");
-      process.exitCode = await runSites(file, options);
+      end(await runSites(file, options, context));
     });
 
   addCommonOptions(
@@ -215,7 +215,7 @@ Examples:
     )
     .action(async (protocol: string | undefined, options) => {
       const { runModel } = await import("./commands/model.ts");
-      process.exitCode = await runModel(protocol, options);
+      end(await runModel(protocol, options, context));
     });
 
   klplink
@@ -230,18 +230,18 @@ Examples:
     )
     .action(async (shell: string) => {
       const { completionScript } = await import("./commands/completion.ts");
-      await write(process.stdout, completionScript(klplink, shell));
+      await write(context.stdout, completionScript(klplink, shell));
     });
 
   // For scripts/docs.mjs, which writes docs/klplink.1.
   klplink.command("man", { hidden: true }).action(async () => {
     const { manPage } = await import("./man.ts");
-    await write(process.stdout, manPage(klplink, KLPLINK_VERSION));
+    await write(context.stdout, manPage(klplink, context.version));
   });
   return shortenHelp(klplink);
 }
 
-function addImageCommand(klplink: Command): void {
+function addImageCommand(klplink: Command, context: Context, end: (status: number) => void): void {
   addKernelOptions(
     addCommonOptions(
       klplink
@@ -278,11 +278,11 @@ Examples:
     )
     .action(async (module: string, options) => {
       const { runImage } = await import("./commands/image.ts");
-      process.exitCode = await runImage(module, options, KLPLINK_VERSION);
+      end(await runImage(module, options, context));
     });
 }
 
-function addVerifyCommand(klplink: Command): void {
+function addVerifyCommand(klplink: Command, context: Context, end: (status: number) => void): void {
   addCommonOptions(
     klplink
       .command("verify <module...>")
@@ -310,7 +310,7 @@ Examples:
     )
     .action(async (modules: readonly string[], options) => {
       const { runVerify } = await import("./commands/verify.ts");
-      process.exitCode = await runVerify(modules, options, KLPLINK_VERSION);
+      end(await runVerify(modules, options, context));
     });
 }
 
@@ -320,66 +320,63 @@ function livepatchStack(value: string): { threadInfo: number; stackPointer: numb
   return { threadInfo: Number(match[1]), stackPointer: Number(match[2]) };
 }
 
-async function main(argv: readonly string[]): Promise<void> {
-  const klplink = program();
-  if (argv.length <= 2) {
-    process.exitCode = STATUS.usage;
-    await write(process.stderr, klplink.helpInformation());
-    return;
+/**
+ * Runs the command line and returns its exit status.
+ * @param argv its arguments, without the program's name.
+ */
+export async function main(argv: readonly string[], context: Context): Promise<number> {
+  let status: number = STATUS.good;
+  const klplink = program(context, (ended) => {
+    status = ended;
+  });
+  if (argv.length === 0) {
+    await write(context.stderr, klplink.helpInformation());
+    return STATUS.usage;
   }
   try {
-    checkHelpWord(argv.slice(2), klplink);
-    await klplink.parseAsync(argv);
+    checkHelpWord(argv, klplink);
+    await klplink.parseAsync(argv, { from: "user" });
+    return status;
   } catch (error) {
-    process.exitCode = await fail(error, argv, klplink);
+    return await fail(error, argv, klplink, context);
   }
 }
 
 /** Reports an error that ended a command; returns the exit status. */
-async function fail(error: unknown, argv: readonly string[], klplink: Command): Promise<number> {
+async function fail(error: unknown, argv: readonly string[], klplink: Command, context: Context): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return STATUS.good;
   if (error instanceof CommanderError || error instanceof UsageError) {
-    await write(process.stderr, `klplink: ${usageText(error, argv.slice(2), klplink)}\n`);
+    await write(context.stderr, `klplink: ${usageText(error, argv, klplink)}\n`);
     return STATUS.usage;
   }
   const problem = problemOf(error);
   if (problem !== null) {
     const given = <T extends string>(name: string, choices: readonly T[], otherwise: T): T =>
-      choices.find((c) => argv.includes(`${name}=${c}`) || argv[argv.indexOf(name) + 1] === c) ?? otherwise;
+      choices.find((c) => argv.some((word, i) => word === `${name}=${c}` || (word === c && argv[i - 1] === name))) ??
+      otherwise;
     // A standard output that takes nothing cannot take the report either.
     const format = problem.at.file === STDOUT ? "text" : given("--format", FORMATS, "text");
     const color = given("--color", ["auto", "always", "never"], "auto");
-    const reporter = new Reporter({ format, color }, KLPLINK_VERSION);
+    const reporter = new Reporter({ format, color }, context);
     await reporter.add(problem.at.file, null, [problem]);
     await reporter.finish();
-    const [first = ""] = argv.slice(2);
+    const [first = ""] = argv;
     const wish = problem.code === "KLP104" && /^\w+$/.test(first) ? meantCommand(first, klplink) : null;
     if (wish !== null && wish !== first && problem.at.file === first) {
-      await write(process.stderr, `klplink: there is no command ${first}; did you mean \`klplink ${wish}\`?\n`);
+      await write(context.stderr, `klplink: there is no command ${first}; did you mean \`klplink ${wish}\`?\n`);
     }
     return STATUS.file;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   await write(
-    process.stderr,
-    `klplink: internal error in version ${KLPLINK_VERSION}; nothing was written\nPlease report it with the input file and this text:\n${stack}\n`,
+    context.stderr,
+    `klplink: internal error in version ${context.version}; nothing was written\nPlease report it with the input file and this text:\n${stack}\n`,
   );
   return STATUS.internal;
 }
 
 /** Help texts are written by commander, which waits for nothing. */
-function tellUnwritten(error: unknown): void {
+function tellUnwritten(error: unknown, context: Context): void {
   const why = error instanceof InputProblem ? (error.problem.data as { why: string }).why : String(error);
-  process.stderr.write(`klplink: ${STDOUT}: cannot be written: ${why}\n`);
+  context.stderr.write(`klplink: ${STDOUT}: cannot be written: ${why}\n`);
 }
-
-// What write() in io.ts writes, it answers for with a problem; the status is set here for all.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error) => {
-    if (isGone(error)) return;
-    process.on("exit", () => {
-      process.exitCode = STATUS.file;
-    });
-  });
-}
-void main(process.argv);

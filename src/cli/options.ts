@@ -6,7 +6,7 @@ import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
-import { InputProblem, UsageError } from "./files/io.ts";
+import { InputProblem, type Standard, UsageError } from "./files/io.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
@@ -104,13 +104,13 @@ export function linkCommand(file: string, options: KernelOptions): string {
 }
 
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
-export async function readKernel(options: KernelOptions): Promise<Kernel | null> {
+export async function readKernel(options: KernelOptions, context: Standard): Promise<Kernel | null> {
   if ((options.kernel ?? options.module ?? []).length === 0) {
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;
   }
   const { loadKernel } = await import("./files/kernel.ts");
-  return loadKernel(options.kernel ?? [], options.module ?? []);
+  return loadKernel(options.kernel ?? [], options.module ?? [], context);
 }
 
 /** No output takes the place of a file that the run reads. @throws UsageError */
@@ -132,10 +132,10 @@ export async function refuseOverwriting(
 }
 
 /** Reads what --reference names. @throws InputProblem, UsageError */
-export async function readReference(options: KernelOptions): Promise<ModuleFile | null> {
+export async function readReference(options: KernelOptions, context: Standard): Promise<ModuleFile | null> {
   if (options.reference === undefined) return null;
   const { loadModule } = await import("./files/kernel.ts");
-  return loadModule(options.reference);
+  return loadModule(options.reference, undefined, context);
 }
 
 /** Problem of an error that a command may meet while it reads; null for all others. */

@@ -1,3 +1,5 @@
+import type { OutputStream } from "./context.ts";
+
 /** A line that says what is being worked on; on a terminal only. */
 export interface Progress {
   readonly show: (text: string) => void;
@@ -8,11 +10,11 @@ export interface Progress {
 
 const NONE: Progress = { show: () => {}, clear: () => {}, stop: () => {} };
 
-/** Starts a progress line on standard error if that is a terminal and `wanted`. */
-export async function startProgress(wanted: boolean): Promise<Progress> {
-  if (!wanted || process.stderr.isTTY !== true) return NONE;
+/** Starts a progress line on a stream if that is a terminal and `wanted`. */
+export async function startProgress(wanted: boolean, stream: OutputStream): Promise<Progress> {
+  if (!wanted || stream.isTTY !== true) return NONE;
   const { default: ora } = await import("ora");
-  const spinner = ora({ stream: process.stderr, discardStdin: false });
+  const spinner = ora({ stream, discardStdin: false });
   return {
     show: (text) => {
       spinner.text = text;

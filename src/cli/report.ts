@@ -1,6 +1,7 @@
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
+import type { Context, OutputStream } from "./context.ts";
 import { write } from "./files/io.ts";
 
 export type ColorChoice = "auto" | "always" | "never";
@@ -8,8 +9,8 @@ export const FORMATS = ["text", "json", "sarif", "github"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
-export function wantsColor(choice: ColorChoice, stream: NodeJS.WriteStream): boolean {
-  const { NO_COLOR, FORCE_COLOR } = process.env;
+export function wantsColor(choice: ColorChoice, stream: OutputStream, env: Context["env"]): boolean {
+  const { NO_COLOR, FORCE_COLOR } = env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
   return (
     choice === "always" ||
@@ -21,8 +22,8 @@ export function wantsColor(choice: ColorChoice, stream: NodeJS.WriteStream): boo
   );
 }
 
-async function palette(choice: ColorChoice, stream: NodeJS.WriteStream): Promise<Palette> {
-  if (!wantsColor(choice, stream)) return (await import("../diag/render/text.ts")).PLAIN;
+async function palette(choice: ColorChoice, stream: OutputStream, env: Context["env"]): Promise<Palette> {
+  if (!wantsColor(choice, stream, env)) return (await import("../diag/render/text.ts")).PLAIN;
   const { Chalk } = await import("chalk");
   const chalk = new Chalk({ level: 1 });
   return {
@@ -38,14 +39,15 @@ async function palette(choice: ColorChoice, stream: NodeJS.WriteStream): Promise
 /** Width of the terminal, 80 in a pipe; colours; paths relative to the working folder. */
 export async function textStyle(
   color: ColorChoice,
-  stream: NodeJS.WriteStream = process.stderr,
+  stream: OutputStream,
+  env: Context["env"],
   everything = false,
 ): Promise<TextStyle> {
   // A serial console says that it has 0 columns.
   const columns = stream.isTTY === true ? stream.columns || 80 : 80;
   return {
     width: Math.max(40, columns),
-    palette: await palette(color, stream),
+    palette: await palette(color, stream, env),
     folder: process.cwd(),
     everything,
     sourceLine: (await import("./files/sourceText.ts")).sourceReader(process.cwd()),
@@ -78,13 +80,13 @@ export const NO_SOURCE_HELP =
 /** Takes the diagnostics of one file after the other; text comes out at once, documents at the end. */
 export class Reporter {
   readonly #options: ReportOptions;
-  readonly #version: string;
+  readonly #context: Context;
   readonly #files: { file: string; problems: readonly Problem[]; result: Record<string, unknown> }[] = [];
   #saidNoSource = false;
 
-  constructor(options: ReportOptions, version: string) {
+  constructor(options: ReportOptions, context: Context) {
     this.#options = options;
-    this.#version = version;
+    this.#context = context;
   }
 
   /** Whether people read the output: text goes to standard error as it comes. */
@@ -100,6 +102,7 @@ export class Reporter {
     result: Record<string, unknown> = {},
   ): Promise<void> {
     const { format, color, quiet, verbose } = this.#options;
+    const { stdout, stderr, env } = this.#context;
     let shown = problems;
     if (quiet === true && problems.length > 0) {
       const { levelOf } = await import("../diag/catalogue.ts");
@@ -118,18 +121,18 @@ export class Reporter {
       case "text": {
         if (shown.length === 0) return;
         const { renderText, wrap } = await import("../diag/render/text.ts");
-        const style = await textStyle(color, process.stderr, verbose === true);
-        await write(process.stderr, renderText(shown, style));
+        const style = await textStyle(color, stderr, env, verbose === true);
+        await write(stderr, renderText(shown, style));
         if (noSource !== null && !this.#saidNoSource && quiet !== true) {
           this.#saidNoSource = true;
           const said = wrap(`note: no source lines: ${noSource}; ${NO_SOURCE_HELP}`, style.width - 6).join("\n      ");
-          await write(process.stderr, `${said}\n`);
+          await write(stderr, `${said}\n`);
         }
         return;
       }
       case "github": {
         const { renderGithub } = await import("../diag/render/github.ts");
-        await write(process.stdout, renderGithub(shown, process.cwd()));
+        await write(stdout, renderGithub(shown, process.cwd()));
         return;
       }
       case "json":
@@ -139,13 +142,13 @@ export class Reporter {
   }
 
   /** Writes the document, where there is one. */
-  async finish(stream: NodeJS.WriteStream = process.stdout): Promise<void> {
+  async finish(stream: OutputStream = this.#context.stdout): Promise<void> {
     if (this.#options.format === "json") {
       const { renderJson } = await import("../diag/render/json.ts");
-      await write(stream, renderJson(this.#version, this.#files));
+      await write(stream, renderJson(this.#context.version, this.#files));
     } else if (this.#options.format === "sarif") {
       const { renderSarif } = await import("../diag/render/sarif.ts");
-      await write(stream, renderSarif(this.#version, this.#files, process.cwd()));
+      await write(stream, renderSarif(this.#context.version, this.#files, process.cwd()));
     }
   }
 }

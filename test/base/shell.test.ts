@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { shellFile, shellWord } from "../../src/base/shell.ts";
+import { builtCommand } from "../built.ts";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
@@ -22,18 +23,18 @@ test("plain names stay as they are, and none is taken for an option", () => {
   expect(shellFile("-my mod.o")).toBe("'./-my mod.o'");
 });
 
-test("the commands that check offers mend the file, whatever its name", () => {
+test("the commands that check offers mend the file, whatever its name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-shell-"));
   try {
     const sample = join(root, "samples/ppc64le/meminfo");
     copyFileSync(join(sample, "System.map"), join(folder, "my map"));
     for (const name of ["my mod.o", "-d.o"]) {
       copyFileSync(join(sample, "meminfo.o"), join(folder, name));
-      const { stderr } = klplink(["check", "-k", "my map", "--", name], { cwd: folder });
+      const { stderr } = await klplink(["check", "-k", "my map", "--", name], { cwd: folder });
       const offered = /; `klplink (.*)` mends all/.exec(stderr)?.[1];
       expect(offered).toBe(`${shellFile(name)} -k 'my map'`);
       const command = `"$0" "$1" ${offered} -o out.o && "$0" "$1" check out.o -k 'my map'`;
-      const done = spawnSync("sh", ["-c", command, process.execPath, join(root, "bin/klplink.js")], { cwd: folder });
+      const done = spawnSync("sh", ["-c", command, process.execPath, builtCommand()], { cwd: folder });
       expect(done.status, done.stderr.toString()).toBe(0);
     }
   } finally {

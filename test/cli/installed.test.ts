@@ -5,11 +5,13 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtCommand } from "../built.ts";
 import { root } from "../helpers.ts";
 
 describe("bin and dist alone", () => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-installed-"));
   beforeAll(() => {
+    builtCommand();
     for (const part of ["bin", "dist", "package.json"])
       cpSync(join(root, part), join(folder, part), { recursive: true });
   });

@@ -12,10 +12,10 @@ const kernel = ["-k", "test/fixtures/kernel/vmlinux-x86_64", "-m", "test/fixture
 
 let folder = "";
 let linked = Buffer.alloc(0);
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "klplink-packed-"));
   const output = join(folder, "plain.ko");
-  expect(klplink([plain, ...kernel, "-o", output]).status).toBe(0);
+  expect((await klplink([plain, ...kernel, "-o", output])).status).toBe(0);
   linked = readFileSync(output);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -27,20 +27,20 @@ describe.each([
 ])("patch.ko.%s", (ending, packing, pack) => {
   const packed = `test/fixtures/klp/patch-x86_64.ko.${ending}`;
 
-  test("check finds what it finds in the module itself", () => {
-    const of = (path: string) => {
-      const { status, stderr, stdout } = klplink(["check", path, ...kernel]);
+  test("check finds what it finds in the module itself", async () => {
+    const of = async (path: string) => {
+      const { status, stderr, stdout } = await klplink(["check", path, ...kernel]);
       return { status, said: (stderr + stdout).replaceAll(path, "MODULE").replaceAll(/\s+/g, " ") };
     };
-    const expected = of(plain);
+    const expected = await of(plain);
     expect(expected).toMatchObject({ status: 1, said: expect.stringContaining("KLP410") as string });
-    expect(of(packed)).toEqual(expected);
+    expect(await of(packed)).toEqual(expected);
   });
 
-  test("a link writes the module itself, and says so", () => {
+  test("a link writes the module itself, and says so", async () => {
     const input = join(folder, `patch.ko.${ending}`);
     copyFileSync(join(root, packed), input);
-    const { status, stdout } = klplink([input, ...kernel, "--format", "json"]);
+    const { status, stdout } = await klplink([input, ...kernel, "--format", "json"]);
     expect(status).toBe(0);
     const output = join(folder, "patch.klp.ko");
     expect(readFileSync(output).equals(linked)).toBe(true);
@@ -49,16 +49,16 @@ describe.each([
     rmSync(output);
   });
 
-  test("--in-place is refused, and the file is left alone", () => {
+  test("--in-place is refused, and the file is left alone", async () => {
     const input = join(folder, `in-place.ko.${ending}`);
     copyFileSync(join(root, packed), input);
-    const { status, stderr } = klplink([input, ...kernel, "--in-place"]);
+    const { status, stderr } = await klplink([input, ...kernel, "--in-place"]);
     expect(status).toBe(2);
     expect(stderr).toContain(`is packed with ${packing}: unpack it first, or write elsewhere with -o`);
     expect(readFileSync(input).equals(readFileSync(join(root, packed)))).toBe(true);
   });
 
-  test("damaged: exit status 3, with the reason", () => {
+  test("damaged: exit status 3, with the reason", async () => {
     const input = join(folder, `damaged.ko.${ending}`);
     const bytes = readFileSync(join(root, packed));
     writeFileSync(input, bytes.subarray(0, bytes.length >> 1));
@@ -66,7 +66,7 @@ describe.each([
       ["check", input],
       [input, "-o", join(folder, "none.ko")],
     ]) {
-      const { status, stderr } = klplink(args);
+      const { status, stderr } = await klplink(args);
       expect(status).toBe(3);
       expect(stderr).toContain("error[KLP104]");
     }

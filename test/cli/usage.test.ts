@@ -26,8 +26,8 @@ test.each([
   ["explain KLP31", "KLP31 is no diagnostic of this version; did you mean"],
   ["check mod.ko --sympos f", "The form is NAME=N"],
   ["model Z1", "there is no protocol Z1"],
-])("klplink %s", (line, said) => {
-  const { status, stdout, stderr } = run(line);
+])("klplink %s", async (line, said) => {
+  const { status, stdout, stderr } = await run(line);
   expect(stderr.replace(/\s+/g, " ")).toContain(said);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
 });
@@ -38,20 +38,20 @@ test.each([
   ["check mod.k", "did you mean `mod.ko`?"],
   ["check mod.ko -k Sytem.map", "did you mean `System.map`?"],
   [".", "only `klplink check FOLDER` looks at all modules below a folder"],
-])("a file that is not there: klplink %s", (line, said) => {
-  const { status, stderr } = run(line);
+])("a file that is not there: klplink %s", async (line, said) => {
+  const { status, stderr } = await run(line);
   expect(stderr.replace(/\s+/g, " ")).toContain(said);
   expect(status).toBe(3);
 });
 
-test("nothing to explain", () => {
-  const { status, stdout } = klplink(["explain"], { input: new Uint8Array() });
+test("nothing to explain", async () => {
+  const { status, stdout } = await klplink(["explain"], { input: new Uint8Array() });
   expect(stdout).toContain("the text is empty");
   expect(status).toBe(1);
 });
 
-describe("help", () => {
-  const program = klplink(["--help"]).stdout;
+describe("help", async () => {
+  const program = (await klplink(["--help"])).stdout;
   const commands = program
     .slice(program.indexOf("Commands:"), program.indexOf("Examples:"))
     .match(/(?<=^ {2})[a-z]+/gm);
@@ -63,8 +63,8 @@ describe("help", () => {
     expect(commands?.length).toBeGreaterThanOrEqual(9);
   });
 
-  test.each(commands ?? [])("of %s: two examples at least, and two screens at most", (command) => {
-    const { status, stdout } = klplink([command, "--help"]);
+  test.each(commands ?? [])("of %s: two examples at least, and two screens at most", async (command) => {
+    const { status, stdout } = await klplink([command, "--help"]);
     expect(status).toBe(0);
     const [, examples = ""] = stdout.split("Examples:\n");
     expect(examples.match(/klplink /g)?.length).toBeGreaterThanOrEqual(2);

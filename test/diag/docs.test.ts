@@ -2,12 +2,16 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { codes } from "../../src/diag/catalogue.ts";
+import { builtCommand } from "../built.ts";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
 describe("what is generated is current", () => {
+  // It asks the built command line for its manual page.
+  beforeAll(() => void builtCommand());
+
   test("docs/diagnostics.md, docs/kernel-versions.md, docs/klplink.1 and the examples of explain", () => {
     const { status, stderr } = spawnSync(process.execPath, ["scripts/docs.mjs", "--check"], { cwd: root });
     expect(stderr.toString()).toBe("");
@@ -42,18 +46,18 @@ describe("what is generated is current", () => {
   });
 });
 
-describe("help", () => {
-  const commands = [...klplink(["--help"]).stdout.matchAll(/^ {2}(\w+) (?:\[|<)/gm)].map((m) => m[1] ?? "");
+describe("help", async () => {
+  const commands = [...(await klplink(["--help"])).stdout.matchAll(/^ {2}(\w+) (?:\[|<)/gm)].map((m) => m[1] ?? "");
 
-  test("fits a screen", () => {
-    const lines = klplink(["--help"]).stdout.trimEnd().split("\n");
+  test("fits a screen", async () => {
+    const lines = (await klplink(["--help"])).stdout.trimEnd().split("\n");
     expect(lines.length).toBeLessThanOrEqual(40);
     expect(lines.filter((l) => l.length > 80)).toEqual([]);
     expect(commands).toContain("explain");
   });
 
-  test.each(commands.filter((c) => c !== "help"))("of %s shows two examples", (command) => {
-    const { stdout, status } = klplink([command, "--help"]);
+  test.each(commands.filter((c) => c !== "help"))("of %s shows two examples", async (command) => {
+    const { stdout, status } = await klplink([command, "--help"]);
     expect(status).toBe(0);
     const examples = stdout.split("Examples:\n")[1] ?? "";
     expect(examples.match(/^ {2}.*klplink/gm)?.length ?? 0).toBeGreaterThanOrEqual(2);
@@ -68,8 +72,8 @@ describe("wrong usage answers with what was probably meant", () => {
     [["check", "--format", "jsn", "mod.ko"], "text, json, sarif, github"],
     [["explain", "klp30"], "KLP301"],
     [["explain", "KLP371"], "KLP301"],
-  ])("%j", (args, meant) => {
-    const { status, stderr } = klplink(args);
+  ])("%j", async (args, meant) => {
+    const { status, stderr } = await klplink(args);
     expect(stderr).toContain(meant);
     expect(status).toBeGreaterThan(0);
   });
@@ -77,16 +81,19 @@ describe("wrong usage answers with what was probably meant", () => {
 
 // What the shells make of it: test/tools/completion.test.ts.
 describe("completion", () => {
-  test.each(["bash", "zsh", "fish"])("%s: the script names each command, option and code", (shell) => {
-    const { stdout } = klplink(["completion", shell]);
+  test.each(["bash", "zsh", "fish"])("%s: the script names each command, option and code", async (shell) => {
+    const { stdout } = await klplink(["completion", shell]);
     for (const word of ["link", "check", "show", "explain", "kernel-version", "toc-restore", "sarif", "KLP301"]) {
       expect(stdout).toContain(word);
     }
   });
 
-  test.each(["bash", "zsh", "fish"])("%s: each option with fixed choices has them as its values", (shell) => {
-    const { stdout } = klplink(["completion", shell]);
-    const help = ["link", "check", "sites", "image"].map((c) => klplink([c, "--help"]).stdout.replace(/\s+/g, " "));
+  test.each(["bash", "zsh", "fish"])("%s: each option with fixed choices has them as its values", async (shell) => {
+    const { stdout } = await klplink(["completion", shell]);
+    const help: string[] = [];
+    for (const command of ["link", "check", "sites", "image"]) {
+      help.push((await klplink([command, "--help"])).stdout.replace(/\s+/g, " "));
+    }
     // As the help shows them: `--siblings <kind> …: auto (default), framed`.
     const offered = new Set(
       help.flatMap((text) => text.match(/--[a-z-]+ <(?:how|kind|when|form|state|producer)>/g) ?? []),
@@ -103,13 +110,13 @@ describe("completion", () => {
     }
   });
 
-  test("the exit statuses are in the help and in the man page, that of a bug, too", () => {
-    for (const text of [klplink(["--help"]).stdout, readFileSync(join(root, "docs/klplink.1"), "utf8")]) {
+  test("the exit statuses are in the help and in the man page, that of a bug, too", async () => {
+    for (const text of [(await klplink(["--help"])).stdout, readFileSync(join(root, "docs/klplink.1"), "utf8")]) {
       expect(text.replace(/\s+/g, " ")).toMatch(/0 good;.*1 .*2 wrong usage;.*3 .*70 a bug in klplink/);
     }
   });
 
-  test("of an unknown shell", () => {
-    expect(klplink(["completion", "tcsh"])).toMatchObject({ status: 2 });
+  test("of an unknown shell", async () => {
+    expect(await klplink(["completion", "tcsh"])).toMatchObject({ status: 2 });
   });
 });

@@ -36,8 +36,11 @@ ajv.addSchema(schemaOf("diagnostics.schema.json"), "diagnostics.schema.json");
 export const isExplanation = ajv.compile(schemaOf("explain.schema.json"));
 
 /** What `klplink explain` says of some lines, in the folder of the fixtures. */
-export function explain(input: string, ...args: string[]): Explained[] {
-  const ran = klplink(["explain", "--format", "json", ...args, "-"], { cwd: fixtures, input: Buffer.from(input) });
+export async function explain(input: string, ...args: string[]): Promise<Explained[]> {
+  const ran = await klplink(["explain", "--format", "json", ...args, "-"], {
+    cwd: fixtures,
+    input: Buffer.from(input),
+  });
   expect(ran.stderr).toBe("");
   const document: unknown = JSON.parse(ran.stdout);
   expect(isExplanation(document) ? [] : isExplanation.errors).toEqual([]);

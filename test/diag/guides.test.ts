@@ -6,14 +6,14 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { klplink } from "../cli/run.ts";
+import { withOutput } from "../consoleBlocks.ts";
 import { root } from "../helpers.ts";
 
 /** Words of a command line; single quotes keep blanks. */
 const words = (line: string): string[] =>
   [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? "");
 
-test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", (page) => {
+test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", async (page) => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-guide-"));
   try {
     const path = join(root, page);
@@ -21,19 +21,9 @@ test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", (page) => {
     const [, start] = /^```sh\ncd (\S+)\n```$/m.exec(text) ?? [];
     expect(start).toBeDefined();
     cpSync(join(root, start ?? ""), folder, { recursive: true });
-    let commands = 0;
-    const real = text.replace(/```console\n([\s\S]*?)```/g, (_, block: string) => {
-      const output = block
-        .split("\n")
-        .filter((line) => line.startsWith("$ klplink "))
-        .map((line) => {
-          commands++;
-          const run = klplink(words(line.slice("$ klplink ".length)), { cwd: folder });
-          expect(run.status === 0 || run.status === 1, run.stderr).toBe(true);
-          return `${line}\n${run.stderr}${run.stdout}`;
-        });
-      return `\`\`\`console\n${output.join("")}\`\`\``;
-    });
+    const { text: real, commands } = await withOutput(text, folder, words, (run) =>
+      expect(run.status === 0 || run.status === 1, run.stderr).toBe(true),
+    );
     if (process.env.UPDATE_GUIDES === "1") writeFileSync(path, real);
     expect(commands).toBeGreaterThanOrEqual(4);
     // What a command writes is what the folder has already: who follows the page leaves the checkout as it was.

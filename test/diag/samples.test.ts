@@ -1,7 +1,6 @@
 // Each diagnostic of the catalogue, as the command line shows it. `npx vitest run test/diag -u` writes expected/ anew:
 // review the difference like code. Then `npm run docs` renews docs/diagnostics.md and the examples of `explain`.
 
-import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Code, codes } from "../../src/diag/catalogue.ts";
+import { type Run, klplink as runKlplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 import { samples } from "./samples.ts";
 
@@ -16,29 +16,15 @@ const fixtures = join(root, "test/fixtures/diag");
 const temporary = mkdtempSync(join(tmpdir(), "klplink-"));
 afterAll(() => rmSync(temporary, { recursive: true }));
 
-interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the built command line in the folder of the samples; paths of the temporary folder become `out`. */
-function klplink(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const { FORCE_COLOR: _force, NO_COLOR: _no, ...inherited } = process.env;
+/** Runs klplink in the folder of the samples; paths of the temporary folder become `out`. */
+async function klplink(args: readonly string[]): Promise<Omit<Run, "stdoutBytes">> {
   const out = join(temporary, `${Math.random().toString(36).slice(2)}.o`);
-  const child = spawn(process.execPath, [join(root, "bin/klplink.js"), ...args.map((a) => (a === "{out}" ? out : a))], {
-    cwd: fixtures,
-    env: { ...inherited, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const chunks: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
-  child.stdout.on("data", (chunk: Buffer) => chunks.stdout.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => chunks.stderr.push(chunk));
-  const text = (parts: readonly Buffer[]): string => Buffer.concat(parts).toString("utf8").replaceAll(out, "out");
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (status) => resolve({ status, stdout: text(chunks.stdout), stderr: text(chunks.stderr) }));
-  });
+  const run = await runKlplink(
+    args.map((a) => (a === "{out}" ? out : a)),
+    { cwd: fixtures },
+  );
+  const text = (said: string): string => said.replaceAll(out, "out");
+  return { status: run.status, stdout: text(run.stdout), stderr: text(run.stderr) };
 }
 
 const schemaOf = (path: string): object => JSON.parse(readFileSync(join(root, path), "utf8")) as object;

@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { runLink } from "../../src/cli/commands/link.ts";
 import { packingOf } from "../../src/elf/containers/packed.ts";
 import { ElfError } from "../../src/elf/error.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { captured, klplink } from "../cli/run.ts";
 import { type BuiltSection, buildElf } from "./build.ts";
 import { ehdr, Raw } from "./raw.ts";
 
@@ -619,23 +619,10 @@ describe("command line", () => {
   const files = (loose ?? []).map((c, i) => ({ ...c, path: join(inputs, `${String(i).padStart(3, "0")}.o`) }));
   for (const { path, bytes } of files) writeFileSync(path, bytes);
 
-  const run = (args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> =>
-    new Promise((resolve, reject) => {
-      execFile(
-        process.execPath,
-        [join(root, "bin/klplink.js"), ...args],
-        { maxBuffer: 1 << 26, env: { ...process.env, NO_COLOR: "1" } },
-        (error, stdout, stderr) => {
-          if (error !== null && typeof error.code !== "number") reject(error);
-          else resolve({ status: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
-        },
-      );
-    });
-
   const codeOf = (kind: ElfError["kind"]): string => (kind === "malformed" ? "KLP102" : "KLP101");
 
   test("check: exit status 3 and one diagnostic for each file", async () => {
-    const { status, stdout } = await run(["check", "--format", "json", inputs]);
+    const { status, stdout } = await klplink(["check", "--format", "json", inputs]);
     expect(status).toBe(3);
     const report = JSON.parse(stdout) as {
       files: { file: string; problems: { code: string; fileOffset: number }[] }[];
@@ -652,7 +639,7 @@ describe("command line", () => {
     for (const { bytes } of [...damaged, { bytes: gzipSync(meminfo).subarray(0, 200) }]) {
       writeFileSync(path, bytes);
       for (const args of [[path], ["check", path]]) {
-        const { status, stderr } = await run(args);
+        const { status, stderr } = await klplink(args);
         expect(status).toBe(3);
         expect(stderr.match(/^error\[\w+\]/gm)).toEqual(["error[KLP104]"]);
         expect(stderr).toContain(`the ${packingOf(bytes)} data are damaged or cut off`);
@@ -669,7 +656,7 @@ describe("command line", () => {
     for (let at = 0; at < some.length; at += 4) {
       await Promise.all(
         some.slice(at, at + 4).map(async ({ path, kind, name, what }) => {
-          const { status, stdout, stderr } = await run([path]);
+          const { status, stdout, stderr } = await klplink([path]);
           expect({ name, status, stdout }).toEqual({ name, status: 3, stdout: "" });
           expect(stderr.match(/^(?:error|warning)\[/gm), stderr).toEqual(["error["]);
           expect(stderr).toContain(`error[${codeOf(kind)}]`);
@@ -677,13 +664,14 @@ describe("command line", () => {
         }),
       );
     }
+    const { context } = captured();
     const options = { format: "text", color: "never", tocRestore: "island", force: true } as const;
     for (const { path, kind, offset } of files) {
       const expected = {
         problem: expect.objectContaining({ code: codeOf(kind), at: { file: path, fileOffset: offset } }),
       };
-      await expect(runLink(path, options, "test")).rejects.toThrow(expect.objectContaining(expected));
-      await expect(runLink(path, { ...options, inPlace: true }, "test")).rejects.toThrow(
+      await expect(runLink(path, options, context)).rejects.toThrow(expect.objectContaining(expected));
+      await expect(runLink(path, { ...options, inPlace: true }, context)).rejects.toThrow(
         expect.objectContaining(expected),
       );
     }
@@ -693,7 +681,7 @@ describe("command line", () => {
 
   test("show: exit status 3, one diagnostic", async () => {
     for (const { path, kind } of [files[0], files.find((f) => f.kind === "malformed")].filter((f) => f !== undefined)) {
-      const { status, stdout, stderr } = await run(["show", path]);
+      const { status, stdout, stderr } = await klplink(["show", path]);
       expect({ status, stdout }).toEqual({ status: 3, stdout: "" });
       expect(stderr.match(/^error\[\w+\]/gm)).toEqual([`error[${codeOf(kind)}]`]);
     }

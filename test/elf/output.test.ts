@@ -19,6 +19,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { isSameFile, OutputError, writeWhole } from "../../src/elf/output.ts";
+import { builtCommand } from "../built.ts";
+import { type Run, klplink as run } from "../cli/run.ts";
 
 // The output file: whole or not at all, and never over the input. Failures are those of a real file system; where root
 // may do what others may not, a full device (/dev/full) and a limit on file size stand in.
@@ -172,25 +174,23 @@ describe("writeWhole", () => {
 });
 
 describe("command line", () => {
-  const klplink = (args: readonly string[], shell?: string): { status: number; stdout: Buffer; stderr: string } => {
-    const command = [process.execPath, join(root, "bin/klplink.js"), ...args];
+  const klplink = (args: readonly string[]): Promise<Run> => run(args, { cwd: folder });
+  /** A shell's command in which KLPLINK stands for klplink, as built, with its arguments. */
+  const inShell = (args: readonly string[], shell: string): { status: number; stdout: Buffer; stderr: string } => {
+    const command = [process.execPath, builtCommand(), ...args];
     const quoted = command.map((word) => `'${word}'`).join(" ");
-    const { status, stdout, stderr } = spawnSync(
-      "sh",
-      ["-c", shell === undefined ? quoted : shell.replace("KLPLINK", quoted)],
-      {
-        cwd: folder,
-        env: { ...process.env, NO_COLOR: "1" },
-      },
-    );
+    const { status, stdout, stderr } = spawnSync("sh", ["-c", shell.replace("KLPLINK", quoted)], {
+      cwd: folder,
+      env: { ...process.env, NO_COLOR: "1" },
+    });
     return { status: status ?? -1, stdout, stderr: String(stderr) };
   };
   const original = readFileSync(`${sample}meminfo.o`);
   const kernel = ["-k", `${sample}System.map`];
   let expected: Buffer;
-  beforeEach(() => {
+  beforeEach(async () => {
     writeFileSync(at("in.ko"), original, { mode: 0o640 });
-    expected = klplink(["in.ko", ...kernel, "-o", "-"]).stdout;
+    expected = Buffer.from((await klplink(["in.ko", ...kernel, "-o", "-"])).stdoutBytes);
     expect(expected.length).toBeGreaterThan(original.length);
   });
   const untouched = (): void => {
@@ -198,9 +198,9 @@ describe("command line", () => {
     expect(statSync(at("in.ko")).mode & 0o777).toBe(0o640);
   };
 
-  test("the default output has the mode of the input; the input is untouched", () => {
+  test("the default output has the mode of the input; the input is untouched", async () => {
     chmodSync(at("in.ko"), 0o640);
-    expect(klplink(["in.ko", ...kernel]).status).toBe(0);
+    expect((await klplink(["in.ko", ...kernel])).status).toBe(0);
     expect(readFileSync(at("in.klp.ko")).equals(expected)).toBe(true);
     expect(statSync(at("in.klp.ko")).mode & 0o777).toBe(0o640);
     expect(readdirSync(folder).sort()).toEqual(["in.klp.ko", "in.ko"]);
@@ -209,13 +209,13 @@ describe("command line", () => {
 
   test.each(["the same path", "a symbolic link", "a hard link", "a link to the folder"])(
     "-o names the input through %s: refused",
-    (how) => {
+    async (how) => {
       if (how === "a symbolic link") symlinkSync("in.ko", at("out.ko"));
       if (how === "a hard link") linkSync(at("in.ko"), at("out.ko"));
       if (how === "a link to the folder") symlinkSync(".", at("here"));
       const path = how === "the same path" ? "./in.ko" : how === "a link to the folder" ? "here/in.ko" : "out.ko";
       const before = readdirSync(folder);
-      const { status, stderr } = klplink(["in.ko", ...kernel, "-o", path]);
+      const { status, stderr } = await klplink(["in.ko", ...kernel, "-o", path]);
       expect(status).toBe(2);
       expect(stderr).toContain("--in-place");
       expect(readdirSync(folder)).toEqual(before);
@@ -223,41 +223,41 @@ describe("command line", () => {
     },
   );
 
-  test("the default output is a link to the input: refused", () => {
+  test("the default output is a link to the input: refused", async () => {
     symlinkSync("in.ko", at("in.klp.ko"));
-    expect(klplink(["in.ko", ...kernel]).status).toBe(2);
+    expect((await klplink(["in.ko", ...kernel])).status).toBe(2);
     untouched();
   });
 
-  test("--in-place overwrites the input and keeps its mode", () => {
-    expect(klplink(["in.ko", ...kernel, "--in-place"]).status).toBe(0);
+  test("--in-place overwrites the input and keeps its mode", async () => {
+    expect((await klplink(["in.ko", ...kernel, "--in-place"])).status).toBe(0);
     expect(readFileSync(at("in.ko")).equals(expected)).toBe(true);
     expect(statSync(at("in.ko")).mode & 0o777).toBe(0o640);
     expect(readdirSync(folder)).toEqual(["in.ko"]);
   });
 
-  test("--in-place through a symbolic link keeps the link", () => {
+  test("--in-place through a symbolic link keeps the link", async () => {
     symlinkSync("in.ko", at("link.ko"));
-    expect(klplink(["link.ko", ...kernel, "--in-place"]).status).toBe(0);
+    expect((await klplink(["link.ko", ...kernel, "--in-place"])).status).toBe(0);
     expect(readlinkSync(at("link.ko"))).toBe("in.ko");
     expect(readFileSync(at("in.ko")).equals(expected)).toBe(true);
   });
 
   test("to standard output, /dev/stdout, a pipe by name; from standard input", () => {
-    expect(klplink(["in.ko", ...kernel, "-o", "/dev/stdout", "-q"], "KLPLINK | cat").stdout.equals(expected)).toBe(
+    expect(inShell(["in.ko", ...kernel, "-o", "/dev/stdout", "-q"], "KLPLINK | cat").stdout.equals(expected)).toBe(
       true,
     );
     const fifo = "mkfifo pipe; (cat pipe > got) & KLPLINK; wait";
-    expect(klplink(["in.ko", ...kernel, "-o", "pipe"], fifo).status).toBe(0);
+    expect(inShell(["in.ko", ...kernel, "-o", "pipe"], fifo).status).toBe(0);
     expect(readFileSync(at("got")).equals(expected)).toBe(true);
     expect(lstatSync(at("pipe")).isFIFO()).toBe(true);
-    expect(klplink(["-", ...kernel], "KLPLINK < in.ko").stdout.equals(expected)).toBe(true);
+    expect(inShell(["-", ...kernel], "KLPLINK < in.ko").stdout.equals(expected)).toBe(true);
     untouched();
   });
 
   test("a limit on file size stops it half-way: exit status 3, the old output is unchanged, nothing else is left", () => {
     writeFileSync(at("out.ko"), "old");
-    const { status, stderr } = klplink(["in.ko", ...kernel, "-o", "out.ko"], "trap '' XFSZ; ulimit -f 2; KLPLINK");
+    const { status, stderr } = inShell(["in.ko", ...kernel, "-o", "out.ko"], "trap '' XFSZ; ulimit -f 2; KLPLINK");
     expect(stderr).toContain("error[KLP105]");
     expect(status).toBe(3);
     expect(readFileSync(at("out.ko"), "utf8")).toBe("old");
@@ -265,14 +265,14 @@ describe("command line", () => {
     untouched();
   });
 
-  test("an output that cannot be written: exit status 3, and why", () => {
+  test("an output that cannot be written: exit status 3, and why", async () => {
     for (const [path, why] of [
       ["missing/out.ko", "no such folder"],
       [".", "it is a folder"],
       ["in.ko/out.ko", "a part of the path is no folder"],
       ["/dev/full", "no space left"],
     ] as const) {
-      const { status, stderr } = klplink(["in.ko", ...kernel, "-o", path]);
+      const { status, stderr } = await klplink(["in.ko", ...kernel, "-o", path]);
       expect({ path, status }).toEqual({ path, status: 3 });
       expect(stderr).toContain(`error[KLP105]: cannot be written: ${why}`);
     }
@@ -280,18 +280,18 @@ describe("command line", () => {
     untouched();
   });
 
-  test("an error in the module: nothing is written, an older output stays", () => {
+  test("an error in the module: nothing is written, an older output stays", async () => {
     writeFileSync(at("in.klp.ko"), "old");
     writeFileSync(at("System.map"), "0000000000000001 T other\n0000000000000002 r __ksymtab_other\n");
-    expect(klplink(["in.ko", "-k", "System.map"]).status).toBe(1);
+    expect((await klplink(["in.ko", "-k", "System.map"])).status).toBe(1);
     expect(readFileSync(at("in.klp.ko"), "utf8")).toBe("old");
     untouched();
   });
 
-  test("check and show write nothing", () => {
-    klplink(["check", "in.ko", ...kernel]);
-    klplink(["check", "--format", "json", "."]);
-    expect(klplink(["show", "in.ko"]).status).toBe(0);
+  test("check and show write nothing", async () => {
+    await klplink(["check", "in.ko", ...kernel]);
+    await klplink(["check", "--format", "json", "."]);
+    expect((await klplink(["show", "in.ko"])).status).toBe(0);
     expect(readdirSync(folder)).toEqual(["in.ko"]);
     expect(existsSync(at("in.klp.ko"))).toBe(false);
     untouched();

@@ -1,31 +1,26 @@
 // `klplink sites` as a user runs it.
 
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { klplink } from "../cli/run.ts";
 
 const folder = "test/fixtures/sites";
 
-function klplink(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["bin/klplink.js", "sites", ...args], {
-    encoding: "utf8",
-  });
-  return { status, stdout, stderr };
-}
+const sites = (...args: string[]) => klplink(["sites", ...args]);
 
 describe("klplink sites", () => {
-  test("sites with place, form and bytes, functions without one, and a summary", () => {
-    const { status, stdout } = klplink(`${folder}/x86-fentry-ibt.o`);
+  test("sites with place, form and bytes, functions without one, and a summary", async () => {
+    const { status, stdout } = await sites(`${folder}/x86-fentry-ibt.o`);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\.text\+0x24 +fentry +e8 00 00 00 00 +plain$/m);
     expect(stdout).toMatch(/^\.init\.text\+0x4 .* at_init {2}\(init: gone once loaded\)$/m);
     expect(stdout).toMatch(/^ +hidden +\.text\+0x60 +nothing at its entry/m);
     expect(stdout).toContain("x86_64, __mcount_loc with 5 entries; 5 functions with a usable site, 1 without\n");
   });
-  test("a file without a symbol table tells nothing of its functions", () => {
-    const object = klplink("--function", "plain", "test/fixtures/elf/stripped.o");
+  test("a file without a symbol table tells nothing of its functions", async () => {
+    const object = await sites("--function", "plain", "test/fixtures/elf/stripped.o");
     expect(object).toMatchObject({ status: 3, stdout: "" });
     expect(object.stderr).toContain("error[KLP107]: the file has no symbol table");
     // An executable whose SHT_SYMTAB has become SHT_PROGBITS.
@@ -36,7 +31,7 @@ describe("klplink sites", () => {
     }
     const below = mkdtempSync(join(tmpdir(), "klplink-sites-"));
     writeFileSync(join(below, "vmlinux"), bytes);
-    const linked = klplink("--function", "plain", join(below, "vmlinux"));
+    const linked = await sites("--function", "plain", join(below, "vmlinux"));
     rmSync(below, { recursive: true });
     expect(linked).toMatchObject({ status: 3, stdout: "" });
     expect(linked.stderr).toMatch(
@@ -44,33 +39,33 @@ describe("klplink sites", () => {
     );
   });
 
-  test("--as call: a target where no instruction begins", () => {
+  test("--as call: a target where no instruction begins", async () => {
     const args = ["--as", "call", "--target", "ffff800080000002", "--section", ".text=ffff800078400000"];
-    const { stdout } = klplink(...args, `${folder}/arm64-before.o`);
+    const { stdout } = await sites(...args, `${folder}/arm64-before.o`);
     expect(stdout).toContain("0xffff800080000002 is no multiple of 4: no instruction begins there");
   });
 
-  test("--function: the kernel's words where it cannot be patched", () => {
-    expect(klplink("--function", "plain", `${folder}/x86-vmlinux`)).toMatchObject({ status: 0 });
-    const { status, stdout } = klplink("--function", "hidden", "--function", "gone", `${folder}/x86-vmlinux`);
+  test("--function: the kernel's words where it cannot be patched", async () => {
+    expect(await sites("--function", "plain", `${folder}/x86-vmlinux`)).toMatchObject({ status: 0 });
+    const { status, stdout } = await sites("--function", "hidden", "--function", "gone", `${folder}/x86-vmlinux`);
     expect(status).toBe(1);
     expect(stdout).toContain("livepatch: failed to find location for function 'hidden'");
     expect(stdout).toContain("gone: no function of that name: inlined everywhere, or optimised away");
     // klp_find_object_symbol comes before ftrace is asked.
     expect(stdout).toContain("livepatch: symbol 'gone' not found in symbol table");
   });
-  test("table and code that disagree: status 1", () => {
-    expect(klplink(`${folder}/x86-odd.o`)).toMatchObject({ status: 1 });
-    const { status, stdout } = klplink(`${folder}/ppc64le-entry2-before.o`);
+  test("table and code that disagree: status 1", async () => {
+    expect(await sites(`${folder}/x86-odd.o`)).toMatchObject({ status: 1 });
+    const { status, stdout } = await sites(`${folder}/ppc64le-entry2-before.o`);
     expect(status).toBe(1);
     expect(stdout).toContain(
       "__patchable_function_entries[1] names .text+0x50, nops in front of plain: there is no site\n",
     );
     expect(stdout).not.toContain("overridden");
   });
-  test("--as call: addresses of a linked file, and of a module with --section", () => {
+  test("--as call: addresses of a linked file, and of a module with --section", async () => {
     // e8, then target - (site + 5): 0xffffffff81001000 - 0xffffffff81000029.
-    const linked = klplink(
+    const linked = await sites(
       "--as",
       "call",
       "--target",
@@ -81,7 +76,7 @@ describe("klplink sites", () => {
     );
     expect(linked.stdout).toMatch(/^ffffffff81000024 +fentry +e8 d7 0f 00 00 +plain$/m);
     const object = `${folder}/x86-fentry-ibt.o`;
-    const module = klplink(
+    const module = await sites(
       "--as",
       "call",
       "--target",
@@ -95,8 +90,8 @@ describe("klplink sites", () => {
     expect(module.stdout).toMatch(/at_init/);
     expect(module.stdout).toContain("a call needs the addresses of the site and of its target");
   });
-  test("--format json", () => {
-    const report = JSON.parse(klplink("--as", "nop", "--format", "json", `${folder}/arm64-entry4-bti.o`).stdout);
+  test("--format json", async () => {
+    const report = JSON.parse((await sites("--as", "nop", "--format", "json", `${folder}/arm64-entry4-bti.o`)).stdout);
     expect(report).toMatchObject({
       schema: "klplink-sites/1",
       arch: "arm64",
@@ -111,25 +106,25 @@ describe("klplink sites", () => {
       kernelFinds: { section: ".text" },
     });
   });
-  test.each(["x86", "arm64", "ppc64le"])("%s: debug information tells why a function has no site", (arch) => {
+  test.each(["x86", "arm64", "ppc64le"])("%s: debug information tells why a function has no site", async (arch) => {
     // reasons.c and reasons.s say which is which.
     const object = `${folder}/${arch}-reasons.o`;
-    const { functions } = JSON.parse(klplink("--format", "json", object).stdout) as {
+    const { functions } = JSON.parse((await sites("--format", "json", object)).stdout) as {
       functions: { name: string; reason: string | null }[];
     };
     const reason = (name: string) => functions.find((f) => f.name === name)?.reason;
     expect(reason("quiet")).toBe("notrace: compiled without a profiling call");
     expect(reason("assembler")).toBe("written in assembler");
-    const { status, stdout } = klplink("--function", "inlined", "--function", "never_was", object);
+    const { status, stdout } = await sites("--function", "inlined", "--function", "never_was", object);
     expect(status).toBe(1);
     expect(stdout).toContain("inlined: inlined everywhere: no code of its own is left\n");
     expect(stdout).toContain("never_was: no function of that name in this file\n");
-    expect(klplink("--function", "inlined_and_kept", object).stdout).not.toContain("inlined everywhere");
+    expect((await sites("--function", "inlined_and_kept", object)).stdout).not.toContain("inlined everywhere");
   });
-  test("a livepatch module: each function that it patches, with the kernel's words", () => {
+  test("a livepatch module: each function that it patches, with the kernel's words", async () => {
     const kernel = "test/fixtures/kernel";
     const patched = (name: string, vmlinux: string, ...more: string[]) =>
-      klplink(
+      sites(
         `test/fixtures/diag/broken/${name}.ko`,
         "-k",
         `${kernel}/${vmlinux}`,
@@ -137,41 +132,41 @@ describe("klplink sites", () => {
         `${kernel}/demo-mod.ko`,
         ...more,
       );
-    const refused = patched("KLP442", "vmlinux-x86_64");
+    const refused = await patched("KLP442", "vmlinux-x86_64");
     expect(refused.status).toBe(1);
     expect(refused.stdout).toContain("livepatch: failed to find location for function 'no_site'");
     expect(refused.stdout).toContain("2 patched functions: 1 patchable, 1 refused\n");
-    const missing = patched("KLP416", "vmlinux-x86_64");
+    const missing = await patched("KLP416", "vmlinux-x86_64");
     expect(missing.stdout).toContain(
       "livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found",
     );
-    expect(patched("KLP443", "vmlinux-x86_64")).toMatchObject({ status: 0 });
-    const stray = patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
+    expect(await patched("KLP443", "vmlinux-x86_64")).toMatchObject({ status: 0 });
+    const stray = await patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
     expect(stray.status).toBe(1);
     expect(JSON.parse(stray.stdout).patched).toMatchObject([
       { object: "vmlinux", name: "show_one", verdict: "no effect", kernel: null },
       { object: "demo_mod", name: "only_here", position: 1, verdict: "patchable" },
     ]);
-    const blind = klplink("test/fixtures/diag/broken/KLP443.ko", "-k", `${kernel}/System.map`);
+    const blind = await sites("test/fixtures/diag/broken/KLP443.ko", "-k", `${kernel}/System.map`);
     expect(blind).toMatchObject({ status: 0 });
     expect(blind.stdout).toContain("give vmlinux (the ELF file) with -k");
-    expect(klplink(`${folder}/x86-fentry.o`, "-k", `${kernel}/System.map`)).toMatchObject({ status: 2 });
+    expect(await sites(`${folder}/x86-fentry.o`, "-k", `${kernel}/System.map`)).toMatchObject({ status: 2 });
   });
-  test("--ops: the pointer in front of arm64 sites", () => {
+  test("--ops: the pointer in front of arm64 sites", async () => {
     // func-8 is 8-aligned; ip - 12 rounded down is func-8 with and without a bti.
     const args = ["--as", "nop", "--ops", "0xffff800080f67f58", "--section", ".text=0xffff80007ab5c000"];
-    const { stdout } = klplink(...args, "--format", "json", `${folder}/arm64-entry4-bti.o`);
+    const { stdout } = await sites(...args, "--format", "json", `${folder}/arm64-entry4-bti.o`);
     const { functions } = JSON.parse(stdout) as { functions: { name: string; writes: unknown }[] };
     const literal = "587ff6800080ffff";
     const words = { offset: -4, hex: "e9031eaa1f2003d5" };
     expect(functions.find((f) => f.name === "plain")?.writes).toEqual([{ offset: -16, hex: literal }, words]);
     expect(functions.find((f) => f.name === "local_one")?.writes).toEqual([{ offset: -12, hex: literal }, words]);
   });
-  test("wrong usage and unreadable files", () => {
-    expect(klplink("--as", "call", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
-    expect(klplink("--target", "0x1000", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
-    expect(klplink("--as", "call", "--target", "here", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
-    expect(klplink(`${folder}/sites.c`)).toMatchObject({ status: 3 });
-    expect(klplink("test/fixtures/elf/bpf.o")).toMatchObject({ status: 3 });
+  test("wrong usage and unreadable files", async () => {
+    expect(await sites("--as", "call", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
+    expect(await sites("--target", "0x1000", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
+    expect(await sites("--as", "call", "--target", "here", `${folder}/x86-odd.o`)).toMatchObject({ status: 2 });
+    expect(await sites(`${folder}/sites.c`)).toMatchObject({ status: 3 });
+    expect(await sites("test/fixtures/elf/bpf.o")).toMatchObject({ status: 3 });
   });
 });

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { runShow } from "../../src/cli/commands/show.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { Unusable } from "../../src/passes/input.ts";
+import { captured } from "../cli/run.ts";
 import { type BuiltSymbol, buildElf } from "../elf/build.ts";
 import { exercise, exerciseSource, nothingReached } from "./exercise.ts";
 import { mutate } from "./mutate.ts";
@@ -74,19 +75,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function show(bytes: Uint8Array): Promise<void> {
   const path = join(folder, "in.o");
   writeFileSync(path, bytes);
-  let length = 0;
-  const write = vi.spyOn(process.stdout, "write").mockImplementation(((data: string, done: () => void) => {
-    length += data.length;
-    done();
-    return true;
-  }) as never);
+  const { context, run } = captured();
   try {
-    await runShow(path, { format: "text", color: "never" });
+    await runShow(path, { format: "text", color: "never" }, context);
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
-  } finally {
-    write.mockRestore();
   }
+  const { length } = run().stdout;
   if (length > 512 * bytes.length + 65_536) throw new Error(`${length} characters shown`);
 }
 

@@ -56,9 +56,9 @@ function sectionsOf(bytes: Uint8Array): Map<string, { address: bigint; bytes: Ui
 describe.each([["a folder"], ["a table"]])("--sections with %s", (what) => {
   const path = (): string => join(folder, what === "a folder" ? "sections" : "table");
 
-  test("the ELF file has the kernel's bytes at the kernel's addresses", () => {
+  test("the ELF file has the kernel's bytes at the kernel's addresses", async () => {
     const out = join(folder, "out.elf");
-    const run = klplink(["image", ko, "-k", map, "--sections", path(), "--at", "percpu=0", "-o", out]);
+    const run = await klplink(["image", ko, "-k", map, "--sections", path(), "--at", "percpu=0", "-o", out]);
     expect(run.stderr).toBe("");
     expect(run.status).toBe(0);
     expect(run.stdout).toMatch(
@@ -84,9 +84,9 @@ describe.each([["a folder"], ["a table"]])("--sections with %s", (what) => {
   });
 });
 
-test("--raw and --map", () => {
+test("--raw and --map", async () => {
   const raw = join(folder, "raw");
-  const run = klplink(["image", ko, "-k", map, "--sections", join(folder, "sections"), "--raw", raw, "--map"]);
+  const run = await klplink(["image", ko, "-k", map, "--sections", join(folder, "sections"), "--raw", raw, "--map"]);
   expect(run.status).toBe(0);
   const stubs = captured.sections.find((s) => nameOf(s.index) === ".stubs");
   expect(readFileSync(join(raw, ".stubs")).equals(stubs?.bytes ?? new Uint8Array(0))).toBe(true);
@@ -98,9 +98,9 @@ test("--raw and --map", () => {
   expect(run.stderr).toMatch(/relocations/);
 });
 
-test("--stage loaded writes the ftrace stubs, for the kernel's TOC base", () => {
+test("--stage loaded writes the ftrace stubs, for the kernel's TOC base", async () => {
   const raw = join(folder, "loaded");
-  const run = klplink([
+  const run = await klplink([
     ...["image", ko, "-k", map, "--sections", join(folder, "sections"), "--raw", raw],
     ...["--stage", "loaded", "--kernel-toc", toc, "--map"],
   ]);
@@ -113,27 +113,27 @@ test("--stage loaded writes the ftrace stubs, for the kernel's TOC base", () => 
   expect(after.equals(before)).toBe(false);
 });
 
-test("without addresses: a layout of its own, and nothing is said about it", () => {
+test("without addresses: a layout of its own, and nothing is said about it", async () => {
   const out = join(folder, "default.elf");
-  const run = klplink(["image", ko, "-k", map, "-o", out, "-q"]);
+  const run = await klplink(["image", ko, "-k", map, "-o", out, "-q"]);
   expect(run).toMatchObject({ status: 0, stdout: "", stderr: "" });
   const made = sectionsOf(new Uint8Array(readFileSync(out)));
   expect(made.get(".sfpr")?.address ?? made.get(".text")?.address).toBe(0xc008000000000000n);
 });
 
 describe("refusals", () => {
-  test("addresses that do not belong together are named", () => {
+  test("addresses that do not belong together are named", async () => {
     const table = join(folder, "wrong");
     const moved = listed.map(
       (s) => `${nameOf(s.index)} ${hex(nameOf(s.index) === ".rodata" ? s.address + 0x10n : s.address)}`,
     );
     writeFileSync(table, `${moved.join("\n")}\n`);
-    const run = klplink(["image", ko, "-k", map, "--sections", table, "-o", join(folder, "w.elf")]);
+    const run = await klplink(["image", ko, "-k", map, "--sections", table, "-o", join(folder, "w.elf")]);
     expect(run.stderr).toMatch(/^warning\[KLP209\]: \.rodata is at 0x/m);
   });
 
-  test("a kernel too far away: every call and every pointer, in the kernel's words", () => {
-    const run = klplink([
+  test("a kernel too far away: every call and every pointer, in the kernel's words", async () => {
+    const run = await klplink([
       "image",
       ko,
       "-k",
@@ -156,22 +156,31 @@ describe("refusals", () => {
     );
   });
 
-  test("an address that has no use for this kernel", () => {
-    const run = klplink(["image", ko, "-k", map, "--at", "data=0x1000", "-o", join(folder, "u.elf")]);
+  test("an address that has no use for this kernel", async () => {
+    const run = await klplink(["image", ko, "-k", map, "--at", "data=0x1000", "-o", join(folder, "u.elf")]);
     expect(run.stderr).toMatch(/^warning\[KLP212\]: the address of data is not used: .* text,\s+init\.text$/m);
   });
 
-  test("a symbol that the kernel has and does not export: a link is what is missing", () => {
+  test("a symbol that the kernel has and does not export: a link is what is missing", async () => {
     const sample = join(root, "samples/x86_64/convert");
     const out = join(folder, "unlinked.elf");
-    const run = klplink(["image", `${sample}/convert.o`, "-k", `${sample}/System.map`, "-o", out, "--format", "json"]);
+    const run = await klplink([
+      "image",
+      `${sample}/convert.o`,
+      "-k",
+      `${sample}/System.map`,
+      "-o",
+      out,
+      "--format",
+      "json",
+    ]);
     const { problems } = JSON.parse(run.stdout).files[0] as { problems: { code: string; title: string }[] };
     expect(problems.map((p) => p.code)).toContain("KLP410");
     expect(problems.map((p) => p.code)).not.toContain("KLP401");
   });
 
-  test("no kernel symbols", () => {
-    const run = klplink(["image", ko, "-o", join(folder, "n.elf")]);
+  test("no kernel symbols", async () => {
+    const run = await klplink(["image", ko, "-o", join(folder, "n.elf")]);
     expect(run.status).toBe(1);
     expect(run.stderr).toMatch(/^error\[KLP210\]: \d+ undefined symbols and no kernel to look in: /m);
   });
@@ -186,8 +195,8 @@ describe("refusals", () => {
     [["--at", "text=ffffffffffffffff"], "text cannot be at 0xffffffffffffffff"],
     [["--stage", "later"], "the choices are relocated, loaded"],
     [["--sections", "package.json"], "expected `SECTION ADDRESS`"],
-  ])("%j", (args, message) => {
-    const run = klplink(["image", ko, ...args]);
+  ])("%j", async (args, message) => {
+    const run = await klplink(["image", ko, ...args]);
     expect(run.status).toBe(2);
     expect(run.stderr).toContain(message);
   });
@@ -205,41 +214,41 @@ describe("--at with places where a module cannot be", () => {
     ],
     ["text=fffffffffffff000", "6.1", /text \(\d+ bytes\) at 0xfffffffffffff000 reaches beyond the last address\n/],
     ["text=ffffffffffffe000", "6.12", /there is no room for \S+ behind text: give its address, too\n/],
-  ])("%s, %s", (addresses, version, message) => {
-    const run = at(addresses, version);
+  ])("%s, %s", async (addresses, version, message) => {
+    const run = await at(addresses, version);
     expect(run.stderr).toMatch(message);
     expect(run.stdout).toBe("");
     expect(run.status).toBe(2);
   });
 
-  test("a section beyond the last address", () => {
+  test("a section beyond the last address", async () => {
     const table = join(folder, "beyond");
     writeFileSync(table, ".text 0xfffffffffffffff0\n");
-    const run = klplink(["image", ko, "-k", map, "--sections", table, "-o", join(folder, "i.elf")]);
+    const run = await klplink(["image", ko, "-k", map, "--sections", table, "-o", join(folder, "i.elf")]);
     expect(run.stderr).toMatch(/\.text \(\d+ bytes\) at 0xfffffffffffffff0 reaches beyond the last address\n/);
     expect(run.status).toBe(2);
   });
 
-  test("regions on pages one behind the other are none of that", () => {
-    expect(at("percpu=0,text=c008000000101000,data=c008000000102000,rodata=c008000000100000")).toMatchObject({
+  test("regions on pages one behind the other are none of that", async () => {
+    expect(await at("percpu=0,text=c008000000101000,data=c008000000102000,rodata=c008000000100000")).toMatchObject({
       status: 0,
       stderr: "",
     });
   });
 });
 
-test.each(["/proc/klplink-none", "/proc/klplink-none/deeper"])("--raw %s: no folder can be made there", (raw) => {
-  const run = klplink(["image", ko, "-k", map, "--at", "percpu=0", "--raw", raw]);
+test.each(["/proc/klplink-none", "/proc/klplink-none/deeper"])("--raw %s: no folder can be made there", async (raw) => {
+  const run = await klplink(["image", ko, "-k", map, "--at", "percpu=0", "--raw", raw]);
   expect(run.stderr).toMatch(/^error\[KLP105\]: cannot be written: /m);
   expect(run.status).toBe(3);
 });
 
-test("--raw makes the folders on the way; a file in the way is said", () => {
+test("--raw makes the folders on the way; a file in the way is said", async () => {
   const raw = join(folder, "one/two/three/");
-  expect(klplink(["image", ko, "-k", map, "--raw", raw]).status).toBe(0);
+  expect((await klplink(["image", ko, "-k", map, "--raw", raw])).status).toBe(0);
   expect(readFileSync(join(raw, ".stubs")).length).toBeGreaterThan(0);
-  expect(klplink(["image", ko, "-k", map, "--raw", raw]).status).toBe(0);
-  const run = klplink(["image", ko, "-k", map, "--raw", join(raw, ".stubs/four")]);
+  expect((await klplink(["image", ko, "-k", map, "--raw", raw])).status).toBe(0);
+  const run = await klplink(["image", ko, "-k", map, "--raw", join(raw, ".stubs/four")]);
   expect(run.stderr).toMatch(/^error\[KLP105\]: cannot be written: /m);
   expect(run.status).toBe(3);
 });
@@ -251,22 +260,22 @@ describe("a symbol that another module exports", () => {
   // call helper; ret. As GNU ld 2.40 links it: ld -Ttext=0xffffffffc0400000 --defsym helper=0xffffffffc0500010 -e f uses.ko
   const linked = "e80b001000c3";
 
-  test("-m FILE@SECTIONS says where it is", () => {
+  test("-m FILE@SECTIONS says where it is", async () => {
     const table = join(folder, "helpers.sections");
     writeFileSync(table, ".text 0xffffffffc0500000\n");
     const raw = join(folder, "uses");
     const at = ["--at", "text=ffffffffc0400000", "--raw", raw];
-    const run = klplink(["image", uses, "-k", vmlinux, "-m", `${helpers}@${table}`, ...at]);
+    const run = await klplink(["image", uses, "-k", vmlinux, "-m", `${helpers}@${table}`, ...at]);
     expect(run.status, run.stderr).toBe(0);
     expect(readFileSync(join(raw, ".text")).toString("hex")).toBe(linked);
   });
 
-  test("or a kallsyms listing with the module's symbols", () => {
+  test("or a kallsyms listing with the module's symbols", async () => {
     const list = join(folder, "with-module");
     writeFileSync(list, "ffffffff81000040 T something\nffffffffc0500010 T helper\t[helpers]\n");
     const raw = join(folder, "uses-listed");
     const at = ["--at", "text=ffffffffc0400000", "--raw", raw];
-    const run = klplink(["image", uses, "-k", list, "-m", helpers, ...at]);
+    const run = await klplink(["image", uses, "-k", list, "-m", helpers, ...at]);
     expect(run.status, run.stderr).toBe(0);
     expect(readFileSync(join(raw, ".text")).toString("hex")).toBe(linked);
   });

@@ -113,19 +113,19 @@ function copy(to: string, module_ = "varied", more: NodeJS.ProcessEnv = {}): Ret
 }
 
 describe("the capture script", () => {
-  test("copies what is needed, and the copy verifies", () => {
+  test("copies what is needed, and the copy verifies", async () => {
     const to = join(folder, "copy");
     const run = copy(to);
     expect(run.stderr).toBe("");
     expect(run.status).toBe(0);
     expect(readdirSync(join(to, "memory")).length).toBeGreaterThan(0);
-    const done = klplink(["verify", ko, "--root", to]);
+    const done = await klplink(["verify", ko, "--root", to]);
     expect(done.stderr).toBe("");
     expect(done.status).toBe(0);
     expect(done.stdout).toMatch(/^varied: \d+ sections, (\d+) bytes: \d+ equal, \d+ explained, 0 different$/m);
   });
 
-  test("one flipped bit is found and placed", () => {
+  test("one flipped bit is found and placed", async () => {
     const to = join(folder, "flipped");
     expect(copy(to).status).toBe(0);
     const text = captured.sections.find((s) => elf.sections.name(s.index) === ".rodata.str1.8");
@@ -135,7 +135,7 @@ describe("the capture script", () => {
     const at = Number((text?.address ?? 0n) - BigInt(`0x${name}`)) + 3;
     bytes[at] = (bytes[at] ?? 0) ^ 4;
     writeFileSync(path, bytes);
-    const done = klplink(["verify", ko, "--root", to]);
+    const done = await klplink(["verify", ko, "--root", to]);
     expect(done.status).toBe(1);
     expect(done.stderr).toMatch(/^error\[KLP220\]: 1 byte at 0x[0-9a-f]{16}: /m);
     expect(done.stderr).toContain(".rodata.str1.8+0x3");
@@ -187,22 +187,22 @@ describe("the capture script", () => {
   });
 });
 
-test("memory straight from a kcore file", () => {
+test("memory straight from a kcore file", async () => {
   const to = join(folder, "copy2");
   expect(copy(to).status).toBe(0);
   rmSync(join(to, "memory"), { recursive: true });
   writeFileSync(join(to, "kcore"), readFileSync(join(folder, "proc/kcore")));
-  const done = klplink(["verify", ko, "--root", to, "-v", "--format", "text"]);
+  const done = await klplink(["verify", ko, "--root", to, "-v", "--format", "text"]);
   expect(done.status).toBe(0);
   expect(done.stdout).toMatch(/^ {2}\.text: \d+ bytes, \d+ equal, 0 explained, 0 different$/m);
 });
 
-test("hidden addresses are named, not compared", () => {
+test("hidden addresses are named, not compared", async () => {
   const to = join(folder, "hidden");
   expect(copy(to).status).toBe(0);
   for (const name of readdirSync(join(to, "sections")))
     writeFileSync(join(to, "sections", name), "0x0000000000000000\n");
-  const done = klplink(["verify", ko, "--root", to]);
+  const done = await klplink(["verify", ko, "--root", to]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: the section addresses are hidden/m);
 });
@@ -233,7 +233,7 @@ describe("kinds of memory that lie closer together than the module is large", ()
   ]);
 
   /** Copies and verifies, with a byte of the kernel's memory changed. */
-  const run = (name: string, flipped: number | null): ReturnType<typeof klplink> => {
+  const run = async (name: string, flipped: number | null): ReturnType<typeof klplink> => {
     const machine = join(folder, name);
     const file = join(machine, "close.ko");
     const sys = join(machine, "sys/module/close");
@@ -255,18 +255,18 @@ describe("kinds of memory that lie closer together than the module is large", ()
     const to = join(machine, "copy");
     const done = copy(to, "close", { KLPLINK_SYS: join(machine, "sys"), KLPLINK_PROC: join(machine, "proc") });
     expect(done.status, String(done.stderr)).toBe(0);
-    return klplink(["verify", file, "--root", to]);
+    return await klplink(["verify", file, "--root", to]);
   };
 
-  test("all of each section is copied", () => {
-    const done = run("close", null);
+  test("all of each section is copied", async () => {
+    const done = await run("close", null);
     expect(done.stderr).toBe("");
     expect(done.stdout).toMatch(/^close: 4 sections, 17673 bytes: 17673 equal, 0 explained, 0 different$/m);
     expect(done.status).toBe(0);
   });
 
-  test.each([[0x4000], [0x6100], [0x7fff]])("a flipped bit %i bytes behind the text is found", (at) => {
-    const done = run(`close-${at}`, at);
+  test.each([[0x4000], [0x6100], [0x7fff]])("a flipped bit %i bytes behind the text is found", async (at) => {
+    const done = await run(`close-${at}`, at);
     const offset = (at - 0x4000).toString(16);
     expect(done.stderr).toMatch(
       new RegExp(`^error\\[KLP220\\]: 1 byte at 0x[0-9a-f]{16}: .*\\n.* \\.rodata\\+0x${offset}$`, "m"),
@@ -277,11 +277,11 @@ describe("kinds of memory that lie closer together than the module is large", ()
 
 describe("what cannot be read is said, and never passes for equal", () => {
   const said = (stderr: string): string => stderr.replaceAll(/\n +/g, " ");
-  const spoiled = (name: string, spoil: (to: string) => void): ReturnType<typeof klplink> => {
+  const spoiled = async (name: string, spoil: (to: string) => void): ReturnType<typeof klplink> => {
     const to = join(folder, name);
     expect(copy(to).status).toBe(0);
     spoil(to);
-    return klplink(["verify", ko, "--root", to]);
+    return await klplink(["verify", ko, "--root", to]);
   };
   /** Cuts the memory in front of a section, so that this one and what follows is missing. */
   const cutAt = (to: string, section: string): void => {
@@ -290,8 +290,8 @@ describe("what cannot be read is said, and never passes for equal", () => {
     truncateSync(join(to, "memory", name), Number(address - BigInt(`0x${name}`)));
   };
 
-  test("memory of some sections: the others are compared", () => {
-    const done = spoiled("cut", (to) => cutAt(to, ".rodata.str1.8"));
+  test("memory of some sections: the others are compared", async () => {
+    const done = await spoiled("cut", (to) => cutAt(to, ".rodata.str1.8"));
     expect(said(done.stderr)).toMatch(/^error\[KLP221\]: the memory of .*\.rodata\.str1\.8.* cannot be read --> /m);
     expect(done.stdout).toMatch(/^varied: \d+ sections, \d+ bytes: .* 0 different; \d+ not compared$/m);
     expect(done.stdout).toMatch(/^ {2}\.rodata\.str1\.8: not compared: its memory cannot be read$/m);
@@ -299,8 +299,8 @@ describe("what cannot be read is said, and never passes for equal", () => {
     expect(done.status).toBe(3);
   });
 
-  test("and a different byte in those is what counts", () => {
-    const done = spoiled("cut-different", (to) => {
+  test("and a different byte in those is what counts", async () => {
+    const done = await spoiled("cut-different", (to) => {
       cutAt(to, ".rodata.str1.8");
       const [name = ""] = readdirSync(join(to, "memory"));
       const path = join(to, "memory", name);
@@ -318,8 +318,8 @@ describe("what cannot be read is said, and never passes for equal", () => {
   test.each([
     ["removed", (path: string) => rmSync(path)],
     ["empty", (path: string) => truncateSync(path, 0)],
-  ])("all memory: %s", (what, spoil) => {
-    const done = spoiled(`memory-${what}`, (to) => {
+  ])("all memory: %s", async (what, spoil) => {
+    const done = await spoiled(`memory-${what}`, (to) => {
       for (const name of readdirSync(join(to, "memory"))) spoil(join(to, "memory", name));
     });
     expect(said(done.stderr)).toMatch(/^error\[KLP221\]: the memory of .*, … \(\d+ sections\) cannot be read/m);
@@ -327,16 +327,16 @@ describe("what cannot be read is said, and never passes for equal", () => {
     expect(done.status).toBe(3);
   });
 
-  test("a missing address is not guessed", () => {
-    const done = spoiled("no-address", (to) => rmSync(join(to, "sections/.rodata.str1.8")));
+  test("a missing address is not guessed", async () => {
+    const done = await spoiled("no-address", (to) => rmSync(join(to, "sections/.rodata.str1.8")));
     expect(done.stderr).toMatch(/^error\[KLP221\]: the address of \.rodata\.str1\.8 is missing$/m);
     expect(done.stderr).not.toContain("KLP220");
     expect(done.stdout).toMatch(/^ {2}\.rodata\.str1\.8: not compared: its address is missing$/m);
     expect(done.status).toBe(3);
   });
 
-  test("a kernel without CONFIG_KALLSYMS has no symbol table in memory, an older one another name for init sections", () => {
-    const done = spoiled("listed-otherwise", (to) => {
+  test("a kernel without CONFIG_KALLSYMS has no symbol table in memory, an older one another name for init sections", async () => {
+    const done = await spoiled("listed-otherwise", (to) => {
       for (const name of [".symtab", ".strtab"]) rmSync(join(to, "sections", name));
       renameSync(join(to, "sections/.init.text"), join(to, "sections/_init.text"));
     });
@@ -357,33 +357,33 @@ describe("what cannot be read is said, and never passes for equal", () => {
       },
       "there are no section addresses of varied",
     ],
-  ])("damaged addresses: %s", (what, spoil, title) => {
-    const done = spoiled(`damaged-${what}`, spoil);
+  ])("damaged addresses: %s", async (what, spoil, title) => {
+    const done = await spoiled(`damaged-${what}`, spoil);
     expect(done.stderr).toContain(`error[KLP221]: ${title}\n`);
     expect(done.stdout).toBe("");
     expect(done.status).toBe(3);
   });
 });
 
-test("a module that is not loaded here", () => {
-  const done = klplink(["verify", ko]);
+test("a module that is not loaded here", async () => {
+  const done = await klplink(["verify", ko]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: module varied is not loaded/m);
 });
 
-test("a folder that the capture script did not fill", () => {
-  const done = klplink(["verify", ko, "--root", join(folder, "nothing")]);
+test("a folder that the capture script did not fill", async () => {
+  const done = await klplink(["verify", ko, "--root", join(folder, "nothing")]);
   expect(done.status).toBe(3);
   expect(done.stderr).toMatch(/^error\[KLP221\]: the folder holds no copy of varied\n.*\n {2}= help: {3}give --root/m);
 });
 
-test("a build id whose own address is missing is not looked for elsewhere", () => {
+test("a build id whose own address is missing is not looked for elsewhere", async () => {
   const to = join(folder, "rebuilt");
   cpSync(join(root, "test/fixtures/diag/image/rebuilt"), to, { recursive: true });
   const built = join(root, "test/fixtures/diag/image/built.ko");
-  expect(klplink(["verify", built, "--root", to]).stderr).toContain("KLP222");
+  expect((await klplink(["verify", built, "--root", to])).stderr).toContain("KLP222");
   rmSync(join(to, "sections/.note.gnu.build-id"));
-  const done = klplink(["verify", built, "--root", to]);
+  const done = await klplink(["verify", built, "--root", to]);
   expect(done.status).toBe(3);
   expect(done.stderr).toContain("error[KLP221]: the address of .note.gnu.build-id is missing");
   expect(done.stderr).not.toContain("KLP222");

@@ -26,8 +26,8 @@ test("link leaves every call alone, whichever way r2 shall come back", () => {
 
 test("check finds nothing", () => expect(check(module, { file: "late.ko" }).problems).toEqual([]));
 
-test("show --toc says that there is no TOC", () => {
-  const { status, stdout } = klplink(["show", "--toc", path]);
+test("show --toc says that there is no TOC", async () => {
+  const { status, stdout } = await klplink(["show", "--toc", path]);
   expect(status).toBe(0);
   expect(stdout).toContain("Calls (R_PPC64_REL24, R_PPC64_REL24_NOTOC)");
   expect(stdout.match(/ pcrel +no TOC on this kernel: nothing to restore/g)).toHaveLength(5);
@@ -35,7 +35,7 @@ test("show --toc says that there is no TOC", () => {
   expect(stdout).not.toContain("How r2 can come back");
 });
 
-test("show --toc -k: the kernel tells", () => {
+test("show --toc -k: the kernel tells", async () => {
   const list = join(folder, "System.map");
   const toc = "test/golden/image/ppc64le-late/module.ko";
   for (const [lines, expected] of [
@@ -43,7 +43,7 @@ test("show --toc -k: the kernel tells", () => {
     ["c00000000000c48c T relative_toc\nc00000000000c4a8 t p_toc\n", "How r2 can come back"],
   ] as const) {
     writeFileSync(list, `c000000000000000 T _text\n${lines}`);
-    const { status, stdout, stderr } = klplink(["show", "--toc", toc, "-k", list]);
+    const { status, stdout, stderr } = await klplink(["show", "--toc", toc, "-k", list]);
     expect(status, stderr).toBe(0);
     expect(stdout).toContain(expected);
   }

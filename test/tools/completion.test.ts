@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { klplink } from "../cli/run.ts";
+import { klplinkProcess } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-completion-"));
@@ -50,7 +50,7 @@ function offered(shell: string, line: string): string[] {
 
 describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
   beforeAll(() => {
-    const { status, stdout } = klplink(["completion", shell]);
+    const { status, stdout } = klplinkProcess(["completion", shell]);
     expect(status).toBe(0);
     writeFileSync(join(folder, `klplink.${shell}`), stdout);
     writeFileSync(join(folder, "some-module.ko"), "");
@@ -98,7 +98,7 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
 
   test("each command is offered", () => {
     const commands =
-      klplink(["--help"])
+      klplinkProcess(["--help"])
         .stdout.match(/^ {2}[a-z]+(?= )/gm)
         ?.map((c) => c.trim()) ?? [];
     const expected = commands.filter((c) => c !== "klplink" && c !== "dmesg");

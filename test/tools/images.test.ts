@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addressesOf } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { imageElf } from "../../src/passes/imageOutput.ts";
-import { klplink } from "../cli/run.ts";
+import { klplinkProcess } from "../cli/run.ts";
 import { goldenCaptures } from "../image/captured.ts";
 import { imageOf, MITIGATIONS_OFF } from "../image/compare.ts";
 
@@ -92,7 +92,7 @@ describe.each(compiled)("%s, with debug information", (arch, gcc, debian, option
     const map = join(folder, `debug-${arch}.map`);
     const kernel = ["000000 T _text", "000100 T outside", "500000 r __ksymtab_outside"];
     writeFileSync(map, kernel.map((line) => `${start}${line}\n`).join(""));
-    const made = klplink(["image", ko, "-k", map, "--stage", "loaded", "-o", elf]);
+    const made = klplinkProcess(["image", ko, "-k", map, "--stage", "loaded", "-o", elf]);
     expect(made, made.stderr).toMatchObject({ status: 0 });
     const listed = run("nm", "binutils", elf).matchAll(/^(\w+) \w (\w+)$/gm);
     addresses = new Map(
@@ -145,7 +145,7 @@ describe.each(compiled)("%s, with debug information", (arch, gcc, debian, option
 
 test("a build id is found as one", () => {
   const elf = join(folder, "built.elf");
-  const made = klplink(["image", "test/fixtures/diag/image/built.ko", "-o", elf]);
+  const made = klplinkProcess(["image", "test/fixtures/diag/image/built.ko", "-o", elf]);
   expect(made, made.stderr).toMatchObject({ status: 0 });
   expect(run("readelf", "binutils", "-nW", elf)).toContain(`Build ID: ${"aa".repeat(20)}`);
 });

@@ -2,6 +2,7 @@ import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import { type CheckResult, check } from "../../passes/check.ts";
+import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, write } from "../files/io.ts";
 import {
   type CommonOptions,
@@ -23,14 +24,14 @@ interface Checked {
 }
 
 /** `klplink check <module...>`: returns the exit status. */
-export async function runCheck(paths: readonly string[], options: Options, version: string): Promise<number> {
-  const kernel = await readKernel(options);
-  const reference = await readReference(options);
+export async function runCheck(paths: readonly string[], options: Options, context: Context): Promise<number> {
+  const kernel = await readKernel(options, context);
+  const reference = await readReference(options, context);
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
-  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text");
-  const reporter = new Reporter(options, version);
+  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context.stderr);
+  const reporter = new Reporter(options, context);
   const checked: Checked[] = [];
   let unreadable = false;
   for (const [index, file] of files.entries()) {
@@ -38,7 +39,7 @@ export async function runCheck(paths: readonly string[], options: Options, versi
     let entry: Checked;
     let bytes: Uint8Array | null = null;
     try {
-      const input = await readUnpacked(file);
+      const input = await readUnpacked(file, context);
       bytes = input.bytes;
       const result = check(input.bytes, {
         file: input.name,
@@ -65,10 +66,10 @@ export async function runCheck(paths: readonly string[], options: Options, versi
         ? {}
         : { arch: result.arch, module: result.module, calls: result.calls, unchecked: result.unchecked };
     await reporter.add(entry.file, bytes, entry.problems, outcome);
-    if (reporter.isText && !quiet) await write(process.stdout, `${summary(entry)}\n`);
+    if (reporter.isText && !quiet) await write(context.stdout, `${summary(entry)}\n`);
   }
   progress.stop();
-  if (reporter.isText && !quiet) await write(process.stdout, uncheckedLine(checked));
+  if (reporter.isText && !quiet) await write(context.stdout, uncheckedLine(checked));
   await reporter.finish();
   if (unreadable) return 3;
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;

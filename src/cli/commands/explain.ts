@@ -21,6 +21,7 @@ import { errnoNames } from "../../kernel/errno.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from "../../passes/explain/explain.ts";
 import { relocName } from "../../reloc/def.ts";
+import type { Context } from "../context.ts";
 import { type Input, readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "../options.ts";
 import { disassembler, textStyle } from "../report.ts";
@@ -43,28 +44,29 @@ interface Explained {
 }
 
 /** `klplink explain [what...]`: returns the exit status. */
-export async function runExplain(what: readonly string[], options: Options): Promise<number> {
+export async function runExplain(what: readonly string[], options: Options, context: Context): Promise<number> {
   const asked = what.flatMap((w) => w.toUpperCase().split(",")).filter((w) => w !== "");
-  if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options);
+  if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options, context);
 
-  const text = what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput() : textOf(what);
-  const input = options.module === undefined ? null : await readUnpacked(options.module);
-  const explained = await explainLines(text.split(NEWLINE), input, options);
+  const text =
+    what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput(context) : textOf(what);
+  const input = options.module === undefined ? null : await readUnpacked(options.module, context);
+  const explained = await explainLines(text.split(NEWLINE), input, options, context);
   const errors =
-    input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options));
+    input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options, context));
   if (options.format === "json") {
     const document = {
       schema: "klplink-explain/1",
       lines: explained.map(lineJson),
       errors: errors.map((p) => toJson(p, false)),
     };
-    await write(process.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);
   } else {
-    const style = await textStyle(options.color, process.stdout, true);
-    if (explained.length === 0) await write(process.stdout, `${unknownText(text)}\n`);
+    const style = await textStyle(options.color, context.stdout, context.env, true);
+    if (explained.length === 0) await write(context.stdout, `${unknownText(text)}\n`);
     const parts = explained.map((e) => explainedText(e, input?.name ?? null, options, style));
     if (errors.length > 0) parts.push(await errorList(errors, input, style));
-    if (parts.length > 0) await write(process.stdout, `${parts.join("\n\n")}\n`);
+    if (parts.length > 0) await write(context.stdout, `${parts.join("\n\n")}\n`);
   }
   return explained.length > 0 ? 0 : 1;
 }
@@ -73,13 +75,13 @@ export async function runExplain(what: readonly string[], options: Options): Pro
 const textOf = (what: readonly string[]): string =>
   what.join(what.some((w) => /\s/.test(w) && recognise(w)?.cut === null) ? "\n" : " ");
 
-async function standardInput(): Promise<string> {
-  if (process.stdin.isTTY) {
+async function standardInput(context: Context): Promise<string> {
+  if (context.stdin.isTTY) {
     throw new UsageError(
       "explain needs a code, a line of dmesg, or dmesg in a pipe: `klplink explain KLP301`, `dmesg | klplink explain`",
     );
   }
-  const { bytes } = await readInput("-");
+  const { bytes } = await readInput("-", context);
   return decoderFor(bytes).decode(bytes);
 }
 
@@ -87,9 +89,9 @@ async function standardInput(): Promise<string> {
 const needsCheck = (explained: readonly Explained[]): boolean =>
   explained.length === 0 || explained.every((e) => e.recognised.message.by === "insmod or modprobe");
 
-async function passOptions(input: Input, options: Options): Promise<Parameters<typeof errorsOf>[1]> {
+async function passOptions(input: Input, options: Options, context: Context): Promise<Parameters<typeof errorsOf>[1]> {
   const { module: _refused, ...ofKernel } = options;
-  const known = await readKernel(ofKernel);
+  const known = await readKernel(ofKernel, context);
   return {
     file: input.name,
     command: linkCommand(options.module ?? "-", ofKernel),
@@ -99,9 +101,14 @@ async function passOptions(input: Input, options: Options): Promise<Parameters<t
   };
 }
 
-async function explainLines(lines: readonly string[], input: Input | null, options: Options): Promise<Explained[]> {
+async function explainLines(
+  lines: readonly string[],
+  input: Input | null,
+  options: Options,
+  context: Context,
+): Promise<Explained[]> {
   const found = new Map<string, Explained>();
-  const pass = input === null ? null : await passOptions(input, options);
+  const pass = input === null ? null : await passOptions(input, options, context);
   for (const line of lines) {
     const recognised = recognise(line);
     if (recognised === null) continue;
@@ -166,7 +173,7 @@ function wordHint(word: string): string {
   return "";
 }
 
-async function explainCodes(asked: readonly string[], options: Options): Promise<number> {
+async function explainCodes(asked: readonly string[], options: Options, context: Context): Promise<number> {
   const unknown = asked.find((c) => !(c in catalogue));
   if (unknown !== undefined) {
     const near = nearNames(unknown, codes);
@@ -182,11 +189,11 @@ async function explainCodes(asked: readonly string[], options: Options): Promise
         return { code, level, explain, messages: messagesOf(code as Code).flatMap((m) => m.forms) };
       }),
     };
-    await write(process.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);
     return 0;
   }
-  const style = await textStyle(options.color, process.stdout);
-  await write(process.stdout, `${asked.map((code) => storyOf(code as Code, style)).join("\n\n")}\n`);
+  const style = await textStyle(options.color, context.stdout, context.env);
+  await write(context.stdout, `${asked.map((code) => storyOf(code as Code, style)).join("\n\n")}\n`);
   return 0;
 }
 

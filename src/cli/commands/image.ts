@@ -16,6 +16,7 @@ import { addressesOf } from "../../kernel/running/addresses.ts";
 import { type ImageResult, image, type X86State } from "../../passes/image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
+import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
@@ -36,9 +37,9 @@ export interface ImageCommandOptions extends CommonOptions, KernelOptions {
 }
 
 /** `klplink image <module>`: returns the exit status. */
-export async function runImage(module: string, options: ImageCommandOptions, version: string): Promise<number> {
+export async function runImage(module: string, options: ImageCommandOptions, context: Context): Promise<number> {
   const output = outputPath(module, options);
-  if (output === "-" && process.stdout.isTTY) {
+  if (output === "-" && context.stdout.isTTY) {
     throw new UsageError("the image is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
   if (output === "-" && options.map === true)
@@ -47,9 +48,9 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
     throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
   await refuseOverwriting(output, options, [options.sections]);
   if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
-  const kernel = await readKernel(options);
+  const kernel = await readKernel(options, context);
   const list = kernel?.list ?? null;
-  const input = await readUnpacked(module);
+  const input = await readUnpacked(module, context);
   const machine = elfMachine(input.bytes);
   if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
   const placement = placementOf(options, input.bytes, list);
@@ -71,7 +72,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   checkAddresses(result, placement);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   const made = !failed || options.force === true ? result.image : null;
-  const reporter = new Reporter(options, version);
+  const reporter = new Reporter(options, context);
   const outcome = {
     arch: result.arch,
     module: result.module,
@@ -82,7 +83,7 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
   if (made !== null) {
     if (output !== null) {
       const elf = imageElf(made, await imageDebug(made));
-      if (output === "-") await write(process.stdout, elf);
+      if (output === "-") await write(context.stdout, elf);
       else writeFile(output, elf, 0o644);
     }
     if (options.raw !== undefined) {
@@ -90,9 +91,9 @@ export async function runImage(module: string, options: ImageCommandOptions, ver
       for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
     }
     if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
-    else if (options.map === true && reporter.isText) await write(process.stdout, mapText(made));
+    else if (options.map === true && reporter.isText) await write(context.stdout, mapText(made));
   }
-  const messages = output === "-" || (options.map === true && reporter.isText) ? process.stderr : process.stdout;
+  const messages = output === "-" || (options.map === true && reporter.isText) ? context.stderr : context.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
     const name = made === null ? null : (output ?? options.raw ?? input.name);

@@ -10,6 +10,7 @@ import type { ModuleFacts } from "../../kernel/module/moduleFacts.ts";
 import type { Producer } from "../../klp/producers/producer.ts";
 import { type LinkOptions, type LinkResult, link } from "../../passes/link.ts";
 import type { TocRestore } from "../../stubs/strategies/strategy.ts";
+import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel, readReference, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
@@ -26,16 +27,16 @@ interface Options extends CommonOptions, KernelOptions {
 }
 
 /** `klplink <module>`: returns the exit status. */
-export async function runLink(module: string, options: Options, version: string): Promise<number> {
+export async function runLink(module: string, options: Options, context: Context): Promise<number> {
   const output = outputPath(module, options);
   const toStdout = output === "-";
-  if (toStdout && process.stdout.isTTY) {
+  if (toStdout && context.stdout.isTTY) {
     throw new UsageError("the output is a binary file and standard output a terminal: give -o FILE, or pipe it");
   }
   if (options.inPlace !== true) await refuseOverwriting(output, options);
-  const kernel = await readKernel(options);
-  const reference = await readReference(options);
-  const input = await readUnpacked(module);
+  const kernel = await readKernel(options, context);
+  const reference = await readReference(options, context);
+  const input = await readUnpacked(module, context);
   if (input.packing !== null && options.inPlace === true) {
     throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
   }
@@ -62,7 +63,7 @@ export async function runLink(module: string, options: Options, version: string)
   }
 
   // Diagnostics first: an output that cannot be written must not hide them.
-  const reporter = new Reporter(options, version);
+  const reporter = new Reporter(options, context);
   const outcome = {
     output: result.output === null ? null : output,
     changed: result.changed,
@@ -72,10 +73,10 @@ export async function runLink(module: string, options: Options, version: string)
   await reporter.add(input.name, input.bytes, problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
-    if (toStdout) await write(process.stdout, result.output);
+    if (toStdout) await write(context.stdout, result.output);
     else writeFile(output, result.output, input.mode);
   }
-  const messages = toStdout ? process.stderr : process.stdout;
+  const messages = toStdout ? context.stderr : context.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
     await write(messages, `${summary(result, output, input)}\n`);

@@ -8,6 +8,7 @@ import type { Verdict } from "../../ftrace/model/state.ts";
 import { violationSvg } from "../../ftrace/model/svg.ts";
 import { isAsExpected, listText, verdictText } from "../../ftrace/model/text.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import type { Context } from "../context.ts";
 import { InputProblem, readInput, UsageError, write } from "../files/io.ts";
 import type { CommonOptions } from "../options.ts";
 
@@ -26,24 +27,24 @@ interface Judged {
 }
 
 /** `klplink model [name|file.json]`: returns the exit status. */
-export async function runModel(name: string | undefined, options: Options): Promise<number> {
+export async function runModel(name: string | undefined, options: Options, context: Context): Promise<number> {
   if (options.list === true || name === undefined) {
     if (name !== undefined) throw new UsageError("--list takes no protocol");
     if (options.list !== true) throw new UsageError("name a protocol, or a JSON file with one, or say --list");
     if (options.svg !== undefined || options.source === true)
       throw new UsageError("--svg and --source are for one protocol");
-    return await list(options);
+    return await list(options, context);
   }
-  const { protocol, file } = await find(name, options);
+  const { protocol, file } = await find(name, options, context);
   if (options.source === true) {
-    await write(process.stdout, `${JSON.stringify(protocol, null, 2)}\n`);
+    await write(context.stdout, `${JSON.stringify(protocol, null, 2)}\n`);
     return 0;
   }
   const judged = judge(protocol, file);
   const [violation] = judged.verdict.violations;
   if (options.svg !== undefined) {
     if (violation === undefined) throw new UsageError(`${protocol.name} does not fail: there is no trace to draw`);
-    await writeSvg(options.svg, violationSvg(protocol, violation));
+    await writeSvg(options.svg, violationSvg(protocol, violation), context);
   }
   if (options.svg !== "-") {
     const text =
@@ -52,15 +53,15 @@ export async function runModel(name: string | undefined, options: Options): Prom
         : options.quiet === true
           ? ""
           : verdictText(protocol, judged.verdict, 78);
-    await write(process.stdout, text);
+    await write(context.stdout, text);
   }
   return judged.verdict.holds ? 0 : 1;
 }
 
-async function list(options: Options): Promise<number> {
+async function list(options: Options, context: Context): Promise<number> {
   const judged = protocols.map((p) => judge(vary(p, options), null));
-  if (options.format === "json") await write(process.stdout, json(judged));
-  else await write(process.stdout, listText(judged));
+  if (options.format === "json") await write(context.stdout, json(judged));
+  else await write(context.stdout, listText(judged));
   return judged.some(({ protocol, verdict }) => isAsExpected(protocol, verdict) === false) ? 1 : 0;
 }
 
@@ -78,7 +79,11 @@ function judge(protocol: Protocol, file: string | null): Judged {
 const refused = (error: ProtocolError, file: string): InputProblem =>
   new InputProblem(problem("KLP601", { file }, { path: error.path, what: error.what }));
 
-async function find(name: string, options: Options): Promise<{ protocol: Protocol; file: string | null }> {
+async function find(
+  name: string,
+  options: Options,
+  context: Context,
+): Promise<{ protocol: Protocol; file: string | null }> {
   const known = findProtocol(name);
   if (known !== null) return { protocol: vary(known, options), file: null };
   if (!/[./]/.test(name) && name !== "-") {
@@ -88,7 +93,7 @@ async function find(name: string, options: Options): Promise<{ protocol: Protoco
       `there is no protocol ${name}${hint} \`klplink model --list\` names them; a file's name has a dot`,
     );
   }
-  const input = await readInput(name);
+  const input = await readInput(name, context);
   try {
     const protocol = parseProtocol(new TextDecoder().decode(input.bytes));
     return { protocol: vary(protocol, options), file: input.name };
@@ -109,8 +114,8 @@ function vary(protocol: Protocol, { tasks, assumeEmpty }: Options): Protocol {
   };
 }
 
-async function writeSvg(path: string, svg: string): Promise<void> {
-  if (path === "-") return await write(process.stdout, svg);
+async function writeSvg(path: string, svg: string, context: Context): Promise<void> {
+  if (path === "-") return await write(context.stdout, svg);
   try {
     writeWhole(path, new TextEncoder().encode(svg), 0o644);
   } catch (error) {

@@ -6,23 +6,28 @@ import { elfType } from "../../elf/executable.ts";
 import { forms } from "../../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
 import { type Sites, sites } from "../../passes/sites.ts";
+import type { Context } from "../context.ts";
 import { columns, type Input, readUnpacked, UsageError, write } from "../files/io.ts";
 import { loadModule } from "../files/kernel.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 
 /** Returns the exit status: 1 if a function cannot be patched, or a patch would have no effect. */
-export async function runPatched(input: Input, options: CommonOptions & KernelOptions): Promise<number> {
-  const kernel = await readKernel(options);
+export async function runPatched(
+  input: Input,
+  options: CommonOptions & KernelOptions,
+  context: Context,
+): Promise<number> {
+  const kernel = await readKernel(options, context);
   const objects = new Map<string, Sites>();
   for (const path of options.kernel ?? []) {
-    const { bytes, name } = await readUnpacked(path);
+    const { bytes, name } = await readUnpacked(path, context);
     const type = elfType(bytes);
     if (type !== null && type !== ET_REL) objects.set("vmlinux", sites(bytes, name));
   }
   for (const argument of options.module ?? []) {
     const [, given, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
-    const { bytes, name } = await readUnpacked(path);
-    objects.set((await loadModule(path, given)).name, sites(bytes, name));
+    const { bytes, name } = await readUnpacked(path, context);
+    objects.set((await loadModule(path, given, context)).name, sites(bytes, name));
   }
   const found = patchedSites(
     input.bytes,
@@ -34,7 +39,7 @@ export async function runPatched(input: Input, options: CommonOptions & KernelOp
     objects,
   );
   if (found === null) throw new UsageError(`${input.name} patches nothing: -k and -m are for livepatch modules`);
-  await write(process.stdout, options.format === "json" ? json(found, input.name) : plain(found, input.name));
+  await write(context.stdout, options.format === "json" ? json(found, input.name) : plain(found, input.name));
   return found.some((p) => p.verdict === "refused" || p.verdict === "no effect") ? 1 : 0;
 }
 

@@ -21,6 +21,7 @@ import { parseKlpSectionObject, parseKlpSymbol } from "../../klp/symbols/names.t
 import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
 import { analyse } from "../../passes/analysis.ts";
 import { relocName } from "../../reloc/def.ts";
+import type { Context } from "../context.ts";
 import { readUnpacked, write } from "../files/io.ts";
 import { type CommonOptions, readKernel } from "../options.ts";
 
@@ -43,8 +44,8 @@ interface Table {
 const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /** `klplink show <module>`: returns the exit status. */
-export async function runShow(module: string, options: Options): Promise<number> {
-  const input = await readUnpacked(module);
+export async function runShow(module: string, options: Options, context: Context): Promise<number> {
+  const input = await readUnpacked(module, context);
   const file = open(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const tables: Record<string, Table> = {};
@@ -55,7 +56,7 @@ export async function runShow(module: string, options: Options): Promise<number>
   let kernel: Kernel | null = null;
   let hasToc = true;
   if ((all || options.toc) && arch?.hasToc && file.littleEndian && file.symbols !== null) {
-    kernel = options.toc === true ? await readKernel(options) : null;
+    kernel = options.toc === true ? await readKernel(options, context) : null;
     const { calls, features } = analyse(input.bytes, { file: input.name, ...(kernel === null ? {} : { kernel }) });
     tables.calls = callTable(file, calls);
     hasToc = features.has("toc");
@@ -82,11 +83,11 @@ export async function runShow(module: string, options: Options): Promise<number>
       signed: file.signature !== null,
       ...Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table.rows])),
     };
-    await write(process.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);
     return 0;
   }
   const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
-  await write(process.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
+  await write(context.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
   return 0;
 }
 

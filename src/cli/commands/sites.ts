@@ -5,6 +5,7 @@ import type { CodeFile, CodePlace } from "../../ftrace/codeFile.ts";
 import { forms } from "../../ftrace/forms.ts";
 import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../../ftrace/sites.ts";
 import { sites, withDebugInfo } from "../../passes/sites.ts";
+import type { Context } from "../context.ts";
 import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
 import type { CommonOptions, KernelOptions } from "../options.ts";
 
@@ -17,24 +18,24 @@ interface Options extends CommonOptions, KernelOptions {
 }
 
 /** `klplink sites <file>`: returns the exit status. */
-export async function runSites(path: string, options: Options): Promise<number> {
+export async function runSites(path: string, options: Options, context: Context): Promise<number> {
   if (options.as === undefined && options.target !== undefined) throw new UsageError("--target goes with --as call");
   if (options.as === "call" && options.target === undefined) {
     throw new UsageError("--as call needs --target: the address that the sites are to call");
   }
-  const input = await readUnpacked(path);
+  const input = await readUnpacked(path, context);
   if (options.kernel !== undefined || options.module !== undefined) {
     if (options.as !== undefined || options.function !== undefined)
       throw new UsageError("-k and -m ask what a livepatch module patches: without --as and --function");
     const { runPatched } = await import("./patched.ts");
-    return await runPatched(input, options);
+    return await runPatched(input, options, context);
   }
   const { sites: found, debug } = await withDebugInfo(sites(input.bytes, input.name));
   const { file, report } = found;
   const chosen = choose(report, options.function);
   const view: View = { file, report, chosen, options, inlined: debug?.inlinedEverywhere ?? null };
   const text = options.format === "json" ? json(view, input.name) : plain(view, input.name);
-  await write(process.stdout, text);
+  await write(context.stdout, text);
   const isMissing =
     options.function !== undefined && (chosen.missing.length > 0 || chosen.functions.some((f) => f.reason !== null));
   return isMissing || report.disagreements.some((d) => d.kind !== "overridden") ? 1 : 0;

@@ -13,6 +13,7 @@ import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
 import type { X86State } from "../../passes/image.ts";
 import { type VerifyResult, verify } from "../../passes/verify.ts";
+import type { Context } from "../context.ts";
 import { findModuleFiles, isPath, moduleFolders } from "../files/findModule.ts";
 import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { Machine } from "../files/machine.ts";
@@ -39,18 +40,19 @@ interface Running {
   readonly memory: KernelMemory;
   readonly given: readonly LoadedModule[];
   readonly close: () => void;
+  readonly context: Context;
 }
 
 /** `klplink verify <module...>`: returns the exit status. */
 export async function runVerify(
   modules: readonly string[],
   options: VerifyCommandOptions,
-  version: string,
+  context: Context,
 ): Promise<number> {
   const machine = new Machine(options.root ?? null);
   if (modules.length > 1 && !machine.isLive)
     throw new UsageError("--root holds the copy of one module: give one module");
-  const reporter = new Reporter(options, version);
+  const reporter = new Reporter(options, context);
   let running: Running | null = null;
   let status = 0;
   try {
@@ -59,10 +61,10 @@ export async function runVerify(
       let problems: readonly Problem[];
       let result: VerifyResult | null = null;
       try {
-        input = await readModule(argument, machine);
+        input = await readModule(argument, machine, context);
         const name = moduleName(input);
         const sections = name === null ? new Map<string, bigint>() : machine.sections(name);
-        running ??= await open(machine, options);
+        running ??= await open(machine, options, context);
         result = await compare(input, sections, running, options);
         const unread = machine.unreadProblems(result.module, result.unread);
         problems = [...result.problems, ...unread];
@@ -87,7 +89,7 @@ export async function runVerify(
             };
       await reporter.add(input?.name ?? argument, input?.bytes ?? null, problems, outcome);
       if (reporter.isText && result !== null && result.sections.length + result.unread.length > 0)
-        await write(process.stdout, report(result, options.verbose === true, options.quiet === true));
+        await write(context.stdout, report(result, options.verbose === true, options.quiet === true));
     }
   } finally {
     running?.close();
@@ -97,8 +99,8 @@ export async function runVerify(
 }
 
 /** A file, or that of a module which is named as the kernel names it. @throws InputProblem, UsageError */
-async function readModule(argument: string, machine: Machine): Promise<Input> {
-  if (isPath(argument) || isFile(argument)) return readUnpacked(argument);
+async function readModule(argument: string, machine: Machine, context: Context): Promise<Input> {
+  if (isPath(argument) || isFile(argument)) return readUnpacked(argument, context);
   const { release } = machine;
   // A module that is not loaded has no file to look for.
   if (machine.isLive) machine.sections(normalModuleName(argument));
@@ -112,7 +114,7 @@ async function readModule(argument: string, machine: Machine): Promise<Input> {
         : `several files of module ${argument}: ${files.slice(0, 5).join(", ")}`;
     throw new InputProblem(problem("KLP221", { file: argument }, { what, obstacle: "no file" }));
   }
-  return readUnpacked(only);
+  return readUnpacked(only, context);
 }
 
 function isFile(path: string): boolean {
@@ -138,9 +140,9 @@ function readable(bytes: Uint8Array): ElfFile | null {
   }
 }
 
-async function open(machine: Machine, options: VerifyCommandOptions): Promise<Running> {
+async function open(machine: Machine, options: VerifyCommandOptions, context: Context): Promise<Running> {
   const list = machine.symbols();
-  const given = await readGiven(options, machine);
+  const given = await readGiven(options, machine, context);
   const file = given.list ?? (list.hasData ? null : machine.systemMap());
   let symbols: SymbolSource = list;
   try {
@@ -158,6 +160,7 @@ async function open(machine: Machine, options: VerifyCommandOptions): Promise<Ru
     memory: read,
     given: given.modules,
     close,
+    context,
   };
 }
 
@@ -165,11 +168,12 @@ async function open(machine: Machine, options: VerifyCommandOptions): Promise<Ru
 async function readGiven(
   options: VerifyCommandOptions,
   machine: Machine,
+  context: Context,
 ): Promise<{ readonly list: SymbolList | null; readonly modules: readonly LoadedModule[] }> {
   const { kernel = [], module = [] } = options;
   if (kernel.length === 0 && module.length === 0) return { list: null, modules: [] };
   const { loadKernel, parseModuleArgument } = await import("../files/kernel.ts");
-  const read = await loadKernel(kernel, module);
+  const read = await loadKernel(kernel, module, context);
   const modules = [...read.modules.values()].map((file, i) => {
     const { sections } = parseModuleArgument(module[i] ?? "");
     return { file, sections: sections === null ? machine.sectionsBeside(file.name) : readSections(sections) };
@@ -214,7 +218,7 @@ async function kernelAddresses(elf: ElfFile | null, running: Running): Promise<K
     for (const needed of (readModInfo(elf)?.get("depends") ?? "").split(",")) {
       const name = normalModuleName(needed);
       if (name === "" || modules.some((m) => m.file.name === name)) continue;
-      const other = await loadedNow(name, machine);
+      const other = await loadedNow(name, machine, running.context);
       if (other !== null) modules.push(other);
     }
   }
@@ -222,9 +226,9 @@ async function kernelAddresses(elf: ElfFile | null, running: Running): Promise<K
 }
 
 /** Null: its file or its addresses are not to be had, so its symbols are not known. */
-async function loadedNow(name: string, machine: Machine): Promise<LoadedModule | null> {
+async function loadedNow(name: string, machine: Machine, context: Context): Promise<LoadedModule | null> {
   try {
-    const { bytes, name: source } = await readModule(name, machine);
+    const { bytes, name: source } = await readModule(name, machine, context);
     return { file: new ModuleFile(readElf(bytes), source, name), sections: machine.sectionsBeside(name) };
   } catch (error) {
     if (error instanceof ElfError || problemOf(error) !== null) return null;

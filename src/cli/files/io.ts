@@ -4,6 +4,7 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import type { InputStream, OutputStream } from "../context.ts";
 
 /** A file could not be read or used; carries the problem to report and leads to exit status 3. */
 export class InputProblem extends Error {
@@ -26,9 +27,17 @@ export interface Input {
   readonly mode: number;
 }
 
+/** What `-` reads. */
+export interface Standard {
+  readonly stdin: InputStream;
+}
+
 /** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
-export async function readUnpacked(path: string): Promise<Input & { readonly packing: Packing | null }> {
-  const input = await readInput(path);
+export async function readUnpacked(
+  path: string,
+  context: Standard,
+): Promise<Input & { readonly packing: Packing | null }> {
+  const input = await readInput(path, context);
   const packing = packingOf(input.bytes);
   try {
     return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
@@ -39,8 +48,8 @@ export async function readUnpacked(path: string): Promise<Input & { readonly pac
 }
 
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
-export async function readInput(path: string): Promise<Input> {
-  if (path === "-") return { name: "<stdin>", bytes: await readStdin(), mode: 0o644 };
+export async function readInput(path: string, { stdin }: Standard): Promise<Input> {
+  if (path === "-") return { name: "<stdin>", bytes: await readStdin(stdin), mode: 0o644 };
   try {
     const there = statSync(path);
     if (there.isDirectory()) {
@@ -89,10 +98,10 @@ function readReason(error: unknown): string {
   }
 }
 
-async function readStdin(): Promise<Uint8Array> {
-  if (process.stdin.isTTY) throw new UsageError("`-` reads standard input, but that is a terminal: pipe a file in");
+async function readStdin(stdin: InputStream): Promise<Uint8Array> {
+  if (stdin.isTTY) throw new UsageError("`-` reads standard input, but that is a terminal: pipe a file in");
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  for await (const chunk of stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
@@ -104,18 +113,20 @@ export const STDOUT = "<stdout>";
  * told when standard error takes nothing.
  * @throws InputProblem KLP105 if standard output takes nothing
  */
-export function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+export function write(stream: OutputStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const ignore = (): void => {};
     stream.once("error", ignore);
     stream.write(data, (error) => {
       // After this callback; a failed write emits "error" once more.
       if (error === null || error === undefined) stream.off("error", ignore);
-      if (error === null || error === undefined || isGone(error) || stream !== process.stdout) resolve();
+      if (error === null || error === undefined || isGone(error) || stream.fd === STDERR) resolve();
       else reject(new InputProblem(problem("KLP105", { file: STDOUT }, { why: reason(error) })));
     });
   });
 }
+
+const STDERR = 2;
 
 /** Whether a write failed because its reader went away, as `head` does. */
 export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException).code === "EPIPE";

@@ -12,16 +12,20 @@ import { ModuleFile } from "../../kernel/module/moduleFile.ts";
 import type { Export } from "../../kernel/symbols/exports.ts";
 import { SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
-import { InputProblem, readUnpacked, UsageError } from "./io.ts";
+import { InputProblem, readUnpacked, type Standard, UsageError } from "./io.ts";
 
 /** Everything that the files tell. @throws InputProblem, UsageError */
-export async function loadKernel(kernels: readonly string[], modules: readonly string[]): Promise<Kernel> {
+export async function loadKernel(
+  kernels: readonly string[],
+  modules: readonly string[],
+  context: Standard,
+): Promise<Kernel> {
   let list: SymbolList | undefined;
   let vmlinux: Vmlinux | undefined;
   const exports: Export[] = [];
   let symvers: string | undefined;
   for (const path of kernels) {
-    const input = await readUnpacked(path);
+    const input = await readUnpacked(path, context);
     const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
     const twice = (what: string): UsageError =>
       new UsageError(`-k gives ${what} twice: a module is linked for one kernel`);
@@ -44,7 +48,7 @@ export async function loadKernel(kernels: readonly string[], modules: readonly s
   const files: ModuleFile[] = [];
   for (const argument of modules) {
     const { name, path } = parseModuleArgument(argument);
-    const file = await loadModule(path, name);
+    const file = await loadModule(path, name, context);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
   }
@@ -70,8 +74,8 @@ export function parseModuleArgument(argument: string): {
 }
 
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
-export async function loadModule(path: string, name?: string): Promise<ModuleFile> {
-  const input = await readUnpacked(path);
+export async function loadModule(path: string, name: string | undefined, context: Standard): Promise<ModuleFile> {
+  const input = await readUnpacked(path, context);
   return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
 }
 

@@ -1,0 +1,23 @@
+/**
+ * What a run of the command line uses of its surroundings, beside files and the working folder: those of the process
+ * (process.ts), or others.
+ */
+export interface Context {
+  /** Of klplink. */
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: InputStream;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+export interface InputStream extends AsyncIterable<unknown> {
+  readonly isTTY?: boolean;
+}
+
+export interface OutputStream extends NodeJS.WritableStream {
+  /** 1 for results, 2 for messages, whatever stands behind it. */
+  readonly fd: number;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
