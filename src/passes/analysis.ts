@@ -7,7 +7,7 @@ import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { LivepatchStack } from "../kernel/image/livepatchStack.ts";
-import { Kernel } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import { isFinishedModule } from "../kernel/module/formRules.ts";
 import { ModInfo, readModInfo } from "../kernel/module/modinfo.ts";
 import { type ModuleFacts, NO_FACTS } from "../kernel/module/moduleFacts.ts";
@@ -36,7 +36,7 @@ import type { Feature } from "../reloc/def.ts";
 import { noGot } from "../stubs/ppc64lePcrel.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
-import { read, refuseOtherMachine, Unusable } from "./input.ts";
+import { kernelOf, read, refuseOtherMachine, Unusable } from "./input.ts";
 import { finishedProblems } from "./problems/loader.ts";
 
 export interface Options {
@@ -255,9 +255,6 @@ function enablesPatch(symbols: SymbolTable): boolean {
   }
   return false;
 }
-
-const kernelOf = (options: Options): Kernel | null =>
-  options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));
 
 /** Everything that the livepatch core and the loader say about sections, tables and metadata. */
 function checkLivepatch(

@@ -5,13 +5,16 @@ import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { ElfEdits } from "../elf/writer/edits.ts";
 import { writeElf } from "../elf/writer.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import { readModInfo } from "../kernel/module/modinfo.ts";
+import type { SymbolList } from "../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { Finish } from "../klp/producers/intermediate.ts";
 import { finishKlpConvert } from "../klp/producers/klpConvert.ts";
 import { finishKpatch } from "../klp/producers/kpatch.ts";
 import { finishObjtool } from "../klp/producers/objtool.ts";
 import { findTraces, type Producer, type Trace } from "../klp/producers/producer.ts";
+import { kernelOf } from "./input.ts";
 
 export interface FinishOptions {
   /** Name of the input for messages. */
@@ -21,6 +24,9 @@ export interface FinishOptions {
   /** Keeps the intermediate sections that are of no use to the kernel. */
   readonly keep?: boolean;
   readonly kernelVersion?: KernelVersion;
+  /** What is known of the kernel, or its symbols alone: where a producer's names can be read in two ways, they decide. */
+  readonly kernel?: Kernel;
+  readonly symbols?: SymbolList;
 }
 
 export interface Finished {
@@ -58,9 +64,14 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
   }
   const version = options.kernelVersion ?? parseKernelVersion(readModInfo(file)?.get("vermagic") ?? "");
   const edits = new ElfEdits(file);
-  const work = new Finish(edits, producer, { path: options.file, absolute: arch.absolute, version });
+  const work = new Finish(edits, producer, {
+    path: options.file,
+    absolute: arch.absolute,
+    version,
+    kernel: kernelOf(options),
+  });
   const keep = options.keep === true;
-  if (producer === "kpatch") finishKpatch(work, keep);
+  if (producer === "kpatch") finishKpatch(work, keep, options.file);
   else if (producer === "klp-convert") finishKlpConvert(work, keep, options.file);
   else finishObjtool(work, keep);
   work.dropMarked();

@@ -6,7 +6,9 @@ import { machineNames } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { EHDR } from "../elf/views/layout.ts";
+import { Kernel } from "../kernel/kernel.ts";
 import type { MachineOf } from "../kernel/machines.ts";
+import type { SymbolList } from "../kernel/symbols/symbolList.ts";
 
 /** The input cannot be used at all; the problem says why. */
 export class Unusable extends Error {
@@ -54,3 +56,7 @@ export function read(bytes: Uint8Array, file: string): ElfFile {
     throw error;
   }
 }
+
+/** The kernel that the options tell of; null if they tell of none. */
+export const kernelOf = (options: { readonly kernel?: Kernel; readonly symbols?: SymbolList }): Kernel | null =>
+  options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));

@@ -140,6 +140,8 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP453: broken("KLP453"),
   KLP454: broken("KLP454"),
   KLP455: broken("KLP455"),
+  KLP460: good("../klp/convert-2024-x86_64.o", "-o", "{out}"),
+  KLP461: good("../klp/kpatch-x86_64.o", "-o", "{out}"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),

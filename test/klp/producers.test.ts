@@ -42,6 +42,8 @@ const done = (name: string, options: Partial<LinkOptions> = {}): Uint8Array => {
   return result.output;
 };
 
+/** Options of a kernel whose version is known. */
+const KNOWN = { kernelVersion: { major: 6, minor: 1 } };
 const SHN_LIVEPATCH = 0xff20;
 const KLP_FLAGS = 0x0010_0000n | 0x2n;
 
@@ -348,8 +350,180 @@ describe("which producer", () => {
     ]);
     expect(link(mixed, { file: "x", from: "final" }).changed).toBe(false);
     // Finishing it a second time puts each relocation there twice.
-    expect(new Set(link(mixed, { file: "x", from: "kpatch" }).problems.map((p) => p.code))).toEqual(
+    expect(new Set(link(mixed, { file: "x", from: "kpatch", ...KNOWN }).problems.map((p) => p.code))).toEqual(
       new Set(["KLP435"]),
+    );
+  });
+});
+
+describe("references that do not fall on an entry are refused, not rounded down", () => {
+  /** kpatch-x86_64.o with one relocation of an intermediate section changed. */
+  const changed = (table: string, row: number, change: { addend: bigint }): Uint8Array => {
+    const edits = new ElfEdits(readElf(fixture("kpatch-x86_64")));
+    const found = edits.file.relocations.find((t) => edits.file.sections.name(t.target) === table);
+    const old = found === undefined ? null : edits.relocation(found, row);
+    if (found === undefined || old === null) throw new Error(`no row ${row} of ${table}`);
+    edits.removeRelocation(found, row);
+    edits.addRelocation(found.section, { ...old, ...change });
+    return writeElf(edits);
+  };
+
+  // struct kpatch_symbol has 40 bytes: 52 and 79 lie in the second one, 39 in the first, 1 just behind a start.
+  test.each([1n, 39n, 52n, 79n])("ksym with addend %d", (addend) => {
+    const result = link(changed(".kpatch.relocations", 2, { addend }), { file: "x", ...KNOWN });
+    expect(result.output).toBeNull();
+    expect(result.problems.map((p) => [p.code, titleOf(p), p.at.offset])).toEqual([
+      [
+        "KLP422",
+        `the data of kpatch are damaged: the symbol is at ${addend} of .kpatch.symbols, where no entry of 40 bytes begins`,
+        32,
+      ],
+    ]);
+  });
+
+  test("ksym with addend 40: the second entry", () => {
+    const output = link(changed(".kpatch.relocations", 2, { addend: 40n }), { file: "x" }).output;
+    expect(output && asText(readRelocations(output, true))).toContain(
+      ".klp.rela.vmlinux..text.patched_show .text.patched_show+16 4 .klp.sym.ext4.ext4_state,0 0",
+    );
+  });
+
+  test(".kpatch.arch that names the middle of a section", () => {
+    const bytes = changed(".kpatch.arch", 0, { addend: 4n });
+    const result = link(bytes, { file: "x", kernelVersion: { major: 5, minor: 4 }, force: true });
+    expect(result.problems.map(titleOf)).toEqual([
+      "the data of kpatch are damaged: a section is named by its place 4, where it does not begin",
+    ]);
+  });
+
+  test("an annotation of klp-convert that names a place beside its symbol", () => {
+    const edits = new ElfEdits(readElf(fixture("convert-v7-x86_64")));
+    const { sections, relocations } = edits.file;
+    const table = relocations.find((t) => sections.name(t.target) === ".klp.module_relocs.vmlinux");
+    const old = table === undefined ? null : edits.relocation(table, 0);
+    if (table === undefined || old === null) throw new Error("no annotation");
+    edits.removeRelocation(table, 0);
+    edits.addRelocation(table.section, { ...old, addend: 12n });
+    expect(link(writeElf(edits), { file: "x", symbols: kernel }).problems.map(titleOf)).toEqual([
+      "the data of klp-convert are damaged: the annotation names a place 12 bytes from its symbol",
+    ]);
+  });
+});
+
+describe(".kpatch.arch of an object whose kernel is not known", () => {
+  const codes = (options: Partial<LinkOptions>) => run("kpatch-x86_64", options).problems.map((p) => p.code);
+  test("is said to be dropped", () => {
+    expect(run("kpatch-x86_64").problems.map((p) => [p.code, p.at.section, p.data])).toEqual([
+      ["KLP461", ".kpatch.arch", { entries: 3 }],
+    ]);
+  });
+  test("nothing is said where the version is known, or where it is kept", () => {
+    expect(codes({ kernelVersion: { major: 6, minor: 1 } })).toEqual([]);
+    expect(codes({ keep: true })).not.toContain("KLP461");
+  });
+});
+
+describe("names of objects: the kernel reads up to the first dot, 55 bytes at most", () => {
+  // `%55[^.]` in klp_resolve_symbols and klp_write_section_relocs; Documentation/livepatch/module-elf-format.
+  const renamed = (name: string, to: (text: string) => string): Uint8Array => {
+    const edits = new ElfEdits(readElf(fixture(name)));
+    const { symbols } = edits.file;
+    for (let i = 1; i < (symbols?.count ?? 0); i++) {
+      const text = symbols?.name(i) ?? "";
+      if (text.startsWith(".klp.sym.rela.")) edits.setSymbol(i, { name: to(text) });
+    }
+    return writeElf(edits);
+  };
+  const titles = (bytes: Uint8Array, options: Partial<LinkOptions> = {}) =>
+    link(bytes, { file: "x", ...options }).problems.map(titleOf);
+
+  test.each(["ext4.ko.jbd2", "ext4.jbd2.ko", "ext4.ko.jbd2.ko"])("klp-convert of 2024: %s", (objects) => {
+    const bytes = renamed("convert-2024-x86_64", (text) => text.replace("ext4.jbd2.", `${objects}.`));
+    expect(link(bytes, { file: "x", symbols: kernel }).output).toBeNull();
+    expect(titles(bytes, { symbols: kernel }).filter((t) => t.includes("without its ending"))).toHaveLength(2);
+  });
+
+  test.each([
+    ["convert-v7-x86_64", "klp-convert", ".klp.module_relocs.ext4", ".klp.module_relocs.x.ko"],
+    ["objtool-x86_64", "objtool", "__klp_relocs.ext4", "__klp_relocs.x.ko"],
+  ])("%s: a section of the object x.ko", (file, producer, from, to) => {
+    expect(titles(renameSection(fixture(file), from, to), { symbols: kernel })).toContain(
+      `the data of ${producer} are damaged: object x.ko: a livepatch names a module without its ending, x`,
+    );
+  });
+
+  test.each([
+    ["a.b", "the kernel reads an object's name up to the first dot"],
+    ["x".repeat(56), "the kernel reads 55 bytes of an object's name"],
+  ])("kpatch: object %s", (object, what) => {
+    const bytes = new Uint8Array(Buffer.from(fixture("kpatch-x86_64")));
+    const file = readElf(bytes);
+    const strings = file.sections.findByName(".kpatch.strings") ?? 0;
+    const edits = new ElfEdits(file);
+    const at = edits.append(strings, Buffer.from(`${object}\0`, "latin1"), 1);
+    const table = file.relocations.find((t) => file.sections.name(t.target) === ".kpatch.relocations");
+    const old = table === undefined ? null : edits.relocation(table, 1);
+    if (table === undefined || old === null) throw new Error("no relocations");
+    edits.removeRelocation(table, 1);
+    edits.addRelocation(table.section, { ...old, addend: BigInt(at) });
+    expect(titles(writeElf(edits), KNOWN)).toEqual([`the data of kpatch are damaged: object ${object}: ${what}`]);
+  });
+});
+
+describe("klp-convert of 2024, third version: a number behind a dot", () => {
+  const name = ".klp.sym.rela.vmlinux.vmlinux.__func__.12345";
+  const bytes = (text: string): Uint8Array => {
+    const edits = new ElfEdits(readElf(fixture("convert-2024-x86_64")));
+    const { symbols } = edits.file;
+    for (let i = 1; i < (symbols?.count ?? 0); i++) {
+      const old = symbols?.name(i) ?? "";
+      if (old.includes("jbd2_state")) edits.setSymbol(i, { name: text });
+    }
+    return writeElf(edits);
+  };
+  const list = (...names: string[]) =>
+    parseSymbols(
+      Buffer.from(
+        [...names, "show_val_kb", "_printk", "__ksymtab__printk"]
+          .map((n, i) => `ffffffff81${i.toString(16).padStart(6, "0")} t ${n}`)
+          .join("\n"),
+      ),
+      "System.map",
+    );
+  const linked = (text: string, ...names: string[]) => {
+    const result = link(bytes(text), { file: "x", symbols: list(...names) });
+    const said = result.problems.filter((p) => p.code === "KLP460").map(titleOf);
+    const made = result.output === null ? [] : readSymbols(result.output, (n) => n.startsWith(".klp.sym.vmlinux."));
+    return { said, made: made.map((s) => s.name).filter((n) => !n.includes("show_val_kb")) };
+  };
+
+  test("the end of the name, where the kernel has that name and not so many of the shorter one", () => {
+    expect(linked(name, "__func__.12345", "__func__.1")).toEqual({
+      said: [],
+      made: [".klp.sym.vmlinux.__func__.12345,0"],
+    });
+  });
+  test("a position, where the kernel has as many", () => {
+    expect(linked(".klp.sym.rela.vmlinux.vmlinux.helper.2", "helper", "helper")).toEqual({
+      said: [],
+      made: [".klp.sym.vmlinux.helper,2"],
+    });
+    // Names of this version could hold no dot; the kernel tells that this one does.
+    expect(linked(".klp.sym.rela.vmlinux.vmlinux.helper.isra.0.1", "helper.isra.0")).toEqual({
+      said: [],
+      made: [".klp.sym.vmlinux.helper.isra.0,1"],
+    });
+  });
+  test("both are possible: said", () => {
+    expect(linked(".klp.sym.rela.vmlinux.vmlinux.helper.2", "helper", "helper", "helper.2")).toEqual({
+      said: [".klp.sym.rela.vmlinux.vmlinux.helper.2 can be read in two ways: taken as helper,2 of vmlinux"],
+      made: [".klp.sym.vmlinux.helper,2"],
+    });
+  });
+  test("the object's symbols are not known: said", () => {
+    const result = link(bytes(".klp.sym.rela.ext4.ext4.state.1"), { file: "x" });
+    expect(result.problems.map(titleOf)).toContain(
+      ".klp.sym.rela.ext4.ext4.state.1 can be read in two ways: taken as state,1 of ext4",
     );
   });
 });

@@ -327,3 +327,31 @@ export const KLP455 = define<{ readonly name: string; readonly object: string; r
   explain:
     "Relocations in .klp.rela.OBJECT are applied when the patch is enabled for OBJECT: when both are loaded, and only for objects that struct klp_patch names. Since 5.8 those for vmlinux are applied while the livepatch itself loads.",
 });
+
+export const KLP460 = define<{
+  readonly symbol: string;
+  readonly object: string;
+  /** The reading that was taken, and the other one: `NAME,POSITION`. */
+  readonly taken: string;
+  readonly others: readonly string[];
+}>({
+  level: "warning",
+  title: (d) => `${d.symbol} can be read in two ways: taken as ${d.taken} of ${d.object}`,
+  why: (d) =>
+    `a number behind the last dot is a position, or the end of a name such as \`__func__.12345\` (${d.others.join(", ")}), and the symbols at hand do not decide`,
+  help: (d) =>
+    `write a comma before the position (\`….NAME,POSITION\`), or give the symbols of ${d.object} (${d.object === "vmlinux" ? "-k vmlinux" : `-m ${d.object}.ko`})`,
+  explain:
+    "klp-convert's names of 2024 end with `,POSITION`, in a later version with `.POSITION`. The compiler's own names end with a dot and a number, too. Where the object's symbols allow one reading only, that one is taken without a word; otherwise the position's, with this warning.",
+});
+
+export const KLP461 = define<{ readonly entries: number }>({
+  level: "warning",
+  title: (d) =>
+    `${d.entries === 1 ? "the entry" : `${d.entries} entries`} of .kpatch.arch ${d.entries === 1 ? "is" : "are"} dropped: the kernel's version is not known and counts as 5.8 or later`,
+  why: () =>
+    "kernels before 5.8 apply alternatives of patched modules from `.klp.arch` sections, which these entries become; without them such a kernel applies alternatives before the livepatch's relocations",
+  help: () => "give the version (`--kernel-version 5.4`, `--kernel-version 6.1`)",
+  explain:
+    "kpatch notes in .kpatch.arch which .altinstructions and .parainstructions belong to which object. Since 5.8 the loader needs no such note. Which of the two a module is for stands in its vermagic; an object before modpost has none.",
+});

@@ -1502,6 +1502,27 @@ error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
             a patched module that needs demo_mod loaded
 
 1 error, 0 warnings`,
+  KLP460: `$ klplink ../klp/convert-2024-x86_64.o -o out
+warning[KLP460]: .klp.sym.rela.ext4.jbd2.jbd2_state.0 can be read in two ways:
+    taken as jbd2_state,0 of jbd2
+  --> ../klp/convert-2024-x86_64.o
+  = why:    a number behind the last dot is a position, or the end of a name
+            such as \`__func__.12345\` (jbd2_state.0,0), and the symbols at hand
+            do not decide
+  = help:   write a comma before the position (\`….NAME,POSITION\`), or give the
+            symbols of jbd2 (-m jbd2.ko)
+
+0 errors, 1 warning`,
+  KLP461: `$ klplink ../klp/kpatch-x86_64.o -o out
+warning[KLP461]: 3 entries of .kpatch.arch are dropped: the kernel's version is
+    not known and counts as 5.8 or later
+  --> ../klp/kpatch-x86_64.o  .kpatch.arch+0x0
+  = why:    kernels before 5.8 apply alternatives of patched modules from
+            \`.klp.arch\` sections, which these entries become; without them such
+            a kernel applies alternatives before the livepatch's relocations
+  = help:   give the version (\`--kernel-version 5.4\`, \`--kernel-version 6.1\`)
+
+0 errors, 1 warning`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo

@@ -6,6 +6,7 @@ import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits, Relocation, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { formatKlpSymbol, type KlpSymbolName } from "../symbols/names.ts";
 import { RelocationRouter } from "../symbols/router.ts";
@@ -52,6 +53,8 @@ export class Finish {
   /** The architecture's 64-bit absolute relocation type. */
   readonly absolute: number;
   readonly version: KernelVersion | null;
+  /** The kernel that the module is for; null if nothing was given. */
+  readonly kernel: Kernel | null;
   readonly problems: Problem[] = [];
   /** Livepatch symbols made. */
   symbolCount = 0;
@@ -63,7 +66,12 @@ export class Finish {
   constructor(
     edits: ElfEdits,
     producer: Producer,
-    where: { readonly path: string; readonly absolute: number; readonly version: KernelVersion | null },
+    where: {
+      readonly path: string;
+      readonly absolute: number;
+      readonly version: KernelVersion | null;
+      readonly kernel: Kernel | null;
+    },
   ) {
     this.edits = edits;
     this.file = edits.file;
@@ -72,6 +80,7 @@ export class Finish {
     this.producer = producer;
     this.absolute = where.absolute;
     this.version = where.version;
+    this.kernel = where.kernel;
     this.#path = where.path;
   }
 
@@ -80,6 +89,13 @@ export class Finish {
     const at = { file: this.#path, ...(section === null ? {} : { section: this.file.sections.name(section), offset }) };
     this.problems.push(problem("KLP422", at, { producer: this.producer, what }));
     return null;
+  }
+
+  /** As {@link malformed} with what is wrong with an object's name; true if nothing is. */
+  checkObject(name: string, section: SectionHandle | null, offset: number): boolean {
+    const fault = objectFault(name);
+    if (fault !== null) this.malformed(section, offset, fault);
+    return fault === null;
   }
 
   /** A place in a section of this file that a pointer names; null if it names none. */
@@ -200,6 +216,14 @@ export class Finish {
   moveRelocations(objects: ReadonlyMap<SymbolHandle, string>): void {
     moveRelocations(this.edits, this.symbols, objects, this.router);
   }
+}
+
+/** What the kernel would not read as meant in an object's name (klp_resolve_symbols reads `%55[^.]`); null: nothing. */
+export function objectFault(name: string): string | null {
+  if (name === "") return "an object has no name";
+  if (/\.ko$/.test(name)) return `object ${name}: a livepatch names a module without its ending, ${name.slice(0, -3)}`;
+  if (name.includes(".")) return `object ${name}: the kernel reads an object's name up to the first dot`;
+  return name.length > 55 ? `object ${name}: the kernel reads 55 bytes of an object's name` : null;
 }
 
 /**

@@ -2,6 +2,7 @@
 // its limits: names of any length, sections told apart by index instead of by name, all offsets 64 bits wide.
 
 import { viewOf } from "../../base/bytes.ts";
+import { problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHT_PROGBITS, SHT_RELA } from "../../elf/consts.ts";
 import { RELA } from "../../elf/views/layout.ts";
 import type { Relocation, SectionHandle } from "../../elf/writer/edits.ts";
@@ -18,7 +19,7 @@ const ARCH_SECTION = ".kpatch.arch";
 /** sizeof(struct paravirt_patch_site): the last entry of a section lacks its padding. */
 const PARAVIRT_SITE_SIZE = 16;
 
-export function finishKpatch(finish: Finish, keep: boolean): void {
+export function finishKpatch(finish: Finish, keep: boolean, path: string): void {
   const { sections } = finish.file;
   const relocations = sections.findByName(KPATCH_RELOCATIONS);
   const symbols = sections.findByName(KPATCH_SYMBOLS);
@@ -54,9 +55,15 @@ export function finishKpatch(finish: Finish, keep: boolean): void {
       finish.malformed(relocations, at + RELOCATION.object, "the object's name is no string of this file");
       continue;
     }
+    if (!finish.checkObject(objectName, relocations, at + RELOCATION.object)) continue;
     const entry = finish.resolve(source);
     if (entry === null || entry.section !== symbols) {
       finish.malformed(relocations, at + RELOCATION.symbol, `the symbol is not in ${KPATCH_SYMBOLS}`);
+      continue;
+    }
+    if (entry.offset % SYMBOL.size !== 0) {
+      const what = `the symbol is at ${entry.offset} of ${KPATCH_SYMBOLS}, where no entry of ${SYMBOL.size} bytes begins`;
+      finish.malformed(relocations, at + RELOCATION.symbol, what);
       continue;
     }
     const symbol = readSymbol(entry.offset);
@@ -71,19 +78,22 @@ export function finishKpatch(finish: Finish, keep: boolean): void {
   const arch = sections.findByName(ARCH_SECTION);
   // Since 5.8 the loader applies these sections itself, after the livepatch relocations of vmlinux.
   if (arch !== null && !hasFact(finish.version, "vmlinuxAtLoad")) makeArchSections(finish, arch);
+  else if (arch !== null && finish.version === null && !keep) {
+    const at = { file: path, section: ARCH_SECTION, offset: 0 };
+    finish.problems.push(problem("KLP461", at, { entries: Math.floor(sections.data(arch).length / ARCH.size) }));
+  }
   if (keep) return;
   for (const section of [relocations, symbols, arch]) if (section !== null) finish.drop(section);
 }
 
-/** Reads entries of `.kpatch.symbols`; each gives one livepatch symbol. */
+/** Reads entries of `.kpatch.symbols` by their offset; each gives one livepatch symbol. */
 function symbolReader(finish: Finish, section: SectionHandle): (offset: number) => number | null {
   const { sections } = finish.file;
   const pointers = new Pointers(finish.file, section, finish.absolute);
   const data = sections.data(section);
   const view = viewOf(data);
   const known = new Map<number, number | null>();
-  const read = (offset: number): number | null => {
-    const at = offset - (offset % SYMBOL.size);
+  const read = (at: number): number | null => {
     if (at + SYMBOL.size > data.length) {
       return finish.malformed(section, at, "the symbol lies behind the section's end");
     }
@@ -94,8 +104,11 @@ function symbolReader(finish: Finish, section: SectionHandle): (offset: number) 
     };
     const name = text(SYMBOL.name, "the symbol's name");
     const object = text(SYMBOL.object, "the symbol's object");
-    if (name === null || object === null) return null;
+    if (name === null || object === null || !finish.checkObject(object, section, at + SYMBOL.object)) return null;
     const position = view.getBigUint64(at + SYMBOL.position, finish.file.littleEndian);
+    if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
+      return finish.malformed(section, at + SYMBOL.position, `position ${position} is none that a symbol can have`);
+    }
     const bind = view.getUint8(at + SYMBOL.bind);
     const type = view.getUint8(at + SYMBOL.type);
     if (bind > 15 || type > 15) {
@@ -128,6 +141,12 @@ function makeArchSections(finish: Finish, arch: SectionHandle): void {
       finish.malformed(arch, at, "the section or the object is missing");
       continue;
     }
+    if (place.offset !== 0) {
+      const what = `a section is named by its place ${place.offset}, where it does not begin`;
+      finish.malformed(arch, at + ARCH.section, what);
+      continue;
+    }
+    if (!finish.checkObject(objectName, arch, at + ARCH.object)) continue;
     const base = sections.name(place.section);
     const name = `.klp.arch.${objectName}.${base}`;
     let merged = made.get(name);

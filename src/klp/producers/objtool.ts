@@ -23,6 +23,7 @@ export function finishObjtool(finish: Finish, keep: boolean): void {
     const named = objtoolSectionObject(sections.name(section));
     if (named === null || !sections.hasBytes(section)) continue;
     found = true;
+    if (named !== "" && !finish.checkObject(named, section, 0)) continue;
     const data = sections.data(section);
     const view = viewOf(data);
     const pointers = new Pointers(file, section, finish.absolute);
