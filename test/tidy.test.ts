@@ -170,4 +170,11 @@ test("no list of any length goes onto the stack as arguments of a call", () => {
     "sample.ts:1: new D(...e)",
     "sample.ts:1: f.apply(g, h)",
   ]);
+test("versions differ by the names of version facts only", () => {
+  const raw = /\bisAtLeast\b|\b(?:since|has)\(\s*\d|\b(?:major|minor)\s*[<>]=?\s*\d/;
+  const wrong = sources(src)
+    .map((path) => relative(src, path))
+    .filter((path) => !/^kernel\/version(Facts)?\.ts$/.test(path) && raw.test(readFileSync(join(src, path), "utf8")));
+  expect(wrong).toEqual([]);
+  expect(raw.test("if (since(6, 13))")).toBe(true);
 });

@@ -1,7 +1,8 @@
 // What depends on the machine, as one row an architecture: a question without an answer does not compile.
 
 import type { ElfFile } from "../elf/reader.ts";
-import type { Fault, Feature, RelocTable } from "../reloc/def.ts";
+import type { HasFact } from "../kernel/versionFacts.ts";
+import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { ArchLoader } from "../stubs/loader.ts";
 
 /** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
@@ -10,7 +11,7 @@ export interface Arch {
   readonly name: string;
   readonly relocs: RelocTable;
   /** What the loader prints for a relocation type that it does not know. */
-  readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
+  readonly unknownRelocation: (module: string, type: number, has?: HasFact) => string;
   /** Whether calls are audited for the word behind them (ELFv2: r2 is lost in an external call). */
   readonly hasToc: boolean;
   /** The 64-bit absolute relocation type: a pointer. */

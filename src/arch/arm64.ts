@@ -11,8 +11,8 @@ export const arm64: Arch = {
   name: "arm64",
   absolute: 257,
   relocs: relocTable(relocs, arm64OtherNames),
-  unknownRelocation: (module, type, since = () => true) =>
-    `${arm64Prefix(since)}module ${module}: unsupported RELA relocation: ${type}`,
+  unknownRelocation: (module, type, has = () => true) =>
+    `${arm64Prefix(has)}module ${module}: unsupported RELA relocation: ${type}`,
   hasToc: false,
   instructionBytes: 4,
   features: () => NO_FEATURES,

@@ -3,7 +3,7 @@
 
 import { hex } from "../base/bytes.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import { isAtLeast } from "../kernel/version.ts";
+import { hasFact } from "../kernel/versionFacts.ts";
 import type { CodeFile } from "./codeFile.ts";
 import { A64, type Entry, PPC } from "./forms.ts";
 
@@ -126,8 +126,8 @@ export function siteBytes(
     case "profile two":
     case "profile three": {
       const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
-      // The store of gcc 5's form stays in 6.12 and is taken out at load in 7.2; the change came with 6.13.
-      if (entry.form === "profile three" && version !== null && isAtLeast(version, 6, 13)) {
+      // The store of gcc 5's form stays in 6.12 and is taken out at load in 7.2.
+      if (entry.form === "profile three" && version !== null && hasFact(version, "ppcGcc5Removed")) {
         return [{ offset: -4, bytes: wordBytes(PPC.nop, word) }];
       }
       return [{ offset: 0, bytes: wordBytes(word) }];

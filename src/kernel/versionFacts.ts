@@ -131,6 +131,76 @@ const rows = {
     what: "licence of exports stands in __kflagstab, in place of a table of their own",
     read: BEFORE_7_2,
   },
+  x86AlternativeFlags: {
+    since: [6, 3],
+    what: "x86_64: entries of .altinstructions have flags, 14 bytes in place of 12",
+    read: BEFORE_6_12,
+  },
+  arm64OneFtraceCaller: {
+    since: [6, 2],
+    what: "arm64: there is no ftrace_regs_caller of its own, and no trampoline for it in modules",
+    read: BEFORE_6_12,
+  },
+  traceEventsInOneList: {
+    since: [6, 2],
+    what: "struct trace_event has a hash node alone; fields of struct trace_event_call behind it lie 16 bytes earlier",
+    read: BEFORE_6_12,
+  },
+  orcUndefinedType: {
+    since: [6, 4],
+    what: "x86_64: type 0 marks an ORC entry that ends the code before it, and counts in the sort",
+    read: BEFORE_6_12,
+  },
+  srcuAllocated: {
+    since: [6, 4],
+    what: "most of struct srcu_struct is allocated when a module loads",
+    read: BEFORE_6_12,
+  },
+  ppcStubsAligned: {
+    since: [6, 4],
+    what: "ppc64le: a stub that is not aligned to 8 bytes is refused",
+    read: BEFORE_6_12,
+  },
+  traceFieldsChecked: {
+    since: [6, 6],
+    what: "fields of trace events are checked and flagged when a module loads",
+    read: BEFORE_6_12,
+  },
+  x86CallsCountedByOne: {
+    since: [6, 8],
+    what: "x86_64: call depth tracking counts with the instruction that klplink knows (6.2 to 6.7 have another)",
+    read: BEFORE_6_12,
+  },
+  arm64InitTrampoline: {
+    since: [6, 11],
+    what: "arm64: .init.text.ftrace_trampoline, a trampoline for init code",
+    read: BEFORE_6_12,
+  },
+  percpuRelocated: {
+    since: [6, 13],
+    what: "relocations are applied to the template of per-CPU data",
+    read: BEFORE_7_2,
+  },
+  ppcGcc5Removed: {
+    since: [6, 13],
+    what: "ppc64le: of gcc 5's three-instruction entry the store is taken out at load, too",
+    read: BEFORE_7_2,
+  },
+  ppcStubsCounted: {
+    since: [6, 13],
+    what: "ppc64le: the loader counts the stubs in use, in place of a table that ends with an empty one",
+    read: BEFORE_7_2,
+  },
+  x86ThunksPadded: {
+    since: [6, 13],
+    what: "x86_64: an indirect call that replaces a thunk is padded by prefixes, a jump by traps",
+    read: BEFORE_7_2,
+  },
+  x86SealedByPoison: {
+    since: [6, 15],
+    what: "x86_64: a sealed landing pad becomes `nopl -42(%rax)`, not `nopw (%rax)`",
+    read: BEFORE_7_2,
+  },
 } as const satisfies Record<string, Row>;
 
 export type VersionFact = keyof typeof rows;
@@ -141,6 +211,9 @@ export function hasFact(version: KernelVersion | null, fact: VersionFact): boole
   const [major, minor] = rows[fact].since;
   return version === null || isAtLeast(version, major, minor);
 }
+
+/** Whether the kernel at hand has what a row says. */
+export type HasFact = (fact: VersionFact) => boolean;
 
 /** Whether the rules were written for that release. */
 export function isKnownVersion(version: KernelVersion): boolean {

@@ -16,8 +16,8 @@ const CONSTANT = new Set([
 export function setUpData(memory: LoadedMemory, facts: RewriteFacts): void {
   traceEvents(memory, facts);
   for (const address of pointersOf(memory, "___srcu_struct_ptrs")) {
-    // Since 6.4 most of it is allocated.
-    const size = facts.since(6, 4) ? SRCU : sizeAt(memory, facts.file, address);
+    // In newer kernels most of it is allocated.
+    const size = facts.has("srcuAllocated") ? SRCU : sizeAt(memory, facts.file, address);
     memory.mark(address, size, "SRCU: set up at load");
   }
 }

@@ -3,6 +3,7 @@
 import type { ElfFile } from "../elf/reader.ts";
 import type { SiteArch } from "../ftrace/codeFile.ts";
 import type { KernelVersion } from "../kernel/version.ts";
+import type { HasFact } from "../kernel/versionFacts.ts";
 import type { OutOfLine } from "../stubs/loader.ts";
 
 /**
@@ -32,7 +33,7 @@ export interface RewriteFacts {
   readonly arch: SiteArch;
   readonly file: ElfFile;
   readonly version: KernelVersion | null;
-  readonly since: (major: number, minor: number) => boolean;
+  readonly has: HasFact;
   readonly hasFtrace: boolean;
   /** The module is in use: traced and livepatched functions call their tracer. */
   readonly running: boolean;

@@ -52,7 +52,7 @@ const paravirt: FeatureTable = {
   reason: `paravirtual operation: ${CPU}`,
 };
 
-function tablesOf({ arch, since }: RewriteFacts): readonly FeatureTable[] {
+function tablesOf({ arch, has }: RewriteFacts): readonly FeatureTable[] {
   switch (arch) {
     case "ppc64le":
       return [
@@ -62,8 +62,9 @@ function tablesOf({ arch, since }: RewriteFacts): readonly FeatureTable[] {
     case "arm64":
       return [alternative(12, 10)];
     case "x86_64":
-      // Flags came with 6.3.
-      return since(6, 3) ? [alternative(14, 12), groupLength, paravirt] : [alternative(12, 10), paravirt];
+      return has("x86AlternativeFlags")
+        ? [alternative(14, 12), groupLength, paravirt]
+        : [alternative(12, 10), paravirt];
   }
 }
 

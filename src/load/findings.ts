@@ -133,7 +133,7 @@ export class Findings {
         const { type, before } = finding;
         const name = relocName(this.#arch.relocs, type);
         const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
-        const message = this.#arch.unknownRelocation(module, type, this.#facts.since);
+        const message = this.#arch.unknownRelocation(module, type, this.#facts.has);
         const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
         const other = build === null ? {} : { build };
         this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
@@ -172,8 +172,7 @@ export class Findings {
       }
       case "no-nop": {
         const word = finding.word === null ? "????????" : hexWord(finding.word);
-        const since = this.#facts.since(4, 16);
-        const message = since
+        const message = this.#facts.has("ppcNopWording")
           ? `module_64: ${module}: Expected nop after call, got ${word} at ${hex(finding.address)}`
           : `module_64: ${module}: Expect noop after relocate, got ${word}`;
         const command = `klplink ${shellFile(this.#name)}`;

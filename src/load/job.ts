@@ -147,7 +147,7 @@ export class Job {
 
   /** From "relocated" to "loaded". */
   #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
-    const { version, since, hasFtrace } = this.#facts;
+    const { version, has, hasFtrace } = this.#facts;
     const { kernel, running, x86 } = this.#options;
     const arch = siteArch(this.#arch.machine);
     if (arch === null) return;
@@ -161,7 +161,7 @@ export class Job {
         arch,
         file: this.#file,
         version,
-        since,
+        has,
         hasFtrace,
         running: running === true,
         x86: x86 ?? X86_UNKNOWN,
@@ -191,11 +191,11 @@ export class Job {
     return i < 0 ? null : this.#section(i);
   }
 
-  /** apply_relocations: targets in memory; since 6.13 the per-CPU template too. */
+  /** apply_relocations: targets in memory; in newer kernels the per-CPU template too. */
   #isRelocated(target: number): boolean {
     const section = this.#sections[target];
     if (section === undefined) return false;
-    if (section.name === PERCPU_SECTION) return this.#facts.since(6, 13);
+    if (section.name === PERCPU_SECTION) return this.#facts.has("percpuRelocated");
     return (section.flags & SHF_ALLOC) !== 0;
   }
 
@@ -222,15 +222,7 @@ export class Job {
     if (own !== object) return;
     const order = this.#preparation.orders.get(table.section) ?? null;
     const { kernel } = this.#options;
-    const faults = resolveKlpSymbols(
-      table,
-      order,
-      this.#symbols,
-      object,
-      kernel,
-      this.#facts.since,
-      this.#space.values,
-    );
+    const faults = resolveKlpSymbols(table, order, this.#symbols, object, kernel, this.#facts.has, this.#space.values);
     for (const fault of faults) this.#findings.livepatch(fault, table, [step, table.section, -1]);
     if (faults.length === 0) this.#apply(table, machine, step);
   }

@@ -8,9 +8,9 @@ import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
 /** Offsets in struct trace_event_call: of `event`, its number, its functions, the format and what the kernel sets. */
-function callOffsets(since: RewriteFacts["since"]) {
-  // Until 6.2 events of a kind were in a list of their own.
-  const list = since(6, 2) ? 0n : 16n;
+function callOffsets(has: RewriteFacts["has"]) {
+  // In older kernels events of a kind are in a list of their own.
+  const list = has("traceEventsInOneList") ? 0n : 16n;
   return { list: 0n, class: 16n, event: 32n, functions: 56n + list, format: 64n + list, filter: 72n + list };
 }
 /** Bytes from `filter` to the flags: 7.2 and late releases of 6.12 have no filter, so what follows lies 8 bytes earlier. */
@@ -18,7 +18,7 @@ const SET_AT_LOAD = 28;
 
 /** Offsets in struct trace_event_class: the system, an array of fields, and the list that is made of it. */
 const CLASS = { system: 0n, array: 32n, list: 48n } as const;
-/** Bytes of an entry of that array since 6.6, and where one of its flags is set when the event is checked. */
+/** Bytes of an entry of that array where fields are checked, and where one of its flags is set when the event is checked. */
 const FIELD = { size: 40n, flags: 24n } as const;
 
 /** The name of a constant and its number: struct trace_eval_map. */
@@ -31,9 +31,9 @@ interface Constant {
 const LISTED = "trace event: linked and numbered when it is registered";
 const CHECKED = "trace event: checked when it is registered";
 
-export function traceEvents(memory: LoadedMemory, { since, kernelSymbol }: RewriteFacts): void {
+export function traceEvents(memory: LoadedMemory, { has, kernelSymbol }: RewriteFacts): void {
   const constants = readConstants(memory);
-  const CALL = callOffsets(since);
+  const CALL = callOffsets(has);
   for (const event of pointersOf(memory, "_ftrace_events")) {
     memory.mark(event + CALL.list, 16, LISTED);
     memory.mark(event + CALL.event, Number(CALL.functions - CALL.event) - 4, LISTED);
@@ -41,7 +41,7 @@ export function traceEvents(memory: LoadedMemory, { since, kernelSymbol }: Rewri
     const owner = memory.pointer(event + CALL.class);
     if (owner !== null) {
       memory.mark(owner + CLASS.list, 16, LISTED);
-      if (since(6, 6)) checkedFields(memory, memory.pointer(owner + CLASS.array));
+      if (has("traceFieldsChecked")) checkedFields(memory, memory.pointer(owner + CLASS.array));
     }
     missingFunctions(memory, memory.pointer(event + CALL.functions), kernelSymbol("trace_nop_print"));
     const system = owner === null ? null : memory.pointer(owner + CLASS.system);

@@ -18,7 +18,8 @@ import {
 import { checkForm, isFinishedModule } from "../kernel/module/formRules.ts";
 import { readModInfo } from "../kernel/module/modinfo.ts";
 import { findModuleName } from "../kernel/module/moduleFile.ts";
-import { isAtLeast, parseKernelVersion } from "../kernel/version.ts";
+import { parseKernelVersion } from "../kernel/version.ts";
+import { hasFact } from "../kernel/versionFacts.ts";
 import { Findings } from "../load/findings.ts";
 import { Job } from "../load/job.ts";
 import type { ModuleImage } from "../load/memory.ts";
@@ -71,7 +72,7 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   append(problems, preparationProblems(preparation, options.file));
   if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
 
-  const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.since(6, 13));
+  const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.has("percpuRelocated"));
   const size = sections.reduce((sum, s) => ((s.flags & SHF_ALLOC) !== 0 ? sum + s.size : sum), 0);
   if (size > SIZE_LIMIT) {
     problems.push(problem("KLP211", { file: options.file }, { size, limit: SIZE_LIMIT }));
@@ -79,7 +80,7 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
   }
   const pageSize = options.pageSize ?? arch.pageSize;
   const layout = layOut(sections, {
-    separate: facts.since(6, 4),
+    separate: facts.has("memoryTypes"),
     pageSize,
     isInit: loader.isInit,
     symtab: symtab.symtab,
@@ -145,7 +146,7 @@ function factsOf(
   return {
     ...build,
     module,
-    since: (major, minor) => version === null || isAtLeast(version, major, minor),
+    has: (fact) => hasFact(version, fact),
     ftraceCaller,
     ftraceRegsCaller,
     // Without symbols of the kernel: as distributions configure it.

@@ -1,4 +1,4 @@
-import { versionFacts } from "../kernel/versionFacts.ts";
+import type { HasFact } from "../kernel/versionFacts.ts";
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
 import { DOUBLEWORD, type Field, HALF, WORD } from "./field.ts";
 
@@ -48,10 +48,9 @@ const ADRP: Field = {
   frozen: BRK_FAULT,
 };
 
-export const arm64Prefix = (since: Fault["since"]): string =>
-  since(...versionFacts.arm64Prefix.since) ? "Modules: " : "";
+export const arm64Prefix = (has: HasFact): string => (has("arm64Prefix") ? "Modules: " : "");
 const message = (f: Fault): string =>
-  `${arm64Prefix(f.since)}module ${f.module}: overflow in relocation type ${f.type} val ${f.target.toString(16)}`;
+  `${arm64Prefix(f.has)}module ${f.module}: overflow in relocation type ${f.type} val ${f.target.toString(16)}`;
 
 const DATA8 = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message } as const;
 const DATA4 = { bytes: 4, field: WORD, align: 1, message } as const;

@@ -1,4 +1,4 @@
-import { type VersionFact, versionFacts } from "../kernel/versionFacts.ts";
+import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import { type Field, NOTHING } from "./field.ts";
 
 /**
@@ -32,7 +32,7 @@ export interface Fault {
   readonly section: number;
   readonly row: number;
   /** Whether the kernel is at least major.minor; the newest form if the version is not known. */
-  readonly since: (major: number, minor: number) => boolean;
+  readonly has: HasFact;
 }
 
 /** A relocation type that the kernel's module loader accepts. */
@@ -94,8 +94,8 @@ export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<nu
  * Whether a loader knows the type of a row, by its version.
  * @returns null if it does, otherwise what older loaders lack
  */
-export function unknownBefore(def: RelocDef, since: Fault["since"]): VersionFact | null {
-  return def.since === undefined || since(...versionFacts[def.since].since) ? null : def.since;
+export function unknownBefore(def: RelocDef, has: HasFact): VersionFact | null {
+  return def.since === undefined || has(def.since) ? null : def.since;
 }
 
 /** The ABI's name of a type, or `type N`. */

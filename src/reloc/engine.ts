@@ -1,7 +1,7 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
 import type { RelocationTable } from "../elf/views/relas.ts";
-import type { VersionFact } from "../kernel/versionFacts.ts";
+import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import {
   type Fault,
   type Feature,
@@ -70,7 +70,7 @@ export interface Machine {
   /** x86: bytes that are not zero are taken for a place that was relocated before. */
   readonly placeMustBeZero: boolean;
   readonly module: string;
-  readonly since: Fault["since"];
+  readonly has: HasFact;
 }
 
 /**
@@ -96,7 +96,7 @@ export function relocate(
     const row = order === null ? i : (order[i] ?? 0);
     const type = table.type(row);
     const def = machine.relocs.defs.get(type);
-    const before = def === undefined ? null : unknownBefore(def, machine.since);
+    const before = def === undefined ? null : unknownBefore(def, machine.has);
     if (def === undefined || before !== null || otherBuild(def, machine.features) !== null) {
       report({ kind: "unknown", type, before }, table, row);
       continue;
@@ -140,7 +140,7 @@ function applyOne(site: Site, position: number, machine: Machine, report: Report
     if (def.holds !== undefined && !fits(def.holds, value)) report({ kind: "cut", def, value }, table, row);
     return;
   }
-  const { module, since } = machine;
+  const { module, has } = machine;
   const fault: Fault = {
     kind,
     module,
@@ -150,7 +150,7 @@ function applyOne(site: Site, position: number, machine: Machine, report: Report
     place: site.P,
     section: table.section,
     row: position,
-    since,
+    has,
   };
   report({ kind: "fault", def, fault }, table, row);
 }

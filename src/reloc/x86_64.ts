@@ -1,4 +1,3 @@
-import { versionFacts } from "../kernel/versionFacts.ts";
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
 import { DOUBLEWORD, WORD } from "./field.ts";
 
@@ -14,10 +13,10 @@ const where = (f: Fault): string => `for sec ${f.section}, idx ${f.row}, type ${
 const hashed = (f: Fault): string => `for type ${f.type}, loc ADDRESS`;
 
 function message(f: Fault): string {
-  const detailed = f.since(...versionFacts.x86PlaceInMessage.since);
+  const detailed = f.has("x86PlaceInMessage");
   if (f.kind === "nonzero") {
     const value = BigInt.asUintN(64, f.value).toString(16);
-    const word = f.since(...versionFacts.x86ClearsOnUnload.since) ? "Invalid" : "Skipping invalid";
+    const word = f.has("x86ClearsOnUnload") ? "Invalid" : "Skipping invalid";
     const what = `module: x86/modules: ${word} relocation target, existing value is nonzero`;
     return `${what} ${detailed ? where(f) : hashed(f)}, val ${value}`;
   }

@@ -39,9 +39,11 @@ const X16 = 16;
 const FAULT = 0xd420_2000;
 
 const PLTS = [".plt", ".init.plt"] as const;
-/** Sections that lead to ftrace; the one for init code came with 6.11. */
-const trampolines = ({ since }: LoaderFacts): readonly string[] =>
-  since(6, 11) ? [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"] : [".text.ftrace_trampoline"];
+/** Sections that lead to ftrace; newer kernels have one for init code. */
+const trampolines = ({ has }: LoaderFacts): readonly string[] =>
+  has("arm64InitTrampoline")
+    ? [".text.ftrace_trampoline", ".init.text.ftrace_trampoline"]
+    : [".text.ftrace_trampoline"];
 
 const page = (v: bigint): bigint => v & ~0xfffn;
 
@@ -256,7 +258,7 @@ class Veneers implements ModuleLoader {
       TOC: 0n,
       placeMustBeZero: false,
       module: facts.module,
-      since: facts.since,
+      has: facts.has,
     };
   }
 
@@ -335,10 +337,10 @@ class Veneers implements ModuleLoader {
   }
 }
 
-/** Functions of the kernel that a module's trampolines lead to. Until 6.2 the one with registers had its own. */
-function ftraceTargets({ ftraceCaller, ftraceRegsCaller, since }: LoaderFacts): [string, bigint | null][] {
+/** Functions of the kernel that a module's trampolines lead to. In older kernels the one with registers had its own. */
+function ftraceTargets({ ftraceCaller, ftraceRegsCaller, has }: LoaderFacts): [string, bigint | null][] {
   const all: [string, bigint | null][] = [["ftrace_caller", ftraceCaller]];
-  if (!since(6, 2)) all.push(["ftrace_regs_caller", ftraceRegsCaller]);
+  if (!has("arm64OneFtraceCaller")) all.push(["ftrace_regs_caller", ftraceRegsCaller]);
   return all;
 }
 

@@ -4,14 +4,15 @@
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import type { Fault, Feature, RelocTable } from "../reloc/def.ts";
+import type { HasFact } from "../kernel/versionFacts.ts";
+import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { Finding, Machine, Space } from "../reloc/engine.ts";
 
 /** What the loader knows from the running kernel and its configuration. */
 export interface LoaderFacts {
   readonly module: string;
   readonly version: KernelVersion | null;
-  readonly since: Fault["since"];
+  readonly has: HasFact;
   /** How the kernel is built. */
   readonly features: ReadonlySet<Feature>;
   /** CONFIG_SMP: per-CPU data has an area of its own. */
@@ -77,7 +78,7 @@ export interface UnknownRange {
   readonly reason: string;
 }
 
-/** ppc64le since 6.13: where the out-of-line halves of ftrace sites begin, and the stub that they call. */
+/** ppc64le where ftrace is out of line: where the out-of-line halves of ftrace sites begin, and the stub that they call. */
 export interface OutOfLine {
   readonly start: bigint;
   readonly tramp: bigint;

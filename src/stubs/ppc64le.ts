@@ -148,7 +148,7 @@ function restoresToc(
     return false;
   }
   const word = view.getUint32(next, true);
-  if (word === LD_R2_24_R1 && facts.since(6, 3)) return true;
+  if (word === LD_R2_24_R1 && facts.has("ppcRestoredCall")) return true;
   if (word !== NOP) {
     report({ kind: "no-nop", word, address });
     return false;

@@ -92,7 +92,7 @@ export const OUT_OF_LINE_SIZE = 24;
 
 /** 7.2: room for the out-of-line halves of ftrace sites, in stubs. */
 function outOfLineStubs(file: ElfFile, facts: LoaderFacts): number {
-  if (!facts.hasFtrace || !facts.since(6, 13)) return 0;
+  if (!facts.hasFtrace || !facts.has("ppcOutOfLine")) return 0;
   const section = file.sections.findByName("__patchable_function_entries");
   if (section === null) return 0;
   return Math.ceil(((file.sections.size(section) / 8) * OUT_OF_LINE_SIZE) / STUB_SIZE);
@@ -107,7 +107,7 @@ export const noStubs = (module: string): Refusal => ({
 /** Stubs that get_stubs_size reserves whatever the relocations are. */
 export function fixedStubs(file: ElfFile, facts: LoaderFacts): number {
   // Before the count was exact, one entry more kept the table terminated by a zero.
-  let count = facts.since(6, 13) ? 0 : 1;
+  let count = facts.has("ppcStubsCounted") ? 0 : 1;
   if (facts.hasFtrace) count += facts.hasFtraceRegs ? 2 : 1;
   return count + outOfLineStubs(file, facts);
 }
@@ -172,7 +172,7 @@ export class StubArea {
     const address = BigInt.asUintN(64, base + BigInt(at));
     if (!this.#write(at, address, target, name, report)) return null;
     // Until the loader counted its stubs, a target of 0 (an unresolved weak symbol) left the slot free for the next one.
-    if (target !== 0n || this.#facts.since(6, 13)) {
+    if (target !== 0n || this.#facts.has("ppcStubsCounted")) {
       this.#slotOf.set(target, slot);
       this.#used++;
       this.stubs.push({ section: this.#section, offset: at, size: STUB_SIZE, target, symbol });
@@ -201,10 +201,10 @@ export class StubArea {
 
   /** The area as a module's loader. */
   loader(relocs: RelocTable, hooks: Machine["hooks"], TOC: bigint): ModuleLoader {
-    const { features, module, since } = this.#facts;
+    const { features, module, has } = this.#facts;
     const halves = (): OutOfLine | null => this.#halves;
     return {
-      machine: { relocs, hooks, features, TOC, placeMustBeZero: false, module, since },
+      machine: { relocs, hooks, features, TOC, placeMustBeZero: false, module, has },
       stubs: this.stubs,
       unknown: this.unknown,
       finish: (report) => this.#finish(report),
@@ -221,7 +221,7 @@ export class StubArea {
       const { start, end, reason } = unknown;
       this.unknown.push({ section: this.#section, start: at + start, end: at + end, reason });
     }
-    if ((address & 7n) !== 0n && this.#facts.since(6, 4)) {
+    if ((address & 7n) !== 0n && this.#facts.has("ppcStubsAligned")) {
       const message = `module_64: ${this.#facts.module}: Address of stub entry is not 8-byte aligned`;
       report({ kind: "refused", what: "a stub is not aligned to 8 bytes", message });
       return false;

@@ -16,7 +16,7 @@ export const x86_64Loader: ArchLoader = {
       TOC: 0n,
       placeMustBeZero: true,
       module: facts.module,
-      since: facts.since,
+      has: facts.has,
     },
     finish: () => {},
     stubs: [],

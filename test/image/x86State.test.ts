@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { x86State } from "../../src/cli/arguments.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { hasFact } from "../../src/kernel/versionFacts.ts";
 import type { RewriteFacts, X86State } from "../../src/load/facts.ts";
 import { type ImageSection, LoadedMemory } from "../../src/load/memory.ts";
 import { x86Sites } from "../../src/load/x86/sites.ts";
@@ -43,7 +44,7 @@ function rewritten(
     arch: "x86_64",
     file,
     version: { major: 6, minor: 12 },
-    since: (major, minor) => major < 6 || (major === 6 && minor <= 12),
+    has: (fact) => hasFact({ major: 6, minor: 12 }, fact),
     hasFtrace: true,
     running: false,
     x86: { returns: "plain", indirect: "plain", calls: "plain", locks: "smp", ...state },

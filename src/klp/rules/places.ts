@@ -6,7 +6,7 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { EM_X86_64, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { isAtLeast } from "../../kernel/version.ts";
+import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import type { RuleContext } from "./sections.ts";
@@ -86,8 +86,8 @@ function secondWrite(
 /** The kernel's words, with placeholders for the address of the place and the value. */
 function nonzeroMessage({ relocs, module, version }: RuleContext, table: RelocationTable, row: number): string {
   const type = table.type(row);
-  const since = (major: number, minor: number): boolean => version === null || isAtLeast(version, major, minor);
-  const fault = { kind: "nonzero", module, type, value: 0n, target: 0n, place: 0n, section: table.section, row, since };
+  const has: HasFact = (fact) => hasFact(version, fact);
+  const fault = { kind: "nonzero", module, type, value: 0n, target: 0n, place: 0n, section: table.section, row, has };
   const text = relocs.defs.get(type)?.message({ ...fault, kind: "nonzero" }) ?? "";
   return text.replace(/loc \w+, val \w+$/, "loc ADDRESS, val VALUE");
 }

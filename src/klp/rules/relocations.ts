@@ -4,9 +4,9 @@ import type { Place } from "../../diag/define.ts";
 import { SHF_ALLOC } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import { isAtLeast, type KernelVersion } from "../../kernel/version.ts";
-import { versionFacts } from "../../kernel/versionFacts.ts";
-import { type Fault, type Feature, otherBuild, type RelocTable, relocName, unknownBefore } from "../../reloc/def.ts";
+import type { KernelVersion } from "../../kernel/version.ts";
+import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.ts";
+import { type Feature, otherBuild, type RelocTable, relocName, unknownBefore } from "../../reloc/def.ts";
 import type { FunctionIndex } from "../functions.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
@@ -15,7 +15,7 @@ interface Loader {
   readonly relocs: RelocTable;
   /** How the kernel is built: it does not know types of another build. */
   readonly features: ReadonlySet<Feature>;
-  readonly unknownRelocation: (module: string, type: number, since?: Fault["since"]) => string;
+  readonly unknownRelocation: (module: string, type: number, has?: HasFact) => string;
 }
 
 /** Types that the loader does not know, and places outside their section, among the relocations it applies. */
@@ -31,14 +31,14 @@ export function checkRelocations(
 ): Problem[] {
   const { sections } = file;
   const problems: Problem[] = [];
-  const since = (major: number, minor: number): boolean => version === null || isAtLeast(version, major, minor);
+  const has: HasFact = (fact) => hasFact(version, fact);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     const size = sections.size(table.target);
     for (let row = 0; row < table.count; row++) {
       const type = table.type(row);
       const known = loader.relocs.defs.get(type);
-      const tooEarly = known === undefined ? null : unknownBefore(known, since);
+      const tooEarly = known === undefined ? null : unknownBefore(known, has);
       const build = otherBuild(known, loader.features);
       const def = tooEarly === null && build === null ? known : undefined;
       const offset = table.offset(row);
@@ -49,7 +49,7 @@ export function checkRelocations(
       const more = order === null ? {} : { loadOrder: order };
       if (def === undefined) {
         const symbol = printable(symbols.name(table.symbol(row)));
-        const message = loader.unknownRelocation(module, type, since);
+        const message = loader.unknownRelocation(module, type, has);
         const first =
           tooEarly !== null ? { since: versionFacts[tooEarly].since.join(".") } : build !== null ? { build } : {};
         problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first }, more));

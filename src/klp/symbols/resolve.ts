@@ -5,8 +5,8 @@ import { SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelAddresses } from "../../kernel/running/addresses.ts";
-import { versionFacts } from "../../kernel/versionFacts.ts";
-import type { Fault } from "../../reloc/def.ts";
+import type { HasFact } from "../../kernel/versionFacts.ts";
+import type {} from "../../reloc/def.ts";
 import { parseKlpSymbol } from "./names.ts";
 
 export interface KlpFault {
@@ -27,7 +27,7 @@ export function resolveKlpSymbols(
   symbols: SymbolTable,
   object: string,
   kernel: KernelAddresses | null,
-  since: Fault["since"],
+  has: HasFact,
   values: BigUint64Array,
 ): KlpFault[] {
   const faults: KlpFault[] = [];
@@ -42,7 +42,7 @@ export function resolveKlpSymbols(
       faults.push({ row, symbol, name, message: `livepatch: ${message}` });
     };
     if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) {
-      const where = since(...versionFacts.symbolIndexInMessage.since) ? ` at rela sec ${symbols.section} idx ${i}` : "";
+      const where = has("symbolIndexInMessage") ? ` at rela sec ${symbols.section} idx ${i}` : "";
       fault(`symbol ${name}${where} is not marked as a livepatch symbol`);
       continue;
     }
@@ -51,7 +51,7 @@ export function resolveKlpSymbols(
       fault(`symbol ${name} has an incorrectly formatted name`);
       continue;
     }
-    if (object !== "vmlinux" && parsed.object === "vmlinux" && since(...versionFacts.vmlinuxAtLoad.since)) {
+    if (object !== "vmlinux" && parsed.object === "vmlinux" && has("vmlinuxAtLoad")) {
       fault(`invalid access to vmlinux symbol '${parsed.name}' from module-specific livepatch relocation section`);
       continue;
     }

@@ -49,8 +49,7 @@ function countCall(memory: LoadedMemory, facts: RewriteFacts, site: bigint): voi
  */
 export function countedTarget(memory: LoadedMemory, facts: RewriteFacts, callee: bigint): bigint | null {
   if (facts.x86.calls === "plain") return callee;
-  // The kernel has done so since 6.2, with another instruction at first.
-  if (facts.x86.calls === null || !facts.since(6, 8)) return null;
+  if (facts.x86.calls === null || !facts.has("x86CallsCountedByOne")) return null;
   if (memory.find(callee) === null) return NOT_COUNTED.has(facts.nameOf(callee) ?? "") ? callee : callee - BigInt(PAD);
   if (!isCoreText(memory, facts, callee)) return callee;
   return writePad(memory, facts, callee) ? callee - BigInt(PAD) : callee;

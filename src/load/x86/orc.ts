@@ -9,7 +9,7 @@ import type { LoadedMemory } from "../memory.ts";
 /** Up to 6.3: the last bit of an entry says that the stack ends there. */
 const END = 4;
 
-export function sortOrc(memory: LoadedMemory, { version, since }: RewriteFacts): void {
+export function sortOrc(memory: LoadedMemory, { version, has }: RewriteFacts): void {
   const ips = memory.table(".orc_unwind_ip");
   const rows = memory.table(".orc_unwind");
   if (ips === null || rows === null) return;
@@ -18,8 +18,8 @@ export function sortOrc(memory: LoadedMemory, { version, since }: RewriteFacts):
   const ip = viewOf(new Uint8Array(ips.bytes));
   const row = new Uint8Array(rows.bytes);
   const address = (i: number): number => i * 4 + ip.getInt32(i * 4, true);
-  // 16 bits: sp_reg 4, bp_reg 4, type 3. Until 6.4 a terminator was an sp_reg of 0 without the end mark.
-  const isUndefined = since(6, 4)
+  // 16 bits: sp_reg 4, bp_reg 4, type 3. In older kernels a terminator was an sp_reg of 0 without the end mark.
+  const isUndefined = has("orcUndefinedType")
     ? (i: number): boolean => ((row[i * 6 + 5] ?? 0) & 7) === 0
     : (i: number): boolean => ((row[i * 6 + 4] ?? 0) & 15) === 0 && ((row[i * 6 + 5] ?? 0) & END) === 0;
   const order = kernelSort(

@@ -44,7 +44,7 @@ function decode(
 }
 
 function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint): void {
-  const { x86, since, nameOf } = facts;
+  const { x86, has, nameOf } = facts;
   if (x86.indirect === "retpoline") return;
   const head = memory.at(site, 6) ?? memory.at(site, 5);
   const insn = head === null ? null : decode(head);
@@ -80,7 +80,7 @@ function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint)
   // Where the fence leaves no room the thunk stays.
   if (out.length + branch.length > insn.length) return;
   const room = insn.length - out.length - branch.length;
-  if (since(6, 13)) {
+  if (has("x86ThunksPadded")) {
     // Prefixes before a call, traps behind a jump.
     const prefixes = isCall && room <= 3 ? room : 0;
     append(out, [...new Array<number>(prefixes).fill(0x2e), ...branch]);
@@ -102,9 +102,9 @@ function returnSite(memory: LoadedMemory, { x86, kernelSymbol }: RewriteFacts, s
 }
 
 /** A landing pad that nobody jumps to becomes another nop; with kCFI the hash before it goes, too. */
-function seal(memory: LoadedMemory, { since }: RewriteFacts, site: bigint): void {
+function seal(memory: LoadedMemory, { has }: RewriteFacts, site: bigint): void {
   const bytes = memory.at(site, 4);
   if (bytes === null || viewOf(bytes).getUint32(0, true) !== 0xfa1e_0ff3) return;
-  bytes.set(since(6, 15) ? [0x0f, 0x1f, 0x40, 0xd6] : [0x66, 0x0f, 0x1f, 0x00]);
+  bytes.set(has("x86SealedByPoison") ? [0x0f, 0x1f, 0x40, 0xd6] : [0x66, 0x0f, 0x1f, 0x00]);
   if (memory.table(".cfi_sites") !== null) memory.mark(site - 16n, 16, `hash of a function: ${CPU}`);
 }

@@ -7,6 +7,7 @@ import { SHN_ABS, SHN_UNDEF } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { localEntryOffset } from "../../elf/views/symbols.ts";
 import { addressesOf, type KernelAddresses } from "../../kernel/running/addresses.ts";
+import { hasFact, type VersionFact } from "../../kernel/versionFacts.ts";
 import { parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import type { Analysis, Options } from "../analysis.ts";
@@ -180,8 +181,8 @@ function formsOf(def: RelocDef, module: string): Map<string, "value" | "target">
   const numbers = { value: 0x11n, target: 0x22n, place: 0x33n };
   for (const kind of ["overflow", "misaligned", "nonzero"] as const) {
     for (const [major, minor] of WORDINGS) {
-      const since = (m: number, n: number): boolean => major > m || (major === m && minor >= n);
-      const words = def.message({ kind, module, type: def.type, ...numbers, section: 0, row: 0, since });
+      const has = (fact: VersionFact): boolean => hasFact({ major, minor }, fact);
+      const words = def.message({ kind, module, type: def.type, ...numbers, section: 0, row: 0, has });
       const found = recognise(words.split("\n")[0] ?? "");
       const number = found === null ? null : printedValue(found);
       if (found === null || number === null) continue;

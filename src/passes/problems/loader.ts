@@ -6,7 +6,8 @@ import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { checkForm, checkSectionIndices, EARLY, isFinishedModule } from "../../kernel/module/formRules.ts";
-import { isAtLeast, type KernelVersion } from "../../kernel/version.ts";
+import type { KernelVersion } from "../../kernel/version.ts";
+import { hasFact } from "../../kernel/versionFacts.ts";
 import type { Feature } from "../../reloc/def.ts";
 import type { LoaderFacts, Preparation } from "../../stubs/loader.ts";
 
@@ -46,7 +47,7 @@ export function finishedProblems({
     version,
     features,
     isSmp: true,
-    since: (major, minor) => version === null || isAtLeast(version, major, minor),
+    has: (fact) => hasFact(version, fact),
     ftraceCaller: null,
     ftraceRegsCaller: null,
     // Without symbols of the kernel: as distributions configure it.
