@@ -170,6 +170,8 @@ test("no list of any length goes onto the stack as arguments of a call", () => {
     "sample.ts:1: new D(...e)",
     "sample.ts:1: f.apply(g, h)",
   ]);
+});
+
 test("versions differ by the names of version facts only", () => {
   const raw = /\bisAtLeast\b|\b(?:since|has)\(\s*\d|\b(?:major|minor)\s*[<>]=?\s*\d/;
   const wrong = sources(src)
