@@ -92,6 +92,12 @@ export class Kernel {
     return this.#symvers.size > 0 || (this.#list?.hasExports ?? false);
   }
 
+  /** Whether a list of exports was given that has those of vmlinux: without the kernel's symbols it tells what is not exported. */
+  get listsExportsOfVmlinux(): boolean {
+    for (const exported of this.#symvers.values()) if (exported.some((e) => e.owner === "vmlinux")) return true;
+    return false;
+  }
+
   /** Whether vmlinux exports `name`. Of two files, the one that says so counts. */
   exports(name: string): boolean {
     return (

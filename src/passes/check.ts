@@ -41,7 +41,7 @@ export function check(bytes: Uint8Array, options: Options): CheckResult {
     arch: analysis.arch.name,
     module: analysis.module,
     calls,
-    unchecked: uncheckedParts(analysis),
+    unchecked: uncheckedParts(analysis, options.reference ?? null, options.file),
   };
 }
 

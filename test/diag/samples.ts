@@ -142,6 +142,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP455: broken("KLP455"),
   KLP460: good("../klp/convert-2024-x86_64.o", "-o", "{out}"),
   KLP461: good("../klp/kpatch-x86_64.o", "-o", "{out}"),
+  KLP464: failing("check", "modinfo.o", "-k", "other.symvers"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),

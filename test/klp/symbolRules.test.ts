@@ -8,6 +8,7 @@ import { writeElf } from "../../src/elf/writer.ts";
 import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
 import { check } from "../../src/passes/check.ts";
 import { link } from "../../src/passes/link.ts";
@@ -216,14 +217,93 @@ describe("--sympos", () => {
 });
 
 describe("what was not looked at", () => {
-  const unchecked = (known: Kernel | null): readonly string[] =>
-    check(linked, { file: "x.ko", ...(known === null ? {} : { kernel: known }) }).unchecked;
+  const parts = (bytes: Uint8Array, known: Kernel | null, reference?: ModuleFile): readonly string[] =>
+    check(bytes, {
+      file: "x.ko",
+      ...(known === null ? {} : { kernel: known }),
+      ...(reference === undefined ? {} : { reference }),
+    }).unchecked;
+  const unchecked = (known: Kernel | null): readonly string[] => parts(linked, known);
+  const STRUCT = "struct module (--reference)";
+  const VERMAGIC = "vermagic (-k vmlinux, --reference)";
 
   test("is told, with the file that is missing", () => {
-    expect(unchecked(null)).toEqual(["the kernel's symbols (-k)"]);
+    expect(unchecked(null)).toEqual(["the kernel's symbols (-k)", VERMAGIC, STRUCT]);
     expect(unchecked(new Kernel({ vmlinux }))).toEqual([
+      STRUCT,
       "functions and livepatch symbols of demo_mod (-m demo_mod.ko)",
     ]);
-    expect(unchecked(kernel)).toEqual([]);
+    expect(unchecked(kernel)).toEqual([STRUCT]);
+  });
+
+  test("a module of the target kernel tells both", () => {
+    const reference = new ModuleFile(readElf(linked), "reference.ko");
+    expect(parts(linked, null, reference)).toEqual(["the kernel's symbols (-k)"]);
+    expect(parts(linked, kernel, reference)).toEqual([]);
+    // An object has no struct module to compare with.
+    expect(parts(linked, kernel, demo)).toEqual([STRUCT]);
+  });
+
+  test("Module.symvers alone does not tell unexported symbols from wrong names", () => {
+    const exports = parseSymvers(Buffer.from("0x1\tklp_enable_patch\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"));
+    expect(unchecked(new Kernel({ symvers: { source: "Module.symvers", exports } }))).toContain(
+      "whether the kernel has what it does not export (-k vmlinux, -k System.map)",
+    );
+    expect(unchecked(kernel).filter((part) => part.startsWith("whether"))).toEqual([]);
+  });
+
+  test("modules alone tell nothing of the kernel", () => {
+    expect(unchecked(new Kernel({ modules: [demo] }))).toContain("the kernel's symbols (-k)");
+  });
+
+  test("System.map has names only", () => {
+    const text = "ffffffff81000000 T klp_enable_patch\nffffffff82000000 r __ksymtab_klp_enable_patch\n";
+    const list = parseSymbols(Buffer.from(text), "System.map");
+    expect(unchecked(new Kernel({ list }))).toContain(
+      "checksums, licences and namespaces of exports (-k Module.symvers)",
+    );
+    expect(unchecked(kernel).filter((part) => part.includes("of exports"))).toEqual([]);
+  });
+});
+
+describe("a list of exports that has none of the module's undefined symbols", () => {
+  const symvers = (text: string) =>
+    new Kernel({ symvers: { source: "Module.symvers", exports: parseSymvers(Buffer.from(text)) } });
+
+  test("is more likely that of another kernel", () => {
+    const problem = only(checked(linked, symvers("0x1\tother\tvmlinux\tEXPORT_SYMBOL\t\n")));
+    expect(problem.code).toBe("KLP464");
+    expect(titleOf(problem)).toMatch(/^Module\.symvers has none of the module's \d+ undefined symbols \(/);
+    expect(whyOf(problem)).toContain("more likely that of another kernel");
+  });
+
+  test("one name that is found is enough; a list without vmlinux's exports says nothing", () => {
+    const codes = (text: string) => checked(linked, symvers(text)).map((p) => p.code);
+    expect(codes("0x0\tklp_enable_patch\tvmlinux\tEXPORT_SYMBOL_GPL\t\n")).not.toContain("KLP464");
+    expect(codes("0x1\tother\tdrivers/other\tEXPORT_SYMBOL\t\n")).not.toContain("KLP464");
+  });
+});
+
+describe("vermagic", () => {
+  const another = (): ModuleFile => {
+    const bytes = kernelFile("demo-mod.ko").slice();
+    const at = Buffer.from(bytes).indexOf("vermagic=6.12.9-demo+ SMP preempt");
+    bytes.set(Buffer.from("vermagic=6.12.9-demo+ UP  preempt"), at);
+    return new ModuleFile(readElf(bytes), "reference.ko");
+  };
+  const against = (reference: ModuleFile, known: Kernel | null = null) =>
+    check(linked, { file: "x.ko", reference, ...(known === null ? {} : { kernel: known }) }).problems.filter(
+      (p) => p.code === "KLP502",
+    );
+
+  test("is compared with that of --reference", () => {
+    expect(against(demo)).toEqual([]);
+    // same_magic, kernel/module/main.c: what stands behind the release must be equal.
+    expect(against(another()).map(kernelOf)).toEqual([
+      "demo_patch: version magic '6.12.9-demo+ SMP preempt mod_unload modversions ' should be '6.12.9-demo+ UP  preempt mod_unload modversions '",
+    ]);
+  });
+  test("that of the kernel itself goes first", () => {
+    expect(against(another(), kernel)).toEqual([]);
   });
 });

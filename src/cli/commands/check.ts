@@ -110,7 +110,7 @@ function uncheckedLine(checked: readonly Checked[]): string {
   return `not checked: ${parts.slice(0, MOST_UNCHECKED).join(", ")}${more}\n`;
 }
 
-const MOST_UNCHECKED = 4;
+const MOST_UNCHECKED = 6;
 
 function summary({ file, problems, result }: Checked): string {
   const errors = problems.filter((p) => levelOf(p) === "error").length;

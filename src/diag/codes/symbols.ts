@@ -210,3 +210,24 @@ export const KLP452 = define<{
   explain:
     "--sympos NAME=N says which of several symbols of one name an undefined symbol of the file means. A name that the file does not use, or that has its position already, changes nothing.",
 });
+
+export const KLP464 = define<{
+  readonly module: string;
+  readonly source: string;
+  readonly count: number;
+  /** The first of the names. */
+  readonly names: readonly string[];
+}>({
+  level: "error",
+  title: (d) =>
+    d.count === 1
+      ? `${d.source} does not have ${d.names[0]}, the only undefined symbol of the module`
+      : `${d.source} has none of the module's ${d.count} undefined symbols (${d.names.join(", ")}${d.count > d.names.length ? ", …" : ""})`,
+  kernel: (d) => `${d.module}: Unknown symbol ${d.names[0]} (err -2)`,
+  why: () =>
+    "nearly every module uses something that the kernel exports, so the list is more likely that of another kernel, or the module is",
+  help: () =>
+    "give Module.symvers of the kernel that the module is for; if all of these are unexported, give its symbols, too (-k System.map or -k vmlinux)",
+  explain:
+    "Module.symvers lists what a kernel exports. A module of that kernel finds at least some of its undefined symbols there; one that finds none was built for another kernel, or uses unexported symbols only, which such a list cannot tell from misspelled names.",
+});

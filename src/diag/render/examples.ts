@@ -1523,6 +1523,27 @@ warning[KLP461]: 3 entries of .kpatch.arch are dropped: the kernel's version is
   = help:   give the version (\`--kernel-version 5.4\`, \`--kernel-version 6.1\`)
 
 0 errors, 1 warning`,
+  KLP464: `$ klplink check modinfo.o -k other.symvers
+error[KLP464]: other.symvers has none of the module's 2 undefined symbols
+    (_mcount, show_val_kb)
+  --> modinfo.o  f+0xc/0x34 [modinfo]  (.text.f+0x14)
+      c:  14 62 42 7c   add    r2,r2,r12
+     10:  a6 02 08 7c   mflr   r0
+  >  14:  01 00 00 48   bl     _mcount    R_PPC64_REL24
+     18:  a6 02 08 7c   mflr   r0
+     1c:  10 00 01 f8   std    r0,16(r1)
+  = kernel: modinfo: Unknown symbol _mcount (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    nearly every module uses something that the kernel exports, so the
+            list is more likely that of another kernel, or the module is
+  = help:   give Module.symvers of the kernel that the module is for; if all of
+            these are unexported, give its symbols, too (-k System.map or -k
+            vmlinux)
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo

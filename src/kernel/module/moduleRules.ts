@@ -50,22 +50,24 @@ export function checkModule(context: ModuleContext): Problem[] {
 const modinfoPlace = ({ path }: ModuleContext): Place => ({ file: path, section: ".modinfo", offset: 0 });
 
 function checkVermagic(context: ModuleContext): Problem[] {
-  const { kernel, modInfo, file, module } = context;
+  const { kernel, modInfo, file, module, reference } = context;
   const own = modInfo.get("vermagic");
   if (own === null) {
     // What .modinfo lacks before modpost is no fault. Not in the loader's order: that depends on the kernel's configuration.
     return isFinishedModule(file, context.path) ? [problem("KLP511", modinfoPlace(context), { module })] : [];
   }
-  if (kernel === null) return [];
   // With checksums the release need not be the same: they tell more.
   const hasCrcs = file.sections.findByName("__versions") !== null;
   const tail = (text: string): string => text.slice(Math.max(0, text.indexOf(" ")));
   const same = (a: string, b: string): boolean => (hasCrcs ? tail(a) === tail(b) : a === b);
   const more = { loadOrder: EARLY.vermagic };
-  if (kernel.vermagic !== null) {
-    if (same(own, kernel.vermagic)) return [];
-    return [problem("KLP502", modinfoPlace(context), { module, own, kernel: kernel.vermagic }, more)];
+  // The kernel's own word comes first; a module that was built for it repeats it.
+  const wanted = kernel?.vermagic ?? reference?.modInfo?.get("vermagic") ?? null;
+  if (wanted !== null) {
+    if (same(own, wanted)) return [];
+    return [problem("KLP502", modinfoPlace(context), { module, own, kernel: wanted }, more)];
   }
+  if (kernel === null) return [];
   const release = own.split(" ")[0] ?? "";
   if (kernel.release === null || hasCrcs || release === kernel.release) return [];
   return [problem("KLP502", modinfoPlace(context), { module, own, kernel: `${kernel.release}${tail(own)}` }, more)];

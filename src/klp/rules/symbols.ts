@@ -35,6 +35,7 @@ export function symbolProblems(
   // Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux.
   const listsExports = undefineds.some((u) => u.resolution.kind === "exported");
   const unsearched: { readonly name: string; readonly at: Place }[] = [];
+  const strangers: { readonly name: string; readonly at: Place; readonly loadOrder: readonly number[] }[] = [];
   for (const { symbol, name, resolution } of undefineds) {
     const shown = printable(name);
     const loadOrder = symbolOrder(symbol);
@@ -42,7 +43,10 @@ export function symbolProblems(
     const at = uses.placeOf(symbol);
     switch (resolution.kind) {
       case "unknown": {
-        if (!kernel.hasSymbols && !listsExports) break;
+        if (!kernel.hasSymbols && !listsExports) {
+          if (kernel.listsExportsOfVmlinux && dependsOn.length === 0) strangers.push({ name: shown, at, loadOrder });
+          break;
+        }
         if (dependsOn.length > 0) {
           unsearched.push({ name: shown, at });
           break;
@@ -101,6 +105,12 @@ export function symbolProblems(
       case "weak":
         break;
     }
+  }
+  const [stranger] = strangers;
+  if (stranger !== undefined) {
+    const names = strangers.slice(0, 3).map((s) => s.name);
+    const data = { module, source: kernel.source, count: strangers.length, names };
+    problems.push(problem("KLP464", stranger.at, data, { loadOrder: stranger.loadOrder }));
   }
   const [first] = unsearched;
   if (first !== undefined) {
