@@ -1,4 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { PRODUCERS } from "../klp/producers/producer.ts";
+import { TOC_RESTORES } from "../stubs/strategies/strategy.ts";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { InputProblem, STDOUT, UsageError, write } from "./files/io.ts";
@@ -55,7 +57,7 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
         .option("--in-place", "overwrite the input")
         .addOption(
           new Option("--toc-restore <how>", "ppc64le: how r2 comes back; with `nop` calls stay as they are")
-            .choices(["island", "nop", "epilogue", "mini-frame", "shadow-stack"])
+            .choices(TOC_RESTORES)
             .default("island"),
         )
         .addOption(
@@ -70,13 +72,9 @@ Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
           undefined,
         )
         .addOption(
-          new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices([
-            "plain",
-            "kpatch",
-            "klp-convert",
-            "objtool",
-            "final",
-          ]),
+          new Option("--from <producer>", "the tool that made the file (default: found out from its content)").choices(
+            PRODUCERS,
+          ),
         )
         .option("--keep", "keep the producer's intermediate sections")
         .option("--force", "write the output even if errors were found"),

@@ -10,10 +10,8 @@ import { readModInfo } from "../kernel/module/modinfo.ts";
 import type { SymbolList } from "../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { Finish } from "../klp/producers/intermediate.ts";
-import { finishKlpConvert } from "../klp/producers/klpConvert.ts";
-import { finishKpatch } from "../klp/producers/kpatch.ts";
-import { finishObjtool } from "../klp/producers/objtool.ts";
-import { findTraces, type Producer, type Trace } from "../klp/producers/producer.ts";
+import type { Producer, Trace } from "../klp/producers/producer.ts";
+import { findTraces, finisherOf } from "../klp/producers/table.ts";
 import { kernelOf } from "./input.ts";
 
 export interface FinishOptions {
@@ -59,7 +57,8 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
     return { ...nothing, producer: "plain", problems: [problem("KLP421", at, { traces })] };
   }
   const arch = findArch(file.header.machine);
-  if (producer === "plain" || producer === "final" || arch === null || file.symbols === null) {
+  const finishFile = finisherOf(producer);
+  if (finishFile === null || arch === null || file.symbols === null) {
     return { ...nothing, producer };
   }
   const version = options.kernelVersion ?? parseKernelVersion(readModInfo(file)?.get("vermagic") ?? "");
@@ -70,10 +69,7 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
     version,
     kernel: kernelOf(options),
   });
-  const keep = options.keep === true;
-  if (producer === "kpatch") finishKpatch(work, keep, options.file);
-  else if (producer === "klp-convert") finishKlpConvert(work, keep, options.file);
-  else finishObjtool(work, keep);
+  finishFile(work, options.keep === true, options.file);
   work.dropMarked();
   const { problems, symbolCount } = work;
   const failed = problems.some((p) => levelOf(p) === "error");

@@ -1,9 +1,4 @@
-// Which tool made a file, by what the file holds.
-
-import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
-import type { ElfFile } from "../../elf/reader.ts";
-import type { SymbolTable } from "../../elf/views/symbols.ts";
-import { KLP_SECTION_PREFIX } from "../symbols/names.ts";
+// The tools that leave a file for klplink to finish, and the names by which their parts are known. What is done with them: table.ts.
 
 /**
  * - `plain`: no livepatch data yet; undefined symbols are all there is.
@@ -12,8 +7,8 @@ import { KLP_SECTION_PREFIX } from "../symbols/names.ts";
  * - `objtool`: the output of `objtool klp diff`, before `objtool klp post-link`.
  * - `final`: a finished livepatch module.
  */
-export type Producer = "plain" | "kpatch" | "klp-convert" | "objtool" | "final";
-export const PRODUCERS: readonly Producer[] = ["plain", "kpatch", "klp-convert", "objtool", "final"];
+export const PRODUCERS = ["plain", "kpatch", "klp-convert", "objtool", "final"] as const;
+export type Producer = (typeof PRODUCERS)[number];
 
 export const KPATCH_RELOCATIONS = ".kpatch.relocations";
 export const KPATCH_SYMBOLS = ".kpatch.symbols";
@@ -43,52 +38,4 @@ export function isIntermediate(name: string): boolean {
     name.startsWith(KLP_CONVERT_SECTION_PREFIX) ||
     objtoolSectionObject(name) !== null
   );
-}
-
-/**
- * What a file holds of each producer, one trace each. None: a plain object. More than one (a mixture) cannot be
- * finished by any of the tools.
- */
-export function findTraces(file: ElfFile, symbols: SymbolTable): Trace[] {
-  const { sections } = file;
-  const found = new Map<Producer, string>();
-  const note = (producer: Producer, what: string): void => {
-    if (!found.has(producer)) found.set(producer, what);
-  };
-  const objtool: number[] = [];
-  for (let i = 1; i < sections.count; i++) {
-    const name = sections.name(i);
-    if (sections.type(i) === SHT_RELA) {
-      if (name.startsWith(KLP_SECTION_PREFIX) || sections.hasFlags(i, SHF_RELA_LIVEPATCH)) note("final", name);
-      continue;
-    }
-    if (name === KPATCH_RELOCATIONS || name === KPATCH_SYMBOLS) note("kpatch", name);
-    else if (name.startsWith(KLP_CONVERT_SECTION_PREFIX)) note("klp-convert", name);
-    else if (objtoolSectionObject(name) !== null) objtool.push(i);
-  }
-  for (let i = 1; i < symbols.count; i++) {
-    if (!symbols.isUndefined(i)) continue;
-    const name = symbols.name(i);
-    if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) {
-      note("klp-convert", name);
-      break;
-    }
-  }
-  const first = objtool[0];
-  // objtool leaves its own sections in what it finishes; their symbols are livepatch symbols by then.
-  if (first !== undefined && !(found.has("final") && isPostLinked(file, symbols, objtool))) {
-    note("objtool", sections.name(first));
-  }
-  return [...found].map(([producer, what]) => ({ producer, what }));
-}
-
-function isPostLinked(file: ElfFile, symbols: SymbolTable, objtool: readonly number[]): boolean {
-  return file.relocations.every((table) => {
-    if (!objtool.includes(table.target)) return true;
-    for (let row = 0; row < table.count; row++) {
-      const symbol = table.symbol(row);
-      if (symbols.isUndefined(symbol) && symbol !== 0 && symbols.rawShndx(symbol) !== SHN_LIVEPATCH) return false;
-    }
-    return true;
-  });
 }

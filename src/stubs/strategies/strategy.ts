@@ -15,4 +15,6 @@ export interface Strategy {
   readonly instructions: string;
 }
 
-export type TocRestore = "island" | "nop" | "epilogue" | "mini-frame" | "shadow-stack";
+/** The words for `--toc-restore`; the first is the default. */
+export const TOC_RESTORES = ["island", "nop", "epilogue", "mini-frame", "shadow-stack"] as const;
+export type TocRestore = (typeof TOC_RESTORES)[number];

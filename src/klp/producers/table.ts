@@ -1,0 +1,108 @@
+// One row a producer: what in a file tells that it comes from there, and how it is finished.
+
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { KLP_SECTION_PREFIX } from "../symbols/names.ts";
+import type { Finish } from "./intermediate.ts";
+import { finishKlpConvert } from "./klpConvert.ts";
+import { finishKpatch } from "./kpatch.ts";
+import { finishObjtool } from "./objtool.ts";
+import {
+  KLP_CONVERT_SECTION_PREFIX,
+  KLP_CONVERT_SYMBOL_PREFIX,
+  KPATCH_RELOCATIONS,
+  KPATCH_SYMBOLS,
+  objtoolSectionObject,
+  PRODUCERS,
+  type Producer,
+  type Trace,
+} from "./producer.ts";
+
+/** Where a trace was found: section indices, then symbol indices behind them, decide which is named first. */
+interface Found {
+  readonly what: string;
+  readonly rank: number;
+}
+
+interface ProducerRow {
+  /** The first section or symbol that tells; null: nothing does. */
+  readonly trace: (file: ElfFile, symbols: SymbolTable) => Found | null;
+  /**
+   * Turns what the tool left into livepatch symbols and relocations; null: there is nothing to finish.
+   * @param keep keeps the tool's own sections
+   * @param path the file's name, for messages
+   */
+  readonly finish: ((work: Finish, keep: boolean, path: string) => void) | null;
+}
+
+/** The first section, other than a relocation section, whose name fits. */
+function sectionTrace({ sections }: ElfFile, fits: (name: string) => boolean): Found | null {
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.type(i) !== SHT_RELA && fits(sections.name(i))) return { what: sections.name(i), rank: i };
+  }
+  return null;
+}
+
+function klpConvertTrace(file: ElfFile, symbols: SymbolTable): Found | null {
+  const section = sectionTrace(file, (name) => name.startsWith(KLP_CONVERT_SECTION_PREFIX));
+  if (section !== null) return section;
+  for (let i = 1; i < symbols.count; i++) {
+    const name = symbols.isUndefined(i) ? symbols.name(i) : "";
+    if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) return { what: name, rank: file.sections.count };
+  }
+  return null;
+}
+
+function finalTrace({ sections }: ElfFile): Found | null {
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.type(i) !== SHT_RELA) continue;
+    const name = sections.name(i);
+    if (name.startsWith(KLP_SECTION_PREFIX) || sections.hasFlags(i, SHF_RELA_LIVEPATCH)) return { what: name, rank: i };
+  }
+  return null;
+}
+
+/** objtool leaves its own sections in what it finishes; their symbols are livepatch symbols by then. */
+function objtoolTrace(file: ElfFile, symbols: SymbolTable): Found | null {
+  const { sections } = file;
+  const isOwn = (name: string): boolean => objtoolSectionObject(name) !== null;
+  const first = sectionTrace(file, isOwn);
+  if (first === null) return null;
+  const isFinished =
+    finalTrace(file) !== null &&
+    file.relocations.every((table) => {
+      if (sections.type(table.target) === SHT_RELA || !isOwn(sections.name(table.target))) return true;
+      for (let row = 0; row < table.count; row++) {
+        const symbol = table.symbol(row);
+        if (symbols.isUndefined(symbol) && symbol !== 0 && symbols.rawShndx(symbol) !== SHN_LIVEPATCH) return false;
+      }
+      return true;
+    });
+  return isFinished ? null : { what: first.what, rank: sections.count + 1 };
+}
+
+const rows: Readonly<Record<Producer, ProducerRow>> = {
+  plain: { trace: () => null, finish: null },
+  kpatch: {
+    trace: (file) => sectionTrace(file, (name) => name === KPATCH_RELOCATIONS || name === KPATCH_SYMBOLS),
+    finish: finishKpatch,
+  },
+  "klp-convert": { trace: klpConvertTrace, finish: finishKlpConvert },
+  objtool: { trace: objtoolTrace, finish: finishObjtool },
+  final: { trace: finalTrace, finish: null },
+};
+
+/** How the files of a producer are finished; null: they are not. */
+export const finisherOf = (producer: Producer): ProducerRow["finish"] => rows[producer].finish;
+
+/**
+ * What a file holds of each producer, one trace each. None: a plain object. More than one (a mixture) cannot be
+ * finished by any of the tools.
+ */
+export function findTraces(file: ElfFile, symbols: SymbolTable): Trace[] {
+  return PRODUCERS.map((producer) => ({ producer, found: rows[producer].trace(file, symbols) }))
+    .flatMap(({ producer, found }) => (found === null ? [] : [{ producer, ...found }]))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ producer, what }) => ({ producer, what }));
+}
