@@ -30,7 +30,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
-  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context.stderr);
+  const progress = startProgress(files.length > 1 && !quiet && options.format === "text", context);
   const reporter = new Reporter(options, context);
   const checked: Checked[] = [];
   let unreadable = false;
@@ -68,7 +68,6 @@ export async function runCheck(paths: readonly string[], options: Options, conte
     await reporter.add(entry.file, bytes, entry.problems, outcome);
     if (reporter.isText && !quiet) await write(context.stdout, `${summary(entry)}\n`);
   }
-  progress.stop();
   if (reporter.isText && !quiet) await write(context.stdout, uncheckedLine(checked));
   await reporter.finish();
   if (unreadable) return 3;
