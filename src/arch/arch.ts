@@ -1,6 +1,7 @@
 // What depends on the machine, as one row an architecture: a question without an answer does not compile.
 
 import type { ElfFile } from "../elf/reader.ts";
+import type { SiteArch } from "../ftrace/functions.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
 import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { ArchLoader } from "../stubs/loader.ts";
@@ -8,7 +9,7 @@ import type { ArchLoader } from "../stubs/loader.ts";
 /** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
 export interface Arch {
   readonly machine: number;
-  readonly name: string;
+  readonly name: SiteArch;
   readonly relocs: RelocTable;
   /** What the loader prints for a relocation type that it does not know. */
   readonly unknownRelocation: (module: string, type: number, has?: HasFact) => string;

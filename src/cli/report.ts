@@ -1,6 +1,7 @@
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
+import type { Subject } from "../passes/open.ts";
 import type { Context, OutputStream } from "./context.ts";
 import { write } from "./files/io.ts";
 
@@ -94,10 +95,10 @@ export class Reporter {
     return this.#options.format === "text";
   }
 
-  /** @param bytes of the file, for source lines and instructions; null if it could not be read. */
+  /** @param subject the opened file, for source lines and instructions; null if it could not be read. */
   async add(
     file: string,
-    bytes: Uint8Array | null,
+    subject: Subject | null,
     problems: readonly Problem[],
     result: Record<string, unknown> = {},
   ): Promise<void> {
@@ -109,11 +110,11 @@ export class Reporter {
       shown = problems.filter((p) => levelOf(p) === "error");
     }
     let noSource: string | null = null;
-    if (bytes !== null && shown.length > 0) {
-      const { annotate } = await import("../passes/annotate.ts");
+    if (subject !== null && shown.length > 0) {
+      const { annotateSubject } = await import("../passes/annotate.ts");
       // The other forms show source lines, but no instructions.
       const wantsInstructions = format === "text" || format === "json";
-      const annotated = await annotate(bytes, shown, wantsInstructions ? disassembler : none);
+      const annotated = await annotateSubject(subject, shown, wantsInstructions ? disassembler : none);
       shown = annotated.problems;
       noSource = annotated.noSource;
     }

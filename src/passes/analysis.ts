@@ -1,21 +1,21 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
-import { type Arch, findArch } from "../arch/index.ts";
+import type { Arch } from "../arch/index.ts";
 import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
-import { machineNames, SHF_RELA_LIVEPATCH, SHT_SYMTAB } from "../elf/consts.ts";
+import { SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { LivepatchStack } from "../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { isFinishedModule } from "../kernel/module/formRules.ts";
-import { ModInfo, readModInfo } from "../kernel/module/modinfo.ts";
+import type { ModInfo } from "../kernel/module/modinfo.ts";
 import { type ModuleFacts, NO_FACTS } from "../kernel/module/moduleFacts.ts";
-import { findModuleName, type ModuleFile } from "../kernel/module/moduleFile.ts";
+import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { checkModule } from "../kernel/module/moduleRules.ts";
 import type { SymbolList } from "../kernel/symbols/symbolList.ts";
-import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
-import { FunctionIndex } from "../klp/functions.ts";
+import type { KernelVersion } from "../kernel/version.ts";
+import type { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf, type Patch, readPatches } from "../klp/patch/tables.ts";
 import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
 import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
@@ -36,7 +36,8 @@ import type { Feature } from "../reloc/def.ts";
 import { noGot } from "../stubs/ppc64lePcrel.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
-import { kernelOf, read, refuseOtherMachine, Unusable } from "./input.ts";
+import { kernelOf, refuseOtherMachine } from "./input.ts";
+import { keeper, openModule, type Subject } from "./open.ts";
 import { finishedProblems } from "./problems/loader.ts";
 
 export interface Options {
@@ -72,8 +73,10 @@ export interface Options {
   readonly command?: string;
 }
 
-/** Everything known about a file before anything is changed. */
-export interface Analysis {
+/** What is known of a file whatever way r2 is to come back. */
+export interface Survey {
+  /** Name of the input for messages. */
+  readonly path: string;
   readonly file: ElfFile;
   readonly arch: Arch;
   /** How the kernel is built. */
@@ -89,53 +92,66 @@ export interface Analysis {
   readonly undefineds: readonly Undefined[];
   readonly uses: SymbolUses;
   readonly calls: readonly Call[];
-  readonly plan: IslandPlan | null;
-  /** The livepatch stack, where it is needed and known. */
-  readonly stack: LivepatchStack | null;
   readonly loadOrder: LoadOrder;
   /** Problems that stand in the way of both linking and loading. */
   readonly problems: readonly Problem[];
 }
 
-/** @throws Unusable if the file cannot be read or is not of a kind that can be linked. */
-export function analyse(bytes: Uint8Array, options: Options): Analysis {
-  return analyseFile(read(bytes, options.file), options);
+/** Everything known about a file before anything is changed. */
+export interface Analysis extends Survey {
+  readonly plan: IslandPlan | null;
+  /** The livepatch stack, where it is needed and known. */
+  readonly stack: LivepatchStack | null;
 }
 
-/** As {@link analyse}, of a file that is read already. */
-export function analyseFile(file: ElfFile, options: Options): Analysis {
-  const arch = findArch(file.header.machine);
-  if (arch === null || !file.littleEndian) {
-    const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
-    throw new Unusable(
-      problem(
-        "KLP106",
-        { file: options.file, fileOffset: 18 },
-        { machine: file.littleEndian ? name : `${name}, big-endian` },
-      ),
-    );
-  }
-  // To the loader a module without .modinfo is one whose .modinfo is empty.
-  const modInfo = readModInfo(file) ?? (isFinishedModule(file, options.file) ? new ModInfo(new Uint8Array(0)) : null);
-  const module = findModuleName(file, modInfo, options.file);
-  const symbols = file.symbols;
-  if (symbols === null) {
-    const tables = [...file.symbolTables.keys()].filter((s) => file.sections.type(s) === SHT_SYMTAB);
-    throw new Unusable(problem("KLP107", { file: options.file }, { several: tables.length > 1, module }));
-  }
+/** @throws Unusable if the file cannot be read or is not of a kind that can be linked. */
+export function analyse(bytes: Uint8Array, options: Options): Analysis {
+  return analyseSubject(openModule(bytes, options.file), options);
+}
+
+const keptSurvey = keeper<Survey>();
+
+/**
+ * Everything but the plan for calls, found out once for a subject and a kernel.
+ * @throws Unusable KLP111 if the kernel is of another architecture
+ */
+export function survey(subject: Subject, options: Options): Survey {
+  const { kernel, symbols, positions, kernelVersion, reference } = options;
+  return keptSurvey(subject, [kernel, symbols, positions, kernelVersion, reference], () => look(subject, options));
+}
+
+const keptPlan = keeper<IslandPlan | null>();
+
+/** The survey of a subject, and a plan for its calls. @throws Unusable KLP111 if the kernel is of another architecture */
+export function analyseSubject(subject: Subject, options: Options): Analysis {
+  const found = survey(subject, options);
+  const restored = found.features.has("toc") ? options.tocRestore : undefined;
+  const frameAll = options.frameAll ?? options.force === true;
+  const plan = keptPlan(subject, [found, restored, options.siblings, options.facts, frameAll], () =>
+    found.arch.hasToc
+      ? planIslands(found.file, found.symbols, found.functions, found.calls, choice(found, options, restored))
+      : null,
+  );
+  const problems = [...found.problems];
+  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
+  append(problems, unmarkedProblems(found));
+  return { ...found, plan, stack, problems };
+}
+
+function look(subject: Subject, options: Options): Survey {
+  const { file, arch, symbols, functions, module, modInfo, path } = subject;
   const kernel = kernelOf(options);
-  refuseOtherMachine(options.file, arch.machine, [
+  refuseOtherMachine(path, arch.machine, [
     ...(kernel?.machines ?? []),
     ...(options.reference === undefined ? [] : [options.reference]),
   ]);
-  const functions = new FunctionIndex(file, symbols);
-  const version = options.kernelVersion ?? parseKernelVersion(modInfo?.get("vermagic") ?? "");
+  const version = options.kernelVersion ?? subject.version;
   const loadOrder = new LoadOrder(file, arch.relocs, version);
   const problems: Problem[] = [];
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();
-  const uses = new SymbolUses(file, functions, options.file);
+  const uses = new SymbolUses(file, functions, path);
   // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
   const tellsNothing = kernel?.hasSymbols === true && !kernel.hasExports;
   const helpers = new Set(arch.hasToc ? missingHelpers(symbols) : []);
@@ -144,15 +160,14 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
       ? []
       : resolveUndefined(symbols, kernel, { positions, patched, module }).filter((u) => !helpers.has(u.symbol));
   if (kernel !== null && tellsNothing) {
-    problems.push(problem("KLP404", { file: options.file }, { source: kernel.source }));
+    problems.push(problem("KLP404", { file: path }, { source: kernel.source }));
   } else if (kernel !== null) {
     append(
       problems,
       symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
     );
   }
-  if (kernel !== null && !tellsNothing)
-    append(problems, positionProblems(symbols, undefineds, positions, options.file));
+  if (kernel !== null && !tellsNothing) append(problems, positionProblems(symbols, undefineds, positions, path));
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   const { dedots } = arch.loader(features);
   append(problems, livepatchSymbolProblems(file, symbols, uses, module, dedots));
@@ -166,31 +181,18 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     version,
     kernel,
     objects: objectsOf(patches),
-    path: options.file,
+    path,
   };
   append(problems, checkLivepatch(context, patches, modInfo, options));
-  if (features.has("pcrel") && !isFinishedModule(file, options.file) && !arch.features(file, null).has("pcrel")) {
-    problems.push(problem("KLP206", { file: options.file }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
+  if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
+    problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
   const loader = { ...arch, features };
-  append(problems, checkRelocations(file, symbols, functions, loader, options.file, module, loadOrder, version));
-  append(problems, finishedProblems({ file, symbols, arch, features, module, version, kernel, path: options.file }));
+  append(problems, checkRelocations(file, symbols, functions, loader, path, module, loadOrder, version));
+  append(problems, finishedProblems({ file, symbols, arch, features, module, version, kernel, path }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
-  const restored = features.has("toc") ? options.tocRestore : undefined;
-  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
-  const plan = arch.hasToc
-    ? planIslands(file, symbols, functions, calls, choice(file, symbols, functions, options, restored))
-    : null;
-  const hasKlp =
-    undefineds.some((u) => u.resolution.kind === "convert") ||
-    calls.some((c) => c.klpObject !== null) ||
-    file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
-  if (modInfo !== null && modInfo.get("livepatch") === null) {
-    const at = { file: options.file, section: ".modinfo", offset: 0 };
-    if (enablesPatch(symbols)) problems.push(problem("KLP510", at, { module }, { loadOrder: [2, -1] }));
-    else if (hasKlp) problems.push(problem("KLP501", at, { module }));
-  }
   return {
+    path,
     file,
     arch,
     features,
@@ -204,21 +206,25 @@ export function analyseFile(file: ElfFile, options: Options): Analysis {
     undefineds,
     uses,
     calls,
-    plan,
-    stack,
     loadOrder,
     problems,
   };
 }
 
+/** A module with the parts of a livepatch that does not say in .modinfo that it is one. */
+function unmarkedProblems({ file, symbols, modInfo, module, undefineds, calls, path }: Survey): Problem[] {
+  if (modInfo === null || modInfo.get("livepatch") !== null) return [];
+  const at = { file: path, section: ".modinfo", offset: 0 };
+  if (enablesPatch(symbols)) return [problem("KLP510", at, { module }, { loadOrder: [2, -1] })];
+  const hasKlp =
+    undefineds.some((u) => u.resolution.kind === "convert") ||
+    calls.some((c) => c.klpObject !== null) ||
+    file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
+  return hasKlp ? [problem("KLP501", at, { module })] : [];
+}
+
 /** @param how how r2 is to come back; undefined: as usual, or there is none */
-function choice(
-  file: ElfFile,
-  symbols: SymbolTable,
-  functions: FunctionIndex,
-  options: Options,
-  how: Options["tocRestore"],
-): IslandChoice {
+function choice({ file, symbols, functions }: Survey, options: Options, how: Options["tocRestore"]): IslandChoice {
   const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
     stubs: how === "shadow-stack",

@@ -1,18 +1,15 @@
 // What a reader needs beside a diagnostic: the source line, and the instructions around the place.
 
-import { type Arch, findArch } from "../arch/index.ts";
 import { printable } from "../base/bytes.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler, FunctionPlace, Instruction, Place } from "../diag/define.ts";
 import { SHF_EXECINSTR, SHT_NOBITS } from "../elf/consts.ts";
-import { SourceIndex } from "../elf/dwarf/source.ts";
-import { ElfError } from "../elf/error.ts";
-import { type ElfFile, readElf } from "../elf/reader.ts";
-import { readModInfo } from "../kernel/module/modinfo.ts";
-import { findModuleName } from "../kernel/module/moduleFile.ts";
-import { type CodeSymbol, FunctionIndex } from "../klp/functions.ts";
+import type { SourceIndex } from "../elf/dwarf/source.ts";
+import type { CodeSymbol } from "../klp/functions.ts";
 import { shortName } from "../klp/symbols/names.ts";
 import { relocName } from "../reloc/def.ts";
+import { Unusable } from "./input.ts";
+import { openModule, type Subject } from "./open.ts";
 
 /** Instructions shown before and behind the one at fault. */
 const AROUND = 2;
@@ -31,15 +28,24 @@ export async function annotate(
   problems: readonly Problem[],
   openDisassembler: (arch: string) => Promise<Disassembler | null>,
 ): Promise<Annotated> {
-  if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
-  let file: ElfFile;
+  let subject: Subject;
   try {
-    file = readElf(bytes);
+    subject = openModule(bytes, problems[0]?.at.file ?? "");
   } catch (error) {
-    if (!(error instanceof ElfError)) throw error;
+    if (!(error instanceof Unusable)) throw error;
     return { problems, noSource: null };
   }
-  const lookup = await Lookup.open(file, openDisassembler);
+  return annotateSubject(subject, problems, openDisassembler);
+}
+
+/** As {@link annotate}, of an opened module. */
+export async function annotateSubject(
+  subject: Subject,
+  problems: readonly Problem[],
+  openDisassembler: (arch: string) => Promise<Disassembler | null>,
+): Promise<Annotated> {
+  if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
+  const lookup = await Lookup.open(subject, openDisassembler);
   const annotated = problems.map((p) => lookup.annotate(p));
   const inCode = annotated.filter((p) => lookup.codeSection(p.at) !== null);
   const isMissing = inCode.some((p) => p.at.source === undefined);
@@ -48,27 +54,24 @@ export async function annotate(
 
 /** One file, opened for looking up places in its code. */
 export class Lookup {
-  readonly #file: ElfFile;
-  readonly #arch: Arch | null;
-  readonly #functions: FunctionIndex | null;
+  readonly #subject: Subject;
   readonly #source: SourceIndex;
   readonly #disassemble: Disassembler | null;
-  #module: string | null = null;
   /** Section -> rows of its relocation tables, by offset. */
   readonly #relocations = new Map<number, readonly Relocation[]>();
 
-  private constructor(file: ElfFile, source: SourceIndex, disassemble: Disassembler | null) {
-    this.#file = file;
-    this.#arch = findArch(file.header.machine);
-    this.#functions = file.symbols === null ? null : new FunctionIndex(file, file.symbols);
+  private constructor(subject: Subject, source: SourceIndex, disassemble: Disassembler | null) {
+    this.#subject = subject;
     this.#source = source;
     this.#disassemble = disassemble;
   }
 
-  static async open(file: ElfFile, openDisassembler: (arch: string) => Promise<Disassembler | null>): Promise<Lookup> {
-    const arch = findArch(file.header.machine);
-    const disassemble = arch === null || !file.littleEndian ? null : await openDisassembler(arch.name);
-    return new Lookup(file, await SourceIndex.read(file), disassemble);
+  static async open(
+    subject: Subject,
+    openDisassembler: (arch: string) => Promise<Disassembler | null>,
+  ): Promise<Lookup> {
+    const disassemble = await openDisassembler(subject.arch.name);
+    return new Lookup(subject, await subject.source(), disassemble);
   }
 
   noSourceReason(): string {
@@ -81,7 +84,7 @@ export class Lookup {
   /** Index of the section of a place, if it holds code and the place lies in it. */
   codeSection(at: Place): number | null {
     if (at.section === undefined || at.offset === undefined) return null;
-    const { sections } = this.#file;
+    const { sections } = this.#subject.file;
     for (let i = 1; i < sections.count; i++) {
       if (!sections.hasFlags(i, SHF_EXECINSTR) || sections.type(i) === SHT_NOBITS) continue;
       if (at.offset < sections.size(i) && sections.name(i) === at.section) return i;
@@ -96,7 +99,7 @@ export class Lookup {
     const instructions = this.instructions(section, p.at.offset, notes);
     const marked = instructions.find((i) => i.marked);
     const source = this.#source.find(section, marked?.offset ?? p.at.offset);
-    const named = this.functionPlace(section, p.at.offset, p.at.file);
+    const named = this.functionPlace(section, p.at.offset);
     return {
       ...p,
       at: { ...p.at, ...(named === null ? {} : { function: named }), ...(source === null ? {} : { source }) },
@@ -104,18 +107,17 @@ export class Lookup {
     } as Problem;
   }
 
-  /** A place as the kernel's %pS names it; null if no symbol stands before it. @param path of the file. */
-  functionPlace(section: number, offset: number, path: string): FunctionPlace | null {
-    const owner = this.#functions?.at(section, offset) ?? null;
+  /** A place as the kernel's %pS names it; null if no symbol stands before it. */
+  functionPlace(section: number, offset: number): FunctionPlace | null {
+    const owner = this.#subject.functions.at(section, offset);
     if (owner === null) return null;
-    this.#module ??= findModuleName(this.#file, readModInfo(this.#file), path);
     const size = this.#endOf(owner) - owner.start;
-    return { name: printable(owner.name), offset: offset - owner.start, size, module: printable(this.#module) };
+    return { name: printable(owner.name), offset: offset - owner.start, size, module: printable(this.#subject.module) };
   }
 
   /** Where the kernel takes a symbol to end: at the next one, or with its section. */
   #endOf(owner: CodeSymbol): number {
-    return this.#functions?.after(owner)?.start ?? this.#file.sections.size(owner.section);
+    return this.#subject.functions.after(owner)?.start ?? this.#subject.file.sections.size(owner.section);
   }
 
   /** The source lines of a place, innermost first; null if they are not known. */
@@ -127,13 +129,13 @@ export class Lookup {
   instructions(section: number, offset: number, notes: ReadonlyMap<number, string> = new Map()): Instruction[] {
     const disassemble = this.#disassemble;
     if (disassemble === null) return [];
-    const data = this.#file.sections.data(section);
-    const owner = this.#functions?.at(section, offset) ?? null;
-    const next = owner === null ? null : (this.#functions?.after(owner) ?? null);
+    const data = this.#subject.file.sections.data(section);
+    const owner = this.#subject.functions.at(section, offset);
+    const next = owner === null ? null : this.#subject.functions.after(owner);
     const start = owner?.start ?? 0;
     const sized = owner !== null && offset < owner.start + owner.size ? owner.start + owner.size : data.length;
     const end = Math.min(data.length, next?.start ?? data.length, sized);
-    const fixed = this.#arch?.instructionBytes ?? null;
+    const fixed = this.#subject.arch.instructionBytes;
     let at =
       fixed !== null
         ? Math.max(start, offset - (offset % fixed) - AROUND * fixed)
@@ -167,7 +169,7 @@ export class Lookup {
     const relocation = relocations[0];
     if (relocation !== undefined) return `${mnemonic}${space}${shortName(relocation.symbol)}`;
     const at = Number(target);
-    const owner = this.#functions?.at(section, at) ?? null;
+    const owner = this.#subject.functions.at(section, at);
     if (owner === null) return text;
     const distance = at - owner.start;
     return `${mnemonic}${space}${printable(owner.name)}${distance === 0 ? "" : `+0x${distance.toString(16)}`}`;
@@ -193,8 +195,8 @@ export class Lookup {
 
   #readRelocations(section: number): Relocation[] {
     const rows: Relocation[] = [];
-    for (const table of this.#file.relocations) {
-      const symbols = this.#file.symbolTables.get(this.#file.sections.link(table.section));
+    for (const table of this.#subject.file.relocations) {
+      const symbols = this.#subject.file.symbolTables.get(this.#subject.file.sections.link(table.section));
       if (table.target !== section || symbols === undefined) continue;
       for (let row = 0; row < table.count; row++) {
         const symbol = table.symbol(row);
@@ -202,8 +204,8 @@ export class Lookup {
         const name = symbols.name(symbol);
         rows.push({
           offset: table.offset(row),
-          name: this.#arch === null ? `type ${table.type(row)}` : relocName(this.#arch.relocs, table.type(row)),
-          symbol: printable(name === "" && home !== null ? this.#file.sections.name(home) : name),
+          name: relocName(this.#subject.arch.relocs, table.type(row)),
+          symbol: printable(name === "" && home !== null ? this.#subject.file.sections.name(home) : name),
           addend: table.addend(row),
         });
       }

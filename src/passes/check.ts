@@ -4,10 +4,10 @@ import { shellFile } from "../base/shell.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { CallVerdict } from "../klp/toc/calls.ts";
-import { analyseFile, type Options } from "./analysis.ts";
+import { analyseSubject, type Options } from "./analysis.ts";
 import { recogniseProducer } from "./finish.ts";
-import { read } from "./input.ts";
 import { conversionProblems } from "./link.ts";
+import { openModule, type Subject } from "./open.ts";
 import { callProblems, unconvertedProblems } from "./problems/calls.ts";
 import { islandProblems } from "./problems/islands.ts";
 import { uncheckedParts } from "./unchecked.ts";
@@ -24,10 +24,14 @@ export interface CheckResult {
 
 /** @throws Unusable if the input cannot be read. */
 export function check(bytes: Uint8Array, options: Options): CheckResult {
-  const file = read(bytes, options.file);
-  const analysis = analyseFile(file, options);
+  return checkSubject(openModule(bytes, options.file), options);
+}
+
+/** As {@link check}, of an opened module. @throws Unusable KLP111 if the kernel is of another architecture */
+export function checkSubject(subject: Subject, options: Options): CheckResult {
+  const analysis = analyseSubject(subject, options);
   const problems = [
-    ...unfinishedProblems(file, options),
+    ...unfinishedProblems(subject.file, options),
     ...analysis.problems,
     ...unconvertedProblems(analysis, options),
     ...conversionProblems(analysis, options),

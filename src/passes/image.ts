@@ -1,11 +1,11 @@
 // The image pass: what the kernel's loader would have in memory, for given addresses. The steps are those of
 // load_module (kernel/module/main.c), in its order; a fault does not end them, so that all faults are reported.
 
-import { type Arch, findArch } from "../arch/index.ts";
+import type { Arch } from "../arch/index.ts";
 import { hex } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
-import { machineNames, SHF_ALLOC } from "../elf/consts.ts";
+import { SHF_ALLOC } from "../elf/consts.ts";
 import {
   type LoadedSection,
   layOut,
@@ -13,19 +13,14 @@ import {
   PERCPU_SECTION,
   type Placement,
   place,
-  symtabOf,
 } from "../kernel/loader/layout.ts";
 import { checkForm, isFinishedModule } from "../kernel/module/formRules.ts";
-import { readModInfo } from "../kernel/module/modinfo.ts";
-import { findModuleName } from "../kernel/module/moduleFile.ts";
-import { parseKernelVersion } from "../kernel/version.ts";
-import { hasFact } from "../kernel/versionFacts.ts";
 import { Findings } from "../load/findings.ts";
 import { Job } from "../load/job.ts";
 import type { ModuleImage } from "../load/memory.ts";
 import type { ImageOptions } from "../load/options.ts";
-import type { LoaderFacts } from "../stubs/loader.ts";
-import { read, Unusable } from "./input.ts";
+import { loaderFacts } from "./loaderFacts.ts";
+import { openModule, type Subject } from "./open.ts";
 import { preparationProblems } from "./problems/loader.ts";
 
 export type { X86State } from "../load/facts.ts";
@@ -45,26 +40,26 @@ const SIZE_LIMIT = 0x800_0000;
 
 /** @throws Unusable if the input cannot be read. */
 export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
-  const file = read(bytes, options.file);
-  const arch = findArch(file.header.machine);
-  if (arch === null || !file.littleEndian) {
-    const name = machineNames.get(file.header.machine) ?? `number ${file.header.machine}`;
-    const machine = file.littleEndian ? name : `${name}, big-endian`;
-    throw new Unusable(problem("KLP106", { file: options.file, fileOffset: 18 }, { machine }));
-  }
-  const modInfo = readModInfo(file);
-  const module = findModuleName(file, modInfo, options.file);
-  const symbols = file.symbols;
-  const symtab = symtabOf(file);
-  if (symbols === null || symtab === null) {
-    throw new Unusable(problem("KLP107", { file: options.file }, { several: symtab !== null, module }));
-  }
-  const vermagic = modInfo?.get("vermagic") ?? "";
-  const version = options.kernelVersion ?? parseKernelVersion(vermagic);
+  return imageOf(openModule(bytes, options.file), options);
+}
+
+/** As {@link image}, of an opened module. */
+export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
+  const { file, arch, symbols, module, modInfo } = subject;
+  const version = options.kernelVersion ?? subject.version;
   const { kernel } = options;
   const features = arch.features(file, kernel === null ? null : (name) => kernel.inObject("vmlinux", name).length > 0);
-  // What is not told is as distributions configure it.
-  const facts = factsOf(module, { version, features, isSmp: vermagic === "" || / SMP\b/.test(vermagic) }, options);
+  const vermagic = modInfo?.get("vermagic") ?? "";
+  const isSmp = vermagic === "" || / SMP\b/.test(vermagic);
+  const { kernelToc, pacaTocOffset, erratum843419 } = options;
+  const given = {
+    ...{ module, version, features, isSmp },
+    ...(kernelToc === undefined ? {} : { kernelToc }),
+    ...(pacaTocOffset === undefined ? {} : { pacaTocOffset }),
+    ...(erratum843419 === undefined ? {} : { erratum843419 }),
+  };
+  const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
+  const facts = loaderFacts(given, kernel && { has: (name) => find(name) !== null, addressOf: find });
   const problems: Problem[] = [];
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
@@ -83,8 +78,8 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
     separate: facts.has("memoryTypes"),
     pageSize,
     isInit: loader.isInit,
-    symtab: symtab.symtab,
-    strtab: symtab.strtab,
+    symtab: symbols.section,
+    strtab: file.sections.link(symbols.section),
     symbols,
     isLivepatch: modInfo?.get("livepatch") != null,
   });
@@ -131,30 +126,4 @@ function withPercpu(
     problems.push(problem("KLP213", { file }, { address: hex(percpu) }));
   }
   return { ...placement, percpu };
-}
-
-function factsOf(
-  module: string,
-  build: Pick<LoaderFacts, "version" | "features" | "isSmp">,
-  options: ImageOptions,
-): LoaderFacts {
-  const { kernel } = options;
-  const { version } = build;
-  const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
-  const ftraceCaller = find("ftrace_caller");
-  const ftraceRegsCaller = find("ftrace_regs_caller");
-  return {
-    ...build,
-    module,
-    has: (fact) => hasFact(version, fact),
-    ftraceCaller,
-    ftraceRegsCaller,
-    // Without symbols of the kernel: as distributions configure it.
-    hasFtrace: kernel === null || ftraceCaller !== null,
-    hasFtraceRegs: kernel === null || ftraceRegsCaller !== null,
-    kernelToc: options.kernelToc ?? find(".TOC."),
-    kernelBase: find("_stext"),
-    pacaTocOffset: options.pacaTocOffset ?? 16,
-    erratum843419: options.erratum843419 === true,
-  };
 }

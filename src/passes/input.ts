@@ -1,6 +1,6 @@
 // Bytes become an ElfFile, or a problem that says why they cannot.
 
-import { findArch } from "../arch/index.ts";
+import { type Arch, findArch } from "../arch/index.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { machineNames } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
@@ -46,6 +46,22 @@ export function refuseOtherMachine(file: string, machine: number, files: readonl
   const data = { own: nameOf(machine), source: other.source, other: nameOf(other.machine) };
   throw new Unusable(problem("KLP111", { file, fileOffset: EHDR.machine }, data));
 }
+
+/** The row of a file's architecture. @throws Unusable KLP106 if klplink does not link it, or not in that byte order */
+export function supportedArch(machine: number, littleEndian: boolean, path: string): Arch {
+  const arch = findArch(machine);
+  if (arch !== null && littleEndian) return arch;
+  const name = machineNames.get(machine) ?? `number ${machine}`;
+  const data = { machine: littleEndian ? name : `${name}, big-endian` };
+  throw new Unusable(problem("KLP106", { file: path, fileOffset: EHDR.machine }, data));
+}
+
+/**
+ * KLP107: a file without a symbol table, or with several.
+ * @param module as the loader names it; null for a file that no loader takes
+ */
+export const noSymbols = (path: string, several: boolean, module: string | null): Unusable =>
+  new Unusable(problem("KLP107", { file: path }, { several, module }));
 
 /** @throws Unusable if the bytes are no relocatable ELF64 file. */
 export function read(bytes: Uint8Array, file: string): ElfFile {

@@ -6,6 +6,7 @@ import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { ElfEdits } from "../elf/writer/edits.ts";
 import { writeElf } from "../elf/writer.ts";
+import type { LivepatchStack } from "../kernel/image/livepatchStack.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf } from "../klp/patch/tables.ts";
 import { convert } from "../klp/producers/convert.ts";
@@ -16,9 +17,10 @@ import { RelocationRouter } from "../klp/symbols/router.ts";
 import { addHelpers, missingHelpers } from "../klp/toc/helpers.ts";
 import type { IslandPlan } from "../klp/toc/islands.ts";
 import { placeIslands } from "../klp/toc/placeIslands.ts";
-import { type Analysis, analyseFile, type Options } from "./analysis.ts";
+import { type Analysis, analyseSubject, type Options } from "./analysis.ts";
 import { type Finished, finish } from "./finish.ts";
-import { elfProblem, read } from "./input.ts";
+import { elfProblem } from "./input.ts";
+import { keeper, openModule, type Subject } from "./open.ts";
 import { callProblems } from "./problems/calls.ts";
 import { islandProblems } from "./problems/islands.ts";
 import { movedDebugProblems } from "./problems/movedDebug.ts";
@@ -82,69 +84,140 @@ const NOTHING: LinkResult["done"] = {
  * @throws Unusable if the input cannot be read.
  */
 export function link(bytes: Uint8Array, options: LinkOptions): LinkResult {
-  const input = read(bytes, options.file);
-  let finished: Finished;
-  try {
-    finished = finish(input, options);
-  } catch (error) {
-    if (!(error instanceof ElfError)) throw error;
-    const problems = [elfProblem(error, options.file)];
-    return { output: null, changed: false, problems, producer: options.from ?? "plain", done: NOTHING };
-  }
-  const { producer } = finished;
-  if (finished.problems.some((p) => levelOf(p) === "error")) {
-    return { output: null, changed: false, problems: finished.problems, producer, done: NOTHING };
-  }
-  const file = finished.output === null ? input : readElf(finished.output);
-  const linked = linkFile(file, options);
-  const problems = [...finished.problems, ...linked.problems];
-  if (linked.output === null) return { ...linked, problems, producer };
-  const changed = linked.changed || finished.output !== null;
-  if (changed && input.signature !== null) {
-    problems.push(problem("KLP108", { file: options.file, fileOffset: input.signature.start }, {}));
-  }
-  const done = {
-    ...linked.done,
-    convertedSymbols: linked.done.convertedSymbols + finished.symbols,
-    livepatchRelocations: linked.done.livepatchRelocations + finished.relocations,
-  };
-  return { output: linked.output, changed, problems, producer, done };
+  return linkSubject(openModule(bytes, options.file), options);
 }
 
-function linkFile(file: ElfFile, options: LinkOptions): Omit<LinkResult, "producer"> {
-  const analysis = analyseFile(file, options);
-  const rewrite = options.tocRestore !== "nop";
-  /** Stubs without the places that they use would be worse than none. */
-  const needsStack = options.tocRestore === "shadow-stack" && analysis.stack === null && analysis.features.has("toc");
+/** As {@link link}, of an opened module. @throws Unusable KLP111 if the kernel is of another architecture */
+export function linkSubject(input: Subject, options: LinkOptions): LinkResult {
+  const ready = finishedSubject(input, options);
+  const { producer } = ready;
+  if (ready.subject === null) {
+    return { output: null, changed: false, problems: ready.problems, producer, done: NOTHING };
+  }
+  const linked = linkFinished(ready.subject, options);
+  const problems = [...ready.problems, ...linked.problems];
+  if (linked.output === null) return { ...linked, problems, producer };
+  const changed = linked.changed || ready.subject !== input;
+  const { signature } = input.file;
+  if (changed && signature !== null) {
+    problems.push(problem("KLP108", { file: options.file, fileOffset: signature.start }, {}));
+  }
+  return { output: linked.output, changed, problems, producer, done: withFinished(linked.done, ready) };
+}
+
+/** What a producer left, finished. */
+interface Ready {
+  readonly producer: Producer;
+  /** The input itself if there was nothing to finish; null if that failed. */
+  readonly subject: Subject | null;
+  readonly problems: readonly Problem[];
+  /** Livepatch symbols made, relocations put into livepatch sections. */
+  readonly symbols: number;
+  readonly relocations: number;
+}
+
+const keptReady = keeper<Ready>();
+
+/** The module after its producer's last step, found out once for a subject. */
+function finishedSubject(input: Subject, options: LinkOptions): Ready {
+  const { from, keep, kernelVersion, file } = options;
+  return keptReady(input, [from, keep, kernelVersion], () => {
+    let finished: Finished;
+    try {
+      finished = finish(input.file, options);
+    } catch (error) {
+      if (!(error instanceof ElfError)) throw error;
+      const problems = [elfProblem(error, file)];
+      return { producer: from ?? "plain", subject: null, problems, symbols: 0, relocations: 0 };
+    }
+    const { output, problems } = finished;
+    const failed = problems.some((p) => levelOf(p) === "error");
+    const subject = failed ? null : output === null ? input : openModule(output, file);
+    return { ...finished, subject };
+  });
+}
+
+const withFinished = (done: LinkResult["done"], { symbols, relocations }: Ready): LinkResult["done"] => ({
+  ...done,
+  convertedSymbols: done.convertedSymbols + symbols,
+  livepatchRelocations: done.livepatchRelocations + relocations,
+});
+
+/** What a link would change, and what it refuses: for comparing ways to restore the TOC. Nothing is written. */
+export interface Trial {
+  readonly analysis: Analysis;
+  /** What the link reports, but for what only the written file shows. */
+  readonly problems: readonly Problem[];
+  /** What it changes if it goes as far as it can: what is refused is left out. */
+  readonly done: LinkResult["done"];
+}
+
+/**
+ * @param stack where the livepatch stack is taken to be for `done`, if it is not known
+ * @throws Unusable KLP111 if the kernel is of another architecture
+ */
+export function tryLink(input: Subject, options: LinkOptions, stack: LivepatchStack): Trial {
+  const analysis = analyseSubject(input, options);
+  const ready = finishedSubject(input, options);
+  if (ready.subject === null) return { analysis, problems: ready.problems, done: NOTHING };
+  const finished = analyseSubject(ready.subject, options);
+  const problems = [...ready.problems, ...linkProblems(finished, options)];
+  const rewritten = rewrite({ ...finished, stack: finished.stack ?? stack }, planOf(finished, options, true));
+  return { analysis, problems, done: withFinished("done" in rewritten ? rewritten.done : NOTHING, ready) };
+}
+
+/** Stubs without the places that they use would be worse than none. */
+const lacksStack = (analysis: Analysis, options: Options): boolean =>
+  options.tocRestore === "shadow-stack" && analysis.stack === null && analysis.features.has("toc");
+
+const planOf = (analysis: Analysis, options: Options, hasStack = !lacksStack(analysis, options)): IslandPlan | null =>
+  options.tocRestore !== "nop" && hasStack ? analysis.plan : null;
+
+/** What is wrong with a file before anything is changed. */
+function linkProblems(analysis: Analysis, options: Options): Problem[] {
+  const rewrites = options.tocRestore !== "nop";
   const problems: Problem[] = [...analysis.problems];
-  if (!rewrite) append(problems, callProblems(analysis, options));
+  if (!rewrites) append(problems, callProblems(analysis, options));
   // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.
   const isOpen = (p: Problem): boolean =>
-    rewrite ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
+    rewrites ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
   append(problems, islandProblems(analysis, options).filter(isOpen));
-  if (rewrite && !needsStack) append(problems, movedDebugProblems(analysis, options));
-  const failed = problems.some((p) => levelOf(p) === "error");
-  if (failed && options.force !== true) return { output: null, changed: false, problems, done: NOTHING };
+  if (rewrites && !lacksStack(analysis, options)) append(problems, movedDebugProblems(analysis, options));
+  return problems;
+}
 
+/** The changed file and what was done; an error where lists, read only to be renumbered, are malformed. */
+function rewrite(
+  analysis: Analysis,
+  plan: IslandPlan | null,
+): { readonly output: Uint8Array | null; readonly done: LinkResult["done"] } | ElfError {
   const edits = new ElfEdits(analysis.file);
-  let done: LinkResult["done"];
-  let output: Uint8Array;
   try {
-    done = applyEdits(edits, analysis, rewrite && !needsStack ? analysis.plan : null);
-    if (edits.isEmpty) return { output: file.bytes, changed: false, problems, done: NOTHING };
-    output = writeElf(edits);
+    const done = applyEdits(edits, analysis, plan);
+    return edits.isEmpty ? { output: null, done: NOTHING } : { output: writeElf(edits), done };
   } catch (error) {
-    // Lists of symbols are read only when they have to be renumbered: they may be malformed, too.
     if (!(error instanceof ElfError)) throw error;
-    problems.push(elfProblem(error, options.file));
-    return { output: null, changed: false, problems, done: NOTHING };
+    return error;
   }
+}
+
+function linkFinished(subject: Subject, options: LinkOptions): Omit<LinkResult, "producer"> {
+  const analysis = analyseSubject(subject, options);
+  const problems = linkProblems(analysis, options);
+  const nothing = { output: null, changed: false, problems, done: NOTHING };
+  const isRefused = (): boolean => options.force !== true && problems.some((p) => levelOf(p) === "error");
+  if (isRefused()) return nothing;
+  const rewritten = rewrite(analysis, planOf(analysis, options));
+  if (rewritten instanceof ElfError) {
+    problems.push(elfProblem(rewritten, options.file));
+    return nothing;
+  }
+  const { output, done } = rewritten;
+  if (output === null) return { output: subject.file.bytes, changed: false, problems, done };
   // What was written must be readable by our own rules; anything else is a bug, not a result.
   const result = readElf(output);
   if (waitsForModule(analysis)) append(problems, convertedProblems(result, analysis, options));
-  const refused = problems.some((p) => levelOf(p) === "error") && options.force !== true;
-  if (refused) return { output: null, changed: false, problems, done: NOTHING };
-  return { output, changed: true, problems, done };
+  return isRefused() ? nothing : { output, changed: true, problems, done };
 }
 
 /**

@@ -1,15 +1,13 @@
 // The sites pass: where ftrace can patch the functions of a file, and so which of them can be livepatched.
 
-import { problem } from "../diag/catalogue.ts";
-import { ET_REL, machineNames } from "../elf/consts.ts";
+import { ET_REL } from "../elf/consts.ts";
 import { readSubprograms, type Subprograms } from "../elf/dwarf/subprograms.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
-import { siteArch } from "../ftrace/functions.ts";
 import { findSites, type Reason, type SiteReport } from "../ftrace/sites.ts";
-import { elfProblem, Unusable } from "./input.ts";
+import { elfProblem, noSymbols, supportedArch, Unusable } from "./input.ts";
 
 export interface Sites {
   readonly file: CodeFile;
@@ -28,16 +26,8 @@ export function sites(bytes: Uint8Array, name: string): Sites {
     const isLinked = type !== null && type !== ET_REL;
     const file = isLinked ? readExecutable(bytes) : readElf(bytes);
     const machine = "header" in file ? file.header.machine : file.machine;
-    const arch = siteArch(machine);
-    if (arch === null || !file.littleEndian) {
-      const text = machineNames.get(machine) ?? `number ${machine}`;
-      const data = { machine: file.littleEndian ? text : `${text}, big-endian` };
-      throw new Unusable(problem("KLP106", { file: name, fileOffset: 18 }, data));
-    }
-    if (file.symbols === null) {
-      const module = isLinked ? null : name;
-      throw new Unusable(problem("KLP107", { file: name }, { several: false, module }));
-    }
+    const { name: arch } = supportedArch(machine, file.littleEndian, name);
+    if (file.symbols === null) throw noSymbols(name, false, isLinked ? null : name);
     const code = new CodeFile(file, arch);
     return { file: code, report: findSites(code), elf: file };
   } catch (error) {

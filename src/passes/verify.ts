@@ -1,6 +1,5 @@
 // The verify pass: a loaded module's memory against what the loader makes of its file.
 
-import { findArch } from "../arch/index.ts";
 import { hex } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { SHF_ALLOC } from "../elf/consts.ts";
@@ -9,8 +8,8 @@ import { readModInfo } from "../kernel/module/modinfo.ts";
 import { withExportTable } from "../kernel/running/addresses.ts";
 import type { KernelMemory } from "../kernel/running/memory.ts";
 import { parseKlpSectionObject } from "../klp/symbols/names.ts";
-import { type ImageOptions, type ImageSection, image, type ModuleImage } from "./image.ts";
-import { read } from "./input.ts";
+import { type ImageOptions, type ImageSection, imageOf, type ModuleImage } from "./image.ts";
+import { openModule, type Subject } from "./open.ts";
 
 export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
   readonly memory: KernelMemory;
@@ -59,13 +58,18 @@ const SHOWN = 20;
 
 /** @throws Unusable if the module's file cannot be read. */
 export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult {
-  const relative = findArch(read(bytes, options.file).header.machine)?.relativeExports === true;
-  const result = image(bytes, {
+  return verifyOf(openModule(bytes, options.file), options);
+}
+
+/** As {@link verify}, of an opened module. */
+export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult {
+  const { relativeExports } = subject.arch;
+  const result = imageOf(subject, {
     ...options,
-    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, relative),
+    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, relativeExports),
     stage: "loaded",
     running: true,
-    late: lateObjects(bytes, options),
+    late: lateObjects(subject, options),
   });
   const problems = [...result.problems];
   const sections: VerifiedSection[] = [];
@@ -201,8 +205,7 @@ function difference(
 }
 
 /** Objects whose livepatch relocations the kernel has applied after loading the module. */
-function lateObjects(bytes: Uint8Array, options: VerifyOptions): string[] {
-  const { sections } = read(bytes, options.file);
+function lateObjects({ file: { sections } }: Subject, options: VerifyOptions): string[] {
   const objects = new Set<string>();
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_ALLOC)) continue;

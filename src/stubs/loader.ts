@@ -1,5 +1,5 @@
 // What an architecture's module loader does around the relocations: sections that it sizes itself, relocations that it
-// sorts, code that it writes..
+// sorts, code that it writes.
 
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";

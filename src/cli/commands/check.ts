@@ -1,7 +1,8 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
-import { type CheckResult, check } from "../../passes/check.ts";
+import { type CheckResult, checkSubject } from "../../passes/check.ts";
+import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, write } from "../files/io.ts";
 import {
@@ -37,11 +38,11 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   for (const [index, file] of files.entries()) {
     progress.show(`${index + 1} of ${files.length}: ${file}`);
     let entry: Checked;
-    let bytes: Uint8Array | null = null;
+    let subject: Subject | null = null;
     try {
       const input = await readUnpacked(file, context);
-      bytes = input.bytes;
-      const result = check(input.bytes, {
+      subject = openModule(input.bytes, input.name);
+      const result = checkSubject(subject, {
         file: input.name,
         command: linkCommand(file, options),
         ...(kernel === null ? {} : { kernel }),
@@ -65,7 +66,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
       result === null
         ? {}
         : { arch: result.arch, module: result.module, calls: result.calls, unchecked: result.unchecked };
-    await reporter.add(entry.file, bytes, entry.problems, outcome);
+    await reporter.add(entry.file, subject, entry.problems, outcome);
     if (reporter.isText && !quiet) await write(context.stdout, `${summary(entry)}\n`);
   }
   if (reporter.isText && !quiet) await write(context.stdout, uncheckedLine(checked));

@@ -19,7 +19,8 @@ import { toJson } from "../../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../../diag/render/text.ts";
 import { errnoNames } from "../../kernel/errno.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
-import { bytesOfWord, type Candidate, errorsOf, type Findings, findPlaces } from "../../passes/explain/explain.ts";
+import { bytesOfWord, type Candidate, Explainer, errorsOf, type Findings } from "../../passes/explain/explain.ts";
+import { openModule, type Subject } from "../../passes/open.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { Context } from "../context.ts";
 import { type Input, readInput, readUnpacked, UsageError, write } from "../files/io.ts";
@@ -51,9 +52,9 @@ export async function runExplain(what: readonly string[], options: Options, cont
   const text =
     what.length === 0 || (what.length === 1 && what[0] === "-") ? await standardInput(context) : textOf(what);
   const input = options.module === undefined ? null : await readUnpacked(options.module, context);
-  const explained = await explainLines(text.split(NEWLINE), input, options, context);
-  const errors =
-    input === null || !needsCheck(explained) ? [] : errorsOf(input.bytes, await passOptions(input, options, context));
+  const about = input === null ? null : new About(input, await passOptions(input, options, context));
+  const explained = await explainLines(text.split(NEWLINE), about);
+  const errors = about === null || !needsCheck(explained) ? [] : about.errors();
   if (options.format === "json") {
     const document = {
       schema: "klplink-explain/1",
@@ -65,7 +66,7 @@ export async function runExplain(what: readonly string[], options: Options, cont
     const style = await textStyle(options.color, context.stdout, context.env, true);
     if (explained.length === 0) await write(context.stdout, `${unknownText(text)}\n`);
     const parts = explained.map((e) => explainedText(e, input?.name ?? null, options, style));
-    if (errors.length > 0) parts.push(await errorList(errors, input, style));
+    if (errors.length > 0) parts.push(await errorList(errors, about, style));
     if (parts.length > 0) await write(context.stdout, `${parts.join("\n\n")}\n`);
   }
   return explained.length > 0 ? 0 : 1;
@@ -89,7 +90,46 @@ async function standardInput(context: Context): Promise<string> {
 const needsCheck = (explained: readonly Explained[]): boolean =>
   explained.length === 0 || explained.every((e) => e.recognised.message.by === "insmod or modprobe");
 
-async function passOptions(input: Input, options: Options, context: Context): Promise<Parameters<typeof errorsOf>[1]> {
+/** The module that the lines are about: opened when a line first needs it, once for all lines. */
+class About {
+  readonly name: string;
+  readonly #bytes: Uint8Array;
+  readonly #options: PassOptions;
+  #subject: Subject | null = null;
+  #explainer: Promise<Explainer> | null = null;
+
+  constructor(input: Input, options: PassOptions) {
+    this.name = input.name;
+    this.#bytes = input.bytes;
+    this.#options = options;
+  }
+
+  /** @throws Unusable if the file cannot be read */
+  #open(): Subject {
+    this.#subject ??= openModule(this.#bytes, this.name);
+    return this.#subject;
+  }
+
+  /** @throws Unusable if the file cannot be read */
+  async explainer(): Promise<Explainer> {
+    this.#explainer ??= Explainer.open(this.#open(), this.#options, disassembler);
+    return this.#explainer;
+  }
+
+  errors(): readonly Problem[] {
+    return errorsOf(() => this.#open(), this.#options);
+  }
+
+  async annotated(problems: readonly Problem[]): Promise<readonly Problem[]> {
+    if (this.#subject === null) return problems;
+    const { annotateSubject } = await import("../../passes/annotate.ts");
+    return (await annotateSubject(this.#subject, problems, disassembler)).problems;
+  }
+}
+
+type PassOptions = Parameters<typeof errorsOf>[1];
+
+async function passOptions(input: Input, options: Options, context: Context): Promise<PassOptions> {
   const { module: _refused, ...ofKernel } = options;
   const known = await readKernel(ofKernel, context);
   return {
@@ -101,14 +141,8 @@ async function passOptions(input: Input, options: Options, context: Context): Pr
   };
 }
 
-async function explainLines(
-  lines: readonly string[],
-  input: Input | null,
-  options: Options,
-  context: Context,
-): Promise<Explained[]> {
+async function explainLines(lines: readonly string[], about: About | null): Promise<Explained[]> {
   const found = new Map<string, Explained>();
-  const pass = input === null ? null : await passOptions(input, options, context);
   for (const line of lines) {
     const recognised = recognise(line);
     if (recognised === null) continue;
@@ -120,10 +154,10 @@ async function explainLines(
   const all = [...found.values()];
   const isNotice = ({ recognised }: Explained): boolean => helpOf(recognised) === "nothing";
   const explained = all.every(isNotice) ? all : all.filter((e) => !isNotice(e));
-  if (input !== null && pass !== null) {
+  if (about !== null) {
     for (const e of explained) {
       if (e.recognised.message.by === "insmod or modprobe") continue;
-      e.findings = await findPlaces(input.bytes, e.recognised, pass, disassembler);
+      e.findings = (await about.explainer()).find(e.recognised);
     }
   }
   return explained;
@@ -317,11 +351,10 @@ function certaintyText(best: Candidate, total: number, concerns: Concern): strin
   }
 }
 
-async function errorList(errors: readonly Problem[], input: Input | null, style: TextStyle): Promise<string> {
-  const { annotate } = await import("../../passes/annotate.ts");
+async function errorList(errors: readonly Problem[], about: About | null, style: TextStyle): Promise<string> {
   const { renderText } = await import("../../diag/render/text.ts");
-  const { problems } = input === null ? { problems: errors } : await annotate(input.bytes, errors, disassembler);
-  const head = `\`klplink check\` finds in ${input?.name ?? "the file"}:`;
+  const problems = about === null ? errors : await about.annotated(errors);
+  const head = `\`klplink check\` finds in ${about?.name ?? "the file"}:`;
   return `${head}\n\n${renderText(problems, { ...style, everything: false }).trimEnd()}`;
 }
 

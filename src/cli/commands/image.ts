@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { elfMachine } from "../../elf/executable.ts";
 import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
-import { readElf } from "../../elf/reader.ts";
+import type { ElfFile } from "../../elf/reader.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Placement } from "../../kernel/loader/layout.ts";
 import { findPercpu } from "../../kernel/loader/percpu.ts";
@@ -13,9 +13,10 @@ import { readModInfo } from "../../kernel/module/modinfo.ts";
 import { findModuleName } from "../../kernel/module/moduleFile.ts";
 import type { SymbolSource } from "../../kernel/running/addresses.ts";
 import { addressesOf } from "../../kernel/running/addresses.ts";
-import { type ImageResult, image, type X86State } from "../../passes/image.ts";
+import { type ImageResult, imageOf, type X86State } from "../../passes/image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
+import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
@@ -53,8 +54,10 @@ export async function runImage(module: string, options: ImageCommandOptions, con
   const input = await readUnpacked(module, context);
   const machine = elfMachine(input.bytes);
   if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
-  const placement = placementOf(options, input.bytes, list);
-  const result = image(input.bytes, {
+  const elf = tryRead(input.bytes);
+  const placement = placementOf(options, elf, list);
+  const subject = elf === null ? openModule(input.bytes, input.name) : openFile(elf, input.name);
+  const result = imageOf(subject, {
     file: input.name,
     kernel: withModules(list === null ? null : addressesOf(list), await loadedModules(kernel, options)),
     placement,
@@ -79,7 +82,7 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     output: made === null ? null : output,
     ...counts(result),
   };
-  await reporter.add(input.name, input.bytes, result.problems, outcome);
+  await reporter.add(input.name, subject, result.problems, outcome);
   if (made !== null) {
     if (output !== null) {
       const elf = imageElf(made, await imageDebug(made));
@@ -147,11 +150,15 @@ function outputPath(module: string, { output, raw, map }: ImageCommandOptions): 
   return join(dirname(module), `${basename(module).replace(/\.k?o$/, "")}.image.elf`);
 }
 
-function placementOf(options: ImageCommandOptions, bytes: Uint8Array, list: SymbolSource | null): Placement {
+function placementOf(options: ImageCommandOptions, elf: ElfFile | null, list: SymbolSource | null): Placement {
   try {
     const at = options.at === undefined ? { bases: new Map(), percpu: null } : parseBases(options.at);
     const sections = options.sections === undefined ? new Map<string, bigint>() : readSections(options.sections);
-    return { bases: at.bases, sections, percpu: at.percpu ?? (list === null ? null : percpuFrom(bytes, list)) };
+    return {
+      bases: at.bases,
+      sections,
+      percpu: at.percpu ?? (list === null || elf === null ? null : percpuFrom(elf, list)),
+    };
   } catch (error) {
     if (error instanceof PlacementError) throw new UsageError(error.message);
     throw error;
@@ -184,14 +191,8 @@ export function readSections(path: string): Map<string, bigint> {
 }
 
 /** The per-CPU area, from a listing of a kernel that has the module loaded. */
-function percpuFrom(bytes: Uint8Array, list: SymbolSource): bigint | null {
-  try {
-    const elf = readElf(bytes);
-    return findPercpu(elf, findModuleName(elf, readModInfo(elf), ""), list);
-  } catch {
-    return null; // The image pass reports what is wrong with the file.
-  }
-}
+const percpuFrom = (elf: ElfFile, list: SymbolSource): bigint | null =>
+  findPercpu(elf, findModuleName(elf, readModInfo(elf), ""), list);
 
 function addressOption(name: string, text: string): bigint {
   try {

@@ -1,14 +1,11 @@
 import { basename, dirname, join } from "node:path";
 import { levelOf, problem } from "../../diag/catalogue.ts";
-import { EM_PPC64 } from "../../elf/consts.ts";
-import { ElfError } from "../../elf/error.ts";
 import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
-import { readElf } from "../../elf/reader.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
-import type { ModuleFacts } from "../../kernel/module/moduleFacts.ts";
 import type { Producer } from "../../klp/producers/producer.ts";
-import { type LinkOptions, type LinkResult, link } from "../../passes/link.ts";
+import { linkFacts } from "../../passes/facts.ts";
+import { type LinkOptions, type LinkResult, linkSubject } from "../../passes/link.ts";
+import { openModule } from "../../passes/open.ts";
 import type { TocRestore } from "../../stubs/strategies/strategy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
@@ -40,7 +37,8 @@ export async function runLink(module: string, options: Options, context: Context
   if (input.packing !== null && options.inPlace === true) {
     throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
   }
-  const facts = await readFacts(input.bytes, options, kernel);
+  const subject = openModule(input.bytes, input.name);
+  const facts = await linkFacts(subject, options.tocRestore, kernel);
   const linkOptions: LinkOptions = {
     file: input.name,
     tocRestore: options.tocRestore,
@@ -55,7 +53,7 @@ export async function runLink(module: string, options: Options, context: Context
     ...(options.sympos === undefined ? {} : { positions: options.sympos }),
     ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
   };
-  const result = link(input.bytes, linkOptions);
+  const result = linkSubject(subject, linkOptions);
   const problems = [...result.problems];
   if (input.packing !== null && result.output !== null) {
     const pack = `${PACKERS[input.packing]} ${output}`;
@@ -70,7 +68,7 @@ export async function runLink(module: string, options: Options, context: Context
     producer: result.producer,
     done: result.done,
   };
-  await reporter.add(input.name, input.bytes, problems, outcome);
+  await reporter.add(input.name, subject, problems, outcome);
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
     if (toStdout) await write(context.stdout, result.output);
@@ -82,25 +80,6 @@ export async function runLink(module: string, options: Options, context: Context
     await write(messages, `${summary(result, output, input)}\n`);
   }
   return failed ? 1 : 0;
-}
-
-/**
- * What debug information tells of parameters and of the livepatch stack. Null for a file that cannot be read: the link
- * says so.
- */
-async function readFacts(bytes: Uint8Array, options: Options, kernel: Kernel | null): Promise<ModuleFacts | null> {
-  if (options.tocRestore === "nop") return null;
-  try {
-    const file = readElf(bytes);
-    if (file.header.machine !== EM_PPC64) return null;
-    const { NO_FACTS, readModuleFacts, unzstdFor } = await import("../../kernel/module/moduleFacts.ts");
-    // Epilogues need to know of no parameters.
-    if (options.tocRestore === "epilogue") return { ...NO_FACTS, unzstd: await unzstdFor(file) };
-    return await readModuleFacts(file, kernel, options.tocRestore === "shadow-stack");
-  } catch (error) {
-    if (!(error instanceof ElfError)) throw error;
-    return null;
-  }
 }
 
 /** What packs a module as the kernel's loader, or kmod, takes it. */

@@ -12,14 +12,15 @@ import {
   symbolTypeNames,
   visibilityNames,
 } from "../../elf/consts.ts";
-import { ElfError } from "../../elf/error.ts";
-import { type ElfFile, readElf } from "../../elf/reader.ts";
+import type { ElfFile } from "../../elf/reader.ts";
 import { localEntryCode, localEntryOffset, type SymbolTable } from "../../elf/views/symbols.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
-import { analyse } from "../../passes/analysis.ts";
+import { survey } from "../../passes/analysis.ts";
+import { read } from "../../passes/input.ts";
+import { openFile, type Subject } from "../../passes/open.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, write } from "../files/io.ts";
@@ -46,7 +47,7 @@ const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 /** `klplink show <module>`: returns the exit status. */
 export async function runShow(module: string, options: Options, context: Context): Promise<number> {
   const input = await readUnpacked(module, context);
-  const file = open(input.bytes, input.name);
+  const file = read(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const tables: Record<string, Table> = {};
   if (all || options.sections) tables.sections = sectionTable(file);
@@ -55,9 +56,11 @@ export async function runShow(module: string, options: Options, context: Context
   const arch = findArch(file.header.machine);
   let kernel: Kernel | null = null;
   let hasToc = true;
+  let subject: Subject | null = null;
   if ((all || options.toc) && arch?.hasToc && file.littleEndian && file.symbols !== null) {
     kernel = options.toc === true ? await readKernel(options, context) : null;
-    const { calls, features } = analyse(input.bytes, { file: input.name, ...(kernel === null ? {} : { kernel }) });
+    subject = openFile(file, input.name);
+    const { calls, features } = survey(subject, { file: input.name, ...(kernel === null ? {} : { kernel }) });
     tables.calls = callTable(file, calls);
     hasToc = features.has("toc");
   }
@@ -65,9 +68,9 @@ export async function runShow(module: string, options: Options, context: Context
   if (options.toc === true && !hasToc) {
     picture =
       "\nThe kernel is built without a TOC: no function expects anything in r2, and nothing has to come back.\n";
-  } else if (options.toc === true && tables.calls !== undefined) {
+  } else if (options.toc === true && subject !== null) {
     const { compareStrategies, PICTURE } = await import("./strategies.ts");
-    const rows = (await compareStrategies(input.bytes, input.name, kernel, options.livepatchStack)).map(
+    const rows = (await compareStrategies(subject, kernel, options.livepatchStack)).map(
       (row): Row => ({ ...row, strategy: printable(row.strategy), applicable: printable(row.applicable) }),
     );
     tables.strategies = { title: "How r2 can come back", rows };
@@ -89,17 +92,6 @@ export async function runShow(module: string, options: Options, context: Context
   const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
   await write(context.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
   return 0;
-}
-
-/** Reads with the errors of the analysis, but takes architectures that cannot be linked, too. */
-function open(bytes: Uint8Array, name: string): ElfFile {
-  try {
-    return readElf(bytes);
-  } catch (error) {
-    // The analysis meets the same error and turns it into a diagnostic.
-    if (error instanceof ElfError) analyse(bytes, { file: name });
-    throw error;
-  }
 }
 
 function sectionTable({ sections }: ElfFile): Table {

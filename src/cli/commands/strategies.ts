@@ -1,12 +1,12 @@
 // `klplink show --toc`: the ways in which r2 can come back, compared for one module.
 
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
-import { readElf } from "../../elf/reader.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { readModuleFacts } from "../../kernel/module/moduleFacts.ts";
-import { type Analysis, analyse } from "../../passes/analysis.ts";
-import { type LinkOptions, type LinkResult, link } from "../../passes/link.ts";
+import type { Analysis } from "../../passes/analysis.ts";
+import { moduleFacts } from "../../passes/facts.ts";
+import { type LinkOptions, type LinkResult, tryLink } from "../../passes/link.ts";
+import type { Subject } from "../../passes/open.ts";
 import { strategies } from "../../stubs/strategies/index.ts";
 import type { Strategy } from "../../stubs/strategies/strategy.ts";
 
@@ -27,22 +27,20 @@ const ANYWHERE: LivepatchStack = { threadInfo: 0, stackPointer: 0 };
 
 /** One row a strategy. @throws Unusable if the module cannot be read. */
 export async function compareStrategies(
-  bytes: Uint8Array,
-  file: string,
+  subject: Subject,
   kernel: Kernel | null,
   livepatchStack: LivepatchStack | undefined,
 ): Promise<StrategyRow[]> {
-  const facts = await readModuleFacts(readElf(bytes), kernel, true);
+  const facts = await moduleFacts(subject, kernel, true);
   return strategies.map((strategy): StrategyRow => {
     const options: LinkOptions = {
-      file,
+      file: subject.path,
       tocRestore: strategy.option,
       facts,
+      ...(kernel === null ? {} : { kernel }),
       ...(livepatchStack === undefined ? {} : { livepatchStack }),
     };
-    const analysis = analyse(bytes, options);
-    // As far as it goes: what is refused is left out of the numbers, and named.
-    const { done } = link(bytes, { livepatchStack: ANYWHERE, ...options, force: true, frameAll: false });
+    const { analysis, problems, done } = tryLink(subject, options, ANYWHERE);
     return {
       option: strategy.option,
       strategy: strategy.name,
@@ -50,7 +48,7 @@ export async function compareStrategies(
       sites: siteCount(done),
       bytes: done.islandBytes,
       cost: strategy.instructions,
-      applicable: verdict(strategy, analysis, link(bytes, options), done),
+      applicable: verdict(strategy, analysis, problems, done),
     };
   });
 }
@@ -68,10 +66,15 @@ function siteCount(done: LinkResult["done"]): number {
 }
 
 /** `yes`, what else it needs, or why not. */
-function verdict(strategy: Strategy, analysis: Analysis, result: LinkResult, done: LinkResult["done"]): string {
+function verdict(
+  strategy: Strategy,
+  analysis: Analysis,
+  problems: readonly Problem[],
+  done: LinkResult["done"],
+): string {
   const { option } = strategy;
   if (option === "nop") return nopVerdict(analysis);
-  const why = refusals(result.problems);
+  const why = refusals(problems);
   if (why !== null) return `no: ${why}`;
   const isForFunctions = option === "epilogue" || option === "mini-frame";
   if (isForFunctions && done.epilogues + done.miniFrames === 0) {

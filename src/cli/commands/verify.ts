@@ -12,7 +12,8 @@ import { filledUp, ShiftError } from "../../kernel/running/shifted.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
 import type { X86State } from "../../passes/image.ts";
-import { type VerifyResult, verify } from "../../passes/verify.ts";
+import { openFile, openModule, type Subject, tryRead } from "../../passes/open.ts";
+import { type VerifyResult, verifyOf } from "../../passes/verify.ts";
 import type { Context } from "../context.ts";
 import { findModuleFiles, isPath, moduleFolders } from "../files/findModule.ts";
 import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
@@ -58,14 +59,17 @@ export async function runVerify(
   try {
     for (const argument of modules) {
       let input: Input | null = null;
+      let subject: Subject | null = null;
       let problems: readonly Problem[];
       let result: VerifyResult | null = null;
       try {
         input = await readModule(argument, machine, context);
-        const name = moduleName(input);
+        const elf = tryRead(input.bytes);
+        const name = elf === null ? null : moduleName(elf, input.name);
         const sections = name === null ? new Map<string, bigint>() : machine.sections(name);
         running ??= await open(machine, options, context);
-        result = await compare(input, sections, running, options);
+        subject = elf === null ? openModule(input.bytes, input.name) : openFile(elf, input.name);
+        result = await compare(subject, sections, running, options);
         const unread = machine.unreadProblems(result.module, result.unread);
         problems = [...result.problems, ...unread];
         if (result.problems.some((p) => levelOf(p) === "error")) status = Math.max(status, 1);
@@ -87,7 +91,7 @@ export async function runVerify(
               left: result.left,
               unread: result.unread.map(({ name, reason }) => ({ name, reason })),
             };
-      await reporter.add(input?.name ?? argument, input?.bytes ?? null, problems, outcome);
+      await reporter.add(input?.name ?? argument, subject, problems, outcome);
       if (reporter.isText && result !== null && result.sections.length + result.unread.length > 0)
         await write(context.stdout, report(result, options.verbose === true, options.quiet === true));
     }
@@ -125,20 +129,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** Null: the pass will report what is wrong with the file. */
-function moduleName({ bytes, name }: Input): string | null {
-  const elf = readable(bytes);
-  return elf === null ? null : findModuleName(elf, readModInfo(elf), name);
-}
-
-function readable(bytes: Uint8Array): ElfFile | null {
-  try {
-    return readElf(bytes);
-  } catch (error) {
-    if (error instanceof ElfError) return null;
-    throw error;
-  }
-}
+const moduleName = (elf: ElfFile, path: string): string => findModuleName(elf, readModInfo(elf), path);
 
 async function open(machine: Machine, options: VerifyCommandOptions, context: Context): Promise<Running> {
   const list = machine.symbols();
@@ -182,22 +173,19 @@ async function readGiven(
 }
 
 async function compare(
-  input: Input,
+  subject: Subject,
   sections: ReadonlyMap<string, bigint>,
   running: Running,
   options: VerifyCommandOptions,
 ): Promise<VerifyResult> {
   const { machine, list, symbols, memory } = running;
-  const elf = readable(input.bytes);
+  const { file: elf, module } = subject;
   const release = options.kernelVersion ?? parseKernelVersion(machine.release ?? "");
-  const name = moduleName(input) ?? "";
   const percpu =
-    elf === null
-      ? null
-      : (findPercpu(elf, name, symbols) ??
-        percpuFromStruct(sections.get(".gnu.linkonce.this_module") ?? null, () => machine.btf(), memory, elf));
-  return verify(input.bytes, {
-    file: input.name,
+    findPercpu(elf, module, symbols) ??
+    percpuFromStruct(sections.get(".gnu.linkonce.this_module") ?? null, () => machine.btf(), memory, elf);
+  return verifyOf(subject, {
+    file: subject.path,
     kernel: await kernelAddresses(elf, running),
     placement: { bases: new Map(), sections, percpu },
     memory,
@@ -210,11 +198,11 @@ async function compare(
 }
 
 /** With the data of other modules, where the kernel does not list it: their files and section addresses tell. */
-async function kernelAddresses(elf: ElfFile | null, running: Running): Promise<KernelAddresses> {
+async function kernelAddresses(elf: ElfFile, running: Running): Promise<KernelAddresses> {
   const { machine, list, given } = running;
   const kernel = addressesOf(running.symbols);
   const modules = [...given];
-  if (elf !== null && machine.isLive && !list.hasData) {
+  if (machine.isLive && !list.hasData) {
     for (const needed of (readModInfo(elf)?.get("depends") ?? "").split(",")) {
       const name = normalModuleName(needed);
       if (name === "" || modules.some((m) => m.file.name === name)) continue;

@@ -6,10 +6,11 @@ import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.t
 import type { Disassembler, Instruction, Place } from "../../diag/define.ts";
 import { type Concern, codesOf, concernOf, type Recognised } from "../../diag/messages/define.ts";
 import { recognise } from "../../diag/messages/recognise.ts";
-import { type Analysis, analyse, type Options } from "../analysis.ts";
+import { type Analysis, analyseSubject, type Options } from "../analysis.ts";
 import { Lookup } from "../annotate.ts";
-import { check } from "../check.ts";
+import { checkSubject } from "../check.ts";
 import { Unusable } from "../input.ts";
+import { openModule, type Subject } from "../open.ts";
 import { EXACT } from "./calls.ts";
 import { livepatchOnly, type Match, matchesOf } from "./places.ts";
 import { ValueFits } from "./values.ts";
@@ -53,6 +54,93 @@ export interface Findings {
 /** Candidates kept: a user reads no more. */
 const MOST = 10;
 
+/** A module that lines of dmesg are about: opened, analysed, checked and laid out once for all of them. */
+export class Explainer {
+  readonly #analysis: Analysis;
+  readonly #lookup: Lookup;
+  readonly #problems: readonly Problem[];
+  readonly #values: ValueFits;
+  readonly #path: string;
+
+  private constructor(subject: Subject, options: Options, lookup: Lookup) {
+    this.#analysis = analyseSubject(subject, options);
+    this.#lookup = lookup;
+    this.#problems = checkSubject(subject, options).problems;
+    this.#values = ValueFits.of(subject, this.#analysis, options);
+    this.#path = subject.path;
+  }
+
+  /** @throws Unusable KLP111 if the kernel is of another architecture */
+  static async open(
+    subject: Subject,
+    options: Options,
+    openDisassembler: (arch: string) => Promise<Disassembler | null>,
+  ): Promise<Explainer> {
+    return new Explainer(subject, options, await Lookup.open(subject, openDisassembler));
+  }
+
+  /** The places that a line can be about. */
+  find(line: Recognised): Findings {
+    const analysis = this.#analysis;
+    const lookup = this.#lookup;
+    const problems = this.#problems;
+    const { module } = analysis;
+    const concerns = concernOf(line);
+    const told = matchesOf(line, analysis, this.#values, this.#path);
+    const about = { module, doubt: doubtOf(line, analysis), concerns, searched: told !== null };
+    const matches = concerns === "place" ? rank(told ?? []) : [];
+    // A printed word says exactly which calls it can be about: none, then, if it fits none.
+    const found = line.fields.word === undefined ? problems.filter((p) => fitsMessage(p, line)) : [];
+    if (matches.length === 0) {
+      const candidates = found.slice(0, MOST).map((p): Candidate => {
+        const annotated = lookup.annotate(p);
+        return {
+          at: annotated.at,
+          certainty: found.length === 1 ? "only" : "possible",
+          because: "klplink check finds it, and the kernel has these words for it",
+          instructions: annotated.instructions ?? [],
+          problem: annotated,
+        };
+      });
+      return { candidates, more: found.length - candidates.length, problems: [], ...about };
+    }
+    const ofSymbol = matches.some((m) => m.isUse === true) ? found : [];
+    const [best, second] = matches;
+    const candidates = matches.slice(0, MOST).map((m, i): Candidate => {
+      const isBest =
+        i === 0 && best !== undefined && (second === undefined || second.score < best.score || isFirst(best, matches));
+      const certainty: Certainty =
+        m.isUse === true
+          ? "use"
+          : i > 0 || !isBest || best.score === 0
+            ? "possible"
+            : best.score >= EXACT
+              ? "exact"
+              : second === undefined
+                ? "only"
+                : "first";
+      const isHere = (p: Problem): boolean =>
+        p.at.section === m.at.section && (m.at.offset === undefined || p.at.offset === m.at.offset);
+      // A symbol's own problem stands with its first use; those of the place are about other things. And what else is wrong
+      // at the place (its symbol is not exported, say) is not what this line is about.
+      const here = m.isUse === true ? [] : problems.filter(isHere);
+      const { offset } = m.at;
+      const other = line.message.codes === undefined && offset !== undefined ? here[0] : null;
+      const problem = here.find((p) => fitsMessage(p, line)) ?? other ?? null;
+      const annotated = problem === null ? null : lookup.annotate(problem);
+      const source = offset === undefined ? null : lookup.source(m.section, offset);
+      return {
+        at: annotated?.at ?? (source == null ? m.at : { ...m.at, source }),
+        certainty,
+        because: m.because,
+        instructions: annotated?.instructions ?? (offset === undefined ? [] : lookup.instructions(m.section, offset)),
+        problem: annotated,
+      };
+    });
+    return { candidates, more: matches.length - candidates.length, problems: ofSymbol, ...about };
+  }
+}
+
 /**
  * Finds the places in a module that a line of dmesg can be about.
  * @throws Unusable if the file cannot be read.
@@ -63,63 +151,8 @@ export async function findPlaces(
   options: Options,
   openDisassembler: (arch: string) => Promise<Disassembler | null>,
 ): Promise<Findings> {
-  const analysis = analyse(bytes, options);
-  const lookup = await Lookup.open(analysis.file, openDisassembler);
-  const { problems } = check(bytes, options);
-  const { module } = analysis;
-  const concerns = concernOf(line);
-  const told = matchesOf(line, analysis, ValueFits.of(bytes, analysis, options), options.file);
-  const about = { module, doubt: doubtOf(line, analysis), concerns, searched: told !== null };
-  const matches = concerns === "place" ? rank(told ?? []) : [];
-  // A printed word says exactly which calls it can be about: none, then, if it fits none.
-  const found = line.fields.word === undefined ? problems.filter((p) => fitsMessage(p, line)) : [];
-  if (matches.length === 0) {
-    const candidates = found.slice(0, MOST).map((p): Candidate => {
-      const annotated = lookup.annotate(p);
-      return {
-        at: annotated.at,
-        certainty: found.length === 1 ? "only" : "possible",
-        because: "klplink check finds it, and the kernel has these words for it",
-        instructions: annotated.instructions ?? [],
-        problem: annotated,
-      };
-    });
-    return { candidates, more: found.length - candidates.length, problems: [], ...about };
-  }
-  const ofSymbol = matches.some((m) => m.isUse === true) ? found : [];
-  const [best, second] = matches;
-  const candidates = matches.slice(0, MOST).map((m, i): Candidate => {
-    const isBest =
-      i === 0 && best !== undefined && (second === undefined || second.score < best.score || isFirst(best, matches));
-    const certainty: Certainty =
-      m.isUse === true
-        ? "use"
-        : i > 0 || !isBest || best.score === 0
-          ? "possible"
-          : best.score >= EXACT
-            ? "exact"
-            : second === undefined
-              ? "only"
-              : "first";
-    const isHere = (p: Problem): boolean =>
-      p.at.section === m.at.section && (m.at.offset === undefined || p.at.offset === m.at.offset);
-    // A symbol's own problem stands with its first use; those of the place are about other things. And what else is wrong
-    // at the place (its symbol is not exported, say) is not what this line is about.
-    const here = m.isUse === true ? [] : problems.filter(isHere);
-    const { offset } = m.at;
-    const other = line.message.codes === undefined && offset !== undefined ? here[0] : null;
-    const problem = here.find((p) => fitsMessage(p, line)) ?? other ?? null;
-    const annotated = problem === null ? null : lookup.annotate(problem);
-    const source = offset === undefined ? null : lookup.source(m.section, offset);
-    return {
-      at: annotated?.at ?? (source == null ? m.at : { ...m.at, source }),
-      certainty,
-      because: m.because,
-      instructions: annotated?.instructions ?? (offset === undefined ? [] : lookup.instructions(m.section, offset)),
-      problem: annotated,
-    };
-  });
-  return { candidates, more: matches.length - candidates.length, problems: ofSymbol, ...about };
+  const explainer = await Explainer.open(openModule(bytes, options.file), options, openDisassembler);
+  return explainer.find(line);
 }
 
 /** Why the file may not be the one that a line is about, by what the line itself says. */
@@ -168,9 +201,9 @@ const agree = (a: string | undefined, b: string | undefined): boolean =>
   a === undefined || b === undefined || a === b || /^[A-Z]+$/.test(a);
 
 /** What is wrong with a file, for a user who has no dmesg: errors only. Null if it cannot be read at all. */
-export function errorsOf(bytes: Uint8Array, options: Options): readonly Problem[] {
+export function errorsOf(open: () => Subject, options: Options): readonly Problem[] {
   try {
-    return check(bytes, options).problems.filter((p) => levelOf(p) === "error");
+    return checkSubject(open(), options).problems.filter((p) => levelOf(p) === "error");
   } catch (error) {
     if (error instanceof Unusable) return [error.problem];
     throw error;

@@ -11,7 +11,8 @@ import { hasFact, type VersionFact } from "../../kernel/versionFacts.ts";
 import { parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import type { Analysis, Options } from "../analysis.ts";
-import { type ImageResult, image } from "../image.ts";
+import { type ImageResult, imageOf } from "../image.ts";
+import type { Subject } from "../open.ts";
 
 /** What speaks for a place, and how much. */
 export interface Fit {
@@ -59,10 +60,10 @@ export class ValueFits {
     this.#toc = made === null ? null : tocOf(made);
   }
 
-  static of(bytes: Uint8Array, analysis: Analysis, options: Options): ValueFits {
+  static of(subject: Subject, analysis: Analysis, options: Options): ValueFits {
     const kernel = analysis.kernel === null ? null : addressesOf(analysis.kernel);
     const placement = { bases: new Map(), sections: new Map(), percpu: null };
-    const { image: made } = image(bytes, {
+    const { image: made } = imageOf(subject, {
       file: options.file,
       kernel: null,
       placement,

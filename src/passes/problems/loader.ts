@@ -7,9 +7,9 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { checkForm, checkSectionIndices, EARLY, isFinishedModule } from "../../kernel/module/formRules.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
-import { hasFact } from "../../kernel/versionFacts.ts";
 import type { Feature } from "../../reloc/def.ts";
-import type { LoaderFacts, Preparation } from "../../stubs/loader.ts";
+import type { Preparation } from "../../stubs/loader.ts";
+import { loaderFacts } from "../loaderFacts.ts";
 
 /** What the architecture's part of the loader refuses before layout (module_frob_arch_sections, module_init_ftrace_plt). */
 export function preparationProblems(preparation: Preparation, file: string): Problem[] {
@@ -41,23 +41,9 @@ export function finishedProblems({
   path,
 }: Finished): Problem[] {
   if (!isFinishedModule(file, path)) return [];
-  const knows = kernel?.hasSymbols === true;
-  const facts: LoaderFacts = {
-    module,
-    version,
-    features,
-    isSmp: true,
-    has: (fact) => hasFact(version, fact),
-    ftraceCaller: null,
-    ftraceRegsCaller: null,
-    // Without symbols of the kernel: as distributions configure it.
-    hasFtrace: !knows || kernel.find("ftrace_caller").length > 0,
-    hasFtraceRegs: !knows || kernel.find("ftrace_regs_caller").length > 0,
-    kernelToc: null,
-    kernelBase: null,
-    pacaTocOffset: 16,
-    erratum843419: false,
-  };
+  const known =
+    kernel?.hasSymbols === true ? { has: (name: string) => kernel.find(name).length > 0, addressOf: () => null } : null;
+  const facts = loaderFacts({ module, version, features, isSmp: true }, known);
   return [
     ...checkForm(file, module, version, path),
     ...preparationProblems(arch.loader(features).prepare(file, symbols, facts), path),

@@ -4,7 +4,8 @@ import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.t
 import type { CodePlace } from "../../ftrace/codeFile.ts";
 import { type FunctionSite, reasons } from "../../ftrace/sites.ts";
 import type { PatchedFunction } from "../../klp/patch/tables.ts";
-import { analyse, type Options } from "../analysis.ts";
+import { type Options, survey } from "../analysis.ts";
+import { openModule } from "../open.ts";
 import type { Sites } from "../sites.ts";
 
 /**
@@ -38,7 +39,7 @@ export function patchedSites(
   options: Options,
   objects: ReadonlyMap<string, Sites>,
 ): readonly PatchedSite[] | null {
-  const analysis = analyse(bytes, options);
+  const analysis = survey(openModule(bytes, options.file), options);
   const { file, kernel, patches, problems } = analysis;
   const functions = patches.flatMap((p) => p.objects.flatMap((o) => o.functions));
   if (functions.length === 0) return null;
