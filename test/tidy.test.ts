@@ -180,3 +180,40 @@ test("versions differ by the names of version facts only", () => {
   expect(wrong).toEqual([]);
   expect(raw.test("if (since(6, 13))")).toBe(true);
 });
+
+/** Tests that are not of one file of src, and say by their name what they are: goldens, properties, ways through the command line. */
+const ownNames: readonly string[] = [
+  "cli/commands/explainFits",
+  "cli/installed",
+  "cli/packed",
+  "diag/samples",
+  "docs",
+  "elf/dwarf/damaged",
+  "elf/elfy",
+  "elf/input",
+  "elf/readelf",
+  "guides",
+  "klp/producers/originals",
+  "passes/image/captures",
+  "passes/image/fuzz",
+  "passes/image/messages",
+  "passes/image/refusals",
+  "passes/image/relocationTypes",
+  "passes/pcrel",
+  "passes/properties",
+  "readme",
+  "samples",
+  "stubs/strategies/strategies",
+  "tidy",
+];
+
+test("a test lies where its file does, and is called like it", () => {
+  const own = ["boot", "user", "tools", "fuzz", "fetch", "fixtures", "golden"];
+  const tests = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".test.ts") && !own.includes(path.split("/")[0] ?? ""))
+    .map((path) => path.replace(/\.test\.ts$/, ""));
+  expect(tests.length).toBeGreaterThan(60);
+  const known = new Set([...files.map((f) => f.path.replace(/\.ts$/, "")), ...ownNames]);
+  expect(tests.filter((path) => !known.has(path))).toEqual([]);
+  expect(ownNames.filter((path) => !tests.includes(path))).toEqual([]);
+});

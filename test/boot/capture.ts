@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Captured, type CapturedSection, neededNames } from "../image/captured.ts";
+import { type Captured, type CapturedSection, neededNames } from "../passes/image/captured.ts";
 import { PC_CLOCK } from "./clock.ts";
 import { cpio, type GuestFile } from "./cpio.ts";
 import { mustRecognise } from "./recognised.ts";

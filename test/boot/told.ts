@@ -1,5 +1,5 @@
 // Which message of the loader is provoked by which spoiled module (spoiled.ts), and why the others are not: the page
-// docs/loader-messages.md, kept current by test/image/messages.test.ts.
+// docs/loader-messages.md, kept current by test/passes/image/messages.test.ts.
 
 import type { Message } from "../../src/diag/messages/define.ts";
 import { livepatchMessages } from "../../src/diag/messages/livepatch.ts";

@@ -11,8 +11,8 @@ import { addressesOf } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { imageElf } from "../../src/passes/imageOutput.ts";
 import { klplinkProcess } from "../cli/run.ts";
-import { goldenCaptures } from "../image/captured.ts";
-import { imageOf, MITIGATIONS_OFF } from "../image/compare.ts";
+import { goldenCaptures } from "../passes/image/captured.ts";
+import { imageOf, MITIGATIONS_OFF } from "../passes/image/compare.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-images-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

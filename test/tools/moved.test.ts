@@ -10,7 +10,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { readModuleFacts } from "../../src/kernel/module/moduleFacts.ts";
 import { link } from "../../src/passes/link.ts";
-import { functionsOf, movedApart } from "../elf/dwarf/moving.ts";
+import { functionsOf, movedApart } from "../elf/dwarf/moved/moving.ts";
 import { root } from "../helpers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-moved-"));

@@ -1,4 +1,4 @@
-// The goldens of test/klp/originals.test.ts are what the original tools make today: the tools are run again.
+// The goldens of test/klp/producers/originals.test.ts are what the original tools make today: the tools are run again.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { mustRun } from "../boot/run.ts";
-import { meaning } from "../klp/originals.ts";
+import { meaning } from "../klp/producers/originals.ts";
 
 const goldens = fileURLToPath(new URL("../golden/originals/", import.meta.url));
 

@@ -10,7 +10,7 @@ import { levelOf } from "../../src/diag/catalogue.ts";
 import { check } from "../../src/passes/check.ts";
 import { link } from "../../src/passes/link.ts";
 import { mustRun } from "../boot/run.ts";
-import { meaning } from "../klp/originals.ts";
+import { meaning } from "../klp/producers/originals.ts";
 import { fixture } from "../klp/readBack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-wreckage-"));
