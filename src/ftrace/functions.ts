@@ -6,19 +6,15 @@ import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
 
 export type SiteArch = "x86_64" | "arm64" | "ppc64le";
 
+const machines: Readonly<Record<SiteArch, number>> = { x86_64: EM_X86_64, arm64: EM_AARCH64, ppc64le: EM_PPC64 };
+
 /** The architecture of an e_machine, if its sites are known; null otherwise. */
 export function siteArch(machine: number): SiteArch | null {
-  switch (machine) {
-    case EM_X86_64:
-      return "x86_64";
-    case EM_AARCH64:
-      return "arm64";
-    case EM_PPC64:
-      return "ppc64le";
-    default:
-      return null;
-  }
+  return (Object.keys(machines) as SiteArch[]).find((arch) => machines[arch] === machine) ?? null;
 }
+
+/** The e_machine of an architecture. */
+export const machineOf = (arch: SiteArch): number => machines[arch];
 
 /** A named piece of code. Offsets are bytes in its section. */
 export interface CodeFunction {

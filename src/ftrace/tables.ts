@@ -2,20 +2,11 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { SHT_NOBITS } from "../elf/consts.ts";
+import { type EntryTable, siteTablesOf } from "../kernel/module/siteTables.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import type { SiteArch } from "./functions.ts";
+import { machineOf } from "./functions.ts";
 
-export type TableName = "__mcount_loc" | "__patchable_function_entries" | "__start_mcount_loc";
-
-/**
- * Section names that ftrace takes as tables (include/linux/ftrace.h, FTRACE_CALLSITE_SECTION). On x86_64 the entries of
- * __patchable_function_entries are padding in front of functions (CALL_PADDING), and no sites.
- */
-const tableNames: Readonly<Record<SiteArch, readonly TableName[]>> = {
-  x86_64: ["__mcount_loc"],
-  arm64: ["__mcount_loc", "__patchable_function_entries"],
-  ppc64le: ["__mcount_loc", "__patchable_function_entries"],
-};
+export type TableName = EntryTable | "__start_mcount_loc";
 
 /** Bytes of an entry: one address. */
 const ENTRY = 8;
@@ -52,7 +43,7 @@ function readRelocatable(file: CodeFile): SiteTables {
   const entries: TableEntry[] = [];
   const names: TableName[] = [];
   let isSorted = true;
-  for (const table of tableNames[file.arch]) {
+  for (const table of siteTablesOf(machineOf(file.arch))) {
     let index = 0;
     for (let section = 1; section < sections.count; section++) {
       if (sections.name(section) !== table || sections.type(section) === SHT_NOBITS) continue;

@@ -6,6 +6,7 @@ import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { type Entry, PPC, placeKey } from "../ftrace/forms.ts";
 import { findSites } from "../ftrace/sites.ts";
+import { siteTablesOf } from "../kernel/module/siteTables.ts";
 import { OUT_OF_LINE_SIZE } from "../stubs/ppc64leStubs.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
@@ -15,8 +16,7 @@ const OTHER = "ftrace site of another form";
 
 export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
   const { arch, file, version, running } = facts;
-  sortSites(memory.table(arch === "arm64" ? "__patchable_function_entries" : "__mcount_loc"));
-  if (arch === "ppc64le") sortSites(memory.table("__patchable_function_entries"));
+  for (const name of siteTablesOf(file.header.machine)) sortSites(memory.table(name));
   const code = new CodeFile(file, arch);
   const { functions, records } = findSites(code);
   const byIndex = new Map(memory.sections.map((s) => [s.index, s]));

@@ -304,7 +304,7 @@ export const KLP437 = define<{ readonly list: string; readonly where: string }>(
   why: () => "ftrace compares the instruction before it changes it, finds another one, and switches itself off",
   help: () => "build the file again; entries of functions that were taken out of an object keep their old offset",
   explain:
-    "Each entry of __mcount_loc (or __patchable_function_entries) is the address of a function's profiling call, or of the nops in its place. ftrace stops with `ftrace bug` at the first that is not.",
+    "Each entry of ftrace's table (__mcount_loc; on arm64 and ppc64le __patchable_function_entries too) is the address of a function's profiling call, or of the nops in its place. ftrace stops with `ftrace bug` at the first that is not.",
 });
 
 export const KLP438 = define<{ readonly name: string; readonly place: string; readonly size: number }>({

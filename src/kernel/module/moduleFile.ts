@@ -6,6 +6,7 @@ import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
 import type { Export } from "../symbols/exports.ts";
 import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
+import { siteTablesOf } from "./siteTables.ts";
 
 /** A symbol of a module. */
 export interface ModuleSymbol {
@@ -152,14 +153,12 @@ export function readThisModule(file: ElfFile): ThisModule | null {
   return { size: sections.size(section), init, exit };
 }
 
-/** Names of the sections that list the places ftrace patches. */
-const SITE_SECTIONS = new Set(["__mcount_loc", "__patchable_function_entries"]);
-
 function readSites(file: ElfFile): Map<string, number[]> | null {
   const { sections, symbols } = file;
   let found: Map<string, number[]> | null = null;
+  const names = new Set<string>(siteTablesOf(file.header.machine));
   for (const table of file.relocations) {
-    if (symbols === null || !SITE_SECTIONS.has(sections.name(table.target))) continue;
+    if (symbols === null || !names.has(sections.name(table.target))) continue;
     found ??= new Map();
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);

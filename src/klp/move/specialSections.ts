@@ -1,5 +1,7 @@
 // Sections that the kernel reads as tables of its own while a module loads.
 
+import { isPaddingTable } from "../../kernel/module/siteTables.ts";
+
 /** A table of fixed-size entries. */
 export interface SpecialSection {
   /** Bytes of one entry, by e_machine; absent: not known, or not fixed. */
@@ -17,8 +19,12 @@ const all = (size: number): Readonly<Record<number, number>> => ({
   [EM_AARCH64]: size,
 });
 
+/** The table that the kernel reads from a section of this name on a machine (e_machine); null if it is not one. */
+export const specialSection = (name: string, machine: number): SpecialSection | null =>
+  isPaddingTable(name, machine) ? null : (specialSections.get(name) ?? null);
+
 /** By name. Sizes: 5.x to 7.2, where they do not depend on the configuration. */
-export const specialSections: ReadonlyMap<string, SpecialSection> = new Map([
+const specialSections: ReadonlyMap<string, SpecialSection> = new Map([
   // struct jump_entry with relative fields (asm/jump_label.h).
   ["__jump_table", { entry: all(16), isReadEarly: true }],
   // struct static_call_site {s32 addr, s32 key}.

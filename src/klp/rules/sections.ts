@@ -24,7 +24,7 @@ import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { type RelocTable, relocName } from "../../reloc/def.ts";
 import { decodeBranch } from "../../stubs/insn.ts";
 import type { FunctionIndex } from "../functions.ts";
-import { specialSections } from "../move/specialSections.ts";
+import { specialSection } from "../move/specialSections.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
@@ -144,7 +144,7 @@ class SectionRules {
     const isVmlinux = object === "vmlinux";
     const said = new Set<number>();
     const target = file.sections.name(table.target);
-    const special = specialSections.get(target);
+    const special = specialSection(target, file.header.machine);
     let saidSpecial = false;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);

@@ -5,9 +5,10 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
+import { type EntryTable, siteTablesOf } from "../../kernel/module/siteTables.ts";
 import { relocName } from "../../reloc/def.ts";
 import { decodeBranch, NOP } from "../../stubs/insn.ts";
-import { specialSections } from "../move/specialSections.ts";
+import { specialSection } from "../move/specialSections.ts";
 import type { RuleContext } from "./sections.ts";
 
 /** Sections whose size is no multiple of their entry. */
@@ -17,7 +18,7 @@ export function checkTableSizes({ file, path }: RuleContext): Problem[] {
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_ALLOC)) continue;
     const name = sections.name(i);
-    const entry = specialSections.get(name)?.entry?.[header.machine];
+    const entry = specialSection(name, header.machine)?.entry?.[header.machine];
     const size = sections.size(i);
     if (entry === undefined || size % entry === 0) continue;
     problems.push(
@@ -27,15 +28,16 @@ export function checkTableSizes({ file, path }: RuleContext): Problem[] {
   return problems;
 }
 
-/** Entries of __mcount_loc and __patchable_function_entries that lead to something else than a profiling call or nops. */
+/** Entries of ftrace's tables that lead to something else than a profiling call or nops. */
 export function checkProfilingPlaces(context: RuleContext): Problem[] {
   const { file, symbols, functions, path } = context;
   const { sections } = file;
   const problems: Problem[] = [];
   const calls = new ProfilingCalls(context);
+  const lists = siteTablesOf(file.header.machine);
   for (const table of file.relocations) {
-    const list = sections.name(table.target);
-    if (list !== "__mcount_loc" && list !== "__patchable_function_entries") continue;
+    const list = lists.find((name) => name === sections.name(table.target));
+    if (list === undefined) continue;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
@@ -71,7 +73,7 @@ class ProfilingCalls {
     }
   }
 
-  isAt(section: number, offset: number, list: string): boolean {
+  isAt(section: number, offset: number, list: EntryTable): boolean {
     const { file } = this.#context;
     const data = file.sections.data(section);
     if (offset < 0 || offset + 4 > data.length) return false;

@@ -4,6 +4,7 @@ import { viewOf } from "../../base/bytes.ts";
 import { STT_FUNC } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { entryTables } from "../../kernel/module/siteTables.ts";
 import { BRANCH_REACH, decodeBranch, opensFrame } from "../../stubs/insn.ts";
 import { R_PPC64_REL24 } from "../../stubs/island.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
@@ -25,13 +26,7 @@ const REBUILD_SIBLING = "rebuild the function with -fno-optimize-sibling-calls";
 const CHANGE_SOURCE = "change the source so that the call does not stand here";
 
 /** Tables whose entries name code words that the kernel rewrites or looks up while it runs (rule I12). */
-const PATCHED_TABLES = new Set([
-  "__jump_table",
-  ".static_call_sites",
-  "__mcount_loc",
-  "__patchable_function_entries",
-  "__bug_table",
-]);
+const PATCHED_TABLES = new Set(["__jump_table", ".static_call_sites", ...entryTables, "__bug_table"]);
 
 /** Six u64 an entry; the third and fourth are the start and end of the code that may be replaced (rule I11). */
 const FEATURE_TABLES = new Set(["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"]);
