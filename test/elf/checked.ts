@@ -196,7 +196,7 @@ export function checkContent(edits: ElfEdits, out: ElfFile): void {
   for (const t of file.symbolTables.keys()) growing.add(sections.link(t));
   for (const [index, handle] of order.entries()) {
     if (index === 0) continue;
-    const added = edits.addedSections[handle - sections.count];
+    const added = handle < sections.count ? undefined : edits.addedSections[handle - sections.count];
     const what = `section ${handle} ${added?.name ?? sections.name(handle)}`;
     same(out.sections.name(index), added?.name ?? sections.name(handle), `name of ${what}`);
     const type = added?.type ?? sections.type(handle);

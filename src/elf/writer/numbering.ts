@@ -56,7 +56,9 @@ export class Numbering {
   /** The fields of an added section; null for one of the original. */
   added(handle: SectionHandle): SectionFields | null {
     if (this.#extended?.handle === handle) return this.#extended.fields;
-    return this.#edits.addedSections[handle - this.#file.sections.count] ?? null;
+    // A look-up below 0 would find nothing, but slowly.
+    const index = handle - this.#file.sections.count;
+    return index < 0 ? null : (this.#edits.addedSections[index] ?? null);
   }
   /** New index of a section, or null when it is removed. */
   sectionIndex(handle: SectionHandle): number | null {
