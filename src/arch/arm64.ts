@@ -3,13 +3,14 @@
 import { EM_AARCH64 } from "../elf/consts.ts";
 import { arm64OtherNames, arm64Prefix, arm64 as relocs } from "../reloc/arm64.ts";
 import { NO_FEATURES, relocTable } from "../reloc/def.ts";
+import { R_AARCH64_ABS64 } from "../reloc/numbers.ts";
 import { arm64Loader } from "../stubs/arm64.ts";
 import type { Arch } from "./arch.ts";
 
 export const arm64: Arch = {
   machine: EM_AARCH64,
   name: "arm64",
-  absolute: 257,
+  absolute: R_AARCH64_ABS64,
   relocs: relocTable(relocs, arm64OtherNames),
   unknownRelocation: (module, type, has = () => true) =>
     `${arm64Prefix(has)}module ${module}: unsupported RELA relocation: ${type}`,

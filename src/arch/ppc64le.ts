@@ -2,6 +2,7 @@
 
 import { EM_PPC64 } from "../elf/consts.ts";
 import { relocTable } from "../reloc/def.ts";
+import { R_PPC64_ADDR64 } from "../reloc/numbers.ts";
 import { ppc64leOtherNames, ppc64le as relocs } from "../reloc/ppc64le.ts";
 import { ppc64leTocLoader } from "../stubs/ppc64le.ts";
 import { ppc64leFeatures } from "../stubs/ppc64leBuild.ts";
@@ -11,7 +12,7 @@ import type { Arch } from "./arch.ts";
 export const ppc64le: Arch = {
   machine: EM_PPC64,
   name: "ppc64le",
-  absolute: 38,
+  absolute: R_PPC64_ADDR64,
   relocs: relocTable(relocs, ppc64leOtherNames),
   unknownRelocation: (module, type) => `module_64: ${module}: Unknown ADD relocation: ${type}`,
   hasToc: true,

@@ -2,6 +2,7 @@
 
 import { EM_X86_64 } from "../elf/consts.ts";
 import { NO_FEATURES, relocTable } from "../reloc/def.ts";
+import { R_X86_64_64 } from "../reloc/numbers.ts";
 import { x86_64 as relocs, x86_64OtherNames } from "../reloc/x86_64.ts";
 import { x86_64Loader } from "../stubs/x86_64.ts";
 import type { Arch } from "./arch.ts";
@@ -9,7 +10,7 @@ import type { Arch } from "./arch.ts";
 export const x86_64: Arch = {
   machine: EM_X86_64,
   name: "x86_64",
-  absolute: 1,
+  absolute: R_X86_64_64,
   relocs: relocTable(relocs, x86_64OtherNames),
   unknownRelocation: (module, type) => `module: ${module}: Unknown rela relocation: ${type}`,
   hasToc: false,

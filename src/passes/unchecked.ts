@@ -1,6 +1,7 @@
 // What a check could not look at, for want of a file: said beside "no error found".
 
 import { printable } from "../base/bytes.ts";
+import { append } from "../base/lists.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { isFinishedModule } from "../kernel/module/formRules.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
@@ -23,7 +24,7 @@ export function uncheckedParts(analysis: Analysis, reference: ModuleFile | null,
     if (parsed !== null) objects.add(parsed.object);
   }
   const parts = undefineds.length > 0 ? uncheckedSymbols(analysis, undefineds) : [];
-  parts.push(...uncheckedHeader(analysis, reference, path));
+  append(parts, uncheckedHeader(analysis, reference, path));
   if (kernel !== null && !kernel.hasSymbols && objects.has("vmlinux"))
     parts.push("functions and livepatch symbols of vmlinux (-k vmlinux)");
   for (const object of kernel === null ? [] : [...objects].sort()) {

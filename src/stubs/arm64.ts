@@ -13,6 +13,12 @@ import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
 import type { Finding, Hook, Site, Space } from "../reloc/engine.ts";
+import {
+  R_AARCH64_ADR_PREL_PG_HI21,
+  R_AARCH64_ADR_PREL_PG_HI21_NC,
+  R_AARCH64_CALL26,
+  R_AARCH64_JUMP26,
+} from "../reloc/numbers.ts";
 import { fits } from "../reloc/value.ts";
 import {
   type ArchLoader,
@@ -27,10 +33,6 @@ import {
 } from "./loader.ts";
 
 export const PLT_ENTRY_SIZE = 12;
-const R_AARCH64_JUMP26 = 282;
-const R_AARCH64_CALL26 = 283;
-const R_ADR_PREL_PG_HI21 = 275;
-const R_ADR_PREL_PG_HI21_NC = 276;
 /** Entries in a page; one in so many may have to be skipped for the erratum. */
 const ENTRIES_A_PAGE = 341;
 const L1_CACHE_BYTES = 64;
@@ -186,7 +188,7 @@ function countEntries(
       continue;
     }
     const type = table.type(row);
-    if (!erratum843419 || (type !== R_ADR_PREL_PG_HI21 && type !== R_ADR_PREL_PG_HI21_NC)) continue;
+    if (!erratum843419 || (type !== R_AARCH64_ADR_PREL_PG_HI21 && type !== R_AARCH64_ADR_PREL_PG_HI21_NC)) continue;
     const needed = 2n << lowestZero(BigInt(table.offset(row)) | 7n);
     if (needed > 4096n) count++;
     else alignment = Math.max(alignment, Number(needed));

@@ -6,12 +6,8 @@
 // it into `ld r2,24(r1)`. A call that was local has no nop there. The island has one.
 
 import type { Relocation } from "../elf/writer/edits.ts";
+import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../reloc/numbers.ts";
 import { ADDIS_R12_R2, BCTR, BL, encodeBranch, LD_R2_24_R1, LD_R12_R12, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";
-
-export const R_PPC64_REL24 = 10;
-export const R_PPC64_ADDR64 = 38;
-export const R_PPC64_TOC16_HA = 50;
-export const R_PPC64_TOC16_LO_DS = 64;
 
 /** Instruction words of an island. Places are bytes from its start. */
 export interface IslandCode {

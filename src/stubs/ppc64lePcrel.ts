@@ -9,6 +9,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
 import type { Finding, Hook, Space } from "../reloc/engine.ts";
+import { R_PPC64_GOT_PCREL34, R_PPC64_REL24_NOTOC } from "../reloc/numbers.ts";
 import { fits, store } from "../reloc/value.ts";
 import { BCTR, MTCTR_R12, NOP } from "./insn.ts";
 import {
@@ -25,7 +26,6 @@ import {
   countStubs,
   fixedStubs,
   noStubs,
-  R_PPC64_REL24_NOTOC,
   STUB_SIZE,
   StubArea,
   type StubForm,
@@ -34,7 +34,6 @@ import {
   TARGET_AT,
 } from "./ppc64leStubs.ts";
 
-const R_PPC64_GOT_PCREL34 = 133;
 const GOT_SIZE = 8;
 
 /** The 18 bits of a 34-bit immediate that the prefix holds, and the 16 of the suffix. */

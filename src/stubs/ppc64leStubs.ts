@@ -9,7 +9,7 @@ import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
 import type { RelocTable } from "../reloc/def.ts";
 import type { Finding, Hook, Machine, Site, Space } from "../reloc/engine.ts";
-import { R_PPC64_REL24 } from "./island.ts";
+import { R_PPC64_REL24 } from "../reloc/numbers.ts";
 import {
   type LoaderFacts,
   lastByName,
@@ -21,7 +21,6 @@ import {
 } from "./loader.ts";
 
 /** A call of a function that keeps no r2. */
-export const R_PPC64_REL24_NOTOC = 116;
 
 export const STUB_SIZE = 40;
 /** Behind the instructions: "stub", by which ftrace knows one. */

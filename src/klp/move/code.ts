@@ -4,10 +4,10 @@
 import { hex, printable, viewOf } from "../../base/bytes.ts";
 import { STT_FUNC } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
+import { R_PPC64_REL64 } from "../../reloc/numbers.ts";
 import { BRANCH_REACH, branchReaches, decodeBranch, encodeBranch, isNopWord } from "../../stubs/insn.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
 import type { Obstacle, SectionMove } from "./layout.ts";
-import { R_PPC64_REL64 } from "./targets.ts";
 
 /** A branch that the assembler resolved and that has to be encoded anew. Offsets are of the old layout. */
 export interface CrossingBranch {

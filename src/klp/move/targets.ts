@@ -6,6 +6,7 @@ import { SHF_ALLOC, STT_SECTION } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { R_PPC64_NONE, R_PPC64_REL32, R_PPC64_REL64 } from "../../reloc/numbers.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
 import { countUpTo, type Obstacle, type SectionMove } from "./layout.ts";
 
@@ -19,9 +20,6 @@ export interface AddendChange {
 
 /** Branches: they reach S + A, whatever the place (ELFv2 ABI 3.5.3). */
 const BRANCH_TYPES = new Set([10, 11, 12, 13, 116]);
-const R_PPC64_NONE = 0;
-const R_PPC64_REL32 = 26;
-export const R_PPC64_REL64 = 44;
 /** All others that subtract the place: REL16 and its parts, the prefixed ones, PLT-relative ones. */
 const OTHER_PC_RELATIVE = new Set([28, 46, 132, 133, 134, 135, 240, 241, 242, 243, 244, 245, 246, 249, 250, 251, 252]);
 

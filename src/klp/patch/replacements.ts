@@ -3,7 +3,7 @@
 import { SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import { R_PPC64_ADDR64 } from "../../stubs/island.ts";
+import { R_PPC64_ADDR64 } from "../../reloc/numbers.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
 
 /** Data that may hold a klp_func with the address of a replacement function. */

@@ -8,12 +8,14 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { kernelSort } from "../../kernel/loader/heapsort.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { RelocTable } from "../../reloc/def.ts";
-import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../../stubs/island.ts";
+import {
+  R_PPC64_TOC16,
+  R_PPC64_TOC16_DS,
+  R_PPC64_TOC16_HA,
+  R_PPC64_TOC16_LO,
+  R_PPC64_TOC16_LO_DS,
+} from "../../reloc/numbers.ts";
 import { parseKlpSectionObject } from "../symbols/names.ts";
-
-const R_PPC64_TOC16 = 47;
-const R_PPC64_TOC16_LO = 48;
-const R_PPC64_TOC16_DS = 63;
 
 /** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
 export const BEFORE_RELOCATIONS = 0;

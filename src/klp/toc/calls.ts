@@ -6,9 +6,8 @@ import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF } from "../../e
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../../reloc/numbers.ts";
 import { decodeBranch, LD_R2_24_R1, NOP } from "../../stubs/insn.ts";
-import { R_PPC64_REL24 } from "../../stubs/island.ts";
-import { R_PPC64_REL24_NOTOC } from "../../stubs/ppc64leStubs.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
 import { parseKlpSectionObject, shortName } from "../symbols/names.ts";
 

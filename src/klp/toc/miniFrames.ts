@@ -7,7 +7,8 @@ import type { Prototypes } from "../../elf/dwarf/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
-import { R_PPC64_ADDR64, wordBytes } from "../../stubs/island.ts";
+import { R_PPC64_ADDR64 } from "../../reloc/numbers.ts";
+import { wordBytes } from "../../stubs/island.ts";
 import {
   ENTRY_MARK,
   LOCAL_ENTRY,

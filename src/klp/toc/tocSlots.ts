@@ -3,7 +3,7 @@
 import { SHF_ALLOC, SHF_WRITE, SHT_PROGBITS, STT_SECTION } from "../../elf/consts.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
-import { R_PPC64_ADDR64 } from "../../stubs/island.ts";
+import { R_PPC64_ADDR64 } from "../../reloc/numbers.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
 import type { Call } from "./calls.ts";
 
