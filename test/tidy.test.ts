@@ -193,6 +193,7 @@ const ownNames: readonly string[] = [
   "elf/input",
   "elf/readelf",
   "guides",
+  "klp/entryTables",
   "klp/producers/originals",
   "passes/image/captures",
   "passes/image/fuzz",
