@@ -278,10 +278,10 @@ describe("kinds of memory that lie closer together than the module is large", ()
 
 describe("what cannot be read is said, and never passes for equal", () => {
   const said = (stderr: string): string => stderr.replaceAll(/\n +/g, " ");
-  /** What the script copies, made once. */
-  const whole = join(folder, "whole");
   const spoiled = async (name: string, spoil: (to: string) => void): ReturnType<typeof klplink> => {
     const to = join(folder, name);
+    // What the script copies, made once.
+    const whole = join(folder, "whole");
     if (!existsSync(whole)) expect(copy(whole).status).toBe(0);
     cpSync(whole, to, { recursive: true });
     spoil(to);
