@@ -6,8 +6,9 @@ import { hex } from "../base/bytes.ts";
  * - `unsupported`: ELF, but not a relocatable ELF64 file.
  * - `malformed`: the bytes contradict the ELF specification or each other.
  * - `edit`: well formed, but an edit cannot be carried out without guessing.
+ * - `removed`: well formed, but something that stays refers to what an edit takes away.
  */
-export type ElfErrorKind = "not-elf" | "unsupported" | "malformed" | "edit";
+export type ElfErrorKind = "not-elf" | "unsupported" | "malformed" | "edit" | "removed";
 
 /** The bytes cannot be read (or rewritten) further. `offset` is a file offset in bytes. */
 export class ElfError extends Error {

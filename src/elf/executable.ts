@@ -1,7 +1,7 @@
 // A linked ELF64 file, as far as a kernel's symbols and tables need it: vmlinux.
 
 import { getUint64, hex, latin1, viewOf } from "../base/bytes.ts";
-import { ELFCLASS64, ELFDATA2LSB, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB } from "./consts.ts";
+import { ELFCLASS64, ELFDATA2LSB, SHN_LORESERVE, SHN_XINDEX, SHT_STRTAB, SHT_SYMTAB } from "./consts.ts";
 import { ElfError } from "./error.ts";
 import { EHDR, SHDR, SYM } from "./views/layout.ts";
 import { SectionTable } from "./views/sections.ts";
@@ -68,6 +68,13 @@ export function readExecutable(bytes: Uint8Array): ElfExecutable {
       throw fail(sections.headerOffset(i), "the symbol table's header contradicts itself");
     }
     symbols = new SymbolTable(i, sections.data(i), new StringTable(sections.data(link)), null, littleEndian);
+    for (let k = 1; k < symbols.count; k++) {
+      const row = sections.offset(i) + k * SYM.size;
+      const home = symbols.rawShndx(k);
+      // The file has no SHT_SYMTAB_SHNDX that would be read: an index beyond the reserved ones has nowhere to stand.
+      if (home === SHN_XINDEX || (home < SHN_LORESERVE && home >= count))
+        throw fail(row + SYM.shndx, `symbol ${k} is in section ${home}, and the file has ${count}`);
+    }
   }
   return { bytes, littleEndian, machine: view.getUint16(EHDR.machine, littleEndian), sections, symbols };
 }

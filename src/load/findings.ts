@@ -124,8 +124,10 @@ export class Findings {
    * @param table null: at none
    */
   finding(finding: Finding, table: RelocationTable | null, row: number, loadOrder: readonly number[]): void {
-    const at: Where = table === null ? { file: this.#name } : this.#place(table, row);
-    const symbol = table === null ? "" : printable(this.#symbolName(table.symbol(row)));
+    // A section of SHT_REL may be empty: the loader refuses it all the same.
+    const isRow = table !== null && row < table.count;
+    const at: Where = isRow ? this.#place(table, row) : { file: this.#name };
+    const symbol = isRow ? printable(this.#symbolName(table.symbol(row))) : "";
     const { module } = this.#facts;
     const order = { loadOrder };
     switch (finding.kind) {

@@ -31,6 +31,8 @@ export function elfProblem(error: ElfError, file: string): Problem {
       return problem("KLP102", at, { what: error.what });
     case "edit":
       return problem("KLP103", at, { what: error.what });
+    case "removed":
+      return problem("KLP116", at, { what: error.what });
   }
 }
 

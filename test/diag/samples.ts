@@ -46,6 +46,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP109: unusable("check", "modinfo.o", "-k", "modinfo.s"),
   KLP110: good("modinfo.ko.xz", "-o", "{out}"),
   KLP111: unusable("check", "modinfo.o", ...DEMO),
+  KLP116: failing("removed.o", "-o", "{out}"),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
   KLP203: failing(...image("overflow.ko")),

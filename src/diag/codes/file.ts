@@ -100,3 +100,11 @@ export const KLP111 = define<{ readonly own: string; readonly source: string; re
   explain:
     "A file that was given for the kernel is of another architecture than the module. vmlinux and modules say so in their ELF header; a symbol list shows it by the address of the kernel's text (`_stext`). Nothing that it tells would hold for the module.",
 });
+
+export const KLP116 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `what the link takes away is still in use: ${d.what}`,
+  help: () => "build the module again with one tool for livepatches, or see with `readelf -SWrs` what refers to it",
+  explain:
+    "The tool that made the file leaves sections and symbols that a link reads and then takes away. Something else in the file refers to one of them, which none of these tools writes: a file that was put together from several, or one that is damaged. Nothing is written.",
+});

@@ -79,6 +79,14 @@ error[KLP111]: the module is for ppc64le, and ../kernel/demo-mod.ko for x86_64
   = help:   give the files of a kernel for ppc64le with -k, -m and --reference
 
 1 error, 0 warnings`,
+  KLP116: `$ klplink removed.o -o out
+error[KLP116]: what the link takes away is still in use: the signature of group
+    1 refers to symbol 1 (signature), which is removed
+  --> removed.o  at file offset 0x110
+  = help:   build the module again with one tool for livepatches, or see with
+            \`readelf -SWrs\` what refers to it
+
+1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_ADR_GOT_PAGE (against level)

@@ -1,3 +1,4 @@
+import { printable } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHT_SYMTAB_SHNDX, STB_LOCAL } from "../consts.ts";
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
@@ -65,10 +66,10 @@ export class Numbering {
     const index = this.#sectionIndex[handle] ?? -1;
     return index < 0 ? null : index;
   }
-  /** New index of a section that must be there; `what` refers to it. */
+  /** New index of a section that must be there; `what` refers to it. @throws ElfError of kind `removed` */
   section(handle: SectionHandle, what: string): number {
     const index = this.sectionIndex(handle);
-    if (index === null) throw new Error(`${what} refers to section ${handle}, which is removed`);
+    if (index === null) throw this.#removed(`${what} refers to ${this.#sectionName(handle)}, which is removed`);
     return index;
   }
   /** New index of a symbol, or null when it is removed. */
@@ -76,11 +77,26 @@ export class Numbering {
     const index = this.#symbolIndex[handle] ?? -1;
     return index < 0 ? null : index;
   }
-  /** New index of a symbol that must be there; `what` refers to it. */
+  /** New index of a symbol that must be there; `what` refers to it. @throws ElfError of kind `removed` */
   symbol(handle: SymbolHandle, what: string): number {
     const index = this.symbolIndex(handle);
-    if (index === null) throw new Error(`${what} refers to symbol ${handle}, which is removed`);
+    if (index === null) throw this.#removed(`${what} refers to ${this.#symbolName(handle)}, which is removed`);
     return index;
+  }
+
+  #removed(what: string): ElfError {
+    return new ElfError("removed", this.#file.header.sectionHeaderOffset, what);
+  }
+
+  #sectionName(handle: SectionHandle): string {
+    const name = handle < this.#file.sections.count ? this.#file.sections.name(handle) : this.added(handle)?.name;
+    return `section ${handle}${name === undefined || name === "" ? "" : ` (${printable(name)})`}`;
+  }
+
+  #symbolName(handle: SymbolHandle): string {
+    const table = this.#file.symbols;
+    const name = table !== null && handle < table.count ? table.name(handle) : "";
+    return `symbol ${handle}${name === "" ? "" : ` (${printable(name)})`}`;
   }
 
   /** Returns whether original sections are missing. */
@@ -98,7 +114,8 @@ export class Numbering {
     for (const [index, handle] of this.sectionOrder.entries()) this.#sectionIndex[handle] = index;
     for (const table of this.#file.relocations) {
       if (removed.has(table.target) && !removed.has(table.section)) {
-        throw new Error(`section ${table.target} is removed, but not its relocation section ${table.section}`);
+        const [target, own] = [table.target, table.section].map((section) => this.#sectionName(section));
+        throw this.#removed(`${target} is removed, but not its relocation section ${own}`);
       }
     }
     return removed.size > 0;
