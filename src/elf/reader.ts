@@ -1,6 +1,7 @@
-import { plain, viewOf } from "../base/bytes.ts";
+import { plain, printable, viewOf } from "../base/bytes.ts";
 import { SHN_UNDEF, SHT_SYMTAB } from "./consts.ts";
 import { findSignature, type ModuleSignature } from "./containers/signature.ts";
+import { ElfError, type ElfPlace } from "./error.ts";
 import { readGroups, type SectionGroup } from "./reader/groups.ts";
 import { checkIdentification, type ElfHeader, readHeader } from "./reader/header.ts";
 import { nameTable } from "./reader/names.ts";
@@ -51,9 +52,14 @@ export function readElf(input: Uint8Array): ElfFile {
     header.sectionNameIndex === SHN_UNDEF ? null : nameTable(sections, header.sectionNameIndex, "section name table");
   if (names !== null) sections.setNames(names);
   checkSectionNames(sections, names, bytes.length);
-  const symbolTables = readSymbolTables(sections, littleEndian, bytes.length);
-  const relocations = readRelocations(sections, symbolTables, littleEndian);
-  const groups = readGroups(sections, symbolTables, littleEndian);
+  const { symbolTables, relocations, groups } = named(sections, () => {
+    const symbolTables = readSymbolTables(sections, littleEndian, bytes.length);
+    return {
+      symbolTables,
+      relocations: readRelocations(sections, symbolTables, littleEndian),
+      groups: readGroups(sections, symbolTables, littleEndian),
+    };
+  });
   const regular = [...symbolTables.values()].filter((t) => sections.type(t.section) === SHT_SYMTAB);
   return {
     bytes,
@@ -66,4 +72,35 @@ export function readElf(input: Uint8Array): ElfFile {
     groups,
     signature,
   };
+}
+
+/**
+ * Reads what needs the sections to be sound; an error names them, and tells the place in one, once their names are known.
+ * @throws ElfError as `read` does, with the sections' names behind their numbers
+ */
+function named<T>(sections: SectionTable, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ElfError) || error.kind !== "malformed") throw error;
+    const what = error.what.replace(/\b(?:section|group) (\d+)(?!\d)/g, (text, index: string) => {
+      const name = Number(index) < sections.count ? printable(sections.name(Number(index))) : "";
+      return name === "" ? text : `${text} (${name})`;
+    });
+    throw new ElfError(
+      error.kind,
+      error.offset,
+      what.replace(/\((section \d+) \((.+?)\)\)/g, "($1, $2)"),
+      placeOf(sections, error.offset),
+    );
+  }
+}
+
+/** The section whose bytes hold a file offset; null if it is in a header. */
+function placeOf(sections: SectionTable, offset: number): ElfPlace | null {
+  for (let i = 1; i < sections.count; i++) {
+    const at = offset - sections.offset(i);
+    if (sections.hasBytes(i) && at >= 0 && at < sections.size(i)) return { section: sections.name(i), offset: at };
+  }
+  return null;
 }

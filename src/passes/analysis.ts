@@ -13,6 +13,7 @@ import type { ModInfo } from "../kernel/module/modinfo.ts";
 import { type ModuleFacts, NO_FACTS } from "../kernel/module/moduleFacts.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { checkModule } from "../kernel/module/moduleRules.ts";
+import { checkObjectForm } from "../kernel/module/objectForm.ts";
 import type { SymbolList } from "../kernel/symbols/symbolList.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { FunctionIndex } from "../klp/functions.ts";
@@ -147,7 +148,7 @@ function look(subject: Subject, options: Options): Survey {
   ]);
   const version = options.kernelVersion ?? subject.version;
   const loadOrder = new LoadOrder(file, arch.relocs, version);
-  const problems: Problem[] = [];
+  const problems: Problem[] = checkObjectForm(file, symbols, options.file);
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();

@@ -1,6 +1,7 @@
 // Bytes become an ElfFile, or a problem that says why they cannot.
 
 import { type Arch, findArch } from "../arch/index.ts";
+import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { machineNames } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
@@ -22,7 +23,9 @@ export class Unusable extends Error {
 
 /** The problem that an {@link ElfError} stands for. */
 export function elfProblem(error: ElfError, file: string): Problem {
-  const at = { file, fileOffset: error.offset };
+  const { place } = error;
+  const inSection = place === null ? {} : { section: printable(place.section), offset: place.offset };
+  const at = { file, fileOffset: error.offset, ...inSection };
   switch (error.kind) {
     case "not-elf":
     case "unsupported":

@@ -1,6 +1,7 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { levelOf, type Problem } from "../../diag/catalogue.ts";
+import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
+import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
@@ -50,9 +51,12 @@ export async function runCheck(paths: readonly string[], options: Options, conte
         ...(options.sympos === undefined ? {} : { positions: options.sympos }),
         ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
       });
+      const fault = input.packing === null ? null : packingFault(input.packed, input.packing);
+      const packed =
+        fault === null ? [] : [problem("KLP114", { file: input.name }, { packing: input.packing ?? "", ...fault })];
       // Among several files, a position may be meant for another one.
       const problems = files.length > 1 ? result.problems.filter((p) => p.code !== "KLP452") : result.problems;
-      entry = { file: input.name, problems, result };
+      entry = { file: input.name, problems: [...packed, ...problems], result };
     } catch (error) {
       const p = problemOf(error);
       if (p === null) throw error;

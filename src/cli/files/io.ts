@@ -36,14 +36,21 @@ export interface Standard {
 export async function readUnpacked(
   path: string,
   context: Standard,
-): Promise<Input & { readonly packing: Packing | null }> {
+): Promise<Input & { readonly packing: Packing | null; readonly packed: Uint8Array }> {
   const input = await readInput(path, context);
   const packing = packingOf(input.bytes);
   try {
-    return { ...input, bytes: packing === null ? input.bytes : await unpack(input.bytes), packing };
+    return {
+      ...input,
+      bytes: packing === null ? input.bytes : await unpack(input.bytes),
+      packing,
+      packed: input.bytes,
+    };
   } catch (error) {
     if (!(error instanceof PackedError)) throw error;
-    throw new InputProblem(problem("KLP104", { file: input.name }, { why: error.message }));
+    const remedy = error.isOurs ? "unpack" : "replace";
+    const data = { why: error.message, packing: error.packing, remedy } as const;
+    throw new InputProblem(problem("KLP104", { file: input.name }, data));
   }
 }
 
@@ -53,6 +60,8 @@ export async function readInput(path: string, { stdin }: Standard): Promise<Inpu
   try {
     const there = statSync(path);
     if (there.isDirectory()) {
+      // One that may not be read says so: what it is does not matter then.
+      readdirSync(path);
       throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
     }
     return { name: path, bytes: readFileSync(path), mode: there.mode & 0o777 };
@@ -66,7 +75,9 @@ export async function readInput(path: string, { stdin }: Standard): Promise<Inpu
 export function unreadable(path: string, error: unknown): InputProblem {
   const why = readReason(error);
   const near = why === "no such file" ? nearFiles(path) : [];
-  return new InputProblem(problem("KLP104", { file: path }, near.length === 0 ? { why } : { why, near }));
+  const { code } = error as NodeJS.ErrnoException;
+  const data = { why, ...(code === undefined ? {} : { code }), ...(near.length === 0 ? {} : { near }) };
+  return new InputProblem(problem("KLP104", { file: path }, data));
 }
 
 /** Files beside a missing one whose name is nearly the same, or the same with an ending. */

@@ -25,17 +25,44 @@ export const KLP103 = define<{ readonly what: string }>({
     "The file is well formed, but an edit would have to renumber sections or symbols in a part of the file whose form klplink does not know. It refuses rather than write a file that may be wrong.",
 });
 
-export const KLP104 = define<{ readonly why: string; readonly isFolder?: boolean; readonly near?: readonly string[] }>({
+const UNPACKERS: Readonly<Record<string, string>> = { gzip: "gzip", xz: "xz", zstd: "zstd" };
+
+export const KLP104 = define<{
+  readonly why: string;
+  readonly isFolder?: boolean;
+  readonly near?: readonly string[];
+  /** The system's code of the error (`EACCES`). */
+  readonly code?: string;
+  /** How the file is packed, and what to do: unpack it with another program, or get the file again. */
+  readonly packing?: string;
+  readonly remedy?: "unpack" | "replace";
+}>({
   level: "error",
   title: (d) => `cannot be read: ${d.why}`,
   help: (d) => {
     if (d.isFolder === true) return "give a file; only `klplink check FOLDER` looks at all modules below a folder";
+    const unpacker = UNPACKERS[d.packing ?? ""] ?? d.packing;
+    if (d.remedy === "unpack") return `unpack it first (\`${unpacker} -d\`)`;
+    if (d.remedy === "replace") return `copy or build the file again (\`${unpacker} -t\` tests it)`;
     const [first] = d.near ?? [];
-    return first === undefined
-      ? "check the path and the permissions"
-      : `did you mean ${d.near?.map((n) => `\`${n}\``).join(" or ")}?`;
+    if (first !== undefined) return `did you mean ${d.near?.map((n) => `\`${n}\``).join(" or ")}?`;
+    switch (d.code) {
+      case "EACCES":
+      case "EPERM":
+        return "check the permissions of the file and of the folders above it";
+      case "ENOENT":
+      case "ENOTDIR":
+        return "check the path";
+      case "ERR_FS_FILE_TOO_LARGE":
+        return "give the module itself; no module or kernel is that large";
+      case undefined:
+        return "check the path and the permissions";
+      default:
+        return "the system refuses to read it: check the disk, and `dmesg`";
+    }
   },
-  explain: "The operating system did not let klplink read the file.",
+  explain:
+    "The operating system did not let klplink read the file, or the file is packed and cannot be unpacked: it is damaged, or packed in a way that klplink does not read.",
 });
 
 export const KLP105 = define<{ readonly why: string }>({
@@ -99,6 +126,45 @@ export const KLP111 = define<{ readonly own: string; readonly source: string; re
   help: (d) => `give the files of a kernel for ${d.own} with -k, -m and --reference`,
   explain:
     "A file that was given for the kernel is of another architecture than the module. vmlinux and modules say so in their ELF header; a symbol list shows it by the address of the kernel's text (`_stext`). Nothing that it tells would hold for the module.",
+});
+
+export const KLP112 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the file holds code for a compiler's link step, not for a machine: ${d.what}`,
+  why: () =>
+    "with link-time optimisation an object holds the compiler's own form of the program; its symbols and sections say nothing of the module",
+  help: () => "give the object that the link step makes of it, or build it without -flto (CONFIG_LTO_NONE)",
+  explain:
+    '`gcc -flto` writes objects whose code stands in .gnu.lto_ sections only ("slim" objects); `clang -flto` writes LLVM bitcode, which is no ELF file at all. Nothing in them can be checked or linked as a module. Objects of -ffat-lto-objects hold machine code as well and are taken.',
+});
+
+export const KLP113 = define<{ readonly abi: number; readonly hasDescriptors: boolean }>({
+  level: "error",
+  title: (d) =>
+    d.hasDescriptors
+      ? "the object is of the first ABI of 64-bit PowerPC (ELFv1): it has function descriptors in .opd"
+      : `the object is of ABI version ${d.abi} of 64-bit PowerPC; ppc64le kernels are of version 2`,
+  why: () =>
+    "in ELFv1 a function's symbol is its descriptor, calls go to other names, and the TOC is restored elsewhere: nothing of it holds for a kernel of ELFv2",
+  help: () => "build it with the kernel's compiler and flags (-mabi=elfv2)",
+  explain:
+    "The two lowest bits of e_flags tell the ABI: 1 is ELFv1, 2 is ELFv2, 0 is not told. ppc64le kernels and their modules are ELFv2; since 6.2 they refuse a module that does not say so.",
+});
+
+export const KLP114 = define<{
+  readonly packing: string;
+  readonly what: string;
+  readonly message: string;
+  readonly pack: string;
+}>({
+  level: "warning",
+  title: (d) => `the kernel's decompressor refuses this file: ${d.what}`,
+  kernel: (d) => d.message,
+  why: () =>
+    "with CONFIG_MODULE_DECOMPRESS kmod hands the packed file to the kernel; without it kmod unpacks the file itself, and it loads",
+  help: (d) => `pack it as the kernel's build does: \`${d.pack}\``,
+  explain:
+    "The kernel reads .ko.xz, .ko.zst and .ko.gz with small decoders of its own. They know fewer forms than the tools that pack: in xz files only CRC32 or no check, and LZMA2 behind at most one BCJ filter; in gzip files only a name in the header; in zstd files a window of 128 MiB.",
 });
 
 export const KLP116 = define<{ readonly what: string }>({

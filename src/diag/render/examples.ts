@@ -28,7 +28,7 @@ error[KLP103]: section 4 of type 0x6fff4cff may list symbols in a way that
   KLP104: `$ klplink check missing.ko
 error[KLP104]: cannot be read: no such file
   --> missing.ko
-  = help:   check the path and the permissions
+  = help:   check the path
 
 1 error, 0 warnings`,
   KLP105: `$ klplink meminfo-debug.o -o no-such-folder/out.o
@@ -79,6 +79,37 @@ error[KLP111]: the module is for ppc64le, and ../kernel/demo-mod.ko for x86_64
   = help:   give the files of a kernel for ppc64le with -k, -m and --reference
 
 1 error, 0 warnings`,
+  KLP112: `$ klplink check lto-x86_64.o
+error[KLP112]: the file holds code for a compiler's link step, not for a
+    machine: __gnu_lto_slim says so
+  --> lto-x86_64.o
+  = why:    with link-time optimisation an object holds the compiler's own form
+            of the program; its symbols and sections say nothing of the module
+  = help:   give the object that the link step makes of it, or build it without
+            -flto (CONFIG_LTO_NONE)
+
+1 error, 0 warnings`,
+  KLP113: `$ klplink check elfv1.o
+error[KLP113]: the object is of the first ABI of 64-bit PowerPC (ELFv1): it has
+    function descriptors in .opd
+  --> elfv1.o  .opd+0x0
+  = why:    in ELFv1 a function's symbol is its descriptor, calls go to other
+            names, and the TOC is restored elsewhere: nothing of it holds for a
+            kernel of ELFv2
+  = help:   build it with the kernel's compiler and flags (-mabi=elfv2)
+
+1 error, 0 warnings`,
+  KLP114: `$ klplink check crc64.ko.xz
+warning[KLP114]: the kernel's decompressor refuses this file: the xz data are
+    checked by CRC64; the kernel knows CRC32 only
+  --> crc64.ko.xz
+  = kernel: decompression failed with status 6
+  = why:    with CONFIG_MODULE_DECOMPRESS kmod hands the packed file to the
+            kernel; without it kmod unpacks the file itself, and it loads
+  = help:   pack it as the kernel's build does:
+            \`xz --check=crc32 --lzma2=dict=1MiB\`
+
+0 errors, 1 warning`,
   KLP116: `$ klplink removed.o -o out
 error[KLP116]: what the link takes away is still in use: the signature of group
     1 refers to symbol 1 (signature), which is removed

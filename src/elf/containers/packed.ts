@@ -1,16 +1,20 @@
 // Files packed with gzip, xz or zstd, as kernels and modules are installed.
 
 import { gunzipSync } from "node:zlib";
+import { readXzForm, XZ_FILTERS, XZ_LZMA2 } from "./xz.ts";
 
 export type Packing = "gzip" | "xz" | "zstd";
 
 /** A packed file cannot be unpacked. */
 export class PackedError extends Error {
   readonly packing: Packing;
-  constructor(packing: Packing, what: string) {
+  /** Whether the file may be sound, and only this program cannot read it. */
+  readonly isOurs: boolean;
+  constructor(packing: Packing, what: string, isOurs = false) {
     super(what);
     this.name = "PackedError";
     this.packing = packing;
+    this.isOurs = isOurs;
   }
 }
 
@@ -49,6 +53,8 @@ export async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
   } catch (error) {
     if (error instanceof PackedError) throw error;
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(packing, limit);
+    const unread = packing === "xz" ? unreadFilters(bytes) : null;
+    if (unread !== null) throw new PackedError(packing, `the xz data use ${unread}, which klplink does not read`, true);
     throw new PackedError(packing, `the ${packing} data are damaged or cut off`);
   }
 }
@@ -74,6 +80,13 @@ class Chunks {
   join(): Uint8Array {
     return Buffer.concat(this.#chunks);
   }
+}
+
+/** Filters of an .xz file besides LZMA2, which is all that the decoder here knows; null if there are none. */
+function unreadFilters(bytes: Uint8Array): string | null {
+  const filters = (readXzForm(bytes)?.filters ?? []).filter((f) => f !== XZ_LZMA2);
+  if (filters.length === 0) return null;
+  return `${filters.map((f) => XZ_FILTERS[f] ?? `number ${f}`).join(" and ")} as a filter`;
 }
 
 async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
@@ -106,7 +119,7 @@ async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint8Array>
 }
 
 /** Bytes of history that the first frame asks for (RFC 8878, 3.1.1.1): allocated before anything is unpacked. */
-function zstdWindow(bytes: Uint8Array): number {
+export function zstdWindow(bytes: Uint8Array): number {
   const descriptor = bytes[4] ?? 0;
   const isSingle = (descriptor & 0x20) !== 0;
   if (!isSingle) {

@@ -106,6 +106,13 @@ export class Finish {
     return offset < 0n || offset > BigInt(Number.MAX_SAFE_INTEGER) ? null : { section, offset: Number(offset) };
   }
 
+  /** What is wrong with a place to relocate: it lies behind its section's end. Null: nothing. */
+  placeFault({ section, offset }: { readonly section: SectionHandle; readonly offset: number }): string | null {
+    const size = this.file.sections.size(section);
+    if (offset < size) return null;
+    return `the place to relocate is at ${offset} of ${this.file.sections.name(section)}, which has ${size} bytes`;
+  }
+
   /** The NUL-terminated string that a pointer names; null if there is none. */
   stringAt(pointer: Pointer): string | null {
     const place = this.resolve(pointer);

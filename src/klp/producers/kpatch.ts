@@ -50,6 +50,11 @@ export function finishKpatch(finish: Finish, keep: boolean, path: string): void 
       finish.malformed(relocations, at + RELOCATION.dest, "the place to relocate is in no section of this file");
       continue;
     }
+    const outside = finish.placeFault(place);
+    if (outside !== null) {
+      finish.malformed(relocations, at + RELOCATION.dest, outside);
+      continue;
+    }
     const objectName = finish.stringAt(object);
     if (objectName === null) {
       finish.malformed(relocations, at + RELOCATION.object, "the object's name is no string of this file");

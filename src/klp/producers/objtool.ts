@@ -38,6 +38,11 @@ export function finishObjtool(finish: Finish, keep: boolean): void {
         finish.malformed(section, at + ENTRY.place, "no place to relocate");
         continue;
       }
+      const outside = finish.placeFault(place);
+      if (outside !== null) {
+        finish.malformed(section, at + ENTRY.place, outside);
+        continue;
+      }
       const target = pointers.at(at + ENTRY.symbol);
       const name = target === null ? null : symbols.name(target.symbol);
       const isKlp =
@@ -68,7 +73,8 @@ export function finishObjtool(finish: Finish, keep: boolean): void {
     if (!keep) finish.drop(section);
   }
   if (!found) finish.malformed(null, 0, "there is no __klp_relocs section");
-  dropTombstones(finish);
+  // Entries that were refused leave their tombstones behind: those are not told again.
+  if (finish.problems.length === 0) dropTombstones(finish);
 }
 
 /** Ordinary relocations of the file by the place that they relocate; each section is indexed once, when asked for. */

@@ -527,3 +527,24 @@ describe("klp-convert of 2024, third version: a number behind a dot", () => {
     );
   });
 });
+
+describe("a place to relocate that lies behind its section's end", () => {
+  test.each([
+    ["objtool-x86_64", "__klp_relocs.ext4", 0, "objtool"],
+    ["kpatch-x86_64", ".kpatch.relocations", 3, "kpatch"],
+  ])("%s: told as such, and nothing else", (file, section, row, producer) => {
+    const edits = new ElfEdits(readElf(fixture(file)));
+    const table = edits.file.relocations.find((t) => edits.file.sections.name(t.target) === section);
+    const old = table === undefined ? null : edits.relocation(table, row);
+    if (table === undefined || old === null) throw new Error("no relocation");
+    edits.removeRelocation(table, row);
+    edits.addRelocation(table.section, { ...old, addend: 4096n });
+    const said = link(writeElf(edits), { file: "x", ...KNOWN }).problems.map(titleOf);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(
+      new RegExp(
+        `^the data of ${producer} are damaged: the place to relocate is at \\d+ of \\.\\S+, which has \\d+ bytes$`,
+      ),
+    );
+  });
+});

@@ -1,0 +1,40 @@
+// Objects that are ELF files of the right machine, and still hold nothing that a kernel could load.
+
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import { EM_PPC64, SHF_EXECINSTR } from "../../elf/consts.ts";
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+
+/** Objects for a compiler's link step, and ppc64le objects of the other ABI. @param path name of the file for messages */
+export function checkObjectForm(file: ElfFile, symbols: SymbolTable, path: string): Problem[] {
+  return [...checkLto(file, symbols, path), ...checkFirstAbi(file, path)];
+}
+
+/** gcc's slim objects: `.gnu.lto_` sections hold the program, and no section holds machine code (gcc/lto-streamer.h). */
+function checkLto({ sections }: ElfFile, symbols: SymbolTable, path: string): Problem[] {
+  let section: string | null = null;
+  let hasCode = false;
+  for (let i = 1; i < sections.count; i++) {
+    if (sections.name(i).startsWith(".gnu.lto_")) section ??= sections.name(i);
+    hasCode ||= sections.hasFlags(i, SHF_EXECINSTR) && sections.size(i) > 0;
+  }
+  let isMarked = false;
+  for (let i = 1; i < symbols.count; i++) isMarked ||= symbols.name(i) === "__gnu_lto_slim";
+  if (isMarked) return [problem("KLP112", { file: path }, { what: "__gnu_lto_slim says so" })];
+  if (section === null || hasCode) return [];
+  return [problem("KLP112", { file: path, section, offset: 0 }, { what: "all of it stands in .gnu.lto_ sections" })];
+}
+
+/** File offset of e_flags. */
+const FLAGS = 48;
+
+/** ELFv1 of 64-bit PowerPC (64-bit ELF V1 ABI 1.9; e_flags as in ELF V2 ABI 2.1.1). */
+function checkFirstAbi({ sections, header }: ElfFile, path: string): Problem[] {
+  if (header.machine !== EM_PPC64) return [];
+  const abi = header.flags & 3;
+  const descriptors = sections.findByName(".opd");
+  const hasDescriptors = abi < 2 && descriptors !== null && sections.size(descriptors) > 0;
+  if (!hasDescriptors && abi !== 1) return [];
+  const at = hasDescriptors ? { file: path, section: ".opd", offset: 0 } : { file: path, fileOffset: FLAGS };
+  return [problem("KLP113", at, { abi, hasDescriptors })];
+}
