@@ -15,6 +15,7 @@ import {
   type Recognised,
 } from "../../diag/messages/define.ts";
 import { messages, recognise } from "../../diag/messages/recognise.ts";
+import { type Cause, causesOf } from "../../diag/messages/together.ts";
 import { toJson } from "../../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../../diag/render/text.ts";
 import { errnoNames } from "../../kernel/errno.ts";
@@ -42,6 +43,8 @@ interface Explained {
   count: number;
   readonly decoded: readonly string[];
   findings: Findings | null;
+  /** The line beside it that is its reason. */
+  cause: Cause | null;
 }
 
 /** `klplink explain [what...]`: returns the exit status. */
@@ -148,19 +151,29 @@ async function explainLines(lines: readonly string[], about: About | null): Prom
     if (recognised === null) continue;
     const known = found.get(recognised.text);
     if (known !== undefined) known.count++;
-    else found.set(recognised.text, { recognised, count: 1, decoded: await decode(recognised), findings: null });
+    else
+      found.set(recognised.text, {
+        recognised,
+        count: 1,
+        decoded: await decode(recognised),
+        findings: null,
+        cause: null,
+      });
   }
   // Notices of the normal course of things are noise between the lines that matter.
   const all = [...found.values()];
   const isNotice = ({ recognised }: Explained): boolean => helpOf(recognised) === "nothing";
   const explained = all.every(isNotice) ? all : all.filter((e) => !isNotice(e));
+  const causes = causesOf(explained.map((e) => e.recognised));
+  for (const e of explained) e.cause = causes.get(e.recognised) ?? null;
   if (about !== null) {
     for (const e of explained) {
       if (e.recognised.message.by === "insmod or modprobe") continue;
       e.findings = (await about.explainer()).find(e.recognised);
     }
   }
-  return explained;
+  // The reasons first, then what follows from them.
+  return [...explained.filter((e) => e.cause === null), ...explained.filter((e) => e.cause !== null)];
 }
 
 /** What the numbers in a line mean. */
@@ -239,8 +252,8 @@ function unknownText(text: string): string {
   }
   const first = text.split(NEWLINE).find((l) => l.trim() !== "") ?? "";
   return [
-    `klplink: no line of this is one that the module loader, livepatch or ftrace prints${first === "" ? "" : `: ${first.trim().slice(0, 120)}`}`,
-    "Give the line of dmesg that names the module, or all of dmesg in a pipe: `dmesg | klplink explain`.",
+    `klplink: none of this is a line that klplink knows${first === "" ? "" : `: ${first.trim().slice(0, 120)}`}`,
+    "Give the line of dmesg that names the module, or all of dmesg in a pipe: `dmesg | klplink explain`. A line of the module loader, livepatch or ftrace that is not known is a gap in klplink: please report it.",
   ].join("\n");
 }
 
@@ -270,8 +283,10 @@ function explainedText(e: Explained, module: string | null, options: Options, st
     labelled("meaning", meaningOf(e.recognised, found), style),
     ...e.decoded.map((d) => labelled("number", d, style)),
   ];
+  if (e.cause !== null) lines.push(labelled("cause", `${e.cause.how}: \`${e.cause.line.text}\``, style));
   const help = helpOf(e.recognised, found);
-  if (help !== undefined) lines.push(labelled("help", help, style));
+  // Where the reason stands beside it, that line has the way out.
+  if (help !== undefined && e.cause === null) lines.push(labelled("help", help, style));
   const codes = codesOf(e.recognised);
   if (codes !== undefined) {
     const shown = (found.length > 0 ? found : codes).map((c) => `\`klplink explain ${c}\``).join(", ");
@@ -374,6 +389,7 @@ function lineJson(e: Explained): Record<string, unknown> {
     meaning: meaningOf(recognised, found),
     help: helpOf(recognised, found) ?? null,
     decoded,
+    cause: e.cause === null ? null : { line: e.cause.line.text, how: e.cause.how },
     module: findings?.module ?? null,
     doubt: findings?.doubt ?? null,
     concerns: concernOf(recognised),

@@ -139,10 +139,11 @@ export const KLP509 = define<{
   title: (d) => `the ${d.what} function stands at offset ${d.own} of struct module, in ${d.source} at ${d.kernel}`,
   why: (d) =>
     d.what === "init"
-      ? "the kernel reads another field: the module loads, and its init function never runs"
-      : "the kernel reads another field when the module is removed",
+      ? "the kernel reads another field: the module loads and its init function never runs, or, where the kernel has written a field of its own at that offset before it relocates, x86_64 kernels refuse the module: `Skipping invalid relocation target, existing value is nonzero for type 1`"
+      : "the kernel reads another field when the module is removed; where it has written a field of its own at that offset, x86_64 kernels refuse the module: `Skipping invalid relocation target, existing value is nonzero for type 1`",
   help: () => "build the module with the configuration of exactly this kernel",
-  explain: "The fields of struct module move with the kernel's configuration, even where its size stays the same.",
+  explain:
+    "The fields of struct module move with the kernel's configuration, even where its size stays the same. .gnu.linkonce.this_module, which holds it, is the one section that the kernel fills before it applies relocations. Where the relocation of init or exit falls on a field that the kernel has filled, x86_64 kernels print `Skipping invalid relocation target, existing value is nonzero for type 1` and refuse the module; elsewhere the module loads, and init never runs.",
 });
 
 export const KLP510 = define<{ readonly module: string }>({

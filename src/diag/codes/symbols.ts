@@ -1,6 +1,7 @@
 // Undefined symbols, and where the kernel has them.
 
 import { define } from "../define.ts";
+import { asClause, causeOf } from "../symbolCauses.ts";
 
 export const KLP401 = define<{
   readonly module: string;
@@ -17,13 +18,20 @@ export const KLP401 = define<{
     `${d.symbol} is not in ${d.source}${(d.searched ?? []).length > 0 ? `, nor in ${(d.searched ?? []).join(", ")}` : ""}`,
   // Where a module is missing, it is not certain that the loader would not find it.
   kernel: (d) => ((d.missing ?? []).length > 0 ? null : `${d.module}: Unknown symbol ${d.symbol} (err -2)`),
-  why: (d) =>
-    (d.missing ?? []).length > 0
-      ? `the livepatch patches ${(d.missing ?? []).join(", ")}, which was not given, so the symbol may be one of that module`
-      : "the function may have been inlined, renamed by the compiler, or configured out of this kernel",
+  why: (d) => {
+    if ((d.missing ?? []).length > 0) {
+      return `the livepatch patches ${(d.missing ?? []).join(", ")}, which was not given, so the symbol may be one of that module`;
+    }
+    const cause = causeOf(d.symbol);
+    return cause === null
+      ? "the function may have been inlined, renamed by the compiler, or configured out of this kernel"
+      : asClause(cause.why);
+  },
   help: (d) => {
     const [missing] = d.missing ?? [];
     if (missing !== undefined) return `give the module: ${(d.missing ?? []).map((m) => `\`-m ${m}.ko\``).join(" ")}`;
+    const cause = causeOf(d.symbol);
+    if (cause !== null) return cause.help;
     return d.near.length > 0
       ? `did you mean ${d.near.map((n) => `\`${n}\``).join(" or ")}? use that name in the source, or give the symbol list of the right kernel`
       : `give the symbol list of the kernel that is to be patched${(d.searched ?? []).length > 0 ? ", and" : ", or"} with -m the module that has the symbol`;

@@ -26,7 +26,9 @@ let compiled: ReadonlyMap<string, readonly Compiled[]> | null = null;
 
 function compile(forms: readonly Shown[]): ReadonlyMap<string, readonly Compiled[]> {
   const all = forms
-    .filter(({ message }) => message.by !== "insmod or modprobe")
+    .filter(({ message }) => message.by !== "insmod or modprobe" && message.by !== "build tools")
+    // Of a word with two values it cannot be said which one is whole.
+    .filter(({ shown }) => !/\{\w+\}[^ ]*\{/.test(shown))
     .map((form) => {
       // Without the module's name it takes more and longer words.
       const isNamed = form.shown === form.form;

@@ -21,7 +21,15 @@ export type Field =
 
 export type Fields = Readonly<Partial<Record<Field, string>>>;
 
-export type Speaker = "module loader" | "relocation" | "livepatch" | "ftrace" | "insmod or modprobe";
+export type Speaker =
+  | "module loader"
+  | "relocation"
+  | "livepatch"
+  | "ftrace"
+  | "kernel"
+  | "kpatch core"
+  | "insmod or modprobe"
+  | "build tools";
 
 /**
  * What a message is about.
@@ -66,8 +74,10 @@ export const concernOf = ({ message: { concerns }, fields }: Recognised): Concer
   typeof concerns === "function" ? concerns(fields) : concerns;
 
 /** The diagnostics that stand for a line; undefined if none can. */
-export const codesOf = ({ message, fields }: Recognised): readonly Code[] | undefined =>
-  message.leaves?.(fields) ?? message.codes;
+export function codesOf({ message, fields }: Recognised): readonly Code[] | undefined {
+  const codes = message.leaves?.(fields) ?? message.codes;
+  return codes?.length === 0 ? undefined : codes;
+}
 
 /** What a line's values are, for its texts: those behind a cut are not known. */
 const told = ({ form, fields, cut }: Recognised): Fields => {

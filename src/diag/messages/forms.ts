@@ -21,7 +21,7 @@ const PATTERNS: Readonly<Record<Field, string>> = {
 
 /** `pr_fmt` of the files that print them. Some lines of dmesg have none, and some loggers cut it. */
 export const PREFIX =
-  "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch): )*";
+  "(?:(?:module_64|module|Modules|kmod|livepatch|ftrace-powerpc|ftrace|x86/modules|kobject|kpatch|traps|SMP alternatives|alternatives|vmalloc|PKCS7|asymmetric|init): )*";
 
 export interface Shown {
   readonly message: Message;

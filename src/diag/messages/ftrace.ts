@@ -32,6 +32,9 @@ export const ftraceMessages: readonly Message[] = [
       "actual: {text}",
       "expected: {text}",
       "ftrace record flags: {value}",
+      "ftrace record flags: {value} {text}",
+      "expected tramp: {value}",
+      "({number}) {text} tramp: {text}",
       "Expected old value: {value}",
       "Initializing ftrace call sites",
       "Setting ftrace call site to call ftrace function",
@@ -58,9 +61,12 @@ export const ftraceMessages: readonly Message[] = [
   {
     forms: [
       "{address}: replaced ({word}) != old ({word})",
+      "{address}: replaced (0x{word}) != old (0x{word})",
+      "{address}: replaced ({value}) != old ({value})",
       "Not expected bl: opcode is {word}",
       "Unexpected instruction {word} around bl _mcount",
       "Expected {word} found {word}",
+      "Expected 0x{word} found 0x{word}",
       "Unexpected call sequence at {address}: {text}",
       "addr {value} does not match expected {value}",
       "Unknown ftrace addr to patch: {address}",
@@ -69,9 +75,10 @@ export const ftraceMessages: readonly Message[] = [
     concerns: ofModule,
     arch: "ppc64le",
     kernels: "up to 6.11",
-    meaning: () =>
-      "At a function's entry ftrace found other words than the call to _mcount of -mprofile-kernel, or its nop.",
-    help: () => "the call to _mcount at the function's entry was changed: it must keep its relocation and its word",
+    meaning: (f) =>
+      `At a function's entry ftrace found other words${f.word === undefined ? "" : ` (${f.word})`} than the call to _mcount of -mprofile-kernel, or its nop (60000000): a \`bl\` (48…1 to 4b…1) there is the call that another user of ftrace left, or that the loader could not turn into a nop.`,
+    help: () =>
+      "the call to _mcount at the function's entry must keep its relocation and its word: `klplink sites` lists the entries of the file; if the file is right, another tracer or livepatch changed the entry. ftrace stays off until the next boot",
   },
   {
     forms: [

@@ -43,20 +43,30 @@ export const livepatchMessages: readonly Message[] = [
     help: () => "make the section anew from the object, with klplink",
   },
   {
-    forms: ["symbol '{symbol}' not found in symbol table"],
+    forms: [
+      "symbol '{symbol}' not found in symbol table",
+      // 4.0 to 4.4.
+      "symbol '{symbol}' not found at specified address {value}, kernel mismatch?",
+      "symbol '{symbol}' not found at specified address {value}",
+    ],
     by: "livepatch",
     concerns: "place",
     codes: ["KLP401"],
     meaning: (f) =>
-      `The kernel (or the module that is patched) has no symbol ${f.symbol}: it was inlined, renamed by the compiler (NAME.isra.0), configured out, or is data on a kernel without CONFIG_KALLSYMS_ALL.`,
+      f.value !== undefined && f.value !== "…"
+        ? `Livepatches of kernels 4.0 to 4.4 carry the address of ${f.symbol} and others as numbers, and here another symbol (or none) stands at ${f.value}: the patch was made with the System.map of another build of the kernel, or the kernel's addresses were moved (KASLR).`
+        : `The kernel (or the module that is patched) has no symbol ${f.symbol}: it was inlined, renamed by the compiler (NAME.isra.0), configured out, or is data on a kernel without CONFIG_KALLSYMS_ALL.`,
     help: (f) =>
-      `\`klplink check ${f.module ?? "MODULE"}.ko -k System.map\`, with the System.map of that kernel, names it and others like it`,
+      f.value !== undefined && f.value !== "…"
+        ? "make the patch anew with the vmlinux or System.map of the kernel that runs (`uname -v` has its build date)"
+        : `\`klplink check ${f.module ?? "MODULE"}.ko -k System.map\`, with the System.map of that kernel, names it and others like it`,
   },
   {
     forms: [
       "unresolvable ambiguity for symbol '{symbol}' in object '{object}'",
       "unresolvable ambiguity for symbol '{symbol}'",
       "unresolvable ambiguity (name={symbol}, {text})",
+      "unresolvable ambiguity ({number} matches) for symbol '{symbol}' in object '{object}'",
     ],
     by: "livepatch",
     concerns: "place",

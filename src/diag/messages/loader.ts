@@ -1,6 +1,7 @@
 // What the module loader prints: kernel/module/*.c (kernel/module.c before 5.19).
 
 import type { Code } from "../catalogue.ts";
+import { causeOf } from "../symbolCauses.ts";
 import { check, type Fields, type Message, plain, REBUILD, SAME_BUILD } from "./define.ts";
 
 /** Why the loader does not know a symbol: by the error, then by what the file shows, else all that it can be. */
@@ -22,6 +23,13 @@ function unknownSymbol(f: Fields, found: readonly Code[] = []): { readonly meani
     return {
       meaning: `${f.symbol} is undefined in the module, and nothing exports a symbol of that full name: the loader did not take it for a livepatch symbol.`,
       help: "the symbol lost its mark SHN_LIVEPATCH, as GNU `ld -r` does: run klplink after the last `ld -r`",
+    };
+  }
+  const cause = found.includes("KLP503") ? null : causeOf(f.symbol ?? "");
+  if (cause !== null) {
+    return {
+      meaning: `${f.symbol} is undefined in the module, and nothing exports it. ${cause.why}`,
+      help: cause.help,
     };
   }
   const link = `\`klplink ${f.module ?? "MODULE"}.ko -k System.map\` makes it a livepatch symbol`;
@@ -68,7 +76,9 @@ export const loaderMessages: readonly Message[] = [
     by: "module loader",
     concerns: (f) => (f.symbol === "module_layout" ? "file" : "place"),
     meaning: (f) =>
-      `The checksum of ${f.symbol} in the module is missing or differs from the kernel's (CONFIG_MODVERSIONS).`,
+      f.symbol === "module_layout"
+        ? "The checksum of module_layout, which stands for struct module and all that it is made of, is missing in the module or differs from the kernel's (CONFIG_MODVERSIONS): the module was built for another release or configuration of the kernel, even where the version looks the same."
+        : `The checksum of ${f.symbol} in the module is missing or differs from the kernel's (CONFIG_MODVERSIONS): its type, or one that it uses, is another one there. If ${f.symbol} belongs to a module, the one that is loaded is not the one of the build.`,
     help: () => SAME_BUILD,
   },
   {
@@ -89,18 +99,30 @@ export const loaderMessages: readonly Message[] = [
     help: () => "the symbol must become a livepatch symbol, or the exporter must name this module",
   },
   {
-    forms: ["{module}: module using GPL-only symbols uses symbols {symbol} from proprietary module {name}."],
+    forms: [
+      "{module}: module using GPL-only symbols uses symbols {symbol} from proprietary module {name}.",
+      "{module}: module using GPL-only symbols uses symbols from proprietary module {name}.",
+      "{module}: module using GPL-only symbols uses symbol {symbol} from proprietary module {name}.",
+    ],
     by: "module loader",
-    concerns: "place",
-    meaning: () => "A module with GPL-only symbols may not use symbols of a proprietary one.",
-    help: () => "check MODULE_LICENSE in both modules",
+    concerns: (f) => (f.symbol === undefined ? "file" : "place"),
+    meaning: (f) =>
+      `The module uses symbols that are exported for GPL-compatible modules only, and symbols of ${f.name ?? "a module"}, which is proprietary: kernels from 5.9 on refuse the two together. The symbols of ${f.name ?? "that module"} then come up as \`Unknown symbol … (err -22)\`.`,
+    help: (f) =>
+      `check MODULE_LICENSE of ${f.name ?? "the other module"} and of this one; a licence cannot be worked around`,
   },
   {
     forms: ["{module}: exports duplicate symbol {symbol} (owned by {name})"],
     by: "module loader",
     concerns: "place",
-    meaning: (f) => `${f.name} exports ${f.symbol} already.`,
-    help: () => "unload the other module, or rename the symbol",
+    meaning: (f) =>
+      f.name === "kernel" || f.name === "vmlinux"
+        ? `The kernel itself exports ${f.symbol} already: the code of this module is built into the kernel that runs (CONFIG_…=y), or a copied file brought the EXPORT_SYMBOL along. There is no other module to unload.`
+        : `${f.name} exports ${f.symbol} already: it is another module with the same code, or a copied file brought the EXPORT_SYMBOL along.`,
+    help: (f) =>
+      f.name === "kernel" || f.name === "vmlinux"
+        ? `use what is built in (\`grep ${f.module ?? "MODULE"} /lib/modules/$(uname -r)/modules.builtin\` lists it), or boot a kernel with it as a module or without it; in a module of your own rename the symbol or drop EXPORT_SYMBOL`
+        : `unload ${f.name} first (\`modprobe -r ${f.name}\`), or rename the symbol; a livepatch exports nothing`,
   },
   plain(
     "module loader",
@@ -142,7 +164,6 @@ export const loaderMessages: readonly Message[] = [
   {
     forms: [
       "Invalid ELF header len {number}",
-      "Invalid ELF header magic: != {text}",
       "Invalid ELF header type: {number} != {text}",
       "Invalid ELF section header size",
       "Invalid ELF section hdr(type {text})",
@@ -168,6 +189,16 @@ export const loaderMessages: readonly Message[] = [
     codes: ["KLP102", "KLP101"],
     meaning: () => "The file is no well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
     help: (f) => `${REBUILD}; \`${check(f)}\` names the wrong field and its offset`,
+  },
+  {
+    forms: ["Invalid ELF header magic: != {text}", "Invalid ELF header magic", "Invalid ELF header"],
+    by: "module loader",
+    concerns: "file",
+    codes: ["KLP101"],
+    meaning: () =>
+      "The file does not begin as an ELF file does (7f 45 4c 46): it is still compressed (.ko.xz, .ko.zst, .ko.gz) and the tool or the kernel cannot unpack it, or it is no module at all: empty, text, a web page or a Git LFS pointer that was saved in its place.",
+    help: () =>
+      "`file MODULE.ko` says what it is; unpack it first (`xz -d`, `zstd -d`), or use modprobe of a kmod built with that compression (`modprobe --version` lists them), or a kernel with CONFIG_MODULE_DECOMPRESS",
   },
   {
     forms: ["Invalid architecture in ELF header: {number}", "Invalid module architecture in ELF header: {number}"],

@@ -55,21 +55,25 @@ function structured(line: string): string | null {
 export function layersOf(line: string): string[] {
   const bare = line.replace(ESCAPES, "").trim();
   const layers = [structured(bare) ?? bare];
-  for (let text = layers[0] ?? ""; layers.length <= MOST_LAYERS; ) {
-    const next = withoutPrefix(unquoted(text)).trim();
-    if (next === text) break;
-    layers.push(next);
-    text = next;
+  while (layers.length <= MOST_LAYERS) {
+    const text = layers.at(-1) ?? "";
+    const less = withoutPrefix(unquoted(text)).map((left) => left.trim());
+    if (less.at(-1) === text) break;
+    layers.push(...less);
   }
   return layers;
 }
 
-function withoutPrefix(text: string): string {
-  for (const { pattern } of prefixes) {
+/** The text without its first prefix, and without what may follow that one only. */
+function withoutPrefix(text: string): string[] {
+  for (const { pattern, behind } of prefixes) {
     const fit = pattern.exec(text)?.[0] ?? "";
-    if (fit !== "") return text.slice(fit.length);
+    if (fit === "") continue;
+    const left = text.slice(fit.length);
+    const more = behind?.exec(left)?.[0] ?? "";
+    return more === "" ? [left] : [left, left.slice(more.length)];
   }
-  return text;
+  return [text];
 }
 
 /** A line without all that loggers and quotations put before and around it. */

@@ -34,6 +34,8 @@ export interface Prefix {
   readonly name: string;
   /** Fits at the start of a line. */
   readonly pattern: RegExp;
+  /** Fits at the start of what is left, and is no prefix elsewhere. */
+  readonly behind?: RegExp;
 }
 
 const row = (name: string, source: string, flags = ""): Prefix => ({
@@ -55,11 +57,14 @@ export const prefixes: readonly Prefix[] = [
     "(?:\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\.\\d{3} )?[VDIWEFS]\\/[\\w.-]{1,40}\\s{0,8}\\(\\s{0,6}\\d{1,9}\\): ",
   ),
   // dmesg alone writes the time without brackets and host.
-  row(
-    "time, host and program of syslog and the journal",
-    `(?:${ISO}|(?:\\w{3} )${ISO}|${SYSLOG_TIME}|${DATE}|\\d{9,11}\\.\\d{6})\\s+(?:${HOST})?`,
-    "u",
-  ),
+  {
+    ...row(
+      "time, host and program of syslog and the journal",
+      `(?:${ISO}|(?:\\w{3} )${ISO}|${SYSLOG_TIME}|${DATE}|\\d{9,11}\\.\\d{6})\\s+`,
+      "u",
+    ),
+    behind: new RegExp(`^(?:${HOST})`, "u"),
+  },
   // What grep writes before the lines that it finds; a time must stand behind it.
   row("file and line of grep", "[\\w./~+-]{0,200}:(?:\\d{1,9}:)?(?=\\[|<\\d|\\p{L}{3} +\\d|\\d{4}-\\d\\d-)", "u"),
   row("line of grep -n", "\\d{1,9}[:-](?=\\[|<\\d|\\p{L}{3} +\\d|\\d{4}-\\d\\d-)", "u"),
@@ -75,10 +80,11 @@ export const prefixes: readonly Prefix[] = [
   row("facility and level of dmesg -x", `${FACILITY}\\s*:\\s*${LEVEL}\\s*:\\s*`),
   row("facility and level of busybox", `${FACILITY}\\.${LEVEL}:? `),
   // [   12.345678]  [12.345678,3]  [   12.345678 <    0.000012>]  [   12.345678 @12]  [  +0,000012]  [<    0.000012>]
-  row(
-    "seconds in brackets",
-    `\\[\\s*(?:\\+?${SECONDS}(?:,\\d+)?(?:\\s*${DELTA}|\\s*@\\d+)?|${DELTA})\\s*\\]\\s*(?:\\S{1,255} ${KERNEL})?`,
-  ),
+  {
+    ...row("seconds in brackets", `\\[\\s*(?:\\+?${SECONDS}(?:,\\d+)?(?:\\s*${DELTA}|\\s*@\\d+)?|${DELTA})\\s*\\]\\s*`),
+    // journalctl -o short-monotonic.
+    behind: new RegExp(`^\\S{1,255} ${KERNEL}`),
+  },
   // [Fri Nov 21 01:02:03 2025]  [Fri Nov 21 01:02:03 2025 <    0.000012>]  [Nov21 03:12]  [16:41:09]
   row(
     "date or time in brackets",

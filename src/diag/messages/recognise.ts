@@ -1,5 +1,7 @@
 // From a line of dmesg to the message that it is.
 
+import { besideMessages, kpatchCoreMessages } from "./beside.ts";
+import { buildToolMessages } from "./buildTools.ts";
 import { recogniseCut } from "./cut.ts";
 import type { Field, Message, Recognised } from "./define.ts";
 import { PREFIX, patternOf, type Shown } from "./forms.ts";
@@ -11,7 +13,7 @@ import { layersOf, withoutStop } from "./logger.ts";
 import { relocationMessages } from "./relocations.ts";
 
 /**
- * What kernels between 4.15 and 7.2 print about a module, and what it means, one row a message. The first row that fits
+ * What kernels between 4.15 and 7.2, and the tools around them, print about a module, and what it means, one row a message. The first row that fits
  * a line is taken.
  */
 export const messages: readonly Message[] = [
@@ -19,6 +21,9 @@ export const messages: readonly Message[] = [
   ...loaderMessages,
   ...livepatchMessages,
   ...ftraceMessages,
+  ...besideMessages,
+  ...kpatchCoreMessages,
+  ...buildToolMessages,
   ...insmodMessages,
 ];
 

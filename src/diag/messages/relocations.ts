@@ -1,6 +1,39 @@
 // What the relocation code prints: arch/{powerpc,arm64,x86,s390}/kernel/module*.c.
 
-import { check, type Message, NEW_KERNEL_FLAGS, plain, SAME_BUILD } from "./define.ts";
+import { check, type Fields, type Message, NEW_KERNEL_FLAGS, plain, SAME_BUILD } from "./define.ts";
+
+const UNAPPLIED = "The module has a relocation of a type that this architecture's loader does not apply";
+
+/** Why an arm64 module has a relocation that the loader does not apply; numbers by the ELF ABI for arm64, chapter 5. */
+function arm64Type({ type = "" }: Fields): { readonly meaning: string; readonly help: string } {
+  const number = Number(type);
+  if (number === 275 || number === 276) {
+    return {
+      meaning: `${UNAPPLIED}: an \`adrp\` (R_AARCH64_ADR_PREL_PG_HI21). Kernels with CONFIG_ARM64_ERRATUM_843419 refuse it up to 4.16, as the Cortex-A53 may compute a wrong address with it in some places, and build their own modules with -mcmodel=large; from 4.17 on the loader works around it.`,
+      help: `compile with -mcmodel=large, as that kernel's own build system does for modules: build it through kbuild`,
+    };
+  }
+  if (number >= 300 && number <= 313) {
+    return {
+      meaning: `${UNAPPLIED}: it goes through a global offset table, which code compiled with -fPIC or -fpie has and a module does not.`,
+      help: "compile with `-fno-pic -fno-pie`, as the kernel's own build system does",
+    };
+  }
+  if (number >= 512 && number <= 573) {
+    return {
+      meaning: `${UNAPPLIED}: it is for a thread-local variable (__thread), which a module cannot have.`,
+      help: "use per-CPU variables (DEFINE_PER_CPU) or a field of the task in question",
+    };
+  }
+  return { meaning: `${UNAPPLIED}.`, help: `${NEW_KERNEL_FLAGS} (no -fPIC: the loader has no GOT)` };
+}
+
+/** Type 1, R_X86_64_64, is that of pointers, and the two in struct module are those that other configurations move. */
+const isPointer = (f: Fields): boolean => f.type === "1" || f.type === "…";
+const STRUCT_MODULE =
+  "the module was built with headers, a configuration or a compiler of another kernel, so that its struct module has other offsets: .gnu.linkonce.this_module is the one section that the kernel fills before it applies relocations, and the pointer to init or exit falls on a field that is filled already";
+const OTHER_NONZERO =
+  "two relocations write the same place, the file is a copy of a loaded module, or a patched module was loaded a second time on a kernel before 6.3";
 
 export const relocationMessages: readonly Message[] = [
   // powerpc.
@@ -118,8 +151,8 @@ export const relocationMessages: readonly Message[] = [
     concerns: "place",
     arch: "arm64",
     codes: ["KLP201"],
-    meaning: () => "The module has a relocation of a type that this architecture's loader does not apply.",
-    help: () => `${NEW_KERNEL_FLAGS} (no -fPIC: the loader has no GOT)`,
+    meaning: (f) => arm64Type(f).meaning,
+    help: (f) => arm64Type(f).help,
   },
   {
     forms: ["module {module}: overflow in relocation type {type} val {value}"],
@@ -209,9 +242,16 @@ export const relocationMessages: readonly Message[] = [
     by: "relocation",
     concerns: "place",
     arch: "x86_64",
-    meaning: () =>
-      "The bytes at a relocation's place must be zero in the file, and were not: two relocations write the same place, the file is a copy of a loaded module, or a patched module was loaded a second time on a kernel before 6.3.",
-    help: () => "start from the module as the compiler and linker made it",
+    codes: ["KLP508", "KLP509"],
+    leaves: (f) => (isPointer(f) ? ["KLP508", "KLP509"] : []),
+    meaning: (f) =>
+      isPointer(f)
+        ? `The bytes at a relocation's place must be zero, and were not. In most cases ${STRUCT_MODULE}. Less often ${OTHER_NONZERO}.`
+        : `The bytes at a relocation's place must be zero, and were not: ${OTHER_NONZERO}.`,
+    help: (f) =>
+      isPointer(f)
+        ? `\`${check(f)} --reference OTHER.ko\`, with a module that this kernel loads (one of /lib/modules/RELEASE), shows whether struct module differs; if so, ${SAME_BUILD}. Of a livepatch that was enabled before, unload the livepatch as well before the patched module is loaded again`
+        : "start from the module as the compiler and linker made it; unload the livepatch as well before a patched module is loaded again",
   },
   {
     forms: [

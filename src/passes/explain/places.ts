@@ -119,10 +119,14 @@ function matchValue(line: Recognised, analysis: Analysis, values: ValueFits, pat
   for (const { table, row } of all) {
     const fit = values.fit(line, table, row);
     if (fit === null) continue;
-    const before = isNonzero ? writtenBefore(analysis, table, row) : null;
+    const written = isNonzero ? writtenBefore(analysis, table, row) : null;
+    // What the file itself shows is certain; that the kernel's struct module is another one it cannot show.
+    const filled = isNonzero && isStructModule(analysis, table) ? FILLED : null;
+    const before = written ?? filled;
     if (isNonzero && before === null) continue;
     const { score, because } = fit;
-    const both = before === null ? fit : { score: score + 50, because: `${before}; ${because}` };
+    const more = written !== null ? 50 : 25;
+    const both = before === null ? fit : { score: score + more, because: `${before}; ${because}` };
     matches.push(relocationMatch(analysis, path, table, row, both));
   }
   if (matches.length > 0 || line.fields.type === undefined) return matches;
@@ -132,6 +136,12 @@ function matchValue(line: Recognised, analysis: Analysis, values: ValueFits, pat
     because: `${m.because}, but in this file its value is another one`,
   }));
 }
+
+const FILLED =
+  "it stands in struct module, the one section that the kernel fills before it relocates: where the kernel's has other offsets, this place is filled already";
+
+const isStructModule = ({ file }: Analysis, table: RelocationTable): boolean =>
+  file.sections.name(table.target) === ".gnu.linkonce.this_module";
 
 /** Why the bytes at a relocation's place are not zero when the loader comes to it; null if they are. */
 function writtenBefore(analysis: Analysis, table: RelocationTable, row: number): string | null {

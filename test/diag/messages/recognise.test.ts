@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concernOf, helpOf, meaningOf } from "../../../src/diag/messages/define.ts";
+import { codesOf, concernOf, helpOf, meaningOf } from "../../../src/diag/messages/define.ts";
 import { messages, recognise } from "../../../src/diag/messages/recognise.ts";
 import { lineOf } from "./lines.ts";
 
@@ -13,7 +13,7 @@ const lines = readFileSync(new URL("../../fixtures/dmesg/lines.txt", import.meta
 test.each(lines)("%s", (line, code) => {
   const found = recognise(line);
   expect(found).not.toBeNull();
-  expect(found?.message.codes?.[0] ?? "-").toBe(code);
+  expect((found === null ? undefined : codesOf(found))?.[0] ?? "-").toBe(code);
 });
 
 test("the parts of a message are taken apart", () => {
