@@ -148,7 +148,7 @@ function look(subject: Subject, options: Options): Survey {
   ]);
   const version = options.kernelVersion ?? subject.version;
   const loadOrder = new LoadOrder(file, arch.relocs, version);
-  const problems: Problem[] = checkObjectForm(file, symbols, options.file);
+  const problems: Problem[] = checkObjectForm(file, symbols, options.file, arch.hasToc);
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
   const positions = options.positions ?? new Map<string, number>();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { titleOf } from "../../src/diag/catalogue.ts";
-import { check } from "../../src/passes/check.ts";
-import { type BuiltSection, buildElf, words } from "../elf/build.ts";
+import { titleOf } from "../../../src/diag/catalogue.ts";
+import { check } from "../../../src/passes/check.ts";
+import { type BuiltSection, buildElf, words } from "../../elf/build.ts";
 
 const codes = (bytes: Uint8Array) => check(bytes, { file: "x.o" }).problems.map((p) => p.code);
 const code: BuiltSection = { name: ".text", type: 1, flags: 6, data: words([0xc3]) };

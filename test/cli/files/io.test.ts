@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import { InputProblem, readInput, readUnpacked } from "../../src/cli/files/io.ts";
-import { helpOf, type Problem, titleOf } from "../../src/diag/catalogue.ts";
-import { captured } from "./run.ts";
+import { InputProblem, readInput, readUnpacked } from "../../../src/cli/files/io.ts";
+import { helpOf, type Problem, titleOf } from "../../../src/diag/catalogue.ts";
+import { captured } from "../run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-unreadable-"));
 chmodSync(folder, 0o755);

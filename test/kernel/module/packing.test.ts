@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { type PackedError, unpack } from "../../src/elf/containers/packed.ts";
-import { packingFault } from "../../src/kernel/module/packing.ts";
+import { type PackedError, unpack } from "../../../src/elf/containers/packed.ts";
+import { packingFault } from "../../../src/kernel/module/packing.ts";
 
 // What the kernel's decompressor refuses: XZ_OPTIONS_ERROR is 6 in include/linux/xz.h, Z_DATA_ERROR -3 in zlib, and
 // ZSTD_error_frameParameter_windowTooLarge 16 in zstd_errors.h. Forms: The .xz File Format 1.1.0, RFC 1952, RFC 8878.
 const klp = (name: string): Uint8Array =>
-  new Uint8Array(readFileSync(fileURLToPath(new URL(`../fixtures/klp/${name}`, import.meta.url))));
+  new Uint8Array(readFileSync(fileURLToPath(new URL(`../../fixtures/klp/${name}`, import.meta.url))));
 const fault = (bytes: Uint8Array, packing: "xz" | "gzip" | "zstd") => packingFault(bytes, packing);
 
 describe("xz", () => {
