@@ -186,6 +186,7 @@ const ownNames: readonly string[] = [
   "cli/commands/explainFits",
   "cli/installed",
   "cli/packed",
+  "diag/messages/reports",
   "diag/samples",
   "docs",
   "elf/dwarf/damaged",
@@ -235,6 +236,8 @@ function machineDecisions(text: string): number {
  */
 const decides: Readonly<Record<string, number>> = {
   "cli/commands/sites.ts": 1,
+  // Rows of messages, each with the architecture that prints it, as in the two files below.
+  "diag/messages/beside.ts": 5,
   "diag/messages/define.ts": 3,
   "diag/messages/ftrace.ts": 7,
   "diag/messages/relocations.ts": 20,

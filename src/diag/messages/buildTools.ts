@@ -6,8 +6,13 @@ import { type Fields, type Message, SAME_BUILD } from "./define.ts";
 type Text = string | ((f: Fields) => string);
 const asFunction = (text: Text): ((f: Fields) => string) => (typeof text === "string" ? () => text : text);
 
-const row = (concerns: "place" | "file" | "machine", meaning: Text, help: Text, ...forms: string[]): Message => ({
-  forms,
+const row = (
+  concerns: "place" | "file" | "machine",
+  meaning: Text,
+  help: Text,
+  ...forms: (string | readonly string[])[]
+): Message => ({
+  forms: forms.flat(),
   by: "build tools",
   concerns,
   meaning: asFunction(meaning),
@@ -29,7 +34,7 @@ export const buildToolMessages: readonly Message[] = [
       (f) =>
         causeOf(f.symbol ?? "")?.help ??
         "if another module of yours exports it, give its Module.symvers with KBUILD_EXTRA_SYMBOLS; if the kernel has it and does not export it, klplink makes it a livepatch symbol (KBUILD_MODPOST_WARN=1 lets the build go on)",
-      ...modpost('"{symbol}" [{text}] undefined!'),
+      modpost('"{symbol}" [{text}] undefined!'),
       '*** Warning: "{symbol}" [{text}] undefined!',
     ),
     codes: ["KLP401", "KLP410"],
@@ -38,56 +43,56 @@ export const buildToolMessages: readonly Message[] = [
     "place",
     (f) => `${f.symbol} is exported for GPL-compatible modules only, and this module's licence is another one.`,
     'add MODULE_LICENSE("GPL") if that is the module\'s licence',
-    ...modpost("GPL-incompatible module {text} uses GPL-only symbol '{symbol}'"),
-    ...modpost("GPL-incompatible module {text} uses the GPL-only symbol '{symbol}'"),
+    modpost("GPL-incompatible module {text} uses GPL-only symbol '{symbol}'"),
+    modpost("GPL-incompatible module {text} uses the GPL-only symbol '{symbol}'"),
   ),
   row(
     "place",
     (f) => `${f.symbol} is exported to modules that import the namespace ${f.name} only.`,
     (f) => `add MODULE_IMPORT_NS("${f.name}"); to the module's source (without the quotes before 6.13)`,
-    ...modpost("module {text} uses symbol {symbol} from namespace {name}, but does not import it."),
+    modpost("module {text} uses symbol {symbol} from namespace {name}, but does not import it."),
   ),
   row(
     "file",
     "The module names no licence: it counts as proprietary, taints the kernel, and may use no symbol that is exported for GPL-compatible modules.",
     'add MODULE_LICENSE("GPL") (or the licence that it has) to one of its source files',
-    ...modpost("missing MODULE_LICENSE() in {text}"),
+    modpost("missing MODULE_LICENSE() in {text}"),
   ),
   row(
     "file",
     "The build tree has no Module.symvers: modpost cannot tell which symbols the kernel exports, and writes no checksums, so a kernel with CONFIG_MODVERSIONS will say `no symbol version for …` or refuse the module.",
     "build the kernel whole once (`make`), or use the headers package of the kernel, which brings Module.symvers",
-    ...modpost('Symbol version dump "{text}" is missing.'),
-    ...modpost("Symbol version dump {text} is missing{text}"),
-    ...modpost("Symbol info of vmlinux is missing. Unresolved symbol check will be entirely skipped."),
+    modpost('Symbol version dump "{text}" is missing.'),
+    modpost("Symbol version dump {text} is missing{text}"),
+    modpost("Symbol info of vmlinux is missing. Unresolved symbol check will be entirely skipped."),
   ),
   row(
     "place",
     (f) => `${f.symbol} gets no checksum: genksyms saw no declaration of it (often a symbol exported from assembly).`,
     "declare it in a header that asm/asm-prototypes.h includes",
-    ...modpost('EXPORT symbol "{symbol}" [{text}] version generation failed, symbol will not be versioned.'),
-    ...modpost('"{symbol}" [{text}] has no CRC!'),
+    modpost('EXPORT symbol "{symbol}" [{text}] version generation failed, symbol will not be versioned.'),
+    modpost('"{symbol}" [{text}] has no CRC!'),
   ),
   row(
     "place",
     (f) => `Two objects of the build export ${f.symbol}; the loader would say \`exports duplicate symbol\`.`,
     "rename one of them, or drop an EXPORT_SYMBOL",
-    ...modpost("{text}: '{symbol}' exported twice. Previous export was in {text}"),
-    ...modpost('"{symbol}" [{text}] was exported without definition'),
+    modpost("{text}: '{symbol}' exported twice. Previous export was in {text}"),
+    modpost('"{symbol}" [{text}] was exported without definition'),
   ),
   row(
     "place",
     (f) => `The name ${f.symbol} is too long for a checksum's entry (55 bytes, before 6.14's extended versions).`,
     "shorten the name",
-    ...modpost('too long symbol "{symbol}" [{text}]'),
+    modpost('too long symbol "{symbol}" [{text}]'),
   ),
   row(
     "file",
     "Code or data that stays refers to code or data that the kernel frees after start (.init.*, .exit.*).",
     "mark both alike (__init, __exit, __refdata), or neither",
-    ...modpost("{text}: section mismatch in reference: {text}"),
-    ...modpost("Section mismatches detected.{text}"),
-    ...modpost("{text}: Section mismatch in reference{text}"),
+    modpost("{text}: section mismatch in reference: {text}"),
+    modpost("Section mismatches detected.{text}"),
+    modpost("{text}: Section mismatch in reference{text}"),
   ),
   row(
     "file",

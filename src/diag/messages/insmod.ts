@@ -35,14 +35,14 @@ const SAYING = [
 ];
 
 /** The forms in which the tools say a word; by itself, too, as people quote it. */
-const said = (...words: string[]): string[] => words.flatMap((word) => [...behindTools(word), word]);
+const said = (words: readonly string[]): string[] => words.flatMap((word) => [...behindTools(word), word]);
 const behindTools = (...words: string[]): string[] => words.flatMap((word) => SAYING.map((start) => `${start}${word}`));
 
 const row = (
   words: readonly string[],
   meaning: string,
   help: (check: string, link: string) => string,
-  forms: readonly string[] = said(...words),
+  forms: readonly string[] = said(words),
 ): Message => ({
   forms,
   by: "insmod or modprobe",

@@ -59,7 +59,7 @@ export function layersOf(line: string): string[] {
     const text = layers.at(-1) ?? "";
     const less = withoutPrefix(unquoted(text)).map((left) => left.trim());
     if (less.at(-1) === text) break;
-    layers.push(...less);
+    for (const left of less) layers.push(left);
   }
   return layers;
 }
