@@ -1,7 +1,7 @@
 // A line that says what is being worked on.
 
 import { printable } from "../base/bytes.ts";
-import type { Context } from "./context.ts";
+import type { Context, OutputStream } from "./context.ts";
 
 export interface Progress {
   readonly show: (text: string) => void;
@@ -15,9 +15,6 @@ const NONE: Progress = { show: () => {}, clear: () => {} };
 const PAUSE = 250;
 /** Columns of a terminal that does not say how wide it is (a serial console says 0). */
 const USUAL_WIDTH = 80;
-/** Back to the start of the line, and what stands there is deleted (ECMA-48: EL). */
-const CLEAR = "\r\u001b[K";
-
 /** What fits into `width` columns. A character beyond ASCII may take two. */
 function cut(text: string, width: number): string {
   let used = 0;
@@ -30,26 +27,47 @@ function cut(text: string, width: number): string {
   return out;
 }
 
+/** A terminal with a width that is never 0: the spinner counts lines by it. */
+const withWidth = (terminal: OutputStream): NodeJS.WriteStream =>
+  // A stream that is a terminal has the cursor's functions, too.
+  new Proxy(terminal as OutputStream & NodeJS.WriteStream, {
+    get: (target, key) => {
+      if (key === "columns") return target.columns || USUAL_WIDTH;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
 /**
  * Starts a progress line on standard error if that is a terminal and `wanted`. The cursor stays as it is and no signal is
  * caught, so that an interrupted run ends at once and leaves nothing to restore.
  */
-export function startProgress(wanted: boolean, { stderr: stream, env }: Pick<Context, "stderr" | "env">): Progress {
-  if (!wanted || stream.isTTY !== true || env.TERM === "dumb") return NONE;
-  let isShown = false;
+export async function startProgress(
+  wanted: boolean,
+  { stderr, env }: Pick<Context, "stderr" | "env">,
+): Promise<Progress> {
+  if (!wanted || stderr.isTTY !== true || env.TERM === "dumb") return NONE;
+  const { default: ora } = await import("ora");
+  const spinner = ora({
+    stream: withWidth(stderr),
+    discardStdin: false,
+    hideCursor: false,
+    isEnabled: true,
+    color: false,
+  });
   let last = Number.NEGATIVE_INFINITY;
   return {
     show: (text) => {
       const now = performance.now();
       if (now - last < PAUSE) return;
       last = now;
-      isShown = true;
-      // The last column stays free: a character there may move the cursor to the next line.
-      stream.write(CLEAR + cut(printable(text), (stream.columns || USUAL_WIDTH) - 1));
+      // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.
+      spinner.text = cut(printable(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
+      // The work is synchronous: the line is drawn here, not by a timer.
+      spinner.render();
     },
     clear: () => {
-      if (isShown) stream.write(CLEAR);
-      isShown = false;
+      spinner.clear();
     },
   };
 }

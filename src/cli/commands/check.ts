@@ -32,7 +32,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
-  const progress = startProgress(files.length > 1 && !quiet && options.format === "text", context);
+  const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context);
   const reporter = new Reporter(options, context);
   const checked: Checked[] = [];
   let unreadable = false;
