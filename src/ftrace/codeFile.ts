@@ -10,7 +10,7 @@ import type { SectionTable } from "../elf/views/sections.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { type CodeFunction, readFunctions, type SiteArch } from "./functions.ts";
 
-export { type SiteArch, siteArch } from "./functions.ts";
+export type { SiteArch } from "./functions.ts";
 
 /** A relocation of an instruction, as far as a site needs it. */
 export interface CodeRelocation {

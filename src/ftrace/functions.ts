@@ -8,11 +8,6 @@ export type SiteArch = "x86_64" | "arm64" | "ppc64le";
 
 const machines: Readonly<Record<SiteArch, number>> = { x86_64: EM_X86_64, arm64: EM_AARCH64, ppc64le: EM_PPC64 };
 
-/** The architecture of an e_machine, if its sites are known; null otherwise. */
-export function siteArch(machine: number): SiteArch | null {
-  return (Object.keys(machines) as SiteArch[]).find((arch) => machines[arch] === machine) ?? null;
-}
-
 /** The e_machine of an architecture. */
 export const machineOf = (arch: SiteArch): number => machines[arch];
 

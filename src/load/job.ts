@@ -9,7 +9,6 @@ import type { ElfFile } from "../elf/reader.ts";
 import { SYM } from "../elf/views/layout.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
-import { siteArch } from "../ftrace/codeFile.ts";
 import { sortExtable } from "../kernel/loader/extable.ts";
 import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loader/layout.ts";
 import { simplifySymbols } from "../kernel/loader/simplify.ts";
@@ -149,8 +148,7 @@ export class Job {
   #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
     const { version, has, hasFtrace } = this.#facts;
     const { kernel, running, x86 } = this.#options;
-    const arch = siteArch(this.#arch.machine);
-    if (arch === null) return;
+    const { name: arch } = this.#arch;
     const outside = new Map<bigint, string>();
     for (let i = 1; i < this.#symbols.count; i++) {
       if (this.#symbols.isUndefined(i)) outside.set(this.#space.values[i] ?? 0n, this.#symbols.name(i));

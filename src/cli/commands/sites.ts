@@ -3,7 +3,14 @@ import { append } from "../../base/lists.ts";
 import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../../ftrace/bytes.ts";
 import type { CodeFile, CodePlace } from "../../ftrace/codeFile.ts";
 import { forms } from "../../ftrace/forms.ts";
-import { type Disagreement, type FunctionSite, findRecord, reasons, type SiteReport } from "../../ftrace/sites.ts";
+import {
+  type Disagreement,
+  type FunctionSite,
+  findRecord,
+  reasons,
+  type SiteReport,
+  siteSize,
+} from "../../ftrace/sites.ts";
 import { sites, withDebugInfo } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
 import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
@@ -83,7 +90,7 @@ interface Shown {
 function bytesAt(view: View, s: FunctionSite): Shown {
   const { file, options } = view;
   const site = s.entry?.site ?? s.function.start;
-  const size = file.arch === "x86_64" ? 5 : 4;
+  const size = siteSize(file);
   const section = s.function.section;
   const show = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
   if (options.as === undefined || s.entry === null || s.record === null) {
