@@ -36,19 +36,21 @@ export class Kernel {
   readonly #vmlinux: Vmlinux | null;
   #btf: Btf | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
+  readonly #parts: KernelParts;
 
-  constructor(parts: KernelParts) {
+  /** @param symvers the exports of `parts`, by name; made from them if it is left out */
+  constructor(parts: KernelParts, symvers: ReadonlyMap<string, readonly Export[]> | null = null) {
+    this.#parts = parts;
     this.#list = parts.list ?? parts.vmlinux?.list ?? null;
     this.#vmlinux = parts.vmlinux ?? null;
-    const symvers = new Map<string, Export[]>();
-    for (const exported of parts.symvers?.exports ?? []) {
-      const known = symvers.get(exported.name);
-      if (known === undefined) symvers.set(exported.name, [exported]);
-      else known.push(exported);
-    }
-    this.#symvers = symvers;
+    this.#symvers = symvers ?? byName(parts.symvers?.exports ?? []);
     this.modules = new Map((parts.modules ?? []).map((m) => [m.name, m]));
     this.source = this.#list?.source ?? parts.symvers?.source ?? parts.modules?.[0]?.source ?? "";
+  }
+
+  /** The same kernel with more modules; what is known of the kernel itself is shared. */
+  withModules(more: readonly ModuleFile[]): Kernel {
+    return new Kernel({ ...this.#parts, modules: [...(this.#parts.modules ?? []), ...more] }, this.#symvers);
   }
 
   /** The architectures of all files that tell one. */
@@ -226,4 +228,14 @@ export class Kernel {
   nextSymbol(address: bigint): bigint | null {
     return this.#list?.nextAddress(address) ?? null;
   }
+}
+
+function byName(exports: readonly Export[]): Map<string, Export[]> {
+  const found = new Map<string, Export[]>();
+  for (const exported of exports) {
+    const known = found.get(exported.name);
+    if (known === undefined) found.set(exported.name, [exported]);
+    else known.push(exported);
+  }
+  return found;
 }
