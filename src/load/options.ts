@@ -4,6 +4,7 @@ import type { Placement } from "../kernel/loader/layout.ts";
 import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { X86State } from "./facts.ts";
+import type { KernelTypes } from "./structModule.ts";
 
 export interface ImageOptions {
   /** Name of the input for messages. */
@@ -23,6 +24,8 @@ export interface ImageOptions {
   readonly running?: boolean;
   /** x86_64, with `loaded`: what the kernel made of returns, indirect branches and so on; places are listed otherwise. */
   readonly x86?: X86State;
+  /** The kernel's structs, for the fields of struct module; without them most of it is not known. */
+  readonly types?: KernelTypes | null;
   /** Bytes; the architecture's usual size unless given. */
   readonly pageSize?: number;
   /** Command that links the file, for help texts. */

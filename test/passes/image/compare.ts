@@ -97,7 +97,9 @@ export function verifyCaptured(
   captured: Captured,
   kernel: KernelAddresses,
   dumps: ReadonlyMap<bigint, Uint8Array>,
-  more: Pick<ImageOptions, "erratum843419" | "x86" | "kernelVersion"> & { readonly objects?: readonly string[] } = {},
+  more: Pick<ImageOptions, "erratum843419" | "x86" | "kernelVersion" | "types"> & {
+    readonly objects?: readonly string[];
+  } = {},
 ): VerifyResult {
   const { objects = [], ...options } = more;
   return verify(bytes, {
