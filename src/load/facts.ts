@@ -5,6 +5,7 @@ import type { SiteArch } from "../ftrace/codeFile.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
 import type { OutOfLine } from "../stubs/loader.ts";
+import type { GivenParameter, ParameterFault } from "./parameters.ts";
 
 /**
  * What an x86 kernel makes of the calls that its build prepared for mitigations. Null: not known, so the places are
@@ -27,6 +28,13 @@ export interface X86State {
   readonly locks: "smp" | "up" | null;
 }
 
+/** A function of the module that a livepatch names. */
+export interface PatchedName {
+  readonly name: string;
+  /** 0: the name must be unique. */
+  readonly position: number;
+}
+
 export const X86_UNKNOWN: X86State = { returns: null, indirect: null, calls: null, locks: null };
 
 export interface RewriteFacts {
@@ -44,6 +52,12 @@ export interface RewriteFacts {
   readonly kernelSymbol: (name: string) => bigint | null;
   /** Name of the undefined symbol with this value; null if no symbol of the module has it. */
   readonly nameOf: (address: bigint) => string | null;
+  /** Parameters that were given; null: not told. */
+  readonly parameters: readonly GivenParameter[] | null;
+  /** Functions that a livepatch in force patches; null: not told. */
+  readonly patched: readonly PatchedName[] | null;
+  /** Told of parameters that the kernel does not take, and of functions that cannot be patched. */
+  readonly refused: (fault: ParameterFault | { readonly kind: "no site"; readonly name: string }) => void;
   /** ppc64le: see {@link OutOfLine}. */
   readonly outOfLine: OutOfLine | null;
 }

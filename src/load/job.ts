@@ -151,7 +151,7 @@ export class Job {
   /** From "relocated" to "loaded". */
   #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
     const { version, has, hasFtrace } = this.#facts;
-    const { kernel, running, x86 } = this.#options;
+    const { kernel, running, x86, parameters, patched } = this.#options;
     const arch = siteArch(this.#arch.machine);
     if (arch === null) return;
     const outside = new Map<bigint, string>();
@@ -171,6 +171,9 @@ export class Job {
         isInit: (i) => this.#layout.places[i]?.region.startsWith("init.") === true,
         kernelSymbol: (name) => kernel?.inObject("vmlinux", name)[0] ?? null,
         nameOf: (address) => outside.get(address) ?? null,
+        parameters: parameters ?? null,
+        patched: patched ?? null,
+        refused: (fault) => this.#findings.notTaken(fault),
         outOfLine: machine.outOfLine ?? null,
       }),
     );

@@ -5,6 +5,7 @@ import { viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_WRITE } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { type Entry, entriesOf } from "./entries.ts";
+import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
 /** NAME=VALUE as it is given to insmod; null: NAME alone. */
@@ -46,41 +47,30 @@ const WHY = "module parameter: it may have been given when the module was loaded
 const OWN = "data: a parameter's own function may write it (--param none if no parameter was given)";
 const ALLOCATED = "module parameter: a copy of the text is allocated";
 
-/**
- * Writes the parameters that were given.
- * @param given null: not told, so that the places of all are listed
- */
-export function parameters(
-  memory: LoadedMemory,
-  file: ElfFile,
-  given: readonly GivenParameter[] | null,
-): ParameterFault[] {
+/** Writes the parameters that were given, or lists the places of all if it is not told which. */
+export function parameters(memory: LoadedMemory, { file, parameters: given, refused }: RewriteFacts): void {
   const table = memory.table("__param");
   const entries = table === null ? [] : entriesOf(table, PARAM.size);
   const names = new References(memory, file);
-  const faults: ParameterFault[] = [];
   if (given === null) {
     for (const e of entries) listPlaces(memory, names, e);
-    return faults;
+    return;
   }
+  const setter = new Setter(memory, names);
   for (const { name, value } of given) {
     // Dynamic debugging and asynchronous probing are not in the module's table.
+    if (name === "async_probe") continue;
     if (name === "dyndbg") {
       const descriptors = memory.table("__dyndbg");
       if (descriptors !== null) memory.markAll(descriptors, "dynamic debugging: dyndbg was given");
       continue;
     }
-    if (name === "async_probe") continue;
     const entry = entries.find((e) => isSame(text(memory, e.view.getBigUint64(e.at + PARAM.name, true)), name));
-    if (entry === undefined) {
-      faults.push({ name, value, kind: "unknown" });
-      continue;
-    }
-    const ops = names.at(entry.address + BigInt(PARAM.ops));
-    const fault = new Setter(memory, names).set(ops, entry.view.getBigUint64(entry.at + PARAM.arg, true), value);
-    if (fault !== null) faults.push({ name, value, kind: fault });
+    const ops = entry === undefined ? null : names.at(entry.address + BigInt(PARAM.ops));
+    const arg = entry?.view.getBigUint64(entry.at + PARAM.arg, true) ?? 0n;
+    const kind = entry === undefined ? "unknown" : setter.set(ops, arg, value);
+    if (kind !== null) refused({ name, value, kind });
   }
-  return faults;
 }
 
 /** parameq: dashes and underscores are the same. */
@@ -196,14 +186,15 @@ export function parseInteger(text: string, signed: boolean): bigint | null {
   const match = /^(?:\+|(-))?(?:0x([0-9a-f]+)|0([0-7]*)|([1-9][0-9]*))\n?$/i.exec(text);
   if (match === null || (match[1] !== undefined && !signed)) return null;
   const [, minus, hex, octal, decimal] = match;
-  const value = hex !== undefined ? BigInt(`0x${hex}`) : octal !== undefined ? BigInt(`0o${octal || "0"}`) : BigInt(decimal ?? 0);
+  const value =
+    hex !== undefined ? BigInt(`0x${hex}`) : octal !== undefined ? BigInt(`0o${octal || "0"}`) : BigInt(decimal ?? 0);
   return minus === undefined ? value : -value;
 }
 
 const fits = (value: bigint, { bytes, signed }: { readonly bytes: number; readonly signed: boolean }): boolean =>
   signed ? BigInt.asIntN(bytes * 8, value) === value : BigInt.asUintN(bytes * 8, value) === value;
 
-/** kstrtobool: the first letter counts, of `on` and `off` the second; null: neither. (`t` and `f` came with 6.12.) */
+/** kstrtobool: the first letter counts, of `on` and `off` the second; null: neither. `t` and `f` are newer than the rest. */
 function parseBool(text: string): boolean | null {
   const letters = text.toLowerCase();
   if (/^[yt1]/.test(letters) || letters.startsWith("on")) return true;

@@ -33,6 +33,9 @@ export function imageOf(
     file: `${captured.module}.ko`,
     kernel,
     stage: "relocated",
+    // The captures were made without.
+    parameters: [],
+    patched: [],
     placement: { bases: new Map(), sections: new Map(), byIndex, percpu: percpuOf(bytes, captured) },
     ...(captured.toc === null ? {} : { kernelToc: captured.toc }),
     ...more,
