@@ -5,7 +5,6 @@ import type { SiteArch } from "../ftrace/codeFile.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
 import type { OutOfLine } from "../stubs/loader.ts";
-import type { GivenParameter, ParameterFault } from "./parameters.ts";
 
 /**
  * What an x86 kernel makes of the calls that its build prepared for mitigations. Null: not known, so the places are
@@ -26,6 +25,20 @@ export interface X86State {
   readonly calls: "plain" | "depth" | null;
   /** LOCK prefixes: `smp` (they stay) or `up`. */
   readonly locks: "smp" | "up" | null;
+}
+
+/** NAME=VALUE as it is given to insmod; null: NAME alone. */
+export interface GivenParameter {
+  readonly name: string;
+  readonly value: string | null;
+}
+
+/** Why the kernel does not take one. */
+export interface ParameterFault {
+  readonly name: string;
+  readonly value: string | null;
+  /** `unknown`: it says so and goes on; the others end the loading. */
+  readonly kind: "unknown" | "invalid" | "too large";
 }
 
 /** A function of the module that a livepatch names. */

@@ -200,8 +200,9 @@ export class Job {
         isInit: region.startsWith("init"),
       };
     });
-    this.#unknown.push(
-      ...fillStructModule({
+    append(
+      this.#unknown,
+      fillStructModule({
         section,
         stage: stage === "relocated" ? stage : running === true ? "running" : "loaded",
         types: types ?? null,

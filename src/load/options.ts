@@ -3,8 +3,7 @@
 import type { Placement } from "../kernel/loader/layout.ts";
 import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import type { PatchedName, X86State } from "./facts.ts";
-import type { GivenParameter } from "./parameters.ts";
+import type { GivenParameter, PatchedName, X86State } from "./facts.ts";
 import type { KernelTypes } from "./structModule.ts";
 
 export interface ImageOptions {

@@ -5,22 +5,8 @@ import { viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_WRITE } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { type Entry, entriesOf } from "./entries.ts";
-import type { RewriteFacts } from "./facts.ts";
+import type { ParameterFault, RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
-
-/** NAME=VALUE as it is given to insmod; null: NAME alone. */
-export interface GivenParameter {
-  readonly name: string;
-  readonly value: string | null;
-}
-
-/** Why the kernel does not take one. */
-export interface ParameterFault {
-  readonly name: string;
-  readonly value: string | null;
-  /** `unknown`: it says so and goes on; the others end the loading. */
-  readonly kind: "unknown" | "invalid" | "too large";
-}
 
 /** struct kernel_param: offsets and size, bytes. */
 const PARAM = { size: 40, name: 0, ops: 16, arg: 32 } as const;
