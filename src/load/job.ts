@@ -14,6 +14,7 @@ import { sortExtable } from "../kernel/loader/extable.ts";
 import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed, REGIONS } from "../kernel/loader/layout.ts";
 import { simplifySymbols } from "../kernel/loader/simplify.ts";
 import { readModInfo } from "../kernel/module/modinfo.ts";
+import { siteTablesOf } from "../kernel/module/siteTables.ts";
 import { parseKlpSectionObject } from "../klp/symbols/names.ts";
 import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
@@ -206,7 +207,8 @@ export class Job {
         section,
         stage: stage === "relocated" ? stage : running === true ? "running" : "loaded",
         types: types ?? null,
-        arch: this.#arch.name,
+        siteTables: siteTablesOf(this.#arch.machine),
+        isRelative: this.#arch.relativeExports,
         modInfo: readModInfo(this.#file),
         find: (name) => sections.find((s) => s.name === name) ?? null,
         regions,

@@ -38,7 +38,10 @@ export interface ModuleFields {
   readonly section: ImageSection;
   readonly stage: "relocated" | "loaded" | "running";
   readonly types: KernelTypes | null;
-  readonly arch: string;
+  /** Names of the sections that ftrace reads. */
+  readonly siteTables: readonly string[];
+  /** Whether the kernel's tables hold distances of 32 bits (HAVE_ARCH_PREL32_RELOCATIONS). */
+  readonly isRelative: boolean;
   readonly modInfo: ModInfo | null;
   /** The first section of a name that is in memory; null if there is none. */
   readonly find: (name: string) => ImageSection | null;
@@ -167,8 +170,7 @@ class Filling {
       this.#emptyList("source_list");
     }
     for (const row of TABLES) this.#table(row);
-    // A distance of 32 bits where the kernel has them (HAVE_ARCH_PREL32_RELOCATIONS).
-    const near = this.#f.arch === "ppc64le" ? 8 : 4;
+    const near = this.#f.isRelative ? 4 : 8;
     this.#table(table("tracepoints_ptrs", "num_tracepoints", "__tracepoints_ptrs", near));
     this.#table(table("ftrace_callsites", "num_ftrace_callsites", this.#callSites(), 8));
     // Entries of init code are dropped after it.
@@ -197,8 +199,8 @@ class Filling {
   }
 
   #callSites(): string {
-    const own = "__patchable_function_entries";
-    return this.#f.arch !== "x86_64" && this.#f.find(own) !== null ? own : "__mcount_loc";
+    const { siteTables, find } = this.#f;
+    return siteTables.find((name) => find(name) !== null) ?? "";
   }
 
   /** mem[], or core_layout and init_layout before 6.4. */
@@ -236,7 +238,7 @@ class Filling {
   #arch(): void {
     const at = this.#members.get("arch");
     const own = this.#f.types?.("mod_arch_specific") ?? null;
-    if (at === undefined || own === null || this.#f.arch !== "x86_64") return;
+    if (at === undefined || own?.members.has("num_orcs") !== true) return;
     if (this.#f.stage === "relocated") {
       this.#keep(at, own.size);
       return;

@@ -138,7 +138,7 @@ const NONE = "none";
 /** Of `--patched-by LIVEPATCH.ko`; null: it was not told. @throws InputProblem, Unusable, UsageError */
 export async function patchedFunctions(
   given: readonly string[] | undefined,
-  { bytes, name }: Input,
+  { bytes, name }: Pick<Input, "bytes" | "name">,
   context: Context,
 ): Promise<PatchedName[] | null> {
   const elf = given === undefined ? null : readable(bytes);
