@@ -34,6 +34,8 @@ export interface Arch {
   readonly percpuBase: bigint | null;
   /** Bytes; the usual page size. */
   readonly pageSize: number;
+  /** Bytes; the smallest and the largest page size that its kernels are built with. */
+  readonly pageSizes: readonly number[];
   /** Whether entries of the export table hold distances, not addresses. */
   readonly relativeExports: boolean;
   /** Bytes of an exception table entry. */

@@ -22,6 +22,7 @@ export const arm64: Arch = {
   beforeKernel: 0x400_0000n,
   percpuBase: null,
   pageSize: 0x1000,
+  pageSizes: [0x1000, 0x1_0000],
   relativeExports: true,
   extableEntry: 12,
 };

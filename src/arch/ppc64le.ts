@@ -23,6 +23,7 @@ export const ppc64le: Arch = {
   beforeKernel: null,
   percpuBase: null,
   pageSize: 0x1_0000,
+  pageSizes: [0x1000, 0x1_0000],
   relativeExports: false,
   extableEntry: 8,
 };

@@ -21,6 +21,7 @@ export const x86_64: Arch = {
   beforeKernel: null,
   percpuBase: 0x4_0000n,
   pageSize: 0x1000,
+  pageSizes: [0x1000],
   relativeExports: true,
   extableEntry: 12,
 };

@@ -19,6 +19,9 @@ import { checkHelpWord, meantCommand, usageText } from "./usage.ts";
 /** Exit statuses. `internal` means a bug in klplink. */
 export const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
+const PARAM_HELP = "with --stage loaded: a module parameter that was given; `none`: none was (repeatable)";
+const PATCHED_HELP =
+  "with --stage loaded: a livepatch that was in force when the module came; `none`: none was, nor tracing (repeatable)";
 const X86_HELP =
   "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
@@ -260,6 +263,8 @@ function addImageCommand(klplink: Command, context: Context, end: (status: numbe
             .default("relocated"),
         )
         .option("--late <objects>", "as if these modules, which it patches, were loaded")
+        .option("--param <name=value>", PARAM_HELP, collect)
+        .option("--patched-by <livepatch.ko>", PATCHED_HELP, collect)
         .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if not known")
         .option("--paca-toc-offset <offset>", "ppc64le: kernel_toc in the paca (10, or 8)")
         .option("--erratum-843419", "arm64: the CPUs have this erratum")
@@ -296,6 +301,7 @@ function addVerifyCommand(klplink: Command, context: Context, end: (status: numb
       )
       .option("-m, --module <file@sections>", "likewise: a module that it needs, and its section addresses", collect)
       .option("--erratum-843419", "arm64: the CPUs have this erratum")
+      .option("--patched-by <livepatch.ko>", "a livepatch in force that patches it: these sites must be calls", collect)
       .option("--x86 <states>", X86_HELP, x86State),
   )
     .addHelpText(

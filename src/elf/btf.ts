@@ -2,6 +2,7 @@
 // Every read is checked; a table that contradicts itself ends the reading with a BtfError.
 
 import { latin1, viewOf } from "../base/bytes.ts";
+import type { StructLayout } from "./dwarf/members.ts";
 import { addPrototype, type ParameterType, type Prototype } from "./dwarf/prototype.ts";
 
 const MAGIC = 0xeb9f;
@@ -46,6 +47,11 @@ const EXTRA: readonly (readonly [fixed: number, each: number])[] = [
 const WRAPPERS = new Set([TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG]);
 /** How many types may wrap one another; a ring of them is no type. */
 const MAX_DEPTH = 64;
+
+const sameLayout = (a: StructLayout, b: StructLayout): boolean =>
+  a.size === b.size &&
+  a.members.size === b.members.size &&
+  [...a.members].every(([name, offset]) => b.members.get(name) === offset);
 
 /** The table cannot be read. `offset` is bytes from its start. */
 export class BtfError extends Error {
@@ -153,6 +159,38 @@ export class Btf {
       result = found / 8;
     }
     return result ?? this.#base?.memberOffset(name, member) ?? null;
+  }
+
+  /**
+   * Size of `struct NAME` and the places of its members, those of members without a name among them; bit-fields are left
+   * out. Null if there is no such struct, or several of the name disagree.
+   */
+  structLayout(name: string): StructLayout | null {
+    let found: StructLayout | null = null;
+    for (const at of this.#types) {
+      if (this.#kindAt(at) !== STRUCT || this.#string(this.#u32(at)) !== name || this.#vlenAt(at) === 0) continue;
+      const members = new Map<string, number>();
+      this.#addMembers(at, 0, members, 0);
+      const one = { size: this.#u32(at + 8), members };
+      if (found !== null && !sameLayout(found, one)) return null;
+      found ??= one;
+    }
+    return found ?? this.#base?.structLayout(name) ?? null;
+  }
+
+  #addMembers(struct: number, start: number, members: Map<string, number>, depth: number): void {
+    const hasBitfields = this.#u32(struct + 4) >>> 31 !== 0;
+    for (let k = 0; k < this.#vlenAt(struct); k++) {
+      const at = struct + TYPE_SIZE + k * 12;
+      const name = this.#string(this.#u32(at));
+      const raw = this.#u32(at + 8);
+      const bits = start * 8 + (hasBitfields ? raw & 0xff_ffff : raw);
+      if (name !== "" && !(hasBitfields && raw >>> 24 !== 0)) members.set(name, bits / 8);
+      if (name !== "" || depth >= MAX_DEPTH) continue;
+      const inner = this.#strip(this.#u32(at + 4));
+      if (inner === null || ![STRUCT, UNION].includes(inner.table.#kindAt(inner.at))) continue;
+      inner.table.#addMembers(inner.at, bits / 8, members, depth + 1);
+    }
   }
 
   #memberBits(struct: number, member: string, depth: number): number | null {

@@ -2,6 +2,7 @@
 
 import { Btf, BtfError } from "../elf/btf.ts";
 import { EM_PPC64 } from "../elf/consts.ts";
+import type { ElfExecutable } from "../elf/executable.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
@@ -170,6 +171,11 @@ export class Kernel {
     const told = this.btf === null ? null : stackFromBtf(this.btf);
     if (told !== null) found.push({ ...told, source: "vmlinux's BTF" });
     return found;
+  }
+
+  /** vmlinux, for its debug information; null if it has none. */
+  get debug(): ElfExecutable | null {
+    return this.#vmlinux?.debug ?? null;
   }
 
   /** What vmlinux's DWARF says of the livepatch stack; null if it does not. Reads much of a large file. */

@@ -27,6 +27,27 @@ export interface X86State {
   readonly locks: "smp" | "up" | null;
 }
 
+/** NAME=VALUE as it is given to insmod; null: NAME alone. */
+export interface GivenParameter {
+  readonly name: string;
+  readonly value: string | null;
+}
+
+/** Why the kernel does not take one. */
+export interface ParameterFault {
+  readonly name: string;
+  readonly value: string | null;
+  /** `unknown`: it says so and goes on; the others end the loading. */
+  readonly kind: "unknown" | "invalid" | "too large";
+}
+
+/** A function of the module that a livepatch names. */
+export interface PatchedName {
+  readonly name: string;
+  /** 0: the name must be unique. */
+  readonly position: number;
+}
+
 export const X86_UNKNOWN: X86State = { returns: null, indirect: null, calls: null, locks: null };
 
 export interface RewriteFacts {
@@ -44,6 +65,12 @@ export interface RewriteFacts {
   readonly kernelSymbol: (name: string) => bigint | null;
   /** Name of the undefined symbol with this value; null if no symbol of the module has it. */
   readonly nameOf: (address: bigint) => string | null;
+  /** Parameters that were given; null: not told. */
+  readonly parameters: readonly GivenParameter[] | null;
+  /** Functions that a livepatch in force patches; null: not told. */
+  readonly patched: readonly PatchedName[] | null;
+  /** Told of parameters that the kernel does not take, and of functions that cannot be patched. */
+  readonly refused: (fault: ParameterFault | { readonly kind: "no site"; readonly name: string }) => void;
   /** ppc64le: see {@link OutOfLine}. */
   readonly outOfLine: OutOfLine | null;
 }

@@ -19,6 +19,7 @@ import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import type { LoaderFacts } from "../stubs/loader.ts";
+import type { RewriteFacts } from "./facts.ts";
 
 /** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
 export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
@@ -80,6 +81,19 @@ export class Findings {
     const owner = this.#functions.at(table.target, offset);
     if (owner === null) return at;
     return { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
+  }
+
+  /** A parameter that the kernel does not take, or a function that a livepatch cannot patch. */
+  notTaken(fault: Parameters<RewriteFacts["refused"]>[0]): void {
+    const at = { file: this.#name };
+    const { module } = this.#facts;
+    const name = printable(fault.name);
+    if (fault.kind === "no site") this.problems.push(problem("KLP227", at, { name, module }));
+    else if (fault.kind === "unknown") this.problems.push(problem("KLP225", at, { name, module }));
+    else {
+      const data = { name, module, value: printable(fault.value ?? ""), isLong: fault.kind === "too large" };
+      this.problems.push(problem("KLP226", at, data));
+    }
   }
 
   /** Symbols that the kernel refuses. */

@@ -5,13 +5,16 @@ import { viewOf } from "../base/bytes.ts";
 import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { type Entry, PPC, placeKey } from "../ftrace/forms.ts";
-import { findSites } from "../ftrace/sites.ts";
+import { type FunctionSite, findSites } from "../ftrace/sites.ts";
 import { siteTablesOf } from "../kernel/module/siteTables.ts";
 import { OUT_OF_LINE_SIZE } from "../stubs/ppc64leStubs.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
 
 const TRACED = "ftrace site: tracing or a livepatch may be active";
+const PERHAPS =
+  "ftrace site: a livepatch or tracing may be in force (--patched-by FILE, or --patched-by none if nothing was)";
+const PATCHED = "ftrace site: what the call of a livepatched function goes to";
 const OTHER = "ftrace site of another form";
 
 export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
@@ -25,6 +28,9 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
     if (f.entry !== null && f.record !== null) entries.set(placeKey(f.function.section, f.entry.site), f.entry);
   }
   const sites: bigint[] = [];
+  /** Sites of functions that are patched, or may be. */
+  const perhaps = new Set<bigint>();
+  const patched = patchedPlaces(facts, functions);
   for (const { section: index, offset: place } of records) {
     const section = byIndex.get(index);
     if (section === undefined) continue;
@@ -43,26 +49,65 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
     try {
       for (const { offset: from, bytes } of siteBytes(arch, entry, "nop", null, version)) {
         write(section, offset + from, bytes);
-        if (running) memory.mark(site + BigInt(from), bytes.length, TRACED);
+        const branch = entry.form === "ppc mcount" || arch === "x86_64" ? 0 : bytes.length - 4;
+        const address = site + BigInt(from + branch);
+        if (patched.has(placeKey(index, place))) called(memory, arch, address, bytes.length - branch);
+        else if (running) memory.mark(site + BigInt(from), bytes.length, TRACED);
+        else if (facts.patched === null) memory.mark(address, bytes.length - branch, PERHAPS);
       }
     } catch (error) {
       if (!(error instanceof SiteBytesError)) throw error;
       memory.mark(site - 8n, 16, OTHER);
     }
-    if (entry.form === "patchable before") operations(memory, facts, section.address + BigInt(entry.tableEntry));
+    const isPatched = facts.patched === null || patched.has(placeKey(index, place));
+    if (entry.form === "patchable before")
+      operations(memory, facts, section.address + BigInt(entry.tableEntry), isPatched);
+    if (isPatched) perhaps.add(site);
   }
-  outOfLineStubs(memory, facts, sites);
+  outOfLineStubs(memory, facts, sites, perhaps);
+}
+
+/** Records of the functions that livepatches in force patch, as {@link placeKey}. */
+function patchedPlaces({ file, patched, refused }: RewriteFacts, functions: readonly FunctionSite[]): Set<string> {
+  const places = new Set<string>();
+  const { symbols } = file;
+  if (patched === null || symbols === null) return places;
+  for (const { name, position } of patched) {
+    const starts: string[] = [];
+    for (let i = 1; i < symbols.count; i++) {
+      const section = symbols.sectionOf(i);
+      if (section !== null && symbols.name(i) === name) starts.push(placeKey(section, symbols.offset(i)));
+    }
+    const start = position === 0 && starts.length > 1 ? undefined : starts[Math.max(0, position - 1)];
+    const found = functions.find((f) => placeKey(f.function.section, f.function.start) === start);
+    if (found?.entry == null || found.record === null) refused({ kind: "no site", name });
+    else places.add(placeKey(found.function.section, found.entry.site));
+  }
+  return places;
+}
+
+/** An enabled site: a call, of which the target is not known (on x86_64 it is allocated). */
+function called(memory: LoadedMemory, arch: RewriteFacts["arch"], address: bigint, size: number): void {
+  const opcode = arch === "x86_64" ? memory.at(address, 1) : null;
+  if (opcode !== null) opcode[0] = 0xe8;
+  const known = opcode === null ? 0 : 1;
+  memory.mark(address + BigInt(known), size - known, PATCHED);
 }
 
 /** ppc64le: what a site branches to when it is enabled: mflr r0; bl ftrace_caller; mtlr r0; b site+4. By address. */
-function outOfLineStubs(memory: LoadedMemory, facts: RewriteFacts, sites: readonly bigint[]): void {
+function outOfLineStubs(
+  memory: LoadedMemory,
+  facts: RewriteFacts,
+  sites: readonly bigint[],
+  perhaps: ReadonlySet<bigint>,
+): void {
   const { outOfLine, running } = facts;
   if (outOfLine === null) return;
   for (const [i, site] of [...sites].sort((a, b) => (a < b ? -1 : 1)).entries()) {
     const address = outOfLine.start + BigInt(i * OUT_OF_LINE_SIZE);
     const bytes = memory.at(address, OUT_OF_LINE_SIZE);
     if (bytes === null) continue;
-    operations(memory, facts, address);
+    operations(memory, facts, address, perhaps.has(site));
     const code = viewOf(bytes);
     try {
       code.setUint32(8, 0x7c08_02a6, true); // mflr r0
@@ -86,11 +131,16 @@ function formOf(code: CodeFile, section: ImageSection, site: number): Entry | nu
 }
 
 /** The pointer to the operations of a site: on arm64 in nops before the function. */
-function operations(memory: LoadedMemory, { kernelSymbol, running }: RewriteFacts, address: bigint): void {
+function operations(
+  memory: LoadedMemory,
+  { kernelSymbol, running }: RewriteFacts,
+  address: bigint,
+  isPatched: boolean,
+): void {
   const bytes = memory.at(address, 8);
   const none = kernelSymbol("ftrace_nop_ops");
   if (bytes !== null && none !== null) viewOf(bytes).setBigUint64(0, none, true);
-  if (running || none === null) memory.mark(address, 8, "pointer to the ftrace operations of this site");
+  if (running || none === null || isPatched) memory.mark(address, 8, "pointer to the ftrace operations of this site");
 }
 
 function write(section: ImageSection, at: number, bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
 // end it, so that all faults are reported.
 
 import type { Arch } from "../arch/index.ts";
-import { printable, viewOf } from "../base/bytes.ts";
+import { alignUp, printable, viewOf } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -10,8 +10,10 @@ import { SYM } from "../elf/views/layout.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { sortExtable } from "../kernel/loader/extable.ts";
-import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loader/layout.ts";
+import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed, REGIONS } from "../kernel/loader/layout.ts";
 import { simplifySymbols } from "../kernel/loader/simplify.ts";
+import { readModInfo } from "../kernel/module/modinfo.ts";
+import { siteTablesOf } from "../kernel/module/siteTables.ts";
 import { parseKlpSectionObject } from "../klp/symbols/names.ts";
 import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
@@ -21,6 +23,7 @@ import { type Findings, STEP } from "./findings.ts";
 import type { ImageSection, ModuleImage } from "./memory.ts";
 import type { ImageOptions } from "./options.ts";
 import { rewriteLoaded } from "./rewrites.ts";
+import { fillStructModule, STRUCT_MODULE } from "./structModule.ts";
 
 /** A module that is laid out. */
 export interface JobSource {
@@ -127,6 +130,7 @@ export class Job {
     this.#markUnknown();
     const sections = this.#sections.flatMap((_, i) => (this.#isLoaded(i) ? [this.#section(i)] : []));
     if (this.#options.stage === "loaded") this.#rewrite(sections, machine);
+    this.#structModule(sections);
     return {
       file: this.#file,
       symbols: this.#symbols,
@@ -147,7 +151,7 @@ export class Job {
   /** From "relocated" to "loaded". */
   #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
     const { version, has, hasFtrace } = this.#facts;
-    const { kernel, running, x86 } = this.#options;
+    const { kernel, running, x86, parameters, patched } = this.#options;
     const { name: arch } = this.#arch;
     const outside = new Map<bigint, string>();
     for (let i = 1; i < this.#symbols.count; i++) {
@@ -166,7 +170,48 @@ export class Job {
         isInit: (i) => this.#layout.places[i]?.region.startsWith("init.") === true,
         kernelSymbol: (name) => kernel?.inObject("vmlinux", name)[0] ?? null,
         nameOf: (address) => outside.get(address) ?? null,
+        parameters: parameters ?? null,
+        patched: patched ?? null,
+        refused: (fault) => this.#findings.notTaken(fault),
         outOfLine: machine.outOfLine ?? null,
+      }),
+    );
+  }
+
+  /** The fields of struct module that are known, at the last moment that was asked for. */
+  #structModule(sections: readonly ImageSection[]): void {
+    const section = sections.find((s) => s.name === STRUCT_MODULE);
+    if (section === undefined) return;
+    const { stage, running, types } = this.#options;
+    const pointers = this.#file.relocations
+      .filter((t) => t.target === section.index)
+      .flatMap((t) => Array.from({ length: t.count }, (_, row) => t.offset(row)));
+    const percpu = this.#percpu();
+    const separate = this.#facts.has("memoryTypes");
+    const pages = this.#options.pageSize === undefined ? this.#arch.pageSizes : [this.#options.pageSize];
+    const regions = (separate ? REGIONS : (["text", "init.text"] as const)).map((region) => {
+      const size = this.#layout.sizes.get(region) ?? 0;
+      const [rounded = size, ...others] = pages.map((page) => alignUp(size, page));
+      return {
+        base: size === 0 ? 0n : (this.#placed.bases.get(region) ?? 0n),
+        // Before 6.4 the parts between page borders are rounded, not the whole.
+        size: !separate ? size : others.every((n) => n === rounded) ? rounded : null,
+        isInit: region.startsWith("init"),
+      };
+    });
+    append(
+      this.#unknown,
+      fillStructModule({
+        section,
+        stage: stage === "relocated" ? stage : running === true ? "running" : "loaded",
+        types: types ?? null,
+        siteTables: siteTablesOf(this.#arch.machine),
+        isRelative: this.#arch.relativeExports,
+        modInfo: readModInfo(this.#file),
+        find: (name) => sections.find((s) => s.name === name) ?? null,
+        regions,
+        percpu: percpu === null ? null : { address: percpu.address, size: percpu.bytes.length },
+        pointers,
       }),
     );
   }
@@ -248,11 +293,6 @@ export class Job {
   }
 
   #markUnknown(): void {
-    for (const [i, section] of this.#sections.entries()) {
-      if (section.name !== ".gnu.linkonce.this_module" || !this.#isLoaded(i)) continue;
-      const reason = "struct module: the kernel fills it while it loads the module";
-      this.#unknown.push({ section: i, start: 0, end: section.size, reason });
-    }
     // Symbols of sections that are not loaded get addresses in the file's temporary copy.
     const symtab = this.#symbols.section;
     if (!this.#isLoaded(symtab)) return;

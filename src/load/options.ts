@@ -3,7 +3,8 @@
 import type { Placement } from "../kernel/loader/layout.ts";
 import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import type { X86State } from "./facts.ts";
+import type { GivenParameter, PatchedName, X86State } from "./facts.ts";
+import type { KernelTypes } from "./structModule.ts";
 
 export interface ImageOptions {
   /** Name of the input for messages. */
@@ -23,6 +24,12 @@ export interface ImageOptions {
   readonly running?: boolean;
   /** x86_64, with `loaded`: what the kernel made of returns, indirect branches and so on; places are listed otherwise. */
   readonly x86?: X86State;
+  /** With `loaded`: the module parameters that were given; null: not told, so that their places are listed. */
+  readonly parameters?: readonly GivenParameter[] | null;
+  /** With `loaded`: functions that a livepatch in force patches; null: not told, so that the sites of all are listed. */
+  readonly patched?: readonly PatchedName[] | null;
+  /** The kernel's structs, for the fields of struct module; without them most of it is not known. */
+  readonly types?: KernelTypes | null;
   /** Bytes; the architecture's usual size unless given. */
   readonly pageSize?: number;
   /** Command that links the file, for help texts. */

@@ -9,6 +9,7 @@ import { featureCode } from "./features.ts";
 import { ftraceSites } from "./ftraceSites.ts";
 import { jumpLabels } from "./jumpLabels.ts";
 import { type ImageSection, LoadedMemory } from "./memory.ts";
+import { parameters } from "./parameters.ts";
 import { shadowCallStack } from "./shadowCalls.ts";
 import { sortOrc } from "./x86/orc.ts";
 import { x86Sites } from "./x86/sites.ts";
@@ -29,6 +30,9 @@ export function rewriteLoaded(sections: readonly ImageSection[], facts: RewriteF
   jumpLabels(memory, facts);
   if (facts.arch === "x86_64") staticCalls(memory, facts);
   if (facts.running) runningData(memory, facts);
-  else setUpData(memory, facts);
+  else {
+    setUpData(memory, facts);
+    parameters(memory, facts);
+  }
   return memory.unknown;
 }

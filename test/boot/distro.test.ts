@@ -7,13 +7,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
+import { Btf } from "../../src/elf/btf.ts";
 import { SHF_WRITE } from "../../src/elf/consts.ts";
 import { findSignature } from "../../src/elf/containers/signature.ts";
 import { readElf } from "../../src/elf/reader.ts";
+import { btfTypes, type KernelTypes, STRUCT_MODULE } from "../../src/load/structModule.ts";
 import type { ImageResult } from "../../src/passes/image.ts";
 import { type Captured, neededNames, writeGolden } from "../passes/image/captured.ts";
 import { type Comparison, compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "../passes/image/compare.ts";
-import { type ArchName, capture, dumpsOf } from "./capture.ts";
+import { type ArchName, capture, dumpsOf, type ReadMemory } from "./capture.ts";
 import { LoadedKernel, loadOrder, openDistro } from "./distro.ts";
 import { captureInit, compilerOf } from "./kernels.ts";
 import { type Mitigated, mitigatedKernels, returnThunkOf } from "./mitigations.ts";
@@ -76,7 +78,8 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
     captureInit(compilerOf(arch), init);
 
     const names = new Set([...modules.values()].flatMap((bytes) => [...neededNames(bytes)]));
-    const options = { erratum843419, x86: mitigated?.state ?? MITIGATIONS_OFF };
+    let types: KernelTypes | null = null;
+    const options = () => ({ erratum843419, x86: mitigated?.state ?? MITIGATIONS_OFF, types });
     let returnThunk: string | null = null;
     let kernel: LoadedKernel | null = null;
     let kallsyms = "";
@@ -97,11 +100,17 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
       runningBytes: 0,
       runningExplained: 0,
       constantExplained: 0,
+      structBytes: 0,
+      structUnknown: { relocated: 0, loaded: 0 },
     };
-    const check = (what: string, name: string, result: ImageResult, captured: Captured): Comparison => {
+    const check = (what: "relocated" | "loaded", name: string, result: ImageResult, captured: Captured): Comparison => {
       const comparison = compare(result, captured);
       for (const p of result.problems) faults.push(`${name}, ${what}: ${p.code} ${titleOf(p)}`);
       for (const d of comparison.differences) faults.push(`${name}, ${what}: ${d}`);
+      const struct = result.image?.sections.find((s) => s.name === STRUCT_MODULE);
+      if (what === "relocated") sums.structBytes += struct?.bytes.length ?? 0;
+      for (const u of result.image?.unknown ?? [])
+        if (u.section === struct?.index) sums.structUnknown[what] += u.end - u.start;
       return comparison;
     };
     const known = (captured: Captured): { bytes: Uint8Array; symbols: LoadedKernel } => {
@@ -122,6 +131,7 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
       start: async (text, memory) => {
         kallsyms = text;
         kernel = new LoadedKernel(text);
+        types = await readTypes(text, memory);
         if (mitigated !== undefined) returnThunk = await returnThunkOf(text, memory);
         await kernel.readExports([...names], memory, arch !== "ppc64le");
       },
@@ -129,7 +139,7 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
         seen.push(captured);
         const { bytes, symbols } = known(captured);
         symbols.learn(bytes, captured);
-        const result = imageOf(bytes, captured, symbols, options);
+        const result = imageOf(bytes, captured, symbols, options());
         const { compared, unknown } = check("relocated", captured.module, result, captured);
         const stubs = result.image?.stubs.length ?? 0;
         const kinds = kindsOf(bytes);
@@ -146,7 +156,7 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
       },
       loaded: (captured) => {
         const { bytes, symbols } = known(captured);
-        const result = imageOf(bytes, captured, symbols, { ...options, stage: "loaded" });
+        const result = imageOf(bytes, captured, symbols, { ...options(), stage: "loaded" });
         const { compared, unknown } = check("loaded", captured.module, result, captured);
         sums.loadedBytes += compared;
         sums.loadedUnknown += unknown;
@@ -160,14 +170,14 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
         ) {
           const release = /(\d+\.\d+.*)$/.exec(distro.kernel)?.[1] ?? "";
           const moments = { captured: before, loaded: captured, running: null, objects: [] };
-          writeGolden(`${arch}-own`, `${arch} ${release}`, bytes, moments, kallsyms);
+          writeGolden(`${arch}-own`, `${arch} ${release}`, bytes, moments, kallsyms, types);
         }
       },
       running: async (stayed, memory) => {
         for (const captured of seen) {
           if (!stayed.has(captured.module)) continue;
           const { bytes, symbols } = known(captured);
-          const result = verifyCaptured(bytes, captured, symbols, await dumpsOf(captured, memory), options);
+          const result = verifyCaptured(bytes, captured, symbols, await dumpsOf(captured, memory), options());
           for (const p of result.problems) faults.push(`${captured.module}, running: ${p.code} ${titleOf(p)}`);
           sums.running++;
           const flags = new Map(result.image?.sections.map((s) => [s.name, s.flags]));
@@ -223,6 +233,17 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
     }
   });
 });
+
+/** The kernel's types, from its memory; null if it was built without them. */
+async function readTypes(kallsyms: string, memory: ReadMemory): Promise<KernelTypes | null> {
+  const [start, end] = ["__start_BTF", "__stop_BTF"].map((name) =>
+    new RegExp(`^([0-9a-f]+) \\S ${name}$`, "m").exec(kallsyms),
+  );
+  if (start?.[1] === undefined || end?.[1] === undefined) return null;
+  const from = BigInt(`0x${start[1]}`);
+  const bytes = await memory(from, Number(BigInt(`0x${end[1]}`) - from));
+  return btfTypes(new Btf(bytes, true));
+}
 
 /** Without its signature: the kernel takes a module that has none, but not one that a signature does not fit. */
 const unsigned = (bytes: Uint8Array): Uint8Array => bytes.slice(0, findSignature(bytes)?.start ?? bytes.length);

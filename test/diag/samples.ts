@@ -23,6 +23,7 @@ const compared = (code: Code): Sample =>
   failing("check", `broken/${code}.ko`, ...KERNEL, "--reference", `broken/${code}-reference.ko`);
 
 /** `klplink image` and `klplink verify`: modules and captures in image/. */
+const PARAMS = ["-k", "image/params.map", "--stage", "loaded"];
 const VMLINUX = ["-k", "../kernel/vmlinux-x86_64"];
 const image = (name: string, ...args: string[]): readonly string[] => [
   "image",
@@ -71,6 +72,9 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP222: failing("verify", "image/built.ko", "--root", "image/rebuilt"),
   KLP223: unusable("verify", "image/data.ko", "--root", "image/functions", "-k", "image/other.map"),
   KLP224: failing("verify", "image/data.ko", "--root", "image/functions"),
+  KLP225: good(...image("params.ko", ...PARAMS, "--param", "levle=7")),
+  KLP226: failing(...image("params.ko", ...PARAMS, "--param", "ports=80,http")),
+  KLP227: failing(...image("params.ko", ...PARAMS, "--patched-by", "image/patches-plain.ko")),
   KLP230: broken("KLP230"),
   KLP231: brokenPpc64le("KLP231"),
   KLP232: broken("KLP232"),

@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { append } from "../../base/lists.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
+import { ElfError } from "../../elf/error.ts";
 import { elfMachine } from "../../elf/executable.ts";
 import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
-import type { ElfFile } from "../../elf/reader.ts";
+import { type ElfFile, readElf } from "../../elf/reader.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Placement } from "../../kernel/loader/layout.ts";
 import { findPercpu } from "../../kernel/loader/percpu.ts";
@@ -13,12 +15,15 @@ import { readModInfo } from "../../kernel/module/modinfo.ts";
 import { findModuleName } from "../../kernel/module/moduleFile.ts";
 import type { SymbolSource } from "../../kernel/running/addresses.ts";
 import { addressesOf } from "../../kernel/running/addresses.ts";
+import type { GivenParameter, PatchedName } from "../../load/facts.ts";
+import { btfTypes, type KernelTypes, STRUCTS } from "../../load/structModule.ts";
 import { type ImageResult, imageOf, type X86State } from "../../passes/image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
+import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
-import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
+import { type Input, InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 
@@ -33,6 +38,8 @@ export interface ImageCommandOptions extends CommonOptions, KernelOptions {
   readonly erratum843419?: boolean;
   readonly x86?: X86State;
   readonly late?: string;
+  readonly param?: readonly string[];
+  readonly patchedBy?: readonly string[];
   readonly stage: "relocated" | "loaded";
   readonly force?: boolean;
 }
@@ -47,7 +54,13 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     throw new UsageError("--map and the image cannot both go to standard output");
   if (options.late !== undefined && options.stage !== "loaded")
     throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
-  await refuseOverwriting(output, options, [options.sections]);
+  for (const name of ["param", "patchedBy"] as const) {
+    if (options[name] === undefined || options.stage === "loaded") continue;
+    throw new UsageError(
+      `--${name === "param" ? "param" : "patched-by"} is about what comes until init: give --stage loaded, too`,
+    );
+  }
+  await refuseOverwriting(output, options, [options.sections, ...(options.patchedBy ?? [])]);
   if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
   const kernel = await readKernel(options, context);
   const list = kernel?.list ?? null;
@@ -71,6 +84,9 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     erratum843419: options.erratum843419 === true,
     ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     late: options.late?.split(",") ?? [],
+    parameters: givenParameters(options.param),
+    patched: await patchedFunctions(options.patchedBy, input, context),
+    types: await kernelTypes(kernel, input),
   });
   checkAddresses(result, placement);
   const failed = result.problems.some((p) => levelOf(p) === "error");
@@ -103,6 +119,63 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     await write(messages, `${summary(result, name, input.name)}\n`);
   }
   return failed ? 1 : 0;
+}
+
+/** Of `--param NAME=VALUE`; null: it was not told. */
+function givenParameters(given: readonly string[] | undefined): GivenParameter[] | null {
+  if (given === undefined) return null;
+  return given
+    .filter((text) => text !== NONE)
+    .map((text) => {
+      const at = text.indexOf("=");
+      return at < 0 ? { name: text, value: null } : { name: text.slice(0, at), value: text.slice(at + 1) };
+    });
+}
+
+/** In place of a parameter or a livepatch: there was none. */
+const NONE = "none";
+
+/** Of `--patched-by LIVEPATCH.ko`; null: it was not told. @throws InputProblem, Unusable, UsageError */
+export async function patchedFunctions(
+  given: readonly string[] | undefined,
+  { bytes, name }: Pick<Input, "bytes" | "name">,
+  context: Context,
+): Promise<PatchedName[] | null> {
+  const elf = given === undefined ? null : readable(bytes);
+  if (given === undefined || elf === null) return null;
+  const module = findModuleName(elf, readModInfo(elf), name);
+  const found: PatchedName[] = [];
+  for (const path of given) {
+    if (path === NONE) continue;
+    const livepatch = await readUnpacked(path, context);
+    const functions = patchedNames(livepatch.bytes, livepatch.name, module);
+    if (functions.length === 0) throw new UsageError(`${path} patches no function of ${module}`);
+    append(found, functions);
+  }
+  return found;
+}
+
+/** The kernel's types: from vmlinux's BTF or debug information, or from the module's own. Null: no file tells. */
+async function kernelTypes(kernel: Kernel | null, { bytes }: Input): Promise<KernelTypes | null> {
+  const btf = kernel?.btf ?? null;
+  if (btf?.structLayout("module") != null) return btfTypes(btf);
+  const { findStructs } = await import("../../elf/dwarf/members.ts");
+  for (const file of [readable(bytes), kernel?.debug ?? null]) {
+    if (file === null) continue;
+    const found = await findStructs(file, STRUCTS);
+    if (found.has("module")) return (name) => found.get(name) ?? null;
+  }
+  return null;
+}
+
+/** Null: the image pass reports what is wrong with the file. */
+function readable(bytes: Uint8Array): ElfFile | null {
+  try {
+    return readElf(bytes);
+  } catch (error) {
+    if (error instanceof ElfError) return null;
+    throw error;
+  }
 }
 
 /** Modules given with -m, and where they are loaded if that was said. */

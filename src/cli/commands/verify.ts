@@ -11,6 +11,7 @@ import type { KernelMemory } from "../../kernel/running/memory.ts";
 import { filledUp, ShiftError } from "../../kernel/running/shifted.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
+import { btfTypes, type KernelTypes } from "../../load/structModule.ts";
 import type { X86State } from "../../passes/image.ts";
 import { openFile, openModule, type Subject, tryRead } from "../../passes/open.ts";
 import { type VerifyResult, verifyOf } from "../../passes/verify.ts";
@@ -20,7 +21,7 @@ import { type Input, InputProblem, readUnpacked, UsageError, write } from "../fi
 import { Machine } from "../files/machine.ts";
 import { type CommonOptions, problemOf } from "../options.ts";
 import { Reporter } from "../report.ts";
-import { readSections } from "./image.ts";
+import { patchedFunctions, readSections } from "./image.ts";
 
 export interface VerifyCommandOptions extends CommonOptions {
   readonly root?: string;
@@ -28,6 +29,7 @@ export interface VerifyCommandOptions extends CommonOptions {
   readonly module?: readonly string[];
   readonly kernelVersion?: KernelVersion;
   readonly erratum843419?: boolean;
+  readonly patchedBy?: readonly string[];
   readonly x86?: X86State;
 }
 
@@ -192,10 +194,24 @@ async function compare(
     listsData: running.hasData,
     isLoaded: (object) => list.hasModule(object),
     erratum843419: options.erratum843419 === true,
+    types: typesOf(machine),
+    patched: await patchedFunctions(options.patchedBy, { bytes: elf.bytes, name: subject.path }, running.context),
     ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     ...(release === null ? {} : { kernelVersion: release }),
   });
 }
+
+/** The running kernel's types, read once; null: it does not tell them. */
+function typesOf(machine: Machine): KernelTypes | null {
+  let types = knownTypes.get(machine);
+  if (types === undefined) {
+    const btf = machine.btf();
+    types = btf === null ? null : btfTypes(btf);
+    knownTypes.set(machine, types);
+  }
+  return types;
+}
+const knownTypes = new WeakMap<Machine, KernelTypes | null>();
 
 /** With the data of other modules, where the kernel does not list it: their files and section addresses tell. */
 async function kernelAddresses(elf: ElfFile, running: Running): Promise<KernelAddresses> {

@@ -88,3 +88,38 @@ export const KLP224 = define<{ readonly count: number; readonly names: readonly 
   explain:
     "To compare a loaded module, klplink needs the addresses of all symbols that the module uses. Without CONFIG_KALLSYMS_ALL the kernel lists functions only; System.map and vmlinux have the rest, and how far the kernel was moved (KASLR) follows from the functions that both list.",
 });
+
+export const KLP225 = define<{ readonly name: string; readonly module: string }>({
+  level: "warning",
+  title: (d) => `${d.module} has no parameter ${d.name}`,
+  kernel: (d) => `${d.module}: unknown parameter '${d.name}' ignored`,
+  help: () => "`modinfo -p MODULE.ko` lists the parameters",
+  explain:
+    "A parameter was given (--param) that the module's table of parameters (__param) does not have. The kernel says so and loads the module all the same.",
+});
+
+export const KLP226 = define<{
+  readonly name: string;
+  readonly module: string;
+  readonly value: string;
+  readonly isLong: boolean;
+}>({
+  level: "error",
+  title: (d) =>
+    `the value of parameter ${d.name} is ${d.isLong ? "too long" : "not one that it takes"}: \`${d.value}\``,
+  kernel: (d) =>
+    d.isLong
+      ? `${d.module}: \`${d.value}' too large for parameter \`${d.name}'`
+      : `${d.module}: \`${d.value}' invalid for parameter \`${d.name}'`,
+  help: () => "`modinfo -p MODULE.ko` lists the parameters with their types",
+  explain:
+    "The kernel reads the value of a module parameter (--param) by its type: numbers within their range, y or n for a bool, text up to the buffer's size, several with commas between them for an array. One that it cannot read ends the loading.",
+});
+
+export const KLP227 = define<{ readonly name: string; readonly module: string }>({
+  level: "error",
+  title: (d) => `${d.name} of ${d.module}, which the livepatch replaces, has no patch site that can be found`,
+  help: () => "check that the livepatch is for this build of the module: `klplink sites PATCH.ko -m MODULE.ko`",
+  explain:
+    "A livepatch in force (--patched-by) patches a module as it comes: each function that it names must be there once, or at the position that it gives, and begin with a site that ftrace knows. If one is not, the kernel refuses the module.",
+});

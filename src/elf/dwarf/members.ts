@@ -1,11 +1,13 @@
-// Places of members in structs of a linked program, vmlinux foremost. Its debug information may have hundreds of
+// Places of members in structs of a linked program, vmlinux foremost, or of a module. Its debug information may have hundreds of
 // megabytes, most of it the same types again in each unit: a unit that names a struct is found by where the name stands in
 // .debug_str, and only such units are read, until one has the definition.
 
 import { fromLatin1, viewOf } from "../../base/bytes.ts";
 import { CompressionError } from "../containers/compressed.ts";
 import type { ElfExecutable } from "../executable.ts";
+import type { ElfFile } from "../reader.ts";
 import {
+  DW_AT_byte_size,
   DW_AT_data_member_location,
   DW_AT_declaration,
   DW_AT_name,
@@ -18,13 +20,47 @@ import {
   DW_TAG_structure_type,
 } from "./consts.ts";
 import { Budget, Cursor, type DebugSection, DwarfError } from "./cursor.ts";
-import { DebugSections } from "./sections.ts";
+import { DebugSections, type DebugSource } from "./sections.ts";
 import { type Attributes, type Unit, UnitReader, type Value } from "./units.ts";
 
 // The first entry of a unit says what the unit covers.
 const NAMES = ["info", "abbrev", "str", "str_offsets", "addr", "ranges", "rnglists"];
 const DW_OP_plus_uconst = 0x23;
 const BLOCKS = new Set([DW_FORM_block, DW_FORM_block1, DW_FORM_block2, DW_FORM_block4, DW_FORM_exprloc]);
+
+/** A struct: bytes, and where its members begin. */
+export interface StructLayout {
+  readonly size: number;
+  readonly members: ReadonlyMap<string, number>;
+}
+
+/**
+ * Structs of a program or module by name, those that its debug information tells. Never throws for what is wrong with that.
+ * The first definition of a struct counts.
+ */
+export async function findStructs(
+  file: ElfFile | ElfExecutable,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, StructLayout>> {
+  const found = new Map<string, StructLayout>();
+  const places = new Map<string, number>();
+  const sizes = new Map<string, number>();
+  await search(
+    "header" in file ? file : sourceOf(file),
+    names.map((n) => `${n}.${ALL}`),
+    places,
+    sizes,
+  );
+  for (const [name, size] of sizes) {
+    const prefix = `${name}.`;
+    const own = [...places].filter(([key]) => key.startsWith(prefix));
+    found.set(name, { size, members: new Map(own.map(([key, at]) => [key.slice(prefix.length), at])) });
+  }
+  return found;
+}
+
+/** In place of a member: all of them. */
+const ALL = "*";
 
 /**
  * Reads `STRUCT.MEMBER` -> bytes from the struct's start, for the members asked for; those that the file does not tell are
@@ -35,16 +71,31 @@ export async function findMembers(
   members: readonly string[],
 ): Promise<ReadonlyMap<string, number>> {
   const places = new Map<string, number>();
-  const { sections, littleEndian, machine } = file;
-  const source = { sections, littleEndian, header: { machine }, relocations: [], symbolTables: new Map() };
+  await search(sourceOf(file), members, places, new Map());
+  return places;
+}
+
+const sourceOf = ({ sections, littleEndian, machine }: ElfExecutable): DebugSource => ({
+  sections,
+  littleEndian,
+  header: { machine },
+  relocations: [],
+  symbolTables: new Map(),
+});
+
+async function search(
+  source: DebugSource,
+  members: readonly string[],
+  places: Map<string, number>,
+  sizes: Map<string, number>,
+): Promise<void> {
   try {
     const debug = await DebugSections.read(source, NAMES);
-    const reader = new UnitReader(debug, littleEndian, new Budget(debug.totalSize));
-    new MemberSearch(reader, members, places).run();
+    const reader = new UnitReader(debug, source.littleEndian, new Budget(debug.totalSize));
+    new MemberSearch(reader, members, places, sizes).run();
   } catch (error) {
     if (!(error instanceof DwarfError || error instanceof CompressionError)) throw error;
   }
-  return places;
 }
 
 class MemberSearch {
@@ -53,12 +104,14 @@ class MemberSearch {
   /** Structs whose definition was not seen yet. */
   readonly #open: Set<string>;
   readonly #places: Map<string, number>;
+  readonly #sizes: Map<string, number>;
 
-  constructor(reader: UnitReader, members: readonly string[], places: Map<string, number>) {
+  constructor(reader: UnitReader, members: readonly string[], places: Map<string, number>, sizes: Map<string, number>) {
     this.#reader = reader;
     this.#wanted = new Set(members);
     this.#open = new Set(members.map((m) => m.slice(0, m.indexOf("."))));
     this.#places = places;
+    this.#sizes = sizes;
   }
 
   run(): void {
@@ -130,7 +183,10 @@ class MemberSearch {
       if (tag === DW_TAG_structure_type && hasChildren && struct === null) {
         const attributes = reader.attributes(cursor, abbreviation, unit);
         const name = attributes.has(DW_AT_declaration) ? null : reader.string(unit, attributes.get(DW_AT_name));
-        if (name !== null && this.#open.has(name)) struct = { name, depth: depth + 1 };
+        if (name !== null && this.#open.has(name)) {
+          struct = { name, depth: depth + 1 };
+          this.#sizes.set(name, attributes.get(DW_AT_byte_size)?.value ?? 0);
+        }
       } else if (tag === DW_TAG_member && struct !== null && depth === struct.depth) {
         this.#member(unit, struct.name, reader.attributes(cursor, abbreviation, unit));
       } else reader.skipAttributes(cursor, abbreviation, unit);
@@ -141,7 +197,7 @@ class MemberSearch {
 
   #member(unit: Unit, struct: string, attributes: Attributes): void {
     const key = `${struct}.${this.#reader.string(unit, attributes.get(DW_AT_name))}`;
-    if (!this.#wanted.has(key)) return;
+    if (!this.#wanted.has(key) && !this.#wanted.has(`${struct}.${ALL}`)) return;
     const location = attributes.get(DW_AT_data_member_location);
     const at = location === undefined ? 0 : memberLocation(this.#reader, unit, location);
     if (at !== null) this.#places.set(key, at);

@@ -12,6 +12,8 @@ export class SymbolList {
   readonly source: string;
   readonly kind: "System.map" | "kallsyms" | "vmlinux";
   #addresses: BigUint64Array | null = null;
+  #hasExports: boolean | null = null;
+  #hasData: boolean | null = null;
   /** Number of symbols of vmlinux. */
   readonly size: number;
   readonly #vmlinux: SymbolColumns;
@@ -43,16 +45,14 @@ export class SymbolList {
 
   /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */
   get hasExports(): boolean {
-    for (const name of this.#vmlinux.names()) if (name.startsWith(EXPORT_PREFIX)) return true;
-    return false;
+    this.#hasExports ??= some(this.#vmlinux.names(), (name) => name.startsWith(EXPORT_PREFIX));
+    return this.#hasExports;
   }
 
   /** Whether the list shows any data of vmlinux: the list of a kernel without CONFIG_KALLSYMS_ALL has functions only. */
   get hasData(): boolean {
-    for (const name of this.#vmlinux.names()) {
-      if (this.find(name).some((s) => /^[bdr]$/i.test(s.letter))) return true;
-    }
-    return false;
+    this.#hasData ??= some(this.#vmlinux.names(), (name) => this.find(name).some((s) => /^[bdr]$/i.test(s.letter)));
+    return this.#hasData;
   }
 
   /** Modules (of a kallsyms listing) that define `name`, and whether each exports it. */
@@ -92,4 +92,10 @@ export class SymbolList {
     }
     return all[low] ?? null;
   }
+}
+
+/** Whether a name passes the test; ends at the first one that does. */
+function some(names: Iterable<string>, test: (name: string) => boolean): boolean {
+  for (const name of names) if (test(name)) return true;
+  return false;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { nearNames } from "../../../src/kernel/symbols/nearNames.ts";
 import { parseSymbols, SymbolListError } from "../../../src/kernel/symbols/parseSymbols.ts";
+import { SymbolColumns } from "../../../src/kernel/symbols/symbolColumns.ts";
+import { SymbolList } from "../../../src/kernel/symbols/symbolList.ts";
 
 const parse = (text: string) => parseSymbols(Buffer.from(text, "latin1"), "list");
 
@@ -92,4 +94,23 @@ describe("near names", () => {
   test("nothing near: nothing offered", () => {
     expect(nearNames("ext4_lookup", names)).toEqual([]);
   });
+});
+
+test("the names of a list are scanned once, however often its exports and data are asked for", () => {
+  let scans = 0;
+  class Counted extends SymbolColumns {
+    override names(): IterableIterator<string> {
+      scans++;
+      return super.names();
+    }
+  }
+  const columns = new Counted();
+  for (let i = 0; i < 10; i++) columns.add(`function_${i}`, 0x54, 0, i); // T
+  const list = new SymbolList("System.map", "System.map", columns, new Map());
+  for (let i = 0; i < 3; i++) expect([list.hasExports, list.hasData]).toEqual([false, false]);
+  expect(scans).toBe(2);
+  const more = new SymbolColumns();
+  more.add("__ksymtab_printk", 0x72, 0, 8); // r
+  const exporting = new SymbolList("System.map", "System.map", more, new Map());
+  expect([exporting.hasExports, exporting.hasData]).toEqual([true, true]);
 });

@@ -51,6 +51,9 @@ function rewritten(
     isInit: () => false,
     kernelSymbol: (name) => addresses.get(name) ?? null,
     nameOf: (address) => [...addresses].find(([, a]) => a === address)?.[0] ?? null,
+    parameters: [],
+    patched: [],
+    refused: () => {},
     outOfLine: null,
   };
   x86Sites(memory, facts);

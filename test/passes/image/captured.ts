@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { readElf } from "../../../src/elf/reader.ts";
 import { parseKlpSymbol } from "../../../src/klp/symbols/names.ts";
 
+import { type KernelTypes, STRUCTS } from "../../../src/load/structModule.ts";
+
 /** A section in the kernel's memory. */
 export interface CapturedSection {
   readonly index: number;
@@ -42,6 +44,8 @@ export interface Golden extends Moments {
   readonly module: Uint8Array;
   /** The kernel's symbols that the module needs, as kallsyms text. */
   readonly kallsyms: string;
+  /** The kernel's structs, from its BTF; null: not taken along. */
+  readonly types: KernelTypes | null;
 }
 
 /** Sections whose bytes are not those of the moment before. */
@@ -65,6 +69,7 @@ export function goldenCaptures(): Golden[] {
         running?: Changes;
         gone?: number[];
         objects?: string[];
+        types?: Record<string, { size: number; members: Record<string, number> }>;
       };
       const captured: Captured = {
         module: data.module,
@@ -92,8 +97,16 @@ export function goldenCaptures(): Golden[] {
         module: new Uint8Array(readFileSync(join(folder, name, "module.ko"))),
         captured,
         kallsyms: data.kallsyms.join("\n"),
+        types: data.types === undefined ? null : typesOf(data.types),
       };
     });
+}
+
+function typesOf(types: Readonly<Record<string, { size: number; members: Record<string, number> }>>): KernelTypes {
+  return (name) => {
+    const found = types[name];
+    return found === undefined ? null : { size: found.size, members: new Map(Object.entries(found.members)) };
+  };
 }
 
 function changed(captured: Captured, changes: Changes): CapturedSection[] {
@@ -108,6 +121,7 @@ export function writeGolden(
   module: Uint8Array,
   { captured, loaded, running, objects }: Moments,
   kallsyms: string,
+  types: KernelTypes | null = null,
 ): void {
   const differing = (bytesOf: (s: CapturedSection) => Uint8Array | undefined): Changes =>
     captured.sections.flatMap((s) => {
@@ -142,6 +156,16 @@ export function writeGolden(
     ...later,
     ...inUse,
     objects,
+    ...(types === null
+      ? {}
+      : {
+          types: Object.fromEntries(
+            STRUCTS.flatMap((name) => {
+              const found = types(name);
+              return found === null ? [] : [[name, { size: found.size, members: Object.fromEntries(found.members) }]];
+            }),
+          ),
+        }),
   };
   writeFileSync(join(target, "capture.json"), `${JSON.stringify(data, null, 1)}\n`);
   writeFileSync(join(target, "module.ko"), module);
@@ -162,6 +186,8 @@ export function neededNames(module: Uint8Array): Set<string> {
     "relative_toc",
     "p_toc",
     "ftrace_nop_ops",
+    "__start_BTF",
+    "__stop_BTF",
     "trace_nop_print",
     "__static_call_return0",
     "__x86_return_thunk",

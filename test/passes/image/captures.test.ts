@@ -125,3 +125,32 @@ describe.each(all.filter((g) => g.running !== null))("$name, in use", (golden) =
     expect(problems.length).toBeGreaterThan(0);
   });
 });
+
+// The types are from the BTF of the kernel that the capture was made on.
+describe.each(all.filter((g) => g.types !== null && g.loaded !== null))("$name, struct module", (golden) => {
+  const { module, captured, loaded, types } = golden;
+  if (loaded === null) throw new Error("not captured");
+  const unknownIn = (result: ReturnType<typeof imageOf>): number => {
+    const section = result.image?.sections.find((s) => s.name === ".gnu.linkonce.this_module");
+    return (result.image?.unknown ?? [])
+      .filter((u) => u.section === section?.index)
+      .reduce((sum, u) => sum + u.end - u.start, 0);
+  };
+
+  test.each([
+    ["relocated", captured],
+    ["loaded", loaded],
+  ] as const)("%s: the fields that are told are the kernel's, and they are much of it", (stage, seen) => {
+    const options = { stage, x86: MITIGATIONS_OFF };
+    const result = imageOf(module, captured, kernelOf(golden), { ...options, types });
+    expect(compare(result, seen).differences).toEqual([]);
+    const size = types?.("module")?.size ?? 0;
+    expect(unknownIn(result)).toBeLessThan(size * 0.6);
+    // Without types only what the file and its relocations tell: the name, init and exit.
+    const without = imageOf(module, captured, kernelOf(golden), options);
+    expect(compare(without, seen).differences).toEqual([]);
+    expect(unknownIn(without)).toBe(size - 56 - 16);
+  });
+});
+
+test("a kernel's types are among the captures", () => expect(all.some((g) => g.types !== null)).toBe(true));

@@ -33,6 +33,9 @@ export function imageOf(
     file: `${captured.module}.ko`,
     kernel,
     stage: "relocated",
+    // The captures were made without.
+    parameters: [],
+    patched: [],
     placement: { bases: new Map(), sections: new Map(), byIndex, percpu: percpuOf(bytes, captured) },
     ...(captured.toc === null ? {} : { kernelToc: captured.toc }),
     ...more,
@@ -97,7 +100,9 @@ export function verifyCaptured(
   captured: Captured,
   kernel: KernelAddresses,
   dumps: ReadonlyMap<bigint, Uint8Array>,
-  more: Pick<ImageOptions, "erratum843419" | "x86" | "kernelVersion"> & { readonly objects?: readonly string[] } = {},
+  more: Pick<ImageOptions, "erratum843419" | "x86" | "kernelVersion" | "types"> & {
+    readonly objects?: readonly string[];
+  } = {},
 ): VerifyResult {
   const { objects = [], ...options } = more;
   return verify(bytes, {
