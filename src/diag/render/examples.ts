@@ -120,23 +120,24 @@ error[KLP116]: what the link takes away is still in use: the signature of group
 1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
-    R_AARCH64_ADR_GOT_PAGE (against level)
-  --> got.c:7:15  got-arm64.o  report+0x0/0x34 [got_arm64]  (.text+0x0)
+    R_AARCH64_LD64_GOT_LO12_NC (against level)
+  --> got.c:7:15  got-arm64.o  report+0x4/0x34 [got_arm64]  (.text+0x4)
       7 | return value + level;
       deepest was inlined at got.c:12:9 (report)
-  >   0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
-      4:  42 00 40 f9   ldr    x2,[x2]
+      0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
+  >   4:  42 00 40 f9   ldr    x2,[x2]
                         R_AARCH64_LD64_GOT_LO12_NC level
       8:  fd 7b bf a9   stp    x29,x30,[sp,-0x10]!
-  = kernel: Modules: module got_arm64: unsupported RELA relocation: 311
+      c:  e3 03 00 2a   mov    w3,w0
+  = kernel: Modules: module got_arm64: unsupported RELA relocation: 312
             (the loader stops here: this is the line in dmesg)
   = why:    the loader handles a fixed list of relocation types and stops at the
             first other one
   = help:   compile with the kernel's own flags (no -fpic, -mcmodel as in the
             kernel's Makefile)
   = also:   1 more of KLP201 in got-arm64.o:
-      got.c:7:15  report+0x4  the kernel's loader does not know relocation
-        R_AARCH64_LD64_GOT_LO12_NC (against level)
+      got.c:7:15  report+0x0  the kernel's loader does not know relocation
+        R_AARCH64_ADR_GOT_PAGE (against level)
 
 2 errors, 0 warnings`,
   KLP202: `$ klplink check outside.o
@@ -215,25 +216,21 @@ error[KLP207]: counter is a common symbol
 1 error, 0 warnings`,
   KLP208: `$ klplink image broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -o out
 error[KLP208]: .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
-  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
-      (.text.patched_show+0x10)
-      c:  00 00   addb   %al,(%rax)
-      e:  00 00   addb   %al,(%rax)
-  >  10:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
+  >   0:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-     12:  00 00   addb   %al,(%rax)
-     14:  00 00   addb   %al,(%rax)
+      2:  00 00   addb   %al,(%rax)
+      4:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = help:   give the symbols of the kernel and of the patched modules (-k: its
             /proc/kallsyms); see \`klplink check\`
-  = also:   2 more of KLP208 in broken/KLP421.ko:
-      first_unlikely+0x0  .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
+  = also:   1 more of KLP208 in broken/KLP421.ko:
       .data.patched+0x18
         .klp.sym.vmlinux.long_name_long_name_long_name_lon…long_name_long_name_,0
         cannot be resolved
 
-3 errors, 0 warnings
+2 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -382,6 +379,47 @@ error[KLP233]: section header 0 is not all zero
   = help:   build the module anew: a tool behind the link has changed it
 
 1 error, 0 warnings`,
+  KLP234: `$ klplink check broken/KLP234.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP234]: R_X86_64_PLT32 (against exported_one) stands where it changes
+    something else: no call, jump or address relative to RIP ends here
+  --> broken/KLP234.ko  live_show_one+0xd/0x17 [demo_patch]
+      (.text.live_show_one+0xd)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+      5:  e8 00 00 00 00   callq  show_one
+                           R_X86_64_PLT32 .klp.sym.vmlinux.show_one,0-0x4
+  >   a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+     11:  00 00            addb   %al,(%rax)
+  = why:    the loader does not look at what it changes: it puts the bits into
+            whatever stands at the place
+  = help:   build the file again; a tool that moved code or relocations has left
+            this one behind
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP235: `$ klplink check broken/KLP235.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
+error[KLP235]: R_PPC64_TOC16_LO cannot reach exported_one, which is not in this
+    module
+  --> broken/KLP235.ko  live_show_one+0x8/0x1c [demo_patch]
+      (.text.live_show_one+0x8)
+      0:  01 00 00 48   bl     _mcount       R_PPC64_REL24
+      4:  01 00 00 48   bl     show_one
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
+  >   8:  00 00 00 60   nop                  R_PPC64_TOC16_LO exported_one
+      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
+     10:  00 00 00 60   nop
+  = why:    it holds a distance from the module's TOC of 32 bits at most, and
+            the kernel and other modules are farther away; most of these types
+            the loader cuts off without a word
+  = help:   build with -mcmodel=large: the address then stands in the TOC, where
+            a relocation of 64 bits puts it
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP301: `$ klplink check meminfo-debug.o
 error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
     restored
@@ -948,22 +986,17 @@ error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
 2 errors, 0 warnings; \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 1 of the errors, once the other is gone`,
   KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
-  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
-      (.text.patched_show+0x10)
-      c:  00 00   addb   %al,(%rax)
-      e:  00 00   addb   %al,(%rax)
-  >  10:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
+  >   0:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-     12:  00 00   addb   %al,(%rax)
-     14:  00 00   addb   %al,(%rax)
+      2:  00 00   addb   %al,(%rax)
+      4:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = why:    the function may have been inlined, renamed by the compiler, or
             configured out of this kernel
   = help:   build the patch for exactly this kernel
-  = also:   3 more of KLP414 in broken/KLP421.ko:
-      first_unlikely+0x0  show_val_kb is not in vmlinux
-        (../kernel/vmlinux-x86_64)
+  = also:   2 more of KLP414 in broken/KLP421.ko:
       .data.patched+0x18
         long_name_long_name_long_name_long_name_long_name_…long_name_long_name_
         is not in vmlinux (../kernel/vmlinux-x86_64)
@@ -978,7 +1011,7 @@ error[KLP421]: a mixture: .kpatch.symbols is from kpatch,
   = help:   link each part with its own tool first, or say which one to go by:
             \`--from kpatch|final\`
 
-5 errors, 0 warnings
+4 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -1134,10 +1167,10 @@ error[KLP432]: an ordinary relocation against .klp.sym.demo_mod.state,0, which
 
 1 error, 0 warnings`,
   KLP433: `$ klplink check broken/KLP433.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
+error[KLP433]: the addend 4294967288 went through 32 bits: -8 is meant
   --> broken/KLP433.ko  .data.refs+0x20
-  = why:    an offset of more than 2 GiB is in no object; some tools keep
-            addends in 32 bits
+  = why:    no object is that large; some tools keep addends in 32 bits, and
+            lose or invent their sign
   = help:   make the file again with a tool that keeps 64-bit addends; klplink
             does
 
@@ -1186,10 +1219,11 @@ error[KLP435]: two relocations write here: R_X86_64_64
 
 2 errors, 0 warnings`,
   KLP436: `$ klplink check broken/KLP436.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP436]: __mcount_loc has 19 bytes, no multiple of its entries' 8
+error[KLP436]: __mcount_loc has 19 bytes, not a multiple of its entries' 8
   --> broken/KLP436.ko  __mcount_loc+0x10
-  = why:    the kernel takes the section as an array, and reads behind the end
-            of the last entry
+  = why:    the kernel divides the section's size by an entry's and leaves the
+            rest unread: entries are cut off, or all behind one place are
+            shifted
   = help:   build the file again; a tool that copies single entries has taken
             too few or too many bytes
 
@@ -1207,14 +1241,14 @@ error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
   KLP438: `$ klplink check broken/KLP438.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
     section's 21 bytes
-  --> broken/KLP438.ko  live_show_one+0x11/0x17 [demo_patch]
-      (.text.live_show_one+0x11)
-      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+  --> broken/KLP438.ko  live_show_one+0xb/0x17 [demo_patch]
+      (.text.live_show_one+0xb)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+      5:  e8 00 00 00 00   callq  show_one
+                           R_X86_64_PLT32 .klp.sym.vmlinux.show_one,0-0x4
+  >   a:  e8 00 00 00 00   callq  live_only_here  R_X86_64_PC32
       f:  00 00            addb   %al,(%rax)
-  >  11:  00 00            addb   %al,(%rax)
-                           R_X86_64_PC32 live_only_here+0x12
-     13:  00 00            addb   %al,(%rax)
-     15:  00 00            addb   %al,(%rax)
+     11:  00 00            addb   %al,(%rax)
   = why:    sections are loaded apart from each other, so something else stands
             there
   = help:   look whether the symbol is the one that is meant; section symbols
@@ -1541,6 +1575,41 @@ error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
             a patched module that needs demo_mod loaded
 
 1 error, 0 warnings`,
+  KLP456: `$ klplink check modinfo.o -k no-livepatch.map
+error[KLP410]: show_val_kb is in no-livepatch.map, but not exported to modules
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
+  = kernel: modinfo: Unknown symbol show_val_kb (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    an undefined symbol of a module is looked up among the exported ones
+            only
+  = help:   \`klplink modinfo.o -k no-livepatch.map\` makes it a livepatch symbol,
+            which may name any symbol of the kernel
+
+error[KLP456]: no-livepatch.map is of a kernel without livepatching: the
+    livepatch relocations would never be applied
+  --> modinfo.o
+  = why:    the loader leaves .klp.rela sections to the livepatch core: where
+            that is not built in, their places stay as they are in the file, and
+            nobody says a word
+  = help:   use a kernel with CONFIG_LIVEPATCH=y, or give the symbols of that
+            kernel with -k
+
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
+  --> modinfo.o  .modinfo+0x0
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+2 errors, 1 warning; \`klplink modinfo.o -k no-livepatch.map\` mends 1 of the errors, once the other is gone
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP460: `$ klplink ../klp/convert-2024-x86_64.o -o out
 warning[KLP460]: .klp.sym.rela.ext4.jbd2.jbd2_state.0 can be read in two ways:
     taken as jbd2_state,0 of jbd2
@@ -1659,8 +1728,11 @@ error[KLP508]: struct module has 443 bytes here and 507 in the kernel
 error[KLP509]: the init function stands at offset 335 of struct module, in
     broken/KLP509-reference.ko at 343
   --> broken/KLP509.ko  .gnu.linkonce.this_module+0x14f
-  = why:    the kernel reads another field: the module loads, and its init
-            function never runs
+  = why:    the kernel reads another field: the module loads and its init
+            function never runs, or, where the kernel has written a field of its
+            own at that offset before it relocates, x86_64 kernels refuse the
+            module:
+            \`Skipping invalid relocation target, existing value is nonzero for type 1\`
   = help:   build the module with the configuration of exactly this kernel
 
 1 error, 0 warnings`,
