@@ -35,6 +35,7 @@ export class Kernel {
   readonly #list: SymbolList | null;
   readonly #vmlinux: Vmlinux | null;
   #btf: Btf | null | undefined;
+  #hasLivepatch: boolean | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
 
   constructor(parts: KernelParts) {
@@ -80,6 +81,24 @@ export class Kernel {
   /** Symbols of a loaded module called `name`, with their addresses, where the list is that of a running kernel. */
   findIn(module: string, name: string): readonly KernelSymbol[] {
     return this.#list?.findIn(module, name) ?? [];
+  }
+
+  /**
+   * Whether the kernel has the livepatch core. Null if that is not known: without a list that has its module loader, too, in which
+   * symbols may be missing.
+   */
+  get hasLivepatch(): boolean | null {
+    if (this.#hasLivepatch === undefined) {
+      let hasLoader = false;
+      let hasCore = false;
+      for (const name of this.names()) {
+        hasCore ||= name.startsWith("klp_");
+        // load_module is static, so the compiler may have given it a suffix; the system call is there in any case.
+        hasLoader ||= /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(name);
+      }
+      this.#hasLivepatch = hasCore ? true : hasLoader ? false : null;
+    }
+    return this.#hasLivepatch;
   }
 
   /** All names of vmlinux. */

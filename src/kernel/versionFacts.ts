@@ -54,10 +54,25 @@ const rows = {
     what: "a section that is both writable and executable is refused (CONFIG_STRICT_MODULE_RWX)",
     read: BEFORE_6_1,
   },
+  x86AltUnpadded: {
+    since: [5, 13],
+    what: "x86_64: an entry of .altinstructions has 12 bytes, without the one for padding",
+    read: BEFORE_6_1,
+  },
+  arm64ExtableType: {
+    since: [5, 16],
+    what: "arm64: an entry of __ex_table has 12 bytes, with a type, 8 before",
+    read: BEFORE_6_1,
+  },
   longNames: { since: [6, 1], what: "a symbol's name may have 511 bytes, 127 before", read: BEFORE_6_1 },
   ppcChecksAbi: {
     since: [6, 2],
     what: "ppc64le: a module whose e_flags do not say ABI version 2 is refused",
+    read: BEFORE_6_12,
+  },
+  x86AltFlags: {
+    since: [6, 3],
+    what: "x86_64: an entry of .altinstructions has 14 bytes, with flags",
     read: BEFORE_6_12,
   },
   x86ClearsOnUnload: {
@@ -119,6 +134,11 @@ const rows = {
   symbolIndexInMessage: {
     since: [6, 19],
     what: "`is not marked as a livepatch symbol` tells section and index",
+    read: BEFORE_7_2,
+  },
+  x86BugFormat: {
+    since: [6, 19],
+    what: "x86_64: an entry of __bug_table has 16 bytes, with a format, 12 before",
     read: BEFORE_7_2,
   },
   x86PlaceInMessage: {

@@ -14,11 +14,11 @@ import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import { nearNames } from "../kernel/symbols/nearNames.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
-import { shortName } from "../klp/symbols/names.ts";
+import { labelOf } from "../klp/symbols/names.ts";
 import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
-import type { LoaderFacts } from "../stubs/loader.ts";
+import { type LoaderFacts, relRefusal } from "../stubs/loader.ts";
 
 /** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
 export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
@@ -142,9 +142,8 @@ export class Findings {
         return;
       }
       case "rel": {
-        const message = `module ${module}: REL relocation unsupported`;
-        const what = `${printable(this.#file.sections.name(table?.section ?? 0))} has relocations without addends`;
-        this.problems.push(problem("KLP206", at, { what, message }, order));
+        const section = printable(this.#file.sections.name(table?.section ?? 0));
+        this.problems.push(problem("KLP206", at, relRefusal(module, section), order));
         return;
       }
       case "outside":
@@ -191,10 +190,7 @@ export class Findings {
   }
 
   #symbolName(symbol: number): string {
-    const name = shortName(this.#symbols.name(symbol));
-    if (name !== "") return name;
-    const section = this.#symbols.sectionOf(symbol);
-    return section === null ? "" : this.#file.sections.name(section);
+    return labelOf(this.#file, this.#symbols, symbol);
   }
 }
 

@@ -11,8 +11,9 @@ import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { siteArch } from "../ftrace/codeFile.ts";
 import { sortExtable } from "../kernel/loader/extable.ts";
-import { type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loader/layout.ts";
+import { isRelocated, type Layout, type LoadedSection, PERCPU_SECTION, type Placed } from "../kernel/loader/layout.ts";
 import { simplifySymbols } from "../kernel/loader/simplify.ts";
+import { entrySizes } from "../klp/move/specialSections.ts";
 import { parseKlpSectionObject } from "../klp/symbols/names.ts";
 import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
@@ -191,12 +192,11 @@ export class Job {
     return i < 0 ? null : this.#section(i);
   }
 
-  /** apply_relocations: targets in memory; in newer kernels the per-CPU template too. */
+  /** apply_relocations. */
   #isRelocated(target: number): boolean {
     const section = this.#sections[target];
     if (section === undefined) return false;
-    if (section.name === PERCPU_SECTION) return this.#facts.has("percpuRelocated");
-    return (section.flags & SHF_ALLOC) !== 0;
+    return isRelocated(section.name, (section.flags & SHF_ALLOC) !== 0, this.#facts.version);
   }
 
   #apply(table: RelocationTable, machine: ModuleLoader, step: number): void {
@@ -230,7 +230,14 @@ export class Job {
   #sortExtable(): void {
     const i = this.#sections.findIndex((s) => s.name === "__ex_table" && (s.flags & SHF_ALLOC) !== 0);
     const bytes = this.#space.bytes[i];
-    if (bytes !== undefined) sortExtable(bytes, this.#arch.extableEntry, this.#facts.version);
+    if (bytes !== undefined) sortExtable(bytes, this.#extableEntry(i), this.#facts.version);
+  }
+
+  /** Bytes of an entry: arm64 had shorter ones before 5.16. */
+  #extableEntry(section: number): number {
+    const { version } = this.#facts;
+    const sizes = entrySizes(this.#file, section, this.#arch.relocs, version);
+    return sizes.length === 1 && sizes[0] !== undefined ? sizes[0] : this.#arch.extableEntry;
   }
 
   /** The symbol table in memory has final values; on ppc64 names without their dot. */

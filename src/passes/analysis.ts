@@ -1,6 +1,7 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
 import type { Arch } from "../arch/index.ts";
+import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
@@ -19,6 +20,7 @@ import type { KernelVersion } from "../kernel/version.ts";
 import type { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf, type Patch, readPatches } from "../klp/patch/tables.ts";
 import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
+import { checkFields } from "../klp/rules/fields.ts";
 import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
@@ -135,6 +137,7 @@ export function analyseSubject(subject: Subject, options: Options): Analysis {
   );
   const problems = [...found.problems];
   const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
+  append(problems, unsupportedProblems(found));
   append(problems, unmarkedProblems(found));
   return { ...found, plan, stack, problems };
 }
@@ -147,7 +150,8 @@ function look(subject: Subject, options: Options): Survey {
     ...(options.reference === undefined ? [] : [options.reference]),
   ]);
   const version = options.kernelVersion ?? subject.version;
-  const loadOrder = new LoadOrder(file, arch.relocs, version);
+  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
+  const loadOrder = new LoadOrder(file, arch.relocs, arch.loader(features), version);
   const problems: Problem[] = checkObjectForm(file, symbols, options.file, arch.hasToc);
   const patches = readPatches(file, symbols, arch.absolute);
   const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
@@ -169,7 +173,6 @@ function look(subject: Subject, options: Options): Survey {
     );
   }
   if (kernel !== null && !tellsNothing) append(problems, positionProblems(symbols, undefineds, positions, path));
-  const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
   const { dedots } = arch.loader(features);
   append(problems, livepatchSymbolProblems(file, symbols, uses, module, dedots));
   const context = {
@@ -185,6 +188,7 @@ function look(subject: Subject, options: Options): Survey {
     path,
   };
   append(problems, checkLivepatch(context, patches, modInfo, options));
+  append(problems, checkFields(context));
   if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }
@@ -192,6 +196,7 @@ function look(subject: Subject, options: Options): Survey {
   append(problems, checkRelocations(file, symbols, functions, loader, path, module, loadOrder, version));
   append(problems, finishedProblems({ file, symbols, arch, features, module, version, kernel, path }));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
+  dropSaid(problems, calls, file);
   return {
     path,
     file,
@@ -213,15 +218,37 @@ function look(subject: Subject, options: Options): Survey {
 }
 
 /** A module with the parts of a livepatch that does not say in .modinfo that it is one. */
-function unmarkedProblems({ file, symbols, modInfo, module, undefineds, calls, path }: Survey): Problem[] {
+function unmarkedProblems(found: Survey): Problem[] {
+  const { symbols, modInfo, module, path } = found;
   if (modInfo === null || modInfo.get("livepatch") !== null) return [];
   const at = { file: path, section: ".modinfo", offset: 0 };
   if (enablesPatch(symbols)) return [problem("KLP510", at, { module }, { loadOrder: [2, -1] })];
-  const hasKlp =
-    undefineds.some((u) => u.resolution.kind === "convert") ||
-    calls.some((c) => c.klpObject !== null) ||
-    file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
-  return hasKlp ? [problem("KLP501", at, { module })] : [];
+  return hasKlp(found) ? [problem("KLP501", at, { module })] : [];
+}
+
+/** Whether the module has livepatch relocations, or will have when its imports are livepatch symbols. */
+const hasKlp = ({ file, undefineds, calls }: Survey): boolean =>
+  undefineds.some((u) => u.resolution.kind === "convert") ||
+  calls.some((c) => c.klpObject !== null) ||
+  file.relocations.some((t) => file.sections.name(t.section).startsWith(".klp.rela."));
+
+/** Livepatch relocations for a kernel without livepatching. Of a finished module that says what it is, KLP512 says it. */
+function unsupportedProblems(found: Survey): Problem[] {
+  const { kernel, path, problems } = found;
+  if (kernel?.hasLivepatch !== false || !hasKlp(found) || problems.some((p) => p.code === "KLP512")) return [];
+  return [problem("KLP456", { file: path }, { source: kernel.source })];
+}
+
+/** Calls that stand beside their branch are told by the audit of calls, and where the branch is near, by KLP434. */
+function dropSaid(problems: Problem[], calls: readonly Call[], { sections }: ElfFile): void {
+  const key = (section: string | undefined, offset: number | undefined): string => `${section}+${offset}`;
+  const said = new Set(problems.filter((p) => p.code === "KLP434").map((p) => key(p.at.section, p.at.offset)));
+  for (const call of calls) {
+    if (call.verdict === "not-a-call") said.add(key(printable(sections.name(call.section)), call.offset));
+  }
+  const left = problems.filter((p) => p.code !== "KLP234" || !said.has(key(p.at.section, p.at.offset)));
+  problems.splice(0, problems.length);
+  append(problems, left);
 }
 
 /** @param how how r2 is to come back; undefined: as usual, or there is none */
@@ -263,6 +290,21 @@ function enablesPatch(symbols: SymbolTable): boolean {
   return false;
 }
 
+/**
+ * What is wrong with sections and relocations, and, if the file is a livepatch, with the tables that the kernel reads from it.
+ * @param patches whether the file has tables of patched functions; livepatch relocations make it a livepatch, too
+ */
+export function livepatchRules(context: RuleContext, patches: boolean): Problem[] {
+  const { file } = context;
+  const problems = [...checkLivepatchSections(context), ...checkWreckage(context), ...checkZeroPlaces(context)];
+  if (!patches && !file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH))) return problems;
+  append(problems, checkSharedPlaces(context));
+  append(problems, checkTableSizes(context));
+  append(problems, checkProfilingPlaces(context));
+  append(problems, checkTargets(context));
+  return problems;
+}
+
 /** Everything that the livepatch core and the loader say about sections, tables and metadata. */
 function checkLivepatch(
   context: RuleContext,
@@ -271,22 +313,7 @@ function checkLivepatch(
   options: Options,
 ): Problem[] {
   const { file } = context;
-  const problems = [
-    ...checkLivepatchSections(context),
-    ...checkWreckage(context),
-    ...checkZeroPlaces(context),
-    ...checkPatches(context, patches),
-  ];
-  const isLivepatch =
-    patches.length > 0 || file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
-  if (isLivepatch) {
-    append(problems, [
-      ...checkSharedPlaces(context),
-      ...checkTableSizes(context),
-      ...checkProfilingPlaces(context),
-      ...checkTargets(context),
-    ]);
-  }
+  const problems = [...livepatchRules(context, patches.length > 0), ...checkPatches(context, patches)];
   if (modInfo !== null) {
     const { symbols, module, kernel, version, path } = context;
     append(

@@ -11,13 +11,13 @@ import { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf } from "../klp/patch/tables.ts";
 import { convert } from "../klp/producers/convert.ts";
 import type { Producer } from "../klp/producers/producer.ts";
+import { checkFields } from "../klp/rules/fields.ts";
 import { LoadOrder } from "../klp/rules/loadOrder.ts";
-import { checkLivepatchSections } from "../klp/rules/sections.ts";
 import { RelocationRouter } from "../klp/symbols/router.ts";
 import { addHelpers, missingHelpers } from "../klp/toc/helpers.ts";
 import type { IslandPlan } from "../klp/toc/islands.ts";
 import { placeIslands } from "../klp/toc/placeIslands.ts";
-import { type Analysis, analyseSubject, type Options } from "./analysis.ts";
+import { type Analysis, analyseSubject, livepatchRules, type Options } from "./analysis.ts";
 import { type Finished, finish } from "./finish.ts";
 import { elfProblem } from "./input.ts";
 import { keeper, openModule, type Subject } from "./open.ts";
@@ -216,17 +216,17 @@ function linkFinished(subject: Subject, options: LinkOptions): Omit<LinkResult, 
   if (output === null) return { output: subject.file.bytes, changed: false, problems, done };
   // What was written must be readable by our own rules; anything else is a bug, not a result.
   const result = readElf(output);
-  if (waitsForModule(analysis)) append(problems, convertedProblems(result, analysis, options));
+  append(problems, convertedProblems(result, analysis, options));
   return isRefused() ? nothing : { output, changed: true, problems, done };
 }
 
 /**
  * What stands in the way once undefined symbols have become livepatch symbols: a relocation that waits for a module may
- * not stand everywhere. For a file that `check` was given as it is.
+ * not stand everywhere, and the file is a livepatch then, with the tables of one. For a file that `check` was given as it is.
  */
 export function conversionProblems(analysis: Analysis, options: Options): Problem[] {
-  if (!waitsForModule(analysis)) return [];
   const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");
+  if (converting.length === 0) return [];
   const edits = new ElfEdits(analysis.file);
   try {
     convert(edits, analysis.symbols, converting, new RelocationRouter(edits));
@@ -237,30 +237,27 @@ export function conversionProblems(analysis: Analysis, options: Options): Proble
   }
 }
 
-/** Whether a symbol becomes one whose relocations wait for a module. */
-const waitsForModule = ({ undefineds }: Analysis): boolean =>
-  undefineds.some(({ resolution: r }) => r.kind === "convert" && r.waitsFor !== "vmlinux");
-
+/** Errors of the file that a link makes, where the input has none: those are said already. */
 function convertedProblems(result: ElfFile, analysis: Analysis, options: Options): Problem[] {
   const { symbols } = result;
   if (symbols === null) return [];
   const { arch, module, version, kernel } = analysis;
-  const problems = checkLivepatchSections({
+  const context = {
     file: result,
     symbols,
     functions: new FunctionIndex(result, symbols),
     relocs: arch.relocs,
-    loadOrder: new LoadOrder(result, arch.relocs, version),
+    loadOrder: new LoadOrder(result, arch.relocs, arch.loader(analysis.features), version),
     module,
     version,
     kernel,
     objects: objectsOf(analysis.patches),
     path: options.file,
-  });
-  // The others, and those of sections that were there before, are said of the input.
+  };
   const key = (p: Problem): string => `${p.code} ${p.at.section}+${p.at.offset}`;
   const said = new Set(analysis.problems.map(key));
-  return problems.filter((p) => ["KLP430", "KLP431", "KLP449"].includes(p.code) && !said.has(key(p)));
+  const problems = [...livepatchRules(context, analysis.patches.length > 0), ...checkFields(context)];
+  return problems.filter((p) => levelOf(p) === "error" && !said.has(key(p)));
 }
 
 function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null): LinkResult["done"] {

@@ -1,6 +1,7 @@
 import type { HasFact } from "../kernel/versionFacts.ts";
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED, unsigned } from "./def.ts";
 import { DOUBLEWORD, type Field, HALF, WORD } from "./field.ts";
+import { type Stand, words } from "./stand.ts";
 
 // ELF for the Arm 64-bit Architecture, "Relocation".
 // Accepted by apply_relocate_add in the kernel's arch/arm64/kernel/module.c (6.1, 6.12, 7.2).
@@ -60,6 +61,17 @@ const ABS = { ...INSN, value: "S+A" } as const;
 const PREL = { ...INSN, value: "S+A-P" } as const;
 const PAGE = { ...INSN, value: "page(S+A)-page(P)", field: ADRP, hook: "adrp" } as const;
 
+// What each may stand at: Arm Architecture Reference Manual, C4.1 (top-level encodings), by the bits that are fixed.
+const BRANCH: Stand = words("b or bl", [0x7c00_0000, 0x1400_0000]);
+const CONDITIONAL: Stand = words("b.cond, cbz or cbnz", [0xff00_0000, 0x5400_0000], [0x7e00_0000, 0x3400_0000]);
+const TEST: Stand = words("tbz or tbnz", [0x7e00_0000, 0x3600_0000]);
+const LITERAL: Stand = words("a load of a literal", [0x3b00_0000, 0x1800_0000]);
+const ADR_WORD: Stand = words("adr", [0x9f00_0000, 0x1000_0000]);
+const ADRP_WORD: Stand = words("adrp", [0x9f00_0000, 0x9000_0000]);
+const ADD: Stand = words("add with an immediate", [0x7f80_0000, 0x1100_0000]);
+const LDST: Stand = words("a load or store with an immediate offset", [0x3b00_0000, 0x3900_0000]);
+const MOVE: Stand = words("movz, movn or movk", [0x1f80_0000, 0x1280_0000]);
+
 // biome-ignore format: one row a type
 export const arm64: readonly RelocDef[] = [
   { type: 0, name: "R_AARCH64_NONE", ...IGNORED },
@@ -70,37 +82,37 @@ export const arm64: readonly RelocDef[] = [
   { type: 260, name: "R_AARCH64_PREL64", value: "S+A-P", ...DATA8 },
   { type: 261, name: "R_AARCH64_PREL32", value: "S+A-P", ...DATA4, overflow: signed(32) },
   { type: 262, name: "R_AARCH64_PREL16", value: "S+A-P", ...DATA2, overflow: signed(16) },
-  { type: 263, name: "R_AARCH64_MOVW_UABS_G0", ...ABS, field: MOVW(0), overflow: unsigned(16) },
-  { type: 264, name: "R_AARCH64_MOVW_UABS_G0_NC", ...ABS, field: MOVW(0), overflow: UNCHECKED },
-  { type: 265, name: "R_AARCH64_MOVW_UABS_G1", ...ABS, field: MOVW(16), overflow: unsigned(32) },
-  { type: 266, name: "R_AARCH64_MOVW_UABS_G1_NC", ...ABS, field: MOVW(16), overflow: UNCHECKED },
-  { type: 267, name: "R_AARCH64_MOVW_UABS_G2", ...ABS, field: MOVW(32), overflow: unsigned(48) },
-  { type: 268, name: "R_AARCH64_MOVW_UABS_G2_NC", ...ABS, field: MOVW(32), overflow: UNCHECKED },
-  { type: 269, name: "R_AARCH64_MOVW_UABS_G3", ...ABS, field: MOVW(48), overflow: UNCHECKED },
-  { type: 270, name: "R_AARCH64_MOVW_SABS_G0", ...ABS, field: MOVNZ(0), overflow: signed(17) },
-  { type: 271, name: "R_AARCH64_MOVW_SABS_G1", ...ABS, field: MOVNZ(16), overflow: signed(33) },
-  { type: 272, name: "R_AARCH64_MOVW_SABS_G2", ...ABS, field: MOVNZ(32), overflow: signed(49) },
-  { type: 273, name: "R_AARCH64_LD_PREL_LO19", ...PREL, field: WORDS(19, 5), overflow: signed(21) },
-  { type: 274, name: "R_AARCH64_ADR_PREL_LO21", ...PREL, field: ADR, overflow: signed(21) },
-  { type: 275, name: "R_AARCH64_ADR_PREL_PG_HI21", ...PAGE, overflow: signed(33) },
-  { type: 276, name: "R_AARCH64_ADR_PREL_PG_HI21_NC", ...PAGE, overflow: UNCHECKED },
-  { type: 277, name: "R_AARCH64_ADD_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED },
-  { type: 278, name: "R_AARCH64_LDST8_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED },
-  { type: 279, name: "R_AARCH64_TSTBR14", ...PREL, field: WORDS(14, 5), overflow: signed(16) },
-  { type: 280, name: "R_AARCH64_CONDBR19", ...PREL, field: WORDS(19, 5), overflow: signed(21) },
-  { type: 282, name: "R_AARCH64_JUMP26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch" },
-  { type: 283, name: "R_AARCH64_CALL26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch" },
-  { type: 284, name: "R_AARCH64_LDST16_ABS_LO12_NC", ...ABS, field: IMM12(1), overflow: UNCHECKED },
-  { type: 285, name: "R_AARCH64_LDST32_ABS_LO12_NC", ...ABS, field: IMM12(2), overflow: UNCHECKED },
-  { type: 286, name: "R_AARCH64_LDST64_ABS_LO12_NC", ...ABS, field: IMM12(3), overflow: UNCHECKED },
-  { type: 287, name: "R_AARCH64_MOVW_PREL_G0", ...PREL, field: MOVNZ(0), overflow: signed(17) },
-  { type: 288, name: "R_AARCH64_MOVW_PREL_G0_NC", ...PREL, field: MOVW(0), overflow: UNCHECKED },
-  { type: 289, name: "R_AARCH64_MOVW_PREL_G1", ...PREL, field: MOVNZ(16), overflow: signed(33) },
-  { type: 290, name: "R_AARCH64_MOVW_PREL_G1_NC", ...PREL, field: MOVW(16), overflow: UNCHECKED },
-  { type: 291, name: "R_AARCH64_MOVW_PREL_G2", ...PREL, field: MOVNZ(32), overflow: signed(49) },
-  { type: 292, name: "R_AARCH64_MOVW_PREL_G2_NC", ...PREL, field: MOVW(32), overflow: UNCHECKED },
-  { type: 293, name: "R_AARCH64_MOVW_PREL_G3", ...PREL, field: MOVNZ(48), overflow: UNCHECKED },
-  { type: 299, name: "R_AARCH64_LDST128_ABS_LO12_NC", ...ABS, field: IMM12(4), overflow: UNCHECKED },
+  { type: 263, name: "R_AARCH64_MOVW_UABS_G0", ...ABS, field: MOVW(0), overflow: unsigned(16), stand: MOVE },
+  { type: 264, name: "R_AARCH64_MOVW_UABS_G0_NC", ...ABS, field: MOVW(0), overflow: UNCHECKED, stand: MOVE },
+  { type: 265, name: "R_AARCH64_MOVW_UABS_G1", ...ABS, field: MOVW(16), overflow: unsigned(32), stand: MOVE },
+  { type: 266, name: "R_AARCH64_MOVW_UABS_G1_NC", ...ABS, field: MOVW(16), overflow: UNCHECKED, stand: MOVE },
+  { type: 267, name: "R_AARCH64_MOVW_UABS_G2", ...ABS, field: MOVW(32), overflow: unsigned(48), stand: MOVE },
+  { type: 268, name: "R_AARCH64_MOVW_UABS_G2_NC", ...ABS, field: MOVW(32), overflow: UNCHECKED, stand: MOVE },
+  { type: 269, name: "R_AARCH64_MOVW_UABS_G3", ...ABS, field: MOVW(48), overflow: UNCHECKED, stand: MOVE },
+  { type: 270, name: "R_AARCH64_MOVW_SABS_G0", ...ABS, field: MOVNZ(0), overflow: signed(17), stand: MOVE },
+  { type: 271, name: "R_AARCH64_MOVW_SABS_G1", ...ABS, field: MOVNZ(16), overflow: signed(33), stand: MOVE },
+  { type: 272, name: "R_AARCH64_MOVW_SABS_G2", ...ABS, field: MOVNZ(32), overflow: signed(49), stand: MOVE },
+  { type: 273, name: "R_AARCH64_LD_PREL_LO19", ...PREL, field: WORDS(19, 5), overflow: signed(21), stand: LITERAL },
+  { type: 274, name: "R_AARCH64_ADR_PREL_LO21", ...PREL, field: ADR, overflow: signed(21), stand: ADR_WORD },
+  { type: 275, name: "R_AARCH64_ADR_PREL_PG_HI21", ...PAGE, overflow: signed(33), stand: ADRP_WORD },
+  { type: 276, name: "R_AARCH64_ADR_PREL_PG_HI21_NC", ...PAGE, overflow: UNCHECKED, stand: ADRP_WORD },
+  { type: 277, name: "R_AARCH64_ADD_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED, stand: ADD },
+  { type: 278, name: "R_AARCH64_LDST8_ABS_LO12_NC", ...ABS, field: IMM12(0), overflow: UNCHECKED, stand: LDST },
+  { type: 279, name: "R_AARCH64_TSTBR14", ...PREL, field: WORDS(14, 5), overflow: signed(16), stand: TEST },
+  { type: 280, name: "R_AARCH64_CONDBR19", ...PREL, field: WORDS(19, 5), overflow: signed(21), stand: CONDITIONAL },
+  { type: 282, name: "R_AARCH64_JUMP26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch", stand: BRANCH },
+  { type: 283, name: "R_AARCH64_CALL26", ...PREL, field: WORDS(26, 0), overflow: signed(28), hook: "branch", stand: BRANCH },
+  { type: 284, name: "R_AARCH64_LDST16_ABS_LO12_NC", ...ABS, field: IMM12(1), overflow: UNCHECKED, stand: LDST },
+  { type: 285, name: "R_AARCH64_LDST32_ABS_LO12_NC", ...ABS, field: IMM12(2), overflow: UNCHECKED, stand: LDST },
+  { type: 286, name: "R_AARCH64_LDST64_ABS_LO12_NC", ...ABS, field: IMM12(3), overflow: UNCHECKED, stand: LDST },
+  { type: 287, name: "R_AARCH64_MOVW_PREL_G0", ...PREL, field: MOVNZ(0), overflow: signed(17), stand: MOVE },
+  { type: 288, name: "R_AARCH64_MOVW_PREL_G0_NC", ...PREL, field: MOVW(0), overflow: UNCHECKED, stand: MOVE },
+  { type: 289, name: "R_AARCH64_MOVW_PREL_G1", ...PREL, field: MOVNZ(16), overflow: signed(33), stand: MOVE },
+  { type: 290, name: "R_AARCH64_MOVW_PREL_G1_NC", ...PREL, field: MOVW(16), overflow: UNCHECKED, stand: MOVE },
+  { type: 291, name: "R_AARCH64_MOVW_PREL_G2", ...PREL, field: MOVNZ(32), overflow: signed(49), stand: MOVE },
+  { type: 292, name: "R_AARCH64_MOVW_PREL_G2_NC", ...PREL, field: MOVW(32), overflow: UNCHECKED, stand: MOVE },
+  { type: 293, name: "R_AARCH64_MOVW_PREL_G3", ...PREL, field: MOVNZ(48), overflow: UNCHECKED, stand: MOVE },
+  { type: 299, name: "R_AARCH64_LDST128_ABS_LO12_NC", ...ABS, field: IMM12(4), overflow: UNCHECKED, stand: LDST },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

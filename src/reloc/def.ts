@@ -1,5 +1,6 @@
 import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import { type Field, NOTHING } from "./field.ts";
+import type { Stand } from "./stand.ts";
 
 /**
  * Which value goes into the field, in the letters of the ABIs: S the symbol's value, A the addend, P the address of
@@ -53,6 +54,10 @@ export interface RelocDef {
   /** What the field can hold, where the kernel cuts a larger value off without a word. */
   readonly holds?: Overflow;
   readonly hook?: HookName;
+  /** What it may stand at in code; absent: anything. The loader does not look. */
+  readonly stand?: Stand;
+  /** The field reaches the module's own sections only: modules lie too far from the kernel for any other symbol. */
+  readonly reach?: "module";
   readonly feature?: Feature;
   /** The loader knows the type only since then; absent: in all kernels from 4.15 on. */
   readonly since?: VersionFact;

@@ -1,5 +1,6 @@
 import { type Fault, IGNORED, type RelocDef, signed, UNCHECKED } from "./def.ts";
 import { DOUBLEWORD, type Field, HALF, NOTHING, WORD } from "./field.ts";
+import { type Stand, words } from "./stand.ts";
 
 // 64-bit ELF V2 ABI Specification, Power Architecture, 3.5 "Relocation Types".
 // Accepted by apply_relocate_add in the kernel's arch/powerpc/kernel/module_64.c (6.1, 6.12, 7.2);
@@ -37,7 +38,21 @@ const WORD_SIZED = { bytes: 4, field: WORD, align: 1 } as const;
 const HALF_SIZED = { bytes: 2, field: HALF, align: 1 } as const;
 const HA = { bytes: 2, field: HALF_HA, overflow: UNCHECKED, align: 1, holds: signed(32), message: silent } as const;
 const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message: silent } as const;
-const REL24 = { bytes: 4, value: "S+A-P", field: BRANCH24, overflow: signed(26), align: 4, hook: "branch" } as const;
+
+// Power ISA 3.1: `b` and `bl` are I-form, opcode 18, here with AA = 0; the prefix of a prefixed instruction has opcode 1.
+const BRANCH: Stand = words("a relative b or bl", [0xfc00_0002, 0x4800_0000]);
+const PREFIX: Stand = words("a prefixed instruction", [0xfc00_0000, 0x0400_0000]);
+const REL24 = {
+  bytes: 4,
+  value: "S+A-P",
+  field: BRANCH24,
+  overflow: signed(26),
+  align: 4,
+  hook: "branch",
+  stand: BRANCH,
+} as const;
+/** The low half of an instruction; with little-endian bytes, its first. */
+const IMMEDIATE = { stand: { kind: "aligned" }, reach: "module" } as const;
 
 // biome-ignore format: one row a type
 export const ppc64le: readonly RelocDef[] = [
@@ -46,20 +61,20 @@ export const ppc64le: readonly RelocDef[] = [
   { type: 26, name: "R_PPC64_REL32", value: "S+A-P", ...WORD_SIZED, overflow: signed(32), message: outOfRange("REL32") },
   { type: 38, name: "R_PPC64_ADDR64", value: "S+A", ...WHOLE },
   { type: 44, name: "R_PPC64_REL64", value: "S+A-P", ...WHOLE },
-  { type: 47, name: "R_PPC64_TOC16", feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: signed(16), message: bad("TOC16") },
-  { type: 48, name: "R_PPC64_TOC16_LO", feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
-  { type: 50, name: "R_PPC64_TOC16_HA", feature: "toc", value: "S+A-TOC", ...HA },
+  { type: 47, name: "R_PPC64_TOC16", ...IMMEDIATE, feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: signed(16), message: bad("TOC16") },
+  { type: 48, name: "R_PPC64_TOC16_LO", ...IMMEDIATE, feature: "toc", value: "S+A-TOC", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
+  { type: 50, name: "R_PPC64_TOC16_HA", ...IMMEDIATE, feature: "toc", value: "S+A-TOC", ...HA },
   { type: 51, name: "R_PPC64_TOC", feature: "toc", value: "TOC", ...WHOLE },
-  { type: 63, name: "R_PPC64_TOC16_DS", feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
-  { type: 64, name: "R_PPC64_TOC16_LO_DS", feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
+  { type: 63, name: "R_PPC64_TOC16_DS", ...IMMEDIATE, feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: signed(16), align: 4, message: bad("TOC16_DS") },
+  { type: 64, name: "R_PPC64_TOC16_LO_DS", ...IMMEDIATE, feature: "toc", bytes: 2, value: "S+A-TOC", field: HALF_DS, overflow: UNCHECKED, align: 4, message: bad("TOC16_LO_DS") },
   { type: 109, name: "R_PPC64_TOCSAVE", feature: "toc", ...IGNORED },
   { type: 116, name: "R_PPC64_REL24_NOTOC", ...REL24, feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL24") },
   // The prologue at the place is rewritten as a whole: see `entry` in stubs/ppc64le.ts.
   { type: 118, name: "R_PPC64_ENTRY", bytes: 8, value: "none", field: NOTHING, overflow: UNCHECKED, align: 1, hook: "entry", message: silent },
-  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, hook: "far data", feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34") },
-  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: UNCHECKED, align: 1, holds: signed(34), hook: "got entry", feature: "pcrel", since: "ppcPcrel", message: silent },
-  { type: 250, name: "R_PPC64_REL16_LO", value: "S+A-P", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
-  { type: 252, name: "R_PPC64_REL16_HA", value: "S+A-P", ...HA },
+  { type: 132, name: "R_PPC64_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: signed(34), align: 1, hook: "far data", feature: "pcrel", since: "ppcPcrel", message: outOfRange("REL34"), stand: PREFIX },
+  { type: 133, name: "R_PPC64_GOT_PCREL34", bytes: 8, value: "S+A-P", field: PREFIXED34, overflow: UNCHECKED, align: 1, holds: signed(34), hook: "got entry", feature: "pcrel", since: "ppcPcrel", message: silent, stand: PREFIX },
+  { type: 250, name: "R_PPC64_REL16_LO", ...IMMEDIATE, value: "S+A-P", ...HALF_SIZED, overflow: UNCHECKED, message: silent },
+  { type: 252, name: "R_PPC64_REL16_HA", ...IMMEDIATE, value: "S+A-P", ...HA },
 ];
 
 /** Names of the types that the loader refuses, for messages. */

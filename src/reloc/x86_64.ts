@@ -33,6 +33,7 @@ const RELATIVE = {
   overflow: UNCHECKED,
   align: 1,
   holds: signed(32),
+  stand: { kind: "operand" },
   message,
 } as const;
 

@@ -12,6 +12,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
+import type { KernelVersion } from "../kernel/version.ts";
 import type { Finding, Hook, Site, Space } from "../reloc/engine.ts";
 import {
   R_AARCH64_ADR_PREL_PG_HI21,
@@ -123,6 +124,17 @@ function lowestZero(value: bigint): bigint {
   return bit;
 }
 
+/** As module_frob_arch_sections leaves them: rows of code only, partitioned and partly sorted. */
+function orderOf(
+  file: ElfFile,
+  symbols: SymbolTable,
+  table: RelocationTable,
+  version: KernelVersion | null,
+): Uint32Array | null {
+  if (!table.hasAddends || !file.sections.hasFlags(table.target, SHF_EXECINSTR)) return null;
+  return partitionedRows(table, (row) => needsEntry(symbols, table, row), { version });
+}
+
 function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation {
   const { sections } = file;
   const orders = new Map<number, Uint32Array>();
@@ -141,8 +153,8 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
   }
   const counts = [0, 0];
   for (const table of file.relocations) {
-    if (!table.hasAddends || !sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
-    const order = partitionedRows(table, (row) => needsEntry(symbols, table, row), facts);
+    const order = orderOf(file, symbols, table, facts.version);
+    if (order === null) continue;
     orders.set(table.section, order);
     const which = startsWithInit(sections.name(table.target)) ? 1 : 0;
     const { count, alignment } = countEntries(symbols, table, order, facts);
@@ -354,6 +366,7 @@ export const arm64Loader: ArchLoader = {
   isInit: startsWithInit,
   dedots: false,
   ignoredSymbol: null,
+  order: orderOf,
   prepare,
   begin: (file, _symbols, relocs, space, facts) => new Veneers(file, relocs, space, facts),
 };

@@ -2,6 +2,7 @@
 // sorts, code that it writes.
 
 import type { ElfFile } from "../elf/reader.ts";
+import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
@@ -49,6 +50,12 @@ export interface Refusal {
   /** Compiler flags of the build that would be accepted. */
   readonly build?: string;
 }
+
+/** Relocations without addends (SHT_REL): no loader that klplink knows takes them, however few they are (apply_relocate). */
+export const relRefusal = (module: string, section: string): Refusal => ({
+  what: `${section} has relocations without addends`,
+  message: `module ${module}: REL relocation unsupported`,
+});
 
 /** Before layout. */
 export interface Preparation {
@@ -102,6 +109,11 @@ export interface ArchLoader {
   readonly dedots: boolean;
   /** An undefined symbol of this name stays at 0. */
   readonly ignoredSymbol: string | null;
+  /**
+   * The rows of a relocation section as this loader applies them: they are partitioned or sorted while the code that it adds is
+   * counted. Null: as in the file.
+   */
+  order(file: ElfFile, symbols: SymbolTable, table: RelocationTable, version: KernelVersion | null): Uint32Array | null;
   prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation;
   /** After layout and symbol resolution. `names` gives a symbol's name as the loader sees it. */
   begin(
@@ -120,7 +132,7 @@ export function lastByName(file: ElfFile, name: string): number {
   return 0;
 }
 
-/** Order of the rows of a table as kernelSort gives it, by unsigned r_info and signed addend. */
+/** Whether a section goes into memory that is freed, where its name alone decides (module_init_section). */
 export function startsWithInit(name: string): boolean {
   return name.startsWith(".init");
 }

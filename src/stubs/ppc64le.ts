@@ -84,15 +84,18 @@ export function rewriteEntry(view: DataView, at: number, P: bigint, TOC: bigint)
   view.setUint32(at + 4, (0x3842_0000 | lo(distance)) >>> 0, true);
 }
 
-function prepare(file: ElfFile, _symbols: SymbolTable, facts: LoaderFacts): Preparation {
+const orderOf: ArchLoader["order"] = (_file, _symbols, table, version) =>
+  table.hasAddends ? sortedRows(table, { version }) : null;
+
+function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation {
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
   const stubs = lastByName(file, ".stubs");
   if (stubs === 0) return { orders, changes, refusals: [noStubs(facts.module)] };
   let count = fixedStubs(file, facts);
   for (const table of file.relocations) {
-    if (!table.hasAddends) continue;
-    const order = sortedRows(table, facts);
+    const order = orderOf(file, symbols, table, facts.version);
+    if (order === null) continue;
     orders.set(table.section, order);
     count += countStubs(table, order);
   }
@@ -182,6 +185,7 @@ export const ppc64leTocLoader: ArchLoader = {
   isInit: () => false,
   dedots: true,
   ignoredSymbol: null,
+  order: orderOf,
   prepare,
   begin,
 };

@@ -95,6 +95,10 @@ export const noGot = (module: string): Refusal => ({
   build: "-mcpu=power10 -mpcrel",
 });
 
+/** Sorted for the one count, and again for the other. */
+const orderOf: ArchLoader["order"] = (_file, _symbols, table, version) =>
+  table.hasAddends ? sortRows(table, sortRows(table, null, { version }), { version }) : null;
+
 function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Preparation {
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
@@ -108,11 +112,10 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
   let entries = 1;
   for (const table of file.relocations) {
     if (!table.hasAddends) continue;
-    // Sorted for the one count, and again for the other.
     const first = sortRows(table, null, facts);
     entries += countStubs(table, first, R_PPC64_GOT_PCREL34);
     if (facts.isSmp) entries += countDistinct(table, first, (row) => isIn(symbols, table.symbol(row), percpu));
-    const order = sortRows(table, first, facts);
+    const order = orderOf(file, symbols, table, facts.version) ?? first;
     orders.set(table.section, order);
     stubs += countStubs(table, order) + countStubs(table, order, R_PPC64_REL24_NOTOC);
   }
@@ -191,6 +194,7 @@ export const ppc64lePcrelLoader: ArchLoader = {
   isInit: () => false,
   dedots: false,
   ignoredSymbol: null,
+  order: orderOf,
   prepare,
   begin,
 };

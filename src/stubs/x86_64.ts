@@ -7,6 +7,8 @@ export const x86_64Loader: ArchLoader = {
   isInit: startsWithInit,
   dedots: false,
   ignoredSymbol: "_GLOBAL_OFFSET_TABLE_",
+  // Nothing is counted, so nothing is sorted.
+  order: () => null,
   prepare: () => ({ orders: new Map(), changes: new Map(), refusals: [] }),
   begin: (_file, _symbols, relocs, _space, facts) => ({
     machine: {

@@ -290,12 +290,22 @@ export const KLP432 = define<{ readonly symbol: string }>({
     "A relocation against a livepatch symbol stands outside the livepatch sections. The loader applies it with the symbol's stored value, 0, and says nothing.",
 });
 
-export const KLP436 = define<{ readonly name: string; readonly size: number; readonly entry: number }>({
+export const KLP436 = define<{
+  readonly name: string;
+  readonly size: number;
+  /** Bytes of an entry; several where neither relocations nor the kernel's version decide. */
+  readonly entries: readonly number[];
+  readonly counted: "divided" | "walked";
+}>({
   level: "error",
-  title: (d) => `${d.name} has ${d.size} bytes, no multiple of its entries' ${d.entry}`,
-  why: () => "the kernel takes the section as an array, and reads behind the end of the last entry",
+  title: (d) => `${d.name} has ${d.size} bytes, not a multiple of its entries' ${d.entries.join(" or ")}`,
+  why: (d) =>
+    d.counted === "walked"
+      ? "the kernel takes entry after entry until it is at the section's end, and reads behind it in the last one"
+      : "the kernel divides the section's size by an entry's and leaves the rest unread: entries are cut off, or all behind one place are shifted",
   help: () => "build the file again; a tool that copies single entries has taken too few or too many bytes",
-  explain: "Tables such as __jump_table and .return_sites are arrays. Their size must be a multiple of one entry.",
+  explain:
+    "Tables such as __jump_table and .return_sites are arrays. Their size must be a multiple of one entry. How large that is shows in the section's relocations (addresses or distances, and how far they are apart), and in the kernel's version.",
 });
 
 export const KLP437 = define<{ readonly list: string; readonly where: string }>({
@@ -326,6 +336,16 @@ export const KLP455 = define<{ readonly name: string; readonly object: string; r
     `add ${d.object} to the patch's objects, or let the relocations wait for a patched module that needs ${d.object} loaded`,
   explain:
     "Relocations in .klp.rela.OBJECT are applied when the patch is enabled for OBJECT: when both are loaded, and only for objects that struct klp_patch names. Since 5.8 those for vmlinux are applied while the livepatch itself loads.",
+});
+
+export const KLP456 = define<{ readonly source: string }>({
+  level: "error",
+  title: (d) => `${d.source} is of a kernel without livepatching: the livepatch relocations would never be applied`,
+  why: () =>
+    "the loader leaves .klp.rela sections to the livepatch core: where that is not built in, their places stay as they are in the file, and nobody says a word",
+  help: () => "use a kernel with CONFIG_LIVEPATCH=y, or give the symbols of that kernel with -k",
+  explain:
+    "The kernel's symbols are all there, its module loader's among them, and none of the livepatch core's (`klp_…`). Debian builds its kernels for ppc64le so. A module without livepatch= in its .modinfo is loaded there (KLP512 is for those with it), with calls that lead nowhere.",
 });
 
 export const KLP460 = define<{

@@ -157,12 +157,25 @@ export const KLP214 = define<{ readonly symbol: string; readonly owner: string }
     "An image has final addresses. A symbol that another module exports has one only where that module is loaded: its file alone (-m) does not tell.",
 });
 
-export const KLP433 = define<{ readonly addend: string; readonly likely: string }>({
+export const KLP433 = define<{
+  readonly name: string;
+  readonly addend: string;
+  /** The addend that was meant; null if that does not show. */
+  readonly likely: string | null;
+}>({
   level: "error",
-  title: (d) => `the addend ${d.addend} has lost its sign: ${d.likely} is meant`,
-  why: () => "an offset of more than 2 GiB is in no object; some tools keep addends in 32 bits",
+  title: (d) =>
+    d.likely === null
+      ? `${d.name} has the addend ${d.addend}: no symbol lies so that the sum is near the place`
+      : `the addend ${d.addend} went through 32 bits: ${d.likely} is meant`,
+  brief: (d) => `the addend ${d.addend} cannot be meant`,
+  why: (d) =>
+    d.likely === null
+      ? "no object is that large, and the field does not hold such a distance"
+      : "no object is that large; some tools keep addends in 32 bits, and lose or invent their sign",
   help: () => "make the file again with a tool that keeps 64-bit addends; klplink does",
-  explain: "A livepatch relocation has an addend between 2^31 and 2^32: a negative one that went through 32 bits.",
+  explain:
+    "A relocation's addend is larger than any object. From 2^31 on, a little more than that is right in a field for a whole address: it makes the physical address of a symbol of an x86_64 kernel (ZERO_PAGE). The same number with a sign from 32 bits, -2^31 and a little more, is not, nor is a small negative number without its sign, nor anything as large in a field of fewer bits.",
 });
 
 export const KLP434 = define<{ readonly by: number }>({
@@ -197,4 +210,25 @@ export const KLP439 = define<{ readonly name: string; readonly addend: string }>
   help: () => "strip the module first and finish it then: klplink runs last",
   explain:
     "A relocation of a livepatch module names no symbol. GNU `objcopy` and `strip` (also by INSTALL_MOD_STRIP) leave a finished livepatch in that state, without an error; the kernel loads it without a word and the patched code jumps to address 0. LLVM's tools refuse such modules.",
+});
+
+export const KLP234 = define<{ readonly name: string; readonly symbol: string; readonly reason: string }>({
+  level: "error",
+  title: (d) =>
+    `${d.name}${d.symbol === "" ? "" : ` (against ${d.symbol})`} stands where it changes something else: ${d.reason}`,
+  brief: (d) => d.reason,
+  why: () => "the loader does not look at what it changes: it puts the bits into whatever stands at the place",
+  help: () => "build the file again; a tool that moved code or relocations has left this one behind",
+  explain:
+    "Relocations of code belong to an instruction: R_AARCH64_CALL26 to `b` or `bl`, R_PPC64_REL24 to a relative branch, R_X86_64_PC32 and R_X86_64_PLT32 to the distance in a call, a jump or an address relative to RIP. At any other place the code that comes out does something that nobody wrote.",
+});
+
+export const KLP235 = define<{ readonly name: string; readonly symbol: string; readonly isTocRelative: boolean }>({
+  level: "error",
+  title: (d) => `${d.name} cannot reach ${d.symbol}, which is not in this module`,
+  why: (d) =>
+    `it holds a distance from ${d.isTocRelative ? "the module's TOC" : "the place"} of 32 bits at most, and the kernel and other modules are farther away; most of these types the loader cuts off without a word`,
+  help: () => "build with -mcmodel=large: the address then stands in the TOC, where a relocation of 64 bits puts it",
+  explain:
+    "On ppc64le a module lies more than 2 GiB from the kernel. R_PPC64_TOC16_HA, R_PPC64_TOC16_LO and their like reach the module's own data only; of another object's symbol they make a wrong address, livepatch symbol or not. Object code of the medium model has them.",
 });

@@ -382,6 +382,47 @@ error[KLP233]: section header 0 is not all zero
   = help:   build the module anew: a tool behind the link has changed it
 
 1 error, 0 warnings`,
+  KLP234: `$ klplink check broken/KLP234.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP234]: R_X86_64_PLT32 (against exported_one) stands where it changes
+    something else: no call, jump or address relative to RIP ends here
+  --> broken/KLP234.ko  live_show_one+0xd/0x17 [demo_patch]
+      (.text.live_show_one+0xd)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+      5:  e8 00 00 00 00   callq  show_one
+                           R_X86_64_PLT32 .klp.sym.vmlinux.show_one,0-0x4
+  >   a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+      f:  00 00            addb   %al,(%rax)
+     11:  00 00            addb   %al,(%rax)
+  = why:    the loader does not look at what it changes: it puts the bits into
+            whatever stands at the place
+  = help:   build the file again; a tool that moved code or relocations has left
+            this one behind
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP235: `$ klplink check broken/KLP235.ko -k ../kernel/vmlinux-ppc64le -m ../kernel/demo-mod-ppc64le.ko
+error[KLP235]: R_PPC64_TOC16_LO cannot reach exported_one, which is not in this
+    module
+  --> broken/KLP235.ko  live_show_one+0x8/0x1c [demo_patch]
+      (.text.live_show_one+0x8)
+      0:  01 00 00 48   bl     _mcount       R_PPC64_REL24
+      4:  01 00 00 48   bl     show_one
+                        R_PPC64_REL24 .klp.sym.vmlinux.show_one,0
+  >   8:  00 00 00 60   nop                  R_PPC64_TOC16_LO exported_one
+      c:  01 00 00 48   bl     exported_one  R_PPC64_REL24
+     10:  00 00 00 60   nop
+  = why:    it holds a distance from the module's TOC of 32 bits at most, and
+            the kernel and other modules are farther away; most of these types
+            the loader cuts off without a word
+  = help:   build with -mcmodel=large: the address then stands in the TOC, where
+            a relocation of 64 bits puts it
+
+1 error, 0 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP301: `$ klplink check meminfo-debug.o
 error[KLP301]: call to show_val_kb has no nop behind it, so the TOC cannot be
     restored
@@ -1541,6 +1582,41 @@ error[KLP455]: .klp.rela.demo_mod..data.refs waits for demo_mod, which this
             a patched module that needs demo_mod loaded
 
 1 error, 0 warnings`,
+  KLP456: `$ klplink check modinfo.o -k no-livepatch.map
+error[KLP410]: show_val_kb is in no-livepatch.map, but not exported to modules
+  --> modinfo.o  f+0x1c/0x34 [modinfo]  (.text.f+0x24)
+     1c:  10 00 01 f8   std    r0,16(r1)
+     20:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  24:  01 00 00 48   bl     show_val_kb  R_PPC64_REL24
+     28:  00 00 00 60   nop
+     2c:  20 00 21 38   addi   r1,r1,32
+  = kernel: modinfo: Unknown symbol show_val_kb (err -2)
+            (the loader stops here: this is the line in dmesg)
+  = why:    an undefined symbol of a module is looked up among the exported ones
+            only
+  = help:   \`klplink modinfo.o -k no-livepatch.map\` makes it a livepatch symbol,
+            which may name any symbol of the kernel
+
+error[KLP456]: no-livepatch.map is of a kernel without livepatching: the
+    livepatch relocations would never be applied
+  --> modinfo.o
+  = why:    the loader leaves .klp.rela sections to the livepatch core: where
+            that is not built in, their places stay as they are in the file, and
+            nobody says a word
+  = help:   use a kernel with CONFIG_LIVEPATCH=y, or give the symbols of that
+            kernel with -k
+
+warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
+    in .modinfo
+  --> modinfo.o  .modinfo+0x0
+  = why:    without it the kernel keeps neither symbols nor relocations for a
+            patched module that is loaded later
+  = help:   add MODULE_INFO(livepatch, "Y"); to the module's source
+
+2 errors, 1 warning; \`klplink modinfo.o -k no-livepatch.map\` mends 1 of the errors, once the other is gone
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP460: `$ klplink ../klp/convert-2024-x86_64.o -o out
 warning[KLP460]: .klp.sym.rela.ext4.jbd2.jbd2_state.0 can be read in two ways:
     taken as jbd2_state,0 of jbd2

@@ -6,6 +6,8 @@ import { alignUp } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_SYMTAB } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import type { KernelVersion } from "../version.ts";
+import { hasFact } from "../versionFacts.ts";
 
 /** Kinds of module memory, in the kernel's order. Before 6.4 only text and init.text have a base of their own. */
 export const REGIONS = ["text", "data", "rodata", "ro_after_init", "init.text", "init.data", "init.rodata"] as const;
@@ -73,6 +75,16 @@ const PASSES: readonly {
 /** Whether a section that is allocated by its flags stays out of memory all the same. */
 export function staysOut(name: string): boolean {
   return NOT_LOADED.has(name) || name === PERCPU_SECTION;
+}
+
+/**
+ * Whether the relocations of a section are applied while the module loads: apply_relocations. Of what is not in the module's
+ * memory, only the per-CPU template, since 6.13.
+ * @param isAllocated SHF_ALLOC in the section's own flags
+ */
+export function isRelocated(name: string, isAllocated: boolean, version: KernelVersion | null): boolean {
+  if (name === PERCPU_SECTION) return hasFact(version, "percpuRelocated");
+  return isAllocated && !staysOut(name);
 }
 
 /** Lays sections out (index 0 is the null section). */

@@ -8,11 +8,11 @@ import { RELA } from "../../elf/views/layout.ts";
 import type { Relocation, SectionHandle } from "../../elf/writer/edits.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { type Finish, type Pointer, Pointers } from "./intermediate.ts";
-import { KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
+import { KPATCH_RELOCATION_SIZE, KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
 
 /** Field offsets of struct kpatch_symbol and struct kpatch_relocation (64-bit), bytes. */
 const SYMBOL = { size: 40, position: 8, bind: 16, type: 17, name: 24, object: 32 } as const;
-const RELOCATION = { size: 40, dest: 0, type: 8, addend: 16, object: 24, symbol: 32 } as const;
+const RELOCATION = { size: KPATCH_RELOCATION_SIZE, dest: 0, type: 8, addend: 16, object: 24, symbol: 32 } as const;
 /** struct kpatch_arch: kernels before 5.8 apply alternatives of patched modules from `.klp.arch` sections. */
 const ARCH = { size: 16, section: 0, object: 8 } as const;
 const ARCH_SECTION = ".kpatch.arch";

@@ -11,6 +11,8 @@ export const PRODUCERS = ["plain", "kpatch", "klp-convert", "objtool", "final"] 
 export type Producer = (typeof PRODUCERS)[number];
 
 export const KPATCH_RELOCATIONS = ".kpatch.relocations";
+/** sizeof(struct kpatch_relocation), 64-bit; its first field is the place. */
+export const KPATCH_RELOCATION_SIZE = 40;
 export const KPATCH_SYMBOLS = ".kpatch.symbols";
 /** klp-convert v1 to v7: arrays of {symbol u64, position u32}, one section an object. */
 export const KLP_CONVERT_SECTION_PREFIX = ".klp.module_relocs.";

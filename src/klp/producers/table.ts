@@ -11,6 +11,7 @@ import { finishObjtool } from "./objtool.ts";
 import {
   KLP_CONVERT_SECTION_PREFIX,
   KLP_CONVERT_SYMBOL_PREFIX,
+  KPATCH_RELOCATION_SIZE,
   KPATCH_RELOCATIONS,
   KPATCH_SYMBOLS,
   objtoolSectionObject,
@@ -45,8 +46,9 @@ function sectionTrace({ sections }: ElfFile, fits: (name: string) => boolean): F
 }
 
 function klpConvertTrace(file: ElfFile, symbols: SymbolTable): Found | null {
-  const section = sectionTrace(file, (name) => name.startsWith(KLP_CONVERT_SECTION_PREFIX));
-  if (section !== null) return section;
+  const isOwn = (name: string): boolean => name.startsWith(KLP_CONVERT_SECTION_PREFIX);
+  const section = sectionTrace(file, isOwn);
+  if (section !== null && !isPostLinked(file, symbols, isOwn)) return section;
   for (let i = 1; i < symbols.count; i++) {
     const name = symbols.isUndefined(i) ? symbols.name(i) : "";
     if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) return { what: name, rank: file.sections.count };
@@ -63,29 +65,63 @@ function finalTrace({ sections }: ElfFile): Found | null {
   return null;
 }
 
-/** objtool leaves its own sections in what it finishes; their symbols are livepatch symbols by then. */
+/**
+ * Whether the symbols that a tool's own sections name are livepatch symbols: the file is finished, by klplink with --keep or by
+ * objtool, which leaves its own sections there.
+ */
+function isPostLinked(file: ElfFile, symbols: SymbolTable, isOwn: (name: string) => boolean): boolean {
+  const { sections } = file;
+  if (finalTrace(file) === null) return false;
+  return file.relocations.every((table) => {
+    if (sections.type(table.target) === SHT_RELA || !isOwn(sections.name(table.target))) return true;
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      if (symbols.isUndefined(symbol) && symbol !== 0 && symbols.rawShndx(symbol) !== SHN_LIVEPATCH) return false;
+    }
+    return true;
+  });
+}
+
+/** kpatch's relocations name places, not symbols: with --keep each of those has its livepatch relocation. */
+function kpatchTrace(file: ElfFile, symbols: SymbolTable): Found | null {
+  const found = sectionTrace(file, (name) => name === KPATCH_RELOCATIONS || name === KPATCH_SYMBOLS);
+  return found === null || (finalTrace(file) !== null && isCarriedOut(file, symbols)) ? null : found;
+}
+
+function isCarriedOut(file: ElfFile, symbols: SymbolTable): boolean {
+  const { sections } = file;
+  const own = sections.findByName(KPATCH_RELOCATIONS);
+  if (own === null) return false;
+  const done = new Set<string>();
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    for (let row = 0; row < table.count; row++) done.add(`${table.target}+${table.offset(row)}`);
+  }
+  let left = Math.ceil(sections.size(own) / KPATCH_RELOCATION_SIZE);
+  for (const table of file.relocations) {
+    if (table.target !== own) continue;
+    for (let row = 0; row < table.count; row++) {
+      if (table.offset(row) % KPATCH_RELOCATION_SIZE !== 0) continue;
+      const symbol = table.symbol(row);
+      const place = symbols.offset(symbol) + Number(table.addend(row));
+      if (done.has(`${symbols.sectionOf(symbol)}+${place}`)) left--;
+    }
+  }
+  return left === 0;
+}
+
 function objtoolTrace(file: ElfFile, symbols: SymbolTable): Found | null {
   const { sections } = file;
   const isOwn = (name: string): boolean => objtoolSectionObject(name) !== null;
   const first = sectionTrace(file, isOwn);
   if (first === null) return null;
-  const isFinished =
-    finalTrace(file) !== null &&
-    file.relocations.every((table) => {
-      if (sections.type(table.target) === SHT_RELA || !isOwn(sections.name(table.target))) return true;
-      for (let row = 0; row < table.count; row++) {
-        const symbol = table.symbol(row);
-        if (symbols.isUndefined(symbol) && symbol !== 0 && symbols.rawShndx(symbol) !== SHN_LIVEPATCH) return false;
-      }
-      return true;
-    });
-  return isFinished ? null : { what: first.what, rank: sections.count + 1 };
+  return isPostLinked(file, symbols, isOwn) ? null : { what: first.what, rank: sections.count + 1 };
 }
 
 const rows: Readonly<Record<Producer, ProducerRow>> = {
   plain: { trace: () => null, finish: null },
   kpatch: {
-    trace: (file) => sectionTrace(file, (name) => name === KPATCH_RELOCATIONS || name === KPATCH_SYMBOLS),
+    trace: kpatchTrace,
     finish: finishKpatch,
   },
   "klp-convert": { trace: klpConvertTrace, finish: finishKlpConvert },

@@ -2,10 +2,10 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { isBefore } from "../../base/order.ts";
-import { EM_PPC64, SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { kernelSort } from "../../kernel/loader/heapsort.ts";
+import { isRelocated } from "../../kernel/loader/layout.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { RelocTable } from "../../reloc/def.ts";
 import {
@@ -15,6 +15,7 @@ import {
   R_PPC64_TOC16_LO,
   R_PPC64_TOC16_LO_DS,
 } from "../../reloc/numbers.ts";
+import type { ArchLoader } from "../../stubs/loader.ts";
 import { parseKlpSectionObject } from "../symbols/names.ts";
 
 /** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
@@ -31,14 +32,19 @@ export class LoadOrder {
   readonly #file: ElfFile;
   readonly #relocs: RelocTable;
   readonly #version: KernelVersion | null;
+  readonly #loader: ArchLoader;
   /** Relocation section -> rank of each row in the loader's order. */
   readonly #ranks = new Map<number, Uint32Array>();
   /** Target section -> tables applied to it at load, in order. */
   readonly #tables = new Map<number, RelocationTable[]>();
   readonly #rowsByOffset = new Map<number, Map<number, { table: RelocationTable; row: number }[]>>();
 
-  /** @param version decides how equal relocations are ordered; null: as in the newest kernels. */
-  constructor(file: ElfFile, relocs: RelocTable, version: KernelVersion | null) {
+  /**
+   * @param loader puts the relocations of a section into its order
+   * @param version decides how equal relocations are ordered; null: as in the newest kernels
+   */
+  constructor(file: ElfFile, relocs: RelocTable, loader: ArchLoader, version: KernelVersion | null) {
+    this.#loader = loader;
     this.#file = file;
     this.#version = version;
     this.#relocs = relocs;
@@ -53,7 +59,8 @@ export class LoadOrder {
   /** apply_relocations: loaded targets only; of livepatch sections, those for vmlinux (since 5.8). */
   #appliedAtLoad(table: RelocationTable): boolean {
     const { sections } = this.#file;
-    if (!sections.hasFlags(table.target, SHF_ALLOC)) return false;
+    if (!isRelocated(sections.name(table.target), sections.hasFlags(table.target, SHF_ALLOC), this.#version))
+      return false;
     if (!sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) return true;
     return parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
   }
@@ -64,31 +71,14 @@ export class LoadOrder {
     return [RELOCATIONS, table.section, this.#rank(table)[row] ?? 0];
   }
 
-  /**
-   * Most loaders go through a section as it stands. ppc64 sorts each section before it applies it, descending by r_info, then by addend (relacmp in
-   * module_64.c).
-   */
+  /** Rank of each row of a section in the order of its loader. */
   #rank(table: RelocationTable): Uint32Array {
     const known = this.#ranks.get(table.section);
     if (known !== undefined) return known;
-    if (this.#file.header.machine !== EM_PPC64) {
-      const rows = Uint32Array.from({ length: table.count }, (_, row) => row);
-      this.#ranks.set(table.section, rows);
-      return rows;
-    }
-    const order = kernelSort(
-      table.count,
-      (x, y) => {
-        const a = table.info(x);
-        const b = table.info(y);
-        if (a !== b) return a < b ? 1 : -1;
-        const difference = table.addend(y) - table.addend(x);
-        return difference > 0n ? 1 : difference < 0n ? -1 : 0;
-      },
-      this.#version,
-    );
-    const ranks = new Uint32Array(table.count);
-    for (const [rank, row] of order.entries()) ranks[row] = rank;
+    const { symbols } = this.#file;
+    const order = symbols === null ? null : this.#loader.order(this.#file, symbols, table, this.#version);
+    const ranks = Uint32Array.from({ length: table.count }, (_, row) => row);
+    for (const [rank, row] of (order ?? []).entries()) ranks[row] = rank;
     this.#ranks.set(table.section, ranks);
     return ranks;
   }

@@ -7,7 +7,9 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { type Feature, otherBuild, type RelocTable, relocName, unknownBefore } from "../../reloc/def.ts";
+import { relRefusal } from "../../stubs/loader.ts";
 import type { FunctionIndex } from "../functions.ts";
+import { labelOf } from "../symbols/names.ts";
 import type { LoadOrder } from "./loadOrder.ts";
 
 /** What tells how the loader of an architecture takes relocations. */
@@ -34,6 +36,15 @@ export function checkRelocations(
   const has: HasFact = (fact) => hasFact(version, fact);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
+    const target = printable(sections.name(table.target));
+    if (!table.hasAddends) {
+      const refusal = relRefusal(module, printable(sections.name(table.section)));
+      const offset = table.count === 0 ? 0 : table.offset(0);
+      const order = loadOrder.of(table, 0);
+      const more = order === null ? {} : { loadOrder: order };
+      problems.push(problem("KLP206", place(target, table.target, offset, functions, path), refusal, more));
+      continue;
+    }
     const size = sections.size(table.target);
     for (let row = 0; row < table.count; row++) {
       const type = table.type(row);
@@ -44,11 +55,11 @@ export function checkRelocations(
       const offset = table.offset(row);
       if (def !== undefined && offset + def.bytes <= size) continue;
       const name = relocName(loader.relocs, type);
-      const at = place(sections.name(table.target), table.target, offset, functions, path);
+      const at = place(target, table.target, offset, functions, path);
       const order = loadOrder.of(table, row);
       const more = order === null ? {} : { loadOrder: order };
       if (def === undefined) {
-        const symbol = printable(symbols.name(table.symbol(row)));
+        const symbol = printable(labelOf(file, symbols, table.symbol(row)));
         const message = loader.unknownRelocation(module, type, has);
         const first =
           tooEarly !== null ? { since: versionFacts[tooEarly].since.join(".") } : build !== null ? { build } : {};

@@ -167,7 +167,6 @@ class SectionRules {
         const name = printable(symbols.name(symbol));
         this.#problems.push(problem("KLP430", at, { target, object, symbol: name }));
       }
-      this.#checkAddend(row, at);
       this.#checkBranch(row, at);
     }
   }
@@ -227,15 +226,6 @@ class SectionRules {
       const target = file.sections.name(table.target);
       this.#problems.push(problem("KLP431", at, { name, target, object, how: "skip" }));
     }
-  }
-
-  /** An addend that went through 32 bits without its sign, as kpatch's `int addend` once did. */
-  #checkAddend(row: number, at: Place): void {
-    const addend = this.#table.addend(row);
-    if (addend < 0x8000_0000n || addend > 0xffff_ffffn) return;
-    this.#problems.push(
-      problem("KLP433", at, { addend: addend.toString(), likely: BigInt.asIntN(32, addend).toString() }),
-    );
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */

@@ -8,22 +8,24 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type EntryTable, siteTablesOf } from "../../kernel/module/siteTables.ts";
 import { relocName } from "../../reloc/def.ts";
 import { decodeBranch, NOP } from "../../stubs/insn.ts";
-import { specialSection } from "../move/specialSections.ts";
+import { entrySizes, specialSection } from "../move/specialSections.ts";
 import type { RuleContext } from "./sections.ts";
 
 /** Sections whose size is no multiple of their entry. */
-export function checkTableSizes({ file, path }: RuleContext): Problem[] {
+export function checkTableSizes({ file, path, relocs, version }: RuleContext): Problem[] {
   const { sections, header } = file;
   const problems: Problem[] = [];
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_ALLOC)) continue;
     const name = sections.name(i);
-    const entry = specialSection(name, header.machine)?.entry?.[header.machine];
+    const counted = specialSection(name, header.machine)?.counted;
+    if (counted === undefined) continue;
+    const sizes = entrySizes(file, i, relocs, version);
+    const [entry] = sizes;
     const size = sections.size(i);
-    if (entry === undefined || size % entry === 0) continue;
-    problems.push(
-      problem("KLP436", { file: path, section: name, offset: size - (size % entry) }, { name, size, entry }),
-    );
+    if (entry === undefined || sizes.some((s) => size % s === 0)) continue;
+    const at = { file: path, section: name, offset: size - (size % entry) };
+    problems.push(problem("KLP436", at, { name, size, entries: sizes, counted }));
   }
   return problems;
 }

@@ -1,6 +1,9 @@
 // Names of livepatch symbols and sections (Documentation/livepatch/module-elf-format; the parsers are
 // klp_resolve_symbols and klp_write_section_relocs in the kernel's kernel/livepatch/core.c).
 
+import type { ElfFile } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+
 export const KLP_SYMBOL_PREFIX = ".klp.sym.";
 export const KLP_SECTION_PREFIX = ".klp.rela.";
 
@@ -39,4 +42,12 @@ export function shortName(name: string): string {
   const annotated = /^\.klp\.sym\.rela\.[^.]+\.[^.]+\.([^,]+),\d+$/.exec(name)?.[1];
   if (annotated !== undefined) return annotated;
   return parseKlpSymbol(name)?.name ?? name;
+}
+
+/** What a symbol is called in messages: its name for people, or that of the section that it stands for. */
+export function labelOf(file: ElfFile, symbols: SymbolTable, symbol: number): string {
+  const name = shortName(symbols.name(symbol));
+  if (name !== "") return name;
+  const section = symbols.sectionOf(symbol);
+  return section === null ? "" : file.sections.name(section);
 }

@@ -7,6 +7,7 @@ import { parseSymbols } from "../../../src/kernel/symbols/parseSymbols.ts";
 import { finish } from "../../../src/passes/finish.ts";
 import { type LinkOptions, link as linkOnly } from "../../../src/passes/link.ts";
 import { collect } from "../collect.ts";
+import { Part } from "../part.ts";
 import { asText, fixture, readRelocations, readSymbols, sectionNames } from "../readBack.ts";
 
 const link: typeof linkOnly = (bytes, options) => {
@@ -338,9 +339,14 @@ describe("which producer", () => {
   });
 
   test("a mixture names both; --from decides", () => {
-    // A finished file that keeps kpatch's sections holds both.
-    const mixed = done("kpatch-x86_64", { keep: true });
+    // A finished file that keeps kpatch's sections holds both; when all that they ask for is there, they are of no use any more.
+    const kept = done("kpatch-x86_64", { keep: true });
+    expect(link(kept, { file: "x" })).toMatchObject({ producer: "final", changed: false });
+    const part = new Part(kept);
+    part.edits.removeRelocation(part.table(".klp.rela.vmlinux..text.patched_show"), 0);
+    const mixed = writeElf(part.edits);
     const result = link(mixed, { file: "x" });
+    collect(mixed, result.problems);
     expect(result.output).toBeNull();
     expect(result.problems.map((p) => [p.code, titleOf(p)])).toEqual([
       [

@@ -265,7 +265,7 @@ describe("livepatch sections and symbols", () => {
     "%s, read before a module's relocations are applied",
     (name) => {
       const bytes = broken("x86_64", (p) => {
-        const fields = { type: 1, flags: 3n, link: 0, info: 0, addralign: 8, entsize: 0, data: new Uint8Array(32) };
+        const fields = { type: 1, flags: 3n, link: 0, info: 0, addralign: 8, entsize: 0, data: new Uint8Array(336) };
         const target = p.edits.addSection({ name, ...fields });
         addKlp(p, target, `.klp.rela.demo_mod.${name}`, { offset: 8, type: 1, symbol: STATE });
       });
@@ -373,14 +373,12 @@ describe("tables that the kernel reads", () => {
   test("a symbol plus addend outside its section; the bias of a PC-relative field is taken off", () => {
     const target = (type: number, addend: bigint) =>
       codesOf(
-        broken("x86_64", (p) =>
-          p.edits.addRelocation(p.table(".rela.text.live_show_one").section, {
-            offset: 17,
-            type,
-            addend,
-            symbol: p.symbol("live_only_here"),
-          }),
-        ),
+        broken("x86_64", (p) => {
+          const table = p.table(".rela.text.live_show_one");
+          p.edits.removeRelocation(table, 0);
+          const symbol = p.symbol("live_only_here");
+          p.edits.addRelocation(table.section, { offset: table.offset(0), type, addend, symbol });
+        }),
       );
     // .text.live_only_here has 21 bytes.
     expect(target(2, -4n)).toEqual([]);

@@ -1,0 +1,63 @@
+// What a single relocation cannot mean, though the loader applies it: a damaged addend, a place without the instruction that
+// it belongs to, a symbol out of its reach.
+
+import { printable, viewOf } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
+import type { RelocationTable } from "../../elf/views/relas.ts";
+import { damagedAddend } from "../../reloc/addend.ts";
+import type { RelocDef } from "../../reloc/def.ts";
+import { misplaced } from "../../reloc/stand.ts";
+import { isIntermediate } from "../producers/producer.ts";
+import { labelOf } from "../symbols/names.ts";
+import { isExternal } from "../toc/calls.ts";
+import type { RuleContext } from "./sections.ts";
+
+/** Such relocations of loaded sections, livepatch and others. */
+export function checkFields(context: RuleContext): Problem[] {
+  const { file, relocs } = context;
+  const { sections } = file;
+  const problems: Problem[] = [];
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC) || !table.hasAddends) continue;
+    if (isIntermediate(sections.name(table.target))) continue;
+    const isCode = sections.hasFlags(table.target, SHF_EXECINSTR) && sections.hasBytes(table.target);
+    const bytes = isCode ? sections.data(table.target) : null;
+    // A section of zeros holds no code yet: its bytes are for others to fill.
+    const code = bytes?.some((b) => b !== 0) === true ? viewOf(bytes) : null;
+    for (let row = 0; row < table.count; row++) {
+      const def = relocs.defs.get(table.type(row));
+      if (def === undefined) continue;
+      const addend = damagedAddend(def, table.addend(row));
+      const reason = code === null ? null : misplaced(def, code, table.offset(row), file.littleEndian);
+      const isFar = def.reach === "module" && isOutside(context, table.symbol(row));
+      if (addend === null && reason === null && !isFar) continue;
+      const at = placeOf(context, table, row);
+      const symbol = printable(labelOf(file, context.symbols, table.symbol(row)));
+      if (addend !== null) problems.push(addendProblem(def, table.addend(row), addend.likely, at));
+      if (reason !== null) problems.push(problem("KLP234", at, { name: def.name, symbol, reason }));
+      if (isFar)
+        problems.push(problem("KLP235", at, { name: def.name, symbol, isTocRelative: def.value === "S+A-TOC" }));
+    }
+  }
+  return problems;
+}
+
+function addendProblem({ name }: RelocDef, addend: bigint, likely: bigint | null, at: Place): Problem {
+  return problem("KLP433", at, { name, addend: addend.toString(), likely: likely?.toString() ?? null });
+}
+
+/** Whether a symbol is another object's. The TOC base counts as the module's own; a weak symbol may stay 0, and unused. */
+function isOutside({ symbols }: RuleContext, symbol: number): boolean {
+  if (symbol === 0 || !isExternal(symbols, symbol)) return false;
+  return symbols.name(symbol) !== ".TOC." && symbols.bind(symbol) !== STB_WEAK;
+}
+
+function placeOf({ file, functions, path }: RuleContext, table: RelocationTable, row: number): Place {
+  const { sections } = file;
+  const offset = table.offset(row);
+  const at = { file: path, section: printable(sections.name(table.target)), offset };
+  const owner = sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
+  return owner === null ? at : { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
+}
