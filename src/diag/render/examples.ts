@@ -120,23 +120,24 @@ error[KLP116]: what the link takes away is still in use: the signature of group
 1 error, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
-    R_AARCH64_ADR_GOT_PAGE (against level)
-  --> got.c:7:15  got-arm64.o  report+0x0/0x34 [got_arm64]  (.text+0x0)
+    R_AARCH64_LD64_GOT_LO12_NC (against level)
+  --> got.c:7:15  got-arm64.o  report+0x4/0x34 [got_arm64]  (.text+0x4)
       7 | return value + level;
       deepest was inlined at got.c:12:9 (report)
-  >   0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
-      4:  42 00 40 f9   ldr    x2,[x2]
+      0:  02 00 00 90   adrp   x2,0                 R_AARCH64_ADR_GOT_PAGE level
+  >   4:  42 00 40 f9   ldr    x2,[x2]
                         R_AARCH64_LD64_GOT_LO12_NC level
       8:  fd 7b bf a9   stp    x29,x30,[sp,-0x10]!
-  = kernel: Modules: module got_arm64: unsupported RELA relocation: 311
+      c:  e3 03 00 2a   mov    w3,w0
+  = kernel: Modules: module got_arm64: unsupported RELA relocation: 312
             (the loader stops here: this is the line in dmesg)
   = why:    the loader handles a fixed list of relocation types and stops at the
             first other one
   = help:   compile with the kernel's own flags (no -fpic, -mcmodel as in the
             kernel's Makefile)
   = also:   1 more of KLP201 in got-arm64.o:
-      got.c:7:15  report+0x4  the kernel's loader does not know relocation
-        R_AARCH64_LD64_GOT_LO12_NC (against level)
+      got.c:7:15  report+0x0  the kernel's loader does not know relocation
+        R_AARCH64_ADR_GOT_PAGE (against level)
 
 2 errors, 0 warnings`,
   KLP202: `$ klplink check outside.o
@@ -215,25 +216,21 @@ error[KLP207]: counter is a common symbol
 1 error, 0 warnings`,
   KLP208: `$ klplink image broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -o out
 error[KLP208]: .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
-  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
-      (.text.patched_show+0x10)
-      c:  00 00   addb   %al,(%rax)
-      e:  00 00   addb   %al,(%rax)
-  >  10:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
+  >   0:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-     12:  00 00   addb   %al,(%rax)
-     14:  00 00   addb   %al,(%rax)
+      2:  00 00   addb   %al,(%rax)
+      4:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = help:   give the symbols of the kernel and of the patched modules (-k: its
             /proc/kallsyms); see \`klplink check\`
-  = also:   2 more of KLP208 in broken/KLP421.ko:
-      first_unlikely+0x0  .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
+  = also:   1 more of KLP208 in broken/KLP421.ko:
       .data.patched+0x18
         .klp.sym.vmlinux.long_name_long_name_long_name_lon…long_name_long_name_,0
         cannot be resolved
 
-3 errors, 0 warnings
+2 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -989,22 +986,17 @@ error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
 2 errors, 0 warnings; \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 1 of the errors, once the other is gone`,
   KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
-  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
-      (.text.patched_show+0x10)
-      c:  00 00   addb   %al,(%rax)
-      e:  00 00   addb   %al,(%rax)
-  >  10:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
+  >   0:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-     12:  00 00   addb   %al,(%rax)
-     14:  00 00   addb   %al,(%rax)
+      2:  00 00   addb   %al,(%rax)
+      4:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = why:    the function may have been inlined, renamed by the compiler, or
             configured out of this kernel
   = help:   build the patch for exactly this kernel
-  = also:   3 more of KLP414 in broken/KLP421.ko:
-      first_unlikely+0x0  show_val_kb is not in vmlinux
-        (../kernel/vmlinux-x86_64)
+  = also:   2 more of KLP414 in broken/KLP421.ko:
       .data.patched+0x18
         long_name_long_name_long_name_long_name_long_name_…long_name_long_name_
         is not in vmlinux (../kernel/vmlinux-x86_64)
@@ -1019,7 +1011,7 @@ error[KLP421]: a mixture: .kpatch.symbols is from kpatch,
   = help:   link each part with its own tool first, or say which one to go by:
             \`--from kpatch|final\`
 
-5 errors, 0 warnings
+4 errors, 0 warnings
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
@@ -1175,10 +1167,10 @@ error[KLP432]: an ordinary relocation against .klp.sym.demo_mod.state,0, which
 
 1 error, 0 warnings`,
   KLP433: `$ klplink check broken/KLP433.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP433]: the addend 4294967288 has lost its sign: -8 is meant
+error[KLP433]: the addend 4294967288 went through 32 bits: -8 is meant
   --> broken/KLP433.ko  .data.refs+0x20
-  = why:    an offset of more than 2 GiB is in no object; some tools keep
-            addends in 32 bits
+  = why:    no object is that large; some tools keep addends in 32 bits, and
+            lose or invent their sign
   = help:   make the file again with a tool that keeps 64-bit addends; klplink
             does
 
@@ -1227,10 +1219,11 @@ error[KLP435]: two relocations write here: R_X86_64_64
 
 2 errors, 0 warnings`,
   KLP436: `$ klplink check broken/KLP436.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
-error[KLP436]: __mcount_loc has 19 bytes, no multiple of its entries' 8
+error[KLP436]: __mcount_loc has 19 bytes, not a multiple of its entries' 8
   --> broken/KLP436.ko  __mcount_loc+0x10
-  = why:    the kernel takes the section as an array, and reads behind the end
-            of the last entry
+  = why:    the kernel divides the section's size by an entry's and leaves the
+            rest unread: entries are cut off, or all behind one place are
+            shifted
   = help:   build the file again; a tool that copies single entries has taken
             too few or too many bytes
 
