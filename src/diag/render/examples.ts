@@ -1241,14 +1241,14 @@ error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
   KLP438: `$ klplink check broken/KLP438.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 warning[KLP438]: R_X86_64_PC32 leads to .text.live_only_here+0x16, outside the
     section's 21 bytes
-  --> broken/KLP438.ko  live_show_one+0x11/0x17 [demo_patch]
-      (.text.live_show_one+0x11)
-      a:  e8 00 00 00 00   callq  exported_one  R_X86_64_PLT32
+  --> broken/KLP438.ko  live_show_one+0xb/0x17 [demo_patch]
+      (.text.live_show_one+0xb)
+      0:  0f 1f 44 00 00   nopl   (%rax,%rax)
+      5:  e8 00 00 00 00   callq  show_one
+                           R_X86_64_PLT32 .klp.sym.vmlinux.show_one,0-0x4
+  >   a:  e8 00 00 00 00   callq  live_only_here  R_X86_64_PC32
       f:  00 00            addb   %al,(%rax)
-  >  11:  00 00            addb   %al,(%rax)
-                           R_X86_64_PC32 live_only_here+0x12
-     13:  00 00            addb   %al,(%rax)
-     15:  00 00            addb   %al,(%rax)
+     11:  00 00            addb   %al,(%rax)
   = why:    sections are loaded apart from each other, so something else stands
             there
   = help:   look whether the symbol is the one that is meant; section symbols
@@ -1728,8 +1728,11 @@ error[KLP508]: struct module has 443 bytes here and 507 in the kernel
 error[KLP509]: the init function stands at offset 335 of struct module, in
     broken/KLP509-reference.ko at 343
   --> broken/KLP509.ko  .gnu.linkonce.this_module+0x14f
-  = why:    the kernel reads another field: the module loads, and its init
-            function never runs
+  = why:    the kernel reads another field: the module loads and its init
+            function never runs, or, where the kernel has written a field of its
+            own at that offset before it relocates, x86_64 kernels refuse the
+            module:
+            \`Skipping invalid relocation target, existing value is nonzero for type 1\`
   = help:   build the module with the configuration of exactly this kernel
 
 1 error, 0 warnings`,
