@@ -1,10 +1,17 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const { version } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8")) as { version: string };
 
+/** Tests of vitest.boot.config.ts. */
+const ELSEWHERE = ["test/boot/**", "test/user/**", "test/tools/**", "node_modules/**"];
+/** Tests that replace modules. */
+const MOCKING = readdirSync(new URL("test", import.meta.url), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".test.ts"))
+  .map((path) => `test/${path}`)
+  .filter((path) => readFileSync(new URL(path, import.meta.url), "utf8").includes("vi.mock("));
 /** What takes longest begins first, so that no processor is left with it in the end. */
 const LONG = ["fuzz/fuzz", "elf/writer", "fuzz/large", "ftrace/model/explore", "cli/commands/verify", "diag/samples"];
 const rank = ({ moduleId }: TestSpecification): number => {
@@ -21,13 +28,17 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   define: { KLPLINK_VERSION: JSON.stringify(version) },
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: ["test/boot/**", "test/user/**", "test/tools/**", "node_modules/**"],
     testTimeout: 300_000,
-    // Processes, since a run of the command line may have a working folder of its own. Files share their modules: no
-    // test changes what others import.
+    // Processes, since a run of the command line may have a working folder of its own.
     pool: "forks",
-    isolate: false,
+    // Files share their modules, but for those that put others in their place (vi.mock).
+    projects: [
+      {
+        extends: true,
+        test: { name: "shared", isolate: false, include: ["test/**/*.test.ts"], exclude: [...ELSEWHERE, ...MOCKING] },
+      },
+      { extends: true, test: { name: "mocking", isolate: true, include: MOCKING } },
+    ],
     sequence: { sequencer: LongestFirst },
     // Vitest would leave one processor alone.
     maxWorkers: availableParallelism(),

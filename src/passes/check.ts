@@ -3,6 +3,7 @@
 import { shellFile } from "../base/shell.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import type { ElfFile } from "../elf/reader.ts";
+import { asksForNothing } from "../klp/producers/table.ts";
 import type { CallVerdict } from "../klp/toc/calls.ts";
 import { analyseSubject, type Options } from "./analysis.ts";
 import { recogniseProducer } from "./finish.ts";
@@ -54,7 +55,7 @@ function unfinishedProblems(file: ElfFile, options: Options): Problem[] {
   const { producer, traces } = recogniseProducer(file);
   const at = { file: options.file };
   if (producer === null) return [problem("KLP421", at, { traces })];
-  if (producer === "plain" || producer === "final") return [];
+  if (producer === "plain" || producer === "final" || asksForNothing(file, producer)) return [];
   const what = traces[0]?.what ?? "";
   return [problem("KLP420", at, { producer, what, command: options.command ?? `klplink ${shellFile(options.file)}` })];
 }

@@ -216,19 +216,20 @@ error[KLP207]: counter is a common symbol
 1 error, 0 warnings`,
   KLP208: `$ klplink image broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -o out
 error[KLP208]: .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
-  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
-  >   0:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
+      (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-      2:  00 00   addb   %al,(%rax)
-      4:  00 00   addb   %al,(%rax)
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = help:   give the symbols of the kernel and of the patched modules (-k: its
             /proc/kallsyms); see \`klplink check\`
   = also:   1 more of KLP208 in broken/KLP421.ko:
-      .data.patched+0x18
-        .klp.sym.vmlinux.long_name_long_name_long_name_lon…long_name_long_name_,0
-        cannot be resolved
+      first_unlikely+0x0  .klp.sym.vmlinux.show_val_kb,1 cannot be resolved
 
 2 errors, 0 warnings
 note: no source lines: the file was built without debug information;
@@ -986,20 +987,22 @@ error[KLP420]: not finished: .kpatch.symbols is what kpatch leaves for a later
 2 errors, 0 warnings; \`klplink broken/KLP420.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko\` mends 1 of the errors, once the other is gone`,
   KLP421: `$ klplink check broken/KLP421.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP414]: show_val_kb is not in vmlinux (../kernel/vmlinux-x86_64)
-  --> broken/KLP421.ko  first_unlikely+0x0/0x10 [KLP421]  (.text.unlikely+0x0)
-  >   0:  00 00   addb   %al,(%rax)
+  --> broken/KLP421.ko  patched_show+0x10/0x20 [KLP421]
+      (.text.patched_show+0x10)
+      c:  00 00   addb   %al,(%rax)
+      e:  00 00   addb   %al,(%rax)
+  >  10:  00 00   addb   %al,(%rax)
                   R_X86_64_PLT32 .klp.sym.vmlinux.show_val_kb,1
-      2:  00 00   addb   %al,(%rax)
-      4:  00 00   addb   %al,(%rax)
+     12:  00 00   addb   %al,(%rax)
+     14:  00 00   addb   %al,(%rax)
   = kernel: livepatch: symbol 'show_val_kb' not found in symbol table
             (the loader stops here: this is the line in dmesg)
   = why:    the function may have been inlined, renamed by the compiler, or
             configured out of this kernel
   = help:   build the patch for exactly this kernel
   = also:   2 more of KLP414 in broken/KLP421.ko:
-      .data.patched+0x18
-        long_name_long_name_long_name_long_name_long_name_…long_name_long_name_
-        is not in vmlinux (../kernel/vmlinux-x86_64)
+      first_unlikely+0x0  show_val_kb is not in vmlinux
+        (../kernel/vmlinux-x86_64)
       .kpatch.funcs+0x0   show_val_kb is not in vmlinux
         (../kernel/vmlinux-x86_64)
 

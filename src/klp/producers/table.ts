@@ -129,6 +129,12 @@ const rows: Readonly<Record<Producer, ProducerRow>> = {
   final: { trace: finalTrace, finish: null },
 };
 
+/** Whether a tool left its sections without an entry: there is nothing to finish in the file, with them or without. */
+export function asksForNothing({ sections }: ElfFile, producer: Producer): boolean {
+  const own = producer === "kpatch" ? sections.findByName(KPATCH_RELOCATIONS) : null;
+  return own !== null && sections.size(own) === 0;
+}
+
 /** How the files of a producer are finished; null: they are not. */
 export const finisherOf = (producer: Producer): ProducerRow["finish"] => rows[producer].finish;
 

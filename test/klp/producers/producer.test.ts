@@ -343,7 +343,7 @@ describe("which producer", () => {
     const kept = done("kpatch-x86_64", { keep: true });
     expect(link(kept, { file: "x" })).toMatchObject({ producer: "final", changed: false });
     const part = new Part(kept);
-    part.edits.removeRelocation(part.table(".klp.rela.vmlinux..text.patched_show"), 0);
+    part.edits.removeRelocation(part.table(".klp.rela.vmlinux..data.patched"), 0);
     const mixed = writeElf(part.edits);
     const result = link(mixed, { file: "x" });
     collect(mixed, result.problems);
