@@ -1659,8 +1659,11 @@ error[KLP508]: struct module has 443 bytes here and 507 in the kernel
 error[KLP509]: the init function stands at offset 335 of struct module, in
     broken/KLP509-reference.ko at 343
   --> broken/KLP509.ko  .gnu.linkonce.this_module+0x14f
-  = why:    the kernel reads another field: the module loads, and its init
-            function never runs
+  = why:    the kernel reads another field: the module loads and its init
+            function never runs, or, where the kernel has written a field of its
+            own at that offset before it relocates, x86_64 kernels refuse the
+            module:
+            \`Skipping invalid relocation target, existing value is nonzero for type 1\`
   = help:   build the module with the configuration of exactly this kernel
 
 1 error, 0 warnings`,
