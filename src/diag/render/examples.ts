@@ -340,6 +340,28 @@ error[KLP224]: image/functions/kallsyms lists functions only, and the module
             module has, that module: -m OTHER.ko@SECTIONS
 
 1 error, 0 warnings`,
+  KLP225: `$ klplink image image/params.ko -k image/params.map --stage loaded --param levle=7 -o out
+warning[KLP225]: params has no parameter levle
+  --> image/params.ko
+  = kernel: params: unknown parameter 'levle' ignored
+  = help:   \`modinfo -p MODULE.ko\` lists the parameters
+
+0 errors, 1 warning`,
+  KLP226: `$ klplink image image/params.ko -k image/params.map --stage loaded --param ports=80,http -o out
+error[KLP226]: the value of parameter ports is not one that it takes: \`80,http\`
+  --> image/params.ko
+  = kernel: params: \`80,http' invalid for parameter \`ports'
+  = help:   \`modinfo -p MODULE.ko\` lists the parameters with their types
+
+1 error, 0 warnings`,
+  KLP227: `$ klplink image image/params.ko -k image/params.map --stage loaded --patched-by image/patches-plain.ko -o out
+error[KLP227]: plain of params, which the livepatch replaces, has no patch site
+    that can be found
+  --> image/params.ko
+  = help:   check that the livepatch is for this build of the module:
+            \`klplink sites PATCH.ko -m MODULE.ko\`
+
+1 error, 0 warnings`,
   KLP230: `$ klplink check broken/KLP230.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
 error[KLP230]: section .wx is both writable and executable
   --> broken/KLP230.ko  .wx+0x0
