@@ -186,6 +186,7 @@ const ownNames: readonly string[] = [
   "cli/commands/explainFits",
   "cli/installed",
   "cli/packed",
+  "cli/treeModules",
   "diag/messages/reports",
   "diag/samples",
   "docs",

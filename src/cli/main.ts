@@ -19,9 +19,8 @@ import { checkHelpWord, meantCommand, usageText } from "./usage.ts";
 /** Exit statuses. `internal` means a bug in klplink. */
 export const STATUS = { good: 0, refused: 1, usage: 2, file: 3, internal: 70 } as const;
 
-const PARAM_HELP = "with --stage loaded: a module parameter that was given; `none`: none was (repeatable)";
-const PATCHED_HELP =
-  "with --stage loaded: a livepatch that was in force when the module came; `none`: none was, nor tracing (repeatable)";
+const PARAM_HELP = "loaded: a parameter that was given, or `none`";
+const PATCHED_HELP = "loaded: a livepatch in force before it, or `none`";
 const X86_HELP =
   "x86_64: what the kernel made of its mitigations: mitigations=off, or returns=…,indirect=…,calls=plain|depth,locks=smp|up";
 
@@ -249,20 +248,18 @@ function addImageCommand(klplink: Command, context: Context, end: (status: numbe
         .command("image <module>")
         .summary("write the memory that the loader would make of it")
         .description("write what the kernel's loader would have in memory, for given addresses")
-        .option("-o, --output <file>", "ELF file; `-` is standard output (default: MODULE.image.elf beside the input)")
+        .option("-o, --output <file>", "ELF file (default: MODULE.image.elf); `-`: stdout")
         .option(
           "--at <addresses>",
           "ADDR of the text (default: where modules begin), or text=ADDR,data=ADDR,… (a region each, from a page on), percpu=ADDR",
         )
         .option("--sections <path>", "section addresses: /sys/module/NAME/sections or a copy, or lines `NAME ADDR`")
         .option("--raw <folder>", "one file for each section")
-        .option("--map [file]", "table of regions, sections, stubs and symbols (default: to standard output)")
+        .option("--map [file]", "table of regions, sections, stubs and symbols")
         .addOption(
-          new Option("--stage <when>", "how far the kernel has come")
-            .choices(["relocated", "loaded"])
-            .default("relocated"),
+          new Option("--stage <when>", "state of the kernel").choices(["relocated", "loaded"]).default("relocated"),
         )
-        .option("--late <objects>", "as if these modules, which it patches, were loaded")
+        .option("--late <objects>", "as if these modules that it patches were loaded")
         .option("--param <name=value>", PARAM_HELP, collect)
         .option("--patched-by <livepatch.ko>", PATCHED_HELP, collect)
         .option("--kernel-toc <address>", "ppc64le: the kernel's TOC base, if not known")

@@ -30,6 +30,7 @@ const LATER = "is not about a module that is loaded:";
 
 /** Forms that no spoiled module provokes, and why. */
 export const notProvoked: Readonly<Record<string, string>> = {
+  "unresolvable ambiguity ({number} matches) for symbol '{symbol}' in object '{object}'": OLD,
   "{module}: Expect noop after relocate, got {word}": `${OLD}; it came with 4.15 and went with 4.16`,
   "{module}: Expected nop after call, got {word}": OLD,
   "{module}: doesn't contain .toc or .stubs.": OLD,

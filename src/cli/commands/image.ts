@@ -2,10 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { basename, dirname, join } from "node:path";
 import { append } from "../../base/lists.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
-import { ElfError } from "../../elf/error.ts";
 import { elfMachine } from "../../elf/executable.ts";
 import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
-import { type ElfFile, readElf } from "../../elf/reader.ts";
+import type { ElfFile } from "../../elf/reader.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Placement } from "../../kernel/loader/layout.ts";
 import { findPercpu } from "../../kernel/loader/percpu.ts";
@@ -23,7 +22,7 @@ import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
-import { type Input, InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
+import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 
@@ -85,8 +84,8 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     late: options.late?.split(",") ?? [],
     parameters: givenParameters(options.param),
-    patched: await patchedFunctions(options.patchedBy, input, context),
-    types: await kernelTypes(kernel, input),
+    patched: await patchedFunctions(options.patchedBy, elf, input.name, context),
+    types: await kernelTypes(kernel, elf),
   });
   checkAddresses(result, placement);
   const failed = result.problems.some((p) => levelOf(p) === "error");
@@ -138,10 +137,10 @@ const NONE = "none";
 /** Of `--patched-by LIVEPATCH.ko`; null: it was not told. @throws InputProblem, Unusable, UsageError */
 export async function patchedFunctions(
   given: readonly string[] | undefined,
-  { bytes, name }: Pick<Input, "bytes" | "name">,
+  elf: ElfFile | null,
+  name: string,
   context: Context,
 ): Promise<PatchedName[] | null> {
-  const elf = given === undefined ? null : readable(bytes);
   if (given === undefined || elf === null) return null;
   const module = findModuleName(elf, readModInfo(elf), name);
   const found: PatchedName[] = [];
@@ -156,26 +155,16 @@ export async function patchedFunctions(
 }
 
 /** The kernel's types: from vmlinux's BTF or debug information, or from the module's own. Null: no file tells. */
-async function kernelTypes(kernel: Kernel | null, { bytes }: Input): Promise<KernelTypes | null> {
+async function kernelTypes(kernel: Kernel | null, elf: ElfFile | null): Promise<KernelTypes | null> {
   const btf = kernel?.btf ?? null;
   if (btf?.structLayout("module") != null) return btfTypes(btf);
   const { findStructs } = await import("../../elf/dwarf/members.ts");
-  for (const file of [readable(bytes), kernel?.debug ?? null]) {
+  for (const file of [elf, kernel?.debug ?? null]) {
     if (file === null) continue;
     const found = await findStructs(file, STRUCTS);
     if (found.has("module")) return (name) => found.get(name) ?? null;
   }
   return null;
-}
-
-/** Null: the image pass reports what is wrong with the file. */
-function readable(bytes: Uint8Array): ElfFile | null {
-  try {
-    return readElf(bytes);
-  } catch (error) {
-    if (error instanceof ElfError) return null;
-    throw error;
-  }
 }
 
 /** Modules given with -m, and where they are loaded if that was said. */

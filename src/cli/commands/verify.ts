@@ -195,7 +195,7 @@ async function compare(
     isLoaded: (object) => list.hasModule(object),
     erratum843419: options.erratum843419 === true,
     types: typesOf(machine),
-    patched: await patchedFunctions(options.patchedBy, { bytes: elf.bytes, name: subject.path }, running.context),
+    patched: await patchedFunctions(options.patchedBy, subject.file, subject.path, running.context),
     ...(options.x86 === undefined ? {} : { x86: options.x86 }),
     ...(release === null ? {} : { kernelVersion: release }),
   });

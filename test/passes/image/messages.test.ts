@@ -82,7 +82,7 @@ test("docs/loader-messages.md lists them", () => {
   const rows = forms.filter(({ form }) => provoked.has(form));
   const text = [
     "# Messages of the loader, and what provokes them",
-    "Kept current by `test/passes/image/messages.test.ts`; do not edit. `klplink image` and `check` foretell these lines of dmesg. For each there is a module with one fault (`test/boot/spoiled.ts`) that is loaded into real kernels by `npm run test:kernel`, where what the kernel prints is compared with what klplink said.",
+    "Kept current by `test/passes/image/messages.test.ts`; do not edit. `klplink image` and `check` foretell these lines of dmesg. For each there is a module with one fault (`test/boot/spoiled.ts`) that is loaded into real kernels by `npm run test:boot`, where what the kernel prints is compared with what klplink said.",
     [
       "| Message | Architecture | Code | Provoked by |",
       "|---|---|---|---|",
