@@ -56,18 +56,21 @@ export async function startProgress(
     color: false,
   });
   let last = Number.NEGATIVE_INFINITY;
+  let isShown = false;
   return {
     show: (text) => {
       const now = performance.now();
       if (now - last < PAUSE) return;
       last = now;
+      isShown = true;
       // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.
       spinner.text = cut(printable(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
       // The work is synchronous: the line is drawn here, not by a timer.
       spinner.render();
     },
     clear: () => {
-      spinner.clear();
+      if (isShown) spinner.clear();
+      isShown = false;
     },
   };
 }
