@@ -1,22 +1,23 @@
 #!/bin/bash
 # Fetches a Debian kernel with its modules and prints the folder that holds it: boot/vmlinu[xz]-RELEASE and lib/modules/RELEASE.
-#   fetch-distro.sh ARCH SERIES     ARCH: amd64, arm64 or ppc64el; SERIES: 6.1, 6.12 or 7.2
+#   fetch-distro.sh ARCH SERIES [RELEASE]     ARCH: amd64, arm64 or ppc64el; SERIES: 6.1, 6.12 or 7.2
 # The newest release of the series that can be had: the archive's index may name what is gone already. When it has none of the series
-# any more, the next higher series takes its place. Later runs find it in the cache and only print, without asking the archive.
+# any more, the next higher series takes its place. With RELEASE (6.12.95+deb12-amd64) that one and no other. Later runs find it in the
+# cache and only print, without asking the archive.
 # KLPLINK_CACHE says where to keep it (default: klplink in the user's cache folder).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
-arch=$1 series=$2
+arch=$1 series=$2 only=${3:-}
 flavour=$arch
 [[ $arch == ppc64el ]] && flavour=powerpc64le
-final=$cache/debian/linux-$series-$arch
+final=$cache/debian/linux-$series-$arch${only:+-$only}
 
 say() { echo "fetch-distro: $*" >&2; }
 
 if [[ ! -d $final ]]; then
   mkdir -p "$cache/debian"
-  exec 9>"$cache/debian/.lock-$series-$arch"
+  exec 9>"$cache/debian/.lock-${final##*/linux-}"
   flock 9 # one fetches; who waited finds the result
 fi
 if [[ -d $final ]]; then
@@ -24,7 +25,7 @@ if [[ -d $final ]]; then
   exit
 fi
 
-work=$cache/debian/.unpacked-$series-$arch
+work=$cache/debian/.unpacked-${final##*/linux-}
 trap 'rm -rf "$work" "$work-modules"' EXIT
 
 # has_modules FOLDER: sets `modules` to the folder named after the release below a lib/modules of FOLDER that holds modules.
@@ -66,13 +67,14 @@ kernels() {
   mapfile -t names < <(debian_names "$arch" "linux-(binary|image)-(unsigned-)?$number-$flavour(-unsigned)?")
   debian_offers "$arch" "${names[@]}" | while read -r package version; do
     release=${package#linux-*-} release=${release#unsigned-} release=${release%-unsigned}
-    echo "$package $version $release"
+    [[ -n $only && $release != "$only" ]] || echo "$package $version $release"
   done | sort -k3,3rV -k1,1 -k2,2rV
 }
 
 debian_apt "$arch"
 while :; do
   all=$(debian_names "$arch" "linux-(binary|image)-(unsigned-)?[0-9].*-$flavour(-unsigned)?") || { say "the archive's index cannot be read"; exit 1; }
+  [[ -z $only ]] || all=$(grep -E -- "-$series[^0-9]" <<<"$all") || all=
   for number in $(debian_series "$series" <<<"$all"); do
     [[ $number == "$series" ]] || say "no kernel of $series for $arch can be had: $number takes its place"
     while read -r package version release; do
@@ -89,5 +91,5 @@ while :; do
   debian_reread "$arch" || break
   say "the index is read again"
 done
-say "no kernel of $series for $arch, nor of a higher series, can be had"
+if [[ -n $only ]]; then say "no kernel $only for $arch can be had"; else say "no kernel of $series for $arch, nor of a higher series, can be had"; fi
 exit 1

@@ -19,13 +19,13 @@ import { changeHeader } from "../klp/header.ts";
 import { Part, renameSection } from "../klp/part.ts";
 import { meaning } from "../klp/producers/originals.ts";
 import { boot, type GuestFile, type Machine, PC, POWER10, type Step, VIRT } from "./boot.ts";
+import { producerLife, producers } from "./producerLife.ts";
 import { mustRun, repo } from "./run.ts";
-import { answered, complaints, klplink, type Planned } from "./scenario.ts";
+import { complaints, klplink, type Planned } from "./scenario.ts";
 
 const lab = inject("lab");
 /** Milliseconds; a limit against hanging. */
 const LONG = 900_000;
-const producers = ["lp_plain", "lp_kpatch", "lp_convert", "lp_convert_name", "lp_objtool"];
 
 /** A kernel to boot, and how modules for it are built. */
 interface Target {
@@ -80,21 +80,6 @@ const targets: readonly Target[] = [
     make: ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"],
     machine: VIRT,
   },
-];
-
-const life = (name: string): Planned[] => [
-  { line: `insmod /${name}.ko` },
-  { line: `wait /sys/kernel/livepatch/${name}/transition 0` },
-  { line: "read /proc/cmdline", output: (first) => `${name}: ${answered(first, "/proc/version")}` },
-  // Only now comes the module that is patched: relocations against it are applied late.
-  { line: "insmod /lp_target.ko" },
-  { line: "read /proc/lp_target", output: () => `${name}: 4711\n` },
-  { line: `write /sys/kernel/livepatch/${name}/enabled 0` },
-  { line: `gone /sys/kernel/livepatch/${name}` },
-  { line: `rmmod ${name}` },
-  { line: "read /proc/lp_target", output: () => "target 4711\n" },
-  { line: "read /proc/cmdline", output: (first) => answered(first, "/proc/cmdline") },
-  { line: "rmmod lp_target" },
 ];
 
 const VERSION = ".klp.sym.vmlinux.version_proc_show,0";
@@ -267,7 +252,7 @@ describe.each(targets)("$arch", ({ arch, tree: findTree, image, init: findInit, 
     const plan: Planned[] = [
       { line: "read /proc/version", output: /^Linux version / },
       { line: "read /proc/cmdline", output: /rdinit=/ },
-      ...producers.flatMap(life),
+      ...producers.flatMap(producerLife),
     ];
     const files = [
       { name: "lp_target.ko", data: readFileSync(built("lp_target")) },

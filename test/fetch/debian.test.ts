@@ -40,6 +40,7 @@ const APT_CACHE = `
 while [[ $1 == -* ]]; do [[ $1 == -o ]] && shift; shift; done
 command=$1; shift
 case $command in
+  show) for one; do echo "Package: x"; grep -F "$one: " "$ARCHIVE/depends" | sed 's/^.*: /Depends: /'; done ;;
   pkgnames) cut -d' ' -f1 "$ARCHIVE/index" ;;
   madison) for one; do awk -v one="$one" '$1 == one { printf "%30s | %10s | http://archive.example/debian sid/main Packages\\n", $1, $2 }' "$ARCHIVE/index"; done ;;
 esac
@@ -85,7 +86,7 @@ function offer(archive: Archive): void {
   }
 }
 
-function fetch(script: "fetch-distro.sh" | "fetch-package.sh", ...args: string[]): Ran {
+function fetch(script: "fetch-distro.sh" | "fetch-package.sh" | "fetch-headers.sh", ...args: string[]): Ran {
   return bash(join(root, "test/boot", script), ...args);
 }
 
@@ -293,6 +294,75 @@ describe.skipIf(process.platform !== "linux")("fetch-package.sh", () => {
     const none = fetch("fetch-package.sh", "arm64", "mawk");
     expect([none.status, none.stdout]).toEqual([1, ""]);
     expect(none.stderr).toContain("the archive has no package mawk for arm64 that can be had");
+  });
+});
+
+describe.skipIf(process.platform !== "linux")("fetch-headers.sh", () => {
+  /** Kernel, headers, what all flavours have in common, and the programs. */
+  const release = (
+    name: string,
+    version: string,
+    common: readonly string[] | 404 = ["include/linux/kernel.h"],
+  ): Archive => {
+    const flavour = `usr/src/linux-headers-${name}-amd64`;
+    return {
+      [`linux-image-${name}-amd64 ${version}`]: old(`${name}-amd64`),
+      [`linux-headers-${name}-amd64 ${version}`]: [`${flavour}/Makefile`, `${flavour}/.kernelvariables`],
+      [`linux-headers-${name}-common ${version}`]:
+        common === 404 ? 404 : common.map((f) => `usr/src/linux-headers-${name}-common/${f}`),
+      [`linux-kbuild-${name} ${version}`]: [`usr/lib/linux-kbuild-${name}/scripts/Makefile.build`],
+    };
+  };
+  const offerWith = (archive: Archive): void => {
+    offer(archive);
+    const depends = Object.keys(archive).flatMap((line) => {
+      const [, name, version] = /^linux-headers-(.*)-amd64 (.*)$/.exec(line) ?? [];
+      const needs = `linux-base (>= 4), linux-headers-${name}-common (= ${version}), linux-kbuild-${name}, gcc-14`;
+      return name === undefined ? [] : [`linux-headers-${name}-amd64=${version}: ${needs}\n`];
+    });
+    put("archive/depends", depends.join(""));
+    for (const line of Object.keys(archive)) {
+      const [, name] = /^linux-headers-(.*)-amd64 /.exec(line) ?? [];
+      const makefile = `archive/files/${line.replace(" ", "_")}/usr/src/linux-headers-${name}-amd64/Makefile`;
+      if (name !== undefined) put(makefile, `include /usr/src/linux-headers-${name}-common/Makefile\n`);
+    }
+  };
+
+  test("three packages in one folder, whose paths lead into it, and the kernel that they are for", () => {
+    offerWith(release("6.12.95+deb12", "6.12.95-1"));
+    const first = fetch("fetch-headers.sh", "amd64", "6.12");
+    expect(first.status, first.stderr).toBe(0);
+    const { at } = first;
+    expect(readFileSync(join(at, "release"), "utf8")).toBe("6.12.95+deb12-amd64\n");
+    expect(readFileSync(join(at, "build/Makefile"), "utf8")).toBe(
+      `include ${at}/usr/src/linux-headers-6.12.95+deb12-common/Makefile\n`,
+    );
+    expect(existsSync(join(at, "usr/src/linux-headers-6.12.95+deb12-common/include/linux/kernel.h"))).toBe(true);
+    expect(existsSync(join(at, "usr/lib/linux-kbuild-6.12.95+deb12/scripts/Makefile.build"))).toBe(true);
+    expect(existsSync(join(at, "kernel/boot/vmlinuz-6.12.95+deb12-amd64"))).toBe(true);
+    rmSync(join(folder, "archive"), { recursive: true });
+    mkdirSync(join(folder, "archive"));
+    expect(fetch("fetch-headers.sh", "amd64", "6.12")).toEqual({ ...first, stderr: "" });
+    expect(existsSync(join(folder, "archive/log"))).toBe(false);
+  });
+
+  test("when the headers for the newest kernel are gone, another release is taken, kernel and all", () => {
+    offerWith({ ...release("6.12.117+deb13", "6.12.117-1", 404), ...release("6.12.107+deb13", "6.12.107-1") });
+    const { at, stderr } = fetch("fetch-headers.sh", "amd64", "6.12");
+    expect(stderr).toMatch(/no headers for 6\.12\.117\+deb13-amd64: Failed to fetch .* 404 /);
+    expect(readFileSync(join(at, "release"), "utf8")).toBe("6.12.107+deb13-amd64\n");
+    expect(existsSync(join(at, "kernel/boot/vmlinuz-6.12.107+deb13-amd64"))).toBe(true);
+    // The kernel without headers stays the one that others take.
+    expect(existsSync(join(folder, "cache/debian/linux-6.12-amd64/boot/vmlinuz-6.12.117+deb13-amd64"))).toBe(true);
+  });
+
+  test("when no release has both, it fails", () => {
+    offerWith(release("6.12.117+deb13", "6.12.117-1", 404));
+    const { status, stdout, stderr } = fetch("fetch-headers.sh", "amd64", "6.12");
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(
+      "no release of 6.12 for amd64, nor of a higher series, of which kernel and headers can be had",
+    );
   });
 });
 
