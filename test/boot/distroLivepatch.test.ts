@@ -187,6 +187,44 @@ describe.each(["6.1", "6.12", "7.2"])("Debian's amd64 %s", (series) => {
       expect(checked.stderr + checked.stdout, name).not.toMatch(/^(error|warning)/m);
     }
   });
+
+  test("their memory is what image says, with all that waited for modules written", { timeout: LONG }, async () => {
+    const patches = ["deb_unexported", "deb_calls", "lp_kpatch"];
+    const targets = ["deb_target", "lp_target"];
+    const file = (name: string, path: string) => ({ name, data: readFileSync(path) });
+    const console = await bootShell({
+      arch: "x86_64",
+      kernel: distro.kernel,
+      folder,
+      files: [
+        file("capture.sh", join(repo, "scripts/klplink-capture.sh")),
+        ...patches.map((name) => file(`${name}.ko`, finished(name))),
+        ...targets.map((name) => file(`${name}.ko`, built(name))),
+      ],
+      script: `
+for m in ${[...patches, ...targets].join(" ")}; do insmod /$m.ko || echo "insmod $m: $?"; done
+cat /proc/deb_target /proc/lp_target
+for m in ${patches.join(" ")}; do sh /capture.sh $m /out/$m; echo "@@ status $?"; done
+echo "@@ begin"
+tar -C /out -cf - . | gzip | base64
+echo "@@ done"`,
+    });
+    expect(console).toContain("deb_calls 42 43 17\nlp_kpatch: 4711\n");
+    const packed = join(folder, "copies.tar.gz");
+    writeFileSync(packed, sent(console));
+    const copies = join(folder, "copies");
+    mkdirSync(copies);
+    mustRun("tar", ["-C", copies, "-xzf", packed]);
+    for (const name of patches) {
+      const given = ["--x86", "mitigations=off,locks=smp", ...targets.flatMap((m) => ["-m", built(m)])];
+      const verified = klplink("verify", finished(name), "--root", join(copies, name), ...given);
+      expect(verified, verified.stderr + verified.stdout).toMatchObject({ status: 0 });
+      expect(verified.stdout).toMatch(/: \d+ sections, \d+ bytes: \d+ equal, \d+ explained, 0 different$/m);
+      // Explained are bytes of struct module and of data; what was relocated in code is compared.
+      const told = [...verified.stdout.matchAll(/^ {2}\d+ bytes explained: (\w+ ?\w*)/gm)].map((m) => m[1]);
+      expect(told).toEqual(["data", "struct module"]);
+    }
+  });
 });
 
 /** /proc/kallsyms of a kernel, as its root reads it. */
@@ -198,9 +236,14 @@ async function kallsyms(kernel: string, folder: string): Promise<Uint8Array> {
     files: [],
     script: 'echo "@@ begin"\ngzip </proc/kallsyms | base64\necho "@@ done"',
   });
+  return gunzipSync(sent(console));
+}
+
+/** What a guest's script sent as text between its marks. */
+function sent(console: string): Uint8Array {
   const text = /@@ begin\n([\w+/=\n]+)@@ done/.exec(console)?.[1];
-  if (text === undefined) throw new Error(`no kallsyms in:\n${console.slice(-2000)}`);
-  return gunzipSync(Buffer.from(text, "base64"));
+  if (text === undefined) throw new Error(`nothing was sent:\n${console.slice(-2000)}`);
+  return Buffer.from(text, "base64");
 }
 
 /** guest.c, compiled for a PC. */

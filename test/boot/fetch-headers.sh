@@ -60,7 +60,7 @@ unpack() {
 start_here() {
   local program libc= loader own
   while read -r program; do
-    ldd "$program" 2>&1 | grep -q "GLIBC_.* not found" || continue
+    [[ $(ldd "$program" 2>&1 || true) == *GLIBC_*' not found'* ]] || continue
     if [[ -z $libc ]]; then
       libc=$("$here/fetch-package.sh" "$(dpkg --print-architecture)" libc6)
       loader=$(find "$libc" -name 'ld-linux*.so.*' -print -quit)
