@@ -133,6 +133,7 @@ export function layOut(sections: readonly LoadedSection[], options: LayoutOption
   put(options.strtab, "init.data");
   append("init.data", KALLSYMS_SIZE, KALLSYMS_ALIGNMENT);
   append("init.data", options.symbols.count, 1);
+  border("init.data");
   return { places, sizes };
 }
 
