@@ -161,6 +161,7 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     await gdb.interrupt();
     const memory = reader(gdb, folder);
     const kallsyms = kallsymsOf(console());
+    await untilInKernel(gdb, kallsyms, memory);
     const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
     if (finalize === undefined) throw new Error(`the kernel lists no module_finalize\n${console().slice(-2000)}`);
     await options.start?.(kallsyms, memory);
@@ -215,6 +216,26 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
     process.removeListener("exit", kill);
     kill();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Lets the guest go on until it is stopped where the kernel's memory can be read: while init itself runs, the page tables of user
+ * mode may not map it (arm64, ppc64le). Init waits for its line, so the kernel's idle loop is not far.
+ */
+async function untilInKernel(gdb: Gdb, kallsyms: string, memory: ReadMemory): Promise<void> {
+  const finalize = /^([0-9a-f]+) \S module_finalize$/m.exec(kallsyms)?.[1];
+  if (finalize === undefined) return;
+  for (let tries = 0; ; tries++) {
+    try {
+      await memory(BigInt(`0x${finalize}`), 8);
+      return;
+    } catch (error) {
+      if (tries === 100) throw error;
+    }
+    gdb.go("c");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await gdb.interrupt();
   }
 }
 
