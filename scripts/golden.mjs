@@ -20,6 +20,7 @@ const steps = [
   { name: "fixtures/sites", run: script("fixtures/sites"), tools: [...GCC, ...BINUTILS, "clang-14"] },
   { name: "fixtures/rules", run: script("fixtures/rules"), tools: BINUTILS },
   { name: "fixtures/klp", run: script("fixtures/klp"), tools: BINUTILS },
+  { name: "fixtures/klplink", run: script("fixtures/klplink"), tools: GCC },
   { name: "fixtures/move", run: script("fixtures/move"), tools: [...GCC, ...BINUTILS] },
   { name: "fixtures/elf", run: script("fixtures/elf"), tools: [...GCC, ...BINUTILS, ...LLVM] },
   { name: "fixtures/dwarf", run: script("fixtures/dwarf"), tools: [...GCC, ...BINUTILS, ...LLVM] },

@@ -198,6 +198,7 @@ const PRODUCER_NAMES: ReadonlyMap<string, string> = new Map([
   ["kpatch", "kpatch"],
   ["klp-convert", "klp-convert"],
   ["objtool", "objtool"],
+  ["klplink", "klplink diff"],
   ["final", "a finished livepatch module"],
 ]);
 

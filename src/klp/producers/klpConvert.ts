@@ -66,8 +66,8 @@ function readAnnotations(
   }
 }
 
-/** The dialect of 2024: everything stands in the symbol's name. */
-function readSymbols(
+/** The dialect of 2024, and klplink's own form: everything stands in the symbol's name. */
+export function readSymbols(
   finish: Finish,
   path: string,
   renamed: Map<SymbolHandle, KlpSymbolName>,

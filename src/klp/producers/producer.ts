@@ -5,9 +5,10 @@
  * - `kpatch`: the intermediate sections of kpatch's create-diff-object.
  * - `klp-convert`: annotations for klp-convert, of either dialect.
  * - `objtool`: the output of `objtool klp diff`, before `objtool klp post-link`.
+ * - `klplink`: klplink's own form, as `klplink diff` writes it.
  * - `final`: a finished livepatch module.
  */
-export const PRODUCERS = ["plain", "kpatch", "klp-convert", "objtool", "final"] as const;
+export const PRODUCERS = ["plain", "kpatch", "klp-convert", "objtool", "klplink", "final"] as const;
 export type Producer = (typeof PRODUCERS)[number];
 
 export const KPATCH_RELOCATIONS = ".kpatch.relocations";
@@ -16,8 +17,11 @@ export const KPATCH_RELOCATION_SIZE = 40;
 export const KPATCH_SYMBOLS = ".kpatch.symbols";
 /** klp-convert v1 to v7: arrays of {symbol u64, position u32}, one section an object. */
 export const KLP_CONVERT_SECTION_PREFIX = ".klp.module_relocs.";
-/** The klp-convert of 2024: `.klp.sym.rela.PATCHED.OWNER.NAME,POSITION`. */
+/** The klp-convert of 2024, and klplink's own form: `.klp.sym.rela.PATCHED.OWNER.NAME,POSITION`. */
 export const KLP_CONVERT_SYMBOL_PREFIX = ".klp.sym.rela.";
+
+/** What `klplink diff` says of what it took: an ELF note that is not loaded. */
+export const KLPLINK_NOTE = ".klplink.diff";
 
 /** Evidence of one producer. */
 export interface Trace {
@@ -37,6 +41,7 @@ export function isIntermediate(name: string): boolean {
   return (
     name === KPATCH_RELOCATIONS ||
     name === KPATCH_SYMBOLS ||
+    name === KLPLINK_NOTE ||
     name.startsWith(KLP_CONVERT_SECTION_PREFIX) ||
     objtoolSectionObject(name) !== null
   );

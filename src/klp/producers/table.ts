@@ -6,11 +6,12 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { KLP_SECTION_PREFIX } from "../symbols/names.ts";
 import type { Finish } from "./intermediate.ts";
 import { finishKlpConvert } from "./klpConvert.ts";
+import { finishKlplink, firstAnnotatedSymbol, hasKlplinkTables } from "./klplink.ts";
 import { finishKpatch } from "./kpatch.ts";
 import { finishObjtool } from "./objtool.ts";
 import {
   KLP_CONVERT_SECTION_PREFIX,
-  KLP_CONVERT_SYMBOL_PREFIX,
+  KLPLINK_NOTE,
   KPATCH_RELOCATION_SIZE,
   KPATCH_RELOCATIONS,
   KPATCH_SYMBOLS,
@@ -49,11 +50,23 @@ function klpConvertTrace(file: ElfFile, symbols: SymbolTable): Found | null {
   const isOwn = (name: string): boolean => name.startsWith(KLP_CONVERT_SECTION_PREFIX);
   const section = sectionTrace(file, isOwn);
   if (section !== null && !isPostLinked(file, symbols, isOwn)) return section;
-  for (let i = 1; i < symbols.count; i++) {
-    const name = symbols.isUndefined(i) ? symbols.name(i) : "";
-    if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) return { what: name, rank: file.sections.count };
-  }
-  return null;
+  return isKlplinks(file, symbols) ? null : annotatedSymbol(file, symbols);
+}
+
+function annotatedSymbol({ sections }: ElfFile, symbols: SymbolTable): Found | null {
+  const first = firstAnnotatedSymbol(symbols);
+  return first === null ? null : { what: symbols.name(first), rank: sections.count };
+}
+
+/** klplink's own form shares its names with the klp-convert of 2024; its note or its tables tell it from that. */
+const isKlplinks = ({ sections }: ElfFile, symbols: SymbolTable): boolean =>
+  sections.findByName(KLPLINK_NOTE) !== null || hasKlplinkTables(symbols);
+
+/** A finished file that kept the note has nothing left to finish. */
+function klplinkTrace(file: ElfFile, symbols: SymbolTable): Found | null {
+  if (!isKlplinks(file, symbols)) return null;
+  const note = finalTrace(file) === null ? sectionTrace(file, (name) => name === KLPLINK_NOTE) : null;
+  return annotatedSymbol(file, symbols) ?? note;
 }
 
 function finalTrace({ sections }: ElfFile): Found | null {
@@ -126,11 +139,13 @@ const rows: Readonly<Record<Producer, ProducerRow>> = {
   },
   "klp-convert": { trace: klpConvertTrace, finish: finishKlpConvert },
   objtool: { trace: objtoolTrace, finish: finishObjtool },
+  klplink: { trace: klplinkTrace, finish: finishKlplink },
   final: { trace: finalTrace, finish: null },
 };
 
 /** Whether a tool left its sections without an entry: there is nothing to finish in the file, with them or without. */
-export function asksForNothing({ sections }: ElfFile, producer: Producer): boolean {
+export function asksForNothing({ sections, symbols }: ElfFile, producer: Producer): boolean {
+  if (producer === "klplink") return symbols !== null && firstAnnotatedSymbol(symbols) === null;
   const own = producer === "kpatch" ? sections.findByName(KPATCH_RELOCATIONS) : null;
   return own !== null && sections.size(own) === 0;
 }

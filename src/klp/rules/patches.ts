@@ -23,9 +23,9 @@ export function checkPatches(context: RuleContext, patches: readonly Patch[]): P
   ]);
 }
 
-/** Two objects of one name: each has a folder of that name. */
+/** Two objects of one name: each has a folder of that name. What reads kpatch's table makes one object of them. */
 function checkTwins(context: RuleContext, { kind, objects }: Patch): Problem[] {
-  if (kind !== "klp_patch") return [];
+  if (kind === "kpatch") return [];
   return objects.flatMap(({ name, at }, k) => {
     if (objects.findIndex((o) => o.name === name) === k) return [];
     return [problem("KLP453", placeOf(context, at), { object: printable(name) }, { loadOrder: [ENABLING, k, -2] })];
