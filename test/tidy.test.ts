@@ -258,7 +258,7 @@ const decides: Readonly<Record<string, number>> = {
   "klp/move/specialSections.ts": 22,
   "klp/rules/loadOrder.ts": 1,
   "klp/rules/places.ts": 2,
-  "klp/rules/sections.ts": 6,
+  "klp/rules/sections.ts": 2,
   "klp/rules/tables.ts": 4,
   "load/features.ts": 3,
   "load/ftraceSites.ts": 4,

@@ -2,9 +2,23 @@
 
 import type { ElfFile } from "../elf/reader.ts";
 import type { SiteArch } from "../ftrace/functions.ts";
-import type { HasFact } from "../kernel/versionFacts.ts";
+import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { ArchLoader } from "../stubs/loader.ts";
+
+/** What a loader makes of relocations that are applied when the module's code and constants are read-only already. */
+export interface LateWrites {
+  /** Since when they are; null: in all kernels from 5.8 on, which apply relocations late without making memory writable for it. */
+  readonly readOnlySince: VersionFact | null;
+  /** Types that it writes through another mapping; null: all. */
+  readonly types: ReadonlySet<number> | null;
+  /** Since when it does. */
+  readonly since: VersionFact;
+  /** Bytes; at other addresses nothing is written, without a word. */
+  readonly align: 1 | 4;
+  /** What the kernel prints for a store into read-only memory. */
+  readonly oops: string;
+}
 
 /** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
 export interface Arch {
@@ -26,6 +40,8 @@ export interface Arch {
   readonly features: (file: ElfFile, has: ((name: string) => boolean) | null) => ReadonlySet<Feature>;
   /** What the loader of such a kernel does around the relocations. */
   readonly loader: (features: ReadonlySet<Feature>) => ArchLoader;
+  /** Null: all late relocations are written, in all kernels. */
+  readonly lateWrites: LateWrites | null;
   /** Where modules lie when nothing else is said: the start of the kernel's module area. */
   readonly moduleBase: bigint;
   /** Bytes before the kernel's `_text` where modules lie, if they follow a kernel at a random address; null: they do not. */

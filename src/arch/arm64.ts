@@ -18,6 +18,14 @@ export const arm64: Arch = {
   instructionBytes: 4,
   features: () => NO_FEATURES,
   loader: () => arm64Loader,
+  // WRITE_PLACE (module.c), aarch64_insn_copy (patching.c); the oops: die_kernel_fault (mm/fault.c).
+  lateWrites: {
+    readOnlySince: null,
+    types: null,
+    since: "arm64LateWrites",
+    align: 4,
+    oops: "Unable to handle kernel write to read-only memory at virtual address ADDRESS",
+  },
   moduleBase: 0xffff_8000_7800_0000n,
   beforeKernel: 0x400_0000n,
   percpuBase: null,

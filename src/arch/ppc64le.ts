@@ -2,7 +2,7 @@
 
 import { EM_PPC64 } from "../elf/consts.ts";
 import { relocTable } from "../reloc/def.ts";
-import { R_PPC64_ADDR64 } from "../reloc/numbers.ts";
+import { R_PPC64_ADDR64, R_PPC64_PCREL34, R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../reloc/numbers.ts";
 import { ppc64leOtherNames, ppc64le as relocs } from "../reloc/ppc64le.ts";
 import { ppc64leTocLoader } from "../stubs/ppc64le.ts";
 import { ppc64leFeatures } from "../stubs/ppc64leBuild.ts";
@@ -19,6 +19,14 @@ export const ppc64le: Arch = {
   instructionBytes: 4,
   features: ppc64leFeatures,
   loader: (features) => (features.has("pcrel") ? ppc64lePcrelLoader : ppc64leTocLoader),
+  // patch_instruction for these, a store for the others (module_64.c); the oops: __bad_page_fault (mm/fault.c).
+  lateWrites: {
+    readOnlySince: "ppcReadOnlyModules",
+    types: new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC, R_PPC64_PCREL34]),
+    since: "ppcLateCalls",
+    align: 1,
+    oops: "BUG: Unable to handle kernel data access on write at 0xADDRESS",
+  },
   moduleBase: 0xc008_0000_0000_0000n,
   beforeKernel: null,
   percpuBase: null,

@@ -17,6 +17,8 @@ export const x86_64: Arch = {
   instructionBytes: null,
   features: () => NO_FEATURES,
   loader: () => x86_64Loader,
+  // text_poke since 5.8 (88fc078a7a8f); before, the module's memory was made writable for that time.
+  lateWrites: null,
   moduleBase: 0xffff_ffff_c000_0000n,
   beforeKernel: null,
   percpuBase: 0x4_0000n,

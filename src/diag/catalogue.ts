@@ -1,6 +1,7 @@
 import { isBefore } from "../base/order.ts";
 import * as file from "./codes/file.ts";
 import * as image from "./codes/image.ts";
+import * as later from "./codes/later.ts";
 import * as livepatch from "./codes/livepatch.ts";
 import * as module from "./codes/module.ts";
 import * as patch from "./codes/patch.ts";
@@ -11,7 +12,18 @@ import * as toc from "./codes/toc.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
 /** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
-const rows = { ...file, ...relocations, ...module, ...image, ...toc, ...symbols, ...livepatch, ...patch, ...sites };
+const rows = {
+  ...file,
+  ...relocations,
+  ...module,
+  ...image,
+  ...toc,
+  ...symbols,
+  ...livepatch,
+  ...patch,
+  ...later,
+  ...sites,
+};
 
 type Rows = typeof rows;
 export type Code = keyof Rows;

@@ -90,6 +90,9 @@ export interface Build {
   readonly outOfLine: boolean;
 }
 
+/** Whether a module of ppc64le is for a kernel with PPC_FTRACE_OUT_OF_LINE: its sites are one nop. */
+export const isOutOfLine = (file: CodeFile): boolean => findBuild(file, readTables(file).entries).outOfLine;
+
 const findBuild = (file: CodeFile, entries: readonly TableEntry[]): Build => ({
   callOps: hasCallOps(file, entries),
   outOfLine:

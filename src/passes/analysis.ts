@@ -20,13 +20,14 @@ import type { KernelVersion } from "../kernel/version.ts";
 import type { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf, type Patch, readPatches } from "../klp/patch/tables.ts";
 import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
+import type { RuleContext } from "../klp/rules/context.ts";
 import { checkFields } from "../klp/rules/fields.ts";
 import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
 import { checkWreckage } from "../klp/rules/relinked.ts";
 import { checkRelocations } from "../klp/rules/relocations.ts";
-import { checkLivepatchSections, type RuleContext } from "../klp/rules/sections.ts";
+import { checkLivepatchSections } from "../klp/rules/sections.ts";
 import { livepatchSymbolProblems, positionProblems, symbolProblems } from "../klp/rules/symbols.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "../klp/rules/tables.ts";
 import { SymbolUses } from "../klp/symbols/uses.ts";
@@ -179,6 +180,7 @@ function look(subject: Subject, options: Options): Survey {
     file,
     symbols,
     functions,
+    arch,
     relocs: arch.relocs,
     loadOrder,
     module,

@@ -246,6 +246,7 @@ function convertedProblems(result: ElfFile, analysis: Analysis, options: Options
     file: result,
     symbols,
     functions: new FunctionIndex(result, symbols),
+    arch,
     relocs: arch.relocs,
     loadOrder: new LoadOrder(result, arch.relocs, arch.loader(analysis.features), version),
     module,

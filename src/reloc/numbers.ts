@@ -28,6 +28,7 @@ export const R_PPC64_TOC16_DS = ppc64("R_PPC64_TOC16_DS");
 export const R_PPC64_TOC16_HA = ppc64("R_PPC64_TOC16_HA");
 export const R_PPC64_TOC16_LO_DS = ppc64("R_PPC64_TOC16_LO_DS");
 export const R_PPC64_REL24_NOTOC = ppc64("R_PPC64_REL24_NOTOC");
+export const R_PPC64_PCREL34 = ppc64("R_PPC64_PCREL34");
 export const R_PPC64_GOT_PCREL34 = ppc64("R_PPC64_GOT_PCREL34");
 
 const aarch64 = numberIn(arm64, arm64OtherNames);

@@ -154,6 +154,8 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP460: good("../klp/convert-2024-x86_64.o", "-o", "{out}"),
   KLP461: good("../klp/kpatch-x86_64.o", "-o", "{out}"),
   KLP464: failing("check", "modinfo.o", "-k", "other.symvers"),
+  KLP470: good("check", "broken/KLP470.ko", "--kernel-version", "5.15.10"),
+  KLP471: good("check", "broken/KLP471.ko", "--kernel-version", "6.13"),
   KLP501: good("modinfo.o", "-k", "../../../samples/ppc64le/meminfo/System.map", "-o", "{out}"),
   KLP502: broken("KLP502"),
   KLP503: broken("KLP503"),

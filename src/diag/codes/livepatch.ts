@@ -267,9 +267,11 @@ export const KLP431 = define<{
   readonly target: string;
   readonly object: string;
   readonly how: "oops" | "skip";
+  readonly message: string | null;
 }>({
   level: "error",
   title: (d) => `${d.name} in ${d.target} waits for ${d.object}: too late to be written`,
+  kernel: (d) => d.message,
   why: (d) =>
     d.how === "oops"
       ? "on ppc64le the loader stores this type directly, and the section is read-only by then: the kernel oopses"

@@ -1172,6 +1172,7 @@ error[KLP431]: R_PPC64_ADDR64 in .text.live_only_here waits for demo_mod: too
                         R_PPC64_ADDR64 .klp.sym.demo_mod.state,0
       c:  00 00 00 00   .long  0x00000000
      10:  00 00 00 00   .long  0x00000000
+  = kernel: BUG: Unable to handle kernel data access on write at 0xADDRESS
   = why:    on ppc64le the loader stores this type directly, and the section is
             read-only by then: the kernel oopses
   = help:   reach the symbol through a pointer in writable data (the TOC,
@@ -1677,6 +1678,40 @@ error[KLP464]: other.symvers has none of the module's 2 undefined symbols
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP470: `$ klplink check broken/KLP470.ko --kernel-version 5.15.10
+warning[KLP470]: R_PPC64_REL24 in .text waits for demo_mod: loaders before 5.16
+    store it into read-only memory
+  --> broken/KLP470.ko  first+0x18/0x30 [KLP470]  (.text+0x18)
+     10:  10 00 01 f8   std    r0,16(r1)
+     14:  e1 ff 21 f8   stdu   r1,-32(r1)
+  >  18:  01 00 00 48   bl     far         R_PPC64_REL24 .klp.sym.demo_mod.far,0
+     1c:  00 00 00 60   nop
+     20:  20 00 21 38   addi   r1,r1,32
+  = kernel: BUG: Unable to handle kernel data access on write at 0xADDRESS
+  = why:    the section is read-only by the time that demo_mod comes; unless the
+            kernel has the fix of 5.16, it oopses, and demo_mod stays half
+            loaded
+  = help:   see that the kernel has 8734b41b3efe (5.15.11 has it, and
+            distributions that support livepatching), or reach the symbol
+            through a pointer in writable data
+  = also:   1 more of KLP470 in broken/KLP470.ko:
+      second+0x18  R_PPC64_REL24 in .text waits for demo_mod: loaders before
+        5.16 store it into read-only memory
+
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP471: `$ klplink check broken/KLP471.ko --kernel-version 6.13
+warning[KLP471]: calls that wait for demo_mod: loaders before 6.18 write their
+    stubs over ftrace's own
+  --> broken/KLP471.ko  .klp.rela.demo_mod..text+0x0
+  = why:    the kernel keeps the out-of-line halves of the module's 2 ftrace
+            sites among its stubs, and takes one of them for a free stub
+  = help:   see that the kernel has 5337609a3148 and f6b4df37ebfe (6.17.3 has
+            them), or do not trace functions of the livepatch itself
+
+0 errors, 1 warning`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo

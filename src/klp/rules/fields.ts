@@ -12,7 +12,7 @@ import { misplaced } from "../../reloc/stand.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
-import type { RuleContext } from "./sections.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Such relocations of loaded sections, livepatch and others. */
 export function checkFields(context: RuleContext): Problem[] {

@@ -7,7 +7,8 @@ import type { Place } from "../../diag/define.ts";
 import { SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
 import { longestSymbolName } from "../../kernel/versionFacts.ts";
 import type { Patch, PatchedFunction, PatchedObject, SectionPlace } from "../patch/tables.ts";
-import { findPosition, isFreed, positionProblems, type RuleContext } from "./sections.ts";
+import type { RuleContext } from "./context.ts";
+import { findPosition, isFreed, positionProblems } from "./sections.ts";
 
 /** MODULE_NAME_LEN - 1: an object's name in a table. */
 const LONGEST_OBJECT = 55;

@@ -9,7 +9,7 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
-import type { RuleContext } from "./sections.ts";
+import type { RuleContext } from "./context.ts";
 
 interface Write {
   readonly start: number;

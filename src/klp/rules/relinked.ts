@@ -7,7 +7,7 @@ import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA }
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
-import type { RuleContext } from "./sections.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Sections and relocations that such a tool has spoiled; nothing for files that were no livepatch. */
 export function checkWreckage(context: RuleContext): Problem[] {

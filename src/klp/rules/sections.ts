@@ -5,50 +5,20 @@ import { printable, viewOf } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
-import {
-  EM_AARCH64,
-  EM_PPC64,
-  SHF_ALLOC,
-  SHF_EXECINSTR,
-  SHF_RELA_LIVEPATCH,
-  SHF_WRITE,
-  SHN_LIVEPATCH,
-} from "../../elf/consts.ts";
+import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
-import type { KernelVersion } from "../../kernel/version.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
-import { type RelocTable, relocName } from "../../reloc/def.ts";
+import { R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../../reloc/numbers.ts";
 import { decodeBranch } from "../../stubs/insn.ts";
-import type { FunctionIndex } from "../functions.ts";
 import { specialSection } from "../move/specialSections.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
-import type { LoadOrder } from "./loadOrder.ts";
-
-export interface RuleContext {
-  readonly file: ElfFile;
-  readonly symbols: SymbolTable;
-  readonly functions: FunctionIndex;
-  readonly relocs: RelocTable;
-  readonly loadOrder: LoadOrder;
-  readonly module: string;
-  readonly version: KernelVersion | null;
-  readonly kernel: Kernel | null;
-  /** Objects that the module patches; null if that is not known. */
-  readonly objects: ReadonlySet<string> | null;
-  /** Name of the file for messages. */
-  readonly path: string;
-}
-
-const R_PPC64_REL24 = 10;
-const R_PPC64_REL24_NOTOC = 116;
-/** What the ppc64le loader writes with patch_instruction, which read-only memory does not stop. */
-const PATCHED = new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC, 132 /* R_PPC64_PCREL34 */]);
+import type { RuleContext } from "./context.ts";
+import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 
 /** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
 export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
@@ -102,7 +72,12 @@ class SectionRules {
     }
     this.#checkName(object, at);
     this.#checkRows(object);
+    if (object !== "vmlinux") this.#add(overwrittenHalves(this.#context, table, object, at));
     return this.#problems;
+  }
+
+  #add(found: Problem | null): void {
+    if (found !== null) this.#problems.push(found);
   }
 
   #atLoad(): boolean {
@@ -157,7 +132,7 @@ class SectionRules {
         said.add(symbol);
         this.#checkSymbol(symbol, row, object, at, more);
       }
-      this.#checkLateWrite(row, object, at);
+      if (!isVmlinux) this.#add(lateWrite(this.#context, table, row, object, at));
       if (row === 0 && !(isVmlinux && this.#atLoad()) && isFreed(file, table.target)) {
         const what = `the place of ${printable(symbols.name(symbol))}`;
         this.#problems.push(problem("KLP449", at, { what, section: printable(target) }));
@@ -207,25 +182,6 @@ class SectionRules {
     }
     const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
     append(this.#problems, positionProblems(found, parsed, this.#context.kernel, at, more));
-  }
-
-  /** A section that waits for a module is applied when the module is loaded: most memory is read-only by then. */
-  #checkLateWrite(row: number, object: string, at: Place): void {
-    const { file, relocs } = this.#context;
-    const table = this.#table;
-    if (object === "vmlinux" || !this.#atLoad()) return;
-    const type = table.type(row);
-    const name = relocName(relocs, type);
-    if (file.header.machine === EM_PPC64) {
-      const target = file.sections.name(table.target);
-      const isReadOnly = !file.sections.hasFlags(table.target, SHF_WRITE) || target === ".data..ro_after_init";
-      if (!isReadOnly || PATCHED.has(type)) return;
-      this.#problems.push(problem("KLP431", at, { name, target, object, how: "oops" }));
-    } else if (file.header.machine === EM_AARCH64) {
-      if (table.offset(row) % 4 === 0 || (relocs.defs.get(type)?.bytes ?? 0) === 0) return;
-      const target = file.sections.name(table.target);
-      this.#problems.push(problem("KLP431", at, { name, target, object, how: "skip" }));
-    }
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */

@@ -9,7 +9,7 @@ import { type EntryTable, siteTablesOf } from "../../kernel/module/siteTables.ts
 import { relocName } from "../../reloc/def.ts";
 import { decodeBranch, NOP } from "../../stubs/insn.ts";
 import { entrySizes, specialSection } from "../move/specialSections.ts";
-import type { RuleContext } from "./sections.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Sections whose size is no multiple of their entry. */
 export function checkTableSizes({ file, path, relocs, version }: RuleContext): Problem[] {

@@ -274,7 +274,7 @@ describe("livepatch sections and symbols", () => {
   );
 
   test("a late write to text: only REL24 on ppc64le", () => {
-    const late = (arch: Arch, offset: number, type: number) =>
+    const late = (arch: Arch, offset: number, type: number, kernelVersion = { major: 7, minor: 2 }) =>
       codesOf(
         broken(arch, (p) =>
           addKlp(p, p.section(".text.live_only_here"), ".klp.rela.demo_mod..text.live_only_here", {
@@ -283,12 +283,15 @@ describe("livepatch sections and symbols", () => {
             symbol: STATE,
           }),
         ),
+        { kernelVersion },
       );
     expect(late("ppc64le", 8, 38)).toEqual(["KLP431"]);
     expect(late("x86_64", 8, 1)).toEqual([]);
     expect(late("arm64", 8, 257)).toEqual([]);
     // aarch64_insn_copy writes whole words only.
     expect(late("arm64", 9, 257)).toEqual(["KLP431"]);
+    // Before, it stores directly: see lateWrites.test.ts.
+    expect(late("arm64", 8, 257, { major: 6, minor: 12 })).toEqual(["KLP470"]);
   });
 
   test("an ordinary relocation against a livepatch symbol", () => {
