@@ -184,6 +184,7 @@ test("versions differ by the names of version facts only", () => {
 /** Tests that are not of one file of src, and say by their name what they are: goldens, properties, ways through the command line. */
 const ownNames: readonly string[] = [
   "cli/commands/explainFits",
+  "cli/commands/explainLarge",
   "cli/installed",
   "cli/packed",
   "cli/treeModules",

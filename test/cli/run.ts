@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { Context, OutputStream } from "../../src/cli/context.ts";
 import { main } from "../../src/cli/main.ts";
 import { builtCommand } from "../built.ts";
@@ -102,4 +103,26 @@ export function klplinkProcess(args: readonly string[], options: Options = {}): 
     stdoutBytes: new Uint8Array(done.stdout),
     stderr: done.stderr.toString("utf8"),
   };
+}
+
+/**
+ * As {@link klplinkProcess}, with a limit of V8's heap, and input that is made while it is read.
+ * @param megabytes of the heap; buffers are beside it
+ */
+export async function klplinkSmall(
+  args: readonly string[],
+  megabytes: number,
+  input: Iterable<string | Uint8Array> = [],
+): Promise<Omit<Run, "stdoutBytes">> {
+  const command = [`--max-old-space-size=${megabytes}`, builtCommand(), ...args];
+  const child = spawn(process.execPath, command, { cwd: root, env: environment(), stdio: "pipe" });
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const texts = ["", ""];
+  for (const [i, stream] of [child.stdout, child.stderr].entries()) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      texts[i] += text;
+    });
+  }
+  await pipeline(Readable.from(input), child.stdin);
+  return { status: await ended, stdout: texts[0] ?? "", stderr: texts[1] ?? "" };
 }

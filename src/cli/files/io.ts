@@ -137,6 +137,24 @@ export function write(stream: OutputStream, data: string | Uint8Array): Promise<
   });
 }
 
+/** So many characters go out at once. */
+const LARGE = 1 << 16;
+
+/** As {@link write}, for a text of any length in pieces: few large writes, each taken before the next is made. */
+export async function writePieces(stream: OutputStream, pieces: Iterable<string>): Promise<void> {
+  let texts: string[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    texts.push(piece);
+    length += piece.length;
+    if (length < LARGE) continue;
+    await write(stream, texts.join(""));
+    texts = [];
+    length = 0;
+  }
+  if (length > 0) await write(stream, texts.join(""));
+}
+
 const STDERR = 2;
 
 /** Whether a write failed because its reader went away, as `head` does. */

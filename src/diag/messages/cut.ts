@@ -1,13 +1,15 @@
 // Lines that end too early: cut by a log's or a terminal's width, or by who quotes them.
 
 import type { Field, Fields, Recognised } from "./define.ts";
-import { PREFIX, patternOf, type Shown } from "./forms.ts";
+import { longestPiece, type Need, PREFIX, patternOf, type Shown } from "./forms.ts";
 
 /** A form between its blanks. */
 interface Compiled extends Shown {
   readonly words: readonly Word[];
   /** The kernel's own words that no line goes without. */
   readonly needed: readonly string[];
+  /** What stands in each such line, too: all of the form up to the second of these words is there. */
+  readonly piece: string;
   /** So many own words say which message a line was to be. */
   readonly enough: number;
   /** Groups: the prefix; for each word `vN`, its value, and `eN`, empty, where it ends; what is left. */
@@ -42,7 +44,7 @@ function compile(forms: readonly Shown[]): ReadonlyMap<string, readonly Compiled
       const source = `${parts.join("")}${")?".repeat(words.length - 1 - sure)}`;
       const pattern = new RegExp(`^(?<prefix>${PREFIX})${source}(?: (?<rest>.*))?$`);
       const own = words.filter((w) => w.own !== "").map((w) => w.own);
-      return { ...form, words, needed: own.slice(0, 2), enough: isNamed ? 3 : 4, pattern };
+      return { ...form, words, needed: own.slice(0, 2), piece: pieceOf(words), enough: isNamed ? 3 : 4, pattern };
     })
     .filter(({ needed }) => needed.length === 2);
   const byWord = new Map<string, Compiled[]>();
@@ -51,6 +53,13 @@ function compile(forms: readonly Shown[]): ReadonlyMap<string, readonly Compiled
     byWord.set(first, [...(byWord.get(first) ?? []), one]);
   }
   return byWord;
+}
+
+/** The longest text without a value up to the second own word, whose end may be cut. */
+function pieceOf(words: readonly Word[]): string {
+  const own = words.flatMap((w, i) => (w.own === "" ? [] : [i]));
+  const start = words.slice(0, (own[1] ?? 0) + 1).map(({ text }) => text);
+  return longestPiece(start.join(" ").replace(/\W+$/, ""));
 }
 
 function wordOf(text: string, least: number): Word {
@@ -89,14 +98,21 @@ function canBegin(word: Word, start: string): boolean {
 const isCutAddress = (last: Word | undefined, rest: string | undefined): boolean =>
   last?.field === "address" && rest !== undefined && /^\[\w*$/.test(rest);
 
+/** For each form what a line that ends too early is not known by it without. */
+export function needsOfCut(forms: readonly Shown[]): Need[] {
+  compiled ??= compile(forms);
+  return [...compiled.values()].flat().map(({ needed, piece }) => ({ words: needed, piece }));
+}
+
 /** What a line that ends too early was to say: it follows the forms of one message only, and far enough. */
 export function recogniseCut(text: string, forms: readonly Shown[]): Recognised | null {
   compiled ??= compile(forms);
   const there = new Set(text.match(/[a-zA-Z]+/g));
   let found: Recognised | null = null;
   let isEnough = false;
-  for (const { message, form, words, needed, enough, pattern } of [...there].flatMap((w) => compiled?.get(w) ?? [])) {
-    if (!needed.every((word) => there.has(word))) continue;
+  const begun = [...there].flatMap((word) => compiled?.get(word) ?? []);
+  for (const { message, form, words, needed, piece, enough, pattern } of begun) {
+    if (!needed.every((word) => there.has(word)) || !text.includes(piece)) continue;
     const groups = pattern.exec(text)?.groups;
     if (groups === undefined) continue;
     const { rest, prefix } = groups;

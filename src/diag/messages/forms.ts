@@ -40,3 +40,13 @@ export function patternOf(part: string, open: (field: Field) => string): string 
     })
     .join("");
 }
+
+/** What a line must have to be of a form, cut or not: all of these whole words, and this text. */
+export interface Need {
+  readonly words: readonly string[];
+  readonly piece: string;
+}
+
+/** The longest part of a form that is the kernel's own. */
+export const longestPiece = (shown: string): string =>
+  shown.split(/\{\w+\}/).reduce((longest, piece) => (piece.length > longest.length ? piece : longest), "");

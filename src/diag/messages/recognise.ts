@@ -1,10 +1,11 @@
 // From a line of dmesg to the message that it is.
 
+import { append } from "../../base/lists.ts";
 import { besideMessages, kpatchCoreMessages } from "./beside.ts";
 import { buildToolMessages } from "./buildTools.ts";
-import { recogniseCut } from "./cut.ts";
+import { needsOfCut, recogniseCut } from "./cut.ts";
 import type { Field, Message, Recognised } from "./define.ts";
-import { PREFIX, patternOf, type Shown } from "./forms.ts";
+import { longestPiece, type Need, PREFIX, patternOf, type Shown } from "./forms.ts";
 import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
 import { livepatchMessages } from "./livepatch.ts";
@@ -33,7 +34,7 @@ export const messages: readonly Message[] = [
  */
 const NAME_FIRST = /^(?:module )?\{module\}: (?=(?:[^{]*\b[a-zA-Z]{3,}\b){2})/;
 
-interface Compiled {
+interface Compiled extends Need {
   readonly message: Message;
   readonly form: string;
   readonly pattern: RegExp;
@@ -98,6 +99,8 @@ function compile(): Index {
       message,
       form,
       names,
+      words: own,
+      piece: longestPiece(shown),
       rank,
       pattern: new RegExp(`^${PREFIX}${source}\\s*$`),
       inside: own.length < ENOUGH ? null : new RegExp(`(?:^|[\\s:;>\\])"'\`(])${PREFIX}${source}["'\`)]?\\s*$`),
@@ -113,8 +116,19 @@ function compile(): Index {
 function formsFor(text: string): Compiled[] {
   index ??= compile();
   const { byWord, others } = index;
-  const found = [...new Set(text.match(/[a-zA-Z]{3,}/g))].flatMap((word) => byWord.get(word) ?? []);
-  return [...found, ...others].sort((a, b) => a.rank - b.rank);
+  const there = new Set(text.match(/[a-zA-Z]{3,}/g));
+  const found = [...others];
+  for (const word of there) append(found, byWord.get(word) ?? []);
+  return found
+    .filter(({ words, piece }) => words.every((word) => there.has(word)) && text.includes(piece))
+    .sort((a, b) => a.rank - b.rank);
+}
+
+/** One for each form, and for each that a line is known by where it ends too early. */
+export function needsOfLines(): Need[] {
+  index ??= compile();
+  const whole = [...index.byWord.values()].flat();
+  return [...whole, ...index.others, ...needsOfCut(allShown())];
 }
 
 /** printk cuts a line at 1024 bytes (LOG_LINE_MAX); loggers may add a little. */

@@ -8,76 +8,7 @@ import { layersOf, stripLogger } from "../../../src/diag/messages/logger.ts";
 import { prefixes } from "../../../src/diag/messages/prefixes.ts";
 import { messages, recognise } from "../../../src/diag/messages/recognise.ts";
 import { lineOf } from "./lines.ts";
-
-/** A prompt is one only before a time in brackets: with it; what grep writes, too. */
-const SAMPLES: Readonly<Record<string, readonly string[]>> = {
-  "marks of a quotation or a list, prompt of a root shell": ["> ", ">> > ", "| ", "# ", "* ", "- ", "• "],
-  "time, user, process, thread and level of logcat": [
-    "10-12 13:14:15.123  root     0     0 E ",
-    "10-12 13:14:15.123     0     0 W ",
-    "2025-10-12 13:14:15.123   412   412 I ",
-    "10-12 13:14:15.123456 +0200  1000  1234 E ",
-  ],
-  "tag of logcat": ["init    : ", "kernel : "],
-  "level and tag of logcat -v brief": ["E/kernel  (    0): ", "10-12 13:14:15.123 W/modprobe(  412): "],
-  "time, host and program of syslog and the journal": [
-    "Nov 21 00:26:10 box kernel: ",
-    "Nov  7 00:26:10 kernel: ",
-    "2026-11-21T00:26:10.412345+00:00 box kernel: ",
-    "2026-11-21T00:26:10,412345+00:00 ",
-    "2026-11-21T00:26:10.1234567Z ",
-    "Sat 2026-11-21 01:26:10 CET box kernel: ",
-    "1795220770.412345 box kernel: ",
-    "Fri Nov 21 01:02:03 2025 kern.err kernel: ",
-    "Nov 21 01:02:03 box kern.err kernel: ",
-    "Nov 21 01:02:03 box systemd-modules-load[213]: ",
-    "11月 21 01:02:03 box kernel: ",
-    "mrt 26 17:11:09 box kernel: ",
-    "2026-11-21T08:15:00.116423+00:00 box kernel - - - ",
-  ],
-  "file and line of grep": ["dmesg.txt:[   28.412345] ", "/var/log/kern.log.1:812:Nov 21 00:26:10 box kernel: "],
-  "line of grep -n": ["812:[   28.412345] ", "7-[   28.412345] "],
-  "what a serial console shows before the kernel's line": ["root@box:~# [   28.412345] ", "box login: [   28.412345] "],
-  "login prompt": ["box login: "],
-  priority: ["<3>", "<4>", "<30>", "<3>1 "],
-  "facility and level of dmesg -x": ["kern  :err   : ", "user  :warn  : "],
-  "facility and level of busybox": ["kern.err ", "user.notice "],
-  "seconds in brackets": [
-    "[   28.412345] ",
-    "[28.412345]",
-    "[12.345678,3] ",
-    "[  +0.000012] ",
-    "[  +0,000002] ",
-    "[   28,412345] ",
-    "[   28.412357 <    0.000012>] ",
-    "[    0.000000 @12] ",
-    "[    0.000000@0] ",
-    "[<    0.000012>] ",
-    "[   28.412345] box kernel: ",
-  ],
-  "date or time in brackets": [
-    "[Sat Nov 21 00:26:10 2026] ",
-    "[Nov21 00:26] ",
-    "[mrt26 17:11] ",
-    "[2025-11-21 01:02:03] ",
-    "[16:41:09] ",
-    "[16:41:09.123] ",
-  ],
-  clock: ["16:41:09 ", "16:41:09.123456 "],
-  "brackets in place of a time": ["[...] ", "[…] ", "[ ... ] ", "[xxx] "],
-  "thread or CPU of printk": ["[ T123] ", "[    C1] ", "[T1234@C0] "],
-  "CPU and process of Android kernels": [
-    "(0)[4410:insmod]",
-    "(0)[4410:insmod] ",
-    "-(1)[0:swapper/1]",
-    "[9:       modprobe:  465] ",
-    "I[0:      swapper/0:    1] ",
-  ],
-  "record of /dev/kmsg": ["3,513,28412345,-;", "3,513,28412345,-,caller=T123;"],
-  "kernel as the program": ["kernel: ", "kernel[n/a]: ", "box kernel: "],
-  "program with its process": ["systemd-modules-load[213]: ", "(udev-worker)[412]: "],
-  "stage of the boot": ["stage-1-init: "],
-};
+import { SAMPLES } from "./prefixSamples.ts";
 
 const LINE = "m: Unknown symbol f (err -2)";
 
