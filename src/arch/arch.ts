@@ -1,10 +1,14 @@
 // What depends on the machine, as one row an architecture: a question without an answer does not compile.
 
+import type { ArchName } from "../base/archName.ts";
+import type { ElfMachine } from "../elf/machine.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { SiteArch } from "../ftrace/functions.ts";
+import type { SiteRules } from "../ftrace/forms.ts";
+import type { KernelMachine } from "../kernel/machines.ts";
 import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { ArchLoader } from "../stubs/loader.ts";
+import type { SpecialSections } from "./specialSections.ts";
 
 /** What a loader makes of relocations that are applied when the module's code and constants are read-only already. */
 export interface LateWrites {
@@ -21,9 +25,8 @@ export interface LateWrites {
 }
 
 /** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
-export interface Arch {
-  readonly machine: number;
-  readonly name: SiteArch;
+export interface Arch extends ElfMachine, KernelMachine {
+  readonly name: ArchName;
   readonly relocs: RelocTable;
   /** What the loader prints for a relocation type that it does not know. */
   readonly unknownRelocation: (module: string, type: number, has?: HasFact) => string;
@@ -52,8 +55,18 @@ export interface Arch {
   readonly pageSize: number;
   /** Bytes; the smallest and the largest page size that its kernels are built with. */
   readonly pageSizes: readonly number[];
-  /** Whether entries of the export table hold distances, not addresses. */
-  readonly relativeExports: boolean;
+  /** Bytes of a jump label's instruction, and how its forms of two bytes begin. */
+  readonly jumpLabel: { readonly size: 4 | 5; readonly short: readonly (readonly number[])[] };
+  /** The sections that its kernels read as tables while a module loads. */
+  readonly specialSections: SpecialSections;
+  /** Whether the loader refuses a relocation whose place is not zero: it takes that for relocated already. */
+  readonly wantsZeros: boolean;
+  /** Types whose field ends an instruction or is followed by up to 4 bytes of it, so that the addend is 4 to 8 too low. */
+  readonly biased: ReadonlySet<number>;
+  /** Branches whose relocation stands at the branch itself; null: they are not told by a word. */
+  readonly branches: { readonly types: ReadonlySet<number>; readonly is: (word: number) => boolean } | null;
+  /** How its functions begin, and where ftrace finds its sites. */
+  readonly sites: SiteRules;
   /** Bytes of an exception table entry. */
   readonly extableEntry: 8 | 12;
 }

@@ -1,16 +1,21 @@
 // 64-bit PowerPC, little-endian, ELFv2 (arch/powerpc/kernel/module_64.c).
 
-import { EM_PPC64 } from "../elf/consts.ts";
+import { elfMachines } from "../elf/machine.ts";
+import { ppc64leSites } from "../ftrace/ppc64le.ts";
+import { kernelMachines } from "../kernel/machines.ts";
 import { relocTable } from "../reloc/def.ts";
 import { R_PPC64_ADDR64, R_PPC64_PCREL34, R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../reloc/numbers.ts";
 import { ppc64leOtherNames, ppc64le as relocs } from "../reloc/ppc64le.ts";
+import { decodeBranch } from "../stubs/insn.ts";
 import { ppc64leTocLoader } from "../stubs/ppc64le.ts";
 import { ppc64leFeatures } from "../stubs/ppc64leBuild.ts";
 import { ppc64lePcrelLoader } from "../stubs/ppc64lePcrel.ts";
 import type { Arch } from "./arch.ts";
+import { absolute, relative, specialSections, walked } from "./specialSections.ts";
 
 export const ppc64le: Arch = {
-  machine: EM_PPC64,
+  ...elfMachines.ppc64le,
+  ...kernelMachines.ppc64le,
   name: "ppc64le",
   absolute: R_PPC64_ADDR64,
   relocs: relocTable(relocs, ppc64leOtherNames),
@@ -32,6 +37,31 @@ export const ppc64le: Arch = {
   percpuBase: null,
   pageSize: 0x1_0000,
   pageSizes: [0x1000, 0x1_0000],
-  relativeExports: false,
+  specialSections: specialSections(
+    {
+      bugs: [absolute(16, [0]), absolute(24, [0, 8])],
+      // struct exception_table_entry {s32 insn, s32 fixup}.
+      extable: [relative(8, [0, 4])],
+      // struct fixup_entry: mask, value, four distances (asm/feature-fixups.h); places of one word.
+      more: [
+        ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(
+          (name) => [name, walked([absolute(48, [16, 24, 32, 40])])] as const,
+        ),
+        ...["__lwsync_fixup", "__spec_barrier_fixup"].map((name) => [name, walked([absolute(8, [0])])] as const),
+      ],
+    },
+    kernelMachines.ppc64le,
+  ),
+  wantsZeros: false,
+  biased: new Set(),
+  branches: {
+    types: new Set([R_PPC64_REL24, R_PPC64_REL24_NOTOC]),
+    is: (word) => {
+      const branch = decodeBranch(word);
+      return branch !== null && !branch.absolute && !branch.conditional;
+    },
+  },
+  jumpLabel: { size: 4, short: [] },
+  sites: ppc64leSites,
   extableEntry: 8,
 };

@@ -1,3 +1,4 @@
+import type { ArchName } from "../base/archName.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
@@ -56,7 +57,7 @@ export async function textStyle(
 }
 
 /** Null also where it cannot be loaded: diagnostics are worth more than their instructions. */
-export async function disassembler(arch: string): Promise<Disassembler | null> {
+export async function disassembler(arch: ArchName): Promise<Disassembler | null> {
   try {
     const { openDisassembler } = await import("../diag/render/disassemble.ts");
     return await openDisassembler(arch);

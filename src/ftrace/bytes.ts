@@ -4,8 +4,10 @@
 import { hex } from "../base/bytes.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import { hasFact } from "../kernel/versionFacts.ts";
+import { A64 } from "./arm64.ts";
 import type { CodeFile } from "./codeFile.ts";
-import { A64, type Entry, PPC } from "./forms.ts";
+import type { Entry } from "./forms.ts";
+import { PPC } from "./ppc64le.ts";
 
 /** Bytes of memory, `offset` relative to the site (rec->ip). */
 export interface SiteWrite {

@@ -1,6 +1,7 @@
 // One view of code for the search for patch sites: a relocatable file (module, object) or a linked one (vmlinux).
 // A place in code is a section and an offset in it, in both.
 
+import type { ArchName } from "../base/archName.ts";
 import { viewOf } from "../base/bytes.ts";
 import { SHT_RELA } from "../elf/consts.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
@@ -8,9 +9,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SectionTable } from "../elf/views/sections.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
-import { type CodeFunction, readFunctions, type SiteArch } from "./functions.ts";
-
-export type { SiteArch } from "./functions.ts";
+import { type CodeFunction, readFunctions } from "./functions.ts";
 
 /** A relocation of an instruction, as far as a site needs it. */
 export interface CodeRelocation {
@@ -28,7 +27,7 @@ export interface CodePlace {
 
 /** Code, symbols and relocations by section. */
 export class CodeFile {
-  readonly arch: SiteArch;
+  readonly arch: ArchName;
   readonly sections: SectionTable;
   /** Whether addresses are final: a linked file. */
   readonly isLinked: boolean;
@@ -41,7 +40,7 @@ export class CodeFile {
   readonly #bySection = new Map<number, CodeFunction[]>();
   #spans: { readonly start: bigint; readonly end: bigint; readonly section: number }[] | null = null;
 
-  constructor(file: ElfFile | ElfExecutable, arch: SiteArch) {
+  constructor(file: ElfFile | ElfExecutable, arch: ArchName) {
     this.arch = arch;
     this.sections = file.sections;
     this.littleEndian = file.littleEndian;

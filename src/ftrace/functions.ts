@@ -1,15 +1,10 @@
 // The functions of a file, as the kernel will see them in its symbol table: names, places, extents.
 
-import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_EXECINSTR, STT_FILE, STT_FUNC, STT_SECTION } from "../elf/consts.ts";
+import type { ArchName } from "../base/archName.ts";
+import { SHF_EXECINSTR, STT_FILE, STT_FUNC, STT_SECTION } from "../elf/consts.ts";
+import { elfMachines } from "../elf/machine.ts";
 import type { SectionTable } from "../elf/views/sections.ts";
 import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
-
-export type SiteArch = "x86_64" | "arm64" | "ppc64le";
-
-const machines: Readonly<Record<SiteArch, number>> = { x86_64: EM_X86_64, arm64: EM_AARCH64, ppc64le: EM_PPC64 };
-
-/** The e_machine of an architecture. */
-export const machineOf = (arch: SiteArch): number => machines[arch];
 
 /** A named piece of code. Offsets are bytes in its section. */
 export interface CodeFunction {
@@ -41,7 +36,7 @@ const isPassedOver = (name: string): boolean =>
 export function readFunctions(
   sections: SectionTable,
   symbols: SymbolTable | null,
-  arch: SiteArch,
+  arch: ArchName,
   isLinked: boolean,
 ): CodeFunction[] {
   interface Found {
@@ -92,7 +87,7 @@ export function readFunctions(
       section: first.section,
       start: first.start,
       end: first.start + size,
-      localEntry: first.start + (arch === "ppc64le" ? localEntryOffset(first.other) : 0),
+      localEntry: first.start + (elfMachines[arch].hasLocalEntries ? localEntryOffset(first.other) : 0),
       isFunction: first.isFunction,
     });
     i = next;

@@ -1,7 +1,8 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
+import { kernelMachines } from "../kernel/machines.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { A64, type Entry, forms, isBti, PPC, placeKey, recognise } from "./forms.ts";
+import { type Entry, forms, placeKey, type SiteRules } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
@@ -60,103 +61,43 @@ export interface SiteReport {
   readonly records: readonly CodePlace[];
 }
 
-/**
- * rec->ip for a table entry: ftrace_call_adjust of the architecture.
- * @param built how the file's kernel was configured, see {@link findBuild}.
- */
-export function adjust(file: CodeFile, record: TableEntry, built: Build): CodePlace | null {
-  const { place } = record;
-  if (place === null) return null;
-  const { section, offset } = place;
-  switch (file.arch) {
-    case "x86_64":
-      return place;
-    case "arm64": {
-      if (record.table === "__mcount_loc") return place;
-      if (!built.callOps) return { section, offset: offset + 4 };
-      return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
-    }
-    case "ppc64le":
-      // Two nops: the second one is the site. One: it is the site itself, and a `bl` is one in any case.
-      return !built.outOfLine && isTwoNops(file, place) ? { section, offset: offset + 4 } : place;
-  }
-}
-
-/** What holds for all sites of a file, since it is one kernel's configuration. */
-export interface Build {
-  /** arm64: DYNAMIC_FTRACE_WITH_CALL_OPS, two nops in front of functions. */
-  readonly callOps: boolean;
-  /** ppc64le: PPC_FTRACE_OUT_OF_LINE, one nop at the entry; the one behind it is the function's own then. */
-  readonly outOfLine: boolean;
-}
-
-/** Whether a module of ppc64le is for a kernel with PPC_FTRACE_OUT_OF_LINE: its sites are one nop. */
-export const isOutOfLine = (file: CodeFile): boolean => findBuild(file, readTables(file).entries).outOfLine;
-
-const findBuild = (file: CodeFile, entries: readonly TableEntry[]): Build => ({
-  callOps: hasCallOps(file, entries),
-  outOfLine:
-    file.arch === "ppc64le" &&
-    entries.some(
-      ({ place }) => place !== null && !isTwoNops(file, place) && file.word(place.section, place.offset) === PPC.nop,
-    ),
-});
-
-const isTwoNops = (file: CodeFile, { section, offset }: CodePlace): boolean =>
-  file.word(section, offset) === PPC.nop && file.word(section, offset + 4) === PPC.nop;
-
-/**
- * Whether a file of arm64 is built with DYNAMIC_FTRACE_WITH_CALL_OPS, for all of its functions: then the table's entries
- * lie 8 bytes before them. A label may stand on the nops there (the linker's `_stext`), so functions alone count.
- */
-function hasCallOps(file: CodeFile, entries: readonly TableEntry[]): boolean {
-  if (file.arch !== "arm64") return false;
-  const starts = new Set(file.functions.filter((f) => f.isFunction).map((f) => placeKey(f.section, f.start)));
-  let before = 0;
-  for (const { place } of entries) {
-    if (place === null) continue;
-    const { section, offset } = place;
-    const isBefore = starts.has(placeKey(section, offset + 8));
-    const isAt = starts.has(placeKey(section, offset)) || starts.has(placeKey(section, offset - 4));
-    if (isBefore !== isAt) before += isBefore ? 1 : -1;
-  }
-  return before > 0;
-}
+/** Whether a module is for a kernel with PPC_FTRACE_OUT_OF_LINE: its sites are one nop. */
+export const isOutOfLine = (file: CodeFile, rules: SiteRules): boolean =>
+  rules.build(file, readTables(file).entries).outOfLine;
 
 /**
  * The function that begins right behind the nops at `place`: -fpatchable-function-entry=N,M puts M of them there, behind all
  * alignment. Null: there are none, something else follows, or they are a function's own.
  */
-function behindNops(file: CodeFile, { section, offset }: CodePlace): CodeFunction | null {
-  if (file.arch === "x86_64") return null;
+function behindNops(file: CodeFile, nop: number | null, { section, offset }: CodePlace): CodeFunction | null {
+  if (nop === null) return null;
   const inside = file.functionAt(section, offset);
   if (inside?.isFunction && offset < inside.end) return null;
   const next = file.functionBehind(section, offset);
-  const nop = file.arch === "arm64" ? A64.nop : PPC.nop;
   let at = offset;
   while (next !== null && at < next.start && file.word(section, at) === nop) at += 4;
   return at === next?.start ? next : null;
 }
 
-/** Whether a section is freed after init. On ppc64le the module loader knows no init sections (module_init_section). */
+/** Whether a section is freed after init. A kernel frees its own. */
 const isFreed = (file: CodeFile, section: number): boolean =>
-  file.sections.name(section).startsWith(".init") && (file.isLinked || file.arch !== "ppc64le");
+  file.sections.name(section).startsWith(".init") && (file.isLinked || kernelMachines[file.arch].freesInit);
 
 const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentry\.text\.|hyp\.)/;
 
 /** Finds all sites of a file. */
-export function findSites(file: CodeFile): SiteReport {
+export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
   const tables = readTables(file);
   const inTable = new Set(
     tables.entries.flatMap((e) => (e.place === null ? [] : [placeKey(e.place.section, e.place.offset)])),
   );
-  const built = findBuild(file, tables.entries);
+  const built = rules.build(file, tables.entries);
 
   const disagreements: Disagreement[] = [];
   const records = new Map<string, { readonly record: TableEntry; readonly place: CodePlace }>();
   for (const record of tables.entries) {
     if (record.isZero) continue;
-    const place = adjust(file, record, built);
+    const place = record.place === null ? null : rules.adjust(file, record, record.place, built);
     if (place === null) {
       disagreements.push({ kind: "nowhere", record });
       continue;
@@ -168,12 +109,12 @@ export function findSites(file: CodeFile): SiteReport {
 
   const used = new Set<string>();
   const entries = file.functions.map((f) => {
-    const entry = recognise(file, f, inTable, built.outOfLine);
+    const entry = rules.recognise(file, f, inTable, built);
     const key = entry === null ? null : placeKey(f.section, entry.site);
     const record = key === null ? null : (records.get(key)?.record ?? null);
     if (record === null || key === null) return { function: f, entry, record };
     // A linker's label on nops in front of a function.
-    if (!f.isFunction && record.place !== null && behindNops(file, record.place) !== null)
+    if (!f.isFunction && record.place !== null && behindNops(file, rules.nop, record.place) !== null)
       return { function: f, entry, record: null };
     used.add(key);
     return { function: f, entry, record };
@@ -185,7 +126,7 @@ export function findSites(file: CodeFile): SiteReport {
     if (used.has(key)) continue;
     // What the table says counts, not where the kernel's adjustment leads from there.
     const named = record.place ?? place;
-    const next = behindNops(file, named);
+    const next = behindNops(file, rules.nop, named);
     const near = file.functionAt(place.section, place.offset);
     const isBehind = (f: CodeFunction | null, at: number): boolean => f !== null && at >= f.end;
     if (next !== null) {
@@ -237,8 +178,8 @@ function reasonFor(
   return entry === null ? "none" : tables.names.length === 0 ? "no table" : "nops";
 }
 
-/** Bytes that a record covers when the kernel looks one up: MCOUNT_INSN_SIZE. */
-export const siteSize = (file: CodeFile): number => (file.arch === "x86_64" ? 5 : 4);
+/** Bytes that a record covers when the kernel looks one up. */
+export const siteSize = (file: CodeFile): number => kernelMachines[file.arch].siteSize;
 
 /**
  * The record that the livepatch core finds for a function (ftrace_location): one at its first byte, else any up to the

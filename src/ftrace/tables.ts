@@ -2,9 +2,8 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { SHT_NOBITS } from "../elf/consts.ts";
-import { type EntryTable, siteTablesOf } from "../kernel/module/siteTables.ts";
+import { type EntryTable, kernelMachines } from "../kernel/machines.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { machineOf } from "./functions.ts";
 
 export type TableName = EntryTable | "__start_mcount_loc";
 
@@ -43,7 +42,7 @@ function readRelocatable(file: CodeFile): SiteTables {
   const entries: TableEntry[] = [];
   const names: TableName[] = [];
   let isSorted = true;
-  for (const table of siteTablesOf(machineOf(file.arch))) {
+  for (const table of kernelMachines[file.arch].siteTables) {
     let index = 0;
     for (let section = 1; section < sections.count; section++) {
       if (sections.name(section) !== table || sections.type(section) === SHT_NOBITS) continue;

@@ -1,12 +1,11 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
 import { Btf, BtfError } from "../elf/btf.ts";
-import { EM_PPC64 } from "../elf/consts.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
-import { type MachineOf, machineOfList } from "./machines.ts";
+import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
 import type { ModuleFile } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
 import type { KernelSymbol } from "./symbols/symbolColumns.ts";
@@ -200,7 +199,7 @@ export class Kernel {
   /** What vmlinux's DWARF says of the livepatch stack; null if it does not. Reads much of a large file. */
   async readLivepatchStack(): Promise<LivepatchStackSource | null> {
     const file = this.#vmlinux?.debug ?? null;
-    if (file === null || file.machine !== EM_PPC64) return null;
+    if (file === null || findKernelMachine(file.machine)?.hasLivepatchStack !== true) return null;
     const { findMembers } = await import("../elf/dwarf/members.ts");
     const places = await findMembers(file, STACK_MEMBERS);
     const told = stackFromMembers((member) => places.get(member) ?? null);

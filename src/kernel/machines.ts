@@ -1,6 +1,7 @@
-// For which architecture a file about the kernel was made.
+// What kernels of each architecture have of their own, as far as files about a kernel and modules are read by it.
 
-import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../elf/consts.ts";
+import type { ArchName } from "../base/archName.ts";
+import { archNameOf, elfMachines } from "../elf/machine.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
 
 /** A file of the kernel or of one of its modules, and its e_machine. */
@@ -9,18 +10,93 @@ export interface MachineOf {
   readonly machine: number;
 }
 
-/** Where a kernel's text is linked and runs: [from, to). */
-const TEXT_RANGES: readonly { readonly machine: number; readonly from: bigint; readonly to: bigint }[] = [
-  // __START_KERNEL_map and the 1 GiB that a kernel at a random address stays in (Documentation/arch/x86/x86_64/mm.rst).
-  { machine: EM_X86_64, from: 0xffff_ffff_8000_0000n, to: 0xffff_ffff_c000_0000n },
-  // KIMAGE_VADDR with 36 to 52 bits of virtual addresses.
-  { machine: EM_AARCH64, from: 0xfff0_0000_0000_0000n, to: 0xffff_ffff_8000_0000n },
-  // PAGE_OFFSET, the linear mapping.
-  { machine: EM_PPC64, from: 0xc000_0000_0000_0000n, to: 0xd000_0000_0000_0000n },
-];
+/** Sections in which compilers list places at function entries: profiling calls, nops in their place, or padding. */
+export const entryTables = ["__mcount_loc", "__patchable_function_entries"] as const;
+export type EntryTable = (typeof entryTables)[number];
+
+export interface KernelMachine {
+  /** Where a kernel's text is linked and runs: [from, to). */
+  readonly text: { readonly from: bigint; readonly to: bigint };
+  /** Whether a module's sections called `.init…` are freed after init: module_init_section, constantly false on powerpc. */
+  readonly freesInit: boolean;
+  /** Whether entries of the export table hold 32-bit distances (HAVE_ARCH_PREL32_RELOCATIONS), not pointers. */
+  readonly relativeExports: boolean;
+  /** The sections that ftrace takes as tables of its patch sites: FTRACE_CALLSITE_SECTION (include/linux/ftrace.h, 6.1 to 7.2). */
+  readonly siteTables: readonly EntryTable[];
+  /** Bytes that a record of ftrace covers when one is looked up: MCOUNT_INSN_SIZE. */
+  readonly siteSize: 4 | 5;
+  /** Bytes of a page, and of struct dyn_ftrace in it, in all its builds. */
+  readonly sitePages: readonly { readonly page: number; readonly record: number }[];
+  /** Whether an entry of a site table may name nops in front of its function (DYNAMIC_FTRACE_WITH_CALL_OPS). */
+  readonly listsBeforeFunctions: boolean;
+  /** Whether its livepatch core has a stack of its own (livepatch_handler). */
+  readonly hasLivepatchStack: boolean;
+}
+
+export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
+  ppc64le: {
+    // PAGE_OFFSET, the linear mapping.
+    text: { from: 0xc000_0000_0000_0000n, to: 0xd000_0000_0000_0000n },
+    freesInit: false,
+    relativeExports: false,
+    siteTables: entryTables,
+    siteSize: 4,
+    // With a pointer to the module until 6.13.
+    sitePages: [4096, 65536].flatMap((page) => [16, 24].map((record) => ({ page, record }))),
+    listsBeforeFunctions: false,
+    hasLivepatchStack: true,
+  },
+  arm64: {
+    // KIMAGE_VADDR with 36 to 52 bits of virtual addresses.
+    text: { from: 0xfff0_0000_0000_0000n, to: 0xffff_ffff_8000_0000n },
+    freesInit: true,
+    relativeExports: true,
+    siteTables: entryTables,
+    siteSize: 4,
+    sitePages: [4096, 16384, 65536].map((page) => ({ page, record: 16 })),
+    listsBeforeFunctions: true,
+    hasLivepatchStack: false,
+  },
+  x86_64: {
+    // __START_KERNEL_map and the 1 GiB that a kernel at a random address stays in (Documentation/arch/x86/x86_64/mm.rst).
+    text: { from: 0xffff_ffff_8000_0000n, to: 0xffff_ffff_c000_0000n },
+    freesInit: true,
+    relativeExports: true,
+    // -fpatchable-function-entry=16,16 makes padding in front of functions (CONFIG_CALL_PADDING, since 6.2): a function
+    // without a profiling call has it too, and no part of the kernel reads its list.
+    siteTables: ["__mcount_loc"],
+    siteSize: 5,
+    sitePages: [{ page: 4096, record: 16 }],
+    listsBeforeFunctions: false,
+    hasLivepatchStack: false,
+  },
+};
+
+/** The row of an e_machine; null if klplink knows no kernel of it. */
+export function findKernelMachine(machine: number): KernelMachine | null {
+  const name = archNameOf(machine);
+  return name === null ? null : kernelMachines[name];
+}
 
 /** e_machine of the kernel that a symbol list is of, by the address of its text; null if that does not tell. */
 export function machineOfList(list: SymbolList): number | null {
   const start = (list.find("_stext")[0] ?? list.find("_text")[0])?.address ?? 0n;
-  return TEXT_RANGES.find((r) => start >= r.from && start < r.to)?.machine ?? null;
+  const row = (Object.keys(kernelMachines) as ArchName[]).find(
+    (name) => start >= kernelMachines[name].text.from && start < kernelMachines[name].text.to,
+  );
+  return row === undefined ? null : elfMachines[row].machine;
 }
+
+/** Names of the sections that ftrace reads in a module of this e_machine; none if its sites are not known. */
+export const siteTablesOf = (machine: number): readonly EntryTable[] => findKernelMachine(machine)?.siteTables ?? [];
+
+/** Whether a section lists places at function entries, but ftrace does not read it on this machine. */
+export const isPaddingTable = (name: string, machine: number): boolean => {
+  const table = entryTables.find((t) => t === name);
+  const row = findKernelMachine(machine);
+  return table !== undefined && row !== null && !row.siteTables.includes(table);
+};
+
+/** Whether memory of a section of this name is freed after init, in a module of this e_machine. */
+export const isFreedInit = (name: string, machine: number): boolean =>
+  name.startsWith(".init") && findKernelMachine(machine)?.freesInit !== false;

@@ -1,7 +1,7 @@
 // What the rewrites between relocation and init depend on, apart from the module.
 
+import type { Arch } from "../arch/index.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import type { SiteArch } from "../ftrace/codeFile.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
 import type { OutOfLine } from "../stubs/loader.ts";
@@ -51,7 +51,7 @@ export interface PatchedName {
 export const X86_UNKNOWN: X86State = { returns: null, indirect: null, calls: null, locks: null };
 
 export interface RewriteFacts {
-  readonly arch: SiteArch;
+  readonly arch: Arch;
   readonly file: ElfFile;
   readonly version: KernelVersion | null;
   readonly has: HasFact;

@@ -1,6 +1,8 @@
 // Code with several forms, of which the kernel picks one when it loads the module: feature sections of ppc64le,
 // alternatives of arm64 and x86_64. Which one depends on the CPU, so the places are listed.
 
+import type { ArchName } from "../base/archName.ts";
+import type { HasFact } from "../kernel/versionFacts.ts";
 import { type Entry, entriesOf, near32, near64 } from "./entries.ts";
 import { CPU, type RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
@@ -52,24 +54,19 @@ const paravirt: FeatureTable = {
   reason: `paravirtual operation: ${CPU}`,
 };
 
-function tablesOf({ arch, has }: RewriteFacts): readonly FeatureTable[] {
-  switch (arch) {
-    case "ppc64le":
-      return [
-        ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(feature),
-        ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
-      ];
-    case "arm64":
-      return [alternative(12, 10)];
-    case "x86_64":
-      return has("x86AlternativeFlags")
-        ? [alternative(14, 12), groupLength, paravirt]
-        : [alternative(12, 10), paravirt];
-  }
-}
+/** The tables that kernels of each architecture read. */
+const tables: Readonly<Record<ArchName, (has: HasFact) => readonly FeatureTable[]>> = {
+  ppc64le: () => [
+    ...["__ftr_fixup", "__mmu_ftr_fixup", "__fw_ftr_fixup"].map(feature),
+    ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
+  ],
+  arm64: () => [alternative(12, 10)],
+  x86_64: (has) =>
+    has("x86AlternativeFlags") ? [alternative(14, 12), groupLength, paravirt] : [alternative(12, 10), paravirt],
+};
 
-export function featureCode(memory: LoadedMemory, facts: RewriteFacts): void {
-  for (const { name, entry, place, reason } of tablesOf(facts)) {
+export function featureCode(memory: LoadedMemory, { arch, has }: RewriteFacts): void {
+  for (const { name, entry, place, reason } of tables[arch.name](has)) {
     const table = memory.table(name);
     if (table === null) continue;
     for (const e of entriesOf(table, entry)) {

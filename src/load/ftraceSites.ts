@@ -4,9 +4,8 @@
 import { viewOf } from "../base/bytes.ts";
 import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
-import { type Entry, PPC, placeKey } from "../ftrace/forms.ts";
+import { type Entry, placeKey } from "../ftrace/forms.ts";
 import { type FunctionSite, findSites } from "../ftrace/sites.ts";
-import { siteTablesOf } from "../kernel/module/siteTables.ts";
 import { OUT_OF_LINE_SIZE } from "../stubs/ppc64leStubs.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
@@ -19,9 +18,9 @@ const OTHER = "ftrace site of another form";
 
 export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
   const { arch, file, version, running } = facts;
-  for (const name of siteTablesOf(file.header.machine)) sortSites(memory.table(name));
-  const code = new CodeFile(file, arch);
-  const { functions, records } = findSites(code);
+  for (const name of arch.siteTables) sortSites(memory.table(name));
+  const code = new CodeFile(file, arch.name);
+  const { functions, records } = findSites(code, arch.sites);
   const byIndex = new Map(memory.sections.map((s) => [s.index, s]));
   const entries = new Map<string, Entry>();
   for (const f of functions) {
@@ -38,7 +37,7 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
     // With out-of-line halves a site is one nop; the nop behind it, if there is one, is the function's own.
     const isOneNop = facts.outOfLine !== null && found?.form === "ppc patchable";
     const offset = isOneNop ? place - 4 : place;
-    const known = found ?? formOf(code, section, place);
+    const known = found ?? arch.sites.elsewhere(code, { section: index, offset: place }, section.bytes);
     const entry = isOneNop ? { ...found, form: "out of line" as const, site: offset } : known;
     const site = section.address + BigInt(offset);
     sites.push(site);
@@ -47,11 +46,11 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
       continue;
     }
     try {
-      for (const { offset: from, bytes } of siteBytes(arch, entry, "nop", null, version)) {
+      for (const { offset: from, bytes } of siteBytes(arch.name, entry, "nop", null, version)) {
         write(section, offset + from, bytes);
-        const branch = entry.form === "ppc mcount" || arch === "x86_64" ? 0 : bytes.length - 4;
+        const branch = arch.sites.callOffset(entry.form, bytes.length);
         const address = site + BigInt(from + branch);
-        if (patched.has(placeKey(index, place))) called(memory, arch, address, bytes.length - branch);
+        if (patched.has(placeKey(index, place))) called(memory, arch.sites.callOpcode, address, bytes.length - branch);
         else if (running) memory.mark(site + BigInt(from), bytes.length, TRACED);
         else if (facts.patched === null) memory.mark(address, bytes.length - branch, PERHAPS);
       }
@@ -87,10 +86,10 @@ function patchedPlaces({ file, patched, refused }: RewriteFacts, functions: read
 }
 
 /** An enabled site: a call, of which the target is not known (on x86_64 it is allocated). */
-function called(memory: LoadedMemory, arch: RewriteFacts["arch"], address: bigint, size: number): void {
-  const opcode = arch === "x86_64" ? memory.at(address, 1) : null;
-  if (opcode !== null) opcode[0] = 0xe8;
-  const known = opcode === null ? 0 : 1;
+function called(memory: LoadedMemory, opcode: number | null, address: bigint, size: number): void {
+  const first = opcode === null ? null : memory.at(address, 1);
+  if (first !== null && opcode !== null) first[0] = opcode;
+  const known = first === null ? 0 : 1;
   memory.mark(address + BigInt(known), size - known, PATCHED);
 }
 
@@ -120,14 +119,6 @@ function outOfLineStubs(
     }
     if (running) memory.mark(address + 12n, 4, TRACED);
   }
-}
-
-/** A site that no function begins with (assembler): a call is one all the same. */
-function formOf(code: CodeFile, section: ImageSection, site: number): Entry | null {
-  const of = (form: Entry["form"]): Entry => ({ form, site, tableEntry: site, isCall: true });
-  if (code.arch === "x86_64") return section.bytes[site] === 0xe8 ? of("fentry") : null;
-  const before = code.arch === "ppc64le" ? code.word(section.index, site - 4) : null;
-  return before === PPC.mflrR0 ? of("profile two") : null;
 }
 
 /** The pointer to the operations of a site: on arm64 in nops before the function. */

@@ -2,6 +2,7 @@
 // end it, so that all faults are reported.
 
 import type { Arch } from "../arch/index.ts";
+import { entrySizes } from "../arch/specialSections.ts";
 import { alignUp, printable, viewOf } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
@@ -20,8 +21,6 @@ import {
 } from "../kernel/loader/layout.ts";
 import { simplifySymbols } from "../kernel/loader/simplify.ts";
 import { readModInfo } from "../kernel/module/modinfo.ts";
-import { siteTablesOf } from "../kernel/module/siteTables.ts";
-import { entrySizes } from "../klp/move/specialSections.ts";
 import { parseKlpSectionObject } from "../klp/symbols/names.ts";
 import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
@@ -160,7 +159,6 @@ export class Job {
   #rewrite(sections: readonly ImageSection[], machine: ModuleLoader): void {
     const { version, has, hasFtrace } = this.#facts;
     const { kernel, running, x86, parameters, patched } = this.#options;
-    const { name: arch } = this.#arch;
     const outside = new Map<bigint, string>();
     for (let i = 1; i < this.#symbols.count; i++) {
       if (this.#symbols.isUndefined(i)) outside.set(this.#space.values[i] ?? 0n, this.#symbols.name(i));
@@ -168,7 +166,7 @@ export class Job {
     append(
       this.#unknown,
       rewriteLoaded(sections, {
-        arch,
+        arch: this.#arch,
         file: this.#file,
         version,
         has,
@@ -213,7 +211,7 @@ export class Job {
         section,
         stage: stage === "relocated" ? stage : running === true ? "running" : "loaded",
         types: types ?? null,
-        siteTables: siteTablesOf(this.#arch.machine),
+        siteTables: this.#arch.siteTables,
         isRelative: this.#arch.relativeExports,
         modInfo: readModInfo(this.#file),
         find: (name) => sections.find((s) => s.name === name) ?? null,
@@ -286,7 +284,7 @@ export class Job {
   /** Bytes of an entry: arm64 had shorter ones before 5.16. */
   #extableEntry(section: number): number {
     const { version } = this.#facts;
-    const sizes = entrySizes(this.#file, section, this.#arch.relocs, version);
+    const sizes = entrySizes(this.#file, section, this.#arch, version);
     return sizes.length === 1 && sizes[0] !== undefined ? sizes[0] : this.#arch.extableEntry;
   }
 

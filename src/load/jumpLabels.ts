@@ -2,6 +2,7 @@
 // entries in init memory get a mark, and each key of the module itself learns where its entries begin. The code changes
 // only where a key of the kernel has left its initial state.
 
+import type { Arch } from "../arch/index.ts";
 import { viewOf } from "../base/bytes.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
 import { distance32, entriesOf, near32, near64 } from "./entries.ts";
@@ -49,7 +50,7 @@ export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arc
     view.setBigUint64(at + 8, BigInt.asUintN(64, (entry.key | entry.branch | init) - (address + 8n)), true);
     const key = memory.at(entry.key, 16);
     if (key === null || running)
-      memory.mark(entry.code, labelSize(arch, memory, entry.code), "jump label: follows its key");
+      memory.mark(entry.code, labelSize(arch.jumpLabel, memory, entry.code), "jump label: follows its key");
     if (key !== null && entry.key !== last) {
       const field = viewOf(key);
       const type = field.getBigUint64(Number(KEY_ENTRIES), true) & KEY_TYPE;
@@ -59,9 +60,8 @@ export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arc
   }
 }
 
-/** Bytes of the instruction: x86 has a short form. */
-function labelSize(arch: string, memory: LoadedMemory, code: bigint): number {
-  if (arch !== "x86_64") return 4;
-  const bytes = memory.at(code, 2);
-  return bytes !== null && (bytes[0] === 0xeb || (bytes[0] === 0x66 && bytes[1] === 0x90)) ? 2 : 5;
+/** Bytes of the instruction: the short form shows in its first two. */
+function labelSize({ size, short }: Arch["jumpLabel"], memory: LoadedMemory, code: bigint): number {
+  const bytes = short.length === 0 ? null : memory.at(code, 2);
+  return short.some((form) => bytes !== null && form.every((byte, i) => bytes[i] === byte)) ? 2 : size;
 }

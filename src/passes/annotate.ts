@@ -1,5 +1,6 @@
 // What a reader needs beside a diagnostic: the source line, and the instructions around the place.
 
+import type { ArchName } from "../base/archName.ts";
 import { printable } from "../base/bytes.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler, FunctionPlace, Instruction, Place } from "../diag/define.ts";
@@ -26,7 +27,7 @@ export interface Annotated {
 export async function annotate(
   bytes: Uint8Array,
   problems: readonly Problem[],
-  openDisassembler: (arch: string) => Promise<Disassembler | null>,
+  openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
 ): Promise<Annotated> {
   let subject: Subject;
   try {
@@ -42,7 +43,7 @@ export async function annotate(
 export async function annotateSubject(
   subject: Subject,
   problems: readonly Problem[],
-  openDisassembler: (arch: string) => Promise<Disassembler | null>,
+  openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
 ): Promise<Annotated> {
   if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
   const lookup = await Lookup.open(subject, openDisassembler);
@@ -68,7 +69,7 @@ export class Lookup {
 
   static async open(
     subject: Subject,
-    openDisassembler: (arch: string) => Promise<Disassembler | null>,
+    openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
   ): Promise<Lookup> {
     const disassemble = await openDisassembler(subject.arch.name);
     return new Lookup(subject, await subject.source(), disassemble);

@@ -14,6 +14,7 @@ import {
   type Placement,
   place,
 } from "../kernel/loader/layout.ts";
+import { isFreedInit } from "../kernel/machines.ts";
 import { checkForm, isFinishedModule } from "../kernel/module/formRules.ts";
 import { Findings } from "../load/findings.ts";
 import { Job } from "../load/job.ts";
@@ -77,7 +78,7 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   const layout = layOut(sections, {
     separate: facts.has("memoryTypes"),
     pageSize,
-    isInit: loader.isInit,
+    isInit: (name) => isFreedInit(name, arch.machine),
     symtab: symbols.section,
     strtab: file.sections.link(symbols.section),
     symbols,

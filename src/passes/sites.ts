@@ -26,10 +26,10 @@ export function sites(bytes: Uint8Array, name: string): Sites {
     const isLinked = type !== null && type !== ET_REL;
     const file = isLinked ? readExecutable(bytes) : readElf(bytes);
     const machine = "header" in file ? file.header.machine : file.machine;
-    const { name: arch } = supportedArch(machine, file.littleEndian, name);
+    const arch = supportedArch(machine, file.littleEndian, name);
     if (file.symbols === null) throw noSymbols(name, false, isLinked ? null : name);
-    const code = new CodeFile(file, arch);
-    return { file: code, report: findSites(code), elf: file };
+    const code = new CodeFile(file, arch.name);
+    return { file: code, report: findSites(code, arch.sites), elf: file };
   } catch (error) {
     if (error instanceof ElfError) throw new Unusable(elfProblem(error, name));
     throw error;

@@ -39,4 +39,6 @@ export const R_AARCH64_JUMP26 = aarch64("R_AARCH64_JUMP26");
 export const R_AARCH64_CALL26 = aarch64("R_AARCH64_CALL26");
 
 const x86 = numberIn(x86_64, x86_64OtherNames);
+export const R_X86_64_PC32 = x86("R_X86_64_PC32");
+export const R_X86_64_PLT32 = x86("R_X86_64_PLT32");
 export const R_X86_64_64 = x86("R_X86_64_64");

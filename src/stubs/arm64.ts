@@ -363,7 +363,6 @@ function branchWord(distance: bigint): number {
 }
 
 export const arm64Loader: ArchLoader = {
-  isInit: startsWithInit,
   dedots: false,
   ignoredSymbol: null,
   order: orderOf,

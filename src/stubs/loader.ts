@@ -103,8 +103,6 @@ export interface ModuleLoader {
 }
 
 export interface ArchLoader {
-  /** Whether a section of this name goes into memory that is freed after init. */
-  isInit(name: string): boolean;
   /** Undefined symbols lose a leading dot, and `TOC.` becomes absolute, with the TOC base as its value. */
   readonly dedots: boolean;
   /** An undefined symbol of this name stays at 0. */

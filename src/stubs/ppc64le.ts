@@ -181,8 +181,6 @@ function begin(
 }
 
 export const ppc64leTocLoader: ArchLoader = {
-  // module_init_section is constantly false on powerpc: .init sections stay in core memory.
-  isInit: () => false,
   dedots: true,
   ignoredSymbol: null,
   order: orderOf,

@@ -191,7 +191,6 @@ function begin(
 }
 
 export const ppc64lePcrelLoader: ArchLoader = {
-  isInit: () => false,
   dedots: false,
   ignoredSymbol: null,
   order: orderOf,

@@ -1,10 +1,9 @@
 // The x86_64 module loader adds nothing to a module: no PLT, no GOT, no sorted relocations
 // (arch/x86/kernel/module.c of 6.1, 6.12 and 7.2).
 
-import { type ArchLoader, startsWithInit } from "./loader.ts";
+import type { ArchLoader } from "./loader.ts";
 
 export const x86_64Loader: ArchLoader = {
-  isInit: startsWithInit,
   dedots: false,
   ignoredSymbol: "_GLOBAL_OFFSET_TABLE_",
   // Nothing is counted, so nothing is sorted.

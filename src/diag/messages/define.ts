@@ -1,5 +1,6 @@
 // What a message of the kernel is, and what the rows about messages share.
 
+import type { ArchName } from "../../base/archName.ts";
 import type { Code } from "../catalogue.ts";
 
 /** What the parts of a message are. */
@@ -45,7 +46,7 @@ export interface Message {
   readonly by: Speaker;
   readonly concerns: Concern | ((f: Fields) => Concern);
   /** Architectures that print it; absent: all. */
-  readonly arch?: "ppc64le" | "arm64" | "x86_64" | "s390x";
+  readonly arch?: ArchName | "s390x";
   /** Kernels that print it, where not all do. */
   readonly kernels?: string;
   /** The diagnostics that stand for it. */

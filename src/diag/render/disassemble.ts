@@ -2,14 +2,15 @@
 
 import { setFlagsFromString } from "node:v8";
 import load, { type Capstone, type Decoder } from "@alexaltea/capstone-js";
+import type { ArchName } from "../../base/archName.ts";
 import { hexWord, viewOf } from "../../base/bytes.ts";
 import type { Disassembler } from "../define.ts";
 
 let capstone: Promise<Capstone> | null = null;
 const decoders = new Map<string, Disassembler>();
 
-/** A disassembler for one of the architectures of arch.ts, by its name there; null for others. */
-export async function openDisassembler(arch: string): Promise<Disassembler | null> {
+/** A disassembler for an architecture. */
+export async function openDisassembler(arch: ArchName): Promise<Disassembler> {
   const known = decoders.get(arch);
   if (known !== undefined) return known;
   if (capstone === null) {
@@ -18,26 +19,20 @@ export async function openDisassembler(arch: string): Promise<Disassembler | nul
     if (process.versions.v8.startsWith("11.")) setFlagsFromString("--no-wasm-dynamic-tiering");
     capstone = load();
   }
-  const made = make(arch, await capstone);
-  if (made !== null) decoders.set(arch, made);
+  const made = makers[arch](await capstone);
+  decoders.set(arch, made);
   return made;
 }
 
-function make(arch: string, cs: Capstone): Disassembler | null {
-  switch (arch) {
-    case "ppc64le":
-      return words(new cs.Capstone(cs.ARCH_PPC, cs.MODE_64 | cs.MODE_LITTLE_ENDIAN), decimal);
-    case "arm64":
-      return words(new cs.Capstone(cs.ARCH_ARM64, cs.MODE_ARM), (operands) => operands.replace(/#/g, ""));
-    case "x86_64": {
-      const decoder = new cs.Capstone(cs.ARCH_X86, cs.MODE_64);
-      decoder.option(cs.OPT_SYNTAX, cs.OPT_SYNTAX_ATT);
-      return variable(decoder);
-    }
-    default:
-      return null;
-  }
-}
+const makers: Readonly<Record<ArchName, (cs: Capstone) => Disassembler>> = {
+  ppc64le: (cs) => words(new cs.Capstone(cs.ARCH_PPC, cs.MODE_64 | cs.MODE_LITTLE_ENDIAN), decimal),
+  arm64: (cs) => words(new cs.Capstone(cs.ARCH_ARM64, cs.MODE_ARM), (operands) => operands.replace(/#/g, "")),
+  x86_64: (cs) => {
+    const decoder = new cs.Capstone(cs.ARCH_X86, cs.MODE_64);
+    decoder.option(cs.OPT_SYNTAX, cs.OPT_SYNTAX_ATT);
+    return variable(decoder);
+  },
+};
 
 /** The first instruction in `bytes`, or null if they are none. */
 function first(

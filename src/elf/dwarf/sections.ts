@@ -1,42 +1,12 @@
 // The debug sections of a relocatable file, unpacked, with their relocations applied.
 
 import { viewOf } from "../../base/bytes.ts";
-import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHN_ABS } from "../consts.ts";
+import { SHF_ALLOC, SHN_ABS } from "../consts.ts";
 import { sectionContent } from "../containers/compressed.ts";
+import { findElfMachine } from "../machine.ts";
 import type { ElfFile } from "../reader.ts";
 import type { RelocationTable } from "../views/relas.ts";
 import type { DebugSection } from "./cursor.ts";
-
-/** Bytes that a relocation of debug sections writes (S + A); types that are not listed do not occur in them. */
-const ABSOLUTE: ReadonlyMap<number, ReadonlyMap<number, 4 | 8>> = new Map([
-  // R_PPC64_ADDR32, ADDR64, UADDR32, UADDR64
-  [
-    EM_PPC64,
-    new Map<number, 4 | 8>([
-      [1, 4],
-      [38, 8],
-      [24, 4],
-      [43, 8],
-    ]),
-  ],
-  // R_X86_64_64, 32, 32S
-  [
-    EM_X86_64,
-    new Map<number, 4 | 8>([
-      [1, 8],
-      [10, 4],
-      [11, 4],
-    ]),
-  ],
-  // R_AARCH64_ABS64, ABS32
-  [
-    EM_AARCH64,
-    new Map<number, 4 | 8>([
-      [257, 8],
-      [258, 4],
-    ]),
-  ],
-]);
 
 /** What is needed of a file with debug information. A linked file has no relocations. */
 export type DebugSource = Pick<ElfFile, "sections" | "littleEndian" | "relocations" | "symbolTables"> & {
@@ -131,7 +101,7 @@ export function relocated(
   tables: readonly RelocationTable[],
   baseOf: (section: number) => bigint,
 ): Uint8Array {
-  const sizes = ABSOLUTE.get(file.header.machine);
+  const sizes = findElfMachine(file.header.machine)?.absolutes;
   if (tables.length === 0 || sizes === undefined) return content;
   const bytes = new Uint8Array(content);
   const view = viewOf(bytes);

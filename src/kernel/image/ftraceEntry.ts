@@ -1,7 +1,7 @@
 // Where in its function an entry of __mcount_loc or __patchable_function_entries lies.
 
 import { viewOf } from "../../base/bytes.ts";
-import { EM_AARCH64 } from "../../elf/consts.ts";
+import { findKernelMachine } from "../machines.ts";
 
 const NOP = 0xd503_201f;
 const WORD = 4;
@@ -18,7 +18,7 @@ const isBti = (word: number): boolean => (word & 0xffff_ff3f) >>> 0 === 0xd503_2
  * @param bytes the code from the listed place on.
  */
 export function distanceToFunction(machine: number, bytes: Uint8Array): number {
-  if (machine !== EM_AARCH64 || bytes.length < IN_FRONT + 3 * WORD) return 0;
+  if (findKernelMachine(machine)?.listsBeforeFunctions !== true || bytes.length < IN_FRONT + 3 * WORD) return 0;
   const view = viewOf(bytes);
   const word = (k: number): number => view.getUint32(k * WORD, true);
   const first = isBti(word(2)) ? 3 : 2;

@@ -3,7 +3,7 @@
 // search meets first. Behind a function may stand the code of a weak function that another one overrides: it has no name any
 // more, but a record, and the search may take that one for the function's own. The patch is then accepted without effect.
 
-import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../../elf/consts.ts";
+import type { KernelMachine } from "../machines.ts";
 
 /** The records of vmlinux. Addresses are those of the sites, or of another place in the same function before them. */
 export interface FtraceRecords {
@@ -13,7 +13,7 @@ export interface FtraceRecords {
   readonly strays: BigUint64Array;
   /** Memory that is freed after boot, records and all. */
   readonly init: { readonly start: bigint; readonly end: bigint } | null;
-  readonly machine: number;
+  readonly machine: KernelMachine;
 }
 
 export type FoundRecord =
@@ -25,23 +25,13 @@ export type FoundRecord =
   /** One or the other, as the kernel's page size and configuration make it. */
   | { readonly kind: "unclear"; readonly address: bigint };
 
-/** Bytes that a record covers: MCOUNT_INSN_SIZE. */
-const coveredBy = (machine: number): bigint => (machine === EM_X86_64 ? 5n : 4n);
-
-/** Page sizes, and sizes of struct dyn_ftrace (with a pointer to the module on powerpc until 6.13). In bytes. */
-const layouts: ReadonlyMap<number, readonly { readonly page: number; readonly record: number }[]> = new Map([
-  [EM_X86_64, [{ page: 4096, record: 16 }]],
-  [EM_AARCH64, [4096, 16384, 65536].map((page) => ({ page, record: 16 }))],
-  [EM_PPC64, [4096, 65536].flatMap((page) => [16, 24].map((record) => ({ page, record })))],
-]);
-
 /**
  * The record for a function.
  * @param start address of its symbol; @param end address of the next symbol.
  */
 export function findFtraceRecord(records: FtraceRecords, start: bigint, end: bigint): FoundRecord {
   const { sites, machine } = records;
-  const size = coveredBy(machine);
+  const size = BigInt(machine.siteSize);
   const from = firstAtLeast(sites, start - size + 1n);
   const to = firstAtLeast(sites, end);
   if (from === to) return { kind: "none" };
@@ -52,7 +42,7 @@ export function findFtraceRecord(records: FtraceRecords, start: bigint, end: big
   const [stray] = strays;
   if (stray === undefined) return { kind: "own" };
   if (strays.length === candidates.length) return { kind: "stray", address: stray };
-  const taken = new Set((layouts.get(machine) ?? []).map((l) => search(records, l, start, end, size)));
+  const taken = new Set(machine.sitePages.map((l) => search(records, l, start, end, size)));
   const wrong = [...taken].filter((site) => site !== null && isStray(records, site));
   if (wrong.length === 0) return { kind: "own" };
   return { kind: wrong.length === taken.size ? "stray" : "unclear", address: wrong[0] ?? stray };

@@ -3,7 +3,6 @@
 import { type Addr, addr } from "../../base/brand.ts";
 import { latin1, viewOf } from "../../base/bytes.ts";
 import {
-  EM_PPC64,
   SHF_EXECINSTR,
   SHF_WRITE,
   SHN_ABS,
@@ -21,6 +20,7 @@ import { ElfError } from "../../elf/error.ts";
 import { type ElfExecutable, readExecutable } from "../../elf/executable.ts";
 import { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { findKernelMachine, type KernelMachine } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { isLeftOutOfKallsyms } from "../symbols/kallsymsFilter.ts";
 import { SymbolColumns } from "../symbols/symbolColumns.ts";
@@ -58,6 +58,7 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
   const { list, marks } = readSymbols(file, file.symbols, source);
   const memory = new Memory(file);
   const release = findRelease(file);
+  const row = findKernelMachine(file.machine);
   const ftraceSites = readFtraceSites(file, memory, marks);
   return {
     list,
@@ -65,9 +66,10 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
     release,
     vermagic: release === null ? null : findVermagic(file, release),
     ftraceSites,
-    ftraceRecords: ftraceSites === null ? null : readFtraceRecords(file, file.symbols, ftraceSites, marks),
+    ftraceRecords:
+      ftraceSites === null || row === null ? null : readFtraceRecords(file, file.symbols, row, ftraceSites, marks),
     machine: file.machine,
-    livepatchStack: file.machine === EM_PPC64 ? readLivepatchStack(list, memory) : null,
+    livepatchStack: row?.hasLivepatchStack === true ? readLivepatchStack(list, memory) : null,
     btf: findBtf(file),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
   };
@@ -169,7 +171,7 @@ function sectionLetters({ sections }: ElfExecutable): string[] {
 }
 
 /** Size of struct kernel_symbol: three pointers, or three 32-bit offsets (HAVE_ARCH_PREL32_RELOCATIONS). */
-const entrySize = (machine: number): number => (machine === EM_PPC64 ? 24 : 12);
+const entrySize = (machine: number): number => (findKernelMachine(machine)?.relativeExports === false ? 24 : 12);
 
 function readExports(file: ElfExecutable, memory: Memory, marks: Marks): Map<string, Export> {
   const { bounds } = marks;
@@ -281,8 +283,9 @@ function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): Big
 
 /** Records with those that belong to no function: behind the end of the nearest function symbol before them. */
 function readFtraceRecords(
-  { machine, sections }: ElfExecutable,
+  { sections }: ElfExecutable,
   symbols: SymbolTable,
+  machine: KernelMachine,
   sites: BigUint64Array,
   { bounds }: Marks,
 ): FtraceRecords {

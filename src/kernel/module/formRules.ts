@@ -6,7 +6,6 @@ import { hex, printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import {
-  EM_PPC64,
   SHF_ALLOC,
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -15,6 +14,7 @@ import {
   SHT_NOBITS,
   SHT_NULL,
 } from "../../elf/consts.ts";
+import { findElfMachine } from "../../elf/machine.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { sectionIndexFault } from "../loader/simplify.ts";
@@ -118,7 +118,7 @@ function checkName(module: string, version: KernelVersion | null, path: string):
 /** The two low bits of e_flags are the ABI's version: 2 for every ppc64le kernel, not looked at before 6.2. */
 function checkAbi({ header }: ElfFile, version: KernelVersion | null, path: string): Problem[] {
   const abi = header.flags & 3;
-  if (header.machine !== EM_PPC64 || abi === 2 || !hasFact(version, "ppcChecksAbi")) return [];
+  if (findElfMachine(header.machine)?.hasAbiFlags !== true || abi === 2 || !hasFact(version, "ppcChecksAbi")) return [];
   // e_flags stands at 48.
   const at = { file: path, fileOffset: 48 };
   return [problem("KLP231", at, { machine: header.machine, flags: header.flags, abi }, { loadOrder: EARLY.header })];

@@ -1,12 +1,12 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../../base/bytes.ts";
-import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
+import { isFreedInit, siteTablesOf } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
-import { siteTablesOf } from "./siteTables.ts";
 
 /** A symbol of a module. */
 export interface ModuleSymbol {
@@ -56,8 +56,7 @@ export class ModuleFile {
       if (symbol === "") continue;
       const section = symbols.sectionOf(i);
       const raw = symbols.rawShndx(i);
-      // On ppc64 the loader knows no init sections (module_init_section): what is in them stays.
-      const isInit = section !== null && sections.name(section).startsWith(".init") && file.header.machine !== EM_PPC64;
+      const isInit = section !== null && isFreedInit(sections.name(section), file.header.machine);
       const entry: ModuleSymbol = {
         index: i,
         offset: symbols.offset(i),

@@ -10,7 +10,6 @@ import { CodeFile } from "../../ftrace/codeFile.ts";
 import { isOutOfLine } from "../../ftrace/sites.ts";
 import { hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
-import { R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../../reloc/numbers.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Whether the memory of a section is read-only once its module is loaded. */
@@ -55,15 +54,16 @@ export function overwrittenHalves(
   if (hasFact(version, "ppcOutOfLineKept")) return null;
   const list = file.sections.findByName("__patchable_function_entries");
   const sites = list === null ? 0 : Math.floor(file.sections.size(list) / 8);
-  if (sites < 2 || !hasCall(table, (symbol) => symbols.rawShndx(symbol) === SHN_LIVEPATCH)) return null;
-  if (!isOutOfLine(new CodeFile(file, arch.name))) return null;
+  const calls = arch.branches?.types ?? null;
+  if (sites < 2 || calls === null) return null;
+  if (!hasCall(table, calls, (symbol) => symbols.rawShndx(symbol) === SHN_LIVEPATCH)) return null;
+  if (!isOutOfLine(new CodeFile(file, arch.name), arch.sites)) return null;
   return problem("KLP471", at, { object, sites, since: versionFacts.ppcOutOfLineKept.since.join(".") });
 }
 
-function hasCall(table: RelocationTable, isFar: (symbol: number) => boolean): boolean {
+function hasCall(table: RelocationTable, calls: ReadonlySet<number>, isFar: (symbol: number) => boolean): boolean {
   for (let row = 0; row < table.count; row++) {
-    const type = table.type(row);
-    if ((type === R_PPC64_REL24 || type === R_PPC64_REL24_NOTOC) && isFar(table.symbol(row))) return true;
+    if (calls.has(table.type(row)) && isFar(table.symbol(row))) return true;
   }
   return false;
 }

@@ -4,7 +4,7 @@ import { printable } from "../../base/bytes.ts";
 import { isBefore } from "../../base/order.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
-import { EM_X86_64, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
@@ -59,7 +59,7 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
       const label = (w: Write): string =>
         `${relocName(relocs, w.table.type(w.row))} ${printable(symbols.name(w.table.symbol(w.row)))}`;
       const data = { first: label(before), second: label(after) };
-      const refusal = file.header.machine === EM_X86_64 ? secondWrite(context, before, after) : null;
+      const refusal = context.arch.wantsZeros ? secondWrite(context, before, after) : null;
       problems.push(
         refusal === null
           ? problem("KLP435", at, { ...data, message: null })
@@ -95,7 +95,7 @@ function nonzeroMessage({ relocs, module, version }: RuleContext, table: Relocat
 /** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
 export function checkZeroPlaces(context: RuleContext): Problem[] {
   const { file, relocs, functions, path, loadOrder } = context;
-  if (file.header.machine !== EM_X86_64) return [];
+  if (!context.arch.wantsZeros) return [];
   const { sections } = file;
   const problems: Problem[] = [];
   for (const table of file.relocations) {

@@ -5,24 +5,22 @@ import { printable, viewOf } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
-import { EM_PPC64, SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { isFreedInit } from "../../kernel/machines.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
-import { R_PPC64_REL24, R_PPC64_REL24_NOTOC } from "../../reloc/numbers.ts";
-import { decodeBranch } from "../../stubs/insn.ts";
-import { specialSection } from "../move/specialSections.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 
-/** Whether a section's memory is freed after init: module_init_section; the loader of ppc64 keeps it. */
+/** Whether a section's memory is freed after init. */
 export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
-  header.machine !== EM_PPC64 && sections.name(section).startsWith(".init");
+  isFreedInit(sections.name(section), header.machine);
 
 /** Order of a section's own fault among those that the loader meets: before its relocations. */
 const sectionOrder = (section: number): number[] => [1, section, -1];
@@ -114,12 +112,12 @@ class SectionRules {
   }
 
   #checkRows(object: string): void {
-    const { file, symbols, loadOrder } = this.#context;
+    const { file, arch, symbols, loadOrder } = this.#context;
     const table = this.#table;
     const isVmlinux = object === "vmlinux";
     const said = new Set<number>();
     const target = file.sections.name(table.target);
-    const special = specialSection(target, file.header.machine);
+    const special = arch.specialSections.get(target);
     let saidSpecial = false;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
@@ -187,15 +185,14 @@ class SectionRules {
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
   #checkBranch(row: number, at: Place): void {
     const { file, functions } = this.#context;
+    const { branches } = this.#context.arch;
     const table = this.#table;
-    const type = table.type(row);
-    if (file.header.machine !== EM_PPC64 || (type !== R_PPC64_REL24 && type !== R_PPC64_REL24_NOTOC)) return;
+    if (branches === null || !branches.types.has(table.type(row))) return;
     const data = file.sections.data(table.target);
     const offset = table.offset(row);
     const isBranch = (where: number): boolean => {
       if (where < 0 || where + 4 > data.length) return false;
-      const branch = decodeBranch(viewOf(data).getUint32(where, file.littleEndian));
-      return branch !== null && !branch.absolute && !branch.conditional;
+      return branches.is(viewOf(data).getUint32(where, file.littleEndian));
     };
     if (offset + 4 > data.length || isBranch(offset)) return;
     const owner = functions.at(table.target, offset);

@@ -1,26 +1,25 @@
 // Tables that the kernel reads from a module: sizes, entries of __mcount_loc, targets outside their section.
 
+import { entrySizes } from "../../arch/specialSections.ts";
 import { printable, viewOf } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
-import { EM_AARCH64, EM_PPC64, EM_X86_64, SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { type EntryTable, siteTablesOf } from "../../kernel/module/siteTables.ts";
+import type { EntryTable } from "../../kernel/machines.ts";
 import { relocName } from "../../reloc/def.ts";
-import { decodeBranch, NOP } from "../../stubs/insn.ts";
-import { entrySizes, specialSection } from "../move/specialSections.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Sections whose size is no multiple of their entry. */
-export function checkTableSizes({ file, path, relocs, version }: RuleContext): Problem[] {
-  const { sections, header } = file;
+export function checkTableSizes({ file, path, arch, version }: RuleContext): Problem[] {
+  const { sections } = file;
   const problems: Problem[] = [];
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_ALLOC)) continue;
     const name = sections.name(i);
-    const counted = specialSection(name, header.machine)?.counted;
+    const counted = arch.specialSections.get(name)?.counted;
     if (counted === undefined) continue;
-    const sizes = entrySizes(file, i, relocs, version);
+    const sizes = entrySizes(file, i, arch, version);
     const [entry] = sizes;
     const size = sections.size(i);
     if (entry === undefined || sizes.some((s) => size % s === 0)) continue;
@@ -36,7 +35,7 @@ export function checkProfilingPlaces(context: RuleContext): Problem[] {
   const { sections } = file;
   const problems: Problem[] = [];
   const calls = new ProfilingCalls(context);
-  const lists = siteTablesOf(file.header.machine);
+  const lists = context.arch.siteTables;
   for (const table of file.relocations) {
     const list = lists.find((name) => name === sections.name(table.target));
     if (list === undefined) continue;
@@ -76,38 +75,20 @@ class ProfilingCalls {
   }
 
   isAt(section: number, offset: number, list: EntryTable): boolean {
-    const { file } = this.#context;
+    const { file, arch } = this.#context;
     const data = file.sections.data(section);
     if (offset < 0 || offset + 4 > data.length) return false;
     const word = viewOf(data).getUint32(offset, file.littleEndian);
-    switch (file.header.machine) {
-      case EM_X86_64: {
-        // call __fentry__, or the five-byte nop that -mnop-mcount writes.
-        const opcode = data[offset];
-        if (opcode === 0xe8) return this.#places.has(`${section}:${offset + 1}`);
-        return word === 0x0044_1f0f && data[offset + 4] === 0;
-      }
-      case EM_PPC64: {
-        const branch = decodeBranch(word);
-        if (word === NOP) return list === "__patchable_function_entries";
-        return branch?.links === true && this.#places.has(`${section}:${offset}`);
-      }
-      case EM_AARCH64:
-        return word === 0xd503_201f || this.#places.has(`${section}:${offset}`);
-      default:
-        return true;
-    }
+    return arch.sites.canBeListed(data, offset, word, list, (at) => this.#places.has(`${section}:${at}`));
   }
 }
 
-const X86_PC_RELATIVE = new Set([2, 4]);
-
 /**
- * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. A PC-relative field of an x86
- * instruction is followed by up to 4 bytes of it, so its addend is 4 to 8 below what is meant.
+ * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. The addend of a
+ * biased type is 4 to 8 below what is meant.
  */
-export function checkTargets({ file, symbols, relocs, path, functions }: RuleContext): Problem[] {
-  const { sections, header } = file;
+export function checkTargets({ file, symbols, arch, relocs, path, functions }: RuleContext): Problem[] {
+  const { sections } = file;
   const problems: Problem[] = [];
   const check = (table: RelocationTable, row: number): void => {
     const symbol = table.symbol(row);
@@ -115,8 +96,7 @@ export function checkTargets({ file, symbols, relocs, path, functions }: RuleCon
     if (section === null || !sections.hasFlags(section, SHF_ALLOC)) return;
     const type = table.type(row);
     const value = symbols.offset(symbol) + Number(table.addend(row));
-    const isBiased =
-      header.machine === EM_X86_64 && X86_PC_RELATIVE.has(type) && sections.hasFlags(table.target, SHF_EXECINSTR);
+    const isBiased = arch.biased.has(type) && sections.hasFlags(table.target, SHF_EXECINSTR);
     const size = sections.size(section);
     if (isBiased ? value + 8 >= 0 && value + 4 <= size : value >= 0 && value <= size) return;
     const offset = table.offset(row);

@@ -4,7 +4,7 @@ import { viewOf } from "../../base/bytes.ts";
 import { STT_FUNC } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import { entryTables } from "../../kernel/module/siteTables.ts";
+import { entryTables } from "../../kernel/machines.ts";
 import { R_PPC64_REL24 } from "../../reloc/numbers.ts";
 import { BRANCH_REACH, decodeBranch, opensFrame } from "../../stubs/insn.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";

@@ -1,5 +1,6 @@
 // From a line of dmesg, and the module that it is about, to the instruction that the loader stopped at.
 
+import type { ArchName } from "../../base/archName.ts";
 import { printable, viewOf } from "../../base/bytes.ts";
 import { isBefore } from "../../base/order.ts";
 import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.ts";
@@ -74,7 +75,7 @@ export class Explainer {
   static async open(
     subject: Subject,
     options: Options,
-    openDisassembler: (arch: string) => Promise<Disassembler | null>,
+    openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
   ): Promise<Explainer> {
     return new Explainer(subject, options, await Lookup.open(subject, openDisassembler));
   }
@@ -149,7 +150,7 @@ export async function findPlaces(
   bytes: Uint8Array,
   line: Recognised,
   options: Options,
-  openDisassembler: (arch: string) => Promise<Disassembler | null>,
+  openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
 ): Promise<Findings> {
   const explainer = await Explainer.open(openModule(bytes, options.file), options, openDisassembler);
   return explainer.find(line);

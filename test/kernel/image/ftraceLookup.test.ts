@@ -2,8 +2,8 @@
 // comments show; on a real kernel test/boot/strays.test.ts.
 
 import { describe, expect, test } from "vitest";
-import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "../../../src/elf/consts.ts";
 import { type FtraceRecords, findFtraceRecord } from "../../../src/kernel/image/ftraceLookup.ts";
+import { kernelMachines } from "../../../src/kernel/machines.ts";
 
 const records = (
   sites: readonly number[],
@@ -13,7 +13,7 @@ const records = (
   sites: BigUint64Array.from(sites.map(BigInt)),
   strays: BigUint64Array.from(strays.map(BigInt)),
   init: null,
-  machine: EM_X86_64,
+  machine: kernelMachines.x86_64,
   ...more,
 });
 const find = (r: FtraceRecords, start: number, end: number) => findFtraceRecord(r, BigInt(start), BigInt(end));
@@ -64,15 +64,15 @@ describe("groups of pages", () => {
   });
   test("where page sizes make a difference it is said", () => {
     // 768 in one group of 64 KiB: 384, 192, 96, 48, 24, 12, 6, 3, 1.
-    expect(find(records(many(768), [0x120], { machine: EM_AARCH64 }), 0x100, 0x140)).toEqual({
+    expect(find(records(many(768), [0x120], { machine: kernelMachines.arm64 }), 0x100, 0x140)).toEqual({
       kind: "unclear",
       address: 0x120n,
     });
-    expect(find(records(many(768), [0x120], { machine: EM_PPC64 }), 0x100, 0x140)).toEqual({
+    expect(find(records(many(768), [0x120], { machine: kernelMachines.ppc64le }), 0x100, 0x140)).toEqual({
       kind: "unclear",
       address: 0x120n,
     });
-    expect(find(records(many(512), [0x120], { machine: EM_AARCH64 }), 0x100, 0x140)).toEqual({
+    expect(find(records(many(512), [0x120], { machine: kernelMachines.arm64 }), 0x100, 0x140)).toEqual({
       kind: "stray",
       address: 0x120n,
     });

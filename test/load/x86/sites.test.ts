@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { x86_64 } from "../../../src/arch/x86_64.ts";
 import { x86State } from "../../../src/cli/arguments.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import { hasFact } from "../../../src/kernel/versionFacts.ts";
@@ -41,7 +42,7 @@ function rewritten(
   const memory = new LoadedMemory([section(1, ".text", TEXT, text), section(2, table, at, sites)]);
   const file = readElf(goldenCaptures()[0]?.module ?? new Uint8Array());
   const facts: RewriteFacts = {
-    arch: "x86_64",
+    arch: x86_64,
     file,
     version: { major: 6, minor: 12 },
     has: (fact) => hasFact({ major: 6, minor: 12 }, fact),

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { findArch } from "../../../src/arch/index.ts";
-import { helpOf, whyOf } from "../../../src/diag/catalogue.ts";
-import { readElf } from "../../../src/elf/reader.ts";
-import { ElfEdits } from "../../../src/elf/writer/edits.ts";
-import { writeElf } from "../../../src/elf/writer.ts";
-import type { KernelVersion } from "../../../src/kernel/version.ts";
-import { entrySizes } from "../../../src/klp/move/specialSections.ts";
-import { check } from "../../../src/passes/check.ts";
-import { load } from "../../helpers.ts";
+import { findArch } from "../../src/arch/index.ts";
+import { entrySizes } from "../../src/arch/specialSections.ts";
+import { helpOf, whyOf } from "../../src/diag/catalogue.ts";
+import { readElf } from "../../src/elf/reader.ts";
+import { ElfEdits } from "../../src/elf/writer/edits.ts";
+import { writeElf } from "../../src/elf/writer.ts";
+import type { KernelVersion } from "../../src/kernel/version.ts";
+import { check } from "../../src/passes/check.ts";
+import { load } from "../helpers.ts";
 
 // Sizes of entries: sizeof of the structures in the kernels' headers (linux/jump_label.h, asm-generic/bug.h, asm/extable.h,
 // asm/alternative.h of 4.15 to 7.2).
@@ -40,9 +40,9 @@ function withTable(arch: Arch, name: string, entry: number, fields: Fields, coun
 
 function sizesOf(bytes: Uint8Array, name: string, version: KernelVersion | null): readonly number[] {
   const file = readElf(bytes);
-  const relocs = findArch(file.header.machine)?.relocs;
-  if (relocs === undefined) throw new Error("no architecture");
-  return entrySizes(file, file.sections.findByName(name) ?? 0, relocs, version);
+  const arch = findArch(file.header.machine);
+  if (arch === null) throw new Error("no architecture");
+  return entrySizes(file, file.sections.findByName(name) ?? 0, arch, version);
 }
 
 const of = (major: number, minor: number): KernelVersion => ({ major, minor });
