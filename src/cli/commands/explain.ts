@@ -1,3 +1,4 @@
+import { findArchByName } from "../../arch/index.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
 import type { Definition, Disassembler } from "../../diag/define.ts";
@@ -202,7 +203,8 @@ async function explainLines(lines: readonly Collected[], about: About | null): P
   for (const { recognised } of lines) {
     const { arch } = recognised.message;
     if (arch !== undefined && recognised.fields.word !== undefined && !disassemblers.has(arch)) {
-      disassemblers.set(arch, await disassembler(arch));
+      const row = findArchByName(arch);
+      disassemblers.set(arch, row === null ? null : await disassembler(row.name));
     }
   }
   return (function* () {
