@@ -84,6 +84,8 @@ export class Reporter {
   readonly #options: ReportOptions;
   readonly #context: Context;
   readonly #files: { file: string; problems: readonly Problem[]; result: Record<string, unknown> }[] = [];
+  /** Problems of each file, where no document keeps them. */
+  readonly #said: (readonly Problem[])[] = [];
   #saidNoSource = false;
 
   constructor(options: ReportOptions, context: Context) {
@@ -135,6 +137,7 @@ export class Reporter {
       case "github": {
         const { renderGithub } = await import("../diag/render/github.ts");
         await write(stdout, renderGithub(shown, process.cwd()));
+        this.#said.push(shown);
         return;
       }
       case "json":
@@ -143,7 +146,7 @@ export class Reporter {
     }
   }
 
-  /** Writes the document, where there is one. */
+  /** Writes the document, where there is one; the total of several files, for GitHub. */
   async finish(stream: OutputStream = this.#context.stdout): Promise<void> {
     if (this.#options.format === "json") {
       const { renderJson } = await import("../diag/render/json.ts");
@@ -151,6 +154,10 @@ export class Reporter {
     } else if (this.#options.format === "sarif") {
       const { renderSarif } = await import("../diag/render/sarif.ts");
       await write(stream, renderSarif(this.#context.version, this.#files, process.cwd()));
+    } else if (this.#options.format === "github" && this.#said.length > 1) {
+      const { renderGithubTotal } = await import("../diag/render/github.ts");
+      const { tallyOf } = await import("../diag/tally.ts");
+      await write(stream, renderGithubTotal(tallyOf(this.#said)));
     }
   }
 }

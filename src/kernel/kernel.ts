@@ -130,24 +130,22 @@ export class Kernel {
 
   /** What is known of an export, of vmlinux or of a module; null if nothing exports that name. */
   exportOf(name: string): Export | null {
-    const known = this.#symvers.get(name)?.[0] ?? null;
+    const listed = this.#symvers.get(name) ?? [];
+    const ofVmlinux = listed.find((e) => e.owner === "vmlinux");
     const own = this.#vmlinux?.exports.get(name) ?? null;
-    if (own !== null) {
-      // vmlinux itself holds what Module.symvers repeats; an absent checksum may still stand there.
-      const listed = this.#symvers.get(name)?.find((e) => e.owner === "vmlinux");
-      return {
-        ...own,
-        crc: own.crc ?? listed?.crc ?? null,
-        gplOnly: own.gplOnly ?? listed?.gplOnly ?? null,
-        namespace: own.namespace ?? listed?.namespace ?? null,
-      };
-    }
-    if (known !== null) return known;
+    // vmlinux itself holds what Module.symvers repeats; an absent checksum may still stand there.
+    if (own !== null) return filled(own, ofVmlinux);
+    if (ofVmlinux !== undefined) return ofVmlinux;
     if (this.#list?.exports(name)) return { name, owner: "vmlinux", crc: null, gplOnly: null, namespace: null };
     for (const module of this.modules.values()) {
       const exported = module.exports.get(name);
-      if (exported !== undefined) return exported;
+      if (exported === undefined) continue;
+      const told = listed.find((e) => e.owner === module.name);
+      // The file is what is loaded: one that is linked and has no checksums has none in the kernel either.
+      return filled(exported, told === undefined || module.thisModule === null ? told : { ...told, crc: null });
     }
+    const [first] = listed;
+    if (first !== undefined) return first;
     const owner = this.#list?.modulesWith(name).find((o) => o.exported);
     return owner === undefined ? null : { name, owner: owner.module, crc: null, gplOnly: null, namespace: null };
   }
@@ -156,7 +154,7 @@ export class Kernel {
   modulesWith(name: string): SymbolOwner[] {
     const found = new Map<string, SymbolOwner>();
     for (const module of this.modules.values()) {
-      if (module.find(name).length > 0) {
+      if (module.find(name).length > 0 || module.exports.has(name)) {
         found.set(module.name, { module: module.name, exported: module.exports.has(name) });
       }
     }
@@ -252,6 +250,16 @@ export class Kernel {
   nextSymbol(address: bigint): bigint | null {
     return this.#list?.nextAddress(address) ?? null;
   }
+}
+
+/** What a file tells of an export, with what a list of exports tells beside it. */
+function filled(own: Export, listed: Export | undefined): Export {
+  return {
+    ...own,
+    crc: own.crc ?? listed?.crc ?? null,
+    gplOnly: own.gplOnly ?? listed?.gplOnly ?? null,
+    namespace: own.namespace ?? listed?.namespace ?? null,
+  };
 }
 
 function byName(exports: readonly Export[]): Map<string, Export[]> {

@@ -1,8 +1,8 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
+import { tallyOf, tallyText } from "../../diag/tally.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
-import { readPatches } from "../../klp/patch/tables.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
@@ -36,7 +36,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   const quiet = options.quiet === true;
   const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context);
   const reporter = new Reporter(options, context);
-  const tree = kernel !== null && files.length > 1 ? new TreeModules(files, context) : null;
+  const tree = files.length > 1 ? new TreeModules(files, context, (path) => progress.show(`reads ${path}`)) : null;
   const checked: Checked[] = [];
   let unreadable = false;
   for (const [index, file] of files.entries()) {
@@ -46,7 +46,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
     try {
       const input = await readUnpacked(file, context);
       subject = openModule(input.bytes, input.name);
-      const known = kernel === null || tree === null ? kernel : await tree.add(kernel, needsOf(subject), file);
+      const known = tree === null ? kernel : await tree.add(kernel, subject, file);
       const result = checkSubject(subject, {
         file: input.name,
         command: linkCommand(file, options),
@@ -131,22 +131,6 @@ function summary({ file, problems, result }: Checked): string {
   return `${file}: ${[verdict, ...notes].join("; ")}`;
 }
 
-/** Names of modules that a module needs loaded first, or patches. */
-function needsOf({ file, modInfo, symbols, arch }: Subject): readonly string[] {
-  const patched = readPatches(file, symbols, arch.absolute).flatMap((p) => p.objects.map((o) => o.name));
-  return [...(modInfo?.depends ?? []), ...patched.filter((name) => name !== "vmlinux")];
-}
-
 /** What a run over several files found, by code; empty for one file, which says it itself. */
-function totalText(checked: readonly Checked[]): string {
-  if (checked.length < 2) return "";
-  const problems = checked.flatMap((c) => c.problems);
-  const counted = (level: "error" | "warning"): string => {
-    const found = new Map<string, number>();
-    for (const p of problems) if (levelOf(p) === level) found.set(p.code, (found.get(p.code) ?? 0) + 1);
-    const total = [...found.values()].reduce((sum, n) => sum + n, 0);
-    const each = [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([code, n]) => `${code}: ${n}`);
-    return `${total} ${level}${total === 1 ? "" : "s"}${each.length === 0 ? "" : ` (${each.join(", ")})`}`;
-  };
-  return `total: ${checked.length} files, ${counted("error")}, ${counted("warning")}\n`;
-}
+const totalText = (checked: readonly Checked[]): string =>
+  checked.length < 2 ? "" : `total: ${tallyText(tallyOf(checked.map((c) => c.problems)))}\n`;

@@ -1,7 +1,8 @@
 // Annotations for GitHub workflows: `::error file=…,line=…,title=…::message`.
 
 import { helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
-import { formatPlace, formatSource, withoutRepeats } from "./text.ts";
+import { type Tally, tallyText, withoutRepeats } from "../tally.ts";
+import { formatPlace, formatSource } from "./text.ts";
 
 /** The workflow commands' own escapes: properties may hold no `,` and `:`, nothing may hold a line's end. */
 const data = (text: string): string => text.replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A");
@@ -33,3 +34,7 @@ export function renderGithub(problems: readonly Problem[], folder: string): stri
     })
     .join("");
 }
+
+/** What the run came to, as a notice that is about no file. */
+export const renderGithubTotal = (total: Tally): string =>
+  `::notice title=klplink::${data(`total: ${tallyText(total)}`)}\n`;

@@ -1,6 +1,7 @@
 import { hexWord } from "../../base/bytes.ts";
 import { fixOf, helpOf, kernelOf, levelOf, type Problem, printedRefusals, titleOf, whyOf } from "../catalogue.ts";
 import type { ContextLine, Instruction } from "../define.ts";
+import { sumOf, tallyOf, withoutRepeats } from "../tally.ts";
 import { bytesText } from "./text.ts";
 
 const signedHex = (value: bigint): string => (value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);
@@ -69,16 +70,18 @@ export function renderJson(
     readonly result: Record<string, unknown>;
   }[],
 ): string {
-  const all = files.flatMap((f) => f.problems);
+  const total = tallyOf(files.map((f) => f.problems));
   const document = {
     schema: "klplink-diagnostics/1",
     klplink: version,
     files: files.map((f) => {
       const printed = new Set(printedRefusals(f.problems));
-      return { file: f.file, ...f.result, problems: f.problems.map((p) => toJson(p, printed.has(p))) };
+      const distinct = withoutRepeats(f.problems);
+      return { file: f.file, ...f.result, problems: distinct.map((p) => toJson(p, printed.has(p))) };
     }),
-    errors: all.filter((p) => levelOf(p) === "error").length,
-    warnings: all.filter((p) => levelOf(p) === "warning").length,
+    errors: sumOf(total.errors),
+    warnings: sumOf(total.warnings),
+    total,
   };
   const plain = (_: string, value: unknown): unknown => (typeof value === "bigint" ? signedHex(value) : value);
   return `${JSON.stringify(document, plain, 2)}\n`;

@@ -13,7 +13,8 @@ import {
   whyOf,
 } from "../catalogue.ts";
 import type { Definition, Place, SourcePlace } from "../define.ts";
-import { formatPlace, formatSource, withoutRepeats } from "./text.ts";
+import { tallyOf, withoutRepeats } from "../tally.ts";
+import { formatPlace, formatSource } from "./text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -42,6 +43,7 @@ export function renderSarif(
         })),
         columnKind: "unicodeCodePoints",
         results: problems.map((p) => resultOf(p, used.indexOf(p.code), folder)),
+        properties: { total: tallyOf(files.map((f) => f.problems)) },
       },
     ],
   };

@@ -14,6 +14,7 @@ import {
   whyOf,
 } from "../catalogue.ts";
 import type { ContextLine, FunctionPlace, Instruction, Place, SourcePlace } from "../define.ts";
+import { withoutRepeats } from "../tally.ts";
 
 /** Colours as functions on text, so that rendering needs no colour library. */
 export interface Palette {
@@ -298,16 +299,6 @@ function listOf(p: Problem, others: readonly Problem[], style: TextStyle): strin
   }
   if (others.length > shown.length) lines.push(`      … and ${others.length - shown.length} more (-v shows all)`);
   return lines;
-}
-
-/** Equal problems at one place once; in the order given. */
-export function withoutRepeats(problems: readonly Problem[]): Problem[] {
-  const seen = new Set<string>();
-  return problems.filter((p) => {
-    const { file, section, offset, fileOffset, line } = p.at;
-    const key = JSON.stringify([p.code, titleOf(p), file, section, offset, fileOffset, line]);
-    return seen.has(key) ? false : seen.add(key) !== undefined;
-  });
 }
 
 /** All diagnostics of one file, and a line that counts them. Empty if there are none. */

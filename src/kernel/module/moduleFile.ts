@@ -1,11 +1,12 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
 import { isFreedInit, siteTablesOf } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
+import { readExports } from "./exportTable.ts";
 import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
 
 /** A symbol of a module. */
@@ -21,8 +22,6 @@ export interface ModuleSymbol {
   readonly isText: boolean;
   readonly isGlobal: boolean;
 }
-
-const EXPORT_PREFIX = "__ksymtab_";
 
 /** One module, read once. Positions are counted as `mod->kallsyms` has the symbols. */
 export class ModuleFile {
@@ -47,8 +46,6 @@ export class ModuleFile {
     this.modInfo = readModInfo(file);
     this.name = normalModuleName(name ?? findModuleName(file, this.modInfo, source));
     this.depends = this.modInfo?.depends ?? [];
-    const exports = new Map<string, Export>();
-    const namespaces = readNamespaces(file);
     const { sections, symbols } = file;
     for (let i = 1; i < (symbols?.count ?? 0); i++) {
       if (symbols === null || symbols.rawShndx(i) === SHN_UNDEF) continue;
@@ -69,17 +66,8 @@ export class ModuleFile {
       const twins = this.#symbols.get(symbol);
       if (twins === undefined) this.#symbols.set(symbol, [entry]);
       else twins.push(entry);
-      if (!symbol.startsWith(EXPORT_PREFIX) || raw === SHN_ABS) continue;
-      const exported = symbol.slice(EXPORT_PREFIX.length);
-      exports.set(exported, {
-        name: exported,
-        owner: this.name,
-        crc: null,
-        gplOnly: entry.section === null ? null : entry.section.includes("_gpl"),
-        namespace: namespaces.get(exported) ?? null,
-      });
     }
-    this.exports = exports;
+    this.exports = readExports(file, this.name);
     this.thisModule = readThisModule(file);
     this.#sites = readSites(file);
   }
@@ -171,22 +159,6 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       if (list === undefined) found.set(sections.name(section), [offset]);
       else list.push(offset);
     }
-  }
-  return found;
-}
-
-/** Namespace of each export, from the string that its `__kstrtabns_NAME` names. */
-function readNamespaces(file: ElfFile): Map<string, string> {
-  const found = new Map<string, string>();
-  const { sections, symbols } = file;
-  for (let i = 1; i < (symbols?.count ?? 0); i++) {
-    if (symbols === null) continue;
-    const section = symbols.sectionOf(i);
-    if (section === null || !symbols.name(i).startsWith("__kstrtabns_")) continue;
-    const data = sections.data(section);
-    const start = symbols.offset(i);
-    const end = start < data.length ? data.indexOf(0, start) : -1;
-    if (end >= 0) found.set(symbols.name(i).slice("__kstrtabns_".length), latin1(data, start, end));
   }
   return found;
 }

@@ -9,7 +9,7 @@ import { SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../kernel.ts";
-import type { Export } from "../symbols/exports.ts";
+import { type Export, isGranted } from "../symbols/exports.ts";
 import type { KernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
 import { EARLY, isFinishedModule } from "./formRules.ts";
@@ -183,7 +183,9 @@ function checkImports(context: ModuleContext): Problem[] {
       continue;
     }
     const namespace = exported.namespace ?? "";
-    if (namespace !== "" && !namespace.startsWith("module:") && !imported.has(namespace)) {
+    // Such an export of vmlinux is as good as none: it becomes a livepatch symbol.
+    const isSaid = namespace.startsWith("module:") && (exported.owner === "vmlinux" || isGranted(namespace, module));
+    if (namespace !== "" && !isSaid && !imported.has(namespace)) {
       problems.push(problem("KLP504", at, { module, symbol, namespace: printable(namespace) }, more));
     }
   }

@@ -10,3 +10,14 @@ export interface Export {
   /** Namespace that a user must import, "" for none; null: not known. */
   readonly namespace: string | null;
 }
+
+/** Whether a `module:NAME,NAME*` namespace names a module. */
+export function isGranted(namespace: string, module: string): boolean {
+  return namespace
+    .slice("module:".length)
+    .split(",")
+    .some((pattern) => {
+      const wanted = pattern.trim().replace(/-/g, "_");
+      return wanted.endsWith("*") ? module.startsWith(wanted.slice(0, -1)) : module === wanted;
+    });
+}

@@ -4,6 +4,7 @@ import { SHN_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { isGranted } from "../../kernel/symbols/exports.ts";
 import { formatKlpSymbol, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
 import { moveRelocations } from "./intermediate.ts";
@@ -105,7 +106,11 @@ function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes):
 
 function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
   const owners = kernel.modulesWith(name);
-  const given = owners.filter((o) => kernel.modules.has(o.module));
+  // Where nothing is known of vmlinux, the symbol may be exported there: a namesake in a module says nothing.
+  const isOpen = !kernel.hasSymbols && !kernel.listsExportsOfVmlinux;
+  const given = owners.filter(
+    (o) => kernel.modules.has(o.module) && (!isOpen || o.exported || wishes.patched.has(o.module)),
+  );
   // A module that the patch changes anyway is meant before any other.
   const patched = given.filter((o) => wishes.patched.has(o.module));
   const exporters = owners.filter((o) => o.exported);
@@ -146,17 +151,6 @@ function objectFor(owner: string, kernel: Kernel, patched: ReadonlySet<string>):
 function isVisible(kernel: Kernel, name: string, module: string): boolean {
   const namespace = kernel.exportOf(name)?.namespace ?? "";
   return !namespace.startsWith("module:") || isGranted(namespace, module);
-}
-
-/** Whether a `module:NAME,NAME*` namespace names a module. */
-export function isGranted(namespace: string, module: string): boolean {
-  return namespace
-    .slice("module:".length)
-    .split(",")
-    .some((pattern) => {
-      const wanted = pattern.trim().replace(/-/g, "_");
-      return wanted.endsWith("*") ? module.startsWith(wanted.slice(0, -1)) : module === wanted;
-    });
 }
 
 function choose(
