@@ -248,3 +248,20 @@ test("what depends on the machine is asked of its row", () => {
   expect(machineDecisions("a.ts", 'if (m === EM_PPC64 || a === "arm64") f(R_X = 12); // EM_X86_64')).toBe(3);
   expect(machineDecisions("diag/messages/a.ts", '    arch: "arm64",\nif (arch === "arm64") f();')).toBe(1);
 });
+
+test("the byte order comes from the file, nowhere from the hand", () => {
+  // Formats of one byte order, whatever the file's: old packed sections, and the signature behind a module.
+  const fixed = /^elf\/containers\/(?:compressed|signature)\.ts:/;
+  // The last argument of a DataView's reads and writes, and of what reads for it.
+  const byHand =
+    /\b(?:get|set)(?:Big)?(?:Uint|Int)(?:16|32|64)\((?:[^;]*, )?(?:true|false)\)|\bgetUint64\([^;]*, (?:true|false)\)|\bnew (?:Btf|OrderedView)\([^;]*, (?:true|false)\)|\bwordBytes\([^;]*, (?:true|false)\)/;
+  const found = sources(src)
+    .flatMap((path) =>
+      readFileSync(path, "utf8")
+        .split("\n")
+        .map((line, i) => `${relative(src, path)}:${i + 1}: ${line}`),
+    )
+    .filter((line) => byHand.test(line) && !/ppcBranch\(/.test(line) && !fixed.test(line));
+  expect(found).toEqual([]);
+  expect(byHand.test("view.setUint32(at + 4, word(x, y) >>> 0, true);")).toBe(true);
+});

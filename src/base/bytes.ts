@@ -10,6 +10,52 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** A view of bytes in one byte order: reads and writes of more than a byte are in it unless they say otherwise. */
+export class OrderedView extends DataView<ArrayBufferLike> {
+  readonly littleEndian: boolean;
+
+  constructor(bytes: Uint8Array, littleEndian: boolean) {
+    super(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.littleEndian = littleEndian;
+  }
+
+  override getUint16(at: number, littleEndian = this.littleEndian): number {
+    return super.getUint16(at, littleEndian);
+  }
+  override getUint32(at: number, littleEndian = this.littleEndian): number {
+    return super.getUint32(at, littleEndian);
+  }
+  override getInt32(at: number, littleEndian = this.littleEndian): number {
+    return super.getInt32(at, littleEndian);
+  }
+  override getBigUint64(at: number, littleEndian = this.littleEndian): bigint {
+    return super.getBigUint64(at, littleEndian);
+  }
+  override getBigInt64(at: number, littleEndian = this.littleEndian): bigint {
+    return super.getBigInt64(at, littleEndian);
+  }
+  override setUint16(at: number, value: number, littleEndian = this.littleEndian): void {
+    super.setUint16(at, value, littleEndian);
+  }
+  override setUint32(at: number, value: number, littleEndian = this.littleEndian): void {
+    super.setUint32(at, value, littleEndian);
+  }
+  override setInt32(at: number, value: number, littleEndian = this.littleEndian): void {
+    super.setInt32(at, value, littleEndian);
+  }
+  override setBigUint64(at: number, value: bigint, littleEndian = this.littleEndian): void {
+    super.setBigUint64(at, value, littleEndian);
+  }
+}
+
+/** Words of 32 bits as bytes. */
+export function wordBytes(words: readonly number[], littleEndian: boolean): Uint8Array {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new OrderedView(bytes, littleEndian);
+  for (const [i, word] of words.entries()) view.setUint32(i * 4, word >>> 0);
+  return bytes;
+}
+
 /** Rounds `value` up to a multiple of `alignment` (0 and 1 mean none); need not be a power of two. */
 export function alignUp(value: number, alignment: number): number {
   if (alignment <= 1) return value;

@@ -63,6 +63,9 @@ export class BtfError extends Error {
   }
 }
 
+/** The byte order of types without a file around them, as their first bytes tell it. */
+export const isLittleEndianBtf = (bytes: Uint8Array): boolean => bytes[0] === (MAGIC & 0xff);
+
 /** A table of types, on its own or on top of a base (vmlinux's, for a module). */
 export class Btf {
   readonly #bytes: Uint8Array;

@@ -6,6 +6,8 @@ import { EM_AARCH64, EM_PPC64, EM_X86_64 } from "./consts.ts";
 export interface ElfMachine {
   /** e_machine. */
   readonly machine: number;
+  /** The byte order that klplink takes of it. */
+  readonly littleEndian: boolean;
   /** Bytes that an absolute relocation (S + A) writes, by its type: those that occur in debug sections. */
   readonly absolutes: ReadonlyMap<number, 4 | 8>;
   /** Whether the low bits of e_flags are the version of the ABI. */
@@ -19,6 +21,7 @@ const types = (...rows: readonly (readonly [number, 4 | 8])[]): ReadonlyMap<numb
 export const elfMachines: Readonly<Record<ArchName, ElfMachine>> = {
   ppc64le: {
     machine: EM_PPC64,
+    littleEndian: true,
     // R_PPC64_ADDR32, ADDR64, UADDR32, UADDR64
     absolutes: types([1, 4], [38, 8], [24, 4], [43, 8]),
     hasAbiFlags: true,
@@ -26,6 +29,7 @@ export const elfMachines: Readonly<Record<ArchName, ElfMachine>> = {
   },
   arm64: {
     machine: EM_AARCH64,
+    littleEndian: true,
     // R_AARCH64_ABS64, ABS32
     absolutes: types([257, 8], [258, 4]),
     hasAbiFlags: false,
@@ -33,6 +37,7 @@ export const elfMachines: Readonly<Record<ArchName, ElfMachine>> = {
   },
   x86_64: {
     machine: EM_X86_64,
+    littleEndian: true,
     // R_X86_64_64, 32, 32S
     absolutes: types([1, 8], [10, 4], [11, 4]),
     hasAbiFlags: false,

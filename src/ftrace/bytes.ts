@@ -1,7 +1,8 @@
 // The bytes that the kernel writes at a site: when it is loaded (tracing off), and when the site is enabled.
 // Sources: arch/{x86,arm64,powerpc}/kernel/{ftrace.c,trace/ftrace.c}, 6.12 and 7.2: ftrace_init_nop, ftrace_make_call.
 
-import { hex } from "../base/bytes.ts";
+import { hex, OrderedView, wordBytes } from "../base/bytes.ts";
+import { elfMachines } from "../elf/machine.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import { hasFact } from "../kernel/versionFacts.ts";
 import { A64 } from "./arm64.ts";
@@ -32,13 +33,6 @@ export interface SiteAddress {
   readonly ops?: bigint | undefined;
 }
 
-const wordBytes = (...words: readonly number[]): Uint8Array => {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  for (const [i, word] of words.entries()) view.setUint32(i * 4, word, true);
-  return bytes;
-};
-
 /** `bl` of arm64. @throws SiteBytesError out of reach. */
 export function a64Bl(from: bigint, to: bigint): number {
   const distance = BigInt.asIntN(64, to - from);
@@ -55,12 +49,12 @@ export function ppcBranch(from: bigint, to: bigint, links: boolean): number {
   return (0x4800_0000 | Number(BigInt.asUintN(26, distance)) | (links ? 1 : 0)) >>> 0;
 }
 
-function x86Call(from: bigint, to: bigint): Uint8Array {
+function x86Call(from: bigint, to: bigint, littleEndian: boolean): Uint8Array {
   const distance = BigInt.asIntN(64, to - (from + 5n));
   if (distance < -0x8000_0000n || distance > 0x7fff_ffffn) throw unreachableFrom(from, to, "2 GiB");
   const bytes = new Uint8Array(5);
   bytes[0] = 0xe8;
-  new DataView(bytes.buffer).setInt32(1, Number(distance), true);
+  new OrderedView(bytes, littleEndian).setInt32(1, Number(distance));
   return bytes;
 }
 
@@ -73,9 +67,9 @@ const unreachableFrom = (from: bigint, to: bigint, reach: string): SiteBytesErro
   );
 
 /** The pointer in front of an arm64 site: at (ip - 12) rounded down to 8, behind it a bti or nothing. */
-function opsLiteral(site: bigint, ops: bigint): SiteWrite {
+function opsLiteral(site: bigint, ops: bigint, littleEndian: boolean): SiteWrite {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, ops, true);
+  new OrderedView(bytes, littleEndian).setBigUint64(0, ops);
   return { offset: Number(((site - 12n) & ~7n) - site), bytes };
 }
 
@@ -106,46 +100,48 @@ export function siteBytes(
     return { site: at.site, target: at.target };
   };
   const isCall = state === "call";
+  const { littleEndian } = elfMachines[arch];
+  const words = (...list: readonly number[]): Uint8Array => wordBytes(list, littleEndian);
   switch (entry.form) {
     case "fentry":
     case "nop5": {
-      const bytes = isCall ? x86Call(address().site, address().target) : new Uint8Array(X86_NOP5);
+      const bytes = isCall ? x86Call(address().site, address().target, littleEndian) : new Uint8Array(X86_NOP5);
       return [{ offset: 0, bytes }];
     }
     case "patchable":
     case "patchable before":
     case "mov x9": {
       const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
-      const words = { offset: -4, bytes: wordBytes(A64.movX9Lr, word) };
+      const site = { offset: -4, bytes: words(A64.movX9Lr, word) };
       return entry.form === "patchable before" && at?.ops !== undefined
-        ? [opsLiteral(at.site, at.ops), words]
-        : [words];
+        ? [opsLiteral(at.site, at.ops, littleEndian), site]
+        : [site];
     }
     case "arm64 mcount": {
       const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
-      return [{ offset: 0, bytes: wordBytes(word) }];
+      return [{ offset: 0, bytes: words(word) }];
     }
     case "profile two":
     case "profile three": {
       const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
       // The store of gcc 5's form stays in 6.12 and is taken out at load in 7.2.
       if (entry.form === "profile three" && version !== null && hasFact(version, "ppcGcc5Removed")) {
-        return [{ offset: -4, bytes: wordBytes(PPC.nop, word) }];
+        return [{ offset: -4, bytes: words(PPC.nop, word) }];
       }
-      return [{ offset: 0, bytes: wordBytes(word) }];
+      return [{ offset: 0, bytes: words(word) }];
     }
     case "ppc patchable": {
       const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
-      return [{ offset: -4, bytes: wordBytes(PPC.mflrR0, word) }];
+      return [{ offset: -4, bytes: words(PPC.mflrR0, word) }];
     }
     case "out of line": {
       // The target is the function's own stub, and the site branches without linking.
       const word = isCall ? ppcBranch(address().site, address().target, false) : PPC.nop;
-      return [{ offset: 0, bytes: wordBytes(word) }];
+      return [{ offset: 0, bytes: words(word) }];
     }
     case "ppc mcount": {
       const word = isCall ? ppcBranch(address().site, address().target, true) : B_PLUS_8;
-      return [{ offset: 0, bytes: wordBytes(word, LD_R2_24_R1) }];
+      return [{ offset: 0, bytes: words(word, LD_R2_24_R1) }];
     }
     case "x86 mcount":
     case "stp mov bl ldp":

@@ -1,6 +1,6 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
-import { Btf, BtfError } from "../elf/btf.ts";
+import { Btf, BtfError, isLittleEndianBtf } from "../elf/btf.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
@@ -209,7 +209,7 @@ export class Kernel {
     const bytes = this.#vmlinux?.btf ?? null;
     if (this.#btf !== undefined || bytes === null) return this.#btf ?? null;
     try {
-      this.#btf = new Btf(bytes, true);
+      this.#btf = new Btf(bytes, isLittleEndianBtf(bytes));
     } catch (error) {
       if (!(error instanceof BtfError)) throw error;
       this.#btf = null;

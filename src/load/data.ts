@@ -50,7 +50,7 @@ function bugFlags(memory: LoadedMemory, { file }: RewriteFacts): void {
   const size = bugEntrySize(table, file);
   if (size === null) memory.markAll(table, "marks what was reported once");
   else
-    for (const e of entriesOf(table, size))
+    for (const e of entriesOf(memory, table, size))
       memory.mark(e.address + BigInt(size - 2), 2, "marks what was reported once");
 }
 

@@ -20,8 +20,8 @@ const feature = (name: string): FeatureTable => ({
   name,
   entry: 48,
   place: (e) => {
-    const start = e.view.getBigInt64(e.at + 16, true);
-    const end = e.view.getBigInt64(e.at + 24, true);
+    const start = e.view.getBigInt64(e.at + 16);
+    const end = e.view.getBigInt64(e.at + 24);
     return { start: BigInt.asUintN(64, e.address + start), size: Number(BigInt.asIntN(64, end - start)) };
   },
   reason: `feature section: ${CPU}`,
@@ -50,7 +50,7 @@ const groupLength: FeatureTable = {
 const paravirt: FeatureTable = {
   name: ".parainstructions",
   entry: 16,
-  place: (e) => ({ start: e.view.getBigUint64(e.at, true), size: e.view.getUint8(e.at + 9) }),
+  place: (e) => ({ start: e.view.getBigUint64(e.at), size: e.view.getUint8(e.at + 9) }),
   reason: `paravirtual operation: ${CPU}`,
 };
 
@@ -69,7 +69,7 @@ export function featureCode(memory: LoadedMemory, { arch, has }: RewriteFacts): 
   for (const { name, entry, place, reason } of tables[arch.name](has)) {
     const table = memory.table(name);
     if (table === null) continue;
-    for (const e of entriesOf(table, entry)) {
+    for (const e of entriesOf(memory, table, entry)) {
       const { start, size } = place(e);
       memory.mark(start, size, reason);
     }

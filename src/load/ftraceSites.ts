@@ -1,7 +1,6 @@
 // ftrace_module_init: the list of sites is sorted, and the calls to the profiler are taken out. What a site becomes is
 // told by ftrace/bytes.ts, where it is by the search for sites in the file.
 
-import { viewOf } from "../base/bytes.ts";
 import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { type Entry, placeKey } from "../ftrace/forms.ts";
@@ -18,7 +17,7 @@ const OTHER = "ftrace site of another form";
 
 export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
   const { arch, file, version, running } = facts;
-  for (const name of arch.siteTables) sortSites(memory.table(name));
+  for (const name of arch.siteTables) sortSites(memory, memory.table(name));
   const code = new CodeFile(file, arch.name);
   const { functions, records } = findSites(code, arch.sites);
   const byIndex = new Map(memory.sections.map((s) => [s.index, s]));
@@ -107,12 +106,12 @@ function outOfLineStubs(
     const bytes = memory.at(address, OUT_OF_LINE_SIZE);
     if (bytes === null) continue;
     operations(memory, facts, address, perhaps.has(site));
-    const code = viewOf(bytes);
+    const code = memory.view(bytes);
     try {
-      code.setUint32(8, 0x7c08_02a6, true); // mflr r0
-      code.setUint32(12, ppcBranch(address + 12n, outOfLine.tramp, true), true);
-      code.setUint32(16, 0x7c08_03a6, true); // mtlr r0
-      code.setUint32(20, ppcBranch(address + 20n, site + 4n, false), true);
+      code.setUint32(8, 0x7c08_02a6); // mflr r0
+      code.setUint32(12, ppcBranch(address + 12n, outOfLine.tramp, true));
+      code.setUint32(16, 0x7c08_03a6); // mtlr r0
+      code.setUint32(20, ppcBranch(address + 20n, site + 4n, false));
     } catch (error) {
       if (!(error instanceof SiteBytesError)) throw error;
       memory.mark(address, OUT_OF_LINE_SIZE, OTHER);
@@ -130,7 +129,7 @@ function operations(
 ): void {
   const bytes = memory.at(address, 8);
   const none = kernelSymbol("ftrace_nop_ops");
-  if (bytes !== null && none !== null) viewOf(bytes).setBigUint64(0, none, true);
+  if (bytes !== null && none !== null) memory.view(bytes).setBigUint64(0, none);
   if (running || none === null || isPatched) memory.mark(address, 8, "pointer to the ftrace operations of this site");
 }
 
@@ -138,10 +137,10 @@ function write(section: ImageSection, at: number, bytes: Uint8Array): void {
   if (at >= 0 && at + bytes.length <= section.bytes.length) section.bytes.set(bytes, at);
 }
 
-function sortSites(table: ImageSection | null): void {
+function sortSites(memory: LoadedMemory, table: ImageSection | null): void {
   if (table === null) return;
   const count = Math.floor(table.bytes.length / 8);
-  const view = viewOf(table.bytes);
-  const sites = BigUint64Array.from({ length: count }, (_, i) => view.getBigUint64(i * 8, true)).sort();
-  for (const [i, site] of sites.entries()) view.setBigUint64(i * 8, site, true);
+  const view = memory.view(table.bytes);
+  const sites = BigUint64Array.from({ length: count }, (_, i) => view.getBigUint64(i * 8)).sort();
+  for (const [i, site] of sites.entries()) view.setBigUint64(i * 8, site);
 }

@@ -3,7 +3,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { entrySizes } from "../arch/specialSections.ts";
-import { alignUp, printable, viewOf } from "../base/bytes.ts";
+import { alignUp, OrderedView, printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -88,6 +88,7 @@ export class Job {
       addresses: placed.addresses,
       bytes: sections.map((_, i) => this.#initialBytes(i)),
       values: simplified.values,
+      littleEndian: file.littleEndian,
     };
   }
 
@@ -211,6 +212,7 @@ export class Job {
         section,
         stage: stage === "relocated" ? stage : running === true ? "running" : "loaded",
         types: types ?? null,
+        littleEndian: this.#file.littleEndian,
         siteTables: this.#arch.siteTables,
         isRelative: this.#arch.relativeExports,
         modInfo: readModInfo(this.#file),
@@ -278,7 +280,8 @@ export class Job {
   #sortExtable(): void {
     const i = this.#sections.findIndex((s) => s.name === "__ex_table" && (s.flags & SHF_ALLOC) !== 0);
     const bytes = this.#space.bytes[i];
-    if (bytes !== undefined) sortExtable(bytes, this.#extableEntry(i), this.#facts.version);
+    if (bytes !== undefined)
+      sortExtable(new OrderedView(bytes, this.#file.littleEndian), this.#extableEntry(i), this.#facts.version);
   }
 
   /** Bytes of an entry: arm64 had shorter ones before 5.16. */
@@ -292,15 +295,15 @@ export class Job {
   #writeSymbols(): void {
     const bytes = this.#space.bytes[this.#symbols.section];
     if (bytes === undefined || bytes.length < this.#symbols.count * SYM.size) return;
-    const view = viewOf(bytes);
+    const view = new OrderedView(bytes, this.#file.littleEndian);
     for (let i = 1; i < this.#symbols.count; i++) {
       const at = i * SYM.size;
-      view.setBigUint64(at + SYM.value, this.#space.values[i] ?? 0n, true);
+      view.setBigUint64(at + SYM.value, this.#space.values[i] ?? 0n);
       if (!this.#loader.dedots || this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
       const name = this.#symbols.name(i);
       if (!name.startsWith(".")) continue;
-      view.setUint32(at + SYM.name, this.#symbols.nameOffset(i) + 1, true);
-      if (name === ".TOC.") view.setUint16(at + SYM.shndx, SHN_ABS, true);
+      view.setUint32(at + SYM.name, this.#symbols.nameOffset(i) + 1);
+      if (name === ".TOC.") view.setUint16(at + SYM.shndx, SHN_ABS);
     }
   }
 

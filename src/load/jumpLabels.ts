@@ -3,7 +3,6 @@
 // only where a key of the kernel has left its initial state.
 
 import type { Arch } from "../arch/index.ts";
-import { viewOf } from "../base/bytes.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
 import { distance32, entriesOf, near32, near64 } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
@@ -22,7 +21,7 @@ const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arch }: RewriteFacts): void {
   const table = memory.table("__jump_table");
   if (table === null) return;
-  const before = entriesOf({ ...table, bytes: new Uint8Array(table.bytes) }, ENTRY).map((e) => {
+  const before = entriesOf(memory, { ...table, bytes: new Uint8Array(table.bytes) }, ENTRY).map((e) => {
     const key = near64(e, 8);
     return { code: near32(e, 0), target: near32(e, 4), key: key & ~KEY_TYPE, branch: key & BRANCH };
   });
@@ -36,7 +35,7 @@ export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arc
     },
     version,
   );
-  const view = viewOf(table.bytes);
+  const view = memory.view(table.bytes);
   let last: bigint | null = null;
   for (const [to, from] of order.entries()) {
     const entry = before[from];
@@ -45,16 +44,16 @@ export function jumpLabels(memory: LoadedMemory, { version, running, isInit, arc
     const address = table.address + BigInt(at);
     const code = memory.find(entry.code);
     const init = code !== null && isInit(code.section.index) ? INIT : 0n;
-    view.setInt32(at, distance32(address, entry.code), true);
-    view.setInt32(at + 4, distance32(address + 4n, entry.target), true);
-    view.setBigUint64(at + 8, BigInt.asUintN(64, (entry.key | entry.branch | init) - (address + 8n)), true);
+    view.setInt32(at, distance32(address, entry.code));
+    view.setInt32(at + 4, distance32(address + 4n, entry.target));
+    view.setBigUint64(at + 8, BigInt.asUintN(64, (entry.key | entry.branch | init) - (address + 8n)));
     const key = memory.at(entry.key, 16);
     if (key === null || running)
       memory.mark(entry.code, labelSize(arch.jumpLabel, memory, entry.code), "jump label: follows its key");
     if (key !== null && entry.key !== last) {
-      const field = viewOf(key);
-      const type = field.getBigUint64(Number(KEY_ENTRIES), true) & KEY_TYPE;
-      field.setBigUint64(Number(KEY_ENTRIES), address | type, true);
+      const field = memory.view(key);
+      const type = field.getBigUint64(Number(KEY_ENTRIES)) & KEY_TYPE;
+      field.setBigUint64(Number(KEY_ENTRIES), address | type);
     }
     last = entry.key;
   }

@@ -1,6 +1,7 @@
 // A module in memory: its sections with their addresses, and what is not known of them.
 
 import type { Arch } from "../arch/index.ts";
+import { OrderedView } from "../base/bytes.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { Layout, Placed } from "../kernel/loader/layout.ts";
@@ -47,11 +48,13 @@ export interface Spot {
 /** Sections by name and by address; ranges that cannot be told are collected in it. */
 export class LoadedMemory {
   readonly sections: readonly ImageSection[];
+  readonly littleEndian: boolean;
   readonly unknown: UnknownRange[] = [];
   readonly #byAddress: readonly ImageSection[];
 
-  constructor(sections: readonly ImageSection[]) {
+  constructor(sections: readonly ImageSection[], littleEndian: boolean) {
     this.sections = sections;
+    this.littleEndian = littleEndian;
     this.#byAddress = sections
       .filter((s) => s.bytes.length > 0)
       .sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
@@ -85,10 +88,15 @@ export class LoadedMemory {
     return spot.section.bytes.subarray(spot.offset, spot.offset + size);
   }
 
+  /** Bytes of this memory, or of a copy of it, in its byte order. */
+  view(bytes: Uint8Array): OrderedView {
+    return new OrderedView(bytes, this.littleEndian);
+  }
+
   /** The pointer at an address; null if it is not the module's. */
   pointer(address: bigint): bigint | null {
     const bytes = this.at(address, 8);
-    return bytes === null ? null : new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+    return bytes === null ? null : this.view(bytes).getBigUint64(0);
   }
 
   /** The bytes cannot be told. Addresses outside the module are passed over, ranges cut at the section's end. */

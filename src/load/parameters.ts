@@ -1,7 +1,6 @@
 // Module parameters that are given when the module is loaded: parse_args and the operations of kernel/params.c (6.1, 6.12 and
 // 7.2 agree) write them into the module's data before its init function runs.
 
-import { viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_WRITE } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { type Entry, entriesOf } from "./entries.ts";
@@ -36,7 +35,7 @@ const ALLOCATED = "module parameter: a copy of the text is allocated";
 /** Writes the parameters that were given, or lists the places of all if it is not told which. */
 export function parameters(memory: LoadedMemory, { file, parameters: given, refused }: RewriteFacts): void {
   const table = memory.table("__param");
-  const entries = table === null ? [] : entriesOf(table, PARAM.size);
+  const entries = table === null ? [] : entriesOf(memory, table, PARAM.size);
   const names = new References(memory, file);
   if (given === null) {
     for (const e of entries) listPlaces(memory, names, e);
@@ -51,9 +50,9 @@ export function parameters(memory: LoadedMemory, { file, parameters: given, refu
       if (descriptors !== null) memory.markAll(descriptors, "dynamic debugging: dyndbg was given");
       continue;
     }
-    const entry = entries.find((e) => isSame(text(memory, e.view.getBigUint64(e.at + PARAM.name, true)), name));
+    const entry = entries.find((e) => isSame(text(memory, e.view.getBigUint64(e.at + PARAM.name)), name));
     const ops = entry === undefined ? null : names.at(entry.address + BigInt(PARAM.ops));
-    const arg = entry?.view.getBigUint64(entry.at + PARAM.arg, true) ?? 0n;
+    const arg = entry?.view.getBigUint64(entry.at + PARAM.arg) ?? 0n;
     const kind = entry === undefined ? "unknown" : setter.set(ops, arg, value);
     if (kind !== null) refused({ name, value, kind });
   }
@@ -63,7 +62,7 @@ export function parameters(memory: LoadedMemory, { file, parameters: given, refu
 const isSame = (a: string, b: string): boolean => a.replaceAll("-", "_") === b.replaceAll("-", "_");
 
 function listPlaces(memory: LoadedMemory, names: References, e: Entry): void {
-  const arg = e.view.getBigUint64(e.at + PARAM.arg, true);
+  const arg = e.view.getBigUint64(e.at + PARAM.arg);
   const ops = names.at(e.address + BigInt(PARAM.ops)) ?? "";
   const kind = kindOf(ops);
   if (kind === "string") {
@@ -219,7 +218,7 @@ class References {
 
 const u32 = (memory: LoadedMemory, address: bigint): number => {
   const bytes = memory.at(address, 4);
-  return bytes === null ? 0 : viewOf(bytes).getUint32(0, true);
+  return bytes === null ? 0 : memory.view(bytes).getUint32(0);
 };
 
 /** The string at an address; empty if it is not the module's. */

@@ -31,7 +31,7 @@ const steps: Readonly<Record<ArchName, { readonly finalize: readonly Step[]; rea
  * @returns ranges whose bytes cannot be told
  */
 export function rewriteLoaded(sections: readonly ImageSection[], facts: RewriteFacts): UnknownRange[] {
-  const memory = new LoadedMemory(sections);
+  const memory = new LoadedMemory(sections, facts.file.littleEndian);
   const { finalize, coming } = steps[facts.arch.name];
   for (const step of finalize) step(memory, facts);
   if (facts.hasFtrace) ftraceSites(memory, facts);

@@ -4,7 +4,7 @@
 // complete_formation (kernel/module/main.c of 6.1, 6.12 and 7.2). Fields that hold what is allocated, or what depends on
 // the machine, are listed as ranges.
 
-import { viewOf } from "../base/bytes.ts";
+import { OrderedView } from "../base/bytes.ts";
 import type { Btf } from "../elf/btf.ts";
 import type { StructLayout } from "../elf/dwarf/members.ts";
 import type { ModInfo } from "../kernel/module/modinfo.ts";
@@ -38,6 +38,7 @@ export interface ModuleFields {
   readonly section: ImageSection;
   readonly stage: "relocated" | "loaded" | "running";
   readonly types: KernelTypes | null;
+  readonly littleEndian: boolean;
   /** Names of the sections that ftrace reads. */
   readonly siteTables: readonly string[];
   /** Whether the kernel's tables hold distances of 32 bits (HAVE_ARCH_PREL32_RELOCATIONS). */
@@ -115,7 +116,7 @@ export function fillStructModule(fields: ModuleFields): UnknownRange[] {
 
 class Filling {
   readonly #f: ModuleFields;
-  readonly #view: DataView;
+  readonly #view: OrderedView;
   readonly #known: Uint8Array;
   readonly #members: ReadonlyMap<string, number>;
   /** Where each member ends at the latest. */
@@ -124,7 +125,7 @@ class Filling {
   constructor(fields: ModuleFields) {
     this.#f = fields;
     const { bytes } = fields.section;
-    this.#view = viewOf(bytes);
+    this.#view = new OrderedView(bytes, fields.littleEndian);
     this.#known = new Uint8Array(bytes.length);
     this.#members = fields.types?.("module")?.members ?? new Map();
     const starts = [...new Set(this.#members.values())].sort((a, b) => a - b);
@@ -293,8 +294,8 @@ class Filling {
 
   #write(at: number, size: 1 | 4 | 8, value: bigint): void {
     if (at + size > this.#view.byteLength) return;
-    if (size === 8) this.#view.setBigUint64(at, BigInt.asUintN(64, value), true);
-    else if (size === 4) this.#view.setUint32(at, Number(BigInt.asUintN(32, value)), true);
+    if (size === 8) this.#view.setBigUint64(at, BigInt.asUintN(64, value));
+    else if (size === 4) this.#view.setUint32(at, Number(BigInt.asUintN(32, value)));
     else this.#view.setUint8(at, Number(value));
     this.#keep(at, size);
   }

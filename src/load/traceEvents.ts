@@ -2,7 +2,6 @@
 // (kernel/trace/{trace_events,trace_output}.c of 6.1, 6.12 and 7.2): linked into lists and numbered, with functions that
 // they lack, and with numbers in place of the names of constants in their formats.
 
-import { viewOf } from "../base/bytes.ts";
 import { pointersOf } from "./entries.ts";
 import type { RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
@@ -71,10 +70,10 @@ function checkedFields(memory: LoadedMemory, array: bigint | null): void {
 function missingFunctions(memory: LoadedMemory, functions: bigint | null, none: bigint | null): void {
   const bytes = functions === null ? null : memory.at(functions, 32);
   if (functions === null || bytes === null) return;
-  const view = viewOf(bytes);
+  const view = memory.view(bytes);
   for (let at = 0; at < 32; at += 8) {
-    if (view.getBigUint64(at, true) !== 0n) continue;
-    if (none !== null) view.setBigUint64(at, none, true);
+    if (view.getBigUint64(at) !== 0n) continue;
+    if (none !== null) view.setBigUint64(at, none);
     else memory.mark(functions + BigInt(at), 8, "trace event: the kernel's function in place of a missing one");
   }
 }

@@ -94,7 +94,7 @@ export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = [
     const value = home.address + BigInt(stub.offset);
     symbols.push({ name, value, size: stub.size, info: STT_FUNC, other: 0, section: to });
   }
-  return writeImageElf(image.file.header.machine, image.file.header.flags, sections, symbols);
+  return writeImageElf({ ...image.file.header, littleEndian: image.file.littleEndian }, sections, symbols);
 }
 
 /** One file a section; names that are equal, or that no file can have, get the section's index. */

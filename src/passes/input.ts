@@ -55,7 +55,7 @@ export function refuseOtherMachine(file: string, machine: number, files: readonl
 /** The row of a file's architecture. @throws Unusable KLP106 if klplink does not link it, or not in that byte order */
 export function supportedArch(machine: number, littleEndian: boolean, path: string): Arch {
   const arch = findArch(machine);
-  if (arch !== null && littleEndian) return arch;
+  if (arch !== null && arch.littleEndian === littleEndian) return arch;
   const name = machineNames.get(machine) ?? `number ${machine}`;
   const data = { machine: littleEndian ? name : `${name}, big-endian` };
   throw new Unusable(problem("KLP106", { file: path, fileOffset: EHDR.machine }, data));

@@ -63,10 +63,9 @@ export function verify(bytes: Uint8Array, options: VerifyOptions): VerifyResult 
 
 /** As {@link verify}, of an opened module. */
 export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult {
-  const { relativeExports } = subject.arch;
   const result = imageOf(subject, {
     ...options,
-    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, relativeExports),
+    kernel: options.kernel === null ? null : withExportTable(options.kernel, options.memory, subject.arch),
     stage: "loaded",
     running: true,
     late: lateObjects(subject, options),

@@ -1,5 +1,6 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
+import { OrderedView } from "../base/bytes.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import {
@@ -21,6 +22,7 @@ export interface Space {
   readonly bytes: readonly Uint8Array[];
   /** Final st_value of each symbol, unsigned. */
   readonly values: BigUint64Array;
+  readonly littleEndian: boolean;
 }
 
 /** The relocation at hand; one object, used again for the next. */
@@ -32,7 +34,7 @@ export interface Site {
   symbol: number;
   /** Bytes of the target section, and the place in it. */
   readonly bytes: Uint8Array;
-  readonly view: DataView;
+  readonly view: OrderedView;
   at: number;
   P: bigint;
   /** S+A, unsigned; a hook that goes round puts the address of its code here. */
@@ -85,7 +87,7 @@ export function relocate(
   report: Report,
 ): void {
   const bytes = space.bytes[table.target] ?? new Uint8Array(0);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = new OrderedView(bytes, space.littleEndian);
   const base = space.addresses[table.target] ?? 0n;
   if (!table.hasAddends) {
     report({ kind: "rel" }, table, 0);

@@ -1,6 +1,7 @@
 // Which value a relocation has, whether the loader accepts it, and how it gets into the place.
 
 import { unreachable } from "../base/brand.ts";
+import type { OrderedView } from "../base/bytes.ts";
 import type { Overflow, RelocDef, ValueExpr } from "./def.ts";
 import { insert } from "./field.ts";
 
@@ -53,11 +54,11 @@ export function verdict(def: RelocDef, value: bigint): "overflow" | "misaligned"
  * Writes the value into the place, whether it fits or not: bits that do not fit are cut off.
  * @param at offset of the place in `view`, bytes; the place must lie in it.
  */
-export function store(def: RelocDef, view: DataView, at: number, value: bigint): void {
+export function store(def: RelocDef, view: OrderedView, at: number, value: bigint): void {
   const { field } = def;
   if (field.bytes === 0) return;
   if (field.bytes === 8 && field.slices.length === 0) {
-    view.setBigUint64(at, BigInt.asUintN(64, value), true);
+    view.setBigUint64(at, BigInt.asUintN(64, value));
     return;
   }
   let v = value + BigInt(field.bias ?? 0);
@@ -66,13 +67,13 @@ export function store(def: RelocDef, view: DataView, at: number, value: bigint):
   const lo = Number(BigInt.asIntN(32, v));
   const hi = Number(BigInt.asIntN(32, v >> 32n));
   if (field.bytes === 2) {
-    view.setUint16(at, insert(field, view.getUint16(at, true), lo, hi), true);
+    view.setUint16(at, insert(field, view.getUint16(at), lo, hi));
     return;
   }
   for (let i = 0; i < field.bytes / 4; i++) {
-    let word = view.getUint32(at + i * 4, true);
+    let word = view.getUint32(at + i * 4);
     if (form !== undefined) word = ((word & ~form.mask) | (value < 0n ? form.negative : form.positive)) >>> 0;
     if (word !== field.frozen) word = insert(field, word, lo, hi, i);
-    view.setUint32(at + i * 4, word, true);
+    view.setUint32(at + i * 4, word);
   }
 }

@@ -7,6 +7,7 @@
 // Cortex-A53 erratum 843419: an ADRP in the last two words of a 4 KiB page may go wrong. Where the kernel works round
 // it, such an ADRP becomes ADR, or a branch to an entry that has it.
 
+import { OrderedView } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_SYMTAB } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
@@ -213,7 +214,7 @@ function countEntries(
 class Plt {
   readonly section: number;
   readonly address: bigint;
-  readonly view: DataView;
+  readonly view: OrderedView;
   readonly most: number;
   used = 0;
 
@@ -221,7 +222,7 @@ class Plt {
     this.section = section;
     this.address = space.addresses[section] ?? 0n;
     const bytes = space.bytes[section] ?? new Uint8Array(0);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new OrderedView(bytes, space.littleEndian);
     // One slot more than may be used: for the copy of an entry that turns out to be there already.
     this.most = Math.max(0, Math.floor(bytes.length / PLT_ENTRY_SIZE) - 1);
   }
@@ -229,12 +230,12 @@ class Plt {
     return BigInt.asUintN(64, this.address + BigInt(slot * PLT_ENTRY_SIZE));
   }
   word(slot: number, i: number): number {
-    return this.view.getUint32(slot * PLT_ENTRY_SIZE + i * 4, true);
+    return this.view.getUint32(slot * PLT_ENTRY_SIZE + i * 4);
   }
   /** False if the slot lies outside: the loader would write behind the section. */
   write(slot: number, words: readonly number[]): boolean {
     if ((slot + 1) * PLT_ENTRY_SIZE > this.view.byteLength) return false;
-    for (const [i, word] of words.entries()) this.view.setUint32(slot * PLT_ENTRY_SIZE + i * 4, word, true);
+    for (const [i, word] of words.entries()) this.view.setUint32(slot * PLT_ENTRY_SIZE + i * 4, word);
     return true;
   }
   /** Whether two slots lead to the same place, as plt_entries_equal sees it. */
@@ -302,13 +303,13 @@ class Veneers implements ModuleLoader {
   /** Only where the erratum is worked round. */
   readonly #adrp: Hook = (site, report) => {
     if (!isForbidden(site.P)) return false;
-    const word = site.view.getUint32(site.at, true);
+    const word = site.view.getUint32(site.at);
     const target = page(site.target);
     const distance = BigInt.asIntN(64, target - site.P);
     if (distance >= -0x10_0000n && distance < 0x10_0000n) {
       const bits = Number(BigInt.asUintN(21, distance));
       const adr = (word & ~0x60ff_ffe0) | ((bits & 3) << 29) | ((bits >>> 2) << 5);
-      site.view.setUint32(site.at, (adr & 0x7fff_ffff) >>> 0, true);
+      site.view.setUint32(site.at, (adr & 0x7fff_ffff) >>> 0);
       return true;
     }
     const plt = this.#pltFor(site);
@@ -319,7 +320,7 @@ class Veneers implements ModuleLoader {
     const words = [...adrpAdd(plt.addressOf(slot), target, word & 0x1f), branchWord(back)];
     if (!plt.write(slot, words)) return this.#full(report);
     this.stubs.push(this.#row(plt, slot, target, site.symbol));
-    site.view.setUint32(site.at, branchWord(BigInt.asIntN(64, plt.addressOf(slot) - site.P)), true);
+    site.view.setUint32(site.at, branchWord(BigInt.asIntN(64, plt.addressOf(slot) - site.P)));
     return true;
   };
 

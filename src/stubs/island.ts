@@ -73,11 +73,3 @@ export function slotRelocations(at: number, tocSymbol: number, slot: number): Re
     { offset: at + 4, symbol: tocSymbol, type: R_PPC64_TOC16_LO_DS, addend: BigInt(slot) },
   ];
 }
-
-/** Words as bytes, little-endian. */
-export function wordBytes(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  for (const [i, word] of words.entries()) view.setUint32(i * 4, word >>> 0, true);
-  return bytes;
-}

@@ -6,6 +6,7 @@
 // the load that brings r2 back. Calls of the profiler go through a stub of another form, which takes addresses relative to
 // the kernel's TOC.
 
+import type { OrderedView } from "../base/bytes.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
@@ -75,13 +76,13 @@ export function ftraceStubWords(target: bigint, kernelToc: bigint, pacaTocOffset
  * R_PPC64_ENTRY: the large-model prologue `ld r2,disp(r12); add r2,r2,r12` becomes `addis r2,r12; addi r2,r2` when the
  * TOC base is near enough. Everything else is left as it is.
  */
-export function rewriteEntry(view: DataView, at: number, P: bigint, TOC: bigint): void {
+export function rewriteEntry(view: OrderedView, at: number, P: bigint, TOC: bigint): void {
   const distance = signed64(TOC - P);
   if (BigInt.asUintN(64, distance + 0x8000_8000n) > 0xffff_ffffn) return;
-  if ((view.getUint32(at, true) & ~0xfffc) >>> 0 !== 0xe84c_0000) return;
-  if (view.getUint32(at + 4, true) !== 0x7c42_6214) return;
-  view.setUint32(at, (0x3c4c_0000 | ha(distance)) >>> 0, true);
-  view.setUint32(at + 4, (0x3842_0000 | lo(distance)) >>> 0, true);
+  if ((view.getUint32(at) & ~0xfffc) >>> 0 !== 0xe84c_0000) return;
+  if (view.getUint32(at + 4) !== 0x7c42_6214) return;
+  view.setUint32(at, (0x3c4c_0000 | ha(distance)) >>> 0);
+  view.setUint32(at + 4, (0x3842_0000 | lo(distance)) >>> 0);
 }
 
 const orderOf: ArchLoader["order"] = (_file, _symbols, table, version) =>
@@ -135,14 +136,14 @@ function tocForm(toc: bigint, { module, kernelToc, pacaTocOffset }: LoaderFacts)
 /** Turns the nop behind a call into the load of r2. False, with a report, if there is none. */
 function restoresToc(
   name: string,
-  view: DataView,
+  view: OrderedView,
   at: number,
   P: bigint,
   facts: LoaderFacts,
   report: (f: Finding) => void,
 ): boolean {
   if (PROFILER.has(name)) return true;
-  const branch = decodeBranch(view.getUint32(at, true));
+  const branch = decodeBranch(view.getUint32(at));
   if (branch === null || branch.absolute || !branch.links) return true;
   const next = at + 4;
   const address = BigInt.asUintN(64, P + 4n);
@@ -150,13 +151,13 @@ function restoresToc(
     report({ kind: "no-nop", word: null, address });
     return false;
   }
-  const word = view.getUint32(next, true);
+  const word = view.getUint32(next);
   if (word === LD_R2_24_R1 && facts.has("ppcRestoredCall")) return true;
   if (word !== NOP) {
     report({ kind: "no-nop", word, address });
     return false;
   }
-  view.setUint32(next, LD_R2_24_R1, true);
+  view.setUint32(next, LD_R2_24_R1);
   return true;
 }
 

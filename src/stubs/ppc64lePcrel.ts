@@ -5,6 +5,7 @@
 // functions one relative to the kernel's first byte. Addresses of what is far away stand in `.mygot`, whose room is counted
 // before layout; per-CPU data is moved so far that `pla` of it (R_PPC64_PCREL34) becomes `pld` of such an entry.
 
+import { OrderedView } from "../base/bytes.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
@@ -128,22 +129,22 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
 /** `.mygot` while relocations are applied: addresses, the first free entry is the first that is 0. */
 class Got {
   readonly #base: bigint;
-  readonly #view: DataView;
+  readonly #view: OrderedView;
   readonly #entryOf = new Map<bigint, number>();
   #used = 0;
 
-  constructor(file: ElfFile, { addresses, bytes }: Space) {
+  constructor(file: ElfFile, { addresses, bytes, littleEndian }: Space) {
     const section = lastByName(file, ".mygot");
     const memory = bytes[section] ?? new Uint8Array(0);
     this.#base = addresses[section] ?? 0n;
-    this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.#view = new OrderedView(memory, littleEndian);
   }
 
   /** Address of the entry with this address, made if there is none. Null, with a report, if there is no room. */
   entryFor(target: bigint, report: (f: Finding) => void): bigint | null {
     // Entries that hold something already are passed by; usually there are none.
     for (; (this.#used + 1) * GOT_SIZE <= this.#view.byteLength; this.#used++) {
-      const there = this.#view.getBigUint64(this.#used * GOT_SIZE, true);
+      const there = this.#view.getBigUint64(this.#used * GOT_SIZE);
       if (there === 0n) break;
       if (!this.#entryOf.has(there)) this.#entryOf.set(there, this.#used);
     }
@@ -154,7 +155,7 @@ class Got {
       return null;
     }
     // An address of 0 (an unresolved weak symbol) leaves the entry free for the next one.
-    if (known === undefined) this.#view.setBigUint64(entry * GOT_SIZE, target, true);
+    if (known === undefined) this.#view.setBigUint64(entry * GOT_SIZE, target);
     return BigInt.asUintN(64, this.#base + BigInt(entry * GOT_SIZE));
   }
 }
@@ -180,8 +181,8 @@ function begin(
     if (toEntry(site, report)) return true;
     const { view, at, def } = site;
     // pla (paddi with R=1, form MLS) becomes pld (form 8LS); the register stays.
-    view.setUint32(at, (view.getUint32(at, true) & ~0x0200_0000) >>> 0, true);
-    view.setUint32(at + 4, ((view.getUint32(at + 4, true) & ~0xf800_0000) | 0xe400_0000) >>> 0, true);
+    view.setUint32(at, (view.getUint32(at) & ~0x0200_0000) >>> 0);
+    view.setUint32(at + 4, ((view.getUint32(at + 4) & ~0xf800_0000) | 0xe400_0000) >>> 0);
     // What the entry's distance is, nobody checks.
     store(def, view, at, site.value);
     return true;

@@ -2,6 +2,7 @@
 // `.stubs`, room for which is counted before layout from the sorted relocations. What an entry's instructions are depends
 // on how the kernel was built; where it stands does not.
 
+import { OrderedView } from "../base/bytes.ts";
 import { SHN_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
@@ -138,7 +139,7 @@ export class StubArea {
   readonly #section: number;
   /** Slots that the out-of-line halves of ftrace sites take. */
   readonly #outOfLine: number;
-  readonly #view: DataView;
+  readonly #view: OrderedView;
   readonly #slots: number;
   /** Target address -> slot. */
   readonly #slotOf = new Map<bigint, number>();
@@ -153,7 +154,7 @@ export class StubArea {
     this.#section = lastByName(file, ".stubs");
     this.#outOfLine = outOfLineStubs(file, facts);
     const bytes = space.bytes[this.#section] ?? new Uint8Array(0);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = new OrderedView(bytes, space.littleEndian);
     this.#slots = Math.floor(bytes.length / STUB_SIZE);
   }
 
@@ -230,9 +231,9 @@ export class StubArea {
       report({ kind: "refused", ...code.refusal });
       return false;
     }
-    for (const [i, word] of code.words.entries()) this.#view.setUint32(at + i * 4, word, true);
-    this.#view.setUint32(at + MAGIC_AT, STUB_MAGIC, true);
-    this.#view.setBigUint64(at + TARGET_AT, target, true);
+    for (const [i, word] of code.words.entries()) this.#view.setUint32(at + i * 4, word);
+    this.#view.setUint32(at + MAGIC_AT, STUB_MAGIC);
+    this.#view.setBigUint64(at + TARGET_AT, target);
     return true;
   }
 

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { OrderedView } from "../../src/base/bytes.ts";
 import { arm64, arm64OtherNames } from "../../src/reloc/arm64.ts";
 import { type RelocDef, type RelocTable, relocName, relocTable } from "../../src/reloc/def.ts";
 import { ppc64le, ppc64leOtherNames } from "../../src/reloc/ppc64le.ts";
@@ -63,7 +64,7 @@ const golden = (arch: string): Record<string, Case[]> =>
 /** What the loader makes of a case: the bytes, or its refusal. */
 function apply(def: RelocDef, c: Case): { bytes: string; refusal: string | null } {
   const bytes = Buffer.from(c.in, "hex");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const view = new OrderedView(bytes, true);
   const toc = BigInt(c.toc ?? 0);
   if (def.hook === "entry") {
     rewriteEntry(view, 0, BigInt(c.P), toc);

@@ -2,6 +2,7 @@
 // out from arch/powerpc/kernel/module_64.c (6.12), the arm64 ones come from module-plts.c and insn.c, compiled and run.
 
 import { expect, test } from "vitest";
+import { OrderedView, wordBytes } from "../../src/base/bytes.ts";
 import { adrpAdd } from "../../src/stubs/arm64.ts";
 import { ftraceStubWords, rewriteEntry, stubWords, tocBase } from "../../src/stubs/ppc64le.ts";
 
@@ -33,9 +34,7 @@ test("ppc64le: a profiler's stub, relative to the kernel's TOC base", () => {
 });
 
 test("ppc64le: R_PPC64_ENTRY", () => {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setUint32(0, 0xe84cfff8, true);
-  view.setUint32(4, 0x7c426214, true);
+  const view = new OrderedView(wordBytes([0xe84cfff8, 0x7c426214], true), true);
   rewriteEntry(view, 0, 0xc008000000d40000n, TOC);
   expect([view.getUint32(0, true), view.getUint32(4, true)]).toEqual([0x3c4c0003, 0x38429000]);
 });

@@ -1,14 +1,15 @@
 // Register save and restore routines against those that GNU ld makes (test/golden/savres/make.sh).
 
 import { expect, test } from "vitest";
+import { wordBytes } from "../../src/base/bytes.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { link } from "../../src/passes/link.ts";
-import { wordBytes } from "../../src/stubs/island.ts";
 import { helperCode, isHelper } from "../../src/stubs/saveRestore.ts";
 import { load } from "../helpers.ts";
 
 const golden = Buffer.from(load("test/golden/savres/savres.txt")).toString().trimEnd().split("\n");
-const hexOf = (names: readonly string[]): string => Buffer.from(wordBytes(helperCode(names).words)).toString("hex");
+const hexOf = (names: readonly string[]): string =>
+  Buffer.from(wordBytes(helperCode(names).words, true)).toString("hex");
 
 test("each routine alone, and several together: the bytes that ld links in", () => {
   expect(golden.length).toBe(134);

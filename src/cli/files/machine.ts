@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Obstacle } from "../../diag/codes/image.ts";
-import { Btf, BtfError } from "../../elf/btf.ts";
+import { Btf, BtfError, isLittleEndianBtf } from "../../elf/btf.ts";
 import { parseKernelAddress } from "../../kernel/loader/placement.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../../kernel/running/memory.ts";
 import { parseSymbols, SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
@@ -177,7 +177,8 @@ export class Machine {
   /** The kernel's types; null if it does not tell them. */
   btf(): Btf | null {
     try {
-      return new Btf(new Uint8Array(readFileSync(this.#path("/sys/kernel/btf/vmlinux", "btf"))), true);
+      const bytes = new Uint8Array(readFileSync(this.#path("/sys/kernel/btf/vmlinux", "btf")));
+      return new Btf(bytes, isLittleEndianBtf(bytes));
     } catch (error) {
       if (error instanceof BtfError || codeOf(error) !== "") return null;
       throw error;

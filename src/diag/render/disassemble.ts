@@ -25,8 +25,8 @@ export async function openDisassembler(arch: ArchName): Promise<Disassembler> {
 }
 
 const makers: Readonly<Record<ArchName, (cs: Capstone) => Disassembler>> = {
-  ppc64le: (cs) => words(new cs.Capstone(cs.ARCH_PPC, cs.MODE_64 | cs.MODE_LITTLE_ENDIAN), decimal),
-  arm64: (cs) => words(new cs.Capstone(cs.ARCH_ARM64, cs.MODE_ARM), (operands) => operands.replace(/#/g, "")),
+  ppc64le: (cs) => words(new cs.Capstone(cs.ARCH_PPC, cs.MODE_64 | cs.MODE_LITTLE_ENDIAN), true, decimal),
+  arm64: (cs) => words(new cs.Capstone(cs.ARCH_ARM64, cs.MODE_ARM), true, (operands) => operands.replace(/#/g, "")),
   x86_64: (cs) => {
     const decoder = new cs.Capstone(cs.ARCH_X86, cs.MODE_64);
     decoder.option(cs.OPT_SYNTAX, cs.OPT_SYNTAX_ATT);
@@ -51,12 +51,12 @@ function first(
 const line = (name: string, operands: string): string =>
   operands === "" ? name : `${name.padEnd(6)} ${operands.replace(/, /g, ",")}`;
 
-function words(decoder: Decoder, tidy: (operands: string) => string): Disassembler {
+function words(decoder: Decoder, littleEndian: boolean, tidy: (operands: string) => string): Disassembler {
   return (bytes, address) => {
     const size = Math.min(4, bytes.length);
     const found = size < 4 ? null : first(decoder, bytes.subarray(0, 4), address);
     if (found !== null) return { size, text: line(found.name, tidy(found.rest)) };
-    const word = size < 4 ? 0 : viewOf(bytes).getUint32(0, true);
+    const word = size < 4 ? 0 : viewOf(bytes).getUint32(0, littleEndian);
     return { size, text: line(".long", `0x${hexWord(word)}`) };
   };
 }

@@ -1,7 +1,10 @@
 // An executable-like ELF64 file from sections that have their final addresses, for objdump, gdb and crash.
 
-import { fromLatin1, viewOf } from "../../base/bytes.ts";
+import { fromLatin1, OrderedView } from "../../base/bytes.ts";
 import {
+  ELFCLASS64,
+  ELFDATA2LSB,
+  ELFDATA2MSB,
   SHF_ALLOC,
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -64,10 +67,16 @@ class Names {
   }
 }
 
-/** Bytes of the file. Sections of only zero bytes take no room. @param machine e_machine @param flags e_flags */
+/** e_machine, e_flags and the byte order. */
+export interface ImageHeader {
+  readonly machine: number;
+  readonly flags: number;
+  readonly littleEndian: boolean;
+}
+
+/** Bytes of the file. Sections of only zero bytes take no room. @param header what the image takes from the file that it is of */
 export function writeImageElf(
-  machine: number,
-  flags: number,
+  { machine, flags, littleEndian }: ImageHeader,
   sections: readonly OutputSection[],
   symbols: readonly OutputSymbol[],
 ): Uint8Array {
@@ -76,15 +85,15 @@ export function writeImageElf(
   const locals = symbols.filter((s) => s.info >> 4 === STB_LOCAL);
   const ordered = [...locals, ...symbols.filter((s) => s.info >> 4 !== STB_LOCAL)];
   const symtab = new Uint8Array((ordered.length + 1) * SYM.size);
-  const symView = viewOf(symtab);
+  const symView = new OrderedView(symtab, littleEndian);
   for (const [i, s] of ordered.entries()) {
     const at = (i + 1) * SYM.size;
-    symView.setUint32(at + SYM.name, symbolNames.add(s.name), true);
+    symView.setUint32(at + SYM.name, symbolNames.add(s.name));
     symView.setUint8(at + SYM.info, s.info);
     symView.setUint8(at + SYM.other, s.other);
-    symView.setUint16(at + SYM.shndx, typeof s.section === "number" ? s.section + 1 : s.section.reserved, true);
-    symView.setBigUint64(at + SYM.value, BigInt.asUintN(64, s.value), true);
-    symView.setBigUint64(at + SYM.sizeField, BigInt(s.size), true);
+    symView.setUint16(at + SYM.shndx, typeof s.section === "number" ? s.section + 1 : s.section.reserved);
+    symView.setBigUint64(at + SYM.value, BigInt.asUintN(64, s.value));
+    symView.setBigUint64(at + SYM.sizeField, BigInt(s.size));
   }
   const strtab = symbolNames.bytes();
 
@@ -164,20 +173,20 @@ export function writeImageElf(
   const headerOffset = Math.ceil(offset / 8) * 8;
 
   const out = new Uint8Array(headerOffset + headers.length * SHDR.size);
-  const view = viewOf(out);
-  out.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(EHDR.type, ET_EXEC, true);
-  view.setUint16(EHDR.machine, machine, true);
-  view.setUint32(EHDR.version, 1, true);
-  view.setBigUint64(EHDR.phoff, BigInt(mapped.length === 0 ? 0 : EHDR.size), true);
-  view.setBigUint64(EHDR.shoff, BigInt(headerOffset), true);
-  view.setUint32(EHDR.flags, flags, true);
-  view.setUint16(EHDR.ehsize, EHDR.size, true);
-  view.setUint16(EHDR.phentsize, PHDR_SIZE, true);
-  view.setUint16(EHDR.phnum, mapped.length + notes.length, true);
-  view.setUint16(EHDR.shentsize, SHDR.size, true);
-  view.setUint16(EHDR.shnum, headers.length, true);
-  view.setUint16(EHDR.shstrndx, headers.length - 1, true);
+  const view = new OrderedView(out, littleEndian);
+  out.set([0x7f, 0x45, 0x4c, 0x46, ELFCLASS64, littleEndian ? ELFDATA2LSB : ELFDATA2MSB, 1]);
+  view.setUint16(EHDR.type, ET_EXEC);
+  view.setUint16(EHDR.machine, machine);
+  view.setUint32(EHDR.version, 1);
+  view.setBigUint64(EHDR.phoff, BigInt(mapped.length === 0 ? 0 : EHDR.size));
+  view.setBigUint64(EHDR.shoff, BigInt(headerOffset));
+  view.setUint32(EHDR.flags, flags);
+  view.setUint16(EHDR.ehsize, EHDR.size);
+  view.setUint16(EHDR.phentsize, PHDR_SIZE);
+  view.setUint16(EHDR.phnum, mapped.length + notes.length);
+  view.setUint16(EHDR.shentsize, SHDR.size);
+  view.setUint16(EHDR.shnum, headers.length);
+  view.setUint16(EHDR.shstrndx, headers.length - 1);
   const byAddress = mapped.slice().sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   const segments = [
     ...notes.map((s) => ({ s, type: PT_NOTE, align: s.alignment })),
@@ -187,28 +196,28 @@ export function writeImageElf(
     const at = EHDR.size + i * PHDR_SIZE;
     const index = sections.indexOf(s);
     const permissions = 4 | ((s.flags & SHF_WRITE) !== 0 ? 2 : 0) | ((s.flags & SHF_EXECINSTR) !== 0 ? 1 : 0);
-    view.setUint32(at, type, true);
-    view.setUint32(at + 4, permissions, true);
-    view.setBigUint64(at + 8, BigInt(offsets[index] ?? 0), true);
-    view.setBigUint64(at + 16, s.address, true);
-    view.setBigUint64(at + 24, s.address, true);
-    view.setBigUint64(at + 32, BigInt(isZero[index] === true ? 0 : s.bytes.length), true);
-    view.setBigUint64(at + 40, BigInt(s.bytes.length), true);
-    view.setBigUint64(at + 48, BigInt(align), true);
+    view.setUint32(at, type);
+    view.setUint32(at + 4, permissions);
+    view.setBigUint64(at + 8, BigInt(offsets[index] ?? 0));
+    view.setBigUint64(at + 16, s.address);
+    view.setBigUint64(at + 24, s.address);
+    view.setBigUint64(at + 32, BigInt(isZero[index] === true ? 0 : s.bytes.length));
+    view.setBigUint64(at + 40, BigInt(s.bytes.length));
+    view.setBigUint64(at + 48, BigInt(align));
   }
   for (const { at, bytes } of parts) out.set(bytes, at);
   for (const [i, h] of headers.entries()) {
     const at = headerOffset + i * SHDR.size;
-    view.setUint32(at + SHDR.name, h.name, true);
-    view.setUint32(at + SHDR.type, h.type, true);
-    view.setBigUint64(at + SHDR.flags, BigInt(h.flags), true);
-    view.setBigUint64(at + SHDR.addr, h.address, true);
-    view.setBigUint64(at + SHDR.offset, BigInt(h.offset), true);
-    view.setBigUint64(at + SHDR.sizeField, BigInt(h.size), true);
-    view.setUint32(at + SHDR.link, h.link, true);
-    view.setUint32(at + SHDR.info, h.info, true);
-    view.setBigUint64(at + SHDR.addralign, BigInt(h.align), true);
-    view.setBigUint64(at + SHDR.entsize, BigInt(h.entsize), true);
+    view.setUint32(at + SHDR.name, h.name);
+    view.setUint32(at + SHDR.type, h.type);
+    view.setBigUint64(at + SHDR.flags, BigInt(h.flags));
+    view.setBigUint64(at + SHDR.addr, h.address);
+    view.setBigUint64(at + SHDR.offset, BigInt(h.offset));
+    view.setBigUint64(at + SHDR.sizeField, BigInt(h.size));
+    view.setUint32(at + SHDR.link, h.link);
+    view.setUint32(at + SHDR.info, h.info);
+    view.setBigUint64(at + SHDR.addralign, BigInt(h.align));
+    view.setBigUint64(at + SHDR.entsize, BigInt(h.entsize));
   }
   return out;
 }

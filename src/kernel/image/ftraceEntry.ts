@@ -1,6 +1,6 @@
 // Where in its function an entry of __mcount_loc or __patchable_function_entries lies.
 
-import { viewOf } from "../../base/bytes.ts";
+import { OrderedView } from "../../base/bytes.ts";
 import { findKernelMachine } from "../machines.ts";
 
 const NOP = 0xd503_201f;
@@ -17,10 +17,10 @@ const isBti = (word: number): boolean => (word & 0xffff_ff3f) >>> 0 === 0xd503_2
  * arch/arm64/kernel/ftrace.c, 6.3 to 7.2); the function then begins with two more, perhaps behind a bti.
  * @param bytes the code from the listed place on.
  */
-export function distanceToFunction(machine: number, bytes: Uint8Array): number {
+export function distanceToFunction(machine: number, bytes: Uint8Array, littleEndian: boolean): number {
   if (findKernelMachine(machine)?.listsBeforeFunctions !== true || bytes.length < IN_FRONT + 3 * WORD) return 0;
-  const view = viewOf(bytes);
-  const word = (k: number): number => view.getUint32(k * WORD, true);
+  const view = new OrderedView(bytes, littleEndian);
+  const word = (k: number): number => view.getUint32(k * WORD);
   const first = isBti(word(2)) ? 3 : 2;
   return [0, 1, first, first + 1].every((k) => k * WORD + WORD <= bytes.length && word(k) === NOP) ? IN_FRONT : 0;
 }

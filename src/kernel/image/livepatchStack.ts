@@ -2,6 +2,7 @@
 // mark), pushed and popped by livepatch_handler (arch/powerpc/kernel/trace/ftrace_entry.S in 6.12, ftrace_mprofile.S in
 // 6.1). The places depend on the kernel's configuration.
 
+import type { OrderedView } from "../../base/bytes.ts";
 import type { Btf } from "../../elf/btf.ts";
 
 export interface LivepatchStack {
@@ -42,10 +43,10 @@ const LENGTH = 40;
  * Decodes livepatch_handler's first steps: `ld r12,A(r13)`, `ld r11,B(r12)`, `addi r11,r11,24`, `std r11,B(r12)`.
  * Null if they are not there.
  */
-export function decodeStack(code: DataView): LivepatchStack | null {
+export function decodeStack(code: OrderedView): LivepatchStack | null {
   const count = Math.min(LENGTH, Math.floor(code.byteLength / 4));
   for (let i = 0; i + 3 < count; i++) {
-    const [load, sp, add, store] = [0, 1, 2, 3].map((k) => code.getUint32((i + k) * 4, true)) as [
+    const [load, sp, add, store] = [0, 1, 2, 3].map((k) => code.getUint32((i + k) * 4)) as [
       number,
       number,
       number,

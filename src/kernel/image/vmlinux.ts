@@ -1,7 +1,7 @@
 // What vmlinux as an ELF file tells: symbols as kallsyms will have them, exports, release, places that ftrace can patch.
 
 import { type Addr, addr } from "../../base/brand.ts";
-import { latin1, viewOf } from "../../base/bytes.ts";
+import { latin1, OrderedView, viewOf } from "../../base/bytes.ts";
 import {
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -69,16 +69,16 @@ export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
     ftraceRecords:
       ftraceSites === null || row === null ? null : readFtraceRecords(file, file.symbols, row, ftraceSites, marks),
     machine: file.machine,
-    livepatchStack: row?.hasLivepatchStack === true ? readLivepatchStack(list, memory) : null,
+    livepatchStack: row?.hasLivepatchStack === true ? readLivepatchStack(list, memory, file.littleEndian) : null,
     btf: findBtf(file),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
   };
 }
 
-function readLivepatchStack(list: SymbolList, memory: Memory): LivepatchStack | null {
+function readLivepatchStack(list: SymbolList, memory: Memory, littleEndian: boolean): LivepatchStack | null {
   const handler = list.find("livepatch_handler")[0];
   const code = handler === undefined ? null : memory.at(handler.address);
-  return code === null ? null : decodeStack(viewOf(code.bytes));
+  return code === null ? null : decodeStack(new OrderedView(code.bytes, littleEndian));
 }
 
 function findBtf({ sections }: ElfExecutable): Uint8Array | null {
@@ -276,7 +276,9 @@ function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): Big
     if (code === null || site < code.start || site >= code.end) code = memory.at(site);
     if (code === null) continue;
     const from = Number(site - code.start);
-    sites[k] = site + BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY)));
+    sites[k] =
+      site +
+      BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY), file.littleEndian));
   }
   return sites;
 }

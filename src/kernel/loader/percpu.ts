@@ -1,6 +1,6 @@
 // The per-CPU area of a loaded module, which only the kernel's symbol list shows.
 
-import { viewOf } from "../../base/bytes.ts";
+import { OrderedView } from "../../base/bytes.ts";
 import type { Btf } from "../../elf/btf.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { KernelMemory } from "../running/memory.ts";
@@ -33,6 +33,6 @@ export function percpuFromStruct(
   if (struct === null || section === null || elf.sections.size(section) === 0) return null;
   const offset = types()?.memberOffset("module", "percpu") ?? null;
   const bytes = offset === null ? null : memory(struct + BigInt(offset), 8);
-  const found = bytes === null ? 0n : viewOf(bytes).getBigUint64(0, true);
+  const found = bytes === null ? 0n : new OrderedView(bytes, elf.littleEndian).getBigUint64(0);
   return found === 0n ? null : found;
 }

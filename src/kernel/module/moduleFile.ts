@@ -154,7 +154,8 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       const listed = symbols.offset(symbol) + Number(table.addend(row));
       const code = sections.data(section);
       const isInside = listed >= 0 && listed < code.length;
-      const offset = listed + (isInside ? distanceToFunction(file.header.machine, code.subarray(listed)) : 0);
+      const offset =
+        listed + (isInside ? distanceToFunction(file.header.machine, code.subarray(listed), file.littleEndian) : 0);
       const list = found.get(sections.name(section));
       if (list === undefined) found.set(sections.name(section), [offset]);
       else list.push(offset);

@@ -1,7 +1,7 @@
 // Addresses of a running kernel's symbols, as the loader and the livepatch core look them up.
 
 import { type Addr, addr } from "../../base/brand.ts";
-import { viewOf } from "../../base/bytes.ts";
+import { OrderedView } from "../../base/bytes.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
 import type { KernelMemory } from "./memory.ts";
 
@@ -46,9 +46,12 @@ export function addressesOf(list: SymbolSource): KernelAddresses {
 
 /**
  * The same, with exported symbols that the listing leaves out: their addresses stand in the kernel's export table.
- * @param relative whether entries hold distances from themselves (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS)
  */
-export function withExportTable(kernel: KernelAddresses, memory: KernelMemory, relative: boolean): KernelAddresses {
+export function withExportTable(
+  kernel: KernelAddresses,
+  memory: KernelMemory,
+  { relativeExports, littleEndian }: { readonly relativeExports: boolean; readonly littleEndian: boolean },
+): KernelAddresses {
   return {
     source: kernel.source,
     exported: (name) => {
@@ -57,8 +60,8 @@ export function withExportTable(kernel: KernelAddresses, memory: KernelMemory, r
       const entry = kernel.inObject("vmlinux", `__ksymtab_${name}`)[0];
       const bytes = entry === undefined ? null : memory(entry, 8);
       if (entry === undefined || bytes === null) return null;
-      const view = viewOf(bytes);
-      return addr(relative ? entry + BigInt(view.getInt32(0, true)) : view.getBigUint64(0, true));
+      const view = new OrderedView(bytes, littleEndian);
+      return addr(relativeExports ? entry + BigInt(view.getInt32(0)) : view.getBigUint64(0));
     },
     inObject: (object, name) => kernel.inObject(object, name),
     names: () => kernel.names(),

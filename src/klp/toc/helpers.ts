@@ -1,10 +1,10 @@
 // Register save and restore routines that a module calls and has not got: they run without a frame, so no stub may lead
 // to them, and the module linker puts them into the module itself. So does klplink.
 
+import { wordBytes } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHN_UNDEF, SHT_PROGBITS, STB_LOCAL, STT_FUNC } from "../../elf/consts.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
-import { wordBytes } from "../../stubs/island.ts";
 import { helperCode, isHelper } from "../../stubs/saveRestore.ts";
 
 /** Symbols of routines that the module needs and does not define. */
@@ -20,7 +20,7 @@ export function missingHelpers(symbols: SymbolTable): number[] {
 export function addHelpers(edits: ElfEdits, symbols: SymbolTable, missing: readonly number[]): number {
   if (missing.length === 0) return 0;
   const { words, entries } = helperCode(missing.map((symbol) => symbols.name(symbol)));
-  const data = wordBytes(words);
+  const data = wordBytes(words, edits.file.littleEndian);
   const { section, start } = placeFor(edits, data);
   const home = { kind: "section", section } as const;
   const named = new Set<string>();

@@ -1,14 +1,13 @@
 // Which replacement functions run in a mini frame (--toc-restore mini-frame), and what changes for it: their symbol goes
 // to an entry before them.
 
-import { hex, viewOf } from "../../base/bytes.ts";
+import { hex, viewOf, wordBytes } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC, STT_SECTION } from "../../elf/consts.ts";
 import type { Prototypes } from "../../elf/dwarf/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import { R_PPC64_ADDR64 } from "../../reloc/numbers.ts";
-import { wordBytes } from "../../stubs/island.ts";
 import {
   ENTRY_MARK,
   LOCAL_ENTRY,
@@ -117,8 +116,8 @@ export function placeMiniFrame(
 ): void {
   const size = entryBytes(f);
   const entry = layout.to(f.start) - size;
-  edits.patch(f.section, entry, wordBytes(miniFrameEntry(size, lead, helper - entry)));
-  edits.patch(f.section, helper, wordBytes(RETURN_HELPER));
+  edits.patch(f.section, entry, wordBytes(miniFrameEntry(size, lead, helper - entry), edits.file.littleEndian));
+  edits.patch(f.section, helper, wordBytes(RETURN_HELPER, edits.file.littleEndian));
   const aliases = new Set<number>();
   for (const { symbol } of functions.aliases(f)) {
     aliases.add(symbol);

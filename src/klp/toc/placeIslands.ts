@@ -1,10 +1,10 @@
 // Carries out a plan for islands, epilogues and mini frames.
 
-import { viewOf } from "../../base/bytes.ts";
+import { viewOf, wordBytes } from "../../base/bytes.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import { decodeBranch, encodeBranch, returnAsBranch } from "../../stubs/insn.ts";
-import { slotRelocations, wordBytes } from "../../stubs/island.ts";
+import { slotRelocations } from "../../stubs/island.ts";
 import { RESTORE_AND_RETURN } from "../../stubs/strategies/epilogue.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
 import { applyMove } from "../move/move.ts";
@@ -67,7 +67,7 @@ export function placeIslands(
   for (const { function: target, returns } of plan.epilogues.planned) {
     const layout = plan.move.sections.get(target.section);
     const at = place(target, target.section, EPILOGUE_SIZE);
-    edits.patch(target.section, at, wordBytes(RESTORE_AND_RETURN));
+    edits.patch(target.section, at, wordBytes(RESTORE_AND_RETURN, edits.file.littleEndian));
     const original = viewOf(edits.file.sections.data(target.section));
     for (const offset of returns) {
       const site = layout?.to(offset) ?? offset;
@@ -94,7 +94,7 @@ export function placeIslands(
     if (code.callAt !== null) edits.moveRelocation(call.table, call.row, at + code.callAt);
     else edits.removeRelocation(call.table, call.row);
     if (shared !== undefined) continue;
-    edits.patch(call.section, at, wordBytes(code.words));
+    edits.patch(call.section, at, wordBytes(code.words, edits.file.littleEndian));
     if (code.slotAt !== null) {
       const slot = slots.slotFor(call);
       for (const r of slotRelocations(at + code.slotAt, slot.symbol, slot.offset)) router.add(call.section, null, r);

@@ -1,7 +1,6 @@
 // Calls under call depth tracking (retbleed=stuff): patch_call and patch_dest (arch/x86/kernel/callthunks.c of 6.12 and
 // 7.2). Each direct call goes to nine bytes before its callee, where one instruction counts it; the compiler left nops.
 
-import { viewOf } from "../../base/bytes.ts";
 import { STT_FUNC } from "../../elf/consts.ts";
 import { distance32 } from "../entries.ts";
 import { CPU, type RewriteFacts } from "../facts.ts";
@@ -37,10 +36,10 @@ function isCoreText(memory: LoadedMemory, facts: RewriteFacts, address: bigint):
 function countCall(memory: LoadedMemory, facts: RewriteFacts, site: bigint): void {
   const bytes = memory.at(site, 5);
   if (bytes?.[0] !== 0xe8) return;
-  const callee = BigInt.asUintN(64, site + 5n + BigInt(viewOf(bytes).getInt32(1, true)));
+  const callee = BigInt.asUintN(64, site + 5n + BigInt(memory.view(bytes).getInt32(1)));
   const target = countedTarget(memory, facts, callee);
   if (target === null) memory.mark(site, 5, `call: ${CPU}`);
-  else viewOf(bytes).setInt32(1, distance32(site + 5n, target), true);
+  else memory.view(bytes).setInt32(1, distance32(site + 5n, target));
 }
 
 /**
@@ -68,7 +67,7 @@ function writePad(memory: LoadedMemory, { kernelSymbol }: RewriteFacts, callee: 
   // In pcpu_hot it stands behind the current task, the preemption count and the CPU's number.
   const variable = kernelSymbol("__x86_call_depth") ?? (hot === null ? null : hot + 16n);
   if (variable === null) memory.mark(address + 4n, 4, "distance to the counter of calls: not known");
-  else viewOf(pad).setInt32(4, distance32(callee, variable), true);
+  else memory.view(pad).setInt32(4, distance32(callee, variable));
   return true;
 }
 

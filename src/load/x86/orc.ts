@@ -1,7 +1,6 @@
 // unwind_module_init (arch/x86/kernel/unwind_orc.c): both tables by address; a terminator (type 0) before others of the
 // same address.
 
-import { viewOf } from "../../base/bytes.ts";
 import { kernelSort } from "../../kernel/loader/heapsort.ts";
 import type { RewriteFacts } from "../facts.ts";
 import type { LoadedMemory } from "../memory.ts";
@@ -15,9 +14,9 @@ export function sortOrc(memory: LoadedMemory, { version, has }: RewriteFacts): v
   if (ips === null || rows === null) return;
   const count = Math.floor(ips.bytes.length / 4);
   if (rows.bytes.length < count * 6) return;
-  const ip = viewOf(new Uint8Array(ips.bytes));
+  const ip = memory.view(new Uint8Array(ips.bytes));
   const row = new Uint8Array(rows.bytes);
-  const address = (i: number): number => i * 4 + ip.getInt32(i * 4, true);
+  const address = (i: number): number => i * 4 + ip.getInt32(i * 4);
   // 16 bits: sp_reg 4, bp_reg 4, type 3. In older kernels a terminator was an sp_reg of 0 without the end mark.
   const isUndefined = has("orcUndefinedType")
     ? (i: number): boolean => ((row[i * 6 + 5] ?? 0) & 7) === 0
@@ -31,9 +30,9 @@ export function sortOrc(memory: LoadedMemory, { version, has }: RewriteFacts): v
     },
     version,
   );
-  const out = viewOf(ips.bytes);
+  const out = memory.view(ips.bytes);
   for (const [to, from] of order.entries()) {
-    out.setInt32(to * 4, ip.getInt32(from * 4, true) + (from - to) * 4, true);
+    out.setInt32(to * 4, ip.getInt32(from * 4) + (from - to) * 4);
     rows.bytes.set(row.subarray(from * 6, from * 6 + 6), to * 6);
   }
 }

@@ -2,7 +2,6 @@
 // apply_returns, apply_seal_endbr, alternatives_smp_module_add (arch/x86/kernel/alternative.c of 6.1, 6.12 and 7.2).
 // Which form they get is the kernel's state (facts.x86); without it the places are listed.
 
-import { viewOf } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import { distance32, entriesOf, near32 } from "../entries.ts";
 import { CPU, type RewriteFacts } from "../facts.ts";
@@ -13,7 +12,7 @@ import { inLowerHalf, nopOf, RET5, registerName, returnAt, thunkRegister } from 
 /** Places that a table of 32-bit distances names. */
 function sitesOf(memory: LoadedMemory, name: string): bigint[] {
   const table = memory.table(name);
-  return table === null ? [] : entriesOf(table, 4).map((e) => near32(e, 0));
+  return table === null ? [] : entriesOf(memory, table, 4).map((e) => near32(e, 0));
 }
 
 export function x86Sites(memory: LoadedMemory, facts: RewriteFacts): void {
@@ -53,7 +52,7 @@ function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint)
     memory.mark(site, 6, `indirect branch: ${CPU}`);
     return;
   }
-  const displacement = viewOf(bytes).getInt32(insn.length - 4, true);
+  const displacement = memory.view(bytes).getInt32(insn.length - 4);
   const register = thunkRegister(nameOf(BigInt.asUintN(64, site + BigInt(insn.length + displacement))) ?? "");
   if (register === null) {
     memory.mark(site, 6, `indirect branch: ${CPU}`);
@@ -64,7 +63,7 @@ function indirectBranch(memory: LoadedMemory, facts: RewriteFacts, site: bigint)
     const thunk = facts.kernelSymbol(`__x86_indirect_${isCall ? "call" : "jump"}_thunk_${registerName(register)}`);
     const end = site + BigInt(insn.length);
     if (thunk === null) memory.mark(end - 4n, 4, "distance to a thunk that counts calls: not known");
-    else viewOf(bytes).setInt32(insn.length - 4, distance32(end, thunk), true);
+    else memory.view(bytes).setInt32(insn.length - 4, distance32(end, thunk));
     return;
   }
   const out: number[] = [];
@@ -98,13 +97,13 @@ function returnSite(memory: LoadedMemory, { x86, kernelSymbol }: RewriteFacts, s
   const thunk = returnAt(site, x86.returns, kernelSymbol);
   if (bytes[0] !== 0xe9 || thunk === null) memory.mark(site, 5, `return: ${CPU}`);
   else if (thunk === "plain") bytes.set(RET5);
-  else viewOf(bytes).setInt32(1, distance32(site + 5n, thunk), true);
+  else memory.view(bytes).setInt32(1, distance32(site + 5n, thunk));
 }
 
 /** A landing pad that nobody jumps to becomes another nop; with kCFI the hash before it goes, too. */
 function seal(memory: LoadedMemory, { has }: RewriteFacts, site: bigint): void {
   const bytes = memory.at(site, 4);
-  if (bytes === null || viewOf(bytes).getUint32(0, true) !== 0xfa1e_0ff3) return;
+  if (bytes === null || memory.view(bytes).getUint32(0) !== 0xfa1e_0ff3) return;
   bytes.set(has("x86SealedByPoison") ? [0x0f, 0x1f, 0x40, 0xd6] : [0x66, 0x0f, 0x1f, 0x00]);
   if (memory.table(".cfi_sites") !== null) memory.mark(site - 16n, 16, `hash of a function: ${CPU}`);
 }

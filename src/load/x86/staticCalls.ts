@@ -2,7 +2,6 @@
 // (arch/x86/kernel/static_call.c of 6.1, 6.12 and 7.2). Sites are sorted by key and call the key's function directly.
 // A module that may not change a key of the kernel names its trampoline; the kernel puts the key in its place.
 
-import { viewOf } from "../../base/bytes.ts";
 import { kernelSort } from "../../kernel/loader/heapsort.ts";
 import { distance32, entriesOf, near32 } from "../entries.ts";
 import type { RewriteFacts } from "../facts.ts";
@@ -26,13 +25,13 @@ const TRAMPOLINE_SIZE = 8;
 export function staticCalls(memory: LoadedMemory, facts: RewriteFacts): void {
   const own = memory.table(".static_call.text");
   if (facts.running && own !== null) {
-    for (const e of entriesOf(own, TRAMPOLINE_SIZE))
+    for (const e of entriesOf(memory, own, TRAMPOLINE_SIZE))
       memory.mark(e.address, 5, "static call trampoline: follows its key");
   }
   const table = memory.table(".static_call_sites");
   if (table === null) return;
   const { version, isInit, running, kernelSymbol, nameOf } = facts;
-  const before = entriesOf({ ...table, bytes: new Uint8Array(table.bytes) }, ENTRY).map((e) => {
+  const before = entriesOf(memory, { ...table, bytes: new Uint8Array(table.bytes) }, ENTRY).map((e) => {
     const site = near32(e, 0);
     const raw = near32(e, 4);
     const named = raw & ~FLAGS;
@@ -65,14 +64,14 @@ export function staticCalls(memory: LoadedMemory, facts: RewriteFacts): void {
     },
     version,
   );
-  const view = viewOf(table.bytes);
+  const view = memory.view(table.bytes);
   for (const [to, from] of order.entries()) {
     const entry = before[from];
     if (entry === undefined) continue;
     const at = to * ENTRY;
     const address = table.address + BigInt(at);
-    view.setInt32(at, distance32(address, entry.site), true);
-    view.setInt32(at + 4, distance32(address + 4n, (entry.key ?? 0n) | entry.flags), true);
+    view.setInt32(at, distance32(address, entry.site));
+    view.setInt32(at + 4, distance32(address + 4n, (entry.key ?? 0n) | entry.flags));
   }
 }
 
@@ -91,7 +90,7 @@ function transform(memory: LoadedMemory, facts: RewriteFacts, site: bigint, func
   const branch = (opcode: readonly number[], target: bigint): void => {
     bytes.set(opcode);
     const end = opcode.length + 4;
-    viewOf(bytes).setInt32(opcode.length, distance32(site + BigInt(end), target), true);
+    memory.view(bytes).setInt32(opcode.length, distance32(site + BigInt(end), target));
   };
   if (!isTail) {
     if (func === 0n) bytes.set(NOP5);

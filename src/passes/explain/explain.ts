@@ -1,7 +1,8 @@
 // From a line of dmesg, and the module that it is about, to the instruction that the loader stopped at.
 
+import type { Arch } from "../../arch/index.ts";
 import type { ArchName } from "../../base/archName.ts";
-import { printable, viewOf } from "../../base/bytes.ts";
+import { printable, wordBytes } from "../../base/bytes.ts";
 import { isBefore } from "../../base/order.ts";
 import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "../../diag/define.ts";
@@ -211,9 +212,6 @@ export function errorsOf(open: () => Subject, options: Options): readonly Proble
   }
 }
 
-/** A word as the bytes that it is in a little-endian file, for a disassembler. */
-export function bytesOfWord(word: string): Uint8Array {
-  const bytes = new Uint8Array(4);
-  viewOf(bytes).setUint32(0, Number.parseInt(word, 16), true);
-  return bytes;
-}
+/** A word as the bytes that it is in memory, for a disassembler. */
+export const bytesOfWord = (word: string, { littleEndian }: Pick<Arch, "littleEndian">): Uint8Array =>
+  wordBytes([Number.parseInt(word, 16)], littleEndian);

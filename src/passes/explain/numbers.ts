@@ -12,7 +12,7 @@ export function numbersOf({ fields, message }: Recognised, disassemble: Disassem
   const notes: string[] = [];
   const arch = message.arch === undefined ? null : findArchByName(message.arch);
   if (fields.word !== undefined && arch !== null) {
-    const text = disassemble?.(bytesOfWord(fields.word), 0).text.replace(/\s+/, " ");
+    const text = disassemble?.(bytesOfWord(fields.word, arch), 0).text.replace(/\s+/, " ");
     if (text !== undefined) notes.push(`${fields.word} is \`${text}\`${wordHint(fields.word)}`);
   }
   if (fields.type !== undefined && arch !== null) {

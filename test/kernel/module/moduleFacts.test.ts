@@ -2,6 +2,7 @@
 // expected follows from test/fixtures/types/protos.c and the sizes of the ELFv2 ABI.
 
 import { describe, expect, test } from "vitest";
+import { OrderedView, wordBytes } from "../../../src/base/bytes.ts";
 import { Btf, BtfError } from "../../../src/elf/btf.ts";
 import { findMembers } from "../../../src/elf/dwarf/members.ts";
 import type { Prototype } from "../../../src/elf/dwarf/prototype.ts";
@@ -152,11 +153,7 @@ describe("the livepatch stack's places", () => {
   });
 
   test("livepatch_handler's first words", () => {
-    const view = (...words: number[]): DataView => {
-      const code = new DataView(new ArrayBuffer(words.length * 4));
-      for (const [i, word] of words.entries()) code.setUint32(i * 4, word, true);
-      return code;
-    };
+    const view = (...words: number[]): OrderedView => new OrderedView(wordBytes(words, true), true);
     // ld r12,2312(r13); ld r11,16(r12); addi r11,r11,24; std r11,16(r12): kernel 6.1, as objdump shows it.
     const words = [0xe98d_0908, 0xe96c_0010, 0x396b_0018, 0xf96c_0010];
     expect(decodeStack(view(0x6000_0000, ...words, 0xf84b_ffe8))).toEqual({ threadInfo: 2312, stackPointer: 16 });

@@ -39,7 +39,7 @@ function rewritten(
   const sites = new Uint8Array(4);
   const at = TEXT + 0x800n;
   new DataView(sites.buffer).setInt32(0, Number(TEXT + BigInt(site) - at), true);
-  const memory = new LoadedMemory([section(1, ".text", TEXT, text), section(2, table, at, sites)]);
+  const memory = new LoadedMemory([section(1, ".text", TEXT, text), section(2, table, at, sites)], true);
   const file = readElf(goldenCaptures()[0]?.module ?? new Uint8Array());
   const facts: RewriteFacts = {
     arch: x86_64,
