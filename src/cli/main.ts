@@ -218,6 +218,29 @@ Examples:
       end(await runModel(protocol, options, context));
     });
 
+  addCommonOptions(
+    klplink
+      .command("glue <folder>")
+      .summary("write the source that enables a patch")
+      .description(
+        "write the source that `klplink diff` objects are linked with: klplink-init.c, its headers, a Kbuild file",
+      )
+      .option("--force", "overwrite files of these names that say something else"),
+    ["text", "json"],
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink glue patch/ && cp diff.o patch/diff.o_shipped
+  make -C /lib/modules/$(uname -r)/build M=$PWD/patch KLPLINK_NAME=livepatch-fix modules
+  klplink patch/livepatch-fix.ko -k /proc/kallsyms`,
+    )
+    .action(async (folder: string, options) => {
+      const { runGlue } = await import("./commands/glue.ts");
+      end(await runGlue(folder, options, context));
+    });
+
   klplink
     .command("completion <shell>")
     .description("print completion for bash, zsh or fish")

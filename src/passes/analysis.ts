@@ -22,6 +22,7 @@ import { objectsOf, type Patch, readPatches } from "../klp/patch/tables.ts";
 import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
 import type { RuleContext } from "../klp/rules/context.ts";
 import { checkFields } from "../klp/rules/fields.ts";
+import { checkGlue } from "../klp/rules/glue.ts";
 import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
@@ -315,7 +316,11 @@ function checkLivepatch(
   options: Options,
 ): Problem[] {
   const { file } = context;
-  const problems = [...livepatchRules(context, patches.length > 0), ...checkPatches(context, patches)];
+  const problems = [
+    ...livepatchRules(context, patches.length > 0),
+    ...checkPatches(context, patches),
+    ...checkGlue(context, patches),
+  ];
   if (modInfo !== null) {
     const { symbols, module, kernel, version, path } = context;
     append(

@@ -3,13 +3,13 @@
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, inject, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { readRelocations } from "../klp/readBack.ts";
 import { type Boot, boot, type Machine, PC } from "./boot.ts";
 import { PC_CLOCK } from "./clock.ts";
 import { type Distro, loadOrder, openDistro } from "./distro.ts";
+import { kallsyms, sent } from "./kallsyms.ts";
 import { producerLife, producers } from "./producerLife.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned, stepOf, textOf } from "./scenario.ts";
@@ -226,25 +226,6 @@ echo "@@ done"`,
     }
   });
 });
-
-/** /proc/kallsyms of a kernel, as its root reads it. */
-async function kallsyms(kernel: string, folder: string): Promise<Uint8Array> {
-  const console = await bootShell({
-    arch: "x86_64",
-    kernel,
-    folder,
-    files: [],
-    script: 'echo "@@ begin"\ngzip </proc/kallsyms | base64\necho "@@ done"',
-  });
-  return gunzipSync(sent(console));
-}
-
-/** What a guest's script sent as text between its marks. */
-function sent(console: string): Uint8Array {
-  const text = /@@ begin\n([\w+/=\n]+)@@ done/.exec(console)?.[1];
-  if (text === undefined) throw new Error(`nothing was sent:\n${console.slice(-2000)}`);
-  return Buffer.from(text, "base64");
-}
 
 /** guest.c, compiled for a PC. */
 function init(folder: string): string {

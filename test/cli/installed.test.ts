@@ -1,7 +1,7 @@
-// What is installed is bin/, dist/ and package.json, without node_modules.
+// What is installed is bin/, dist/, glue/ and package.json, without node_modules.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -12,7 +12,7 @@ describe("bin and dist alone", () => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-installed-"));
   beforeAll(() => {
     builtCommand();
-    for (const part of ["bin", "dist", "package.json"])
+    for (const part of ["bin", "dist", "glue", "package.json"])
       cpSync(join(root, part), join(folder, part), { recursive: true });
   });
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,6 +31,13 @@ describe("bin and dist alone", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("bl     show_val_kb");
     expect(stderr).toContain("meminfo.c:36:2");
+  });
+
+  test("the glue", () => {
+    const to = join(folder, "patch");
+    expect(run("glue", to)).toMatchObject({ status: 0, stderr: "" });
+    for (const name of ["klplink-init.c", "klplink.h", "Kbuild"])
+      expect(readFileSync(join(to, name))).toEqual(readFileSync(join(root, "glue", name)));
   });
 
   test("debug sections compressed with zstd", () => {

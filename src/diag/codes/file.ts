@@ -65,10 +65,10 @@ export const KLP104 = define<{
     "The operating system did not let klplink read the file, or the file is packed and cannot be unpacked: it is damaged, or packed in a way that klplink does not read.",
 });
 
-export const KLP105 = define<{ readonly why: string }>({
+export const KLP105 = define<{ readonly why: string; readonly isFolder?: boolean }>({
   level: "error",
   title: (d) => `cannot be written: ${d.why}`,
-  help: () => "name another output with -o",
+  help: (d) => (d.isFolder === true ? "give another folder" : "name another output with -o"),
   explain:
     "The output could not be written. Nothing was left behind, and a file of that name that was there before is unchanged.",
 });
@@ -173,4 +173,16 @@ export const KLP116 = define<{ readonly what: string }>({
   help: () => "build the module again with one tool for livepatches, or see with `readelf -SWrs` what refers to it",
   explain:
     "The tool that made the file leaves sections and symbols that a link reads and then takes away. Something else in the file refers to one of them, which none of these tools writes: a file that was put together from several, or one that is damaged. Nothing is written.",
+});
+
+export const KLP462 = define<{ readonly names: readonly string[]; readonly command: string }>({
+  level: "error",
+  title: (d) =>
+    d.names.length === 1
+      ? "is there already, and is not klplink's"
+      : `is there already, and is not klplink's; likewise ${d.names.slice(1).join(", ")}`,
+  why: () => "it may be another version of the glue, or one with changes of yours",
+  help: (d) => `give another folder, or let klplink overwrite it: \`${d.command}\``,
+  explain:
+    "`klplink glue FOLDER` writes the source of the part of a livepatch module that enables the patch. It does not overwrite a file that says something else, and then writes none of the others either.",
 });

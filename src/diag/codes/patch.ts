@@ -121,3 +121,25 @@ export const KLP454 = define<Record<string, never>>({
   explain:
     "The livepatch core takes vmlinux as the name of the kernel itself, so kernels with livepatch refuse any module of that name, since 5.8.",
 });
+
+export const KLP457 = define<{ readonly names: readonly string[] }>({
+  level: "warning",
+  title: (d) =>
+    `KPATCH_FORCE_UNSAFE of ${d.names.join(", ")} has no effect: livepatch checks the stack for every function`,
+  why: () => "only kpatch's own core, which is gone, could leave the check out",
+  help: () => "leave it out; for a function that is always on some stack, patch those that it calls",
+  explain:
+    "A patch lists functions in .kpatch.force (KPATCH_FORCE_UNSAFE of kpatch-macros.h). kpatch.ko replaced them without looking whether a task was in them. The kernel's livepatch core has no such list: a patch of a function that is always on some stack never ends its transition. klplink's own header refuses the macro when the patch is compiled.",
+});
+
+export const KLP458 = define<{ readonly section: string; readonly kind: string }>({
+  level: "error",
+  title: (d) => `nothing in the module enables the patch that ${d.section} describes`,
+  why: () => "the kernel does not look for such tables: code of the module reads them and calls klp_enable_patch",
+  help: (d) =>
+    d.kind === "kpatch"
+      ? "link kpatch's livepatch-patch-hook.o into the module"
+      : "link klplink-init.o into the module: `klplink glue FOLDER` writes its source, with a Kbuild file",
+  explain:
+    "The tables of kpatch and of klp-build are no kernel structures: code that is linked into the module makes struct klp_patch of them when the module is loaded. This module has the tables and not that code: it loads, and changes nothing.",
+});

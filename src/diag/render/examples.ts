@@ -1636,6 +1636,25 @@ warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
 note: no source lines: the file was built without debug information;
       compile with -g to see source lines (in a kernel build:
       CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP457: `$ klplink check broken/KLP457.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+warning[KLP457]: KPATCH_FORCE_UNSAFE of live_show_one has no effect: livepatch
+    checks the stack for every function
+  --> broken/KLP457.ko  .kpatch.force+0x0
+  = why:    only kpatch's own core, which is gone, could leave the check out
+  = help:   leave it out; for a function that is always on some stack, patch
+            those that it calls
+
+0 errors, 1 warning`,
+  KLP458: `$ klplink check broken/KLP458.ko -k ../kernel/vmlinux-x86_64 -m ../kernel/demo-mod.ko
+error[KLP458]: nothing in the module enables the patch that .init.klp_objects
+    describes
+  --> broken/KLP458.ko  .init.klp_objects+0x0
+  = why:    the kernel does not look for such tables: code of the module reads
+            them and calls klp_enable_patch
+  = help:   link klplink-init.o into the module: \`klplink glue FOLDER\` writes
+            its source, with a Kbuild file
+
+1 error, 0 warnings`,
   KLP460: `$ klplink ../klp/convert-2024-x86_64.o -o out
 warning[KLP460]: .klp.sym.rela.ext4.jbd2.jbd2_state.0 can be read in two ways:
     taken as jbd2_state,0 of jbd2
@@ -1657,6 +1676,14 @@ warning[KLP461]: 3 entries of .kpatch.arch are dropped: the kernel's version is
   = help:   give the version (\`--kernel-version 5.4\`, \`--kernel-version 6.1\`)
 
 0 errors, 1 warning`,
+  KLP462: `$ klplink glue glue
+error[KLP462]: is there already, and is not klplink's
+  --> glue/Kbuild
+  = why:    it may be another version of the glue, or one with changes of yours
+  = help:   give another folder, or let klplink overwrite it:
+            \`klplink glue --force glue\`
+
+1 error, 0 warnings`,
   KLP464: `$ klplink check modinfo.o -k other.symvers
 error[KLP464]: other.symvers has none of the module's 2 undefined symbols
     (_mcount, show_val_kb)

@@ -156,7 +156,7 @@ class TableReader {
     const withoutObjects: Patch[] = [];
     for (const table of relocations) {
       const section = table.target;
-      if (!this.#isData(section)) continue;
+      if (!this.#isData(section) || this.#isAddresses(section)) continue;
       for (let row = 0; row < table.count; row++) {
         if (!this.#isThisModule(table.symbol(row)) || table.addend(row) !== 0n) continue;
         const at = { section, offset: table.offset(row) - PATCH.mod };
@@ -175,6 +175,11 @@ class TableReader {
   #isData(section: number): boolean {
     const { sections } = this.#file;
     return sections.hasFlags(section, SHF_ALLOC) && !sections.hasFlags(section, SHF_EXECINSTR);
+  }
+
+  /** ppc64le's table of addresses: __this_module and one of data may stand there side by side, and are no structure. */
+  #isAddresses(section: number): boolean {
+    return this.#file.sections.name(section) === ".toc";
   }
 
   /** The patch whose pointer to objects leads to data; null if it does not. */
@@ -208,7 +213,7 @@ class TableReader {
     const found: Patch[] = [];
     for (const table of this.#file.relocations) {
       const section = table.target;
-      if (!this.#isData(section)) continue;
+      if (!this.#isData(section) || this.#isAddresses(section)) continue;
       for (let row = 0; row < table.count; row++) {
         const at = { section, offset: table.offset(row) - PATCH.objects };
         if (at.offset < 0 || this.#sizeAt(at) < PATCH.least || !this.#isNull(section, at.offset)) continue;

@@ -7,6 +7,7 @@ import { writeElf } from "../../../src/elf/writer.ts";
 import { readVmlinux } from "../../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../../src/kernel/module/moduleFile.ts";
+import { readPatches } from "../../../src/klp/patch/tables.ts";
 import { check } from "../../../src/passes/check.ts";
 import { link } from "../../../src/passes/link.ts";
 import { collect, keep } from "../collect.ts";
@@ -149,4 +150,26 @@ describe.each(archs)("%s", (arch) => {
       arch === "ppc64le" ? [] : ["KLP449 the replacement of show_one stands in .init.text, which is freed after init"],
     );
   });
+});
+
+test("the TOC of ppc64le is no structure, whatever stands side by side in it", () => {
+  // As klplink-init.c of the package has it: the module's own address, then that of read-only data with pointers in it.
+  const part = new Part(good("ppc64le"));
+  const { edits } = part;
+  const link = edits.symbolTable().section;
+  const added = (name: string, size: number) => {
+    const shape = { flags: 3n, addralign: 8, entsize: 0, type: 1, link: 0, info: 0 };
+    const section = edits.addSection({ ...shape, name, data: new Uint8Array(size) });
+    const rela = { name: `.rela${name}`, type: 4, flags: 0x40n, addralign: 8, entsize: 24, data: new Uint8Array(0) };
+    return { section, table: edits.addSection({ ...rela, link, info: section }) };
+  };
+  const { table } = added(".toc", 16);
+  const pointer = (offset: number, symbol: string) =>
+    edits.addRelocation(table, { offset, type: 38, addend: 0n, symbol: part.symbol(symbol) });
+  pointer(0, "__this_module");
+  pointer(8, "objs");
+  // It would be a second patch: each of its functions replaced twice, by the same.
+  expect(told(writeElf(edits))).toEqual(told(good("ppc64le")));
+  const whole = readPatches(readElf(writeElf(edits)), readElf(writeElf(edits)).symbols as never, 38);
+  expect(whole).toHaveLength(1);
 });
