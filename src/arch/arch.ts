@@ -24,6 +24,16 @@ export interface LateWrites {
   readonly oops: string;
 }
 
+/** What objtool does to a module's code and tables before it is linked. */
+export interface ObjtoolWork {
+  /** First bytes of a function that indirect branches may reach, and symbols of kernels in which the CPU enforces them. */
+  readonly landingPad: { readonly bytes: Uint8Array; readonly kernelSymbols: readonly string[] };
+  /** What a function jumps to in place of a return. */
+  readonly returnThunk: string;
+  /** Bit of a jump label's key: the jump at the label is to become a nop. */
+  readonly nopHint: number;
+}
+
 /** One architecture, as the passes need it. Each has a file here with its row; index.ts is the table. */
 export interface Arch extends ElfMachine, KernelMachine {
   readonly name: ArchName;
@@ -45,6 +55,8 @@ export interface Arch extends ElfMachine, KernelMachine {
   readonly loader: (features: ReadonlySet<Feature>) => ArchLoader;
   /** Null: all late relocations are written, in all kernels. */
   readonly lateWrites: LateWrites | null;
+  /** Null: code of modules does not depend on objtool. */
+  readonly objtool: ObjtoolWork | null;
   /** Where modules lie when nothing else is said: the start of the kernel's module area. */
   readonly moduleBase: bigint;
   /** Bytes before the kernel's `_text` where modules lie, if they follow a kernel at a random address; null: they do not. */

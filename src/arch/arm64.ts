@@ -30,6 +30,7 @@ export const arm64: Arch = {
     align: 4,
     oops: "Unable to handle kernel write to read-only memory at virtual address ADDRESS",
   },
+  objtool: null,
   moduleBase: 0xffff_8000_7800_0000n,
   beforeKernel: 0x400_0000n,
   percpuBase: null,

@@ -32,6 +32,7 @@ export const ppc64le: Arch = {
     align: 1,
     oops: "BUG: Unable to handle kernel data access on write at 0xADDRESS",
   },
+  objtool: null,
   moduleBase: 0xc008_0000_0000_0000n,
   beforeKernel: null,
   percpuBase: null,

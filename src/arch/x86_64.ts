@@ -23,6 +23,13 @@ export const x86_64: Arch = {
   loader: () => x86_64Loader,
   // text_poke since 5.8 (88fc078a7a8f); before, the module's memory was made writable for that time.
   lateWrites: null,
+  objtool: {
+    // endbr64; ibt_save is in all kernels with CONFIG_X86_KERNEL_IBT (arch/x86/kernel/cpu/common.c).
+    landingPad: { bytes: new Uint8Array([0xf3, 0x0f, 0x1e, 0xfa]), kernelSymbols: ["ibt_save", "ibt_selftest"] },
+    returnThunk: "__x86_return_thunk",
+    // HAVE_JUMP_LABEL_HACK: arch_static_branch (asm/jump_label.h).
+    nopHint: 2,
+  },
   moduleBase: 0xffff_ffff_c000_0000n,
   beforeKernel: null,
   percpuBase: 0x4_0000n,

@@ -36,6 +36,11 @@ const BEFORE_7_2 = [
 ] as const;
 
 const rows = {
+  x86WarnsThunk: {
+    since: [6, 9],
+    what: "x86_64: `Unpatched return thunk in use` when code runs into __x86_return_thunk itself",
+    read: BEFORE_6_12,
+  },
   x86Plt32: {
     since: [4, 16],
     what: "x86_64: R_X86_64_PLT32 is applied, as R_X86_64_PC32 is (stable releases before it got that later)",

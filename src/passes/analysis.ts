@@ -23,11 +23,14 @@ import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
 import type { RuleContext } from "../klp/rules/context.ts";
 import { checkFields } from "../klp/rules/fields.ts";
 import { checkGlue } from "../klp/rules/glue.ts";
+import { checkJumpLabels } from "../klp/rules/jumpLabels.ts";
+import { checkLandingPads } from "../klp/rules/landingPads.ts";
 import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
 import { checkWreckage } from "../klp/rules/relinked.ts";
 import { checkRelocations } from "../klp/rules/relocations.ts";
+import { checkReturnThunks } from "../klp/rules/returnThunks.ts";
 import { checkLivepatchSections } from "../klp/rules/sections.ts";
 import { livepatchSymbolProblems, positionProblems, symbolProblems } from "../klp/rules/symbols.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "../klp/rules/tables.ts";
@@ -192,6 +195,9 @@ function look(subject: Subject, options: Options): Survey {
   };
   append(problems, checkLivepatch(context, patches, modInfo, options));
   append(problems, checkFields(context));
+  append(problems, checkLandingPads(context, patches));
+  append(problems, checkJumpLabels(context));
+  append(problems, checkReturnThunks(context));
   if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
     problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
   }

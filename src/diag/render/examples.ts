@@ -1739,6 +1739,147 @@ warning[KLP471]: calls that wait for demo_mod: loaders before 6.18 write their
             them), or do not trace functions of the livepatch itself
 
 0 errors, 1 warning`,
+  KLP472: `$ klplink check broken/KLP472.ko
+warning[KLP472]: the address of called_by_pointer is taken, and it does not
+    begin with ENDBR
+  --> broken/KLP472.ko  .data+0x0
+  = kernel: Missing ENDBR: called_by_pointer+0x0/SIZE [MODULE]
+  = why:    the kernel is built with IBT (CONFIG_X86_KERNEL_IBT): on a CPU that
+            has it, an indirect call of a function without ENDBR ends in a BUG
+  = help:   compile with the kernel's own flags (-fcf-protection=branch); in
+            assembler write ENDBR behind its label
+
+0 errors, 1 warning`,
+  KLP473: `$ klplink check broken/KLP473.ko
+warning[KLP473]: a jump label holds a jump where a nop belongs
+  --> broken/KLP473.ko  near_branches+0x8/0x50 [KLP473]  (.text+0x48)
+     40:  f3 0f 1e fa      endbr64
+     44:  48 83 ec 08      subq   $8,%rsp
+  >  48:  eb 36            jmp    near_branches+0x40
+     4a:  eb 0a            jmp    near_branches+0x16
+     4c:  bf 02 00 00 00   movl   $2,%edi
+  = kernel: jump_label: Fatal kernel bug, unexpected op at ADDRESS [ADDRESS] (BYTES != BYTES)) size:N type:N
+  = why:    compilers write a jump at each static branch, and objtool makes nops
+            of those that are marked: it has not run. The branch is taken though
+            it is off, and the kernel stops when it is switched
+  = help:   build through the kernel's build system, so that
+            \`objtool --hacks=jump_label\` sees the object
+  = also:   2 more of KLP473 in broken/KLP473.ko:
+      near_branches+0xa  a jump label holds a jump where a nop belongs
+      far_branches+0x8   a jump label holds a jump where a nop belongs
+
+warning[KLP474]: no return thunk is listed in .return_sites
+  --> broken/KLP473.ko  called_by_pointer+0x7/0x10 [KLP473]  (.text+0x7)
+      0:  f3 0f 1e fa      endbr64
+      4:  8d 47 01         leal   1(%rdi),%eax
+  >   7:  e9 00 00 00 00   jmp    __x86_return_thunk  R_X86_64_PLT32
+  = kernel: Unpatched return thunk in use. This should not happen!
+  = why:    objtool has not listed these jumps to __x86_return_thunk, so the
+            kernel does not put in their place what its CPU needs; it warns when
+            the first of them runs
+  = help:   build through the kernel's build system, so that \`objtool --rethunk\`
+            sees the object
+
+0 errors, 4 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP474: `$ klplink check broken/KLP473.ko
+warning[KLP473]: a jump label holds a jump where a nop belongs
+  --> broken/KLP473.ko  near_branches+0x8/0x50 [KLP473]  (.text+0x48)
+     40:  f3 0f 1e fa      endbr64
+     44:  48 83 ec 08      subq   $8,%rsp
+  >  48:  eb 36            jmp    near_branches+0x40
+     4a:  eb 0a            jmp    near_branches+0x16
+     4c:  bf 02 00 00 00   movl   $2,%edi
+  = kernel: jump_label: Fatal kernel bug, unexpected op at ADDRESS [ADDRESS] (BYTES != BYTES)) size:N type:N
+  = why:    compilers write a jump at each static branch, and objtool makes nops
+            of those that are marked: it has not run. The branch is taken though
+            it is off, and the kernel stops when it is switched
+  = help:   build through the kernel's build system, so that
+            \`objtool --hacks=jump_label\` sees the object
+  = also:   2 more of KLP473 in broken/KLP473.ko:
+      near_branches+0xa  a jump label holds a jump where a nop belongs
+      far_branches+0x8   a jump label holds a jump where a nop belongs
+
+warning[KLP474]: no return thunk is listed in .return_sites
+  --> broken/KLP473.ko  called_by_pointer+0x7/0x10 [KLP473]  (.text+0x7)
+      0:  f3 0f 1e fa      endbr64
+      4:  8d 47 01         leal   1(%rdi),%eax
+  >   7:  e9 00 00 00 00   jmp    __x86_return_thunk  R_X86_64_PLT32
+  = kernel: Unpatched return thunk in use. This should not happen!
+  = why:    objtool has not listed these jumps to __x86_return_thunk, so the
+            kernel does not put in their place what its CPU needs; it warns when
+            the first of them runs
+  = help:   build through the kernel's build system, so that \`objtool --rethunk\`
+            sees the object
+
+0 errors, 4 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP475: `$ klplink check broken/KLP475.ko
+warning[KLP474]: 1 of 6 return thunks is not listed in .return_sites
+  --> broken/KLP475.ko  called_directly+0xc/0x20 [KLP475]  (.text+0x2c)
+     28:  8d 43 03         leal   3(%rbx),%eax
+     2b:  5b               popq   %rbx
+  >  2c:  e9 00 00 00 00   jmp    __x86_return_thunk  R_X86_64_PLT32
+  = kernel: Unpatched return thunk in use. This should not happen!
+  = why:    objtool has not listed these jumps to __x86_return_thunk, so the
+            kernel does not put in their place what its CPU needs; it warns when
+            the first of them runs
+  = help:   build through the kernel's build system, so that \`objtool --rethunk\`
+            sees the object
+
+warning[KLP475]: .return_sites+0x8 names a place without a jump to
+    __x86_return_thunk
+  --> broken/KLP475.ko  called_directly+0xd/0x20 [KLP475]  (.text+0x2d)
+     28:  8d 43 03         leal   3(%rbx),%eax
+     2b:  5b               popq   %rbx
+  >  2c:  e9 00 00 00 00   jmp    __x86_return_thunk  R_X86_64_PLT32
+  = kernel: missing return thunk: ADDRESS-ADDRESS: BYTES
+  = why:    the kernel takes each entry for such a jump, warns where there is
+            none, and leaves the place as it is
+  = help:   build the file again; a tool that moved code has left this entry
+            behind
+
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP476: `$ klplink check broken/KLP476.ko
+warning[KLP475]: .return_sites+0x8 names a place without a jump to
+    __x86_return_thunk
+  --> broken/KLP476.ko  called_directly+0xc/0x20 [KLP476]  (.text+0x2c)
+     28:  8d 43 03   leal   3(%rbx),%eax
+     2b:  5b         popq   %rbx
+  >  2c:  c3         retq
+     2d:  cc         int3
+     2e:  cc         int3
+  = kernel: missing return thunk: ADDRESS-ADDRESS: BYTES
+  = why:    the kernel takes each entry for such a jump, warns where there is
+            none, and leaves the place as it is
+  = help:   build the file again; a tool that moved code has left this entry
+            behind
+
+warning[KLP476]: a function returns without a thunk, for a kernel built with
+    them
+  --> broken/KLP476.ko  called_directly+0xc/0x20 [KLP476]  (.text+0x2c)
+     28:  8d 43 03   leal   3(%rbx),%eax
+     2b:  5b         popq   %rbx
+  >  2c:  c3         retq
+     2d:  cc         int3
+     2e:  cc         int3
+  = why:    the kernel puts what its CPU needs in the place of thunks only: on a
+            CPU with Retbleed, SRSO or ITS these returns stay open to
+            speculation, and nothing is said
+  = help:   compile with the kernel's own flags
+            (-mfunction-return=thunk-extern); in assembler write RET, not ret
+
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
   KLP501: `$ klplink modinfo.o -k ../../../samples/ppc64le/meminfo/System.map -o out
 warning[KLP501]: the module has livepatch relocations, but no livepatch= entry
     in .modinfo

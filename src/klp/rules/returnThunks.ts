@@ -1,0 +1,146 @@
+// Returns of x86 kernels with return thunks: the compiler writes a jump to __x86_return_thunk in place of each, objtool lists these
+// jumps in .return_sites, and the kernel puts in their place what its CPU needs (apply_returns, arch/x86/kernel/alternative.c of 6.1,
+// 6.12 and 7.2). A jump that is not listed stays.
+
+import { printable } from "../../base/bytes.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Place } from "../../diag/define.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
+import { isFinishedModule } from "../../kernel/module/formRules.ts";
+import { hasFact } from "../../kernel/versionFacts.ts";
+import { decodeInsn } from "../../reloc/x86Insn.ts";
+import type { RuleContext } from "./context.ts";
+
+const LIST = ".return_sites";
+const JUMP = 0xe9;
+const RETURN = 0xc3;
+/** Their jumps are listed, too, and dealt with as static calls (__static_call_fixup). */
+const TRAMPOLINES = ".static_call.text";
+
+/** Jumps that are not listed, entries that name something else, and returns that are no jumps. */
+export function checkReturnThunks(context: RuleContext): Problem[] {
+  const thunk = context.arch.objtool?.returnThunk ?? null;
+  if (thunk === null) return [];
+  const jumps = jumpsTo(context, thunk);
+  const listed = listedPlaces(context);
+  const isKernels = context.kernel?.hasSymbols === true && context.kernel.find(thunk).length > 0;
+  if (jumps.size === 0 && listed.size === 0 && !isKernels) return [];
+  return [
+    // objtool comes last, in kernels with IBT when the module is linked already.
+    ...(isFinishedModule(context.file, context.path) ? unlisted(context, jumps, listed) : []),
+    ...strangers(context, jumps, listed),
+    ...(isKernels || jumps.size > 0 ? plainReturns(context) : []),
+  ];
+}
+
+interface CodePlace {
+  readonly section: number;
+  readonly at: number;
+}
+
+const keyOf = ({ section, at }: CodePlace): string => `${section}:${at}`;
+
+/** First bytes of jumps to the thunk. */
+function jumpsTo({ file, symbols, relocs }: RuleContext, thunk: string): Map<string, CodePlace> {
+  const { sections } = file;
+  const found = new Map<string, CodePlace>();
+  let wanted: number | null = null;
+  for (let i = 1; i < symbols.count && wanted === null; i++) if (symbols.name(i) === thunk) wanted = i;
+  if (wanted === null) return found;
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(table.target)) continue;
+    const code = sections.data(table.target);
+    for (let row = 0; row < table.count; row++) {
+      if (table.symbol(row) !== wanted || relocs.defs.get(table.type(row))?.value !== "S+A-P") continue;
+      const place = { section: table.target, at: table.offset(row) - 1 };
+      if (code[place.at] === JUMP) found.set(keyOf(place), place);
+    }
+  }
+  return found;
+}
+
+/** What the entries of the list name, with the entries' own places. */
+function listedPlaces({ file, symbols }: RuleContext): Map<string, CodePlace & { readonly entry: number }> {
+  const { sections } = file;
+  const found = new Map<string, CodePlace & { readonly entry: number }>();
+  for (const table of file.relocations) {
+    if (sections.name(table.target) !== LIST || !table.hasAddends) continue;
+    for (let row = 0; row < table.count; row++) {
+      const section = symbols.sectionOf(table.symbol(row));
+      if (section === null) continue;
+      const at = symbols.offset(table.symbol(row)) + Number(table.addend(row));
+      found.set(keyOf({ section, at }), { section, at, entry: table.offset(row) });
+    }
+  }
+  return found;
+}
+
+function placeIn({ file, functions, path }: RuleContext, { section, at: offset }: CodePlace): Place {
+  const owner = functions.at(section, offset);
+  const place = { file: path, section: printable(file.sections.name(section)), offset };
+  return owner === null ? place : { ...place, function: { name: printable(owner.name), offset: offset - owner.start } };
+}
+
+/** One for all: where one is missing, objtool has not run, and all are. */
+function unlisted(
+  context: RuleContext,
+  jumps: ReadonlyMap<string, CodePlace>,
+  listed: ReadonlyMap<string, unknown>,
+): Problem[] {
+  const missing = [...jumps].filter(([key]) => !listed.has(key)).map(([, place]) => place);
+  const [first] = missing;
+  if (first === undefined) return [];
+  const { kernel, version } = context;
+  const warns =
+    kernel?.hasSymbols === true ? kernel.find("__warn_thunk").length > 0 : hasFact(version, "x86WarnsThunk");
+  return [problem("KLP474", placeIn(context, first), { count: missing.length, of: jumps.size, warns })];
+}
+
+function strangers(
+  context: RuleContext,
+  jumps: ReadonlyMap<string, unknown>,
+  listed: ReadonlyMap<string, CodePlace & { readonly entry: number }>,
+): Problem[] {
+  const { sections } = context.file;
+  const problems: Problem[] = [];
+  for (const [key, place] of listed) {
+    if (jumps.has(key) || sections.name(place.section) === TRAMPOLINES) continue;
+    const at = placeIn(context, place);
+    problems.push(problem("KLP475", at, { entry: place.entry }));
+  }
+  return problems;
+}
+
+/** Functions with a `ret` of their own, in a module for a kernel with thunks. */
+function plainReturns(context: RuleContext): Problem[] {
+  const { file, functions } = context;
+  const { sections } = file;
+  let first: CodePlace | null = null;
+  let count = 0;
+  for (let section = 1; section < sections.count; section++) {
+    if (!sections.hasFlags(section, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(section)) continue;
+    const code = sections.data(section);
+    if (!code.includes(RETURN)) continue;
+    let last = -1;
+    for (const { start, size, type } of functions.inSection(section)) {
+      if (start === last) continue; // another name
+      last = start;
+      const at = type === STT_FUNC ? returnIn(code.subarray(start, start + size)) : null;
+      if (at === null) continue;
+      count++;
+      first ??= { section, at: start + at };
+    }
+  }
+  return first === null ? [] : [problem("KLP476", placeIn(context, first), { count })];
+}
+
+/** The first `ret` of a function, as far as its instructions are known. */
+function returnIn(body: Uint8Array): number | null {
+  for (let at = 0; at < body.length; ) {
+    const insn = decodeInsn(body, at);
+    if (insn === null) return null;
+    if (insn.map === 0 && insn.opcode === RETURN) return at;
+    at += insn.length;
+  }
+  return null;
+}
