@@ -1,15 +1,17 @@
 // Runs `check` and `image` over whole trees of modules, and counts what they say:
 //
-//	node bench/wide.mjs FOLDER... [-k FILE]... [--only=N] [--json FILE]
+//	node bench/wide.mjs FOLDER [-k FILE]... [--types FILE] [--only=N] [--json FILE]
+//	node bench/wide.mjs --docs docs/wide.md RESULT.json...
 //
 // FOLDER holds a distribution's kernel as test/boot/fetch-distro.sh leaves it (boot/vmlinu[xz]-RELEASE and
-// lib/modules/RELEASE), or just modules. Each module is checked on its own, with what is known of its kernel: a vmlinux
-// that is an ELF file, a System.map that is more than a note, and the files given with -k; of the modules that it needs
-// (`depends=`), with their files, as `-m` gives them. Then its image is made at both stages, at addresses of its own choice,
-// and the share of bytes that cannot be told is measured.
+// lib/modules/RELEASE), or just modules. Each module is checked twice: with the modules of the tree that it needs
+// (`depends=`), and with what is known of its kernel, too: a vmlinux that is an ELF file, a System.map that is more than a
+// note, and the files given with -k. Then images are made, at addresses of its own choice, with less and with more of what
+// they depend on, and the share of bytes that they cannot tell is measured. --types names an ELF file with the kernel's BTF
+// (vmlinux, also the one in Debian's headers).
 //
-// It prints a table for each folder: modules, errors and warnings by code, and the shares. Exit status 1 if any module has
-// an error: a distribution's modules load. Needs `npm run build`.
+// It prints what was said, by code, and the shares. Exit status 1 if any module has an error: a distribution's modules
+// load. --docs writes the tables of docs/wide.md from what --json wrote. Needs `npm run build`.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -17,7 +19,8 @@ import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 const lib = process.env.KLPLINK_LIB ?? new URL("../dist/lib/index.js", import.meta.url).href;
-const { check, image, Kernel, levelOf, ModuleFile, readElf, readKernelFile, titleOf, Unusable } = await import(lib);
+const { btfTypes, check, image, Kernel, levelOf, ModuleFile, readElf, readKernelFile, titleOf, Unusable } =
+  await import(lib);
 
 /** Where a kernel might lie, by e_machine (ppc64, x86_64, arm64). */
 const KERNEL_BASE = { 21: 0xc000_0000_0000_0000n, 62: 0xffff_ffff_8100_0000n, 183: 0xffff_8000_8000_0000n };
@@ -87,19 +90,29 @@ class Count {
   }
 }
 
-/** Bytes in memory, and those that cannot be told. */
-function share({ sections, unknown }) {
-  let bytes = 0;
-  let untold = 0;
-  for (const section of sections) {
-    bytes += section.bytes.length;
-    const ranges = unknown.filter((u) => u.section === section.index);
-    if (ranges.length === 0) continue;
-    const mask = new Uint8Array(section.bytes.length);
-    for (const { start, end } of ranges) mask.fill(1, start, end);
-    for (const byte of mask) untold += byte;
+/** Bytes in memory, and those that cannot be told, by what the image says of them. */
+function share({ sections, unknown }, sum) {
+  const bySection = new Map();
+  for (const u of unknown) {
+    const known = bySection.get(u.section);
+    if (known === undefined) bySection.set(u.section, [u]);
+    else known.push(u);
   }
-  return { bytes, untold };
+  for (const section of sections) {
+    sum.bytes += section.bytes.length;
+    const ranges = bySection.get(section.index);
+    if (ranges === undefined) continue;
+    const mask = new Uint8Array(section.bytes.length);
+    for (const { start, end, reason } of ranges) {
+      let fresh = 0;
+      for (let i = start; i < end; i++) {
+        if (mask[i] === 0) fresh++;
+        mask[i] = 1;
+      }
+      sum.untold += fresh;
+      sum.reasons[reason] = (sum.reasons[reason] ?? 0) + fresh;
+    }
+  }
 }
 
 /** A kernel that has every symbol, each at an address of its own: which one does not matter for what can be told. */
@@ -118,7 +131,24 @@ function standIns(machine) {
   };
 }
 
-function runFolder(folder, given, only) {
+/** What an image is made with: straight after relocation, before init with nothing told, and with all that can be told. */
+const STAGES = {
+  relocated: { stage: "relocated" },
+  loaded: { stage: "loaded" },
+  "loaded, told": {
+    stage: "loaded",
+    parameters: [],
+    patched: [],
+    x86: { returns: "plain", indirect: "plain", calls: "plain", locks: "smp" },
+  },
+};
+
+const release = (folder) => {
+  const lib = join(folder, "lib/modules");
+  return existsSync(lib) ? (readdirSync(lib)[0] ?? null) : null;
+};
+
+function runFolder(folder, { given, types, only }) {
   const paths = new Map([...modulesBelow(folder)].map((path) => [moduleName(path), path]));
   const { parts, sources } = kernelFiles(folder, given);
   const needed = new Map();
@@ -130,7 +160,7 @@ function runFolder(folder, given, only) {
     return needed.get(name);
   };
   const said = new Count();
-  const shares = { relocated: { bytes: 0, untold: 0 }, loaded: { bytes: 0, untold: 0 } };
+  const shares = {};
   let modules = 0;
   for (const path of [...paths.values()].slice(0, only)) {
     modules++;
@@ -143,22 +173,24 @@ function runFolder(folder, given, only) {
       const text = modinfo === null ? "" : Buffer.from(elf.sections.data(modinfo)).toString("latin1");
       const depends = /(?:^|\0)depends=([^\0]*)/.exec(text)?.[1] ?? "";
       const others = depends.split(",").flatMap((d) => (d === "" ? [] : (fileOf(d.replaceAll("-", "_")) ?? [])));
-      const kernel = new Kernel({ ...parts, modules: others });
-      const isTold = sources.length + others.length > 0;
-      for (const p of check(bytes, { file, ...(isTold ? { kernel } : {}) }).problems) say("check", p);
+      const alone = others.length === 0 ? {} : { kernel: new Kernel({ modules: others }) };
+      for (const p of check(bytes, { file, ...alone }).problems) say("check", p);
+      if (sources.length > 0) {
+        const kernel = new Kernel({ ...parts, modules: others });
+        for (const p of check(bytes, { file, kernel }).problems) say("check -k", p);
+      }
       const addresses = standIns(elf.header.machine);
-      for (const stage of ["relocated", "loaded"]) {
+      for (const [name, options] of Object.entries(STAGES)) {
         const made = image(bytes, {
           file,
           kernel: addresses,
           placement: { bases: new Map(), sections: new Map(), percpu: null },
-          stage,
+          types,
+          ...options,
         });
-        for (const p of made.problems) say(`image ${stage}`, p);
-        if (made.image === null) continue;
-        const { bytes: all, untold } = share(made.image);
-        shares[stage].bytes += all;
-        shares[stage].untold += untold;
+        for (const p of made.problems) say(`image ${name}`, p);
+        shares[name] ??= { bytes: 0, untold: 0, reasons: {} };
+        if (made.image !== null) share(made.image, shares[name]);
       }
     } catch (error) {
       if (error instanceof Unusable) say("read", error.problem);
@@ -168,18 +200,26 @@ function runFolder(folder, given, only) {
     if (needed.size > 300) needed.clear();
     if (modules % 200 === 0) process.stderr.write(`${folder}: ${modules} of ${paths.size}\n`);
   }
-  return { folder: basename(folder), modules, sources, shares, said: said.rows() };
+  return {
+    folder: basename(folder),
+    release: release(folder),
+    modules,
+    sources,
+    types: types !== null,
+    shares,
+    said: said.rows(),
+  };
 }
 
-const percent = ({ bytes, untold }) => (bytes === 0 ? "-" : `${((untold / bytes) * 100).toFixed(2)} %`);
+const percent = (sum) =>
+  sum === undefined || sum.bytes === 0 ? "-" : `${((sum.untold / sum.bytes) * 100).toFixed(2)} %`;
 
 function report({ folder, modules, sources, shares, said }) {
   console.log(`## ${folder}\n`);
   console.log(`${modules} modules; of the kernel: ${sources.join(", ") || "nothing"}.`);
-  const { relocated, loaded } = shares;
-  console.log(
-    `Bytes in memory that cannot be told: ${percent(relocated)} of ${relocated.bytes} relocated, ${percent(loaded)} of ${loaded.bytes} loaded.\n`,
-  );
+  for (const [name, sum] of Object.entries(shares))
+    console.log(`- ${name}: ${percent(sum)} of ${sum.bytes} bytes cannot be told`);
+  console.log();
   if (said.length === 0) {
     console.log("Nothing was said.\n");
     return;
@@ -190,23 +230,119 @@ function report({ folder, modules, sources, shares, said }) {
   console.log();
 }
 
+/** Counts of one command and level, `KLP450: 3`. */
+function counts(said, command, level) {
+  const rows = Object.entries(said).filter(([key]) => key.startsWith(`${command} ${level} `));
+  const total = rows.reduce((sum, [, { count }]) => sum + count, 0);
+  const each = rows.map(([key, { count }]) => `${key.split(" ").at(-1)}: ${count}`);
+  return `${total}${each.length === 0 ? "" : ` (${each.join(", ")})`}`;
+}
+
+/** Of all images: their keys begin with `image`. */
+const imageCounts = (said, level) =>
+  counts(
+    Object.fromEntries(
+      Object.entries(said)
+        .filter(([key]) => key.startsWith("image ") && key.includes(` ${level} `))
+        .map(([key, row]) => [`image ${level} ${key.split(" ").at(-1)}`, row]),
+    ),
+    "image",
+    level,
+  );
+
+const DEBIAN = /^linux-([\d.]+)-(\w+)$/;
+const nameOf = ({ folder, release }) => {
+  const arch = DEBIAN.exec(folder)?.[2];
+  return arch === undefined ? folder : `Debian ${/^[\d.]+(?:-\d+)?/.exec(release)?.[0]}, ${arch}`;
+};
+
+/** What `--json` wrote of several trees, as the tables of docs/wide.md. */
+function docsTables(results) {
+  const lines = [
+    "| tree | modules | `check`: errors, warnings | given of the kernel | `check -k`: errors, warnings | `image` |",
+    "|---|---|---|---|---|---|",
+  ];
+  for (const r of results) {
+    const both = (command) => `${counts(r.said, command, "error")}, ${counts(r.said, command, "warning")}`;
+    const other = Object.keys(r.said).filter((key) => /^(?:crash|read)/.test(key));
+    const images = `${imageCounts(r.said, "error")}, ${imageCounts(r.said, "warning")}`;
+    lines.push(
+      `| ${[nameOf(r), r.modules, both("check"), r.sources.map((f) => f.replace(/-.*$/, "")).join(", "), both("check -k"), images].join(" | ")} |`,
+    );
+    if (other.length > 0) lines.push(`| ${nameOf(r)}: ${other.join("; ")} | | | | | |`);
+  }
+  lines.push(
+    "",
+    "| tree | kernel's types | MB in memory | relocated | loaded, nothing told | loaded, all told |",
+    "|---|---|---|---|---|---|",
+  );
+  for (const r of results) {
+    const bytes = r.shares.relocated?.bytes ?? 0;
+    lines.push(
+      `| ${[nameOf(r), r.types ? "BTF" : "-", (bytes / 1e6).toFixed(0), ...Object.keys(STAGES).map((name) => percent(r.shares[name]))].join(" | ")} |`,
+    );
+  }
+  lines.push("", "| what the bytes of the last column are, in all trees | share |", "|---|---|");
+  const reasons = new Map();
+  let untold = 0;
+  for (const r of results) {
+    const last = Object.keys(STAGES).findLast((name) => r.shares[name] !== undefined);
+    untold += r.shares[last].untold;
+    for (const [reason, n] of Object.entries(r.shares[last].reasons))
+      reasons.set(reason, (reasons.get(reason) ?? 0) + n);
+  }
+  for (const [reason, n] of [...reasons].sort(([, a], [, b]) => b - a)) {
+    if (n / untold < 0.005) break;
+    lines.push(`| ${reason} | ${((n / untold) * 100).toFixed(1)} % |`);
+  }
+  return lines.join("\n");
+}
+
+const MARKS = ["<!-- made by bench/wide.mjs -->", "<!-- end -->"];
+
+function writeDocs(path, inputs) {
+  const text = readFileSync(path, "utf8");
+  const [start, end] = MARKS.map((mark) => text.indexOf(mark));
+  if (start < 0 || end < start) throw new Error(`${path} has no place for the tables`);
+  const tables = docsTables(inputs.flatMap((input) => JSON.parse(readFileSync(input, "utf8"))));
+  writeFileSync(path, `${text.slice(0, start)}${MARKS[0]}\n\n${tables}\n\n${text.slice(end)}`);
+}
+
+/** The kernel's types, from an ELF file with its BTF. */
+function typesOf(path) {
+  const { kind, vmlinux } = readKernelFile(readFileSync(path), basename(path));
+  const btf = kind === "vmlinux" ? new Kernel({ vmlinux }).btf : null;
+  if (btf === null) throw new Error(`${path} has no BTF`);
+  return btfTypes(btf);
+}
+
 const folders = [];
 const given = [];
 let only = Number.POSITIVE_INFINITY;
 let json = null;
+let types = null;
+let docs = null;
 for (let argv = process.argv.slice(2); argv.length > 0; ) {
   const argument = argv.shift();
   if (argument === "-k") given.push(argv.shift());
   else if (argument === "--json") json = argv.shift();
+  else if (argument === "--types") types = typesOf(argv.shift());
+  else if (argument === "--docs") docs = argv.shift();
   else if (argument.startsWith("--only=")) only = Number(argument.slice(7));
   else folders.push(argument);
 }
+if (docs !== null) {
+  writeDocs(docs, folders);
+  process.exit(0);
+}
 if (folders.length === 0 || folders.some((f) => !existsSync(f) || !statSync(f).isDirectory())) {
-  console.error("usage: node bench/wide.mjs FOLDER... [-k FILE]... [--only=N] [--json FILE]");
+  console.error(
+    "usage: node bench/wide.mjs FOLDER... [-k FILE]... [--types FILE] [--only=N] [--json FILE], or --docs FILE RESULT...",
+  );
   process.exit(2);
 }
 const results = folders.map((folder) => {
-  const result = runFolder(folder, given, only);
+  const result = runFolder(folder, { given, types, only });
   report(result);
   return result;
 });

@@ -30,6 +30,7 @@ export type { Export } from "./kernel/symbols/exports.ts";
 export { parseSymbols, SymbolListError } from "./kernel/symbols/parseSymbols.ts";
 export type { SymbolList } from "./kernel/symbols/symbolList.ts";
 export type { Producer } from "./klp/producers/producer.ts";
+export { btfTypes, type KernelTypes } from "./load/structModule.ts";
 export { type Analysis, analyse, type Options } from "./passes/analysis.ts";
 export { type CheckResult, check } from "./passes/check.ts";
 export { type Finished, type FinishOptions, finish, recogniseProducer } from "./passes/finish.ts";

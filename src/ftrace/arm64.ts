@@ -73,7 +73,15 @@ export const arm64Sites: SiteRules = {
   },
   nop: A64.nop,
   canBeListed: (_code, at, word, _table, isCalled) => word === A64.nop || isCalled(at),
-  elsewhere: () => null,
+  elsewhere: (file, { section, offset }, named) => {
+    if (!twoNops(file, section, offset - 4, A64.nop)) return null;
+    return {
+      form: named === offset - 4 ? "patchable" : "patchable before",
+      site: offset,
+      tableEntry: named,
+      isCall: false,
+    };
+  },
   callOffset: (_form, size) => size - 4,
   callOpcode: null,
 };

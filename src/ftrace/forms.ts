@@ -80,8 +80,13 @@ export interface SiteRules {
     table: TableName,
     isCalled: (at: number) => boolean,
   ) => boolean;
-  /** A site that no function begins with (assembler): a call is one all the same. @param bytes the section in memory */
-  readonly elsewhere: (file: CodeFile, place: CodePlace, bytes: Uint8Array) => Entry | null;
+  /**
+   * A site that no function begins with: assembler, or a weak function that another one overrides, of which only the code is left.
+   * @param place rec->ip
+   * @param named offset of what the table names
+   * @param bytes the section in memory
+   */
+  readonly elsewhere: (file: CodeFile, place: CodePlace, named: number, bytes: Uint8Array) => Entry | null;
   /** Bytes from the first one that is written at a site to its call. */
   readonly callOffset: (form: Form, size: number) => number;
   /** The first byte of a call whose target is not known; null: all of it depends on the target. */

@@ -70,10 +70,12 @@ export const ppc64leSites: SiteRules = {
   nop: PPC.nop,
   canBeListed: (_code, at, word, table, isCalled) =>
     word === PPC.nop ? table === "__patchable_function_entries" : decodeBranch(word)?.links === true && isCalled(at),
-  elsewhere: (file, { section, offset }) =>
-    file.word(section, offset - 4) === PPC.mflrR0
-      ? { form: "profile two", site: offset, tableEntry: offset, isCall: true }
-      : null,
+  elsewhere: (file, { section, offset }, named) => {
+    const site = { site: offset, tableEntry: named };
+    if (file.word(section, offset) === PPC.nop)
+      return { form: named < offset ? "ppc patchable" : "out of line", ...site, isCall: false };
+    return file.word(section, offset - 4) === PPC.mflrR0 ? { form: "profile two", ...site, isCall: true } : null;
+  },
   callOffset: (form, size) => (form === "ppc mcount" ? 0 : size - 4),
   callOpcode: null,
 };

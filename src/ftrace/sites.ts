@@ -57,8 +57,14 @@ export interface SiteReport {
   /** All functions, by section and offset. */
   readonly functions: readonly FunctionSite[];
   readonly disagreements: readonly Disagreement[];
-  /** rec->ip of each record that ftrace will have, by section and offset. */
-  readonly records: readonly CodePlace[];
+  /** Each record that ftrace will have, by section and offset. */
+  readonly records: readonly SiteRecord[];
+}
+
+/** rec->ip of a record. */
+export interface SiteRecord extends CodePlace {
+  /** Offset of what the table names, before the kernel adjusts it. */
+  readonly named: number;
 }
 
 /** Whether a module is for a kernel with PPC_FTRACE_OUT_OF_LINE: its sites are one nop. */
@@ -154,7 +160,9 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
     tables,
     functions,
     disagreements,
-    records: [...records.values()].map((r) => r.place).sort((a, b) => a.section - b.section || a.offset - b.offset),
+    records: [...records.values()]
+      .map(({ record, place }) => ({ ...place, named: record.place?.offset ?? place.offset }))
+      .sort((a, b) => a.section - b.section || a.offset - b.offset),
   };
 }
 
@@ -197,5 +205,6 @@ export function findRecord(file: CodeFile, report: SiteReport, f: CodeFunction):
     else high = middle;
   }
   const found = report.records[low];
-  return found?.section === f.section && found.offset < next ? found : null;
+  if (found?.section !== f.section || found.offset >= next) return null;
+  return { section: found.section, offset: found.offset };
 }

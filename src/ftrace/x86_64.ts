@@ -46,8 +46,11 @@ export const x86_64Sites: SiteRules = {
   // call __fentry__, or the five-byte nop that -mnop-mcount writes.
   canBeListed: (code, at, _word, _table, isCalled) =>
     code[at] === X86.call ? isCalled(at + 1) : NOP5.every((byte, i) => code[at + i] === byte),
-  elsewhere: (_file, { offset }, bytes) =>
-    bytes[offset] === X86.call ? { form: "fentry", site: offset, tableEntry: offset, isCall: true } : null,
+  elsewhere: (_file, { offset }, named, bytes) => {
+    const site = { site: offset, tableEntry: named };
+    if (bytes[offset] === X86.call) return { form: "fentry", ...site, isCall: true };
+    return NOP5.every((byte, i) => bytes[offset + i] === byte) ? { form: "nop5", ...site, isCall: false } : null;
+  },
   callOffset: () => 0,
   callOpcode: X86.call,
 };

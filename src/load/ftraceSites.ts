@@ -29,15 +29,16 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
   /** Sites of functions that are patched, or may be. */
   const perhaps = new Set<bigint>();
   const patched = patchedPlaces(facts, functions);
-  for (const { section: index, offset: place } of records) {
+  for (const { section: index, offset: place, named } of records) {
     const section = byIndex.get(index);
     if (section === undefined) continue;
-    const found = entries.get(placeKey(index, place));
+    const found =
+      entries.get(placeKey(index, place)) ??
+      arch.sites.elsewhere(code, { section: index, offset: place }, named, section.bytes);
     // With out-of-line halves a site is one nop; the nop behind it, if there is one, is the function's own.
     const isOneNop = facts.outOfLine !== null && found?.form === "ppc patchable";
     const offset = isOneNop ? place - 4 : place;
-    const known = found ?? arch.sites.elsewhere(code, { section: index, offset: place }, section.bytes);
-    const entry = isOneNop ? { ...found, form: "out of line" as const, site: offset } : known;
+    const entry = isOneNop ? { ...found, form: "out of line" as const, site: offset } : found;
     const site = section.address + BigInt(offset);
     sites.push(site);
     if (entry === null) {

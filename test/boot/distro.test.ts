@@ -158,6 +158,10 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
         const { bytes, symbols } = known(captured);
         const result = imageOf(bytes, captured, symbols, { ...options(), stage: "loaded" });
         const { compared, unknown } = check("loaded", captured.module, result, captured);
+        // What is left of a weak function that another one overrides is a site, too (kvm has some).
+        for (const { section, start, reason } of result.image?.unknown ?? [])
+          if (reason.includes("site of another form"))
+            faults.push(`${captured.module}: ${reason} at section ${section}+0x${start.toString(16)}`);
         sums.loadedBytes += compared;
         sums.loadedUnknown += unknown;
         const before = seen.find((c) => c.module === captured.module);
@@ -214,7 +218,7 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
       if (arch === "ppc64le") expect(sums.mostStubs).toBeGreaterThan(200);
       // What differed where it may, of all that stays.
       expect(sums.runningExplained / sums.runningBytes).toBeLessThan(0.03);
-    } else expect(sums.modules).toBeGreaterThanOrEqual(3);
+    } else expect(sums.modules).toBeGreaterThanOrEqual(KLPLINK_MODULES === undefined ? 3 : 1);
     // What cannot be told, of all that is loaded.
     if ((wanted === MANY || mitigated !== undefined) && KLPLINK_MODULES === undefined)
       expect(sums.loadedUnknown / (sums.loadedBytes + sums.loadedUnknown)).toBeLessThan(0.02);
