@@ -265,3 +265,10 @@ test("the byte order comes from the file, nowhere from the hand", () => {
   expect(found).toEqual([]);
   expect(byHand.test("view.setUint32(at + 4, word(x, y) >>> 0, true);")).toBe(true);
 });
+
+test("the loader's events have names", () => {
+  const tuples = sources(src)
+    .map((path) => relative(src, path))
+    .filter((path) => path !== "base/loadOrder.ts" && /\bloadOrder: \[/.test(readFileSync(join(src, path), "utf8")));
+  expect(tuples, "base/loadOrder.ts").toEqual([]);
+});

@@ -1,4 +1,4 @@
-import { isBefore } from "../base/order.ts";
+import { isBefore } from "../base/loadOrder.ts";
 import * as file from "./codes/file.ts";
 import * as image from "./codes/image.ts";
 import * as later from "./codes/later.ts";

@@ -2,6 +2,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
+import { LOADING, type LoadMoment } from "../base/loadOrder.ts";
 import { shellFile } from "../base/shell.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
@@ -20,9 +21,6 @@ import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
 import { type LoaderFacts, relRefusal } from "../stubs/loader.ts";
 import type { RewriteFacts } from "./facts.ts";
-
-/** Order of the loader's steps, for telling which fault comes first; what comes before the symbols is EARLY of formRules.ts. */
-export const STEP = { symbols: 0, relocations: 1, finalize: 2, late: 3 } as const;
 
 export interface FindingsSource {
   readonly file: ElfFile;
@@ -61,14 +59,14 @@ export class Findings {
   }
 
   /** A livepatch relocation section whose name says no object. */
-  badSection(name: string, loadOrder: readonly number[]): void {
+  badSection(name: string, loadOrder: LoadMoment): void {
     const message = `livepatch: section ${printable(name)} has an incorrectly formatted name`;
     const at = { file: this.#name, section: name, offset: 0 };
     this.problems.push(problem("KLP208", at, { symbol: "", message }, { loadOrder }));
   }
 
   /** A livepatch symbol that the kernel does not resolve. */
-  livepatch(fault: KlpFault, table: RelocationTable, loadOrder: readonly number[]): void {
+  livepatch(fault: KlpFault, table: RelocationTable, loadOrder: LoadMoment): void {
     const at = this.#place(table, fault.row);
     const data = { symbol: printable(fault.name), message: printable(fault.message) };
     this.problems.push(problem("KLP208", at, data, { loadOrder }));
@@ -110,7 +108,7 @@ export class Findings {
     }
     for (const { symbol, name, kind } of faults) {
       const shown = printable(name);
-      const order = { loadOrder: [STEP.symbols, symbol] };
+      const order = { loadOrder: LOADING.symbol(symbol) };
       if (kind === "unknown") {
         if (kernel === null) continue;
         const owner = kernel.exporter?.(name) ?? null;
@@ -137,7 +135,7 @@ export class Findings {
    * What the engine found at one relocation.
    * @param table null: at none
    */
-  finding(finding: Finding, table: RelocationTable | null, row: number, loadOrder: readonly number[]): void {
+  finding(finding: Finding, table: RelocationTable | null, row: number, loadOrder: LoadMoment): void {
     // A section of SHT_REL may be empty: the loader refuses it all the same.
     const isRow = table !== null && row < table.count;
     const at: Where = isRow ? this.#place(table, row) : { file: this.#name };

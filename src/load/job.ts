@@ -5,6 +5,7 @@ import type { Arch } from "../arch/index.ts";
 import { entrySizes } from "../arch/specialSections.ts";
 import { alignUp, OrderedView, printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
+import { LOADING, RELOCATING } from "../base/loadOrder.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { SYM } from "../elf/views/layout.ts";
@@ -26,7 +27,7 @@ import { resolveKlpSymbols } from "../klp/symbols/resolve.ts";
 import { relocate, type Space } from "../reloc/engine.ts";
 import type { ArchLoader, LoaderFacts, ModuleLoader, Preparation, UnknownRange } from "../stubs/loader.ts";
 import { X86_UNKNOWN } from "./facts.ts";
-import { type Findings, STEP } from "./findings.ts";
+import type { Findings } from "./findings.ts";
 import type { ImageSection, ModuleImage } from "./memory.ts";
 import type { ImageOptions } from "./options.ts";
 import { rewriteLoaded } from "./rewrites.ts";
@@ -120,18 +121,18 @@ export class Job {
     for (const table of this.#file.relocations) {
       if (!this.#isRelocated(table.target)) continue;
       const livepatch = (this.#sections[table.section]?.flags ?? 0) & SHF_RELA_LIVEPATCH;
-      if (livepatch === 0) this.#apply(table, machine, STEP.relocations);
-      else this.#applyLivepatch(table, machine, "vmlinux", STEP.relocations);
+      if (livepatch === 0) this.#apply(table, machine, RELOCATING.atLoad);
+      else this.#applyLivepatch(table, machine, "vmlinux", RELOCATING.atLoad);
     }
     this.#sortExtable();
     if (this.#options.stage === "loaded") {
-      machine.finish((finding) => this.#findings.finding(finding, null, 0, [STEP.finalize]));
+      machine.finish((finding) => this.#findings.finding(finding, null, 0, LOADING.finalize));
     }
     for (const object of this.#options.late ?? []) {
       for (const table of this.#file.relocations) {
         if (!this.#isRelocated(table.target)) continue;
         if (((this.#sections[table.section]?.flags ?? 0) & SHF_RELA_LIVEPATCH) === 0) continue;
-        this.#applyLivepatch(table, machine, object, STEP.late);
+        this.#applyLivepatch(table, machine, object, RELOCATING.late);
       }
     }
     this.#writeSymbols();
@@ -249,7 +250,7 @@ export class Job {
     return isRelocated(section.name, (section.flags & SHF_ALLOC) !== 0, this.#facts.version);
   }
 
-  #apply(table: RelocationTable, machine: ModuleLoader, step: number): void {
+  #apply(table: RelocationTable, machine: ModuleLoader, pass: number): void {
     // The first relocation section gives the TOC symbol its value, whatever the section holds.
     if (this.#tocSymbol !== null) this.#space.values[this.#tocSymbol] = machine.machine.TOC;
     const order = this.#preparation.orders.get(table.section) ?? null;
@@ -257,24 +258,24 @@ export class Job {
     if (order !== null) for (const [rank, row] of order.entries()) position.set(row, rank);
     this.#applied += table.count;
     relocate(table, order, this.#space, machine.machine, (finding, t, row) => {
-      this.#findings.finding(finding, t, row, [step, t.section, position.get(row) ?? row]);
+      this.#findings.finding(finding, t, row, LOADING.relocation(t.section, position.get(row) ?? row, pass));
     });
   }
 
-  #applyLivepatch(table: RelocationTable, machine: ModuleLoader, object: string, step: number): void {
+  #applyLivepatch(table: RelocationTable, machine: ModuleLoader, object: string, pass: number): void {
     const name = this.#file.sections.name(table.section);
     const own = parseKlpSectionObject(name);
     if (own === null) {
-      if (step === STEP.late) return;
-      this.#findings.badSection(name, [step, table.section, -1]);
+      if (pass === RELOCATING.late) return;
+      this.#findings.badSection(name, LOADING.livepatchSection(table.section, pass));
       return;
     }
     if (own !== object) return;
     const order = this.#preparation.orders.get(table.section) ?? null;
     const { kernel } = this.#options;
     const faults = resolveKlpSymbols(table, order, this.#symbols, object, kernel, this.#facts.has, this.#space.values);
-    for (const fault of faults) this.#findings.livepatch(fault, table, [step, table.section, -1]);
-    if (faults.length === 0) this.#apply(table, machine, step);
+    for (const fault of faults) this.#findings.livepatch(fault, table, LOADING.livepatchSection(table.section, pass));
+    if (faults.length === 0) this.#apply(table, machine, pass);
   }
 
   #sortExtable(): void {

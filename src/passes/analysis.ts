@@ -3,6 +3,7 @@
 import type { Arch } from "../arch/index.ts";
 import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
+import { LOADING } from "../base/loadOrder.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { SHF_RELA_LIVEPATCH } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -25,7 +26,7 @@ import { checkFields } from "../klp/rules/fields.ts";
 import { checkGlue } from "../klp/rules/glue.ts";
 import { checkJumpLabels } from "../klp/rules/jumpLabels.ts";
 import { checkLandingPads } from "../klp/rules/landingPads.ts";
-import { BEFORE_RELOCATIONS, LoadOrder } from "../klp/rules/loadOrder.ts";
+import { LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
 import { checkWreckage } from "../klp/rules/relinked.ts";
@@ -199,7 +200,7 @@ function look(subject: Subject, options: Options): Survey {
   append(problems, checkJumpLabels(context));
   append(problems, checkReturnThunks(context));
   if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
-    problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: [BEFORE_RELOCATIONS, -1] }));
+    problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: LOADING.globalOffsetTable }));
   }
   const loader = { ...arch, features };
   append(problems, checkRelocations(file, symbols, functions, loader, path, module, loadOrder, version));
@@ -231,7 +232,7 @@ function unmarkedProblems(found: Survey): Problem[] {
   const { symbols, modInfo, module, path } = found;
   if (modInfo === null || modInfo.get("livepatch") !== null) return [];
   const at = { file: path, section: ".modinfo", offset: 0 };
-  if (enablesPatch(symbols)) return [problem("KLP510", at, { module }, { loadOrder: [2, -1] })];
+  if (enablesPatch(symbols)) return [problem("KLP510", at, { module }, { loadOrder: LOADING.unmarked })];
   return hasKlp(found) ? [problem("KLP501", at, { module })] : [];
 }
 

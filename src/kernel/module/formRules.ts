@@ -3,6 +3,7 @@
 // (kernel/module/strict_rwx.c); and what simplify_symbols refuses whatever the kernel has.
 
 import { hex, printable } from "../../base/bytes.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import {
@@ -20,25 +21,6 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { sectionIndexFault } from "../loader/simplify.ts";
 import type { KernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
-
-/**
- * Order of the loader's steps before the symbols (0) and the relocations (1), as `check` counts them. Those of one step stand
- * in the order of load_module.
- */
-export const EARLY = {
-  header: [-4],
-  modinfo: [-4, 1],
-  structModule: [-3],
-  extendedVersions: [-3, 1],
-  strings: [-3, 2],
-  layoutVersion: [-2],
-  vermagic: [-1],
-  livepatch: [-1, 1],
-  arch: [-1, 2],
-  writableCode: [-1, 3],
-  exports: [-1, 4],
-  imports: [-1, 5],
-} as const satisfies Record<string, readonly number[]>;
 
 const THIS_MODULE = ".gnu.linkonce.this_module";
 
@@ -64,7 +46,7 @@ export function checkForm(file: ElfFile, module: string, version: KernelVersion 
 
 /** Section header 0, which holds the number of sections where e_shnum cannot; the loader reads e_shnum only. */
 function checkSectionCount({ header, sections }: ElfFile, version: KernelVersion | null, path: string): Problem[] {
-  const more = { loadOrder: EARLY.header };
+  const more = { loadOrder: LOADING.header };
   const refuse = (fileOffset: number, what: string, message: string, help: string): Problem[] => [
     problem("KLP233", { file: path, fileOffset }, { what, message, help }, more),
   ];
@@ -105,14 +87,14 @@ function checkStringTable({ sections, symbols }: ElfFile, version: KernelVersion
   const at = { file: path, section: printable(sections.name(table)), offset: 0 };
   const help = "build the module anew: a tool behind the link has changed it";
   const what = "the symbol string table does not begin and end with a zero byte";
-  return [problem("KLP233", at, { what, message: fault, help }, { loadOrder: EARLY.strings })];
+  return [problem("KLP233", at, { what, message: fault, help }, { loadOrder: LOADING.strings })];
 }
 
 /** klp_module_coming: called for each module, when its relocations are done. */
 function checkName(module: string, version: KernelVersion | null, path: string): Problem[] {
   if (module !== "vmlinux" || !hasFact(version, "vmlinuxAtLoad")) return [];
   const at = { file: path, section: THIS_MODULE, offset: 0 };
-  return [problem("KLP454", at, {}, { loadOrder: [2, -2] })];
+  return [problem("KLP454", at, {}, { loadOrder: LOADING.coming })];
 }
 
 /** The two low bits of e_flags are the ABI's version: 2 for every ppc64le kernel, not looked at before 6.2. */
@@ -121,7 +103,7 @@ function checkAbi({ header }: ElfFile, version: KernelVersion | null, path: stri
   if (findElfMachine(header.machine)?.hasAbiFlags !== true || abi === 2 || !hasFact(version, "ppcChecksAbi")) return [];
   // e_flags stands at 48.
   const at = { file: path, fileOffset: 48 };
-  return [problem("KLP231", at, { machine: header.machine, flags: header.flags, abi }, { loadOrder: EARLY.header })];
+  return [problem("KLP231", at, { machine: header.machine, flags: header.flags, abi }, { loadOrder: LOADING.header })];
 }
 
 /** Sections that must be there once; struct module, .modinfo, the extended checksums. */
@@ -145,20 +127,20 @@ function checkModuleSections(
   const infos = indices(".modinfo");
   if (infos.length > 1) {
     const what = `the module has ${infos.length} sections .modinfo`;
-    refuse(".modinfo", what, "Only one .modinfo section must exist.", EARLY.modinfo);
+    refuse(".modinfo", what, "Only one .modinfo section must exist.", LOADING.modinfo);
   }
   const own = indices(THIS_MODULE);
   const [first] = own;
   if (own.length > 1) {
     const count = hasFact(version, "thisModuleExactlyOne") ? "Exactly one" : "Only one";
     const message = `module ${module}: ${count} ${THIS_MODULE} section must exist.`;
-    refuse(THIS_MODULE, `the module has ${own.length} sections ${THIS_MODULE}`, message, EARLY.structModule);
+    refuse(THIS_MODULE, `the module has ${own.length} sections ${THIS_MODULE}`, message, LOADING.structModule);
   } else if (first !== undefined && sections.type(first) === SHT_NOBITS) {
     const message = `module ${module}: ${THIS_MODULE} section must have a size set`;
-    refuse(THIS_MODULE, `${THIS_MODULE} holds no bytes (SHT_NOBITS)`, message, EARLY.structModule);
+    refuse(THIS_MODULE, `${THIS_MODULE} holds no bytes (SHT_NOBITS)`, message, LOADING.structModule);
   } else if (first !== undefined && !sections.hasFlags(first, SHF_ALLOC)) {
     const message = `module ${module}: ${THIS_MODULE} must occupy memory during process execution`;
-    refuse(THIS_MODULE, `${THIS_MODULE} is not loaded (no SHF_ALLOC)`, message, EARLY.structModule);
+    refuse(THIS_MODULE, `${THIS_MODULE} is not loaded (no SHF_ALLOC)`, message, LOADING.structModule);
   }
   if (hasFact(version, "extendedVersions")) {
     const crcs = indices("__version_ext_crcs").length > 0;
@@ -166,7 +148,7 @@ function checkModuleSections(
     if (crcs !== names) {
       const what = `__version_ext_${crcs ? "crcs" : "names"} is there without __version_ext_${crcs ? "names" : "crcs"}`;
       const message = "extended version crc+name presence does not match";
-      refuse(`__version_ext_${crcs ? "crcs" : "names"}`, what, message, EARLY.extendedVersions);
+      refuse(`__version_ext_${crcs ? "crcs" : "names"}`, what, message, LOADING.extendedVersions);
     }
   }
   return problems;
@@ -185,7 +167,7 @@ function checkWritableCode(
     const name = printable(sections.name(i));
     const at = { file: path, section: name, offset: 0 };
     // The loader stops at the first.
-    return [problem("KLP230", at, { module, name, index: i }, { loadOrder: EARLY.writableCode })];
+    return [problem("KLP230", at, { module, name, index: i }, { loadOrder: LOADING.writableCode })];
   }
   return [];
 }
@@ -195,7 +177,8 @@ export function checkSectionIndices(file: ElfFile, symbols: SymbolTable, module:
   const problems: Problem[] = [];
   for (let i = 1; i < symbols.count; i++) {
     const kind = sectionIndexFault(symbols, i);
-    if (kind !== null) problems.push(sectionIndexProblem(file, symbols, i, kind, { module, path, loadOrder: [0, i] }));
+    if (kind !== null)
+      problems.push(sectionIndexProblem(file, symbols, i, kind, { module, path, loadOrder: LOADING.symbol(i) }));
   }
   return problems;
 }

@@ -3,6 +3,7 @@
 
 import { latin1, printable, viewOf } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
@@ -12,7 +13,7 @@ import type { Kernel } from "../kernel.ts";
 import { type Export, isGranted } from "../symbols/exports.ts";
 import type { KernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
-import { EARLY, isFinishedModule } from "./formRules.ts";
+import { isFinishedModule } from "./formRules.ts";
 import type { ModInfo } from "./modinfo.ts";
 import { type ModuleFile, readThisModule } from "./moduleFile.ts";
 
@@ -30,7 +31,6 @@ export interface ModuleContext {
 }
 
 /** Order among what the loader meets: exports of others are looked at after symbols (0) and relocations (1). */
-const EXPORTS = 2;
 
 /** Licences that the kernel takes as compatible with the GPL (license_is_gpl_compatible, include/linux/license.h). */
 const GPL = new Set(["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]);
@@ -60,7 +60,7 @@ function checkVermagic(context: ModuleContext): Problem[] {
   const hasCrcs = file.sections.findByName("__versions") !== null;
   const tail = (text: string): string => text.slice(Math.max(0, text.indexOf(" ")));
   const same = (a: string, b: string): boolean => (hasCrcs ? tail(a) === tail(b) : a === b);
-  const more = { loadOrder: EARLY.vermagic };
+  const more = { loadOrder: LOADING.vermagic };
   // The kernel's own word comes first; a module that was built for it repeats it.
   const wanted = kernel?.vermagic ?? reference?.modInfo?.get("vermagic") ?? null;
   if (wanted !== null) {
@@ -79,7 +79,7 @@ function checkLivepatchSupport(context: ModuleContext): Problem[] {
   if (kernel === null || !kernel.hasSymbols || modInfo.get("livepatch") === null) return [];
   if (!isFinishedModule(file, path) || kernel.find("klp_enable_patch").length > 0) return [];
   const data = { module, source: kernel.source };
-  return [problem("KLP512", modinfoPlace(context), data, { loadOrder: EARLY.livepatch })];
+  return [problem("KLP512", modinfoPlace(context), data, { loadOrder: LOADING.livepatch })];
 }
 
 /** What a module's own tables and namespaces must be like (check_export_symbol_sections, setup_modinfo). */
@@ -97,7 +97,7 @@ function checkTables(context: ModuleContext): Problem[] {
         help: "build the module against the headers of the kernel that it is for (7.0 or later)",
       };
       problems.push(
-        problem("KLP513", { file: path, section: "__ksymtab", offset: 0 }, data, { loadOrder: EARLY.exports }),
+        problem("KLP513", { file: path, section: "__ksymtab", offset: 0 }, data, { loadOrder: LOADING.exports }),
       );
     }
   }
@@ -109,7 +109,7 @@ function checkTables(context: ModuleContext): Problem[] {
       message: `${module}: module tries to import module namespace: ${namespace}`,
       help: "leave out the MODULE_IMPORT_NS: such exports are for the modules that the namespace names",
     };
-    problems.push(problem("KLP513", modinfoPlace(context), data, { loadOrder: EARLY.imports }));
+    problems.push(problem("KLP513", modinfoPlace(context), data, { loadOrder: LOADING.imports }));
   }
   return problems;
 }
@@ -160,7 +160,7 @@ function checkImports(context: ModuleContext): Problem[] {
   const isGpl = GPL.has(license);
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
-  if (layout !== null) append(problems, checkVersion(context, versions, layout, EARLY.layoutVersion));
+  if (layout !== null) append(problems, checkVersion(context, versions, layout, LOADING.layoutVersion));
   let unversioned: string | null = null;
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
@@ -168,7 +168,7 @@ function checkImports(context: ModuleContext): Problem[] {
     const exported = name === "" ? null : kernel.exportOf(name);
     if (exported === null) continue;
     const symbol = printable(name);
-    const more = { loadOrder: [0, i] };
+    const more = { loadOrder: LOADING.symbol(i) };
     const at = { file: path };
     if (exported.gplOnly === true && !isGpl) {
       // To the loader there is no such symbol: one that may be missing stays 0.
@@ -225,7 +225,7 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
     const section = file.sections.name(home);
     const at = { file: path, section, offset: symbols.offset(i) };
     const data = { module, symbol: printable(symbol), owner: other.owner === "vmlinux" ? "kernel" : other.owner };
-    problems.push(problem("KLP507", at, data, { loadOrder: [EXPORTS, -1, i] }));
+    problems.push(problem("KLP507", at, data, { loadOrder: LOADING.exported(i) }));
   }
   return problems;
 }
@@ -238,7 +238,7 @@ function checkThisModule({ file, reference, module, path }: ModuleContext): Prob
   const source = reference.source;
   if (own.size !== other.size) {
     const data = { module, own: own.size, kernel: other.size, source };
-    return [problem("KLP508", at, data, { loadOrder: EARLY.structModule })];
+    return [problem("KLP508", at, data, { loadOrder: LOADING.structModule })];
   }
   const problems: Problem[] = [];
   for (const [what, mine, theirs] of [

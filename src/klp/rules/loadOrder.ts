@@ -1,7 +1,7 @@
 // The order in which the module loader meets relocations, to tell which fault it reports and what it sees.
 
 import { viewOf } from "../../base/bytes.ts";
-import { isBefore } from "../../base/order.ts";
+import { isBefore, LOADING, type LoadMoment } from "../../base/loadOrder.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
@@ -17,15 +17,6 @@ import {
 } from "../../reloc/numbers.ts";
 import type { ArchLoader } from "../../stubs/loader.ts";
 import { parseKlpSectionObject } from "../symbols/names.ts";
-
-/** Symbol resolution comes before all relocations; see simplify_symbols in kernel/module/main.c. */
-export const BEFORE_RELOCATIONS = 0;
-const RELOCATIONS = 1;
-
-/** Position in load order of symbol `symbol` that cannot be resolved. */
-export function symbolOrder(symbol: number): number[] {
-  return [BEFORE_RELOCATIONS, symbol];
-}
 
 /** Ranks each relocation that is applied while a module loads. */
 export class LoadOrder {
@@ -66,9 +57,9 @@ export class LoadOrder {
   }
 
   /** Sort key of a row's problem; null if the relocation is not applied at load. */
-  of(table: RelocationTable, row: number): number[] | null {
+  of(table: RelocationTable, row: number): LoadMoment | null {
     if (!this.#appliedAtLoad(table)) return null;
-    return [RELOCATIONS, table.section, this.#rank(table)[row] ?? 0];
+    return LOADING.relocation(table.section, this.#rank(table)[row] ?? 0);
   }
 
   /** Rank of each row of a section in the order of its loader. */

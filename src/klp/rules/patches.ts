@@ -2,6 +2,7 @@
 
 import { printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
@@ -12,9 +13,6 @@ import { findPosition, isFreed, positionProblems } from "./sections.ts";
 
 /** MODULE_NAME_LEN - 1: an object's name in a table. */
 const LONGEST_OBJECT = 55;
-/** Order among what the loader meets: the module's init function runs after all relocations, ftrace comes last. */
-const ENABLING = 2;
-const PATCHING = 3;
 
 export function checkPatches(context: RuleContext, patches: readonly Patch[]): Problem[] {
   return patches.flatMap((patch) => [
@@ -29,7 +27,7 @@ function checkTwins(context: RuleContext, { kind, objects }: Patch): Problem[] {
   if (kind === "kpatch") return [];
   return objects.flatMap(({ name, at }, k) => {
     if (objects.findIndex((o) => o.name === name) === k) return [];
-    return [problem("KLP453", placeOf(context, at), { object: printable(name) }, { loadOrder: [ENABLING, k, -2] })];
+    return [problem("KLP453", placeOf(context, at), { object: printable(name) }, { loadOrder: LOADING.objectTwin(k) })];
   });
 }
 
@@ -40,7 +38,7 @@ function checkStructs(context: RuleContext, patch: Patch): Problem[] {
   if (patch.lacks !== undefined) {
     const what = patch.lacks === "mod" ? "mod is not set in struct klp_patch" : "objs is not set in struct klp_patch";
     const help = patch.lacks === "mod" ? "set .mod = THIS_MODULE" : "set .objs to the array of objects";
-    problems.push(problem("KLP440", placeOf(context, patch.at), { what, help }, { loadOrder: [ENABLING, -3] }));
+    problems.push(problem("KLP440", placeOf(context, patch.at), { what, help }, { loadOrder: LOADING.patch }));
   }
   const stays: { what: string; at: SectionPlace }[] = [{ what: "struct klp_patch", at: patch.at }];
   if (patch.array !== undefined) {
@@ -78,7 +76,7 @@ function checkObject(context: RuleContext, patch: Patch, object: PatchedObject, 
   const at = placeOf(context, object.at);
   const problems: Problem[] = [];
   const refuse = (what: string, help: string): void => {
-    problems.push(problem("KLP440", at, { what, help }, { loadOrder: [ENABLING, -2, index] }));
+    problems.push(problem("KLP440", at, { what, help }, { loadOrder: LOADING.object(index) }));
   };
   const name = printable(object.name);
   if (!object.hasFunctions)
@@ -99,7 +97,12 @@ function checkObject(context: RuleContext, patch: Patch, object: PatchedObject, 
     const place = placeOf(context, patched.at);
     if (first !== undefined && patched.oldName !== null) {
       problems.push(
-        problem("KLP441", place, { name: printable(key), object: name }, { loadOrder: [ENABLING, index, -1, k] }),
+        problem(
+          "KLP441",
+          place,
+          { name: printable(key), object: name },
+          { loadOrder: LOADING.functionEntry(index, k) },
+        ),
       );
     }
     seen.set(key, patched);
@@ -112,8 +115,8 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
   const { kernel, version } = context;
   const at = placeOf(context, patched.at);
   const { oldName, position } = patched;
-  const early = { loadOrder: [ENABLING, object, -1, index] };
-  const enabling = { loadOrder: [ENABLING, object, 0, index] };
+  const early = { loadOrder: LOADING.functionEntry(object, index) };
+  const enabling = { loadOrder: LOADING.functionSearch(object, index) };
   if (oldName === null || oldName === "") {
     const data = { what: "an entry has no old_name", help: "set old_name to the function that is replaced" };
     return [problem("KLP440", at, data, early)];
@@ -138,7 +141,7 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
     positionProblems(found, { object: patched.object, name: oldName, position }, kernel, at, isVmlinux ? enabling : {}),
   );
   if (found.kind === "found" && lacksSite(context, patched)) {
-    const more = isVmlinux ? { loadOrder: [PATCHING, object, index] } : {};
+    const more = isVmlinux ? { loadOrder: LOADING.patching(object, index) } : {};
     problems.push(problem("KLP442", at, { symbol: shown, object: printable(patched.object) }, more));
   } else if (found.kind === "found" && isVmlinux) append(problems, strayProblems(context, patched, shown, at));
   return [...problems, ...checkReplacement(context, patched, shown, at)];

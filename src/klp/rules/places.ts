@@ -1,7 +1,7 @@
 // The bytes that relocations write: by more than one of them, or not zero where x86_64 wants zeros.
 
 import { printable } from "../../base/bytes.ts";
-import { isBefore } from "../../base/order.ts";
+import { isBefore } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";

@@ -3,6 +3,7 @@
 
 import { printable, viewOf } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
+import { LOADING, type LoadMoment } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
@@ -21,9 +22,6 @@ import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 /** Whether a section's memory is freed after init. */
 export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
   isFreedInit(sections.name(section), header.machine);
-
-/** Order of a section's own fault among those that the loader meets: before its relocations. */
-const sectionOrder = (section: number): number[] => [1, section, -1];
 
 /** All problems of livepatch sections, and of relocations against livepatch symbols elsewhere. */
 export function checkLivepatchSections(context: RuleContext): Problem[] {
@@ -56,7 +54,7 @@ class SectionRules {
     const at = { file: path, section: printable(this.#name), offset: 0 };
     const object = parseKlpSectionObject(this.#name);
     if (object === null) {
-      const more = { loadOrder: sectionOrder(table.section) };
+      const more = { loadOrder: LOADING.livepatchSection(table.section) };
       this.#problems.push(problem("KLP411", at, { name: printable(this.#name) }, more));
       return this.#problems;
     }
@@ -125,7 +123,7 @@ class SectionRules {
       // With a module's section the fault shows when that module is there.
       const rank = isVmlinux && this.#atLoad() ? loadOrder.of(table, row) : null;
       // All symbols of a section are resolved before its first relocation is applied.
-      const more = rank === null ? {} : { loadOrder: [...sectionOrder(table.section), ...rank.slice(2)] };
+      const more = rank === null ? {} : { loadOrder: LOADING.livepatchSymbol(table.section, rank[2] ?? 0) };
       if (!said.has(symbol)) {
         said.add(symbol);
         this.#checkSymbol(symbol, row, object, at, more);
@@ -153,7 +151,7 @@ class SectionRules {
     return caller === null ? at : { ...at, function: { name: printable(caller.name), offset: offset - caller.start } };
   }
 
-  #checkSymbol(symbol: number, row: number, object: string, at: Place, more: { loadOrder?: number[] }): void {
+  #checkSymbol(symbol: number, row: number, object: string, at: Place, more: { loadOrder?: LoadMoment }): void {
     const { symbols, version } = this.#context;
     const name = symbols.name(symbol);
     const shown = printable(name);

@@ -2,6 +2,7 @@
 
 import { printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
@@ -16,7 +17,6 @@ import type { Undefined } from "../producers/convert.ts";
 import { KLP_CONVERT_SYMBOL_PREFIX } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSymbol } from "../symbols/names.ts";
 import type { SymbolUses } from "../symbols/uses.ts";
-import { symbolOrder } from "./loadOrder.ts";
 
 /** Undefined symbols that cannot be resolved, or only with a choice that deserves a look. */
 export function symbolProblems(
@@ -38,7 +38,7 @@ export function symbolProblems(
   const strangers: { readonly name: string; readonly at: Place; readonly loadOrder: readonly number[] }[] = [];
   for (const { symbol, name, resolution } of undefineds) {
     const shown = printable(name);
-    const loadOrder = symbolOrder(symbol);
+    const loadOrder = LOADING.symbol(symbol);
     if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) continue;
     const at = uses.placeOf(symbol);
     switch (resolution.kind) {
@@ -205,7 +205,7 @@ export function livepatchSymbolProblems(
       // One that a livepatch section uses is met there (KLP412).
       if (is !== "undefined" && used.has(i)) continue;
       const printed = printable(dedots && is === "undefined" ? name.slice(1) : name);
-      const more = is === "undefined" ? { loadOrder: symbolOrder(i) } : {};
+      const more = is === "undefined" ? { loadOrder: LOADING.symbol(i) } : {};
       const written =
         is === "undefined" && !wasFinished ? { written: parseKlpSymbol(name) ?? ("malformed" as const) } : {};
       problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is, ...written }, more));

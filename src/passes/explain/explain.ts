@@ -3,7 +3,7 @@
 import type { Arch } from "../../arch/index.ts";
 import type { ArchName } from "../../base/archName.ts";
 import { printable, wordBytes } from "../../base/bytes.ts";
-import { isBefore } from "../../base/order.ts";
+import { isBefore } from "../../base/loadOrder.ts";
 import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "../../diag/define.ts";
 import { type Concern, codesOf, concernOf, type Recognised } from "../../diag/messages/define.ts";

@@ -1,6 +1,7 @@
 // The places of a module that a line of dmesg can be about, by each of the things that lines tell.
 
 import { printable } from "../../base/bytes.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import type { Place } from "../../diag/define.ts";
 import type { Recognised } from "../../diag/messages/define.ts";
 import { SHF_ALLOC, SHN_COMMON, SHN_LIVEPATCH } from "../../elf/consts.ts";
@@ -78,7 +79,7 @@ function matchCalls(
 
 function relocationMatch(analysis: Analysis, path: string, table: RelocationTable, row: number, fit: Fit): Match {
   const offset = table.offset(row);
-  const order = analysis.arch.hasToc ? analysis.loadOrder.of(table, row) : [1, table.section, row];
+  const order = analysis.arch.hasToc ? analysis.loadOrder.of(table, row) : LOADING.relocation(table.section, row);
   return { at: placeAt(analysis, path, table.target, offset), section: table.target, order, ...fit };
 }
 

@@ -1,11 +1,11 @@
 // What stands in the way of symbols and calls as they are: what a kernel would refuse if the file were loaded now.
 
 import { hexWord, printable } from "../../base/bytes.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { shellFile } from "../../base/shell.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
-import { symbolOrder } from "../../klp/rules/loadOrder.ts";
 import { shortName } from "../../klp/symbols/names.ts";
 import type { Call } from "../../klp/toc/calls.ts";
 import { codeContext } from "../../klp/toc/context.ts";
@@ -29,7 +29,7 @@ export function unconvertedProblems(analysis: Analysis, options: Options): Probl
     if (resolution.kind !== "convert") return [];
     const source = resolution.owner === "vmlinux" ? kernel : resolution.owner;
     const data = { module: analysis.module, symbol: printable(name), source, command: mendingCommand(options) };
-    return [problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: symbolOrder(symbol) })];
+    return [problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: LOADING.symbol(symbol) })];
   });
 }
 

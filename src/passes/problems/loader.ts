@@ -1,11 +1,12 @@
 // What a loader refuses in a finished module, whatever the kernel's symbols are: one place for the check and the image pass.
 
 import type { Arch } from "../../arch/index.ts";
+import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { checkForm, checkSectionIndices, EARLY, isFinishedModule } from "../../kernel/module/formRules.ts";
+import { checkForm, checkSectionIndices, isFinishedModule } from "../../kernel/module/formRules.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { Feature } from "../../reloc/def.ts";
 import type { Preparation } from "../../stubs/loader.ts";
@@ -13,7 +14,7 @@ import { loaderFacts } from "../loaderFacts.ts";
 
 /** What the architecture's part of the loader refuses before layout (module_frob_arch_sections, module_init_ftrace_plt). */
 export function preparationProblems(preparation: Preparation, file: string): Problem[] {
-  return preparation.refusals.map((refusal) => problem("KLP206", { file }, refusal, { loadOrder: EARLY.arch }));
+  return preparation.refusals.map((refusal) => problem("KLP206", { file }, refusal, { loadOrder: LOADING.arch }));
 }
 
 interface Finished {
