@@ -22,6 +22,7 @@ const steps = [
   { name: "fixtures/klp", run: script("fixtures/klp"), tools: BINUTILS },
   { name: "fixtures/klplink", run: script("fixtures/klplink"), tools: GCC },
   { name: "fixtures/move", run: script("fixtures/move"), tools: [...GCC, ...BINUTILS] },
+  { name: "fixtures/diff/cases", run: script("fixtures/diff/cases"), tools: GCC },
   { name: "fixtures/elf", run: script("fixtures/elf"), tools: [...GCC, ...BINUTILS, ...LLVM] },
   { name: "fixtures/dwarf", run: script("fixtures/dwarf"), tools: [...GCC, ...BINUTILS, ...LLVM] },
   { name: "fixtures/moved", run: script("fixtures/moved"), tools: [...GCC, ...BINUTILS, ...LLVM] },

@@ -14,6 +14,7 @@ const layers: readonly (readonly string[])[] = [
   ["ftrace"],
   ["arch"],
   ["klp"],
+  ["diff"],
   ["load"],
   ["passes"],
   ["index.ts"],

@@ -8,6 +8,7 @@ import type { KernelMachine } from "../kernel/machines.ts";
 import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import type { Feature, RelocTable } from "../reloc/def.ts";
 import type { ArchLoader } from "../stubs/loader.ts";
+import type { CodeTraits } from "./code/code.ts";
 import type { SpecialSections } from "./specialSections.ts";
 
 /** What a loader makes of relocations that are applied when the module's code and constants are read-only already. */
@@ -81,4 +82,6 @@ export interface Arch extends ElfMachine, KernelMachine {
   readonly sites: SiteRules;
   /** Bytes of an exception table entry. */
   readonly extableEntry: 8 | 12;
+  /** What comparing and extracting code needs. */
+  readonly code: CodeTraits;
 }

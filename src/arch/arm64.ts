@@ -8,6 +8,7 @@ import { NO_FEATURES, relocTable } from "../reloc/def.ts";
 import { R_AARCH64_ABS64 } from "../reloc/numbers.ts";
 import { arm64Loader } from "../stubs/arm64.ts";
 import type { Arch } from "./arch.ts";
+import { arm64Code } from "./code/arm64.ts";
 import { relative, specialSections, walked } from "./specialSections.ts";
 
 export const arm64: Arch = {
@@ -55,4 +56,5 @@ export const arm64: Arch = {
   jumpLabel: { size: 4, short: [] },
   sites: arm64Sites,
   extableEntry: 12,
+  code: arm64Code,
 };

@@ -11,6 +11,7 @@ import { ppc64leTocLoader } from "../stubs/ppc64le.ts";
 import { ppc64leFeatures } from "../stubs/ppc64leBuild.ts";
 import { ppc64lePcrelLoader } from "../stubs/ppc64lePcrel.ts";
 import type { Arch } from "./arch.ts";
+import { ppc64leCode } from "./code/ppc64le.ts";
 import { absolute, relative, specialSections, walked } from "./specialSections.ts";
 
 export const ppc64le: Arch = {
@@ -65,4 +66,5 @@ export const ppc64le: Arch = {
   jumpLabel: { size: 4, short: [] },
   sites: ppc64leSites,
   extableEntry: 8,
+  code: ppc64leCode,
 };

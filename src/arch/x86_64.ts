@@ -8,6 +8,7 @@ import { R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32 } from "../reloc/numbers.ts"
 import { x86_64 as relocs, x86_64OtherNames } from "../reloc/x86_64.ts";
 import { x86_64Loader } from "../stubs/x86_64.ts";
 import type { Arch } from "./arch.ts";
+import { x86_64Code } from "./code/x86_64.ts";
 import { divided, relative, specialSections, walked } from "./specialSections.ts";
 
 export const x86_64: Arch = {
@@ -69,4 +70,5 @@ export const x86_64: Arch = {
   jumpLabel: { size: 5, short: [[0xeb], [0x66, 0x90]] },
   sites: x86_64Sites,
   extableEntry: 12,
+  code: x86_64Code,
 };

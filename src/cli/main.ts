@@ -46,8 +46,7 @@ Examples:
   klplink check mod.ko                 say what a kernel would refuse, and why
   dmesg | klplink explain -m mod.ko    why the kernel refused it, and where
 
-Exit status: 0 good; 1 the module would not load or work; 2 wrong usage;
-3 a file is unreadable, malformed or unwritable; 70 a bug in klplink.`,
+Exit status: 0 good; 1 errors; 2 wrong usage; 3 a bad file; 70 a bug in klplink.`,
     );
 
   addKernelOptions(
@@ -114,6 +113,7 @@ Examples:
       end(await runCheck(modules, options, context));
     });
 
+  addDiffCommand(klplink, context, end);
   addImageCommand(klplink, context, end);
   addVerifyCommand(klplink, context, end);
 
@@ -262,6 +262,30 @@ Examples:
     await write(context.stdout, manPage(klplink, context.version));
   });
   return shortenHelp(klplink);
+}
+
+function addDiffCommand(klplink: Command, context: Context, end: (status: number) => void): void {
+  addCommonOptions(
+    klplink
+      .command("diff <orig> <patched>")
+      .summary("compare two builds of an object, function by function")
+      .description(
+        "compare two objects of one source file, before and after a patch: which functions and data changed, are new, are gone",
+      )
+      .option("--pair <orig=patched>", "two static variables that are one: cnt.2=cnt.4 (repeatable)", collect)
+      .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink diff orig/fs/proc/meminfo.o patched/fs/proc/meminfo.o
+  klplink diff -v before.o after.o           with the first difference of each function`,
+    )
+    .action(async (orig: string, patched: string, options) => {
+      const { runDiff } = await import("./commands/diff.ts");
+      end(await runDiff(orig, patched, options, context));
+    });
 }
 
 function addImageCommand(klplink: Command, context: Context, end: (status: number) => void): void {

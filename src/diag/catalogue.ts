@@ -1,4 +1,5 @@
 import { isBefore } from "../base/loadOrder.ts";
+import * as diff from "./codes/diff.ts";
 import * as file from "./codes/file.ts";
 import * as image from "./codes/image.ts";
 import * as later from "./codes/later.ts";
@@ -11,7 +12,7 @@ import * as symbols from "./codes/symbols.ts";
 import * as toc from "./codes/toc.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
-/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites. */
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites, 7xx differences between builds. */
 const rows = {
   ...file,
   ...relocations,
@@ -23,6 +24,7 @@ const rows = {
   ...patch,
   ...later,
   ...sites,
+  ...diff,
 };
 
 type Rows = typeof rows;

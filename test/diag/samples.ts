@@ -35,6 +35,13 @@ const image = (name: string, ...args: string[]): readonly string[] => [
 /** Livepatches that use symbols of modules, in modules/. */
 const using = (code: Code, ...args: string[]): readonly string[] => ["check", `modules/${code}.ko`, ...KERNEL, ...args];
 
+/** Two builds of a file: ../diff/cases. */
+const builds = (name: string): readonly string[] => [
+  "diff",
+  `../diff/cases/${name}.x86_64.orig.o`,
+  `../diff/cases/${name}.x86_64.patched.o`,
+];
+
 export const samples: { readonly [C in Code]: Sample } = {
   KLP101: unusable("check", "modinfo.s"),
   KLP102: unusable("check", "truncated.o"),
@@ -189,4 +196,11 @@ export const samples: { readonly [C in Code]: Sample } = {
     "-o",
     "{out}",
   ),
+  KLP701: failing(...builds("data")),
+  KLP702: failing(...builds("static-lost")),
+  KLP703: failing(...builds("odd-bug-table")),
+  KLP704: unusable("diff", "../diff/cases/constant.x86_64.orig.o", "../diff/cases/constant.arm64.patched.o"),
+  KLP705: failing(...builds("constant"), "--pair", "cnt.2=cnt.4"),
+  KLP706: good(...builds("init")),
+  KLP707: failing(...builds("unknown-table")),
 };

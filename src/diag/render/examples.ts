@@ -2066,4 +2066,81 @@ warning[KLP603]: the patch of show_one may have no effect: the kernel may take
   = help:   after loading the patch, see that it is in force
 
 0 errors, 1 warning`,
+  KLP701: `$ klplink diff ../diff/cases/data.x86_64.orig.o ../diff/cases/data.x86_64.patched.o
+error[KLP701]: the patch changes data: \`grow\` (initial value: zero on one side
+    only)
+  --> ../diff/cases/data.x86_64.patched.o  .data.grow+0x0
+  = why:    \`grow\` already exists in the running kernel with its own value; a
+            livepatch replaces functions only
+  = help:   set it in a pre-patch callback, or change the functions that read
+            it; new members of a structure belong into a shadow variable
+            (klp_shadow_alloc)
+  = also:   3 more of KLP701 in ../diff/cases/data.x86_64.patched.o:
+      .bss.room+0x0    the patch changes data: \`room\` (size: 16 bytes, then
+        20)
+      .rodata.ops+0x8  the patch changes data: \`ops\` (reference: b, then a)
+      .data.limit+0x0  the patch changes data: \`limit\` (initial value)
+
+4 errors, 0 warnings`,
+  KLP702: `$ klplink diff ../diff/cases/static-lost.x86_64.orig.o ../diff/cases/static-lost.x86_64.patched.o
+error[KLP702]: the state of \`cnt.0\` would be lost: it is not certain which
+    variable of the patched object it is
+  --> ../diff/cases/static-lost.x86_64.orig.o  .bss.cnt.0+0x0
+  = why:    the compiler numbers static variables; \`f\` uses \`cnt.0\`, and in the
+            patched object it may be \`cnt.0\`, \`cnt.1\`
+  = help:   say which it is: --pair cnt.0=cnt.0
+
+1 error, 0 warnings`,
+  KLP703: `$ klplink diff ../diff/cases/odd-bug-table.x86_64.orig.o ../diff/cases/odd-bug-table.x86_64.patched.o
+error[KLP703]: the size of an entry of __bug_table is not known: no size of an
+    entry fits its relocations
+  --> ../diff/cases/odd-bug-table.x86_64.orig.o  __bug_table+0x0
+  = why:    without it nothing can say which entries belong to which function,
+            and whether they changed
+  = help:   report the kernel's version and configuration: the table is of a
+            form that klplink does not know
+
+1 error, 0 warnings`,
+  KLP704: `$ klplink diff ../diff/cases/constant.x86_64.orig.o ../diff/cases/constant.arm64.patched.o
+error[KLP704]: the original is for x86_64, the patched object for arm64
+  --> ../diff/cases/constant.arm64.patched.o  at file offset 0x12
+  = help:   build both with the same compiler and configuration
+
+1 error, 0 warnings`,
+  KLP705: `$ klplink diff ../diff/cases/constant.x86_64.orig.o ../diff/cases/constant.x86_64.patched.o --pair cnt.2=cnt.4
+error[KLP705]: --pair cnt.2=cnt.4 does not name one variable of each object that
+    is still to be paired
+  --> ../diff/cases/constant.x86_64.patched.o
+  = help:   the names are those of the symbol tables, as
+            \`klplink show --symbols\` lists them: cnt.2=cnt.4
+
+1 error, 0 warnings`,
+  KLP706: `$ klplink diff ../diff/cases/init.x86_64.orig.o ../diff/cases/init.x86_64.patched.o
+warning[KLP706]: \`start\` changed, but it is init code or data, which is gone
+    from a running kernel
+  --> ../diff/cases/init.x86_64.patched.o  start+0xa/0x1e [init.x86_64.patched]
+      (.init.text+0xa)
+      0:  e8 00 00 00 00      callq  __fentry__   R_X86_64_PLT32
+      5:  48 83 ec 08         subq   $8,%rsp
+  >   9:  bf 03 00 00 00      movl   $3,%edi
+      e:  e8 00 00 00 00      callq  ext          R_X86_64_PLT32
+     13:  03 05 00 00 00 00   addl   (%rip),%eax  R_X86_64_PC32 .init.data-0x4
+  = help:   redo its effect in a callback of the livepatch, if it has one that
+            counts
+  = also:   1 more of KLP706 in ../diff/cases/init.x86_64.patched.o:
+      .init.data+0x0  \`once\` changed, but it is init code or data, which is
+        gone from a running kernel
+
+0 errors, 2 warnings
+note: no source lines: the file was built without debug information;
+      compile with -g to see source lines (in a kernel build:
+      CONFIG_DEBUG_INFO=y), and look at the file before it is stripped`,
+  KLP707: `$ klplink diff ../diff/cases/unknown-table.x86_64.orig.o ../diff/cases/unknown-table.x86_64.patched.o
+error[KLP707]: the content of __odd_table differs, and nothing says to which
+    function it belongs: its content differs
+  --> ../diff/cases/unknown-table.x86_64.patched.o  __odd_table+0x0
+  = help:   if it is a table of the kernel, report it with the kernel's version;
+            if it is data, give it a name
+
+1 error, 0 warnings`,
 };

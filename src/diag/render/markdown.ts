@@ -12,6 +12,7 @@ const GROUPS: readonly (readonly [string, string])[] = [
   ["4", "Livepatch symbols and sections"],
   ["5", "Module metadata"],
   ["6", "Patch sites"],
+  ["7", "Differences between two builds"],
 ];
 
 /** @param examples command and output, by code. */

@@ -1,0 +1,94 @@
+// arm64: instructions that refer to places (Arm ARM, C4.1), and moves of constants.
+
+import { viewOf } from "../../base/bytes.ts";
+import { arm64OtherNames, arm64 as relocs } from "../../reloc/arm64.ts";
+import type { CodeInstruction, CodeTraits, OwnedTable } from "./code.ts";
+import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
+import { typesNamed } from "./types.ts";
+
+/** The byte order of instructions, which this row is for. */
+const INSTRUCTIONS_ARE_LITTLE = true;
+
+/** A field of `width` bits from bit `at`, with its sign, times 4. */
+const words = (word: number, at: number, width: number): number => ((word << (32 - at - width)) >> (32 - width)) * 4;
+
+function relativeOf(word: number, at: number): CodeInstruction["relative"] {
+  const field = (mask: number, distance: number, isBranch: boolean): CodeInstruction["relative"] => ({
+    field: at,
+    mask,
+    to: at + distance,
+    isBranch,
+  });
+  if ((word & 0x7c00_0000) === 0x1400_0000) return field(0x03ff_ffff, words(word, 0, 26), true); // b, bl
+  if ((word & 0xff00_0000) >>> 0 === 0x5400_0000) return field(0x00ff_ffe0, words(word, 5, 19), true); // b.cond
+  if ((word & 0x7e00_0000) === 0x3400_0000) return field(0x00ff_ffe0, words(word, 5, 19), true); // cbz, cbnz
+  if ((word & 0x7e00_0000) === 0x3600_0000) return field(0x0007_ffe0, words(word, 5, 14), true); // tbz, tbnz
+  if ((word & 0x3b00_0000) === 0x1800_0000) return field(0x00ff_ffe0, words(word, 5, 19), false); // ldr literal
+  if ((word & 0x9f00_0000) >>> 0 === 0x1000_0000) {
+    const distance = words(word, 5, 19) + ((word >>> 29) & 3);
+    return field(0x60ff_ffe0, distance, false); // adr
+  }
+  return null;
+}
+
+/** MOVZ without shift, and MOVK with lsl 16: how a number below 2^32 gets into a register. */
+function constantOf(word: number): CodeInstruction["constant"] {
+  const register = word & 31;
+  const value = (word >>> 5) & 0xffff;
+  if ((word & 0x7fe0_0000) === 0x5280_0000) return { register, value, form: "whole" };
+  if ((word & 0x7fe0_0000) === 0x52a0_0000) return { register, value: value * 0x1_0000, form: "whole" };
+  if ((word & 0x7fe0_0000) === 0x72a0_0000) return { register, value: value * 0x1_0000, form: "part" };
+  if ((word & 0x7fe0_0000) === 0x7280_0000) return { register, value, form: "part" };
+  return null;
+}
+
+function decode(code: Uint8Array, at: number): CodeInstruction | null {
+  if (at + 4 > code.length) return null;
+  const word = viewOf(code).getUint32(at, INSTRUCTIONS_ARE_LITTLE);
+  const isBl = (word & 0xfc00_0000) >>> 0 === 0x9400_0000;
+  const isBlr = (word & 0xffff_fc1f) >>> 0 === 0xd63f_0000;
+  const isB = (word & 0xfc00_0000) >>> 0 === 0x1400_0000;
+  const isBrRet = (word & 0xffbf_fc1f) >>> 0 === 0xd61f_0000 || (word & 0xffff_fc1f) >>> 0 === 0xd65f_0000;
+  const isBrk = (word & 0xffe0_001f) >>> 0 === 0xd420_0000;
+  return {
+    size: 4,
+    relative: relativeOf(word, at),
+    constant: constantOf(word),
+    isCall: isBl || isBlr,
+    isJump: isB || isBrRet || isBrk,
+  };
+}
+
+/** nop, and zeros (udf #0). */
+function fillAt(code: Uint8Array, at: number, end: number): number {
+  if (at + 4 > end) return code[at] === 0 ? 1 : 0;
+  const word = viewOf(code).getUint32(at, INSTRUCTIONS_ARE_LITTLE);
+  return word === 0xd503_201f || word === 0 ? 4 : 0;
+}
+
+const types = typesNamed(relocs, arm64OtherNames);
+const BRANCHES = types("R_AARCH64_TSTBR14", "R_AARCH64_CONDBR19", "R_AARCH64_JUMP26", "R_AARCH64_CALL26");
+
+const tables: readonly OwnedTable[] = [
+  BUG_TABLE,
+  { section: "__ex_table", sizes: [12, 8], owner: 0 },
+  JUMP_TABLE,
+  KCFI_TRAPS,
+  // {s32 orig, s32 alt, u16 cpucap, u8 orig_len, u8 alt_len}; the replacement stands behind the function's own code.
+  { section: ".altinstructions", sizes: [12], owner: 0, piece: { at: 4, size: { byte: 11 } } },
+];
+
+export const arm64Code: CodeTraits = {
+  decode,
+  fillAt,
+  countsFromField: false,
+  branchTypes: BRANCHES,
+  sameOnBranches: new Set(),
+  relativeTypes: types("R_AARCH64_PREL64", "R_AARCH64_PREL32", "R_AARCH64_PREL16"),
+  // Two types are called NONE.
+  noneTypes: new Set([0, ...types("R_AARCH64_NONE")]),
+  tocTypes: new Set(),
+  gotTypes: types("R_AARCH64_ADR_GOT_PAGE", "R_AARCH64_LD64_GOT_LO12_NC"),
+  arguments: [0, 1, 2, 3, 4, 5, 6, 7],
+  tables,
+};

@@ -1,0 +1,73 @@
+// What a comparison of code asks of the machine: instructions, prefixes, fill, and the tables that belong to functions.
+
+/** One instruction. Offsets are bytes in the code that was given. */
+export interface CodeInstruction {
+  readonly size: number;
+  /** An operand that is relative to the place; null: none. */
+  readonly relative: {
+    /** Offset of the word, or byte, that holds the distance. */
+    readonly field: number;
+    /** The bits of that word that do. */
+    readonly mask: number;
+    /** Where the operand leads, as the bytes stand. */
+    readonly to: number;
+    readonly isBranch: boolean;
+  } | null;
+  /** The constant that it puts into a register, or adds to one; null: it does nothing of the kind. */
+  readonly constant: {
+    readonly register: number;
+    readonly value: number;
+    /** `whole`: the register then holds `value`; `part`: value is added to, or put beside, what it holds. */
+    readonly form: "whole" | "part";
+  } | null;
+  /** Whether it is a call, direct or not. */
+  readonly isCall: boolean;
+  /** Whether control may go elsewhere than to the next instruction and not come back: a jump, a return. */
+  readonly isJump: boolean;
+}
+
+/** A kind of table whose entries belong to functions. All offsets are bytes in the entry. */
+export interface OwnedTable {
+  readonly section: string;
+  /** Sizes of an entry that kernels have had, the usual one first. */
+  readonly sizes: readonly number[];
+  /** The field that refers to the function that the entry belongs to. */
+  readonly owner: number;
+  /** Fields that only a report shows: lines of the source. Absent: none. */
+  readonly exempt?: readonly { readonly at: number; readonly size: number; readonly ofSize?: number }[];
+  /** Code elsewhere that is a part of the entry: the field that refers to it, and how its size in bytes is found. */
+  readonly piece?: {
+    readonly at: number;
+    /** The size of the piece, by the entry's bytes; `end` is the offset of a field that refers to its end. */
+    readonly size: { readonly byte: number; readonly fromEnd?: number } | { readonly end: number };
+  };
+  /** References count from the start of the entry, not from the field: ppc64le's feature fix-ups. */
+  readonly fromEntry?: boolean;
+  /** Another section that has an entry for each of these, at the same index: {@link sizes} bytes each. */
+  readonly beside?: { readonly section: string; readonly size: number };
+}
+
+/** The columns of an architecture that comparing and extracting code need. */
+export interface CodeTraits {
+  /** The instruction at `at`; null if the bytes are none that is known. */
+  readonly decode: (code: Uint8Array, at: number) => CodeInstruction | null;
+  /** Bytes of fill at `at` (0: none), at most up to `end`. */
+  readonly fillAt: (code: Uint8Array, at: number, end: number) => number;
+  /** Whether an addend counts from the field, not from the end of the instruction, which is what the CPU adds: x86_64. */
+  readonly countsFromField: boolean;
+  /** Relocation types of branches, whatever stands there. */
+  readonly branchTypes: ReadonlySet<number>;
+  /** Relocation types that stand for a branch if the instruction is one, and their equal. */
+  readonly sameOnBranches: ReadonlySet<number>;
+  /** Relocation types relative to the place. */
+  readonly relativeTypes: ReadonlySet<number>;
+  /** Types that refer to nothing. */
+  readonly noneTypes: ReadonlySet<number>;
+  /** Types whose symbol is `.toc`: they refer through its entry. */
+  readonly tocTypes: ReadonlySet<number>;
+  /** Types that go through a table of addresses that a module does not have. */
+  readonly gotTypes: ReadonlySet<number>;
+  /** Registers of the first arguments of a call, in the numbering of {@link CodeInstruction.constant}. */
+  readonly arguments: readonly number[];
+  readonly tables: readonly OwnedTable[];
+}

@@ -1,0 +1,151 @@
+import { hex, printable } from "../../base/bytes.ts";
+import { levelOf } from "../../diag/catalogue.ts";
+import type { Change } from "../../diff/diff.ts";
+import { type DiffResult, diffObjects } from "../../passes/diff.ts";
+import { firstDifference, sideText } from "../../passes/firstDifference.ts";
+import type { Context } from "../context.ts";
+import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
+import type { CommonOptions } from "../options.ts";
+import { disassembler, Reporter } from "../report.ts";
+
+interface Options extends CommonOptions {
+  readonly strictLines?: boolean;
+  readonly pair?: readonly string[];
+}
+
+/** `klplink diff <orig> <patched>`: returns the exit status. */
+export async function runDiff(orig: string, patched: string, options: Options, context: Context): Promise<number> {
+  if (orig === "-" && patched === "-") throw new UsageError("standard input can be one of the two objects only");
+  const pairs = (options.pair ?? []).map(parsePair);
+  const [one, other] = [await readUnpacked(orig, context), await readUnpacked(patched, context)];
+  const result = await diffObjects(
+    { bytes: one.bytes, path: one.name },
+    { bytes: other.bytes, path: other.name },
+    { pairs, strictLines: options.strictLines === true },
+  );
+  const reporter = new Reporter(options, context);
+  const outcome = reporter.isText ? {} : await documentOf(result);
+  await reporter.add(other.name, result.patched, result.problems, outcome);
+  if (reporter.isText && options.quiet !== true) await write(context.stdout, await textOf(result, options));
+  await reporter.finish();
+  return result.problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+}
+
+/** `cnt.2=cnt.4`, each with `FUNCTION:` in front or not. */
+function parsePair(text: string): readonly [string, string] {
+  const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]+)$/.exec(text);
+  if (match === null) throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4`);
+  return [match[1] ?? "", match[2] ?? ""];
+}
+
+const ORDER = ["changed", "new", "removed"] as const;
+
+async function textOf(result: DiffResult, options: Options): Promise<string> {
+  const { diff } = result;
+  const lines: string[] = [];
+  const disassemble = options.verbose === true ? await disassembler(result.patched.arch.name) : null;
+  for (const [what, list] of [
+    ["function", diff.functions],
+    ["data", diff.data],
+  ] as const) {
+    const rows: { readonly row: readonly string[]; readonly change: Change }[] = [];
+    for (const status of ORDER) {
+      for (const change of list) {
+        if (change.status === status)
+          rows.push({ row: [status, what, printable(change.name) + whereText(change)], change });
+      }
+    }
+    const texts = columns(rows.map((r) => r.row));
+    for (const [i, { change }] of rows.entries()) {
+      lines.push(texts[i] ?? "");
+      if (options.verbose !== true || change.difference === null || what !== "function") continue;
+      const sides = await firstDifference(
+        change,
+        [diff.orig, diff.patched],
+        [result.orig, result.patched],
+        disassemble,
+      );
+      lines.push(`  - ${sideText(sides[0])}`, `  + ${sideText(sides[1])}`);
+    }
+  }
+  if (options.verbose === true) {
+    for (const n of diff.lineNotes) {
+      lines.push(
+        `same     function  ${printable(n.item.name)}: line ${n.orig} became ${n.patched} in a call of ${n.callee}`,
+      );
+    }
+    for (const item of diff.correlation.unused)
+      lines.push(`unused   data      ${printable(item.name)}: nothing uses it any more`);
+  }
+  lines.push(summary(result));
+  return `${lines.join("\n")}\n`;
+}
+
+function whereText({ difference, part, orig }: Change): string {
+  if (difference === null) return "";
+  const item = part?.orig ?? orig;
+  const inPart = part === null ? "" : ` in ${printable(part.orig.name)}`;
+  const place = difference.orig ?? null;
+  const at =
+    place === null || item === null || place.section !== item.section ? "" : ` at ${signed(place.offset - item.entry)}`;
+  return ` (${difference.what}${inPart}${at}${difference.detail === "" ? "" : `: ${printable(difference.detail)}`})`;
+}
+
+const signed = (n: number): string => (n < 0 ? `-${hex(-n)}` : `+${hex(n)}`);
+
+function summary({ diff, isEmpty, patched }: DiffResult): string {
+  const count = (list: readonly Change[], status: string): number => list.filter((c) => c.status === status).length;
+  const { functions, data } = diff;
+  const told = (list: readonly Change[]): string =>
+    [...ORDER, "same" as const].map((s) => `${count(list, s)} ${s}`).join(", ");
+  const text = `${patched.path}: functions ${told(functions)}; data ${told(data)}`;
+  return isEmpty ? `${text}\n${patched.path}: no functional change` : text;
+}
+
+async function documentOf(result: DiffResult): Promise<Record<string, unknown>> {
+  const { diff } = result;
+  const disassemble = await disassembler(result.patched.arch.name);
+  const entries = async (list: readonly Change[]): Promise<unknown[]> => {
+    const found: unknown[] = [];
+    for (const c of list) {
+      const first =
+        c.difference === null
+          ? null
+          : await firstDifference(c, [diff.orig, diff.patched], [result.orig, result.patched], disassemble);
+      found.push({
+        name: c.name,
+        status: c.status,
+        init: (c.patched ?? c.orig)?.isInit ?? false,
+        local: (c.patched ?? c.orig)?.isLocal ?? false,
+        origName: c.orig?.name ?? null,
+        patchedName: c.patched?.name ?? null,
+        difference:
+          c.difference === null
+            ? null
+            : {
+                what: c.difference.what,
+                detail: c.difference.detail,
+                part: c.part?.orig.name ?? null,
+                orig: first?.[0] ?? null,
+                patched: first?.[1] ?? null,
+              },
+      });
+    }
+    return found;
+  };
+  return {
+    arch: result.patched.arch.name,
+    orig: result.orig.path,
+    functionalChange: !result.isEmpty,
+    functions: await entries(diff.functions),
+    data: await entries(diff.data),
+    lines: diff.lineNotes.map((n) => ({
+      function: n.item.name,
+      offset: n.offset,
+      orig: n.orig,
+      patched: n.patched,
+      callee: n.callee,
+    })),
+    unused: diff.correlation.unused.map((i) => i.name),
+  };
+}

@@ -1,0 +1,74 @@
+// Two builds of a source file: what a livepatch cannot carry from one to the other.
+
+import { define } from "../define.ts";
+
+const listed = (names: readonly string[]): string => names.map((n) => `\`${n}\``).join(", ");
+
+export const KLP701 = define<{ readonly name: string; readonly what: string; readonly detail: string }>({
+  level: "error",
+  title: (d) => `the patch changes data: \`${d.name}\` (${d.what}${d.detail === "" ? "" : `: ${d.detail}`})`,
+  why: (d) =>
+    `\`${d.name}\` already exists in the running kernel with its own value; a livepatch replaces functions only`,
+  help: () =>
+    "set it in a pre-patch callback, or change the functions that read it; new members of a structure belong into a shadow variable (klp_shadow_alloc)",
+  explain:
+    "An initialiser of a variable, its size, or what it points to is another in the patched object. The running kernel has had the variable since it started: code can use it, but nothing puts the new value there. Tables of constants are variables as well: others hold their addresses.",
+});
+
+export const KLP702 = define<{
+  readonly name: string;
+  readonly users: readonly string[];
+  readonly candidates: readonly string[];
+}>({
+  level: "error",
+  title: (d) =>
+    `the state of \`${d.name}\` would be lost: it is not certain which variable of the patched object it is`,
+  why: (d) =>
+    `the compiler numbers static variables; ${d.users.length === 0 ? "the original" : listed(d.users)} uses \`${d.name}\`, and in the patched object it may be ${listed(d.candidates)}`,
+  help: (d) => `say which it is: --pair ${d.name}=${d.candidates[0] ?? "NAME"}`,
+  explain:
+    "A static variable of a function is called NAME.NUMBER, and the number may be another in the next build. klplink pairs such variables by the references to them. Where those do not tell, a wrong pair would give a function the value of another variable, and no pair a fresh one. Neither is done without being asked for.",
+});
+
+export const KLP703 = define<{ readonly section: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `the size of an entry of ${d.section} is not known: ${d.why}`,
+  why: () => "without it nothing can say which entries belong to which function, and whether they changed",
+  help: () => "report the kernel's version and configuration: the table is of a form that klplink does not know",
+  explain:
+    "Tables such as __bug_table and .altinstructions have entries that belong to functions. Their size depends on the kernel; klplink finds it from the section's relocations, which must repeat with it.",
+});
+
+export const KLP704 = define<{ readonly orig: string; readonly patched: string }>({
+  level: "error",
+  title: (d) =>
+    d.orig === d.patched
+      ? "the two objects have other flags in their headers"
+      : `the original is for ${d.orig}, the patched object for ${d.patched}`,
+  help: () => "build both with the same compiler and configuration",
+  explain: "Two builds of one file by one compiler are for one architecture and one ABI.",
+});
+
+export const KLP705 = define<{ readonly pair: string }>({
+  level: "error",
+  title: (d) => `--pair ${d.pair} does not name one variable of each object that is still to be paired`,
+  help: () => "the names are those of the symbol tables, as `klplink show --symbols` lists them: cnt.2=cnt.4",
+  explain:
+    "With --pair ORIG=PATCHED each name must be that of exactly one variable, and neither may be in another pair.",
+});
+
+export const KLP706 = define<{ readonly name: string; readonly what: string; readonly detail: string }>({
+  level: "warning",
+  title: (d) => `\`${d.name}\` changed, but it is init code or data, which is gone from a running kernel`,
+  help: () => "redo its effect in a callback of the livepatch, if it has one that counts",
+  explain:
+    "What stands in .init and .exit sections runs once, or never. A change to it has no effect on a running kernel, and is not taken into a livepatch.",
+});
+
+export const KLP707 = define<{ readonly section: string; readonly why: string; readonly inOrig: boolean }>({
+  level: "error",
+  title: (d) => `the content of ${d.section} differs, and nothing says to which function it belongs: ${d.why}`,
+  help: () => "if it is a table of the kernel, report it with the kernel's version; if it is data, give it a name",
+  explain:
+    "A section without symbols that no code refers to is most often a table that the kernel's linker script collects. A difference in one that klplink does not know may be a part of the change, so it is not passed over.",
+});

@@ -1,0 +1,108 @@
+// The diff pass: two objects of one translation unit, before and after a patch, compared.
+
+import { type Problem, problem } from "../diag/catalogue.ts";
+import type { Place } from "../diag/define.ts";
+import type { Difference, Side } from "../diff/compare.ts";
+import { type Change, type Diff, type DiffOptions, diffUnits } from "../diff/diff.ts";
+import { OwnedTables } from "../diff/ownedTables.ts";
+import type { Item } from "../diff/unit.ts";
+import { Unit } from "../diff/unit.ts";
+import { EHDR } from "../elf/views/layout.ts";
+import { noSymbols, read, supportedArch, Unusable } from "./input.ts";
+import { openFile, type Subject } from "./open.ts";
+
+export interface DiffInput {
+  readonly bytes: Uint8Array;
+  /** Name for messages. */
+  readonly path: string;
+}
+
+export interface DiffResult {
+  readonly diff: Diff;
+  readonly orig: Subject;
+  readonly patched: Subject;
+  readonly problems: readonly Problem[];
+  /** Whether a livepatch has nothing to do: no function changed, and none of what cannot be patched did. */
+  readonly isEmpty: boolean;
+}
+
+/** @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704 */
+export async function diffObjects(orig: DiffInput, patched: DiffInput, options: DiffOptions = {}): Promise<DiffResult> {
+  const subjects = [open(orig), open(patched)] as const;
+  const [one, other] = subjects;
+  if (one.arch !== other.arch || one.file.header.flags !== other.file.header.flags) {
+    const data = { orig: one.arch.name, patched: other.arch.name };
+    throw new Unusable(problem("KLP704", { file: other.path, fileOffset: EHDR.machine }, data));
+  }
+  const sides = [await sideOf(one), await sideOf(other)] as const;
+  const diff = diffUnits(sides[0], sides[1], options);
+  const problems = problemsOf(diff);
+  const isChanged = (c: Change): boolean => c.status === "changed" || c.status === "new";
+  const isEmpty =
+    !diff.functions.some((c) => isChanged(c) || c.status === "removed") &&
+    !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
+    diff.loose.length === 0;
+  return { diff, orig: one, patched: other, problems, isEmpty };
+}
+
+function open({ bytes, path }: DiffInput): Subject {
+  const file = read(bytes, path);
+  supportedArch(file.header.machine, file.littleEndian, path);
+  if (file.symbols === null) throw noSymbols(path, file.symbolTables.size > 0, null);
+  return openFile(file, path);
+}
+
+async function sideOf(subject: Subject): Promise<Side> {
+  const unit = new Unit(subject.path, subject.file, subject.arch, subject.symbols);
+  const source = await subject.source();
+  const lineOf = source.hasLines
+    ? (section: number, offset: number): number | null => source.find(section, offset)?.[0]?.line ?? null
+    : null;
+  return { unit, tables: new OwnedTables(unit), lineOf };
+}
+
+function problemsOf(diff: Diff): Problem[] {
+  const problems: Problem[] = [];
+  const told = new Set<string>();
+  for (const side of [diff.orig, diff.patched]) {
+    for (const { section, why } of side.tables.unknown) {
+      const name = side.unit.file.sections.name(section);
+      if (told.has(name)) continue;
+      told.add(name);
+      problems.push(problem("KLP703", { file: side.unit.path, section: name, offset: 0 }, { section: name, why }));
+    }
+  }
+  for (const pair of diff.correlation.wrongPairs)
+    problems.push(problem("KLP705", { file: diff.patched.unit.path }, { pair }));
+  for (const change of diff.functions) {
+    if (change.status !== "changed" || change.patched?.isInit !== true || change.difference === null) continue;
+    const data = { name: change.name, what: change.difference.what, detail: change.difference.detail };
+    problems.push(problem("KLP706", placeOf(diff.patched, change, change.difference), data));
+  }
+  for (const change of diff.data) {
+    if (change.status !== "changed" || change.difference === null) continue;
+    const data = { name: change.name, what: change.difference.what, detail: change.difference.detail };
+    const isInit = change.patched?.isInit === true && change.orig?.isInit === true;
+    problems.push(problem(isInit ? "KLP706" : "KLP701", placeOf(diff.patched, change, change.difference), data));
+  }
+  for (const { section, patched, orig, why } of diff.loose) {
+    const side = patched === null ? diff.orig : diff.patched;
+    const at = { file: side.unit.path, section, offset: 0 };
+    const isInit = /^\.(?:init|exit)/.test(section);
+    if (isInit) problems.push(problem("KLP706", at, { name: section, what: "place", detail: why }));
+    else problems.push(problem("KLP707", at, { section, why, inOrig: orig !== null }));
+  }
+  for (const { item, users, candidates } of diff.correlation.lost) {
+    const names = (list: readonly Item[]): string[] => list.map((i) => i.name);
+    const at = { file: diff.orig.unit.path, section: diff.orig.unit.sectionName(item), offset: item.entry };
+    problems.push(problem("KLP702", at, { name: item.name, users: names(users), candidates: names(candidates) }));
+  }
+  return problems;
+}
+
+function placeOf(side: Side, change: Change, difference: Difference): Place {
+  const { patched } = change;
+  const place = difference.patched ?? (patched === null ? null : { section: patched.section, offset: patched.entry });
+  if (place === null) return { file: side.unit.path };
+  return { file: side.unit.path, section: side.unit.file.sections.name(place.section), offset: place.offset };
+}
