@@ -1258,6 +1258,7 @@ error[KLP436]: __mcount_loc has 19 bytes, not a multiple of its entries' 8
 error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
     call
   --> broken/KLP437.ko  __mcount_loc+0x0
+  = kernel: ftrace failed to modify [<ADDRESS>] live_show_one+0x8
   = why:    ftrace compares the instruction before it changes it, finds another
             one, and switches itself off
   = help:   build the file again; entries of functions that were taken out of an
