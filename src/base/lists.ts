@@ -12,3 +12,13 @@ export function longest(texts: Iterable<string>): number {
   for (const text of texts) if (text.length > most) most = text.length;
   return most;
 }
+
+/** What `of` makes of each item, when its turn comes. */
+export function* mapped<T, U>(items: Iterable<T>, of: (item: T) => U): Generator<U, void, undefined> {
+  for (const item of items) yield of(item);
+}
+
+/** The items of one list after the other. */
+export function* chained<T>(...lists: Iterable<T>[]): Generator<T, void, undefined> {
+  for (const list of lists) yield* list;
+}

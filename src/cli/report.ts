@@ -4,7 +4,7 @@ import type { Disassembler } from "../diag/define.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
 import type { Subject } from "../passes/open.ts";
 import type { Context, OutputStream } from "./context.ts";
-import { write } from "./files/io.ts";
+import { write, writePieces } from "./files/io.ts";
 
 export type ColorChoice = "auto" | "always" | "never";
 export const FORMATS = ["text", "json", "sarif", "github"] as const;
@@ -110,7 +110,7 @@ export class Reporter {
     let shown = problems;
     if (quiet === true && problems.length > 0) {
       const { levelOf } = await import("../diag/catalogue.ts");
-      shown = problems.filter((p) => levelOf(p) === "error");
+      shown = problems.filter((p) => levelOf(p) === "error" || (p.code === "KLP117" && p.data.level === "error"));
     }
     let noSource: string | null = null;
     if (subject !== null && shown.length > 0) {
@@ -150,10 +150,10 @@ export class Reporter {
   async finish(stream: OutputStream = this.#context.stdout): Promise<void> {
     if (this.#options.format === "json") {
       const { renderJson } = await import("../diag/render/json.ts");
-      await write(stream, renderJson(this.#context.version, this.#files));
+      await writePieces(stream, renderJson(this.#context.version, this.#files));
     } else if (this.#options.format === "sarif") {
       const { renderSarif } = await import("../diag/render/sarif.ts");
-      await write(stream, renderSarif(this.#context.version, this.#files, process.cwd()));
+      await writePieces(stream, renderSarif(this.#context.version, this.#files, process.cwd()));
     } else if (this.#options.format === "github" && this.#said.length > 1) {
       const { renderGithubTotal } = await import("../diag/render/github.ts");
       const { tallyOf } = await import("../diag/tally.ts");

@@ -70,6 +70,16 @@ export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.da
 /** The command that mends the problem without a rebuild, or null. */
 export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(p.data) ?? null;
 
+/** How many problems of a level there are, those that are only counted (KLP117) included. */
+export function countOf(problems: readonly Problem[], level: "error" | "warning"): number {
+  let count = 0;
+  for (const p of problems) {
+    if (p.code === "KLP117") count += p.data.level === level ? p.data.count : 0;
+    else if (levelOf(p) === level) count++;
+  }
+  return count;
+}
+
 /** The problem that stops the loader first, or null if none does. */
 export function firstRefusal(problems: readonly Problem[]): Problem | null {
   let first: Problem | null = null;

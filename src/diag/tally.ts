@@ -24,14 +24,17 @@ export function tallyOf(files: readonly (readonly Problem[])[]): Tally {
   const found = { error: new Map<string, number>(), warning: new Map<string, number>() };
   for (const problems of files) {
     for (const p of withoutRepeats(problems)) {
-      const of = found[levelOf(p)];
-      of.set(p.code, (of.get(p.code) ?? 0) + 1);
+      const [code, level, count] = p.code === "KLP117" ? countedBy(p.data) : [p.code, levelOf(p), 1];
+      found[level].set(code, (found[level].get(code) ?? 0) + count);
     }
   }
   const sorted = (of: ReadonlyMap<string, number>): Record<string, number> =>
     Object.fromEntries([...of].sort(([a], [b]) => (a < b ? -1 : 1)));
   return { files: files.length, errors: sorted(found.error), warnings: sorted(found.warning) };
 }
+
+/** Those that are not listed count as what they are. */
+const countedBy = ({ code, level, count }: Problem<"KLP117">["data"]) => [code, level, count] as const;
 
 /** Number of all errors, or all warnings. */
 export const sumOf = (counts: Tally["errors"]): number => Object.values(counts).reduce((sum, n) => sum + n, 0);

@@ -4,15 +4,16 @@ import type { Arch } from "../arch/index.ts";
 import { hex, hexWord, printable } from "../base/bytes.ts";
 import { LOADING, type LoadMoment } from "../base/loadOrder.ts";
 import { shellFile } from "../base/shell.ts";
-import { type Problem, problem } from "../diag/catalogue.ts";
+import { problem } from "../diag/catalogue.ts";
 import type { Place as Where } from "../diag/define.ts";
+import type { ProblemList } from "../diag/problemList.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { SymbolFault } from "../kernel/loader/simplify.ts";
 import { sectionIndexProblem } from "../kernel/module/formRules.ts";
 import type { KernelAddresses } from "../kernel/running/addresses.ts";
-import { nearNames } from "../kernel/symbols/nearNames.ts";
+import { NearSearch } from "../kernel/symbols/nearNames.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
 import { labelOf } from "../klp/symbols/names.ts";
@@ -36,7 +37,7 @@ export interface FindingsSource {
 
 /** Collects problems while a module is loaded. */
 export class Findings {
-  readonly problems: Problem[];
+  readonly problems: ProblemList;
   readonly #file: ElfFile;
   readonly #symbols: SymbolTable;
   readonly #arch: Arch;
@@ -45,8 +46,9 @@ export class Findings {
   readonly #kernel: KernelAddresses | null;
   readonly #command: string;
   readonly #functions: FunctionIndex;
+  readonly #search = new NearSearch();
 
-  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: Problem[]) {
+  constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: ProblemList) {
     this.problems = problems;
     this.#file = file;
     this.#symbols = symbols;
@@ -121,7 +123,7 @@ export class Findings {
           this.problems.push(problem("KLP410", { file }, data, order));
           continue;
         }
-        const near = nearNames(name, kernel.names());
+        const near = this.#search.of(name, () => kernel.names());
         const data = { module, symbol: shown, source: kernel.source, near };
         this.problems.push(problem("KLP401", { file }, data, order));
       } else {

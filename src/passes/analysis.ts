@@ -37,9 +37,10 @@ import { livepatchSymbolProblems, positionProblems, symbolProblems } from "../kl
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "../klp/rules/tables.ts";
 import { SymbolUses } from "../klp/symbols/uses.ts";
 import { auditCalls, type Call } from "../klp/toc/calls.ts";
+import { NO_EPILOGUES, planEpilogues } from "../klp/toc/epilogues.ts";
 import { missingHelpers } from "../klp/toc/helpers.ts";
-import { DEFAULT_CHOICE, type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
-import { type TocStrategy, tocStrategy } from "../klp/toc/strategies.ts";
+import { type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
+import { NO_FRAMES, planMiniFrames } from "../klp/toc/miniFrames.ts";
 import type { Feature } from "../reloc/def.ts";
 import { noGot } from "../stubs/ppc64lePcrel.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
@@ -133,16 +134,15 @@ const keptPlan = keeper<IslandPlan | null>();
 /** The survey of a subject, and a plan for its calls. @throws Unusable KLP111 if the kernel is of another architecture */
 export function analyseSubject(subject: Subject, options: Options): Analysis {
   const found = survey(subject, options);
-  // Where there is no TOC, calls are what they are in any case.
-  const strategy = tocStrategy(found.features.has("toc") ? options.tocRestore : undefined);
+  const restored = found.features.has("toc") ? options.tocRestore : undefined;
   const frameAll = options.frameAll ?? options.force === true;
-  const plan = keptPlan(subject, [found, strategy, options.siblings, options.facts, frameAll], () =>
+  const plan = keptPlan(subject, [found, restored, options.siblings, options.facts, frameAll], () =>
     found.arch.hasToc
-      ? planIslands(found.file, found.symbols, found.functions, found.calls, choice(found, options, strategy, frameAll))
+      ? planIslands(found.file, found.symbols, found.functions, found.calls, choice(found, options, restored))
       : null,
   );
   const problems = [...found.problems];
-  const stack = strategy.needsStack ? findStack(options, problems) : null;
+  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
   append(problems, unsupportedProblems(found));
   append(problems, unmarkedProblems(found));
   return { ...found, plan, stack, problems };
@@ -256,20 +256,27 @@ function dropSaid(problems: Problem[], calls: readonly Call[], { sections }: Elf
   for (const call of calls) {
     if (call.verdict === "not-a-call") said.add(key(printable(sections.name(call.section)), call.offset));
   }
-  const left = problems.filter((p) => p.code !== "KLP234" || !said.has(key(p.at.section, p.at.offset)));
+  const isLeft = (p: Problem): boolean => p.code !== "KLP234" || !said.has(key(p.at.section, p.at.offset));
+  const isSaid = problems.some((p) => p.code === "KLP234" && !isLeft(p));
+  // Where those that are listed were said, so were those that are only counted.
+  const left = problems.filter((p) => isLeft(p) && !(isSaid && p.code === "KLP117" && p.data.code === "KLP234"));
   problems.splice(0, problems.length);
   append(problems, left);
 }
 
-function choice(found: Survey, options: Options, strategy: TocStrategy, frameAll: boolean): IslandChoice {
-  const { file, symbols, functions } = found;
+/** @param how how r2 is to come back; undefined: as usual, or there is none */
+function choice({ file, symbols, functions }: Survey, options: Options, how: Options["tocRestore"]): IslandChoice {
   const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
-    ...DEFAULT_CHOICE,
+    stubs: how === "shadow-stack",
     preferFramed: options.siblings === "framed",
     prototypes,
     unzstd,
-    ...strategy.plan({ file, symbols, functions, prototypes, frameAll }),
+    epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
+    frames:
+      how === "mini-frame"
+        ? planMiniFrames(file, symbols, functions, prototypes, options.frameAll ?? options.force === true)
+        : NO_FRAMES,
   };
 }
 

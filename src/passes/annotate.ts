@@ -58,8 +58,12 @@ export class Lookup {
   readonly #subject: Subject;
   readonly #source: SourceIndex;
   readonly #disassemble: Disassembler | null;
-  /** Section -> rows of its relocation tables, by offset. */
-  readonly #relocations = new Map<number, readonly Relocation[]>();
+  /** By section. */
+  readonly #relocations = new Map<number, Rows>();
+  /** Sections of code, by name. */
+  #code: ReadonlyMap<string, readonly number[]> | null = null;
+  /** Where instructions of any size begin, as far as they were looked at. */
+  #begins: { readonly section: number; end: number; readonly starts: number[] } | null = null;
 
   private constructor(subject: Subject, source: SourceIndex, disassemble: Disassembler | null) {
     this.#subject = subject;
@@ -85,12 +89,22 @@ export class Lookup {
   /** Index of the section of a place, if it holds code and the place lies in it. */
   codeSection(at: Place): number | null {
     if (at.section === undefined || at.offset === undefined) return null;
+    const { offset } = at;
     const { sections } = this.#subject.file;
+    this.#code ??= this.#codeByName();
+    return this.#code.get(at.section)?.find((i) => offset < sections.size(i)) ?? null;
+  }
+
+  #codeByName(): Map<string, number[]> {
+    const { sections } = this.#subject.file;
+    const found = new Map<string, number[]>();
     for (let i = 1; i < sections.count; i++) {
       if (!sections.hasFlags(i, SHF_EXECINSTR) || sections.type(i) === SHT_NOBITS) continue;
-      if (at.offset < sections.size(i) && sections.name(i) === at.section) return i;
+      const known = found.get(sections.name(i));
+      if (known === undefined) found.set(sections.name(i), [i]);
+      else known.push(i);
     }
-    return null;
+    return found;
   }
 
   annotate(p: Problem): Problem {
@@ -140,26 +154,45 @@ export class Lookup {
     let at =
       fixed !== null
         ? Math.max(start, offset - (offset % fixed) - AROUND * fixed)
-        : Math.max(start, offset - FARTHEST_START);
+        : this.#beginBefore(section, start, end, offset, disassemble);
     const window: Instruction[] = [];
     let behind = 0;
     while (at < end && behind < AROUND) {
       const { size, text } = disassemble(data.subarray(at, end), at);
       const marked = offset >= at && offset < at + size;
-      const relocations = this.#relocationsIn(section, at, at + size);
+      const { relocations, more } = this.#relocationsIn(section, at, at + size);
       window.push({
         offset: at,
         bytes: data.subarray(at, at + size),
         text: this.#named(section, text, relocations),
         relocations: relocations.map(({ name, symbol, addend }) => ({ name, symbol, addend })),
         marked,
-        note: notes.get(at) ?? null,
+        note: notes.get(at) ?? (more === 0 ? null : `… and ${more} more relocations`),
       });
       if (at > offset) behind++;
       else if (!marked && window.length > AROUND) window.shift();
       at += size;
     }
     return window.some((i) => i.marked) ? window : [];
+  }
+
+  /** Where the instruction AROUND instructions before the one at `offset` begins, if instructions differ in size. */
+  #beginBefore(section: number, start: number, end: number, offset: number, disassemble: Disassembler): number {
+    const data = this.#subject.file.sections.data(section);
+    let known = this.#begins;
+    const from = known?.starts[0] ?? 0;
+    // Places come one behind the other: what was looked at for the one before is not looked at again.
+    if (known?.section !== section || from < start || offset < from || offset - known.end > FARTHEST_START) {
+      known = { section, starts: [], end: Math.max(start, offset - FARTHEST_START) };
+      this.#begins = known;
+    }
+    while (known.end <= offset && known.end < end) {
+      known.starts.push(known.end);
+      known.end += disassemble(data.subarray(known.end, end), known.end).size;
+    }
+    const { starts } = known;
+    const at = lowerBound(starts.length, (i) => (starts[i] ?? 0) > offset) - 1;
+    return starts[Math.max(0, at - AROUND)] ?? offset;
   }
 
   /** The target of a branch by name: its relocation's symbol, or the place in a function of the section. */
@@ -176,48 +209,84 @@ export class Lookup {
     return `${mnemonic}${space}${printable(owner.name)}${distance === 0 ? "" : `+0x${distance.toString(16)}`}`;
   }
 
-  #relocationsIn(section: number, start: number, end: number): Relocation[] {
+  /** The relocations of some bytes, the first SHOWN of them, and how many more there are. */
+  #relocationsIn(section: number, start: number, end: number): { relocations: Relocation[]; more: number } {
     let rows = this.#relocations.get(section);
     if (rows === undefined) {
-      rows = this.#readRelocations(section);
+      rows = readRelocations(this.#subject, section);
       this.#relocations.set(section, rows);
     }
-    let low = 0;
-    let high = rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((rows[middle]?.offset ?? 0) < start) low = middle + 1;
-      else high = middle;
-    }
-    const found: Relocation[] = [];
-    for (let i = low; (rows[i]?.offset ?? end) < end; i++) found.push(rows[i] as Relocation);
-    return found;
-  }
-
-  #readRelocations(section: number): Relocation[] {
-    const rows: Relocation[] = [];
-    for (const table of this.#subject.file.relocations) {
-      const symbols = this.#subject.file.symbolTables.get(this.#subject.file.sections.link(table.section));
-      if (table.target !== section || symbols === undefined) continue;
-      for (let row = 0; row < table.count; row++) {
-        const symbol = table.symbol(row);
-        const home = symbols.sectionOf(symbol);
-        const name = symbols.name(symbol);
-        rows.push({
-          offset: table.offset(row),
-          name: relocName(this.#subject.arch.relocs, table.type(row)),
-          symbol: printable(name === "" && home !== null ? this.#subject.file.sections.name(home) : name),
-          addend: table.addend(row),
-        });
-      }
-    }
-    return rows.sort((a, b) => a.offset - b.offset);
+    const { offsets, order } = rows;
+    const offsetAt = (i: number): number => offsets[order[i] ?? 0] ?? 0;
+    const first = lowerBound(order.length, (i) => offsetAt(i) >= start);
+    const last = lowerBound(order.length, (i) => offsetAt(i) >= end);
+    const shown = Array.from(order.subarray(first, Math.min(last, first + SHOWN)), (row) => rows.read(row));
+    return { relocations: shown, more: last - first - shown.length };
   }
 }
 
+/** So many relocations of one instruction are shown. */
+const SHOWN = 8;
+
+/** The first of `count` numbers that `isReached` holds for, as it does for all behind it; `count` if for none. */
+function lowerBound(count: number, isReached: (i: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isReached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 interface Relocation {
-  readonly offset: number;
   readonly name: string;
   readonly symbol: string;
   readonly addend: bigint;
+}
+
+/** The rows of all relocation tables of a section. */
+interface Rows {
+  /** As in the file. */
+  readonly offsets: Float64Array;
+  /** By offset. */
+  readonly order: Uint32Array;
+  readonly read: (row: number) => Relocation;
+}
+
+function readRelocations({ file, arch }: Subject, section: number): Rows {
+  const { sections, symbolTables } = file;
+  const tables = file.relocations.filter((t) => t.target === section && symbolTables.has(sections.link(t.section)));
+  const offsets = new Float64Array(tables.reduce((sum, t) => sum + t.count, 0));
+  let length = 0;
+  let isSorted = true;
+  for (const table of tables) {
+    for (let row = 0; row < table.count; row++) {
+      offsets[length] = table.offset(row);
+      if (length > 0 && (offsets[length] ?? 0) < (offsets[length - 1] ?? 0)) isSorted = false;
+      length++;
+    }
+  }
+  const order = Uint32Array.from(offsets, (_, i) => i);
+  if (!isSorted) order.sort((a, b) => (offsets[a] ?? 0) - (offsets[b] ?? 0) || a - b);
+  const read = (row: number): Relocation => {
+    let left = row;
+    const table = tables.find((t) => {
+      if (left < t.count) return true;
+      left -= t.count;
+      return false;
+    });
+    const symbols = table === undefined ? undefined : symbolTables.get(sections.link(table.section));
+    if (table === undefined || symbols === undefined) throw new Error(`there is no row ${row}`);
+    const symbol = table.symbol(left);
+    const home = symbols.sectionOf(symbol);
+    const name = symbols.name(symbol);
+    return {
+      name: relocName(arch.relocs, table.type(left)),
+      symbol: printable(name === "" && home !== null ? sections.name(home) : name),
+      addend: table.addend(left),
+    };
+  };
+  return { offsets, order, read };
 }

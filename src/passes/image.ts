@@ -3,8 +3,8 @@
 
 import type { Arch } from "../arch/index.ts";
 import { hex } from "../base/bytes.ts";
-import { append } from "../base/lists.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { ProblemList } from "../diag/problemList.ts";
 import { SHF_ALLOC } from "../elf/consts.ts";
 import {
   type LoadedSection,
@@ -61,18 +61,18 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   };
   const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
   const facts = loaderFacts(given, kernel && { has: (name) => find(name) !== null, addressOf: find });
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
-  if (isFinishedModule(file, options.file)) append(problems, checkForm(file, module, version, options.file));
-  append(problems, preparationProblems(preparation, options.file));
-  if (preparation.refusals.length > 0) return { problems, image: null, arch: arch.name, module };
+  if (isFinishedModule(file, options.file)) problems.add(checkForm(file, module, version, options.file));
+  problems.add(preparationProblems(preparation, options.file));
+  if (preparation.refusals.length > 0) return { problems: problems.all(), image: null, arch: arch.name, module };
 
   const sections = loadedSections(file, (i) => preparation.changes.get(i), facts.has("percpuRelocated"));
   const size = sections.reduce((sum, s) => ((s.flags & SHF_ALLOC) !== 0 ? sum + s.size : sum), 0);
   if (size > SIZE_LIMIT) {
     problems.push(problem("KLP211", { file: options.file }, { size, limit: SIZE_LIMIT }));
-    return { problems, image: null, arch: arch.name, module };
+    return { problems: problems.all(), image: null, arch: arch.name, module };
   }
   const pageSize = options.pageSize ?? arch.pageSize;
   const layout = layOut(sections, {
@@ -109,7 +109,8 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
     problems,
   );
   const job = new Job({ file, symbols, arch, loader, facts, options, sections, layout, placed, preparation }, findings);
-  return { problems, image: job.run(), arch: arch.name, module };
+  const done = job.run();
+  return { problems: problems.all(), image: done, arch: arch.name, module };
 }
 
 /** The per-CPU area's address: a place behind the kernel's own if it is not known, said when other addresses are real. */
@@ -118,7 +119,7 @@ function withPercpu(
   arch: Arch,
   sections: readonly LoadedSection[],
   start: bigint,
-  problems: Problem[],
+  problems: ProblemList,
 ): Placement {
   if (placement.percpu !== null || !sections.some((s) => s.name === PERCPU_SECTION && s.size > 0)) return placement;
   const end = kernel?.inObject("vmlinux", "__per_cpu_end")[0] ?? arch.percpuBase ?? start - 0x10000n;

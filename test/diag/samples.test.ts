@@ -35,6 +35,17 @@ test("each code has a sample", () => {
   expect(codes.filter((code) => samples[code] === undefined)).toEqual([]);
 });
 
+/** A document with hundreds of diagnostics has the first of each code only. */
+function shortened(text: string): string {
+  const document = JSON.parse(text) as { files: { problems: { code: string }[] }[] };
+  if (document.files.every(({ problems }) => problems.length < 100)) return text;
+  for (const file of document.files) {
+    const seen = new Set<string>();
+    file.problems = file.problems.filter(({ code }) => !seen.has(code) && seen.add(code));
+  }
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
 /** The command as a user would type it. */
 const typed = (args: readonly string[]): string =>
   `$ klplink ${args.map((a) => (a === "{out}" ? "out" : a)).join(" ")}`;
@@ -55,7 +66,7 @@ describe.each(Object.entries(samples))("%s", (code, { args, status }) => {
     expectHere(ran.status).toBe(status);
     const document: unknown = JSON.parse(ran.stdout);
     expectHere(validate(document) ? [] : validate.errors).toEqual([]);
-    await expectHere(ran.stdout).toMatchFileSnapshot(join(root, "test/diag/expected", `${code}.json`));
+    await expectHere(shortened(ran.stdout)).toMatchFileSnapshot(join(root, "test/diag/expected", `${code}.json`));
   });
 });
 

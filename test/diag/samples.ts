@@ -58,6 +58,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP113: failing("check", "elfv1.o"),
   KLP114: good("check", "crc64.ko.xz"),
   KLP116: failing("removed.o", "-o", "{out}"),
+  KLP117: failing("check", "many.o.gz"),
   KLP201: failing("check", "got-arm64.o"),
   KLP202: failing("check", "outside.o"),
   KLP203: failing(...image("overflow.ko")),

@@ -1,6 +1,6 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
+import { countOf, levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { tallyOf, tallyText } from "../../diag/tally.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
@@ -121,7 +121,7 @@ function uncheckedLine(checked: readonly Checked[]): string {
 const MOST_UNCHECKED = 6;
 
 function summary({ file, problems, result }: Checked): string {
-  const errors = problems.filter((p) => levelOf(p) === "error").length;
+  const errors = countOf(problems, "error");
   const notes: string[] = [];
   if (result !== null) {
     const calls = Object.values(result.calls).reduce((sum, n) => sum + n, 0);

@@ -1,5 +1,6 @@
 import { findArchByName } from "../../arch/index.ts";
 import { jsonPieces } from "../../base/json.ts";
+import { chained, mapped } from "../../base/lists.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
 import type { Definition, Disassembler } from "../../diag/define.ts";
 import { type Collected, Collector, type Unlisted } from "../../diag/messages/collect.ts";
@@ -58,14 +59,6 @@ export async function runExplain(what: readonly string[], options: Options, cont
 }
 
 const isStandard = (what: readonly string[]): boolean => what.length === 0 || (what.length === 1 && what[0] === "-");
-
-function* mapped<T, U>(items: Iterable<T>, of: (item: T) => U): Generator<U> {
-  for (const item of items) yield of(item);
-}
-
-function* chained<T>(...lists: Iterable<T>[]): Generator<T> {
-  for (const list of lists) yield* list;
-}
 
 /** Pieces with `between` between them, and `behind` behind the last, if there is one. */
 function* joined(pieces: Iterable<string>, between: string, behind: string): Generator<string> {

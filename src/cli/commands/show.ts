@@ -1,6 +1,7 @@
 import { findArch } from "../../arch/index.ts";
 import { printable } from "../../base/bytes.ts";
-import { longest } from "../../base/lists.ts";
+import { jsonPieces } from "../../base/json.ts";
+import { chained, longest } from "../../base/lists.ts";
 import {
   bindNames,
   machineNames,
@@ -23,7 +24,7 @@ import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { Context } from "../context.ts";
-import { readUnpacked, write } from "../files/io.ts";
+import { readUnpacked, writePieces } from "../files/io.ts";
 import { type CommonOptions, readKernel } from "../options.ts";
 
 interface Options extends CommonOptions {
@@ -86,11 +87,11 @@ export async function runShow(module: string, options: Options, context: Context
       signed: file.signature !== null,
       ...Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table.rows])),
     };
-    await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    await writePieces(context.stdout, chained(jsonPieces(document), ["\n"]));
     return 0;
   }
   const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
-  await write(context.stdout, [head, ...Object.values(tables).map(formatTable)].join("\n") + picture);
+  await writePieces(context.stdout, chained([head], formatTables(Object.values(tables)), [picture]));
   return 0;
 }
 
@@ -245,9 +246,16 @@ function callTable(file: ElfFile, calls: readonly Call[]): Table {
 }
 
 /** Columns as wide as their longest entry; a column without any entry is left out. */
-function formatTable({ title, rows }: Table): string {
+function* formatTables(tables: readonly Table[]): Generator<string, void, undefined> {
+  for (const table of tables) yield* chained(["\n"], formatTable(table));
+}
+
+function* formatTable({ title, rows }: Table): Generator<string, void, undefined> {
   const first = rows[0];
-  if (first === undefined) return `${title}: none\n`;
+  if (first === undefined) {
+    yield `${title}: none\n`;
+    return;
+  }
   const columns = Object.keys(first).filter((c) => rows.some((row) => row[c] !== null && row[c] !== ""));
   const text = (row: Row, column: string): string => String(row[column] ?? "");
   const isNumber = (column: string): boolean => rows.every((r) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(text(r, column)));
@@ -258,6 +266,6 @@ function formatTable({ title, rows }: Table): string {
       .join("  ")
       .trimEnd();
   const isRight = columns.map(isNumber);
-  const body = rows.map((row) => line(columns.map((c) => text(row, c))));
-  return `${title}\n${[line(columns), ...body].map((l) => `  ${l}`).join("\n")}\n`;
+  yield `${title}\n  ${line(columns)}\n`;
+  for (const row of rows) yield `  ${line(columns.map((c) => text(row, c)))}\n`;
 }

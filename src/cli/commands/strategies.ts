@@ -3,11 +3,12 @@
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type TocStrategy, tocStrategies } from "../../klp/toc/strategies.ts";
 import type { Analysis } from "../../passes/analysis.ts";
 import { moduleFacts } from "../../passes/facts.ts";
 import { type LinkOptions, type LinkResult, tryLink } from "../../passes/link.ts";
 import type { Subject } from "../../passes/open.ts";
+import { strategies } from "../../stubs/strategies/index.ts";
+import type { Strategy } from "../../stubs/strategies/strategy.ts";
 
 export interface StrategyRow {
   readonly option: string;
@@ -31,7 +32,7 @@ export async function compareStrategies(
   livepatchStack: LivepatchStack | undefined,
 ): Promise<StrategyRow[]> {
   const facts = await moduleFacts(subject, kernel, true);
-  return tocStrategies.map((strategy): StrategyRow => {
+  return strategies.map((strategy): StrategyRow => {
     const options: LinkOptions = {
       file: subject.path,
       tocRestore: strategy.option,
@@ -66,18 +67,20 @@ function siteCount(done: LinkResult["done"]): number {
 
 /** `yes`, what else it needs, or why not. */
 function verdict(
-  strategy: TocStrategy,
+  strategy: Strategy,
   analysis: Analysis,
   problems: readonly Problem[],
   done: LinkResult["done"],
 ): string {
-  if (!strategy.rewrites) return nopVerdict(analysis);
+  const { option } = strategy;
+  if (option === "nop") return nopVerdict(analysis);
   const why = refusals(problems);
   if (why !== null) return `no: ${why}`;
-  if (strategy.changesFunctions && done.epilogues + done.miniFrames === 0) {
+  const isForFunctions = option === "epilogue" || option === "mini-frame";
+  if (isForFunctions && done.epilogues + done.miniFrames === 0) {
     return "no: no replacement function in the module's data";
   }
-  return strategy.needsOwnKernel ? `with a kernel of its own: ${strategy.needs}` : "yes";
+  return option === "epilogue" ? `with a kernel of its own: ${strategy.needs}` : "yes";
 }
 
 function nopVerdict({ calls }: Analysis): string {

@@ -186,3 +186,11 @@ export const KLP462 = define<{ readonly names: readonly string[]; readonly comma
   explain:
     "`klplink glue FOLDER` writes the source of the part of a livepatch module that enables the patch. It does not overwrite a file that says something else, and then writes none of the others either.",
 });
+
+export const KLP117 = define<{ readonly code: string; readonly level: "error" | "warning"; readonly count: number }>({
+  level: "warning",
+  title: (d) => `${d.count} more ${d.level}s ${d.code} are not listed`,
+  help: (d) => `so many of one kind have one cause: \`klplink explain ${d.code}\`, and look at the first`,
+  explain:
+    "Of one kind of diagnostic no more than 2,000 are listed from one part of the work; this one says how many more there are. They count in the totals, and the one that the loader meets first is always among those that are listed.",
+});

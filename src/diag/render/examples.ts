@@ -118,6 +118,64 @@ error[KLP116]: what the link takes away is still in use: the signature of group
             \`readelf -SWrs\` what refers to it
 
 1 error, 0 warnings`,
+  KLP117: `$ klplink check many.o.gz
+error[KLP201]: the kernel's loader does not know relocation type 200 (against f)
+  --> many.o.gz  f+0x0  (.data+0x0)
+  = kernel: module: many: Unknown rela relocation: 200
+            (the loader stops here: this is the line in dmesg)
+  = why:    the loader handles a fixed list of relocation types and stops at the
+            first other one
+  = help:   compile with the kernel's own flags (no -fpic, -mcmodel as in the
+            kernel's Makefile)
+  = also:   1999 more of KLP201 in many.o.gz:
+      f+0x8   the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x10  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x18  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x20  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x28  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x30  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x38  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x40  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x48  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x50  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x58  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x60  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x68  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x70  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x78  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x80  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x88  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x90  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0x98  the kernel's loader does not know relocation type 200 (against
+        f)
+      f+0xa0  the kernel's loader does not know relocation type 200 (against
+        f)
+      … and 1979 more (-v shows all)
+
+warning[KLP117]: 10 more errors KLP201 are not listed
+  --> many.o.gz
+  = help:   so many of one kind have one cause: \`klplink explain KLP201\`, and
+            look at the first
+
+2010 errors, 0 warnings`,
   KLP201: `$ klplink check got-arm64.o
 error[KLP201]: the kernel's loader does not know relocation
     R_AARCH64_LD64_GOT_LO12_NC (against level)
@@ -1258,7 +1316,6 @@ error[KLP436]: __mcount_loc has 19 bytes, not a multiple of its entries' 8
 error[KLP437]: __mcount_loc names live_show_one+0x8, where there is no profiling
     call
   --> broken/KLP437.ko  __mcount_loc+0x0
-  = kernel: ftrace failed to modify [<ADDRESS>] live_show_one+0x8
   = why:    ftrace compares the instruction before it changes it, finds another
             one, and switches itself off
   = help:   build the file again; entries of functions that were taken out of an

@@ -1,4 +1,6 @@
 import { hexWord } from "../../base/bytes.ts";
+import { jsonPieces } from "../../base/json.ts";
+import { chained, mapped } from "../../base/lists.ts";
 import { fixOf, helpOf, kernelOf, levelOf, type Problem, printedRefusals, titleOf, whyOf } from "../catalogue.ts";
 import type { ContextLine, Instruction } from "../define.ts";
 import { sumOf, tallyOf, withoutRepeats } from "../tally.ts";
@@ -61,7 +63,7 @@ export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unkn
   };
 }
 
-/** One document for all files of a run: docs/diagnostics.schema.json. */
+/** One document for all files of a run, in pieces: docs/diagnostics.schema.json. */
 export function renderJson(
   version: string,
   files: readonly {
@@ -69,7 +71,7 @@ export function renderJson(
     readonly problems: readonly Problem[];
     readonly result: Record<string, unknown>;
   }[],
-): string {
+): Iterable<string> {
   const total = tallyOf(files.map((f) => f.problems));
   const document = {
     schema: "klplink-diagnostics/1",
@@ -77,12 +79,12 @@ export function renderJson(
     files: files.map((f) => {
       const printed = new Set(printedRefusals(f.problems));
       const distinct = withoutRepeats(f.problems);
-      return { file: f.file, ...f.result, problems: distinct.map((p) => toJson(p, printed.has(p))) };
+      return { file: f.file, ...f.result, problems: mapped(distinct, (p) => toJson(p, printed.has(p))) };
     }),
     errors: sumOf(total.errors),
     warnings: sumOf(total.warnings),
     total,
   };
   const plain = (_: string, value: unknown): unknown => (typeof value === "bigint" ? signedHex(value) : value);
-  return `${JSON.stringify(document, plain, 2)}\n`;
+  return chained(jsonPieces(document, plain), ["\n"]);
 }

@@ -1,5 +1,7 @@
 // SARIF 2.1.0 (OASIS Standard): the form that code-scanning services read.
 
+import { jsonPieces } from "../../base/json.ts";
+import { chained, mapped } from "../../base/lists.ts";
 import {
   type Code,
   catalogue,
@@ -22,12 +24,12 @@ const SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schem
 /** The base that relative paths refer to: the folder in which klplink ran. */
 const BASE = "ROOT";
 
-/** One log with one run for all files. @param folder to which source paths below it are made relative. */
+/** One log with one run for all files, in pieces. @param folder to which source paths below it are made relative. */
 export function renderSarif(
   version: string,
   files: readonly { readonly file: string; readonly problems: readonly Problem[] }[],
   folder?: string,
-): string {
+): Iterable<string> {
   const problems = withoutRepeats(files.flatMap((f) => f.problems));
   const used = codes.filter((code) => problems.some((p) => p.code === code));
   const log = {
@@ -42,12 +44,12 @@ export function renderSarif(
           roles: ["analysisTarget"],
         })),
         columnKind: "unicodeCodePoints",
-        results: problems.map((p) => resultOf(p, used.indexOf(p.code), folder)),
+        results: mapped(problems, (p) => resultOf(p, used.indexOf(p.code), folder)),
         properties: { total: tallyOf(files.map((f) => f.problems)) },
       },
     ],
   };
-  return `${JSON.stringify(log, null, 2)}\n`;
+  return chained(jsonPieces(log), ["\n"]);
 }
 
 /** `KlpXxx` names are for people; ids stay the codes. */

@@ -4,6 +4,7 @@ import { hexWord } from "../../base/bytes.ts";
 import { append, longest } from "../../base/lists.ts";
 import {
   briefOf,
+  countOf,
   fixOf,
   helpOf,
   kernelOf,
@@ -344,8 +345,11 @@ function moreLine(problems: readonly Problem[]): string {
 /** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors, once the others are gone` */
 export function countLine(problems: readonly Problem[]): string {
   const errors = problems.filter((p) => levelOf(p) === "error");
-  const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`;
-  const counts = `${count(errors.length, "error")}, ${count(problems.length - errors.length, "warning")}`;
+  const total = (level: "error" | "warning"): string => {
+    const n = countOf(problems, level);
+    return `${n} ${level}${n === 1 ? "" : "s"}`;
+  };
+  const counts = `${total("error")}, ${total("warning")}`;
   const fixes = new Map<string, number>();
   for (const p of errors) {
     const command = fixOf(p);

@@ -6,6 +6,7 @@ import { hex, printable } from "../../base/bytes.ts";
 import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import {
   SHF_ALLOC,
   SHF_EXECINSTR,
@@ -174,13 +175,13 @@ function checkWritableCode(
 
 /** Symbols whose section index the loader does not take; it goes through all of them. */
 export function checkSectionIndices(file: ElfFile, symbols: SymbolTable, module: string, path: string): Problem[] {
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (let i = 1; i < symbols.count; i++) {
     const kind = sectionIndexFault(symbols, i);
     if (kind !== null)
       problems.push(sectionIndexProblem(file, symbols, i, kind, { module, path, loadOrder: LOADING.symbol(i) }));
   }
-  return problems;
+  return problems.all();
 }
 
 /** One such symbol, in the loader's words. */

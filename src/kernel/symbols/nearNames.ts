@@ -21,6 +21,21 @@ export function nearNames(wanted: string, names: Iterable<string>, most = 3): st
   return found.slice(0, most).map((f) => f.name);
 }
 
+/** So many names are looked for: each goes through all names of a kernel. */
+const MOST_SEARCHES = 50;
+
+/** As {@link nearNames}, for any number of names that one file asks for: of the first few only. */
+export class NearSearch {
+  #left = MOST_SEARCHES;
+
+  /** @param names asked for only where there is still a search left */
+  of(wanted: string, names: () => Iterable<string>): string[] {
+    if (this.#left === 0) return [];
+    this.#left--;
+    return nearNames(wanted, names());
+  }
+}
+
 /** Levenshtein distance, or more than `limit` as soon as that is certain. */
 function editDistance(a: string, b: string, limit: number): number {
   let before: number[] = Array.from({ length: b.length + 1 }, (_, i) => i);

@@ -4,6 +4,7 @@
 import { printable, viewOf } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { damagedAddend } from "../../reloc/addend.ts";
@@ -18,7 +19,7 @@ import type { RuleContext } from "./context.ts";
 export function checkFields(context: RuleContext): Problem[] {
   const { file, relocs } = context;
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || !table.hasAddends) continue;
     if (isIntermediate(sections.name(table.target))) continue;
@@ -41,7 +42,7 @@ export function checkFields(context: RuleContext): Problem[] {
         problems.push(problem("KLP235", at, { name: def.name, symbol, isTocRelative: def.value === "S+A-TOC" }));
     }
   }
-  return problems;
+  return problems.all();
 }
 
 function addendProblem({ name }: RelocDef, addend: bigint, likely: bigint | null, at: Place): Problem {

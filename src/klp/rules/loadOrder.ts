@@ -18,6 +18,9 @@ import {
 import type { ArchLoader } from "../../stubs/loader.ts";
 import { parseKlpSectionObject } from "../symbols/names.ts";
 
+/** So many relocations of one place are looked at: no tool writes more than a few. */
+const MOST_AT_A_PLACE = 64;
+
 /** Ranks each relocation that is applied while a module loads. */
 export class LoadOrder {
   readonly #file: ElfFile;
@@ -82,7 +85,7 @@ export class LoadOrder {
         for (let row = 0; row < table.count; row++) {
           const list = rows.get(table.offset(row));
           if (list === undefined) rows.set(table.offset(row), [{ table, row }]);
-          else list.push({ table, row });
+          else if (list.length < MOST_AT_A_PLACE) list.push({ table, row });
         }
       }
       this.#rowsByOffset.set(section, rows);

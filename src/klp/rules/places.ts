@@ -4,6 +4,7 @@ import { printable } from "../../base/bytes.ts";
 import { isBefore } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
@@ -30,7 +31,7 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
     if (tables === undefined) byTarget.set(table.target, [table]);
     else tables.push(table);
   }
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (const [target, tables] of byTarget) {
     if (!tables.some((t) => sections.hasFlags(t.section, SHF_RELA_LIVEPATCH))) continue;
     const writes: Write[] = [];
@@ -67,7 +68,7 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
       );
     }
   }
-  return problems;
+  return problems.all();
 }
 
 /** x86_64 refuses the later of two: the earlier has left a value there. Which is later, the loader's order says. */
@@ -97,7 +98,7 @@ export function checkZeroPlaces(context: RuleContext): Problem[] {
   const { file, relocs, functions, path, loadOrder } = context;
   if (!context.arch.wantsZeros) return [];
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || isIntermediate(sections.name(table.target))) continue;
     if (!sections.hasBytes(table.target)) continue;
@@ -119,5 +120,5 @@ export function checkZeroPlaces(context: RuleContext): Problem[] {
       problems.push(problem("KLP204", at, { reloc, message: nonzeroMessage(context, table, row) }, more));
     }
   }
-  return problems;
+  return problems.all();
 }

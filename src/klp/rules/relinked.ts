@@ -3,6 +3,7 @@
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
@@ -38,7 +39,7 @@ function checkSections({ file, path }: RuleContext): Problem[] {
 
 function checkRelocations({ file, functions, relocs, path }: RuleContext): Problem[] {
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     // Nobody reads what objtool leaves of its own.
@@ -60,5 +61,5 @@ function checkRelocations({ file, functions, relocs, path }: RuleContext): Probl
       problems.push(problem("KLP439", at, data));
     }
   }
-  return problems;
+  return problems.all();
 }

@@ -1,6 +1,7 @@
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
@@ -32,7 +33,7 @@ export function checkRelocations(
   version: KernelVersion | null,
 ): Problem[] {
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   const has: HasFact = (fact) => hasFact(version, fact);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
@@ -69,7 +70,7 @@ export function checkRelocations(
       }
     }
   }
-  return problems;
+  return problems.all();
 }
 
 function place(name: string, section: number, offset: number, functions: FunctionIndex, path: string): Place {

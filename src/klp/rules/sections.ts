@@ -2,16 +2,16 @@
 // will make of a file's livepatch sections and symbols.
 
 import { printable, viewOf } from "../../base/bytes.ts";
-import { append } from "../../base/lists.ts";
 import { LOADING, type LoadMoment } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { isFreedInit } from "../../kernel/machines.ts";
-import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import { NearSearch } from "../../kernel/symbols/nearNames.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { isIntermediate } from "../producers/producer.ts";
@@ -26,12 +26,13 @@ export const isFreed = ({ header, sections }: ElfFile, section: number): boolean
 /** All problems of livepatch sections, and of relocations against livepatch symbols elsewhere. */
 export function checkLivepatchSections(context: RuleContext): Problem[] {
   const { file } = context;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
+  const search = new NearSearch();
   for (const table of file.relocations) {
     if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    append(problems, new SectionRules(context, table).check());
+    problems.add(new SectionRules(context, table, search).check());
   }
-  return [...problems, ...unresolvedUses(context)];
+  return [...problems.all(), ...unresolvedUses(context)];
 }
 
 /** The rules for one livepatch relocation section. */
@@ -39,9 +40,11 @@ class SectionRules {
   readonly #context: RuleContext;
   readonly #table: RelocationTable;
   readonly #name: string;
-  readonly #problems: Problem[] = [];
+  readonly #search: NearSearch;
+  readonly #problems = new ProblemList();
 
-  constructor(context: RuleContext, table: RelocationTable) {
+  constructor(context: RuleContext, table: RelocationTable, search: NearSearch) {
+    this.#search = search;
     this.#context = context;
     this.#table = table;
     this.#name = context.file.sections.name(table.section);
@@ -56,12 +59,12 @@ class SectionRules {
     if (object === null) {
       const more = { loadOrder: LOADING.livepatchSection(table.section) };
       this.#problems.push(problem("KLP411", at, { name: printable(this.#name) }, more));
-      return this.#problems;
+      return this.#problems.all();
     }
     const target = printable(sections.name(table.target));
     if (table.target === 0 || !sections.hasFlags(table.target, SHF_ALLOC)) {
       this.#problems.push(problem("KLP418", at, { name: printable(this.#name), target }));
-      return this.#problems;
+      return this.#problems.all();
     }
     if (!sections.hasFlags(table.section, SHF_ALLOC) && !(object === "vmlinux" && this.#atLoad())) {
       this.#problems.push(problem("KLP417", at, { name: printable(this.#name) }));
@@ -69,7 +72,7 @@ class SectionRules {
     this.#checkName(object, at);
     this.#checkRows(object);
     if (object !== "vmlinux") this.#add(overwrittenHalves(this.#context, table, object, at));
-    return this.#problems;
+    return this.#problems.all();
   }
 
   #add(found: Problem | null): void {
@@ -177,7 +180,7 @@ class SectionRules {
       this.#problems.push(problem("KLP429", at, { symbol: shown, object: printable(parsed.object) }));
     }
     const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
-    append(this.#problems, positionProblems(found, parsed, this.#context.kernel, at, more));
+    this.#problems.add(positionProblems(found, parsed, this.#context.kernel, at, more, this.#search));
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
@@ -232,6 +235,7 @@ export function positionProblems(
   kernel: Kernel | null,
   at: Place,
   more: { readonly loadOrder?: readonly number[] } = {},
+  search: NearSearch = new NearSearch(),
 ): Problem[] {
   const shown = printable(name);
   const objectName = printable(object);
@@ -242,8 +246,8 @@ export function positionProblems(
     case "found":
       return stateProblems(kernel, { owner: object, position }, name, at);
     case "missing": {
-      const names = kernel?.modules.get(object)?.names() ?? kernel?.names() ?? [];
-      const near = nearNames(name, object === "vmlinux" ? (kernel?.names() ?? []) : names);
+      const ofModule = object === "vmlinux" ? undefined : kernel?.modules.get(object);
+      const near = search.of(name, () => ofModule?.names() ?? kernel?.names() ?? []);
       return [problem("KLP414", at, { symbol: shown, object: objectName, source, near }, more)];
     }
     case "ambiguous":
@@ -261,7 +265,7 @@ function unresolvedUses({ file, symbols, functions, relocs, path, version }: Rul
   const { sections } = file;
   const resolved = new Set<number>();
   const said = new Set<number>();
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     if (isIntermediate(sections.name(table.target))) continue;
@@ -292,5 +296,5 @@ function unresolvedUses({ file, symbols, functions, relocs, path, version }: Rul
       }
     }
   }
-  return problems;
+  return problems.all();
 }

@@ -1,15 +1,15 @@
 // What the kernel will say of a module's undefined symbols and of livepatch symbols that no livepatch section uses.
 
 import { printable } from "../../base/bytes.ts";
-import { append } from "../../base/lists.ts";
 import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { nearNames } from "../../kernel/symbols/nearNames.ts";
+import { NearSearch, nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
@@ -28,7 +28,8 @@ export function symbolProblems(
   needs: Needs,
 ): Problem[] {
   const limit = longestSymbolName(version);
-  const problems: Problem[] = [];
+  const search = new NearSearch();
+  const problems = new ProblemList();
   const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
   const dependsOn = needs.depends.filter(isMissing).map(printable);
   const patched = [...needs.patched].filter(isMissing).map(printable);
@@ -55,7 +56,7 @@ export function symbolProblems(
           problems.push(problem("KLP451", at, { module, symbol: shown, source: kernel.source }, { loadOrder }));
           break;
         }
-        const near = nearNames(name, kernel.names());
+        const near = search.of(name, () => kernel.names());
         const searched = [...kernel.modules.values()].map((m) => m.source);
         const data = { module, symbol: shown, source: kernel.source, near, searched, missing: patched };
         problems.push(problem("KLP401", at, data, patched.length > 0 ? {} : { loadOrder }));
@@ -93,7 +94,7 @@ export function symbolProblems(
         if (name.length > limit) {
           problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
         }
-        append(problems, stateProblems(kernel, resolution, name, at));
+        problems.add(stateProblems(kernel, resolution, name, at));
         if (resolution.chosenOf !== null) {
           problems.push(
             problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
@@ -117,7 +118,7 @@ export function symbolProblems(
     const names = unsearched.slice(0, 3).map((u) => u.name);
     problems.push(problem("KLP450", first.at, { count: unsearched.length, names, missing: dependsOn }));
   }
-  return problems;
+  return problems.all();
 }
 
 /**
@@ -179,7 +180,7 @@ export function livepatchSymbolProblems(
   module: string,
   dedots: boolean,
 ): Problem[] {
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   const used = new Set<number>();
   for (const table of file.relocations) {
     if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
@@ -211,5 +212,5 @@ export function livepatchSymbolProblems(
       problems.push(problem("KLP408", uses.placeOf(i), { symbol, module, printed, is, ...written }, more));
     }
   }
-  return problems;
+  return problems.all();
 }

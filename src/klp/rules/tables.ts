@@ -1,20 +1,20 @@
 // Tables that the kernel reads from a module: sizes, entries of __mcount_loc, targets outside their section.
 
 import { entrySizes } from "../../arch/specialSections.ts";
-import { printable } from "../../base/bytes.ts";
+import { printable, viewOf } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { CodeFile } from "../../ftrace/codeFile.ts";
-import { buildOf } from "../../ftrace/sites.ts";
+import type { EntryTable } from "../../kernel/machines.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Sections whose size is no multiple of their entry. */
 export function checkTableSizes({ file, path, arch, version }: RuleContext): Problem[] {
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   for (let i = 1; i < sections.count; i++) {
     if (!sections.hasFlags(i, SHF_ALLOC)) continue;
     const name = sections.name(i);
@@ -27,54 +27,61 @@ export function checkTableSizes({ file, path, arch, version }: RuleContext): Pro
     const at = { file: path, section: name, offset: size - (size % entry) };
     problems.push(problem("KLP436", at, { name, size, entries: sizes, counted }));
   }
-  return problems;
+  return problems.all();
 }
 
-/** Entries of ftrace's tables that lead to something else than ftrace changes. */
+/** Entries of ftrace's tables that lead to something else than a profiling call or nops. */
 export function checkProfilingPlaces(context: RuleContext): Problem[] {
-  const { file, symbols, functions, arch, path } = context;
+  const { file, symbols, functions, path } = context;
   const { sections } = file;
-  const problems: Problem[] = [];
-  const called = calledPlaces(context);
-  const code = new CodeFile(file, arch.name);
-  const build = buildOf(code, arch.sites);
+  const problems = new ProblemList();
+  const calls = new ProfilingCalls(context);
+  const lists = context.arch.siteTables;
   for (const table of file.relocations) {
-    const list = arch.siteTables.find((name) => name === sections.name(table.target));
+    const list = lists.find((name) => name === sections.name(table.target));
     if (list === undefined) continue;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       const offset = symbols.offset(symbol) + Number(table.addend(row));
-      const isCode = section !== null && sections.hasFlags(section, SHF_EXECINSTR) && sections.hasBytes(section);
-      const isCalled = (at: number): boolean => called.has(`${section}:${at}`);
-      const fault =
-        isCode && offset >= 0 ? arch.sites.faultAt(code, { section, offset }, list, isCalled, build) : { when: "load" };
-      if (fault === null) continue;
+      if (section !== null && sections.hasFlags(section, SHF_EXECINSTR) && calls.isAt(section, offset, list)) continue;
       const at: Place = { file: path, section: list, offset: table.offset(row) };
-      const placeName = (to: number): string => {
-        const owner = section === null ? null : functions.at(section, to);
-        if (owner !== null) return `${printable(owner.name)}+0x${(to - owner.start).toString(16)}`;
-        return `${printable(section === null ? symbols.name(symbol) : sections.name(section))}+0x${to.toString(16)}`;
-      };
-      const found = "at" in fault ? { wanted: fault.expected, there: placeName(fault.at), when: fault.when } : null;
-      problems.push(problem("KLP437", at, { list, where: placeName(offset), found }));
+      const owner = section === null ? null : functions.at(section, offset);
+      const where =
+        owner === null
+          ? `${section === null ? printable(symbols.name(symbol)) : printable(sections.name(section))}+0x${offset.toString(16)}`
+          : `${printable(owner.name)}+0x${(offset - owner.start).toString(16)}`;
+      problems.push(problem("KLP437", at, { list, where }));
     }
   }
-  return problems;
+  return problems.all();
 }
 
 const PROFILING = new Set(["_mcount", "mcount", "__fentry__"]);
 
-/** `section:offset` of relocations in code against a profiling function. */
-function calledPlaces({ file, symbols }: RuleContext): Set<string> {
-  const places = new Set<string>();
-  for (const table of file.relocations) {
-    if (!file.sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
-    for (let row = 0; row < table.count; row++) {
-      if (PROFILING.has(symbols.name(table.symbol(row)))) places.add(`${table.target}:${table.offset(row)}`);
+class ProfilingCalls {
+  readonly #context: RuleContext;
+  /** `section:offset` of relocations against a profiling function. */
+  readonly #places = new Set<string>();
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+    const { file, symbols } = context;
+    for (const table of file.relocations) {
+      if (!file.sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
+      for (let row = 0; row < table.count; row++) {
+        if (PROFILING.has(symbols.name(table.symbol(row)))) this.#places.add(`${table.target}:${table.offset(row)}`);
+      }
     }
   }
-  return places;
+
+  isAt(section: number, offset: number, list: EntryTable): boolean {
+    const { file, arch } = this.#context;
+    const data = file.sections.data(section);
+    if (offset < 0 || offset + 4 > data.length) return false;
+    const word = viewOf(data).getUint32(offset, file.littleEndian);
+    return arch.sites.canBeListed(data, offset, word, list, (at) => this.#places.has(`${section}:${at}`));
+  }
 }
 
 /**
@@ -83,7 +90,7 @@ function calledPlaces({ file, symbols }: RuleContext): Set<string> {
  */
 export function checkTargets({ file, symbols, arch, relocs, path, functions }: RuleContext): Problem[] {
   const { sections } = file;
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   const check = (table: RelocationTable, row: number): void => {
     const symbol = table.symbol(row);
     const section = symbols.sectionOf(symbol);
@@ -113,5 +120,5 @@ export function checkTargets({ file, symbols, arch, relocs, path, functions }: R
     if (/^__\w*fixup$/.test(sections.name(table.target))) continue;
     for (let row = 0; row < table.count; row++) check(table, row);
   }
-  return problems;
+  return problems.all();
 }

@@ -54,18 +54,36 @@ function fitOfWord(analysis: Analysis, call: Call, word: number): Fit | null {
 
 /** The bits of a word that no relocation changes. */
 function relocatedMask(analysis: Analysis, section: number, offset: number): number {
+  const kept = keptWidths.get(analysis) ?? new Map<number, ReadonlyMap<number, number>>();
+  keptWidths.set(analysis, kept);
+  const widths = kept.get(section) ?? widthsOf(analysis, section);
+  kept.set(section, widths);
   let mask = 0xffff_ffff;
-  for (const table of analysis.file.relocations) {
-    if (table.target !== section) continue;
-    for (let row = 0; row < table.count; row++) {
-      const at = table.offset(row);
-      const bytes = analysis.arch.relocs.defs.get(table.type(row))?.bytes ?? 0;
-      for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
-        mask &= ~(0xff << ((byte - offset) * 8));
-      }
+  for (let at = offset - WIDEST + 1; at < offset + 4; at++) {
+    const bytes = widths.get(at) ?? 0;
+    for (let byte = Math.max(at, offset); byte < Math.min(at + bytes, offset + 4); byte++) {
+      mask &= ~(0xff << ((byte - offset) * 8));
     }
   }
   return mask >>> 0;
+}
+
+/** No relocation writes more bytes. */
+const WIDEST = 8;
+const keptWidths = new WeakMap<Analysis, Map<number, ReadonlyMap<number, number>>>();
+
+/** By offset in a section: how many bytes the widest relocation there writes. */
+function widthsOf({ file, arch }: Analysis, section: number): Map<number, number> {
+  const widths = new Map<number, number>();
+  for (const table of file.relocations) {
+    if (table.target !== section) continue;
+    for (let row = 0; row < table.count; row++) {
+      const bytes = arch.relocs.defs.get(table.type(row))?.bytes ?? 0;
+      const at = table.offset(row);
+      if (bytes > (widths.get(at) ?? 0)) widths.set(at, bytes);
+    }
+  }
+  return widths;
 }
 
 function fitOfAddress(analysis: Analysis, call: Call, address: string, values: ValueFits): Fit | null {

@@ -114,13 +114,13 @@ function matchType(analysis: Analysis, path: string, type: number): Match[] {
  * another build of the module.
  */
 function matchValue(line: Recognised, analysis: Analysis, values: ValueFits, path: string): Match[] {
-  const all = [...loadedRelocations(analysis)];
   const isNonzero = /nonzero/.test(line.form);
+  const writers = new Writers();
   const matches: Match[] = [];
-  for (const { table, row } of all) {
+  for (const { table, row } of loadedRelocations(analysis)) {
     const fit = values.fit(line, table, row);
     if (fit === null) continue;
-    const written = isNonzero ? writtenBefore(analysis, table, row) : null;
+    const written = isNonzero ? writtenBefore(analysis, table, row, writers) : null;
     // What the file itself shows is certain; that the kernel's struct module is another one it cannot show.
     const filled = isNonzero && isStructModule(analysis, table) ? FILLED : null;
     const before = written ?? filled;
@@ -144,8 +144,23 @@ const FILLED =
 const isStructModule = ({ file }: Analysis, table: RelocationTable): boolean =>
   file.sections.name(table.target) === ".gnu.linkonce.this_module";
 
+/** Which entry of a table is the first to write at an offset. */
+class Writers {
+  readonly #firsts = new Map<RelocationTable, Map<number, number>>();
+
+  first(table: RelocationTable, offset: number): number {
+    let firsts = this.#firsts.get(table);
+    if (firsts === undefined) {
+      firsts = new Map();
+      for (let row = table.count - 1; row >= 0; row--) firsts.set(table.offset(row), row);
+      this.#firsts.set(table, firsts);
+    }
+    return firsts.get(offset) ?? 0;
+  }
+}
+
 /** Why the bytes at a relocation's place are not zero when the loader comes to it; null if they are. */
-function writtenBefore(analysis: Analysis, table: RelocationTable, row: number): string | null {
+function writtenBefore(analysis: Analysis, table: RelocationTable, row: number, writers: Writers): string | null {
   const bytes = analysis.arch.relocs.defs.get(table.type(row))?.bytes ?? 0;
   const offset = table.offset(row);
   const { sections } = analysis.file;
@@ -153,10 +168,8 @@ function writtenBefore(analysis: Analysis, table: RelocationTable, row: number):
     const data = sections.data(table.target).subarray(offset, offset + bytes);
     if (data.some((b) => b !== 0)) return "the bytes there are not zero in the file";
   }
-  for (let other = 0; other < row; other++) {
-    if (table.offset(other) === offset) return `entry ${other} of the same table writes there before it`;
-  }
-  return null;
+  const other = writers.first(table, offset);
+  return other < row ? `entry ${other} of the same table writes there before it` : null;
 }
 
 /** The loader prints the line of a symbol that it looks up among the exported ones. */

@@ -5,6 +5,7 @@ import { LOADING } from "../../base/loadOrder.ts";
 import { shellFile } from "../../base/shell.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
+import { ProblemList } from "../../diag/problemList.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { shortName } from "../../klp/symbols/names.ts";
 import type { Call } from "../../klp/toc/calls.ts";
@@ -25,12 +26,14 @@ export function placeOf(analysis: Analysis, call: Call, file: string): Place {
 /** Errors for symbols as they stand: what a kernel would not find if the file were loaded now. */
 export function unconvertedProblems(analysis: Analysis, options: Options): Problem[] {
   const kernel = analysis.kernel?.source ?? "";
-  return analysis.undefineds.flatMap(({ symbol, name, resolution }) => {
-    if (resolution.kind !== "convert") return [];
+  const problems = new ProblemList();
+  for (const { symbol, name, resolution } of analysis.undefineds) {
+    if (resolution.kind !== "convert") continue;
     const source = resolution.owner === "vmlinux" ? kernel : resolution.owner;
     const data = { module: analysis.module, symbol: printable(name), source, command: mendingCommand(options) };
-    return [problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: LOADING.symbol(symbol) })];
-  });
+    problems.push(problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: LOADING.symbol(symbol) }));
+  }
+  return problems.all();
 }
 
 /** The command that mends the file, for help texts. */
@@ -38,7 +41,7 @@ export const mendingCommand = (options: Options): string => options.command ?? `
 
 /** Errors for calls as they stand: what a kernel would do with the file if it were loaded now. */
 export function callProblems(analysis: Analysis, options: Options): Problem[] {
-  const problems: Problem[] = [];
+  const problems = new ProblemList();
   const refused = new Set(analysis.plan?.refused.map((r) => r.call) ?? []);
   for (const call of analysis.calls) {
     if (call.verdict !== "no-nop" && call.verdict !== "sibling") continue;
@@ -70,7 +73,7 @@ export function callProblems(analysis: Analysis, options: Options): Problem[] {
       ),
     );
   }
-  return problems;
+  return problems.all();
 }
 
 function isConverting(analysis: Analysis, symbol: number): boolean {
