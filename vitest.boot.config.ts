@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
+import { viteExamples } from "./scripts/examples.mjs";
 
 // Real kernels under emulation, one boot at a time and each well under its own limit; programs under user-mode emulation; binutils and LLVM.
 export default defineConfig({
+  plugins: [viteExamples],
   define: { KLPLINK_VERSION: JSON.stringify("test") },
   test: {
     include: ["test/boot/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],

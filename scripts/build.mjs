@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { examplesPlugin } from "./examples.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -34,7 +35,7 @@ await build({
   legalComments: "eof",
   define: { KLPLINK_VERSION: JSON.stringify(version), "import.meta.url": "__klplinkUrl" },
   banner: { js: 'const __klplinkUrl=require("node:url").pathToFileURL(__filename).href;' },
-  plugins: [apartCapstone],
+  plugins: [apartCapstone, examplesPlugin],
   logLevel: "warning",
 });
 

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { examplesPlugin } from "./examples.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const [, , folder, only = ""] = process.argv;
@@ -27,6 +28,7 @@ async function command() {
     target: "node20",
     format: "esm",
     packages: "external",
+    plugins: [examplesPlugin],
     logLevel: "warning",
   });
   try {

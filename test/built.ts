@@ -22,7 +22,18 @@ function sourcesDigest(): string {
     .filter((path) => path.endsWith(".ts"))
     .map((path) => `src/${path}`)
     .sort();
-  for (const path of [...files, "scripts/build.mjs", "package.json", "package-lock.json", "tsconfig.json"]) {
+  const examples = readdirSync(join(root, "test/diag/expected"))
+    .map((name) => `test/diag/expected/${name}`)
+    .sort();
+  for (const path of [
+    ...files,
+    ...examples,
+    "scripts/build.mjs",
+    "scripts/examples.mjs",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+  ]) {
     hash
       .update(`${path}\0`)
       .update(readFileSync(join(root, path)))

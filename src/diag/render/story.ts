@@ -1,10 +1,10 @@
 // The whole story of a code, for `klplink explain CODE` and docs/diagnostics.md.
 
+import { examples } from "klplink:examples";
 import { type Code, catalogue } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
 import { inCapitals } from "../messages/define.ts";
 import { messages } from "../messages/recognise.ts";
-import { examples } from "./examples.ts";
 import { type TextStyle, wrap } from "./text.ts";
 
 /** Paragraphs: text that begins in the first column is filled; indented lines stay as they are. */
