@@ -45,7 +45,7 @@ export function addKernelOptions(command: Command): Command {
   add(
     new Option(
       "-k, --kernel <file>",
-      "its symbols: System.map, kallsyms, vmlinux, Module.symvers (repeatable; .gz, .xz, .zst too)",
+      "its symbols: System.map, kallsyms, vmlinux, vmlinuz, Module.symvers (repeatable; packed ones too)",
     ).argParser(collect),
   );
   add(

@@ -4,6 +4,8 @@ import { ET_REL } from "../elf/consts.ts";
 import { isText, recognise } from "../elf/containers/recognise.ts";
 import { ElfError } from "../elf/error.ts";
 import { elfType } from "../elf/executable.ts";
+import { readArm64Image } from "./image/stripped.ts";
+import { isArm64Image } from "./image/unwrap.ts";
 import { readVmlinux, type Vmlinux } from "./image/vmlinux.ts";
 import type { Export } from "./symbols/exports.ts";
 import { parseSymbols, SymbolListError } from "./symbols/parseSymbols.ts";
@@ -16,13 +18,15 @@ export type KernelFile =
   | { readonly kind: "symvers"; readonly exports: readonly Export[] };
 
 /**
- * Reads a file about the kernel, unpacked already: System.map, nm output, kallsyms text, vmlinux, Module.symvers.
+ * Reads a file about the kernel, out of all its wrappings (`unwrapKernel`): System.map, nm output, kallsyms text, vmlinux with or
+ * without its symbol table, an arm64 Image, Module.symvers.
  * @throws ElfError, SymbolListError
  */
 export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
   const type = elfType(bytes);
   if (type === ET_REL) throw new ElfError("unsupported", 16, "a module or object file: give it with -m");
   if (type !== null) return { kind: "vmlinux", vmlinux: readVmlinux(bytes, source) };
+  if (isArm64Image(bytes)) return { kind: "vmlinux", vmlinux: readArm64Image(bytes, source) };
   if (isSymvers(bytes)) return { kind: "symvers", exports: parseSymvers(bytes) };
   try {
     return { kind: "symbols", list: parseSymbols(bytes, source) };

@@ -3,9 +3,12 @@
 import { existsSync } from "node:fs";
 import { append } from "../../base/lists.ts";
 import { problem } from "../../diag/catalogue.ts";
+import { Lz4Error } from "../../elf/containers/lz4.ts";
+import { PackedError } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
 import { readElf } from "../../elf/reader.ts";
 import { readKernelFile } from "../../kernel/detect.ts";
+import { unwrapKernel } from "../../kernel/image/unwrap.ts";
 import type { Vmlinux } from "../../kernel/image/vmlinux.ts";
 import { Kernel } from "../../kernel/kernel.ts";
 import { ModuleFile } from "../../kernel/module/moduleFile.ts";
@@ -25,7 +28,7 @@ export async function loadKernel(
   const exports: Export[] = [];
   let symvers: string | undefined;
   for (const path of kernels) {
-    const input = await readUnpacked(path, context);
+    const input = await readKernelInput(path, context);
     const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
     const twice = (what: string): UsageError =>
       new UsageError(`-k gives ${what} twice: a module is linked for one kernel`);
@@ -79,17 +82,32 @@ export async function loadModule(path: string, name: string | undefined, context
   return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
 }
 
+/** A file for `-k`, out of what it is packed or wrapped in. @throws InputProblem, UsageError */
+async function readKernelInput(path: string, context: Standard): Promise<{ name: string; bytes: Uint8Array }> {
+  const { name, bytes } = await readUnpacked(path, context);
+  try {
+    return { name, bytes: (await unwrapKernel(bytes)).bytes };
+  } catch (error) {
+    throw asProblem(name, true, error);
+  }
+}
+
 /** Turns what is wrong with a file into the problem to report. */
 function guard<T>(file: string, isKernel: boolean, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof SymbolListError) {
-      throw new InputProblem(problem("KLP109", { file, line: error.line }, { what: error.what }));
-    }
-    if (!(error instanceof ElfError)) throw error;
-    const at = { file, fileOffset: error.offset };
-    const code = isKernel ? "KLP109" : error.kind === "malformed" ? "KLP102" : "KLP101";
-    throw new InputProblem(problem(code, at, { what: error.what }));
+    throw asProblem(file, isKernel, error);
   }
+}
+
+function asProblem(file: string, isKernel: boolean, error: unknown): unknown {
+  if (error instanceof SymbolListError)
+    return new InputProblem(problem("KLP109", { file, line: error.line }, { what: error.what }));
+  if (error instanceof PackedError || error instanceof Lz4Error)
+    return new InputProblem(problem("KLP109", { file }, { what: error.message }));
+  if (!(error instanceof ElfError)) return error;
+  const at = { file, fileOffset: error.offset };
+  const code = isKernel ? "KLP109" : error.kind === "malformed" ? "KLP102" : "KLP101";
+  return new InputProblem(problem(code, at, { what: error.what }));
 }

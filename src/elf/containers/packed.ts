@@ -1,7 +1,9 @@
 // Files packed with gzip, xz or zstd, as kernels and modules are installed.
 
 import { gunzipSync } from "node:zlib";
+import { BRANCH_FILTERS } from "./bcj.ts";
 import { readXzForm, XZ_FILTERS, XZ_LZMA2 } from "./xz.ts";
+import { XzBlockError, xzBlocks } from "./xzBlocks.ts";
 
 export type Packing = "gzip" | "xz" | "zstd";
 
@@ -35,12 +37,21 @@ export function unpackedLimit(packedSize: number): number {
 
 /**
  * The content of a packed file; a file that is not packed comes back as it is.
- * @throws PackedError if it is damaged, or grows out of proportion ({@link unpackedLimit}).
+ * @param size bytes that it unpacks to, where that is known from elsewhere; null: not known
+ * @throws PackedError if it is damaged, is of another size, or grows out of proportion ({@link unpackedLimit}).
  */
-export async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+export async function unpack(bytes: Uint8Array, size: number | null = null): Promise<Uint8Array> {
   const packing = packingOf(bytes);
   if (packing === null) return bytes;
-  const limit = unpackedLimit(bytes.length);
+  if (size !== null && size > unpackedLimit(bytes.length)) throw tooLarge(packing, unpackedLimit(bytes.length));
+  const content = await unpackAs(packing, bytes, size);
+  if (size !== null && content.length !== size)
+    throw new PackedError(packing, `the ${packing} data unpack to ${content.length} bytes, not ${size}`);
+  return content;
+}
+
+async function unpackAs(packing: Packing, bytes: Uint8Array, size: number | null): Promise<Uint8Array> {
+  const limit = size ?? unpackedLimit(bytes.length);
   try {
     switch (packing) {
       case "gzip":
@@ -48,7 +59,7 @@ export async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
       case "xz":
         return await unpackXz(bytes, limit);
       case "zstd":
-        return await unpackZstd(bytes, limit);
+        return size === null ? await unpackZstd(bytes, limit) : await unpackZstdOf(bytes, size);
     }
   } catch (error) {
     if (error instanceof PackedError) throw error;
@@ -82,14 +93,34 @@ class Chunks {
   }
 }
 
-/** Filters of an .xz file besides LZMA2, which is all that the decoder here knows; null if there are none. */
+const filtersOf = (bytes: Uint8Array): number[] => (readXzForm(bytes)?.filters ?? []).filter((f) => f !== XZ_LZMA2);
+
+/** Filters of an .xz file that are not known here; null if there are none. */
 function unreadFilters(bytes: Uint8Array): string | null {
-  const filters = (readXzForm(bytes)?.filters ?? []).filter((f) => f !== XZ_LZMA2);
+  const filters = filtersOf(bytes).filter((f) => BRANCH_FILTERS[f] === undefined);
   if (filters.length === 0) return null;
   return `${filters.map((f) => XZ_FILTERS[f] ?? `number ${f}`).join(" and ")} as a filter`;
 }
 
 async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
+  if (filtersOf(bytes).length === 0 || unreadFilters(bytes) !== null) return unpackLzma2(bytes, limit);
+  const chunks = new Chunks("xz", limit);
+  try {
+    for (const block of xzBlocks(bytes)) {
+      if (block.size > limit) throw tooLarge("xz", limit);
+      const content = await unpackLzma2(block.plain, limit);
+      if (content.length !== block.size) throw new XzBlockError("a block is damaged");
+      block.finish(content);
+      chunks.add(content);
+    }
+  } catch (error) {
+    if (!(error instanceof XzBlockError)) throw error;
+    throw new PackedError("xz", `the xz data are damaged: ${error.message}`);
+  }
+  return chunks.join();
+}
+
+async function unpackLzma2(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   const { XzReadableStream } = await import("xz-decompress");
   const chunks = new Chunks("xz", limit);
   const reader = new XzReadableStream(new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as never).getReader();
@@ -116,6 +147,18 @@ async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint8Array>
   }
   if (!finished) throw new PackedError("zstd", "the zstd data are cut off");
   return chunks.join();
+}
+
+/** One frame of known size, without the copying that a stream with a large window costs. */
+async function unpackZstdOf(bytes: Uint8Array, size: number): Promise<Uint8Array> {
+  const zlib: object & { zstdDecompressSync?: (from: Uint8Array, options: object) => Uint8Array } = (
+    await import("node:zlib")
+  ).default;
+  // Node.js 22.15 and later has it built in; parameter 100 is the largest window (ZSTD_d_windowLogMax), here 2 GiB.
+  if (zlib.zstdDecompressSync !== undefined)
+    return zlib.zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, size), params: { 100: 31 } });
+  const { decompress } = await import("fzstd");
+  return decompress(bytes, new Uint8Array(size));
 }
 
 /** Bytes of history that the first frame asks for (RFC 8878, 3.1.1.1): allocated before anything is unpacked. */

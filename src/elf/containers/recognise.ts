@@ -16,10 +16,10 @@ export function recognise(bytes: Uint8Array): string {
   if (starts(bytes, 0x04, 0x22, 0x4d, 0x18)) return "a .lz4 file: unpack it first (`lz4 -d`)";
   // arch/arm64/include/asm/image.h; Documentation/arch/x86/boot.rst.
   if (latin1(bytes, 0x38, 0x3c) === "ARM\x64" || latin1(bytes, 0x202, 0x206) === "HdrS")
-    return "a bootable kernel image";
+    return "a bootable kernel image: give it with -k";
   if (latin1(bytes, 0, 8) === "!<arch>\n") return "an archive (.a): take the member out first (`ar x`)";
   if (latin1(bytes, 0, 8) === "!<thin>\n") return "a thin archive (.a): give its member instead";
-  if (starts(bytes, 0x4d, 0x5a)) return "a PE/COFF file, or a kernel image with an EFI stub";
+  if (starts(bytes, 0x4d, 0x5a)) return "a PE/COFF file, or a kernel image with an EFI stub: a kernel goes with -k";
   if (starts(bytes, 0xcf, 0xfa, 0xed, 0xfe) || starts(bytes, 0xfe, 0xed, 0xfa, 0xcf)) return "a Mach-O file";
   if (/^[0-9a-f]{8,16} [A-Za-z?] /.test(latin1(bytes, 0, 24))) {
     return "a symbol list (System.map or kallsyms): give it with -k";

@@ -2,8 +2,10 @@
 // mark), pushed and popped by livepatch_handler (arch/powerpc/kernel/trace/ftrace_entry.S in 6.12, ftrace_mprofile.S in
 // 6.1). The places depend on the kernel's configuration.
 
-import type { OrderedView } from "../../base/bytes.ts";
+import { OrderedView } from "../../base/bytes.ts";
 import type { Btf } from "../../elf/btf.ts";
+import type { SymbolList } from "../symbols/symbolList.ts";
+import type { KernelMemory } from "./memory.ts";
 
 export interface LivepatchStack {
   /** Offset in the paca (r13) of the pointer to the current thread_info. Bytes. */
@@ -58,4 +60,11 @@ export function decodeStack(code: OrderedView): LivepatchStack | null {
     return { threadInfo: ((load & 0xffff) << 16) >> 16, stackPointer: ((sp & 0xffff) << 16) >> 16 };
   }
   return null;
+}
+
+/** The same from the kernel's own code; null if it has no livepatch_handler (only ppc64le has one), or one of another form. */
+export function livepatchStackOf(list: SymbolList, memory: KernelMemory, littleEndian: boolean): LivepatchStack | null {
+  const handler = list.find("livepatch_handler")[0];
+  const code = handler === undefined ? null : memory.at(handler.address);
+  return code === null ? null : decodeStack(new OrderedView(code.bytes, littleEndian));
 }

@@ -1,7 +1,7 @@
 // What vmlinux as an ELF file tells: symbols as kallsyms will have them, exports, release, places that ftrace can patch.
 
 import { type Addr, addr } from "../../base/brand.ts";
-import { latin1, OrderedView, viewOf } from "../../base/bytes.ts";
+import { viewOf } from "../../base/bytes.ts";
 import {
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -16,7 +16,6 @@ import {
   STT_OBJECT,
   STT_SECTION,
 } from "../../elf/consts.ts";
-import { ElfError } from "../../elf/error.ts";
 import { type ElfExecutable, readExecutable } from "../../elf/executable.ts";
 import { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
@@ -25,102 +24,48 @@ import type { Export } from "../symbols/exports.ts";
 import { isLeftOutOfKallsyms } from "../symbols/kallsymsFilter.ts";
 import { SymbolColumns } from "../symbols/symbolColumns.ts";
 import { SymbolList } from "../symbols/symbolList.ts";
-import { distanceToFunction } from "./ftraceEntry.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
-import { decodeStack, type LivepatchStack } from "./livepatchStack.ts";
+import { livepatchStackOf } from "./livepatchStack.ts";
+import { readFtraceSites } from "./mcountLoc.ts";
+import { KernelMemory } from "./memory.ts";
+import { findRelease, findVermagic } from "./strings.ts";
+import { readStripped } from "./stripped.ts";
+import type { Vmlinux } from "./vmlinuxFacts.ts";
 
-export interface Vmlinux {
-  readonly list: SymbolList;
-  readonly exports: ReadonlyMap<string, Export>;
-  /** `6.1.192`, as in the kernel's banner; null if there is none. */
-  readonly release: string | null;
-  /** What every module's vermagic must be; null if it was not found. */
-  readonly vermagic: string | null;
-  /** Addresses that `__mcount_loc` lists, moved into their functions, ascending; null if the file has none. */
-  readonly ftraceSites: BigUint64Array | null;
-  /** The same as the livepatch core looks for them. */
-  readonly ftraceRecords: FtraceRecords | null;
-  readonly machine: number;
-  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
-  readonly livepatchStack: LivepatchStack | null;
-  /** The section .BTF; null if there is none. */
-  readonly btf: Uint8Array | null;
-  /** The file itself, if it has DWARF; null if it has none. */
-  readonly debug: ElfExecutable | null;
-}
+export type { Vmlinux };
 
-/** @throws ElfError if the file cannot be read, or has no symbol table. */
+/** @throws ElfError if the file cannot be read, or has neither a symbol table nor kallsyms. */
 export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
   const file = readExecutable(bytes);
-  if (file.symbols === null) {
-    throw new ElfError("unsupported", 0, "vmlinux has no symbol table: give the unstripped file, or System.map");
-  }
+  if (file.symbols === null) return readStripped(file, source);
   const { list, marks } = readSymbols(file, file.symbols, source);
-  const memory = new Memory(file);
-  const release = findRelease(file);
+  const memory = KernelMemory.of(file);
+  const release = findRelease(stringSections(file));
+  const ftraceSites = readFtraceSites(
+    file,
+    memory,
+    (name) => marks.bounds.get(name),
+    (start, stop, sites) => fillFromRelocations(file, start, stop, sites),
+  );
   const row = findKernelMachine(file.machine);
-  const ftraceSites = readFtraceSites(file, memory, marks);
   return {
     list,
     exports: readExports(file, memory, marks),
     release,
-    vermagic: release === null ? null : findVermagic(file, release),
+    vermagic: release === null ? null : findVermagic(stringSections(file), release),
     ftraceSites,
     ftraceRecords:
       ftraceSites === null || row === null ? null : readFtraceRecords(file, file.symbols, row, ftraceSites, marks),
     machine: file.machine,
-    livepatchStack: row?.hasLivepatchStack === true ? readLivepatchStack(list, memory, file.littleEndian) : null,
+    livepatchStack: row?.hasLivepatchStack === true ? livepatchStackOf(list, memory, file.littleEndian) : null,
     btf: findBtf(file),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
   };
 }
 
-function readLivepatchStack(list: SymbolList, memory: Memory, littleEndian: boolean): LivepatchStack | null {
-  const handler = list.find("livepatch_handler")[0];
-  const code = handler === undefined ? null : memory.at(handler.address);
-  return code === null ? null : decodeStack(new OrderedView(code.bytes, littleEndian));
-}
-
 function findBtf({ sections }: ElfExecutable): Uint8Array | null {
   const section = sections.findByName(".BTF");
   return section === null || !sections.hasBytes(section) ? null : sections.data(section);
-}
-
-/** Bytes by address. */
-class Memory {
-  readonly #file: ElfExecutable;
-  readonly #parts: { readonly start: bigint; readonly end: bigint; readonly section: number }[] = [];
-
-  constructor(file: ElfExecutable) {
-    this.#file = file;
-    const { sections } = file;
-    for (let i = 1; i < sections.count; i++) {
-      const start = sections.addr(i);
-      if (start === 0n || !sections.hasBytes(i)) continue;
-      this.#parts.push({ start, end: start + BigInt(sections.size(i)), section: i });
-    }
-  }
-
-  /** The section that holds an address, where it begins and ends, its bytes, and those from the address on. */
-  at(address: bigint): {
-    readonly section: number;
-    readonly start: bigint;
-    readonly end: bigint;
-    readonly whole: Uint8Array;
-    readonly bytes: Uint8Array;
-  } | null {
-    const part = this.#parts.find((p) => address >= p.start && address < p.end);
-    if (part === undefined) return null;
-    const whole = this.#file.sections.data(part.section);
-    return { ...part, whole, bytes: whole.subarray(Number(address - part.start)) };
-  }
-
-  string(address: bigint): string | null {
-    const found = this.at(address);
-    if (found === null) return null;
-    const end = found.bytes.indexOf(0);
-    return end < 0 ? null : latin1(found.bytes, 0, end);
-  }
 }
 
 interface Marks {
@@ -173,7 +118,7 @@ function sectionLetters({ sections }: ElfExecutable): string[] {
 /** Size of struct kernel_symbol: three pointers, or three 32-bit offsets (HAVE_ARCH_PREL32_RELOCATIONS). */
 const entrySize = (machine: number): number => (findKernelMachine(machine)?.relativeExports === false ? 24 : 12);
 
-function readExports(file: ElfExecutable, memory: Memory, marks: Marks): Map<string, Export> {
+function readExports(file: ElfExecutable, memory: KernelMemory, marks: Marks): Map<string, Export> {
   const { bounds } = marks;
   const start = bounds.get("__start___ksymtab");
   const gplStart = bounds.get("__start___ksymtab_gpl");
@@ -222,65 +167,6 @@ function* stringSections({ sections }: ElfExecutable): Generator<Uint8Array> {
   for (let i = 1; i < sections.count; i++) {
     if (sections.hasBytes(i) && sections.addr(i) !== 0n && !sections.hasFlags(i, SHF_EXECINSTR)) yield sections.data(i);
   }
-}
-
-function findRelease(file: ElfExecutable): string | null {
-  for (const data of stringSections(file)) {
-    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    const at = text.indexOf("Linux version ");
-    if (at < 0) continue;
-    const match = /^Linux version (\S{1,64}) \(/.exec(latin1(text, at, at + 90));
-    if (match !== null) return match[1] ?? null;
-  }
-  return null;
-}
-
-/** The string that kernel/module/main.c compares with: the release, then features, then NUL. */
-function findVermagic(file: ElfExecutable, release: string): string | null {
-  const wanted = `${release} `;
-  for (const data of stringSections(file)) {
-    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
-      const end = text.indexOf(0, at);
-      if (end < 0 || end - at > 300 || text[at - 1] !== 0) continue;
-      const candidate = latin1(text, at, end);
-      if (/ (?:SMP|mod_unload|preempt|modversions) /.test(`${candidate} `) && !candidate.includes("("))
-        return candidate;
-    }
-  }
-  return null;
-}
-
-/** Bytes that tell where an entry lies: two words in front, a bti, two words. */
-const LONGEST_ENTRY = 20;
-
-function readFtraceSites(file: ElfExecutable, memory: Memory, marks: Marks): BigUint64Array | null {
-  const start = marks.bounds.get("__start_mcount_loc");
-  const stop = marks.bounds.get("__stop_mcount_loc");
-  if (start === undefined || stop === undefined || stop <= start || (stop - start) % 8n !== 0n) return null;
-  const held = memory.at(start);
-  const count = Number((stop - start) / 8n);
-  if (held === null || held.bytes.length < count * 8) return null;
-  const view = viewOf(held.bytes);
-  const sites = new BigUint64Array(count);
-  let isFilled = false;
-  for (let k = 0; k < count; k++) {
-    sites[k] = view.getBigUint64(k * 8, file.littleEndian);
-    if (sites[k] !== 0n) isFilled = true;
-  }
-  // A relocatable kernel may keep the addresses in its dynamic relocations only.
-  if (!isFilled) fillFromRelocations(file, start, stop, sites);
-  sites.sort();
-  let code: ReturnType<Memory["at"]> = null;
-  for (const [k, site] of sites.entries()) {
-    if (code === null || site < code.start || site >= code.end) code = memory.at(site);
-    if (code === null) continue;
-    const from = Number(site - code.start);
-    sites[k] =
-      site +
-      BigInt(distanceToFunction(file.machine, code.whole.subarray(from, from + LONGEST_ENTRY), file.littleEndian));
-  }
-  return sites;
 }
 
 /** Records with those that belong to no function: behind the end of the nearest function symbol before them. */

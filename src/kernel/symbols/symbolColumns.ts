@@ -79,6 +79,14 @@ export class SymbolColumns {
     return { name, address: this.#address(row), letter: String.fromCharCode(this.#letters[row] ?? 0) };
   }
 
+  /** All symbols in the order in which they were added. */
+  *all(): Generator<KernelSymbol> {
+    const names = new Array<string>(this.#count);
+    for (const [name, row] of this.#first) names[row] = name;
+    for (const [name, rows] of this.#more) for (const row of rows) names[row] = name;
+    for (const [row, name] of names.entries()) yield this.#symbol(name, row);
+  }
+
   /** All addresses, ascending. */
   sortedAddresses(): BigUint64Array {
     return BigUint64Array.from({ length: this.#count }, (_, row) => this.#address(row)).sort();

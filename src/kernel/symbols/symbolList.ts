@@ -79,6 +79,11 @@ export class SymbolList {
     return this.#vmlinux.names();
   }
 
+  /** All symbols of vmlinux, as listed. */
+  symbols(): Iterable<KernelSymbol> {
+    return this.#vmlinux.all();
+  }
+
   /** Address of the first symbol of vmlinux behind `address`; null if there is none. */
   nextAddress(address: bigint): bigint | null {
     this.#addresses ??= this.#vmlinux.sortedAddresses();

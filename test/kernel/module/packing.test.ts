@@ -45,9 +45,11 @@ describe("xz", () => {
       /^the xz data use x86 BCJ and ARM64 BCJ and LZMA2;/,
     );
   });
-  test("a sound file with a filter is not called damaged; a damaged one is", async () => {
-    await expect(unpack(klp("patch-x86_64-bcj.ko.xz"))).rejects.toMatchObject({
-      message: "the xz data use x86 BCJ as a filter, which klplink does not read",
+  test("a sound file with a branch filter is read, with another one it is not called damaged; a damaged one is", async () => {
+    const plain = await unpack(klp("patch-x86_64.ko.xz"));
+    expect(Buffer.compare(await unpack(klp("patch-x86_64-bcj.ko.xz")), plain)).toBe(0);
+    await expect(unpack(headers(1, [3, 3], LZMA2))).rejects.toMatchObject({
+      message: "the xz data use delta as a filter, which klplink does not read",
       isOurs: true,
     });
     const broken = good.slice();

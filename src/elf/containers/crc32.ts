@@ -1,0 +1,14 @@
+// CRC-32 as gzip and xz use it (ISO 3309, polynomial 0xedb88320).
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n;
+  for (let k = 0; k < 8; k++) c = (c & 1) !== 0 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
+  return c;
+});
+
+/** The checksum of all bytes. */
+export function crc32(bytes: Uint8Array): number {
+  let c = 0xffff_ffff;
+  for (const b of bytes) c = (TABLE[(c ^ b) & 0xff] ?? 0) ^ (c >>> 8);
+  return (c ^ 0xffff_ffff) >>> 0;
+}

@@ -1,0 +1,44 @@
+// kallsyms' tables as a symbol list.
+
+import { viewOf } from "../../../base/bytes.ts";
+import { SymbolColumns } from "../../symbols/symbolColumns.ts";
+import type { KernelMemory } from "../memory.ts";
+import { type NameTables, namesIn } from "./find.ts";
+import type { OffsetTable } from "./offsets.ts";
+
+/**
+ * The symbols, in the order of /proc/kallsyms of the kernel without KASLR.
+ * @param memory tells the place of the offsets themselves; null where none is needed
+ * @returns null if the place that the addresses count from is not loaded
+ */
+export function symbolsOf(
+  bytes: Uint8Array,
+  names: NameTables,
+  offsets: OffsetTable,
+  memory: KernelMemory,
+  littleEndian: boolean,
+): SymbolColumns | null {
+  const own = memory.addressOf(offsets.at);
+  const base = offsets.base === null ? own : viewOf(bytes).getBigUint64(offsets.base, littleEndian);
+  if (base === null) return null;
+  const high = Number(base >> 32n);
+  const low = Number(base & 0xffff_ffffn);
+  const symbols = new SymbolColumns();
+  let i = 0;
+  for (const name of namesIn(bytes, names)) {
+    const value = offsets.values[i] ?? 0;
+    // Bytes from the base; an address of its own where it counts from 0.
+    let distance = value >>> 0;
+    let isOwn = false;
+    if (offsets.code === "own") distance = value + 4 * i;
+    else if (offsets.code === "percpu") {
+      isOwn = value >= 0;
+      distance = isOwn ? value : -1 - value;
+    }
+    const sum = (isOwn ? 0 : low) + distance;
+    const carry = Math.floor(sum / 2 ** 32);
+    symbols.add(name.slice(1), name.charCodeAt(0), ((isOwn ? 0 : high) + carry) >>> 0, sum >>> 0);
+    i++;
+  }
+  return symbols;
+}

@@ -1,0 +1,161 @@
+// What a bootable kernel is wrapped in: boot headers, compression, signatures. The file's name says nothing; content decides.
+// Sources: Documentation/arch/x86/boot.rst (setup header), Documentation/arch/arm64/booting.rst (Image header),
+// drivers/firmware/efi/libstub/zboot-header.S and Makefile.zboot; all of Linux 6.12 and 7.2.
+
+import { latin1, viewOf } from "../../base/bytes.ts";
+import { isLz4Legacy, unpackLz4Legacy } from "../../elf/containers/lz4.ts";
+import { packingOf, unpack } from "../../elf/containers/packed.ts";
+import { ElfError } from "../../elf/error.ts";
+import { elfType, readExecutable } from "../../elf/executable.ts";
+
+/** A kernel without its wrapping. */
+export interface Unwrapped {
+  /** An ELF file, an arm64 Image, or what was not wrapped at all. */
+  readonly bytes: Uint8Array;
+  /** What it was in, from the outside: `bzImage`, `zstd`. Empty if it was not wrapped. */
+  readonly through: readonly string[];
+}
+
+/** One step inwards. */
+interface Step {
+  readonly what: string;
+  readonly bytes: Uint8Array;
+  /** Bytes that `bytes` unpack to, where the wrapping says so. */
+  readonly size?: number;
+}
+
+/** A wrapping in a wrapping in a wrapping: nobody ships more. */
+const MOST_ROUNDS = 6;
+
+const starts = (bytes: Uint8Array, at: number, text: string): boolean => latin1(bytes, at, at + text.length) === text;
+
+/** Whether the bytes are an arm64 Image (`ARM\x64` at 0x38). */
+export const isArm64Image = (bytes: Uint8Array): boolean => bytes.length >= 64 && starts(bytes, 0x38, "ARM\x64");
+
+/**
+ * Takes a kernel out of what a boot loader loads; other bytes come back as they are.
+ * @throws ElfError with the offset in the outermost file that holds what is wrong (0 inside compressed data)
+ * @throws PackedError if compressed data are damaged or of a kind that is not read here
+ */
+export async function unwrapKernel(bytes: Uint8Array): Promise<Unwrapped> {
+  const through: string[] = [];
+  let now: Step = { what: "", bytes };
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const step = (await compressed(now)) ?? wrapped(now.bytes);
+    if (step === null) return { bytes: now.bytes, through };
+    through.push(step.what);
+    now = step;
+  }
+  throw new ElfError("unsupported", 0, `more than ${MOST_ROUNDS} wrappings, one in the other`);
+}
+
+async function compressed({ bytes, size }: Step): Promise<Step | null> {
+  const packing = packingOf(bytes);
+  if (packing !== null) return { what: packing, bytes: await unpack(bytes, size ?? null) };
+  if (isLz4Legacy(bytes)) {
+    const limit = Math.min(0x7fff_ffff, bytes.length * 256);
+    return { what: "lz4", bytes: unpackLz4Legacy(bytes, limit) };
+  }
+  return null;
+}
+
+function wrapped(bytes: Uint8Array): Step | null {
+  if (elfType(bytes) !== null) return zImage(bytes);
+  if (starts(bytes, 0, "MZ") && starts(bytes, 4, "zimg")) return zboot(bytes);
+  if (starts(bytes, 0x202, "HdrS")) return bzImage(bytes);
+  if (isArm64Image(bytes)) return null;
+  if (starts(bytes, 0, "\x27\x05\x19\x56")) return uImage(bytes);
+  if (starts(bytes, 0, "\xd0\x0d\xfe\xed")) {
+    throw new ElfError("unsupported", 0, "a flattened image tree (FIT): take its kernel out first (`dumpimage`)");
+  }
+  return starts(bytes, 0, "MZ") ? unifiedImage(bytes) : null;
+}
+
+/** The part [from, from + size) of a file. @throws ElfError if it reaches beyond the end */
+function part(bytes: Uint8Array, field: number, from: number, size: number): Uint8Array {
+  if (from > bytes.length || size > bytes.length - from) {
+    throw new ElfError("malformed", field, `${size} bytes at ${from} do not fit in a file of ${bytes.length}`);
+  }
+  return bytes.subarray(from, from + size);
+}
+
+/** x86: setup code in front, the packed vmlinux inside, a signature perhaps behind (boot protocol 2.08, Linux 2.6.26). */
+function bzImage(bytes: Uint8Array): Step {
+  const HEADER_END = 0x250;
+  if (bytes.length < HEADER_END) throw new ElfError("malformed", bytes.length, "the setup header is cut off");
+  const view = viewOf(bytes);
+  const protocol = view.getUint16(0x206, true);
+  if (protocol < 0x208)
+    throw new ElfError("unsupported", 0x206, `boot protocol ${protocol.toString(16)} is older than 2.08`);
+  const setup = ((bytes[0x1f1] ?? 0) || 4) * 512 + 512;
+  const offset = view.getUint32(0x248, true);
+  const size = view.getUint32(0x24c, true);
+  const payload = part(bytes, 0x248, setup + offset, size);
+  return { what: "bzImage", ...withoutSizeWord(payload, 0x24c) };
+}
+
+/** EFI zboot: a PE file that unpacks the Image itself (Linux 6.1). */
+function zboot(bytes: Uint8Array): Step {
+  const view = viewOf(bytes);
+  if (bytes.length < 64) throw new ElfError("malformed", bytes.length, "the zboot header is cut off");
+  const from = view.getUint32(8, true);
+  const payload = part(bytes, 8, from, view.getUint32(12, true));
+  return { what: "zboot", bytes: payload };
+}
+
+/** U-Boot's legacy header of 64 bytes, big-endian. */
+function uImage(bytes: Uint8Array): Step {
+  if (bytes.length < 64) throw new ElfError("malformed", bytes.length, "the uImage header is cut off");
+  const kind = bytes[31] ?? 0;
+  const names: Readonly<Record<number, string>> = { 2: "bzip2", 3: "lzma", 4: "lzo" };
+  const unread = names[kind];
+  if (unread !== undefined) throw new ElfError("unsupported", 31, `a uImage packed with ${unread}: unpack it first`);
+  return { what: "uImage", bytes: part(bytes, 12, 64, viewOf(bytes).getUint32(12, false)) };
+}
+
+/** A unified kernel image: a PE file whose section `.linux` is the kernel; null for another PE file. */
+function unifiedImage(bytes: Uint8Array): Step | null {
+  if (bytes.length < 0x40) return null;
+  const view = viewOf(bytes);
+  const header = view.getUint32(0x3c, true);
+  if (header > bytes.length - 24 || !starts(bytes, header, "PE\0\0")) return null;
+  const count = view.getUint16(header + 6, true);
+  const first = header + 24 + view.getUint16(header + 20, true);
+  for (let at = first, k = 0; k < count && at + 40 <= bytes.length; k++, at += 40) {
+    if (!starts(bytes, at, ".linux\0\0")) continue;
+    const held = Math.min(view.getUint32(at + 8, true), view.getUint32(at + 16, true));
+    return { what: "unified kernel image", bytes: part(bytes, at + 20, view.getUint32(at + 20, true), held) };
+  }
+  return null;
+}
+
+/** ppc's wrapper: an ELF file whose section holds the packed vmlinux; null for any other ELF file. */
+function zImage(bytes: Uint8Array): Step | null {
+  if (bytes[4] !== 2) return null;
+  const { sections } = readExecutable(bytes);
+  const found = sections.findByName(".kernel:vmlinux.strip");
+  return found === null || !sections.hasBytes(found) ? null : { what: "zImage", bytes: sections.data(found) };
+}
+
+/**
+ * Without the word behind packed data that tells how many bytes they unpack to: gzip's own end has it inside (scripts/Makefile.lib,
+ * size_append).
+ */
+function withoutSizeWord(payload: Uint8Array, field: number): Pick<Step, "bytes" | "size"> {
+  if (payload.length < 8) throw new ElfError("malformed", field, "the packed kernel is cut off");
+  if (elfType(payload) !== null || packingOf(payload) === "gzip") return { bytes: payload };
+  if (packingOf(payload) === null && !isLz4Legacy(payload)) {
+    const other =
+      latin1(payload, 0, 3) === "BZh"
+        ? "bzip2"
+        : starts(payload, 0, "\x89LZO")
+          ? "lzo"
+          : payload[0] === 0x5d
+            ? "lzma"
+            : null;
+    const how = other === null ? "in a way that is not known here" : `with ${other}, which is not read here`;
+    throw new ElfError("unsupported", field, `the kernel is packed ${how}: give System.map or the unpacked vmlinux`);
+  }
+  const end = payload.length - 4;
+  return { bytes: payload.subarray(0, end), size: viewOf(payload).getUint32(end, true) };
+}

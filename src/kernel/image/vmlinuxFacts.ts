@@ -1,0 +1,26 @@
+import type { ElfExecutable } from "../../elf/executable.ts";
+import type { Export } from "../symbols/exports.ts";
+import type { SymbolList } from "../symbols/symbolList.ts";
+import type { FtraceRecords } from "./ftraceLookup.ts";
+import type { LivepatchStack } from "./livepatchStack.ts";
+
+/** What a kernel's own file tells: vmlinux, or a bootable image. */
+export interface Vmlinux {
+  readonly list: SymbolList;
+  readonly exports: ReadonlyMap<string, Export>;
+  /** `6.1.192`, as in the kernel's banner; null if there is none. */
+  readonly release: string | null;
+  /** What every module's vermagic must be; null if it was not found. */
+  readonly vermagic: string | null;
+  /** Addresses that `__mcount_loc` lists, moved into their functions, ascending; null if the file has none. */
+  readonly ftraceSites: BigUint64Array | null;
+  /** The same as the livepatch core looks for them. */
+  readonly ftraceRecords: FtraceRecords | null;
+  readonly machine: number;
+  /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
+  readonly livepatchStack: LivepatchStack | null;
+  /** The section .BTF; null if there is none. */
+  readonly btf: Uint8Array | null;
+  /** The file itself, if it has DWARF; null if it has none. */
+  readonly debug: ElfExecutable | null;
+}

@@ -1,0 +1,99 @@
+// Symbols of a bootable kernel, read from the file that a boot loader loads, held against /proc/kallsyms of that very kernel: every
+// line, in its order, with its address without KASLR. And exports against the Module.symvers of the kernel's own build.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { elfType, readExecutable } from "../../src/elf/executable.ts";
+import { readKernelFile } from "../../src/kernel/detect.ts";
+import { readStripped } from "../../src/kernel/image/stripped.ts";
+import { unwrapKernel } from "../../src/kernel/image/unwrap.ts";
+import type { Vmlinux } from "../../src/kernel/image/vmlinux.ts";
+import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
+import { boot, type Machine, PC, VIRT } from "./boot.ts";
+import type { ArchName } from "./capture.ts";
+import { openDistro } from "./distro.ts";
+import { compilerOf } from "./kernels.ts";
+import { mustRun } from "./run.ts";
+
+const lab = inject("lab");
+/** One kernel for each form of the tables, packing and base; with KLPLINK_WIDE=1 all nine. */
+const rows: readonly {
+  readonly arch: ArchName;
+  readonly debian: string;
+  readonly machine?: Machine;
+  readonly some: readonly string[];
+}[] = [
+  { arch: "x86_64", debian: "amd64", machine: PC, some: ["6.12"] },
+  { arch: "arm64", debian: "arm64", machine: VIRT, some: ["6.1", "6.12", "7.2"] },
+  { arch: "ppc64le", debian: "ppc64el", some: ["7.2"] },
+];
+const series = ["6.1", "6.12", "7.2"];
+const isWide = process.env.KLPLINK_WIDE === "1";
+
+/** The kernel as it is read without a symbol table, whether it has one or not. */
+async function readBootable(path: string): Promise<Vmlinux> {
+  const { bytes } = await unwrapKernel(new Uint8Array(readFileSync(path)));
+  if (elfType(bytes) !== null) return readStripped(readExecutable(bytes), path);
+  const file = readKernelFile(bytes, path);
+  if (file.kind !== "vmlinux") throw new Error(`${path}: ${file.kind}`);
+  return file.vmlinux;
+}
+
+/** /proc/kallsyms as the list has it: all names, each as often as it is there, by address and then in the order of the table. */
+function kallsymsLines(vmlinux: Vmlinux): string[] {
+  return [...vmlinux.list.symbols()].map((s) => `${s.address.toString(16).padStart(16, "0")} ${s.letter} ${s.name}\n`);
+}
+
+/** As the guest's step `digest`. */
+function digest(lines: readonly string[]): string[] {
+  const found: string[] = [];
+  for (let from = 0; from <= lines.length; from += 1000) {
+    const block = lines.slice(from, from + 1000);
+    let low = 0x8422_2325;
+    let high = 0xcbf2_9ce4;
+    for (const byte of Buffer.from(block.join(""), "latin1")) {
+      // times 0x100000001b3, modulo 2^64
+      low = (low ^ byte) >>> 0;
+      const product = low * 0x1b3;
+      high = (Math.imul(high, 0x1b3) + Math.floor(product / 2 ** 32) + (low << 8)) >>> 0;
+      low = product % 2 ** 32;
+    }
+    const hash = high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+    found.push(`${block.length} ${hash}`);
+  }
+  return found;
+}
+
+describe.each(rows)("$arch", ({ arch, debian, machine, some }) => {
+  const init = join(lab.folder, `guest.${arch}`);
+  beforeAll(() => {
+    mustRun(compilerOf(arch), ["-static", "-O2", "-Wall", "-Wextra", "-o", init, "test/boot/guest.c"]);
+  });
+
+  test.each(isWide ? series : some)("Linux %s: /proc/kallsyms line by line", { timeout: 900_000 }, async (release) => {
+    const { kernel } = openDistro(mustRun("bash", ["test/boot/fetch-distro.sh", debian, release]).trim());
+    const lines = kallsymsLines(await readBootable(kernel));
+    expect(lines.length).toBeGreaterThan(30_000);
+    const steps = ["digest /proc/kallsyms", "read /proc/version"];
+    const plain = machine === undefined ? undefined : { ...machine, append: `${machine.append} nokaslr` };
+    const run = await boot(kernel, readFileSync(init), [], steps, plain);
+    const [seen, version] = run.steps;
+    expect(seen?.result).toBe(0);
+    expect(seen?.output.trimEnd().split("\n")).toEqual(digest(lines));
+    const { release: told } = await readBootable(kernel);
+    expect(version?.output).toContain(`Linux version ${told} `);
+  });
+});
+
+describe("exports of amd64", () => {
+  test.each(series)("Linux %s: as its Module.symvers has them", { timeout: 900_000 }, async (release) => {
+    const kit = mustRun("bash", ["test/boot/fetch-headers.sh", "amd64", release]).trim();
+    const { kernel } = openDistro(join(kit, "kernel"));
+    const { exports } = await readBootable(kernel);
+    const listed = parseSymvers(new Uint8Array(readFileSync(join(kit, "build/Module.symvers"))));
+    const expected = new Map(listed.filter((e) => e.owner === "vmlinux").map((e) => [e.name, e]));
+    expect(expected.size).toBeGreaterThan(10_000);
+    expect(new Map([...exports].sort())).toEqual(new Map([...expected].sort()));
+  });
+});

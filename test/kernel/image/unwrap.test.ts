@@ -1,0 +1,142 @@
+// Wrappings of a kernel. lz4 data are from the lz4 tool, xz data with filters from xz (test/fixtures/kernel/make.sh).
+
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Lz4Error } from "../../../src/elf/containers/lz4.ts";
+import { PackedError } from "../../../src/elf/containers/packed.ts";
+import { ElfError } from "../../../src/elf/error.ts";
+import { readKernelFile } from "../../../src/kernel/detect.ts";
+import { unwrapKernel } from "../../../src/kernel/image/unwrap.ts";
+
+const fixture = (name: string): Buffer => readFileSync(`test/fixtures/kernel/${name}`);
+const vmlinux = fixture("vmlinux-x86_64");
+const sized = (packed: Uint8Array): Buffer => {
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(vmlinux.length);
+  return Buffer.concat([packed, size]);
+};
+
+function bzImage(payload: Uint8Array, behind = 0): Buffer {
+  const setup = Buffer.alloc(3 * 512);
+  setup[0x1f1] = 2;
+  setup.write("HdrS", 0x202, "latin1");
+  setup.writeUInt16LE(0x20f, 0x206);
+  setup.writeUInt32LE(64, 0x248);
+  setup.writeUInt32LE(payload.length, 0x24c);
+  return Buffer.concat([setup, Buffer.alloc(64, 0x90), payload, Buffer.alloc(behind, 0xaa)]);
+}
+
+function zboot(payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(64);
+  header.write("MZ\0\0zimg", 0, "latin1");
+  header.writeUInt32LE(64, 8);
+  header.writeUInt32LE(payload.length, 12);
+  return Buffer.concat([header, payload, Buffer.alloc(12)]);
+}
+
+function uImage(payload: Uint8Array, kind = 0): Buffer {
+  const header = Buffer.alloc(64);
+  header.writeUInt32BE(0x27051956, 0);
+  header.writeUInt32BE(payload.length, 12);
+  header[31] = kind;
+  return Buffer.concat([header, payload]);
+}
+
+function unified(kernel: Uint8Array): Buffer {
+  const headers = Buffer.alloc(512);
+  headers.write("MZ", 0, "latin1");
+  headers.writeUInt32LE(0x40, 0x3c);
+  headers.write("PE\0\0", 0x40, "latin1");
+  headers.writeUInt16LE(2, 0x46);
+  headers.writeUInt16LE(16, 0x54);
+  const table = 0x40 + 24 + 16;
+  headers.write(".osrel", table, "latin1");
+  headers.write(".linux", table + 40, "latin1");
+  headers.writeUInt32LE(kernel.length, table + 48);
+  headers.writeUInt32LE(kernel.length + 100, table + 56);
+  headers.writeUInt32LE(512, table + 60);
+  return Buffer.concat([headers, kernel, Buffer.alloc(100)]);
+}
+
+describe("a kernel comes out of", () => {
+  const forms: [string, Buffer, string[]][] = [
+    ["nothing", vmlinux, []],
+    ["gzip", gzipSync(vmlinux), ["gzip"]],
+    ["lz4's legacy frame", fixture("vmlinux-x86_64.lz4"), ["lz4"]],
+    ["xz with the x86 filter", fixture("vmlinux-x86_64.bcj.xz"), ["xz"]],
+    ["xz with the ARM64 filter", fixture("vmlinux-x86_64.arm64.xz"), ["xz"]],
+    ["bzImage, gzip", bzImage(gzipSync(vmlinux)), ["bzImage", "gzip"]],
+    ["bzImage, xz, with a signature", bzImage(sized(fixture("vmlinux-x86_64.bcj.xz")), 1472), ["bzImage", "xz"]],
+    ["bzImage, lz4", bzImage(sized(fixture("vmlinux-x86_64.lz4"))), ["bzImage", "lz4"]],
+    ["bzImage, zstd", bzImage(sized(fixture("vmlinux-x86_64.zst"))), ["bzImage", "zstd"]],
+    ["bzImage, not packed", bzImage(vmlinux), ["bzImage"]],
+    ["zboot", zboot(gzipSync(vmlinux)), ["zboot", "gzip"]],
+    ["uImage", uImage(gzipSync(vmlinux), 1), ["uImage", "gzip"]],
+    ["a unified kernel image", unified(bzImage(gzipSync(vmlinux))), ["unified kernel image", "bzImage", "gzip"]],
+  ];
+  test.each(forms)("%s", async (_, bytes, through) => {
+    const found = await unwrapKernel(bytes);
+    expect(found.through).toEqual(through);
+    expect(Buffer.compare(Buffer.from(found.bytes), vmlinux)).toBe(0);
+    expect(readKernelFile(found.bytes, "x").kind).toBe("vmlinux");
+  });
+});
+
+describe("refused, with the place", () => {
+  test.each<[string, Buffer, number, RegExp]>([
+    ["a payload behind the end", bzImage(gzipSync(vmlinux)).subarray(0, 2000), 0x248, /do not fit in a file of 2000/],
+    [
+      "an old boot protocol",
+      Buffer.from(bzImage(vmlinux)).fill(2, 0x207, 0x208).fill(7, 0x206, 0x207),
+      0x206,
+      /older than 2\.08/,
+    ],
+    ["bzip2", bzImage(Buffer.from("BZh91AY&SY00000000")), 0x24c, /bzip2, which is not read here/],
+    ["lzo", bzImage(Buffer.from("\x89LZO\0\r\n\x1a\n0000", "latin1")), 0x24c, /lzo, which is not read here/],
+    ["a FIT image", Buffer.concat([Buffer.from([0xd0, 0x0d, 0xfe, 0xed]), Buffer.alloc(600)]), 0, /FIT/],
+    ["lzma in a uImage", uImage(Buffer.alloc(40), 3), 31, /packed with lzma/],
+  ])("%s", async (_, bytes, offset, what) => {
+    const error = await unwrapKernel(bytes).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(ElfError);
+    expect(error).toMatchObject({ offset, what: expect.stringMatching(what) });
+  });
+  test("a wrong unpacked size", async () => {
+    const packed = sized(fixture("vmlinux-x86_64.bcj.xz"));
+    packed.writeUInt32LE(vmlinux.length - 1, packed.length - 4);
+    await expect(unwrapKernel(bzImage(packed))).rejects.toThrow(PackedError);
+  });
+  test("a damaged block behind a filter fails its checksum", async () => {
+    const bytes = Buffer.from(fixture("vmlinux-x86_64.bcj.xz"));
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 0x40;
+    await expect(unwrapKernel(bytes)).rejects.toThrow(/damaged/);
+  });
+});
+
+test("other bytes come back as they are", async () => {
+  for (const bytes of [Buffer.from(""), Buffer.from("hello"), fixture("System.map"), Buffer.from("MZ")])
+    expect((await unwrapKernel(bytes)).bytes).toBe(bytes);
+});
+
+test("any bytes are safe: damaged wrappings end with one of three errors, or not at all", async () => {
+  const forms = [bzImage(sized(fixture("vmlinux-x86_64.lz4"))), zboot(gzipSync(vmlinux)), unified(bzImage(vmlinux))];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...forms),
+      fc.array(fc.tuple(fc.nat(2200), fc.nat(255)), { maxLength: 6 }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      async (form, edits, kept) => {
+        const bytes = Buffer.from(form.subarray(0, Math.ceil(form.length * Math.max(kept, 0.01))));
+        for (const [at, value] of edits) if (at < bytes.length) bytes[at] = value;
+        try {
+          await unwrapKernel(bytes);
+        } catch (error) {
+          if (!(error instanceof ElfError || error instanceof PackedError || error instanceof Lz4Error)) throw error;
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
