@@ -1,5 +1,7 @@
 // Whether a place holds an instruction that a relocation may stand at.
 
+import type { Insn, InsnField } from "./x86Insn.ts";
+
 /** Instruction words: those whose bits in `mask` are `value`. */
 export interface WordForm {
   readonly mask: number;
@@ -8,11 +10,13 @@ export interface WordForm {
 
 /**
  * What a relocation may stand at in code. `words`: an instruction word of one of these forms, at a multiple of 4. `operand`: the
- * last four bytes of an x86 instruction's opcode, or its distance to an address (ModRM with RIP). `aligned`: any at a multiple of 4.
+ * last four bytes of an x86 instruction's opcode, or its distance to an address (ModRM with RIP). `value`: a field of an x86
+ * instruction that holds an address itself. `aligned`: any at a multiple of 4.
  */
 export type Stand =
   | { readonly kind: "words"; readonly what: string; readonly forms: readonly WordForm[] }
   | { readonly kind: "operand" }
+  | { readonly kind: "value" }
   | { readonly kind: "aligned" };
 
 export const words = (what: string, ...forms: readonly (readonly [mask: number, value: number])[]): Stand => ({
@@ -28,6 +32,23 @@ interface Standing {
   readonly bytes: number;
 }
 
+const NO_DISTANCE = "no call, jump or address relative to RIP ends here";
+
+/** Whether what a relocation may stand at depends on where instructions begin. */
+export const needsInstruction = ({ stand }: Standing): boolean => stand?.kind === "operand" || stand?.kind === "value";
+
+/**
+ * Why a relocation cannot stand `at` bytes from the beginning of an x86 instruction; null if a field of it begins there that the
+ * value belongs into.
+ */
+export function outsideField({ stand, bytes }: Standing, insn: Insn, at: number): string | null {
+  const { displacement, isRip, immediate, isBranch } = insn;
+  const isAt = (field: InsnField | null): boolean => field !== null && field.at === at && field.bytes === bytes;
+  if (stand?.kind === "operand") return isAt(isRip ? displacement : isBranch ? immediate : null) ? null : NO_DISTANCE;
+  if ((!isRip && isAt(displacement)) || (!isBranch && isAt(immediate))) return null;
+  return `no address or constant of ${bytes} bytes begins ${at} ${at === 1 ? "byte" : "bytes"} into the instruction there`;
+}
+
 /** Why a relocation cannot stand at a place in code; null if it can, or if the place lies outside. */
 export function misplaced(
   { stand, bytes }: Standing,
@@ -35,9 +56,8 @@ export function misplaced(
   at: number,
   littleEndian: boolean,
 ): string | null {
-  if (stand === undefined || at + bytes > code.byteLength) return null;
-  if (stand.kind === "operand")
-    return isOperand(code, at) ? null : "no call, jump or address relative to RIP ends here";
+  if (stand === undefined || stand.kind === "value" || at + bytes > code.byteLength) return null;
+  if (stand.kind === "operand") return isOperand(code, at) ? null : NO_DISTANCE;
   if (at % 4 !== 0) return `instructions stand at multiples of 4, and 0x${at.toString(16)} is not one`;
   if (stand.kind === "aligned") return null;
   const word = code.getUint32(at, littleEndian);

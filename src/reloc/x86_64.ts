@@ -25,7 +25,9 @@ function message(f: Fault): string {
 module: \`${f.module}' likely not compiled with -mcmodel=kernel`;
 }
 
-const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, align: 1, message } as const;
+/** Data are values, too: what stands in code only counts there. */
+const VALUE = { stand: { kind: "value" }, align: 1, message } as const;
+const WHOLE = { bytes: 8, field: DOUBLEWORD, overflow: UNCHECKED, ...VALUE } as const;
 const RELATIVE = {
   bytes: 4,
   value: "S+A-P",
@@ -43,8 +45,8 @@ export const x86_64: readonly RelocDef[] = [
   { type: 1, name: "R_X86_64_64", value: "S+A", ...WHOLE },
   { type: 2, name: "R_X86_64_PC32", ...RELATIVE },
   { type: 4, name: "R_X86_64_PLT32", ...RELATIVE, since: "x86Plt32" },
-  { type: 10, name: "R_X86_64_32", bytes: 4, value: "S+A", field: WORD, overflow: unsigned(32), align: 1, message },
-  { type: 11, name: "R_X86_64_32S", bytes: 4, value: "S+A", field: WORD, overflow: signed(32), align: 1, message },
+  { type: 10, name: "R_X86_64_32", bytes: 4, value: "S+A", field: WORD, overflow: unsigned(32), ...VALUE },
+  { type: 11, name: "R_X86_64_32S", bytes: 4, value: "S+A", field: WORD, overflow: signed(32), ...VALUE },
   { type: 24, name: "R_X86_64_PC64", value: "S+A-P", ...WHOLE, since: "x86Pc64" },
 ];
 

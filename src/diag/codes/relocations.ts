@@ -220,7 +220,7 @@ export const KLP234 = define<{ readonly name: string; readonly symbol: string; r
   why: () => "the loader does not look at what it changes: it puts the bits into whatever stands at the place",
   help: () => "build the file again; a tool that moved code or relocations has left this one behind",
   explain:
-    "Relocations of code belong to an instruction: R_AARCH64_CALL26 to `b` or `bl`, R_PPC64_REL24 to a relative branch, R_X86_64_PC32 and R_X86_64_PLT32 to the distance in a call, a jump or an address relative to RIP. At any other place the code that comes out does something that nobody wrote.",
+    "Relocations of code belong to an instruction: R_AARCH64_CALL26 to `b` or `bl`, R_PPC64_REL24 to a relative branch, R_X86_64_PC32 and R_X86_64_PLT32 to the distance in a call, a jump or an address relative to RIP, R_X86_64_32, R_X86_64_32S and R_X86_64_64 to an address or a constant in an instruction. At any other place the code that comes out does something that nobody wrote.",
 });
 
 export const KLP235 = define<{ readonly name: string; readonly symbol: string; readonly isTocRelative: boolean }>({

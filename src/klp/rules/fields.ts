@@ -9,11 +9,12 @@ import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { damagedAddend } from "../../reloc/addend.ts";
 import type { RelocDef } from "../../reloc/def.ts";
-import { misplaced } from "../../reloc/stand.ts";
+import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
 import type { RuleContext } from "./context.ts";
+import { Instructions } from "./instructions.ts";
 
 /** Such relocations of loaded sections, livepatch and others. */
 export function checkFields(context: RuleContext): Problem[] {
@@ -26,12 +27,13 @@ export function checkFields(context: RuleContext): Problem[] {
     const isCode = sections.hasFlags(table.target, SHF_EXECINSTR) && sections.hasBytes(table.target);
     const bytes = isCode ? sections.data(table.target) : null;
     // A section of zeros holds no code yet: its bytes are for others to fill.
-    const code = bytes?.some((b) => b !== 0) === true ? viewOf(bytes) : null;
+    const code = bytes?.some((b) => b !== 0) === true ? bytes : null;
+    const placed = code === null ? null : placesIn(context, table, code);
     for (let row = 0; row < table.count; row++) {
       const def = relocs.defs.get(table.type(row));
       if (def === undefined) continue;
       const addend = damagedAddend(def, table.addend(row));
-      const reason = code === null ? null : misplaced(def, code, table.offset(row), file.littleEndian);
+      const reason = placed?.(def, table.offset(row)) ?? null;
       const isFar = def.reach === "module" && isOutside(context, table.symbol(row));
       if (addend === null && reason === null && !isFar) continue;
       const at = placeOf(context, table, row);
@@ -43,6 +45,22 @@ export function checkFields(context: RuleContext): Problem[] {
     }
   }
   return problems.all();
+}
+
+/** Tells of a relocation in code why it cannot stand at an offset; null if it can. */
+function placesIn(
+  { file, functions }: RuleContext,
+  { target }: RelocationTable,
+  code: Uint8Array,
+): (def: RelocDef, offset: number) => string | null {
+  const view = viewOf(code);
+  const instructions = new Instructions(target, code, functions);
+  return (def, offset) => {
+    const found = needsInstruction(def) ? instructions.at(offset) : null;
+    return found === null
+      ? misplaced(def, view, offset, file.littleEndian)
+      : outsideField(def, found.insn, offset - found.start);
+  };
 }
 
 function addendProblem({ name }: RelocDef, addend: bigint, likely: bigint | null, at: Place): Problem {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Code, Problem } from "../../../src/diag/catalogue.ts";
 import { readElf } from "../../../src/elf/reader.ts";
+import type { RelocationTable } from "../../../src/elf/views/relas.ts";
 import { writeElf } from "../../../src/elf/writer.ts";
 import { readVmlinux } from "../../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../../src/kernel/kernel.ts";
@@ -206,6 +207,43 @@ describe("places", () => {
       }),
     );
     expect(local).toMatchObject([{ code: "KLP234", data: { name: "R_PPC64_REL24" } }]);
+  });
+
+  // test/fixtures/later/forms.o: a function of instructions of each form, with references where gas puts them.
+  test("x86_64: a value beside the field of its instruction, or in a distance's place", () => {
+    const found = (change: (p: Part, table: RelocationTable) => void) => {
+      const part = new Part(load("test/fixtures/later/forms.o"));
+      change(part, part.table(".rela.text"));
+      const { problems } = check(writeElf(part.edits), { file: "forms.o" });
+      return problems.flatMap((p) =>
+        p.code === "KLP234" ? [[p.data.name, p.at.function?.offset, p.data.reason]] : [],
+      );
+    };
+    expect(found(() => {})).toEqual([]);
+    const first = (table: RelocationTable, type: number): number => {
+      for (let row = 0; row < table.count; row++) if (table.type(row) === type) return row;
+      throw new Error(`no type ${type}`);
+    };
+    for (const [type, bytes] of [
+      [1, 8],
+      [10, 4],
+      [11, 4],
+    ] as const) {
+      const [beside] = found((p, table) => {
+        const row = first(table, type);
+        p.edits.moveRelocation(table, row, table.offset(row) - 1);
+      });
+      expect(beside?.[2]).toContain(`no address or constant of ${bytes} bytes begins`);
+    }
+    // call there: R_X86_64_32S in place of R_X86_64_PLT32.
+    const call = found((p, table) => {
+      const symbol = table.symbol(0);
+      p.edits.removeRelocation(table, 0);
+      p.edits.addRelocation(table.section, { offset: 1, type: 11, symbol, addend: 0n });
+    });
+    expect(call).toEqual([
+      ["R_X86_64_32S", 1, "no address or constant of 4 bytes begins 1 byte into the instruction there"],
+    ]);
   });
 
   test("what another rule says is not said again", () => {
