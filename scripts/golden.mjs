@@ -21,6 +21,9 @@ const steps = [
   { name: "fixtures/rules", run: script("fixtures/rules"), tools: BINUTILS },
   { name: "fixtures/klp", run: script("fixtures/klp"), tools: BINUTILS },
   { name: "fixtures/klplink", run: script("fixtures/klplink"), tools: GCC },
+  { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
+  // Fetches kpatch's create-diff-object.
+  { name: "golden/pairs", run: script("golden/pairs"), tools: ["apt-get", "readelf", "nm"] },
   { name: "fixtures/move", run: script("fixtures/move"), tools: [...GCC, ...BINUTILS] },
   { name: "fixtures/diff/cases", run: script("fixtures/diff/cases"), tools: GCC },
   { name: "fixtures/elf", run: script("fixtures/elf"), tools: [...GCC, ...BINUTILS, ...LLVM] },

@@ -2,7 +2,7 @@
 // pointer there.
 
 import type { CodeFile } from "./codeFile.ts";
-import { type Entry, findCall, placeKey, type SiteRules, twoNops } from "./forms.ts";
+import { type Entry, findCall, placeKey, type SiteRules, twoNops, unlessWord } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
 import type { TableEntry } from "./tables.ts";
 
@@ -72,7 +72,16 @@ export const arm64Sites: SiteRules = {
     return { section, offset: offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) + 4 };
   },
   nop: A64.nop,
-  canBeListed: (_code, at, word, _table, isCalled) => word === A64.nop || isCalled(at),
+  faultAt: (file, { section, offset }, table, isCalled, { callOps }) => {
+    if (isCalled(offset)) return null;
+    if (table !== "__patchable_function_entries") return unlessWord(file, section, offset, A64.nop, "a nop", "load");
+    // The first nop becomes mov x9,x30 when the module loads, the second one a bl when the function is traced.
+    const first = callOps ? offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) : offset;
+    return (
+      unlessWord(file, section, first, A64.nop, "a nop", "load") ??
+      unlessWord(file, section, first + 4, A64.nop, "a nop", "trace")
+    );
+  },
   elsewhere: (file, { section, offset }, named) => {
     if (!twoNops(file, section, offset - 4, A64.nop)) return null;
     return {

@@ -55,6 +55,26 @@ export interface Build {
   readonly outOfLine: boolean;
 }
 
+/** Another instruction than ftrace wants to change. */
+export interface SiteFault {
+  /** Offset of the instruction in its section. */
+  readonly at: number;
+  /** What has to stand there. */
+  readonly expected: string;
+  /** Whether ftrace compares it when the module loads, or only when the function is traced or patched. */
+  readonly when: "load" | "trace";
+}
+
+/** The fault of a word that is not the one expected; null if it is. */
+export const unlessWord = (
+  file: CodeFile,
+  section: number,
+  at: number,
+  word: number,
+  expected: string,
+  when: SiteFault["when"],
+): SiteFault | null => (file.word(section, at) === word ? null : { at, expected, when });
+
 /** How one architecture's functions begin, and what its kernels make of that. */
 export interface SiteRules {
   /** What the tables tell of the configuration. */
@@ -69,17 +89,16 @@ export interface SiteRules {
   /** The nop that -fpatchable-function-entry=N,M puts in front of functions; null: those places are not told by words. */
   readonly nop: number | null;
   /**
-   * Whether a place in code can be what a table names.
-   * @param word the word there
-   * @param isCalled whether a profiling call's relocation writes at a place
+   * What ftrace finds wrong at a place in code that a table names (ftrace_init_nop, ftrace_make_call); null: nothing.
+   * @param isCalled whether a profiling call's relocation writes at an offset of that section
    */
-  readonly canBeListed: (
-    code: Uint8Array,
-    at: number,
-    word: number,
+  readonly faultAt: (
+    file: CodeFile,
+    place: CodePlace,
     table: TableName,
     isCalled: (at: number) => boolean,
-  ) => boolean;
+    build: Build,
+  ) => SiteFault | null;
   /**
    * A site that no function begins with: assembler, or a weak function that another one overrides, of which only the code is left.
    * @param place rec->ip

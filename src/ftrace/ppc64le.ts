@@ -2,8 +2,18 @@
 
 import { decodeBranch } from "../stubs/insn.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { type Entry, findCall, nameAt, type SiteRules, twoNops } from "./forms.ts";
+import {
+  type Build,
+  type Entry,
+  findCall,
+  nameAt,
+  type SiteFault,
+  type SiteRules,
+  twoNops,
+  unlessWord,
+} from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
+import type { TableEntry, TableName } from "./tables.ts";
 
 export const PPC = {
   nop: 0x6000_0000,
@@ -56,20 +66,55 @@ function calledAt(file: CodeFile, section: number, offset: number): string | nul
 
 const isTwoNops = (file: CodeFile, { section, offset }: CodePlace): boolean => twoNops(file, section, offset, PPC.nop);
 
+/**
+ * Whether a file's sites are one nop each. An entry that names a later nop than the first says nothing of it, so those at a
+ * function's entry count. A function may begin with a nop of its own, so one nop weighs as much as two.
+ */
+function hasOneNop(file: CodeFile, entries: readonly TableEntry[]): boolean {
+  let one = 0;
+  let two = 0;
+  for (const { place } of entries) {
+    if (place === null || file.word(place.section, place.offset) !== PPC.nop) continue;
+    const f = file.functionAt(place.section, place.offset);
+    if (f?.localEntry !== place.offset && f?.start !== place.offset) continue;
+    if (isTwoNops(file, place)) two++;
+    else one++;
+  }
+  return one > 0 && one >= two;
+}
+
+/** ld r2,-8(r12); add r2,r2,r12: clang lists the global entry, and the kernel knows (7.2). */
+const CLANG_ENTRY = [0xe84c_fff8, 0x7c42_6214];
+
+function faultAt(
+  file: CodeFile,
+  { section, offset }: CodePlace,
+  table: TableName,
+  isCalled: (at: number) => boolean,
+  { outOfLine }: Build,
+): SiteFault | null {
+  const nopAt = (at: number): SiteFault | null => unlessWord(file, section, at, PPC.nop, "a nop", "load");
+  if (table === "__patchable_function_entries") {
+    if (!outOfLine) return nopAt(offset) ?? nopAt(offset + 4);
+    const isClangs = CLANG_ENTRY.every((word, i) => file.word(section, offset + 4 * i) === word);
+    return nopAt(isClangs ? offset + 8 : offset);
+  }
+  if (decodeBranch(file.word(section, offset) ?? 0)?.links !== true || !isCalled(offset))
+    return { at: offset, expected: "bl _mcount", when: "load" };
+  // Assembler may begin with the call; whether ftrace can use that is told by `sites`.
+  if (file.functionAt(section, offset)?.start === offset) return null;
+  const before = file.word(section, offset - 4) === PPC.stdR0 ? offset - 8 : offset - 4;
+  return unlessWord(file, section, before, PPC.mflrR0, "mflr r0", "load");
+}
+
 export const ppc64leSites: SiteRules = {
-  build: (file, entries) => ({
-    callOps: false,
-    outOfLine: entries.some(
-      ({ place }) => place !== null && !isTwoNops(file, place) && file.word(place.section, place.offset) === PPC.nop,
-    ),
-  }),
+  build: (file, entries) => ({ callOps: false, outOfLine: hasOneNop(file, entries) }),
   recognise: (file, f, _inTable, { outOfLine }) => recognise(file, f, outOfLine),
   // Two nops: the second one is the site. One: it is the site itself, and a `bl` is one in any case.
   adjust: (file, _record, place, { outOfLine }) =>
     !outOfLine && isTwoNops(file, place) ? { section: place.section, offset: place.offset + 4 } : place,
   nop: PPC.nop,
-  canBeListed: (_code, at, word, table, isCalled) =>
-    word === PPC.nop ? table === "__patchable_function_entries" : decodeBranch(word)?.links === true && isCalled(at),
+  faultAt,
   elsewhere: (file, { section, offset }, named) => {
     const site = { site: offset, tableEntry: named };
     if (file.word(section, offset) === PPC.nop)

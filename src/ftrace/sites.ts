@@ -2,7 +2,7 @@
 
 import { kernelMachines } from "../kernel/machines.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { type Entry, forms, placeKey, type SiteRules } from "./forms.ts";
+import { type Build, type Entry, forms, placeKey, type SiteRules } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
 import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
 
@@ -67,9 +67,8 @@ export interface SiteRecord extends CodePlace {
   readonly named: number;
 }
 
-/** Whether a module is for a kernel with PPC_FTRACE_OUT_OF_LINE: its sites are one nop. */
-export const isOutOfLine = (file: CodeFile, rules: SiteRules): boolean =>
-  rules.build(file, readTables(file).entries).outOfLine;
+/** What a file's tables tell of its kernel's configuration. */
+export const buildOf = (file: CodeFile, rules: SiteRules): Build => rules.build(file, readTables(file).entries);
 
 /**
  * The function that begins right behind the nops at `place`: -fpatchable-function-entry=N,M puts M of them there, behind all

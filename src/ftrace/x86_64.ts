@@ -44,8 +44,11 @@ export const x86_64Sites: SiteRules = {
   adjust: (_file, _record, place) => place,
   nop: null,
   // call __fentry__, or the five-byte nop that -mnop-mcount writes.
-  canBeListed: (code, at, _word, _table, isCalled) =>
-    code[at] === X86.call ? isCalled(at + 1) : NOP5.every((byte, i) => code[at + i] === byte),
+  faultAt: (file, { section, offset: at }, _table, isCalled) => {
+    const code = file.bytes(section);
+    const isSite = code[at] === X86.call ? isCalled(at + 1) : NOP5.every((byte, i) => code[at + i] === byte);
+    return isSite ? null : { at, expected: "call __fentry__", when: "load" };
+  },
   elsewhere: (_file, { offset }, named, bytes) => {
     const site = { site: offset, tableEntry: named };
     if (bytes[offset] === X86.call) return { form: "fentry", ...site, isCall: true };

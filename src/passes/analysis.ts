@@ -37,10 +37,9 @@ import { livepatchSymbolProblems, positionProblems, symbolProblems } from "../kl
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "../klp/rules/tables.ts";
 import { SymbolUses } from "../klp/symbols/uses.ts";
 import { auditCalls, type Call } from "../klp/toc/calls.ts";
-import { NO_EPILOGUES, planEpilogues } from "../klp/toc/epilogues.ts";
 import { missingHelpers } from "../klp/toc/helpers.ts";
-import { type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
-import { NO_FRAMES, planMiniFrames } from "../klp/toc/miniFrames.ts";
+import { DEFAULT_CHOICE, type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
+import { type TocStrategy, tocStrategy } from "../klp/toc/strategies.ts";
 import type { Feature } from "../reloc/def.ts";
 import { noGot } from "../stubs/ppc64lePcrel.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
@@ -134,15 +133,16 @@ const keptPlan = keeper<IslandPlan | null>();
 /** The survey of a subject, and a plan for its calls. @throws Unusable KLP111 if the kernel is of another architecture */
 export function analyseSubject(subject: Subject, options: Options): Analysis {
   const found = survey(subject, options);
-  const restored = found.features.has("toc") ? options.tocRestore : undefined;
+  // Where there is no TOC, calls are what they are in any case.
+  const strategy = tocStrategy(found.features.has("toc") ? options.tocRestore : undefined);
   const frameAll = options.frameAll ?? options.force === true;
-  const plan = keptPlan(subject, [found, restored, options.siblings, options.facts, frameAll], () =>
+  const plan = keptPlan(subject, [found, strategy, options.siblings, options.facts, frameAll], () =>
     found.arch.hasToc
-      ? planIslands(found.file, found.symbols, found.functions, found.calls, choice(found, options, restored))
+      ? planIslands(found.file, found.symbols, found.functions, found.calls, choice(found, options, strategy, frameAll))
       : null,
   );
   const problems = [...found.problems];
-  const stack = restored === "shadow-stack" ? findStack(options, problems) : null;
+  const stack = strategy.needsStack ? findStack(options, problems) : null;
   append(problems, unsupportedProblems(found));
   append(problems, unmarkedProblems(found));
   return { ...found, plan, stack, problems };
@@ -264,19 +264,15 @@ function dropSaid(problems: Problem[], calls: readonly Call[], { sections }: Elf
   append(problems, left);
 }
 
-/** @param how how r2 is to come back; undefined: as usual, or there is none */
-function choice({ file, symbols, functions }: Survey, options: Options, how: Options["tocRestore"]): IslandChoice {
+function choice(found: Survey, options: Options, strategy: TocStrategy, frameAll: boolean): IslandChoice {
+  const { file, symbols, functions } = found;
   const { prototypes, unzstd = null } = options.facts ?? NO_FACTS;
   return {
-    stubs: how === "shadow-stack",
+    ...DEFAULT_CHOICE,
     preferFramed: options.siblings === "framed",
     prototypes,
     unzstd,
-    epilogues: how === "epilogue" ? planEpilogues(file, symbols, functions) : NO_EPILOGUES,
-    frames:
-      how === "mini-frame"
-        ? planMiniFrames(file, symbols, functions, prototypes, options.frameAll ?? options.force === true)
-        : NO_FRAMES,
+    ...strategy.plan({ file, symbols, functions, prototypes, frameAll }),
   };
 }
 

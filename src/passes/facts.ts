@@ -3,6 +3,7 @@
 import { ElfError } from "../elf/error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { type ModuleFacts, NO_FACTS, readModuleFacts, unzstdFor } from "../kernel/module/moduleFacts.ts";
+import { tocStrategy } from "../klp/toc/strategies.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
 import { keeper, type Subject } from "./open.ts";
 
@@ -18,11 +19,11 @@ export async function linkFacts(
   tocRestore: TocRestore,
   kernel: Kernel | null,
 ): Promise<ModuleFacts | null> {
-  if (tocRestore === "nop" || !subject.arch.hasToc) return null;
+  const { reads, needsStack } = tocStrategy(tocRestore);
+  if (reads === "nothing" || !subject.arch.hasToc) return null;
   try {
-    // Epilogues need to know of no parameters.
-    if (tocRestore === "epilogue") return { ...NO_FACTS, unzstd: await unzstdFor(subject.file) };
-    return await moduleFacts(subject, kernel, tocRestore === "shadow-stack");
+    if (reads === "moves") return { ...NO_FACTS, unzstd: await unzstdFor(subject.file) };
+    return await moduleFacts(subject, kernel, needsStack);
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
     return null;

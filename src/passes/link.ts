@@ -17,6 +17,7 @@ import { RelocationRouter } from "../klp/symbols/router.ts";
 import { addHelpers, missingHelpers } from "../klp/toc/helpers.ts";
 import type { IslandPlan } from "../klp/toc/islands.ts";
 import { placeIslands } from "../klp/toc/placeIslands.ts";
+import { tocStrategy } from "../klp/toc/strategies.ts";
 import { type Analysis, analyseSubject, livepatchRules, type Options } from "./analysis.ts";
 import { type Finished, finish } from "./finish.ts";
 import { elfProblem } from "./input.ts";
@@ -168,14 +169,14 @@ export function tryLink(input: Subject, options: LinkOptions, stack: LivepatchSt
 
 /** Stubs without the places that they use would be worse than none. */
 const lacksStack = (analysis: Analysis, options: Options): boolean =>
-  options.tocRestore === "shadow-stack" && analysis.stack === null && analysis.features.has("toc");
+  tocStrategy(options.tocRestore).needsStack && analysis.stack === null && analysis.features.has("toc");
 
 const planOf = (analysis: Analysis, options: Options, hasStack = !lacksStack(analysis, options)): IslandPlan | null =>
-  options.tocRestore !== "nop" && hasStack ? analysis.plan : null;
+  tocStrategy(options.tocRestore).rewrites && hasStack ? analysis.plan : null;
 
 /** What is wrong with a file before anything is changed. */
 function linkProblems(analysis: Analysis, options: Options): Problem[] {
-  const rewrites = options.tocRestore !== "nop";
+  const { rewrites } = tocStrategy(options.tocRestore);
   const problems: Problem[] = [...analysis.problems];
   if (!rewrites) append(problems, callProblems(analysis, options));
   // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.

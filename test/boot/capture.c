@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * User space of a capture: init, which lists the kernel's symbols named in /names, waits for a line on the console, and
- * then loads the modules named in /list, one a line. What it prints:
+ * then loads the modules named in /list, one a line, with the parameters behind the first blank. What it prints:
  *
  *   @s ADDRESS LETTER NAME      a line of /proc/kallsyms whose name is in /names (sorted by strcmp)
  *   @v NAME: TEXT               what the kernel does about a weakness of the CPU (x86)
@@ -99,10 +99,14 @@ int main(void)
 	list = fopen("/list", "re");
 	while (list != NULL && fgets(path, sizeof path, list)) {
 		int fd, err = 0;
+		char *given;
 
 		path[strcspn(path, "\n")] = 0;
+		given = path + strcspn(path, " ");
+		if (*given != 0)
+			*given++ = 0;
 		fd = open(path, O_RDONLY);
-		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0) != 0)
+		if (fd < 0 || syscall(SYS_finit_module, fd, given, 0) != 0)
 			err = errno;
 		if (fd >= 0)
 			close(fd);

@@ -80,6 +80,8 @@ export interface CaptureOptions {
   readonly init: Uint8Array;
   /** By name, in the order in which they are loaded. */
   readonly modules: ReadonlyMap<string, Uint8Array>;
+  /** Parameters that modules are given, `name=value` with blanks between them, by module. */
+  readonly given?: ReadonlyMap<string, string>;
   /** Another CPU than usual, and kernel parameters that come last. */
   readonly cpu?: string;
   readonly parameters?: string;
@@ -101,7 +103,8 @@ export async function capture(options: CaptureOptions): Promise<CaptureRun> {
   const initrd = join(folder, "initrd");
   const socket = join(folder, "gdb");
   const files: GuestFile[] = [...modules].map(([name, data]) => ({ name: `${name}.ko`, data }));
-  files.push({ name: "list", data: Buffer.from([...modules.keys()].map((name) => `/${name}.ko\n`).join("")) });
+  const line = (name: string): string => `/${name}.ko ${options.given?.get(name) ?? ""}`.trimEnd();
+  files.push({ name: "list", data: Buffer.from([...modules.keys()].map((name) => `${line(name)}\n`).join("")) });
   files.push({ name: "names", data: Buffer.from(`${sortedNames(modules.values())}\n`) });
   writeFileSync(initrd, cpio([{ name: "init", data: options.init, executable: true }, ...files]));
   const args = [

@@ -10,6 +10,8 @@ import { titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
+import type { ImageOptions } from "../../src/passes/image.ts";
+import { patchedNames } from "../../src/passes/patchedBy.ts";
 import { type Captured, type Moments, writeGolden } from "../passes/image/captured.ts";
 import { compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "../passes/image/compare.ts";
 import { capture, dumpsOf } from "./capture.ts";
@@ -155,6 +157,26 @@ describe.each(labKernels)("$name", (target: LabKernel) => {
       expect(problems.map((p) => titleOf(p))).toEqual([]);
       expect(sections.length).toBeGreaterThan(5);
     });
+  });
+
+  test("the module that comes later, before init: its sites are as the livepatch in force says, and listed if nothing is said", () => {
+    const { bytes, captured, loaded } = get("late_target");
+    if (loaded === null) throw new Error("late_target did not get so far");
+    const patched = patchedNames(get("late").bytes, "late.ko", "late_target");
+    expect(patched).toEqual([{ name: "late_answer", position: 0 }]);
+    const against = (said: NonNullable<ImageOptions["patched"]> | null) => {
+      const result = imageOf(bytes, captured, kernel, { stage: "loaded", x86: MITIGATIONS_OFF, patched: said });
+      expect(result.problems).toEqual([]);
+      return compare(result, loaded);
+    };
+    const [told, untold, none] = [against(patched), against(null), against([])];
+    expect(told.differences).toEqual([]);
+    expect(told.compared).toBeGreaterThan(1000);
+    expect(untold.differences).toEqual([]);
+    // Other functions' sites are nops then, and each is a range if nothing is said.
+    expect(told.unknown).toBeLessThan(untold.unknown);
+    // The kernel did write a call.
+    expect(none.differences).not.toEqual([]);
   });
 
   test("the livepatch's late relocations were applied, and are in the image", () => {

@@ -4,9 +4,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { type Arch, findArchByName } from "../../src/arch/index.ts";
+import { readElf } from "../../src/elf/reader.ts";
 import { SiteBytesError, siteBytes } from "../../src/ftrace/bytes.ts";
+import { CodeFile } from "../../src/ftrace/codeFile.ts";
 import type { Entry, Form } from "../../src/ftrace/forms.ts";
-import { findRecord } from "../../src/ftrace/sites.ts";
+import { buildOf, findRecord } from "../../src/ftrace/sites.ts";
+import { readTables } from "../../src/ftrace/tables.ts";
 import { sites } from "../../src/passes/sites.ts";
 import { mutate } from "../fuzz/mutate.ts";
 import { load, root } from "../helpers.ts";
@@ -50,6 +54,38 @@ describe("objects with a table", () => {
     expect(usable.filter((s) => s.isInit).map((s) => s.function.name)).toEqual(init);
     for (const s of usable) expect(s.record).not.toBeNull();
   });
+});
+
+// ftrace_init_nop of each architecture, 6.1 to 7.2: what is compared at the place that an entry names.
+test.each<[string, Arch["name"], number, (string | null)[]]>([
+  ["x86-fentry.o", "x86_64", 0, [null]],
+  ["x86-fentry.o", "x86_64", 1, ["call __fentry__"]],
+  ["x86-nop.o", "x86_64", 0, [null]],
+  ["arm64-entry2.o", "arm64", 0, [null]],
+  ["arm64-entry2-bti.o", "arm64", 0, [null]],
+  ["arm64-entry4.o", "arm64", 0, [null]],
+  ["arm64-entry4-bti.o", "arm64", 0, [null]],
+  ["arm64-entry2.o", "arm64", 4, ["a nop"]],
+  ["arm64-entry4.o", "arm64", 4, ["a nop"]],
+  ["ppc64le-profile.o", "ppc64le", 0, [null]],
+  ["ppc64le-mcount-table.o", "ppc64le", 0, ["mflr r0"]], // behind the frame
+  ["ppc64le-one-nop.o", "ppc64le", 0, [null]],
+  ["ppc64le-one-nop.o", "ppc64le", 4, ["a nop", null]], // one function begins with a nop of its own
+])("%s, entries moved by %3$i: what ftrace finds wrong", (name, arch, by, expected) => {
+  const code = new CodeFile(readElf(load(`${folder}/${name}`)), arch);
+  const rules = findArchByName(arch)?.sites;
+  if (rules === undefined) throw new Error(arch);
+  const build = buildOf(code, rules);
+  const { entries } = readTables(code);
+  expect(entries.length).toBeGreaterThan(1);
+  const found = entries.map(({ place, table }) => {
+    if (place === null) throw new Error("nowhere");
+    const calls = code.relocationsOf(place.section);
+    const isCalled = (at: number) => /mcount|__fentry__/.test(calls.get(at)?.symbol ?? "");
+    const moved = { section: place.section, offset: place.offset + by };
+    return rules.faultAt(code, moved, table, isCalled, build)?.expected ?? null;
+  });
+  expect([...new Set(found)]).toEqual(expected);
 });
 
 /** rec->ip relative to the function, as the architectures' ftrace_call_adjust gives it. */

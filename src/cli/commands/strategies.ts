@@ -3,12 +3,11 @@
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { type TocStrategy, tocStrategies } from "../../klp/toc/strategies.ts";
 import type { Analysis } from "../../passes/analysis.ts";
 import { moduleFacts } from "../../passes/facts.ts";
 import { type LinkOptions, type LinkResult, tryLink } from "../../passes/link.ts";
 import type { Subject } from "../../passes/open.ts";
-import { strategies } from "../../stubs/strategies/index.ts";
-import type { Strategy } from "../../stubs/strategies/strategy.ts";
 
 export interface StrategyRow {
   readonly option: string;
@@ -32,7 +31,7 @@ export async function compareStrategies(
   livepatchStack: LivepatchStack | undefined,
 ): Promise<StrategyRow[]> {
   const facts = await moduleFacts(subject, kernel, true);
-  return strategies.map((strategy): StrategyRow => {
+  return tocStrategies.map((strategy): StrategyRow => {
     const options: LinkOptions = {
       file: subject.path,
       tocRestore: strategy.option,
@@ -67,20 +66,18 @@ function siteCount(done: LinkResult["done"]): number {
 
 /** `yes`, what else it needs, or why not. */
 function verdict(
-  strategy: Strategy,
+  strategy: TocStrategy,
   analysis: Analysis,
   problems: readonly Problem[],
   done: LinkResult["done"],
 ): string {
-  const { option } = strategy;
-  if (option === "nop") return nopVerdict(analysis);
+  if (!strategy.rewrites) return nopVerdict(analysis);
   const why = refusals(problems);
   if (why !== null) return `no: ${why}`;
-  const isForFunctions = option === "epilogue" || option === "mini-frame";
-  if (isForFunctions && done.epilogues + done.miniFrames === 0) {
+  if (strategy.changesFunctions && done.epilogues + done.miniFrames === 0) {
     return "no: no replacement function in the module's data";
   }
-  return option === "epilogue" ? `with a kernel of its own: ${strategy.needs}` : "yes";
+  return strategy.needsOwnKernel ? `with a kernel of its own: ${strategy.needs}` : "yes";
 }
 
 function nopVerdict({ calls }: Analysis): string {

@@ -311,13 +311,25 @@ export const KLP436 = define<{
     "Tables such as __jump_table and .return_sites are arrays. Their size must be a multiple of one entry. How large that is shows in the section's relocations (addresses or distances, and how far they are apart), and in the kernel's version.",
 });
 
-export const KLP437 = define<{ readonly list: string; readonly where: string }>({
+export const KLP437 = define<{
+  readonly list: string;
+  readonly where: string;
+  /** The place that ftrace changes and what it wants there; null: the entry leads to no code. */
+  readonly found: { readonly there: string; readonly wanted: string; readonly when: "load" | "trace" } | null;
+}>({
   level: "error",
-  title: (d) => `${d.list} names ${d.where}, where there is no profiling call`,
-  why: () => "ftrace compares the instruction before it changes it, finds another one, and switches itself off",
+  title: (d) =>
+    d.found === null || d.found.there === d.where
+      ? `${d.list} names ${d.where}, where there is no profiling call`
+      : `${d.list} names ${d.where}, but ${d.found.wanted} has to be at ${d.found.there}, too`,
+  kernel: (d) => (d.found === null ? null : `ftrace failed to modify [<ADDRESS>] ${d.where}`),
+  why: (d) =>
+    d.found?.when === "trace"
+      ? "ftrace takes the entry for the first of two nops; when the function is traced or patched it compares the second, finds another instruction, and switches itself off"
+      : "ftrace compares the instruction before it changes it, finds another one, and switches itself off",
   help: () => "build the file again; entries of functions that were taken out of an object keep their old offset",
   explain:
-    "Each entry of ftrace's table (__mcount_loc; on arm64 and ppc64le __patchable_function_entries too) is the address of a function's profiling call, or of the nops in its place. ftrace stops with `ftrace bug` at the first that is not.",
+    "Each entry of ftrace's table (__mcount_loc; on arm64 and ppc64le __patchable_function_entries too) is the address of a function's profiling call, or of the nops in its place: of the first, where there are two. ftrace stops with `ftrace failed to modify` at the first that is not, when the module loads or, for the second nop on arm64, when the function is traced.",
 });
 
 export const KLP438 = define<{ readonly name: string; readonly place: string; readonly size: number }>({

@@ -7,7 +7,7 @@ import { SHF_WRITE, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { CodeFile } from "../../ftrace/codeFile.ts";
-import { isOutOfLine } from "../../ftrace/sites.ts";
+import { buildOf } from "../../ftrace/sites.ts";
 import { hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { RuleContext } from "./context.ts";
@@ -57,7 +57,7 @@ export function overwrittenHalves(
   const calls = arch.branches?.types ?? null;
   if (sites < 2 || calls === null) return null;
   if (!hasCall(table, calls, (symbol) => symbols.rawShndx(symbol) === SHN_LIVEPATCH)) return null;
-  if (!isOutOfLine(new CodeFile(file, arch.name), arch.sites)) return null;
+  if (!buildOf(new CodeFile(file, arch.name), arch.sites).outOfLine) return null;
   return problem("KLP471", at, { object, sites, since: versionFacts.ppcOutOfLineKept.since.join(".") });
 }
 

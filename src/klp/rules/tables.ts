@@ -1,13 +1,14 @@
 // Tables that the kernel reads from a module: sizes, entries of __mcount_loc, targets outside their section.
 
 import { entrySizes } from "../../arch/specialSections.ts";
-import { printable, viewOf } from "../../base/bytes.ts";
+import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import type { EntryTable } from "../../kernel/machines.ts";
+import { CodeFile } from "../../ftrace/codeFile.ts";
+import { buildOf } from "../../ftrace/sites.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { RuleContext } from "./context.ts";
 
@@ -30,28 +31,34 @@ export function checkTableSizes({ file, path, arch, version }: RuleContext): Pro
   return problems.all();
 }
 
-/** Entries of ftrace's tables that lead to something else than a profiling call or nops. */
+/** Entries of ftrace's tables that lead to something else than ftrace changes. */
 export function checkProfilingPlaces(context: RuleContext): Problem[] {
-  const { file, symbols, functions, path } = context;
+  const { file, symbols, functions, arch, path } = context;
   const { sections } = file;
   const problems = new ProblemList();
-  const calls = new ProfilingCalls(context);
-  const lists = context.arch.siteTables;
+  const called = calledPlaces(context);
+  const code = new CodeFile(file, arch.name);
+  const build = buildOf(code, arch.sites);
   for (const table of file.relocations) {
-    const list = lists.find((name) => name === sections.name(table.target));
+    const list = arch.siteTables.find((name) => name === sections.name(table.target));
     if (list === undefined) continue;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       const offset = symbols.offset(symbol) + Number(table.addend(row));
-      if (section !== null && sections.hasFlags(section, SHF_EXECINSTR) && calls.isAt(section, offset, list)) continue;
+      const isCode = section !== null && sections.hasFlags(section, SHF_EXECINSTR) && sections.hasBytes(section);
+      const isCalled = (at: number): boolean => called.has(`${section}:${at}`);
+      const fault =
+        isCode && offset >= 0 ? arch.sites.faultAt(code, { section, offset }, list, isCalled, build) : { when: "load" };
+      if (fault === null) continue;
       const at: Place = { file: path, section: list, offset: table.offset(row) };
-      const owner = section === null ? null : functions.at(section, offset);
-      const where =
-        owner === null
-          ? `${section === null ? printable(symbols.name(symbol)) : printable(sections.name(section))}+0x${offset.toString(16)}`
-          : `${printable(owner.name)}+0x${(offset - owner.start).toString(16)}`;
-      problems.push(problem("KLP437", at, { list, where }));
+      const placeName = (to: number): string => {
+        const owner = section === null ? null : functions.at(section, to);
+        if (owner !== null) return `${printable(owner.name)}+0x${(to - owner.start).toString(16)}`;
+        return `${printable(section === null ? symbols.name(symbol) : sections.name(section))}+0x${to.toString(16)}`;
+      };
+      const found = "at" in fault ? { wanted: fault.expected, there: placeName(fault.at), when: fault.when } : null;
+      problems.push(problem("KLP437", at, { list, where: placeName(offset), found }));
     }
   }
   return problems.all();
@@ -59,29 +66,16 @@ export function checkProfilingPlaces(context: RuleContext): Problem[] {
 
 const PROFILING = new Set(["_mcount", "mcount", "__fentry__"]);
 
-class ProfilingCalls {
-  readonly #context: RuleContext;
-  /** `section:offset` of relocations against a profiling function. */
-  readonly #places = new Set<string>();
-
-  constructor(context: RuleContext) {
-    this.#context = context;
-    const { file, symbols } = context;
-    for (const table of file.relocations) {
-      if (!file.sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
-      for (let row = 0; row < table.count; row++) {
-        if (PROFILING.has(symbols.name(table.symbol(row)))) this.#places.add(`${table.target}:${table.offset(row)}`);
-      }
+/** `section:offset` of relocations in code against a profiling function. */
+function calledPlaces({ file, symbols }: RuleContext): Set<string> {
+  const places = new Set<string>();
+  for (const table of file.relocations) {
+    if (!file.sections.hasFlags(table.target, SHF_EXECINSTR)) continue;
+    for (let row = 0; row < table.count; row++) {
+      if (PROFILING.has(symbols.name(table.symbol(row)))) places.add(`${table.target}:${table.offset(row)}`);
     }
   }
-
-  isAt(section: number, offset: number, list: EntryTable): boolean {
-    const { file, arch } = this.#context;
-    const data = file.sections.data(section);
-    if (offset < 0 || offset + 4 > data.length) return false;
-    const word = viewOf(data).getUint32(offset, file.littleEndian);
-    return arch.sites.canBeListed(data, offset, word, list, (at) => this.#places.has(`${section}:${at}`));
-  }
+  return places;
 }
 
 /**

@@ -5,6 +5,12 @@ import { island } from "./island.ts";
 import { miniFrame } from "./miniFrame.ts";
 import { nop } from "./nop.ts";
 import { shadowStack } from "./shadowStack.ts";
-import type { Strategy } from "./strategy.ts";
+import type { Strategy, TocRestore } from "./strategy.ts";
 
-export const strategies: readonly Strategy[] = [island, nop, epilogue, miniFrame, shadowStack];
+export const strategies: Readonly<Record<TocRestore, Strategy>> = {
+  island,
+  nop,
+  epilogue,
+  "mini-frame": miniFrame,
+  "shadow-stack": shadowStack,
+};

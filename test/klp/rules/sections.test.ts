@@ -374,6 +374,23 @@ describe("tables that the kernel reads", () => {
     expect(codesOf(beside)).toEqual(["KLP437"]);
   });
 
+  test("the second of two nops, on arm64 without nops in front of functions", () => {
+    const named = (by: bigint) =>
+      problemsOf(
+        broken("arm64", (p) => {
+          const table = p.table(".rela__patchable_function_entries");
+          p.edits.removeRelocation(table, 0);
+          const [offset, symbol, addend] = [table.offset(0), table.symbol(0), table.addend(0) + by];
+          p.edits.addRelocation(table.section, { offset, type: 257, symbol, addend });
+        }),
+      );
+    expect(named(0n)).toEqual([]);
+    // ftrace_init_nop compares what the entry names, ftrace_make_call the word behind it.
+    expect(named(4n).map((p) => [p.code, (p.data as { found?: unknown }).found])).toEqual([
+      ["KLP437", { there: "live_show_one+0x8", wanted: "a nop", when: "trace" }],
+    ]);
+  });
+
   test("a symbol plus addend outside its section; the bias of a PC-relative field is taken off", () => {
     const target = (type: number, addend: bigint) =>
       codesOf(
