@@ -1,6 +1,6 @@
 // Runs `check` and `image` over whole trees of modules, and counts what they say:
 //
-//	node bench/wide.mjs FOLDER [-k FILE]... [--types FILE] [--only=N] [--json FILE]
+//	node bench/wide.mjs FOLDER [-k FILE]... [--types FILE] [--checks] [--only=N] [--json FILE]
 //	node bench/wide.mjs --docs docs/wide.md RESULT.json...
 //
 // FOLDER holds a distribution's kernel as test/boot/fetch-distro.sh leaves it (boot/vmlinu[xz]-RELEASE and
@@ -8,7 +8,7 @@
 // (`depends=`), and with what is known of its kernel, too: a vmlinux that is an ELF file, a System.map that is more than a
 // note, and the files given with -k. Then images are made, at addresses of its own choice, with less and with more of what
 // they depend on, and the share of bytes that they cannot tell is measured. --types names an ELF file with the kernel's BTF
-// (vmlinux, also the one in Debian's headers).
+// (vmlinux, also the one in Debian's headers). --checks leaves the images out.
 //
 // It prints what was said, by code, and the shares. Exit status 1 if any module has an error: a distribution's modules
 // load. --docs writes the tables of docs/wide.md from what --json wrote. Needs `npm run build`.
@@ -148,7 +148,7 @@ const release = (folder) => {
   return existsSync(lib) ? (readdirSync(lib)[0] ?? null) : null;
 };
 
-function runFolder(folder, { given, types, only }) {
+function runFolder(folder, { given, types, only, stages }) {
   const paths = new Map([...modulesBelow(folder)].map((path) => [moduleName(path), path]));
   const { parts, sources } = kernelFiles(folder, given);
   const needed = new Map();
@@ -180,7 +180,7 @@ function runFolder(folder, { given, types, only }) {
         for (const p of check(bytes, { file, kernel }).problems) say("check -k", p);
       }
       const addresses = standIns(elf.header.machine);
-      for (const [name, options] of Object.entries(STAGES)) {
+      for (const [name, options] of Object.entries(stages)) {
         const made = image(bytes, {
           file,
           kernel: addresses,
@@ -322,11 +322,13 @@ let only = Number.POSITIVE_INFINITY;
 let json = null;
 let types = null;
 let docs = null;
+let stages = STAGES;
 for (let argv = process.argv.slice(2); argv.length > 0; ) {
   const argument = argv.shift();
   if (argument === "-k") given.push(argv.shift());
   else if (argument === "--json") json = argv.shift();
   else if (argument === "--types") types = typesOf(argv.shift());
+  else if (argument === "--checks") stages = {};
   else if (argument === "--docs") docs = argv.shift();
   else if (argument.startsWith("--only=")) only = Number(argument.slice(7));
   else folders.push(argument);
@@ -342,7 +344,7 @@ if (folders.length === 0 || folders.some((f) => !existsSync(f) || !statSync(f).i
   process.exit(2);
 }
 const results = folders.map((folder) => {
-  const result = runFolder(folder, { given, types, only });
+  const result = runFolder(folder, { given, types, only, stages });
   report(result);
   return result;
 });

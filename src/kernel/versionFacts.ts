@@ -135,6 +135,12 @@ const rows = {
     what: "checksums may stand in __version_ext_crcs and __version_ext_names, which need one another",
     read: BEFORE_7_2,
   },
+  inheritsTaint: {
+    since: [5, 9],
+    what: "a module that uses what a proprietary module exports is proprietary, too (inherit_taint)",
+    read: BEFORE_6_1,
+    commit: "262e6ae7081d",
+  },
   moduleNamespaces: {
     since: [6, 16],
     what: "exports may be restricted to modules by name (`module:` namespaces)",

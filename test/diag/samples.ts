@@ -165,6 +165,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP461: good("../klp/kpatch-x86_64.o", "-o", "{out}"),
   KLP462: unusable("glue", "glue"),
   KLP464: failing("check", "modinfo.o", "-k", "other.symvers"),
+  KLP465: failing("check", "../tree/user.ko", ...VMLINUX, "-m", "../tree/exporter-proprietary.ko"),
   KLP470: good("check", "broken/KLP470.ko", "--kernel-version", "5.15.10"),
   KLP471: good("check", "broken/KLP471.ko", "--kernel-version", "6.13"),
   KLP472: good("check", "broken/KLP472.ko"),

@@ -239,3 +239,28 @@ export const KLP464 = define<{
   explain:
     "Module.symvers lists what a kernel exports. A module of that kernel finds at least some of its undefined symbols there; one that finds none was built for another kernel, or uses unexported symbols only, which such a list cannot tell from misspelled names.",
 });
+
+export const KLP465 = define<{
+  readonly module: string;
+  readonly symbol: string;
+  readonly owner: string;
+  readonly license: string;
+  /** A symbol that is exported for GPL-compatible modules only. */
+  readonly gplOnly: string;
+  /** Which of the two comes first in the symbol table: the loader refuses the other one. */
+  readonly first: "proprietary" | "gplOnly";
+}>({
+  level: "error",
+  title: (d) =>
+    `${d.symbol} is exported by ${d.owner}, whose licence is \`${d.license}\`, and the module uses what is for GPL-compatible modules only (${d.gplOnly})`,
+  kernel: (d) =>
+    d.first === "gplOnly"
+      ? `${d.module}: module using GPL-only symbols uses symbols ${d.symbol} from proprietary module ${d.owner}.`
+      : `${d.module}: Unknown symbol ${d.gplOnly} (err -2)`,
+  why: () =>
+    "to the kernel, a module that uses what a proprietary module exports is proprietary itself, whatever its own licence says",
+  help: (d) =>
+    `keep to one of the two kinds: do without ${d.owner}, or without ${d.gplOnly} and all else that is exported GPL-only`,
+  explain:
+    "From 5.9 on a module inherits the taint of the modules whose exports it uses. It cannot use both what a proprietary module exports and what is exported with EXPORT_SYMBOL_GPL: the loader goes through the undefined symbols in the order of the symbol table, and refuses the one that comes second.",
+});

@@ -14,6 +14,7 @@ import { type Export, isGranted } from "../symbols/exports.ts";
 import type { KernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
 import { isFinishedModule } from "./formRules.ts";
+import { InheritedTaint, isGplCompatible } from "./licences.ts";
 import type { ModInfo } from "./modinfo.ts";
 import { type ModuleFile, readThisModule } from "./moduleFile.ts";
 
@@ -31,9 +32,6 @@ export interface ModuleContext {
 }
 
 /** Order among what the loader meets: exports of others are looked at after symbols (0) and relocations (1). */
-
-/** Licences that the kernel takes as compatible with the GPL (license_is_gpl_compatible, include/linux/license.h). */
-const GPL = new Set(["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"]);
 
 /** What a kernel would refuse in a module's metadata. Only what the files that were given tell is looked at. */
 export function checkModule(context: ModuleContext): Problem[] {
@@ -157,11 +155,12 @@ function checkImports(context: ModuleContext): Problem[] {
   const versions = readVersions(file, context.version);
   // Of several the kernel takes the first.
   const license = modInfo.get("license") ?? "unspecified";
-  const isGpl = GPL.has(license);
+  const isGpl = isGplCompatible(license);
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
   if (layout !== null) append(problems, checkVersion(context, versions, layout, LOADING.layoutVersion));
   let unversioned: string | null = null;
+  const taint = new InheritedTaint(context, isGpl);
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.rawShndx(i) !== SHN_UNDEF) continue;
     const name = symbols.name(i);
@@ -170,6 +169,11 @@ function checkImports(context: ModuleContext): Problem[] {
     const symbol = printable(name);
     const more = { loadOrder: LOADING.symbol(i) };
     const at = { file: path };
+    const tainted = taint.meet(exported, symbols.bind(i) === STB_WEAK, more.loadOrder);
+    if (tainted !== null) {
+      append(problems, tainted);
+      continue;
+    }
     if (exported.gplOnly === true && !isGpl) {
       // To the loader there is no such symbol: one that may be missing stays 0.
       if (symbols.bind(i) === STB_WEAK) continue;

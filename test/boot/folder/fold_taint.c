@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#define FOLD_OPEN
+#include "fold_user.h"
