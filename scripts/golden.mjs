@@ -21,6 +21,13 @@ const steps = [
   { name: "fixtures/rules", run: script("fixtures/rules"), tools: BINUTILS },
   { name: "fixtures/klp", run: script("fixtures/klp"), tools: BINUTILS },
   { name: "fixtures/klplink", run: script("fixtures/klplink"), tools: GCC },
+  // The same livepatch in the forms of kpatch and objtool, for their own tools to read.
+  {
+    name: "fixtures/klplink/forms",
+    run: suite("test/klp/producers/forms.test.ts", "-t", "is written"),
+    tools: [],
+    env: { KLPLINK_UPDATE_FORMS: "1" },
+  },
   { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
   // Fetches kpatch's create-diff-object.
   { name: "golden/pairs", run: script("golden/pairs"), tools: ["apt-get", "readelf", "nm"] },

@@ -198,6 +198,7 @@ const ownNames: readonly string[] = [
   "elf/readelf",
   "guides",
   "klp/entryTables",
+  "klp/producers/forms",
   "klp/producers/originals",
   "passes/image/captures",
   "passes/image/fuzz",
