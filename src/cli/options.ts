@@ -7,6 +7,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { InputProblem, type Standard, UsageError } from "./files/io.ts";
+import type { Opened } from "./files/kernel.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
@@ -104,13 +105,13 @@ export function linkCommand(file: string, options: KernelOptions): string {
 }
 
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
-export async function readKernel(options: KernelOptions, context: Standard): Promise<Kernel | null> {
+export async function readKernel(options: KernelOptions, context: Standard, opened?: Opened): Promise<Kernel | null> {
   if ((options.kernel ?? options.module ?? []).length === 0) {
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;
   }
   const { loadKernel } = await import("./files/kernel.ts");
-  return loadKernel(options.kernel ?? [], options.module ?? [], context);
+  return loadKernel(options.kernel ?? [], options.module ?? [], context, opened);
 }
 
 /** No output takes the place of a file that the run reads. @throws UsageError */

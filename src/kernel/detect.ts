@@ -3,10 +3,10 @@
 import { ET_REL } from "../elf/consts.ts";
 import { isText, recognise } from "../elf/containers/recognise.ts";
 import { ElfError } from "../elf/error.ts";
-import { elfType } from "../elf/executable.ts";
+import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
 import { readArm64Image } from "./image/stripped.ts";
 import { isArm64Image } from "./image/unwrap.ts";
-import { readVmlinux, type Vmlinux } from "./image/vmlinux.ts";
+import { type Vmlinux, vmlinuxOf } from "./image/vmlinux.ts";
 import type { Export } from "./symbols/exports.ts";
 import { parseSymbols, SymbolListError } from "./symbols/parseSymbols.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
@@ -14,7 +14,7 @@ import { isSymvers, parseSymvers } from "./symbols/symvers.ts";
 
 export type KernelFile =
   | { readonly kind: "symbols"; readonly list: SymbolList }
-  | { readonly kind: "vmlinux"; readonly vmlinux: Vmlinux }
+  | { readonly kind: "vmlinux"; readonly vmlinux: Vmlinux; readonly file: ElfExecutable | null }
   | { readonly kind: "symvers"; readonly exports: readonly Export[] };
 
 /**
@@ -25,8 +25,11 @@ export type KernelFile =
 export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
   const type = elfType(bytes);
   if (type === ET_REL) throw new ElfError("unsupported", 16, "a module or object file: give it with -m");
-  if (type !== null) return { kind: "vmlinux", vmlinux: readVmlinux(bytes, source) };
-  if (isArm64Image(bytes)) return { kind: "vmlinux", vmlinux: readArm64Image(bytes, source) };
+  if (type !== null) {
+    const file = readExecutable(bytes);
+    return { kind: "vmlinux", vmlinux: vmlinuxOf(file, source), file };
+  }
+  if (isArm64Image(bytes)) return { kind: "vmlinux", vmlinux: readArm64Image(bytes, source), file: null };
   if (isSymvers(bytes)) return { kind: "symvers", exports: parseSymvers(bytes) };
   try {
     return { kind: "symbols", list: parseSymbols(bytes, source) };

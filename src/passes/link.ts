@@ -224,6 +224,11 @@ function linkFinished(subject: Subject, options: LinkOptions): Omit<LinkResult, 
 /**
  * What stands in the way once undefined symbols have become livepatch symbols: a relocation that waits for a module may
  * not stand everywhere, and the file is a livepatch then, with the tables of one. For a file that `check` was given as it is.
+ *
+ * It writes the file and reads it again, because the rules ask about what only the written file has: sections
+ * `.klp.rela.OBJECT.SECTION` with the relocations that the router sends there, the symbols' new names and indices, and the rank of
+ * each relocation in the order of the loader, which sorts a section when its rows are known. To answer without it, router and writer
+ * would have to be there a second time, and to agree. Nothing is done for a file without such symbols.
  */
 export function conversionProblems(analysis: Analysis, options: Options): Problem[] {
   const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");

@@ -23,17 +23,20 @@ export interface Sites {
 export function sites(bytes: Uint8Array, name: string): Sites {
   try {
     const type = elfType(bytes);
-    const isLinked = type !== null && type !== ET_REL;
-    const file = isLinked ? readExecutable(bytes) : readElf(bytes);
-    const machine = "header" in file ? file.header.machine : file.machine;
-    const arch = supportedArch(machine, file.littleEndian, name);
-    if (file.symbols === null) throw noSymbols(name, false, isLinked ? null : name);
-    const code = new CodeFile(file, arch.name);
-    return { file: code, report: findSites(code, arch.sites), elf: file };
+    return sitesOf(type !== null && type !== ET_REL ? readExecutable(bytes) : readElf(bytes), name);
   } catch (error) {
     if (error instanceof ElfError) throw new Unusable(elfProblem(error, name));
     throw error;
   }
+}
+
+/** As {@link sites}, of a file that is read already. @throws Unusable if it is of an architecture whose sites are not known */
+export function sitesOf(file: ElfFile | ElfExecutable, name: string): Sites {
+  const machine = "header" in file ? file.header.machine : file.machine;
+  const arch = supportedArch(machine, file.littleEndian, name);
+  if (file.symbols === null) throw noSymbols(name, false, "header" in file ? name : null);
+  const code = new CodeFile(file, arch.name);
+  return { file: code, report: findSites(code, arch.sites), elf: file };
 }
 
 /** Reasons that debug information can make more exact. */

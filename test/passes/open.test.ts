@@ -9,7 +9,7 @@ import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
 const { counts, count } = vi.hoisted(() => {
-  const counts = { reads: 0, analyses: 0, plans: 0, images: 0, facts: 0 };
+  const counts = { reads: 0, linked: 0, analyses: 0, plans: 0, images: 0, facts: 0 };
   const count = <T>(what: keyof typeof counts, work: () => T): T => {
     counts[what]++;
     return work();
@@ -20,6 +20,10 @@ const { counts, count } = vi.hoisted(() => {
 vi.mock(import("../../src/elf/reader.ts"), async (original) => {
   const module = await original();
   return { ...module, readElf: (bytes) => count("reads", () => module.readElf(bytes)) };
+});
+vi.mock(import("../../src/elf/executable.ts"), async (original) => {
+  const module = await original();
+  return { ...module, readExecutable: (bytes) => count("linked", () => module.readExecutable(bytes)) };
 });
 vi.mock(import("../../src/klp/patch/tables.ts"), async (original) => {
   const module = await original();
@@ -43,7 +47,7 @@ const folder = mkdtempSync(join(tmpdir(), "klplink-opened-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 beforeEach(() => {
-  Object.assign(counts, { reads: 0, analyses: 0, plans: 0, images: 0, facts: 0 });
+  Object.assign(counts, { reads: 0, linked: 0, analyses: 0, plans: 0, images: 0, facts: 0 });
   lines.mockClear();
 });
 
@@ -58,7 +62,7 @@ async function work(...args: readonly string[]) {
 
 test("check reads, analyses and plans once, with or without source lines", async () => {
   expect(await work("check", MEMINFO)).toEqual({
-    ...{ status: 1, reads: 1, analyses: 1, plans: 1, images: 0, facts: 0, lines: 1 },
+    ...{ status: 1, reads: 1, linked: 0, analyses: 1, plans: 1, images: 0, facts: 0, lines: 1 },
   });
 });
 
@@ -69,7 +73,7 @@ test("link reads the input and, once, what it wrote", async () => {
 
 test("show --toc analyses once and plans once a strategy", async () => {
   expect(await work("show", "--toc", MEMINFO)).toEqual({
-    ...{ status: 0, reads: 1, analyses: 1, plans: 5, images: 0, facts: 1, lines: 0 },
+    ...{ status: 0, reads: 1, linked: 0, analyses: 1, plans: 5, images: 0, facts: 1, lines: 0 },
   });
 });
 
@@ -80,7 +84,7 @@ test("explain opens the module once for all lines", async () => {
   );
   expect(await work("explain", "--module", MEMINFO, ...text)).toEqual({
     // An object without the loader's stub sections is not laid out.
-    ...{ status: 0, reads: 1, analyses: 1, plans: 1, images: 0, facts: 0, lines: 1 },
+    ...{ status: 0, reads: 1, linked: 0, analyses: 1, plans: 1, images: 0, facts: 0, lines: 1 },
   });
   const unknown = Array.from({ length: 30 }, (_, i) => `built: Unknown symbol function_${i} (err -2)`);
   counts.reads = 0;
@@ -93,4 +97,11 @@ test("image and verify read once and lay out once", async () => {
   expect(await work("image", built, "--map")).toMatchObject({ reads: 1, images: 1 });
   Object.assign(counts, { reads: 0, images: 0 });
   expect(await work("verify", "--root", join(IMAGE, "capture"), built)).toMatchObject({ reads: 1, images: 1 });
+});
+
+test("sites of a livepatch reads it, the kernel and the modules that it patches once each", async () => {
+  const kernel = join(root, "test/fixtures/kernel");
+  const livepatch = join(root, "test/fixtures/klp/patch-x86_64.o");
+  const args = ["sites", livepatch, "-k", join(kernel, "vmlinux-x86_64"), "-m", join(kernel, "demo-mod.ko")];
+  expect(await work(...args)).toMatchObject({ reads: 2, linked: 1, analyses: 1 });
 });

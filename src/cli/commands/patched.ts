@@ -1,14 +1,11 @@
 // `klplink sites` of a livepatch module: one line a function that it patches.
 
 import { hex, printable } from "../../base/bytes.ts";
-import { ET_REL } from "../../elf/consts.ts";
-import { elfType } from "../../elf/executable.ts";
 import { forms } from "../../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
-import { type Sites, sites } from "../../passes/sites.ts";
+import { type Sites, sitesOf } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
-import { columns, type Input, readUnpacked, UsageError, write } from "../files/io.ts";
-import { loadModule } from "../files/kernel.ts";
+import { columns, type Input, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 
 /** Returns the exit status: 1 if a function cannot be patched, or a patch would have no effect. */
@@ -17,18 +14,8 @@ export async function runPatched(
   options: CommonOptions & KernelOptions,
   context: Context,
 ): Promise<number> {
-  const kernel = await readKernel(options, context);
   const objects = new Map<string, Sites>();
-  for (const path of options.kernel ?? []) {
-    const { bytes, name } = await readUnpacked(path, context);
-    const type = elfType(bytes);
-    if (type !== null && type !== ET_REL) objects.set("vmlinux", sites(bytes, name));
-  }
-  for (const argument of options.module ?? []) {
-    const [, given, path = argument] = /^([\w-]+)=(.+)$/.exec(argument) ?? [];
-    const { bytes, name } = await readUnpacked(path, context);
-    objects.set((await loadModule(path, given, context)).name, sites(bytes, name));
-  }
+  const kernel = await readKernel(options, context, (object, file, name) => objects.set(object, sitesOf(file, name)));
   const found = patchedSites(
     input.bytes,
     {

@@ -6,7 +6,8 @@ import { problem } from "../../diag/catalogue.ts";
 import { Lz4Error } from "../../elf/containers/lz4.ts";
 import { PackedError } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
-import { readElf } from "../../elf/reader.ts";
+import type { ElfExecutable } from "../../elf/executable.ts";
+import { type ElfFile, readElf } from "../../elf/reader.ts";
 import { readKernelFile } from "../../kernel/detect.ts";
 import { unwrapKernel } from "../../kernel/image/unwrap.ts";
 import type { Vmlinux } from "../../kernel/image/vmlinux.ts";
@@ -17,11 +18,19 @@ import { SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
 import { InputProblem, readUnpacked, type Standard, UsageError } from "./io.ts";
 
-/** Everything that the files tell. @throws InputProblem, UsageError */
+/** Takes a file that was read: that of `vmlinux`, or of a module. @param source its name for messages */
+export type Opened = (object: string, file: ElfFile | ElfExecutable, source: string) => void;
+
+/**
+ * Everything that the files tell.
+ * @param opened is given each ELF file, which is not read again then
+ * @throws InputProblem, UsageError
+ */
 export async function loadKernel(
   kernels: readonly string[],
   modules: readonly string[],
   context: Standard,
+  opened: Opened = () => {},
 ): Promise<Kernel> {
   let list: SymbolList | undefined;
   let vmlinux: Vmlinux | undefined;
@@ -40,6 +49,8 @@ export async function loadKernel(
       case "vmlinux":
         if (vmlinux !== undefined) throw twice("vmlinux");
         vmlinux = file.vmlinux;
+        // A kernel without a symbol table has no functions to look at.
+        if (file.file !== null && file.file.symbols !== null) opened("vmlinux", file.file, input.name);
         break;
       case "symvers":
         // Modules built out of tree have files of their own.
@@ -51,7 +62,7 @@ export async function loadKernel(
   const files: ModuleFile[] = [];
   for (const argument of modules) {
     const { name, path } = parseModuleArgument(argument);
-    const file = await loadModule(path, name, context);
+    const file = await loadModule(path, name, context, opened);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
   }
@@ -77,9 +88,19 @@ export function parseModuleArgument(argument: string): {
 }
 
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */
-export async function loadModule(path: string, name: string | undefined, context: Standard): Promise<ModuleFile> {
+export async function loadModule(
+  path: string,
+  name: string | undefined,
+  context: Standard,
+  opened: Opened = () => {},
+): Promise<ModuleFile> {
   const input = await readUnpacked(path, context);
-  return guard(input.name, false, () => new ModuleFile(readElf(input.bytes), input.name, name));
+  return guard(input.name, false, () => {
+    const file = readElf(input.bytes);
+    const module = new ModuleFile(file, input.name, name);
+    opened(module.name, file, input.name);
+    return module;
+  });
 }
 
 /** A file for `-k`, out of what it is packed or wrapped in. @throws InputProblem, UsageError */

@@ -35,8 +35,10 @@ import type { Vmlinux } from "./vmlinuxFacts.ts";
 export type { Vmlinux };
 
 /** @throws ElfError if the file cannot be read, or has neither a symbol table nor kallsyms. */
-export function readVmlinux(bytes: Uint8Array, source: string): Vmlinux {
-  const file = readExecutable(bytes);
+export const readVmlinux = (bytes: Uint8Array, source: string): Vmlinux => vmlinuxOf(readExecutable(bytes), source);
+
+/** As {@link readVmlinux}, of a file that is read already. @throws ElfError */
+export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
   if (file.symbols === null) return readStripped(file, source);
   const { list, marks } = readSymbols(file, file.symbols, source);
   const memory = KernelMemory.of(file);
