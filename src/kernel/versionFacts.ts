@@ -40,6 +40,7 @@ const rows = {
     since: [6, 9],
     what: "x86_64: `Unpatched return thunk in use` when code runs into __x86_return_thunk itself",
     read: BEFORE_6_12,
+    commit: "4461438a8405, 6.9",
   },
   x86Plt32: {
     since: [4, 16],
@@ -67,11 +68,13 @@ const rows = {
     since: [5, 13],
     what: "x86_64: an entry of .altinstructions has 12 bytes, without the one for padding",
     read: BEFORE_6_1,
+    commit: "23c1ad538f4f (padlen is gone, ALT_ENTRY_SIZE is 12), 5.13",
   },
   arm64ExtableType: {
     since: [5, 16],
     what: "arm64: an entry of __ex_table has 12 bytes, with a type, 8 before",
     read: BEFORE_6_1,
+    commit: "d6e2cc564775, 5.16",
   },
   longNames: { since: [6, 1], what: "a symbol's name may have 511 bytes, 127 before", read: BEFORE_6_1 },
   ppcChecksAbi: {
@@ -83,6 +86,7 @@ const rows = {
     since: [6, 3],
     what: "x86_64: an entry of .altinstructions has 14 bytes, with flags",
     read: BEFORE_6_12,
+    commit: "5d1dd961e743, 6.3",
   },
   x86ClearsOnUnload: {
     since: [6, 3],
@@ -155,6 +159,7 @@ const rows = {
     since: [6, 19],
     what: "x86_64: an entry of __bug_table has 16 bytes, with a format, 12 before",
     read: BEFORE_7_2,
+    commit: "0a52d339d35d and 4f1b701f24be, 6.19",
   },
   x86PlaceInMessage: {
     since: [6, 19],
@@ -165,11 +170,6 @@ const rows = {
     since: [7, 0],
     what: "licence of exports stands in __kflagstab, in place of a table of their own",
     read: BEFORE_7_2,
-  },
-  x86AlternativeFlags: {
-    since: [6, 3],
-    what: "x86_64: entries of .altinstructions have flags, 14 bytes in place of 12",
-    read: BEFORE_6_12,
   },
   arm64OneFtraceCaller: {
     since: [6, 2],
@@ -200,6 +200,12 @@ const rows = {
     since: [6, 6],
     what: "fields of trace events are checked and flagged when a module loads",
     read: BEFORE_6_12,
+  },
+  x86ParavirtAlternatives: {
+    since: [6, 8],
+    what: "x86_64: calls of paravirtual operations are alternatives; there is no .parainstructions, whose entries have 16 bytes before",
+    read: BEFORE_6_12,
+    commit: "f7af6977621a, 6.8; the size: _paravirt_alt of 6.1",
   },
   x86CallsCountedByOne: {
     since: [6, 8],

@@ -61,8 +61,10 @@ const tables: Readonly<Record<ArchName, (has: HasFact) => readonly FeatureTable[
     ...["__lwsync_fixup", "__spec_barrier_fixup"].map(barrier),
   ],
   arm64: () => [alternative(12, 10)],
-  x86_64: (has) =>
-    has("x86AlternativeFlags") ? [alternative(14, 12), groupLength, paravirt] : [alternative(12, 10), paravirt],
+  x86_64: (has) => [
+    ...(has("x86AltFlags") ? [alternative(14, 12), groupLength] : [alternative(12, 10)]),
+    ...(has("x86ParavirtAlternatives") ? [] : [paravirt]),
+  ],
 };
 
 export function featureCode(memory: LoadedMemory, { arch, has }: RewriteFacts): void {

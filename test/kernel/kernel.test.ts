@@ -9,7 +9,8 @@ import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
 import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
-import { isKnownVersion, versionFacts } from "../../src/kernel/versionFacts.ts";
+import { parseKernelVersion } from "../../src/kernel/version.ts";
+import { hasFact, isKnownVersion, versionFacts } from "../../src/kernel/versionFacts.ts";
 import { check } from "../../src/passes/check.ts";
 import { type LinkResult, link } from "../../src/passes/link.ts";
 import { asText, fixture, readRelocations } from "../klp/readBack.ts";
@@ -161,6 +162,14 @@ test.each([
   expect(["local_one", "plain", "calls", "at_init", "overridable"].map(has)).toEqual([true, true, true, true, true]);
   // The entry of the function behind it stands in front of that function's first byte.
   expect(has("hidden")).toBe(false);
+});
+
+test("a fact that stable releases have, too: by the release's third number, where it is told", () => {
+  const has = (release: string): boolean => hasFact(parseKernelVersion(release), "ppcLateCalls");
+  expect(
+    ["5.15.10", "5.15.11", "5.15.11-rt4", "5.15.0-91-generic", "5.15", "5.14.21", "5.16", "5.16.0"].map(has),
+  ).toEqual([...[false, true, true, false, false, false, true, true]]);
+  expect(hasFact(null, "ppcLateCalls")).toBe(true);
 });
 
 test("the table of version differences lies in the supported range, and is sorted out by release", () => {
