@@ -9,6 +9,7 @@ import {
   addCommonOptions,
   addKernelFileOptions,
   addKernelOptions,
+  addSymbolOptions,
   collect,
   kernelVersion,
   problemOf,
@@ -265,22 +266,26 @@ Examples:
 }
 
 function addDiffCommand(klplink: Command, context: Context, end: (status: number) => void): void {
-  addCommonOptions(
-    klplink
-      .command("diff <orig> <patched>")
-      .summary("compare two builds of an object, function by function")
-      .description(
-        "compare two objects of one source file, before and after a patch: which functions and data changed, are new, are gone",
-      )
-      .option("--pair <orig=patched>", "two static variables that are one: cnt.2=cnt.4 (repeatable)", collect)
-      .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
+  addSymbolOptions(
+    addCommonOptions(
+      klplink
+        .command("diff <orig> <patched>")
+        .summary("compare two builds of an object, function by function")
+        .description(
+          "compare two objects of one source file, before and after a patch: which functions and data changed, are new, are gone; with -o, take what a livepatch needs into an object for `klplink link`",
+        )
+        .option("-o, --output <file>", "write the diff object; `-` is standard output (needs -k)")
+        .option("--object <name>", "what the objects belong to: vmlinux, or a module given with -m", "vmlinux")
+        .option("--pair <orig=patched>", "two static variables that are one: cnt.2=cnt.4 (repeatable)", collect)
+        .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
+    ),
   )
     .addHelpText(
       "after",
       `
 Examples:
-  klplink diff orig/fs/proc/meminfo.o patched/fs/proc/meminfo.o
-  klplink diff -v before.o after.o           with the first difference of each function`,
+  klplink diff -v before.o after.o           with the first difference of each function
+  klplink diff before.o after.o -k System.map -k Module.symvers -o diff.o`,
     )
     .action(async (orig: string, patched: string, options) => {
       const { runDiff } = await import("./commands/diff.ts");

@@ -42,6 +42,14 @@ export function addCommonOptions(command: Command, formats: readonly Format[] = 
 }
 
 export function addKernelOptions(command: Command): Command {
+  addSymbolOptions(command);
+  const add = (option: Option): Command => command.addOption(option.helpGroup(KERNEL_GROUP));
+  add(new Option("--reference <file.ko>", "a module built for it: struct module is compared"));
+  return add(kernelVersionOption());
+}
+
+/** What tells of a kernel's symbols: `-k`, `-m` and `--sympos`. */
+export function addSymbolOptions(command: Command): Command {
   const add = (option: Option): Command => command.addOption(option.helpGroup(KERNEL_GROUP));
   add(
     new Option(
@@ -55,13 +63,11 @@ export function addKernelOptions(command: Command): Command {
       "a module that the patch changes or needs: FILE.ko, NAME=FILE (image: FILE.ko@SECTIONS)",
     ).argParser(collect),
   );
-  add(
+  return add(
     new Option("--sympos <name=n>", "the n-th of several symbols of one name ([MODULE:]NAME=N)").argParser(
       collectPosition,
     ),
   );
-  add(new Option("--reference <file.ko>", "a module built for it: struct module is compared"));
-  return add(kernelVersionOption());
 }
 
 /** `-k` and `--kernel-version`, for a command that looks at one module as the kernel saw it. */

@@ -16,6 +16,8 @@ export interface Reference {
   readonly isBranch: boolean;
   readonly target: Target;
   readonly relocation: Relocation | null;
+  /** Bytes from the field to what the CPU counts from: a target's distance has them, an addend does not. */
+  readonly bias: number;
 }
 
 export interface Content {
@@ -59,6 +61,7 @@ export function contentOf(unit: Unit, section: number, start: number, end: numbe
       isBranch: isBranch(unit, relocation.type, at, instructions),
       target: targetOf(unit, relocation, toEnd),
       relocation,
+      bias: toEnd ?? 0,
     });
     clear(bytes, at, arch.relocs.defs.get(relocation.type)?.field ?? null, file.littleEndian);
   }
@@ -134,7 +137,7 @@ function resolveInPlace(
     if (item === null) continue; // Not code: a number that looks like it, compared as it stands.
     const { field, mask } = relative;
     const target: Target = { kind: "item", item, distance: to - item.entry };
-    added.push({ at: field, type: null, isBranch: relative.isBranch, target, relocation: null });
+    added.push({ at: field, type: null, isBranch: relative.isBranch, target, relocation: null, bias: 0 });
     for (let i = 0; i < 4; i++) {
       const byte = (mask >>> (8 * i)) & 0xff;
       if (byte !== 0) bytes[field + i] = (bytes[field + i] ?? 0) & ~byte;

@@ -4,11 +4,15 @@ import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
 import type { Difference, Side } from "../diff/compare.ts";
 import { type Change, type Diff, type DiffOptions, diffUnits } from "../diff/diff.ts";
+import { type Extract, extract } from "../diff/extract.ts";
 import { OwnedTables } from "../diff/ownedTables.ts";
 import type { Item } from "../diff/unit.ts";
 import { Unit } from "../diff/unit.ts";
 import { EHDR } from "../elf/views/layout.ts";
-import { noSymbols, read, supportedArch, Unusable } from "./input.ts";
+import { CodeFile } from "../ftrace/codeFile.ts";
+import { findSites, reasons } from "../ftrace/sites.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { noSymbols, read, refuseOtherMachine, supportedArch, Unusable } from "./input.ts";
 import { openFile, type Subject } from "./open.ts";
 
 export interface DiffInput {
@@ -43,6 +47,34 @@ export async function diffObjects(orig: DiffInput, patched: DiffInput, options: 
     !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
     diff.loose.length === 0;
   return { diff, orig: one, patched: other, problems, isEmpty };
+}
+
+export interface ExtractInput {
+  readonly kernel: Kernel;
+  /** `vmlinux`, or the module that the objects belong to. */
+  readonly object: string;
+  readonly positions?: ReadonlyMap<string, number>;
+}
+
+/**
+ * Takes what changed out into a diff object.
+ * @throws Unusable KLP111 if the kernel is of another architecture
+ */
+export function extractDiff(result: DiffResult, { kernel, object, positions }: ExtractInput): Extract {
+  refuseOtherMachine(result.patched.path, result.patched.arch.machine, kernel.machines);
+  return extract(result.diff, { kernel, object, positions: positions ?? new Map(), siteOf: siteFinder(result.orig) });
+}
+
+/** Why ftrace cannot patch a function of an object; what recordmcount or objtool have still to do is no reason. */
+function siteFinder(subject: Subject): (item: Item) => string | null {
+  const report = findSites(new CodeFile(subject.file, subject.arch.name), subject.arch.sites);
+  const found = new Map(report.functions.map((f) => [`${f.function.section}+${f.function.start}`, f]));
+  return (item) => {
+    const site = found.get(`${item.section}+${item.entry}`);
+    if (site === undefined) return "no function begins there";
+    const isLater = (site.reason === "table" || site.reason === "no table") && site.entry?.isCall === true;
+    return site.reason === null || isLater ? null : reasons[site.reason];
+  };
 }
 
 function open({ bytes, path }: DiffInput): Subject {

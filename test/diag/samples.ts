@@ -42,6 +42,8 @@ const builds = (name: string): readonly string[] => [
   `../diff/cases/${name}.x86_64.patched.o`,
 ];
 
+const TARGET = ["-k", "../diff/cases/constant.map", "-o", "{out}"];
+
 export const samples: { readonly [C in Code]: Sample } = {
   KLP101: unusable("check", "modinfo.s"),
   KLP102: unusable("check", "truncated.o"),
@@ -205,4 +207,18 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP705: failing(...builds("constant"), "--pair", "cnt.2=cnt.4"),
   KLP706: good(...builds("init")),
   KLP707: failing(...builds("unknown-table")),
+  KLP708: failing(...builds("constant"), "-k", "../diff/cases/constant-twice.map", "-o", "{out}"),
+  KLP709: failing(...builds("constant"), "-k", "../diff/cases/constant-missing.map", "-o", "{out}"),
+  KLP710: failing(...builds("no-site"), ...TARGET),
+  KLP711: failing(...builds("ref-init"), ...TARGET),
+  KLP713: failing(
+    ...builds("jump-key"),
+    ...TARGET,
+    "-m",
+    "jump=../diff/cases/jump-key.x86_64.orig.o",
+    "--object",
+    "jump",
+  ),
+  KLP714: failing(...builds("owned-table"), ...TARGET),
+  KLP715: failing(...builds("group"), ...TARGET),
 };

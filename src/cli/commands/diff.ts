@@ -1,14 +1,19 @@
 import { hex, printable } from "../../base/bytes.ts";
-import { levelOf } from "../../diag/catalogue.ts";
+import { levelOf, problem } from "../../diag/catalogue.ts";
 import type { Change } from "../../diff/diff.ts";
-import { type DiffResult, diffObjects } from "../../passes/diff.ts";
+import { type Extract, reasonText } from "../../diff/extract.ts";
+import { OutputError, writeWhole } from "../../elf/output.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { type DiffResult, diffObjects, extractDiff } from "../../passes/diff.ts";
 import { firstDifference, sideText } from "../../passes/firstDifference.ts";
 import type { Context } from "../context.ts";
-import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
-import type { CommonOptions } from "../options.ts";
+import { columns, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { type CommonOptions, type KernelOptions, readKernel, refuseOverwriting } from "../options.ts";
 import { disassembler, Reporter } from "../report.ts";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, KernelOptions {
+  readonly output?: string;
+  readonly object?: string;
   readonly strictLines?: boolean;
   readonly pair?: readonly string[];
 }
@@ -17,18 +22,91 @@ interface Options extends CommonOptions {
 export async function runDiff(orig: string, patched: string, options: Options, context: Context): Promise<number> {
   if (orig === "-" && patched === "-") throw new UsageError("standard input can be one of the two objects only");
   const pairs = (options.pair ?? []).map(parsePair);
+  const { output = null } = options;
+  if (output !== null) await refuseOverwriting(output, options, [orig, patched]);
+  const kernel = await readKernel(options, context);
+  const object = objectOf(options, kernel);
   const [one, other] = [await readUnpacked(orig, context), await readUnpacked(patched, context)];
   const result = await diffObjects(
     { bytes: one.bytes, path: one.name },
     { bytes: other.bytes, path: other.name },
     { pairs, strictLines: options.strictLines === true },
   );
+  const isRefused = result.problems.some((p) => levelOf(p) === "error");
+  const positions = options.sympos === undefined ? {} : { positions: options.sympos };
+  const taken =
+    output === null || kernel === null || isRefused ? null : extractDiff(result, { kernel, object, ...positions });
+  const problems = [...result.problems, ...(taken?.problems ?? [])];
   const reporter = new Reporter(options, context);
-  const outcome = reporter.isText ? {} : await documentOf(result);
-  await reporter.add(other.name, result.patched, result.problems, outcome);
-  if (reporter.isText && options.quiet !== true) await write(context.stdout, await textOf(result, options));
-  await reporter.finish();
-  return result.problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+  const outcome = reporter.isText
+    ? {}
+    : { ...(await documentOf(result)), output: taken?.bytes == null ? null : output, taken: takenRows(taken) };
+  const ofOrig = problems.filter((p) => p.at.file === one.name && one.name !== other.name);
+  if (ofOrig.length > 0) await reporter.add(one.name, result.orig, ofOrig);
+  await reporter.add(
+    other.name,
+    result.patched,
+    problems.filter((p) => !ofOrig.includes(p)),
+    outcome,
+  );
+  if (output !== null && taken?.bytes != null) {
+    if (output === "-") await write(context.stdout, taken.bytes);
+    else writeFile(output, taken.bytes, other.mode);
+  }
+  const messages = output === "-" ? context.stderr : context.stdout;
+  if (reporter.isText && options.quiet !== true) {
+    await write(
+      messages,
+      (await textOf(result, options)) + (output === null ? "" : takenText(taken, result, output, options)),
+    );
+  }
+  await reporter.finish(messages);
+  return problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+}
+
+/** What the objects belong to. @throws UsageError */
+function objectOf({ object = "vmlinux", output }: Options, kernel: Kernel | null): string {
+  if (output === undefined) return object;
+  if (kernel === null || !kernel.hasSymbols) throw new UsageError("-o needs the kernel's symbols: give them with -k");
+  if (object !== "vmlinux" && !kernel.modules.has(object)) {
+    throw new UsageError(`--object ${object}: give that module with -m ${object}.ko`);
+  }
+  return object;
+}
+
+function writeFile(path: string, bytes: Uint8Array, mode: number): void {
+  try {
+    writeWhole(path, bytes, mode);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}
+
+const takenRows = (taken: Extract | null): unknown[] =>
+  [...(taken?.inclusion.items ?? [])].flatMap(([item, reason]) =>
+    item.name === "" ? [] : [{ name: item.name, why: reasonText(reason) }],
+  );
+
+function takenText(taken: Extract | null, result: DiffResult, output: string, options: Options): string {
+  if (taken?.bytes == null) {
+    const isWrong = taken === null || taken.problems.length > 0;
+    return `${result.patched.path}: nothing written${isWrong ? "" : ": nothing is to be replaced"}\n`;
+  }
+  const { items } = taken.inclusion;
+  const lines: string[] = [];
+  if (options.verbose === true) {
+    const rows = [...items].flatMap(([item, reason]) =>
+      item.name === "" ? [] : [["taken", printable(item.name), printable(reasonText(reason))]],
+    );
+    for (const line of columns(rows)) lines.push(line);
+  }
+  const replaced = taken.replaced.map((r) => `${printable(r.name)}${r.position === 0 ? "" : `,${r.position}`}`);
+  const count = `${replaced.length} function${replaced.length === 1 ? "" : "s"} to replace`;
+  lines.push(
+    `${output}: ${count}${replaced.length === 0 ? "" : ` (${replaced.join(", ")})`}, ${items.size} items taken`,
+  );
+  return `${lines.join("\n")}\n`;
 }
 
 /** `cnt.2=cnt.4`, each with `FUNCTION:` in front or not. */

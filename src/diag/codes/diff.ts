@@ -72,3 +72,85 @@ export const KLP707 = define<{ readonly section: string; readonly why: string; r
   explain:
     "A section without symbols that no code refers to is most often a table that the kernel's linker script collects. A difference in one that klplink does not know may be a part of the change, so it is not passed over.",
 });
+
+const ORIGIN = "klplink finds the symbols of the running kernel in what -k and -m give";
+
+export const KLP708 = define<{
+  readonly name: string;
+  readonly object: string;
+  readonly count: number;
+  readonly inModules: boolean;
+}>({
+  level: "error",
+  title: (d) =>
+    d.inModules
+      ? `${d.count} modules have a symbol \`${d.name}\`, and none exports it alone`
+      : `${d.object} has ${d.count} symbols called \`${d.name}\`, and nothing says which is meant`,
+  why: () => "the livepatch core counts the symbols of a name; the wrong one would be patched, or used",
+  help: (d) => `say which it is, counted by address (vmlinux) or in the symbol table (a module): --sympos ${d.name}=N`,
+  explain: `Static functions and variables of different files may have one name. ${ORIGIN}; a name alone does not tell which of them an object file means.`,
+});
+
+export const KLP709 = define<{ readonly name: string; readonly object: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` is not in the kernel that -k and -m tell of`,
+  why: (d) =>
+    `taken code uses it, and neither vmlinux nor ${d.object === "vmlinux" ? "a module" : d.object} has such a symbol`,
+  help: () =>
+    "give the kernel that will be patched, built from the source of the original object, and with -m the modules that are used",
+  explain: `${ORIGIN}. A symbol that is in none of them cannot be resolved when the livepatch is loaded: the original object is of another kernel, or of another configuration, or the compiler inlined it there.`,
+});
+
+export const KLP710 = define<{ readonly name: string; readonly why: string; readonly callers: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` changed, but ftrace cannot patch it: ${d.why}`,
+  why: (d) =>
+    d.callers === "none"
+      ? "no function of this object calls it, so none can be patched in its place"
+      : d.callers === "address"
+        ? "its address is handed out, so not all of its callers are known"
+        : "code of other objects may call it",
+  help: () => "change its callers as well, so that they call another function, or make it `static __always_inline`",
+  explain:
+    "A livepatch redirects a function at a patch site that the compiler put at its entry. Functions that are notrace, assembler, or inline functions that the compiler did not inline have none. Of a static function klplink patches the callers instead, where only calls refer to it.",
+});
+
+export const KLP711 = define<{ readonly name: string; readonly target: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` refers to ${d.target}, which a livepatch cannot: it is ${d.why}`,
+  help: () => "change the source so that the function does not need it, or build as the message says",
+  explain:
+    "Code that is taken into a livepatch module lies far from the kernel and may refer to what it brings along and to named symbols. Places in the middle of other functions, distances that the assembler resolved, init code and global offset tables are out of its reach.",
+});
+
+export const KLP713 = define<{
+  readonly section: string;
+  readonly name: string;
+  readonly object: string;
+  readonly function: string;
+}>({
+  level: "error",
+  title: (d) => `\`${d.function}\` has an entry in ${d.section} that needs \`${d.name}\` of ${d.object}`,
+  why: (d) =>
+    `the kernel reads ${d.section} when the livepatch module is loaded, and ${d.object} may come later: the entry would hold nothing`,
+  help: () => "use static_key_enabled() in place of a jump label, KLP_STATIC_CALL() in place of a static call",
+  explain:
+    "Livepatch relocations for a module are applied when that module is loaded. Tables such as __jump_table are read once, when the livepatch module itself is loaded.",
+});
+
+export const KLP714 = define<{ readonly section: string; readonly name: string }>({
+  level: "error",
+  title: (d) => `${d.section} refers to \`${d.name}\`, and klplink does not know what kind of table it is`,
+  why: () => "entries of the function would be missing in the livepatch",
+  help: () => "report the section with the kernel's version and configuration",
+  explain:
+    "Tables of the kernel have entries that belong to functions. Those of known tables go along with the function; one that is not known is not passed over.",
+});
+
+export const KLP715 = define<{ readonly name: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` is in a section group, of which the linker may keep another object's copy`,
+  help: () => "build without the option that makes section groups (-fno-…), or move the function out of the header",
+  explain:
+    "Of section groups of one name the linker keeps the first. Which copy the running kernel has cannot be told from one object.",
+});

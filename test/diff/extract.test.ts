@@ -1,0 +1,148 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { levelOf } from "../../src/diag/catalogue.ts";
+import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../src/elf/consts.ts";
+import { type ElfFile, readElf } from "../../src/elf/reader.ts";
+import { diffObjects, extractDiff } from "../../src/passes/diff.ts";
+import { link } from "../../src/passes/link.ts";
+import { load, root } from "../helpers.ts";
+import { kernelWith } from "./targetOf.ts";
+
+const folder = "test/fixtures/diff/cases";
+const objects = readdirSync(join(root, folder))
+  .filter((f) => f.endsWith(".orig.o"))
+  .map((f) => f.slice(0, -".orig.o".length));
+
+const bytesOf = (name: string, which: string): Uint8Array => load(`${folder}/${name}.${which}.o`);
+const diffOf = (name: string) =>
+  diffObjects(
+    { bytes: bytesOf(name, "orig"), path: `${name}.orig.o` },
+    { bytes: bytesOf(name, "patched"), path: `${name}.patched.o` },
+  );
+
+/** Cases that compare well and cannot be taken into a livepatch. */
+const REFUSED: Readonly<Record<string, string>> = {
+  "no-site": "KLP710",
+  "ref-init": "KLP711",
+  "owned-table": "KLP714",
+  group: "KLP715",
+};
+
+/** Names that relocations of an object refer to, and that it does not define; for livepatch relocations their whole names. */
+function needs(file: ElfFile): { plain: string[]; klp: string[] } {
+  const plain = new Set<string>();
+  const klp = new Set<string>();
+  for (const table of file.relocations) {
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      if (symbol === 0 || file.symbols === null) continue;
+      if (file.symbols.rawShndx(symbol) === SHN_LIVEPATCH) klp.add(file.symbols.name(symbol));
+      else if (file.symbols.isUndefined(symbol)) plain.add(file.symbols.name(symbol));
+    }
+  }
+  return { plain: [...plain].sort(), klp: [...klp].sort() };
+}
+
+describe.each(objects)("%s", (name) => {
+  test("what is taken is linked without an error, and needs nothing that the kernel does not have", async () => {
+    const result = await diffOf(name);
+    // What the patched object needs and the original does not.
+    const more = name.startsWith("toc-constant") ? ["two"] : [];
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"], [], more);
+    const refused = result.problems.some((p) => levelOf(p) === "error");
+    const taken = extractDiff(result, { kernel, object: "vmlinux" });
+    if (refused || result.isEmpty) return;
+    const code = REFUSED[name.replace(/\.[^.]+$/, "")];
+    if (code !== undefined) {
+      expect(taken.problems.map((p) => p.code)).toEqual([code]);
+      expect(taken.bytes).toBeNull();
+      return;
+    }
+    const init = result.diff.functions.every((c) => c.status === "same" || c.patched?.isInit === true);
+    expect(taken.problems).toEqual([]);
+    expect(taken.bytes === null).toBe(init);
+    if (taken.bytes === null) return;
+    const again = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    expect(Buffer.compare(taken.bytes, again.bytes ?? new Uint8Array(0)), "same input, same bytes").toBe(0);
+    const linked = await link(taken.bytes, { file: `${name}.o`, kernel });
+    expect(linked.problems.filter((p) => levelOf(p) === "error")).toEqual([]);
+    expect(linked.producer).toBe("klplink");
+    const file = readElf(linked.output ?? new Uint8Array(0));
+    const { plain, klp } = needs(file);
+    for (const symbol of klp) {
+      const own = /^\.klp\.sym\.vmlinux\.(.+),0$/.exec(symbol)?.[1] ?? "";
+      expect(kernel.find(own), symbol).toHaveLength(1);
+    }
+    for (const symbol of plain) expect(["ext", ".TOC.", "__fentry__", "_mcount"], symbol).toContain(symbol);
+  });
+});
+
+describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
+  test("a call goes to the kernel, with its position; an exported one is left to the loader", async () => {
+    const name = `constant.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+    const taken = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    expect(taken.replaced.map((r) => [r.name, r.position])).toEqual([["f", 0]]);
+    const { plain } = needs(readElf(taken.bytes ?? new Uint8Array(0)));
+    expect(plain).toContain("ext");
+    expect(plain).toContain(".klp.sym.rela.vmlinux.vmlinux.helper,0");
+  });
+
+  test("the variable keeps its state: it is referred to, not copied", async () => {
+    const name = `static-above.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+    const { bytes, inclusion } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    // e and its own new variable.
+    expect([...inclusion.items.keys()].map((i) => i.canonical).sort()).toEqual(["cnt", "e"]);
+    expect(bytes).not.toBeNull();
+  });
+
+  test("callers are replaced where a function has no site; an address stays that of the original", async () => {
+    const callers = extractDiff(await diffOf(`callers.${arch}`), {
+      kernel: kernelWith(bytesOf(`callers.${arch}`, "orig"), ["ext"]),
+      object: "vmlinux",
+    });
+    expect(callers.replaced.map((r) => r.name)).toEqual(["outer"]);
+    expect([...callers.inclusion.items.keys()].map((i) => i.name).sort()).toEqual(["inner", "outer"]);
+    const name = `pointer.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+    const { bytes } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    // The call goes to the copy: no relocation but the pointer's names the original.
+    const file = readElf(bytes ?? new Uint8Array(0));
+    const uses = file.relocations.flatMap((t) =>
+      [...Array(t.count).keys()].filter(
+        (row) => file.symbols?.name(t.symbol(row)) === ".klp.sym.rela.vmlinux.vmlinux.f,0",
+      ),
+    );
+    // arm64 makes an address of two parts.
+    expect(uses).toHaveLength(arch === "arm64" ? 2 : 1);
+  });
+
+  test("a symbol that the kernel does not have is an error, and one that it has twice", async () => {
+    const name = `constant.${arch}`;
+    const result = await diffOf(name);
+    const codes = (kernel: ReturnType<typeof kernelWith>, positions = new Map<string, number>()) => {
+      const { problems, bytes } = extractDiff(result, { kernel, object: "vmlinux", positions });
+      return { codes: problems.map((p) => p.code), written: bytes !== null };
+    };
+    const orig = bytesOf(name, "orig");
+    expect(codes(kernelWith(orig, ["ext"], ["helper"]))).toEqual({ codes: ["KLP709"], written: false });
+    expect(codes(kernelWith(orig, ["ext"], ["f"]))).toEqual({ codes: ["KLP709"], written: false });
+    const twice = kernelWith(orig, ["ext"], [], ["helper"]);
+    expect(codes(twice)).toEqual({ codes: ["KLP708"], written: false });
+    expect(codes(twice, new Map([["helper", 2]]))).toEqual({ codes: [], written: true });
+  });
+
+  test("livepatch relocations of the linked object are in sections of their own", async () => {
+    const name = `end-of-array.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+    const { bytes } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    const linked = await link(bytes ?? new Uint8Array(0), { file: "end-of-array.o", kernel });
+    const file = readElf(linked.output ?? new Uint8Array(0));
+    const own = [...Array(file.sections.count).keys()].filter((i) => file.sections.hasFlags(i, SHF_RELA_LIVEPATCH));
+    expect(own.map((i) => file.sections.name(i))).toEqual([
+      arch === "ppc64le" ? ".klp.rela.vmlinux..toc" : ".klp.rela.vmlinux..text.f",
+    ]);
+  });
+});
