@@ -195,7 +195,7 @@ export const explained: readonly Explained[] = [
     why: "the table's entry of the new code is dropped without a word",
   },
   {
-    cases: ["got"],
+    cases: ["got", "weak-undefined-got"],
     arch: "arm64",
     kpatch: /^takes what is to be refused$/,
     kind: "unsafe",
