@@ -1,22 +1,26 @@
 // Runs `check` and `image` over whole trees of modules, and counts what they say:
 //
-//	node bench/wide.mjs FOLDER [-k FILE]... [--types FILE] [--checks] [--only=N] [--json FILE]
+//	node bench/wide.mjs FOLDER [-k FILE]... [--checks] [--only=N] [--json FILE]
 //	node bench/wide.mjs --docs docs/wide.md RESULT.json...
 //
 // FOLDER holds a distribution's kernel as test/boot/fetch-distro.sh leaves it (boot/vmlinu[xz]-RELEASE and
 // lib/modules/RELEASE), or just modules. Each module is checked twice: with the modules of the tree that it needs
-// (`depends=`), and with what is known of its kernel, too: a vmlinux that is an ELF file, a System.map that is more than a
-// note, and the files given with -k. Then images are made, at addresses of its own choice, with less and with more of what
-// they depend on, and the share of bytes that they cannot tell is measured. --types names an ELF file with the kernel's BTF
-// (vmlinux, also the one in Debian's headers). --checks leaves the images out.
+// (`depends=`), and with what is known of its kernel, too: the vmlinux or vmlinuz, a System.map that is more than a note,
+// and the files given with -k. Then images are made, at addresses of its own choice and with the kernel's BTF if it has
+// one, with less and with more of what they depend on, and the share of bytes that they cannot tell is measured. --checks
+// leaves the images out.
 //
 // It prints what was said, by code, and the shares. Exit status 1 if any module has an error: a distribution's modules
 // load. --docs writes the tables of docs/wide.md from what --json wrote. Needs `npm run build`.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import { build } from "esbuild";
 
 const lib = process.env.KLPLINK_LIB ?? new URL("../dist/lib/index.js", import.meta.url).href;
 const { btfTypes, check, image, Kernel, levelOf, ModuleFile, readElf, readKernelFile, titleOf, Unusable } =
@@ -50,8 +54,28 @@ const moduleName = (path) =>
     .replace(/\.ko.*$/, "")
     .replaceAll("-", "_");
 
+/** The part of klplink that unwraps bootable kernels: it is not in the library, which brings no decompressors. */
+const folder = mkdtempSync(join(tmpdir(), "klplink-wide-"));
+await build({
+  entryPoints: [fileURLToPath(new URL("../src/kernel/image/unwrap.ts", import.meta.url))],
+  outfile: join(folder, "unwrap.cjs"),
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+});
+const { unwrapKernel } = createRequire(import.meta.url)(join(folder, "unwrap.cjs"));
+rmSync(folder, { recursive: true });
+
+const readKernel = async (path) => readKernelFile((await unwrapKernel(readFileSync(path))).bytes, basename(path));
+
+/** The kernel's types, from its BTF; null if it has none. */
+function typesIn(vmlinux) {
+  const btf = vmlinux === undefined ? null : new Kernel({ vmlinux }).btf;
+  return btf === null ? null : btfTypes(btf);
+}
+
 /** What is known of the kernel, and the name of each file that told. */
-function kernelFiles(folder, given) {
+async function kernelFiles(folder, given) {
   const files = [...given];
   const boot = join(folder, "boot");
   for (const name of existsSync(boot) ? readdirSync(boot) : [])
@@ -59,13 +83,12 @@ function kernelFiles(folder, given) {
   const parts = {};
   const sources = [];
   for (const path of files) {
-    const bytes = readFileSync(path);
     let file;
     try {
-      file = readKernelFile(bytes, basename(path));
+      file = await readKernel(path);
     } catch (error) {
       if (given.includes(path)) throw error;
-      continue; // A packed kernel, or a note in place of System.map.
+      continue; // A note in place of System.map.
     }
     if (file.kind === "symbols") parts.list ??= file.list;
     else if (file.kind === "vmlinux") parts.vmlinux ??= file.vmlinux;
@@ -148,9 +171,10 @@ const release = (folder) => {
   return existsSync(lib) ? (readdirSync(lib)[0] ?? null) : null;
 };
 
-function runFolder(folder, { given, types, only, stages }) {
+async function runFolder(folder, { given, only, stages }) {
   const paths = new Map([...modulesBelow(folder)].map((path) => [moduleName(path), path]));
-  const { parts, sources } = kernelFiles(folder, given);
+  const { parts, sources } = await kernelFiles(folder, given);
+  const types = typesIn(parts.vmlinux);
   const needed = new Map();
   /** The module's file, for those that need it. */
   const fileOf = (name) => {
@@ -298,36 +322,38 @@ function docsTables(results) {
   return lines.join("\n");
 }
 
+/** A tree's results with what a later run with --checks said. */
+function checkedAgain(before, { said, sources, shares }) {
+  if (Object.keys(shares).length > 0) throw new Error(`${before.folder}: two results with images`);
+  const images = Object.entries(before.said).filter(([key]) => key.startsWith("image "));
+  return { ...before, sources, said: { ...said, ...Object.fromEntries(images) } };
+}
+
 const MARKS = ["<!-- made by bench/wide.mjs -->", "<!-- end -->"];
 
 function writeDocs(path, inputs) {
   const text = readFileSync(path, "utf8");
   const [start, end] = MARKS.map((mark) => text.indexOf(mark));
   if (start < 0 || end < start) throw new Error(`${path} has no place for the tables`);
-  const tables = docsTables(inputs.flatMap((input) => JSON.parse(readFileSync(input, "utf8"))));
+  const byFolder = new Map();
+  for (const result of inputs.flatMap((input) => JSON.parse(readFileSync(input, "utf8")))) {
+    const before = byFolder.get(result.folder);
+    byFolder.set(result.folder, before === undefined ? result : checkedAgain(before, result));
+  }
+  const tables = docsTables([...byFolder.values()]);
   writeFileSync(path, `${text.slice(0, start)}${MARKS[0]}\n\n${tables}\n\n${text.slice(end)}`);
-}
-
-/** The kernel's types, from an ELF file with its BTF. */
-function typesOf(path) {
-  const { kind, vmlinux } = readKernelFile(readFileSync(path), basename(path));
-  const btf = kind === "vmlinux" ? new Kernel({ vmlinux }).btf : null;
-  if (btf === null) throw new Error(`${path} has no BTF`);
-  return btfTypes(btf);
 }
 
 const folders = [];
 const given = [];
 let only = Number.POSITIVE_INFINITY;
 let json = null;
-let types = null;
 let docs = null;
 let stages = STAGES;
 for (let argv = process.argv.slice(2); argv.length > 0; ) {
   const argument = argv.shift();
   if (argument === "-k") given.push(argv.shift());
   else if (argument === "--json") json = argv.shift();
-  else if (argument === "--types") types = typesOf(argv.shift());
   else if (argument === "--checks") stages = {};
   else if (argument === "--docs") docs = argv.shift();
   else if (argument.startsWith("--only=")) only = Number(argument.slice(7));
@@ -338,16 +364,15 @@ if (docs !== null) {
   process.exit(0);
 }
 if (folders.length === 0 || folders.some((f) => !existsSync(f) || !statSync(f).isDirectory())) {
-  console.error(
-    "usage: node bench/wide.mjs FOLDER... [-k FILE]... [--types FILE] [--only=N] [--json FILE], or --docs FILE RESULT...",
-  );
+  console.error("usage: node bench/wide.mjs FOLDER... [-k FILE]... [--only=N] [--json FILE], or --docs FILE RESULT...");
   process.exit(2);
 }
-const results = folders.map((folder) => {
-  const result = runFolder(folder, { given, types, only, stages });
+const results = [];
+for (const folder of folders) {
+  const result = await runFolder(folder, { given, only, stages });
   report(result);
-  return result;
-});
+  results.push(result);
+}
 if (json !== null) {
   const plain = results.map(({ said, ...rest }) => ({
     ...rest,

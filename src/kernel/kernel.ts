@@ -110,7 +110,8 @@ export class Kernel {
 
   /** Whether exported and unexported symbols can be told apart. */
   get hasExports(): boolean {
-    return this.#symvers.size > 0 || (this.#list?.hasExports ?? false);
+    // A list of functions only has no marks of exports; the kernel's own table tells them.
+    return this.#symvers.size > 0 || (this.#vmlinux?.exports.size ?? 0) > 0 || (this.#list?.hasExports ?? false);
   }
 
   /** Whether a list of exports was given that has those of vmlinux: without the kernel's symbols it tells what is not exported. */

@@ -8,6 +8,7 @@ import { writeElf } from "../../src/elf/writer.ts";
 import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
+import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
 import { parseKernelVersion } from "../../src/kernel/version.ts";
 import { hasFact, isKnownVersion, versionFacts } from "../../src/kernel/versionFacts.ts";
@@ -178,4 +179,24 @@ test("the table of version differences lies in the supported range, and is sorte
   }
   expect(isKnownVersion({ major: 4, minor: 14 })).toBe(false);
   expect(isKnownVersion({ major: 7, minor: 3 })).toBe(false);
+});
+
+describe("a kernel whose list has functions only (a bootable kernel without CONFIG_KALLSYMS_ALL)", () => {
+  const text = [...vmlinux.list.names()]
+    .flatMap((name) => vmlinux.list.find(name).map((s) => ({ ...s, name })))
+    .filter((s) => /t/i.test(s.letter))
+    .map((s) => `${s.address.toString(16).padStart(16, "0")} ${s.letter} ${s.name}`);
+  const list = parseSymbols(Buffer.from(`${text.join("\n")}\n`), "vmlinuz");
+  const kernel = new Kernel({ vmlinux: { ...vmlinux, list } });
+
+  test("its own table tells exports", () => {
+    expect(list.hasExports).toBe(false);
+    expect(kernel.hasExports).toBe(true);
+    expect(kernel.exports("exported_one")).toBe(true);
+    const bytes = using("exported_one");
+    expect(check(bytes, { file: "user.o", kernel }).problems.map((p) => p.code)).not.toContain("KLP404");
+    expect(check(bytes, { file: "user.o", kernel: new Kernel({ list }) }).problems.map((p) => p.code)).toContain(
+      "KLP404",
+    );
+  });
 });
