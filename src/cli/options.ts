@@ -23,6 +23,8 @@ export interface CommonOptions {
 export interface KernelOptions {
   readonly kernel?: readonly string[];
   readonly module?: readonly string[];
+  /** Where the files of a release are looked for. */
+  readonly root?: string;
   readonly reference?: string;
   readonly sympos?: ReadonlyMap<string, number>;
   readonly kernelVersion?: KernelVersion;
@@ -54,20 +56,21 @@ export function addSymbolOptions(command: Command): Command {
   add(
     new Option(
       "-k, --kernel <file>",
-      "its symbols: System.map, kallsyms, vmlinux, vmlinuz, Module.symvers (repeatable; packed ones too)",
+      "System.map, vmlinux, vmlinuz, Module.symvers; or a release, `running` (repeatable)",
     ).argParser(collect),
   );
   add(
     new Option(
       "-m, --module <file>",
-      "a module that the patch changes or needs: FILE.ko, NAME=FILE (image: FILE.ko@SECTIONS)",
+      "a module that it changes or needs: NAME, FILE, NAME=FILE (image: FILE@SECTIONS)",
     ).argParser(collect),
   );
-  return add(
+  add(
     new Option("--sympos <name=n>", "the n-th of several symbols of one name ([MODULE:]NAME=N)").argParser(
       collectPosition,
     ),
   );
+  return add(new Option("--root <folder>", "where -k RELEASE is looked for").default("/"));
 }
 
 /** `-k` and `--kernel-version`, for a command that looks at one module as the kernel saw it. */
@@ -117,16 +120,18 @@ export async function readKernel(options: KernelOptions, context: Standard, open
     return null;
   }
   const { loadKernel } = await import("./files/kernel.ts");
-  return loadKernel(options.kernel ?? [], options.module ?? [], context, opened);
+  return loadKernel(options.kernel ?? [], options.module ?? [], context, opened, options.root);
 }
 
 /** No output takes the place of a file that the run reads. @throws UsageError */
 export async function refuseOverwriting(
   output: string | null,
-  { kernel = [], module = [], reference }: KernelOptions,
+  { kernel = [], module = [], reference, root = "/" }: KernelOptions,
   more: readonly (string | undefined)[] = [],
 ): Promise<void> {
-  const given = [...kernel, reference, ...more].filter((path) => path !== undefined);
+  const { kernelPlaces } = await import("./files/kernelPlaces.ts");
+  const kernels = kernel.flatMap((argument) => kernelPlaces(argument, root)?.files ?? [argument]);
+  const given = [...kernels, reference, ...more].filter((path) => path !== undefined);
   if (module.length > 0) {
     const { parseModuleArgument } = await import("./files/kernel.ts");
     append(

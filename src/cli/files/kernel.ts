@@ -16,7 +16,9 @@ import { ModuleFile } from "../../kernel/module/moduleFile.ts";
 import type { Export } from "../../kernel/symbols/exports.ts";
 import { SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
+import { findModuleFiles, isPath } from "./findModule.ts";
 import { InputProblem, readUnpacked, type Standard, UsageError } from "./io.ts";
+import { kernelPlaces } from "./kernelPlaces.ts";
 
 /** Takes a file that was read: that of `vmlinux`, or of a module. @param source its name for messages */
 export type Opened = (object: string, file: ElfFile | ElfExecutable, source: string) => void;
@@ -31,12 +33,14 @@ export async function loadKernel(
   modules: readonly string[],
   context: Standard,
   opened: Opened = () => {},
+  root = "/",
 ): Promise<Kernel> {
+  const { paths, folders } = expand(kernels, root);
   let list: SymbolList | undefined;
   let vmlinux: Vmlinux | undefined;
   const exports: Export[] = [];
   let symvers: string | undefined;
-  for (const path of kernels) {
+  for (const path of paths) {
     const input = await readKernelInput(path, context);
     const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
     const twice = (what: string): UsageError =>
@@ -61,7 +65,8 @@ export async function loadKernel(
   }
   const files: ModuleFile[] = [];
   for (const argument of modules) {
-    const { name, path } = parseModuleArgument(argument);
+    const { name, path: given } = parseModuleArgument(argument);
+    const path = moduleFileOf(given, folders);
     const file = await loadModule(path, name, context, opened);
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
@@ -72,6 +77,33 @@ export async function loadKernel(
     modules: files,
     symvers: symvers === undefined ? undefined : { source: symvers, exports },
   });
+}
+
+/** Files in place of names of kernels, and where modules of these are. @throws InputProblem if nothing of a kernel is there */
+function expand(kernels: readonly string[], root: string): { paths: string[]; folders: string[] } {
+  const paths: string[] = [];
+  const folders: string[] = [];
+  for (const argument of kernels) {
+    const places = kernelPlaces(argument, root);
+    if (places === null) {
+      paths.push(argument);
+      continue;
+    }
+    const [forbidden] = places.forbidden;
+    if (places.files.length === 0) {
+      const why = forbidden === undefined ? "no file of such a kernel was found" : `${forbidden} may not be read`;
+      throw new InputProblem(problem("KLP104", { file: argument }, { why }));
+    }
+    append(paths, places.files);
+    append(folders, places.modules);
+  }
+  return { paths, folders };
+}
+
+/** The file of a module that is named as the kernel names it, below the kernel's own folders; else what was given. */
+function moduleFileOf(given: string, folders: readonly string[]): string {
+  if (folders.length === 0 || isPath(given) || existsSync(given)) return given;
+  return findModuleFiles(given, folders)[0] ?? given;
 }
 
 /** `[NAME=]FILE[@SECTIONS]`: SECTIONS says where the module is loaded. A file whose name has an `@` is taken as it is. */

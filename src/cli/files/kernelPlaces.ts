@@ -1,0 +1,99 @@
+// The files of a kernel that is named by its release, where distributions and kernel builds put them.
+
+import { accessSync, constants, statSync } from "node:fs";
+import { release as runningRelease } from "node:os";
+import { join } from "node:path";
+import { moduleFolders } from "./findModule.ts";
+
+/** What was found of a kernel. */
+export interface KernelPlaces {
+  /** The release, or the folder that was named. */
+  readonly name: string;
+  /** Files for -k, the best of each kind. */
+  readonly files: readonly string[];
+  /** Files that are there and may not be read. */
+  readonly forbidden: readonly string[];
+  /** Where its modules are, the first one first. */
+  readonly modules: readonly string[];
+}
+
+/** A System.map below this is only a note that the list is elsewhere (Debian), bytes. */
+const LEAST_MAP = 4096;
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The files of the kernel that an argument names: a release (`6.12.95+deb12-amd64`), `running`, a build folder, or a folder of modules.
+ * @param root where the other system's files lie; "/" for this one
+ * @returns null if the argument is the path of a file, there or not
+ */
+export function kernelPlaces(argument: string, root: string): KernelPlaces | null {
+  if (isFolder(argument)) return placesOf(argument, folderPlaces(argument), [argument, join(argument, "kernel")]);
+  if (argument === "-" || isFile(argument)) return null;
+  const release = argument === "running" ? runningRelease() : argument;
+  if (!/^\d+\.\d+[\w.+~-]*$/.test(release)) return null;
+  const modules = moduleFolders(release).map((folder) => join(root, folder));
+  return placesOf(release, releasePlaces(release, root), modules);
+}
+
+/** Names of files, those of one kind together, the best one first. */
+type Kinds = readonly (readonly string[])[];
+
+function placesOf(name: string, kinds: Kinds, modules: readonly string[]): KernelPlaces {
+  const there = kinds.map((paths) => paths.filter(isFile));
+  const [images = [], maps = [], exports = []] = there.map((paths) => paths.filter(isReadable));
+  const lists = maps.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LEAST_MAP);
+  // What an image tells, a list need not.
+  const symbols = images.length > 0 ? images : lists;
+  const files = [symbols[0], exports[0]].filter((path) => path !== undefined);
+  return { name, files, forbidden: there.flat().filter((path) => !isReadable(path)), modules };
+}
+
+function releasePlaces(release: string, root: string): Kinds {
+  const at = (paths: readonly string[]): string[] => paths.map((path) => join(root, path));
+  const modules = [`lib/modules/${release}`, `usr/lib/modules/${release}`];
+  return [
+    at([
+      `usr/lib/debug/boot/vmlinux-${release}`,
+      `usr/lib/debug/lib/modules/${release}/vmlinux`,
+      ...modules.map((folder) => `${folder}/build/vmlinux`),
+      `boot/vmlinux-${release}`,
+      `boot/vmlinuz-${release}`,
+      ...modules.map((folder) => `${folder}/vmlinuz`),
+      `boot/Image-${release}`,
+    ]),
+    at([
+      `boot/System.map-${release}`,
+      ...modules.flatMap((folder) => [`${folder}/System.map`, `${folder}/build/System.map`]),
+    ]),
+    at([
+      ...modules.flatMap((folder) => [
+        `${folder}/build/Module.symvers`,
+        `${folder}/symvers.gz`,
+        `${folder}/symvers.xz`,
+      ]),
+      `usr/src/linux-headers-${release}/Module.symvers`,
+      `boot/symvers-${release}.gz`,
+      `boot/symvers-${release}.xz`,
+    ]),
+  ];
+}
+
+function folderPlaces(folder: string): Kinds {
+  const at = (paths: readonly string[]): string[] => paths.map((path) => join(folder, path));
+  return [
+    at(["vmlinux", "vmlinuz", "arch/arm64/boot/Image", "arch/x86/boot/bzImage", "build/vmlinux"]),
+    at(["System.map", "build/System.map"]),
+    at(["Module.symvers", "build/Module.symvers", "symvers.gz", "symvers.xz"]),
+  ];
+}
