@@ -371,7 +371,7 @@ class TableReader {
       objects.push({
         at: { section, offset: at },
         name,
-        isNamed: namePointer !== null && name !== "vmlinux",
+        isNamed: namePointer !== null,
         hasFunctions: functions !== null,
         functions: entries,
       });

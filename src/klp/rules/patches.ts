@@ -86,7 +86,7 @@ function checkObject(context: RuleContext, patch: Patch, object: PatchedObject, 
       `the name of object ${name.slice(0, 40)}… has ${object.name.length} bytes, more than ${LONGEST_OBJECT}`,
       "no module can have that name",
     );
-  } else if (patch.kind === "klp_patch" && object.isNamed && object.name === "vmlinux") {
+  } else if (patch.kind !== "kpatch" && object.isNamed && object.name === "vmlinux") {
     problems.push(problem("KLP445", at, {}));
   } else if (!/^\w+$/.test(object.name)) problems.push(problem("KLP428", at, { object: name }));
   const seen = new Map<string, PatchedFunction>();

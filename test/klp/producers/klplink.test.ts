@@ -189,4 +189,13 @@ describe("damaged", () => {
     });
     expect(codes(bytes)).toEqual(["KLP453"]);
   });
+
+  test("an object that is called vmlinux: scripts/livepatch/init.c of 7.2 hands the name on, and the kernel waits for such a module", () => {
+    const bytes = edited("x86_64", (p) => {
+      const section = p.section(".rodata.klp.str1.1");
+      const at = Buffer.from(p.file.sections.data(section)).indexOf("demo_mod\0");
+      p.edits.patch(section, at, Buffer.from("vmlinux\0\0"));
+    });
+    expect(codes(bytes)).toContain("KLP445");
+  });
 });
