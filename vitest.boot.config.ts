@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 import { viteExamples } from "./scripts/examples.mjs";
 
-// Real kernels under emulation, one boot at a time and each well under its own limit; programs under user-mode emulation; binutils and LLVM.
+// Real kernels under emulation, two at a time (each runs on one CPU of the host) and each well under its own limit; programs under
+// user-mode emulation; binutils and LLVM.
 export default defineConfig({
   plugins: [viteExamples],
   define: { KLPLINK_VERSION: JSON.stringify("test") },
@@ -10,6 +11,6 @@ export default defineConfig({
     globalSetup: ["test/built.ts", "test/boot/setup.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
-    fileParallelism: false,
+    maxWorkers: 2,
   },
 });

@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { Btf } from "../../src/elf/btf.ts";
 import { SHF_WRITE } from "../../src/elf/consts.ts";
@@ -18,13 +18,14 @@ import { type Comparison, compare, imageOf, MITIGATIONS_OFF, verifyCaptured } fr
 import { type ArchName, capture, dumpsOf, type ReadMemory } from "./capture.ts";
 import { LoadedKernel, loadOrder, openDistro } from "./distro.ts";
 import { captureInit, compilerOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { type Mitigated, mitigatedKernels, returnThunkOf } from "./mitigations.ts";
 import { buildOwn } from "./own.ts";
 import { foreseen, saidAbout, withoutAddresses } from "./refusals.ts";
 import { mustRun } from "./run.ts";
 import { spoil } from "./spoiled.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 
 /** File systems, crypto, network, block and device drivers; with what they depend on more than 40. */
 const MANY =

@@ -3,19 +3,20 @@
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { readRelocations } from "../klp/readBack.ts";
 import { type Boot, boot, type Machine, PC } from "./boot.ts";
 import { PC_CLOCK } from "./clock.ts";
 import { type Distro, loadOrder, openDistro } from "./distro.ts";
 import { kallsyms, sent } from "./kallsyms.ts";
+import { labOf } from "./lab.ts";
 import { producerLife, producers } from "./producerLife.ts";
 import { mustRun, repo } from "./run.ts";
 import { answered, complaints, klplink, type Planned, stepOf, textOf } from "./scenario.ts";
 import { bootShell } from "./shell.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 1_800_000;
 

@@ -6,14 +6,15 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { sites } from "../../src/passes/sites.ts";
 import type { ArchName } from "./capture.ts";
 import { type Distro, loadOrder, openDistro } from "./distro.ts";
+import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 import { auditGuest, type Loaded } from "./siteAudit.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** The measure, for modules that are counted and for those that the kernel kept. */
 const LEAST = 200;
 const VERSION = { major: 6, minor: 12 };

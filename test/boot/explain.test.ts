@@ -4,12 +4,13 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, inject, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type Boot, boot } from "./boot.ts";
+import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 import { bootWith, klplink, LOAD, lifeCycle } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const built = join(lab.modules, "klp_nonop.ko");
 const asIs = join(lab.folder, "klp_nonop.explain.ko");
 const linked = join(lab.folder, "klp_nonop.explain.linked.ko");

@@ -3,16 +3,17 @@
 
 import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { recognise } from "../../src/diag/messages/recognise.ts";
 import { type Findings, findPlaces } from "../../src/passes/explain/explain.ts";
 import { boot, type Machine, PC, VIRT } from "./boot.ts";
+import { labOf } from "./lab.ts";
 import { buildOwn } from "./own.ts";
 import { mustRun, repo } from "./run.ts";
 import { type Spoiled, spoil } from "./spoiled.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging: a cold cache builds a kernel. */
 const LONG = 900_000;
 

@@ -4,15 +4,16 @@
 
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { capture } from "./capture.ts";
 import { openDistro } from "./distro.ts";
 import { captureInit, compilerOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { mustRun, repo } from "./run.ts";
 import { klplink } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 
 /** Replaces bytes in a section by as many others. */
 function replaced(module: Uint8Array, section: string, from: string, to: string): Buffer {

@@ -4,7 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import type { GivenParameter } from "../../src/load/facts.ts";
 import { neededNames } from "../passes/image/captured.ts";
@@ -12,9 +12,10 @@ import { compare, imageOf, MITIGATIONS_OFF } from "../passes/image/compare.ts";
 import { type ArchName, capture } from "./capture.ts";
 import { LoadedKernel, loadOrder, openDistro } from "./distro.ts";
 import { captureInit, compilerOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 
 /** By module; those that an architecture does not have are left out. */
 const GIVEN = new Map([

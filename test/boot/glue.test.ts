@@ -3,17 +3,18 @@
 
 import { appendFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { readModInfo } from "../../src/kernel/module/modinfo.ts";
 import { readRelocations, sectionNames } from "../klp/readBack.ts";
 import { boot, type Machine, PC, VIRT } from "./boot.ts";
 import { openDistro } from "./distro.ts";
+import { labOf } from "./lab.ts";
 import { producerLife } from "./producerLife.ts";
 import { mustRun, type Ran, repo, run } from "./run.ts";
 import { complaints, klplink, type Planned } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 1_800_000;
 

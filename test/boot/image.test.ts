@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/running/addresses.ts";
@@ -16,12 +16,13 @@ import { type Captured, type Moments, writeGolden } from "../passes/image/captur
 import { compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "../passes/image/compare.ts";
 import { capture, dumpsOf } from "./capture.ts";
 import { buildModules, captureInit, type LabKernel, labKernels, treeOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { buildOwn } from "./own.ts";
 import { foreseen, saidAbout, withoutAddresses } from "./refusals.ts";
 import { klplink } from "./scenario.ts";
 import { spoil } from "./spoiled.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const here = fileURLToPath(new URL(".", import.meta.url));
 /** Milliseconds; a limit against hanging. */
 const LONG = 900_000;

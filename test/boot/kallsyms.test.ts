@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { elfType, readExecutable } from "../../src/elf/executable.ts";
 import { readKernelFile } from "../../src/kernel/detect.ts";
 import { readStripped } from "../../src/kernel/image/stripped.ts";
@@ -14,9 +14,10 @@ import { boot, type Machine, PC, VIRT } from "./boot.ts";
 import type { ArchName } from "./capture.ts";
 import { openDistro } from "./distro.ts";
 import { compilerOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** One kernel for each form of the tables, packing and base; with KLPLINK_WIDE=1 all nine. */
 const rows: readonly {
   readonly arch: ArchName;

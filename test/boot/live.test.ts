@@ -3,16 +3,17 @@
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import type { ArchName } from "./capture.ts";
 import { loadOrder, openDistro } from "./distro.ts";
 import { buildModules, labKernels, treeOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { mustRun, repo } from "./run.ts";
 import { klplink } from "./scenario.ts";
 import { bootShell } from "./shell.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 
 /** What the guest does. The copy leaves it as text on the console. */
 const script = (module: string): string => `

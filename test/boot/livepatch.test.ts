@@ -4,7 +4,7 @@
 
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { firstRefusal, kernelOf, printedRefusals, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import type { RelocationTable } from "../../src/elf/views/relas.ts";
@@ -19,11 +19,12 @@ import { changeHeader } from "../klp/header.ts";
 import { Part, renameSection } from "../klp/part.ts";
 import { meaning } from "../klp/producers/originals.ts";
 import { boot, type GuestFile, type Machine, PC, POWER10, type Step, VIRT } from "./boot.ts";
+import { labOf } from "./lab.ts";
 import { producerLife, producers } from "./producerLife.ts";
 import { mustRun, repo } from "./run.ts";
 import { complaints, klplink, type Planned } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 900_000;
 

@@ -3,12 +3,13 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type Boot, boot } from "./boot.ts";
+import { labOf } from "./lab.ts";
 import { mustRun, run } from "./run.ts";
 import { complaints, klplink, LOAD, type Planned, stepOf } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const cross = "powerpc64le-linux-gnu-";
 /** Boots, and rounds in each: fifty in all; a boot has a time limit. */
 const BOOTS = 2;

@@ -4,15 +4,16 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { FunctionIndex } from "../../src/klp/functions.ts";
 import { applyMove, planMove } from "../../src/klp/move/move.ts";
+import { labOf } from "./lab.ts";
 import { bootWith, complaints, LOAD, type Planned, stepOf } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const plan: readonly Planned[] = [
   { line: LOAD },
   { line: "read /proc/twenty" },

@@ -2,12 +2,13 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { labOf } from "./lab.ts";
 import { nonopLife } from "./lives.ts";
 import { wrongWayBack } from "./sabotage.ts";
 import { bootWith, complaints, klplink, LOAD, stepOf } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const ENOENT = 2;
 const ENOEXEC = 8;
 

@@ -2,12 +2,13 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { labOf } from "./lab.ts";
 import { ROUNDS, siblingLife } from "./lives.ts";
 import { forgottenToc } from "./sabotage.ts";
 import { bootWith, complaints, klplink, LOAD, stepOf, textOf } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const built = join(lab.modules, "klp_sibling.ko");
 const linked = join(lab.folder, "klp_sibling.linked.ko");
 

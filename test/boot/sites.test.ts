@@ -3,15 +3,16 @@
 
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Form } from "../../src/ftrace/forms.ts";
 import type { KernelVersion } from "../../src/kernel/version.ts";
 import { type Sites, sites } from "../../src/passes/sites.ts";
 import type { ArchName } from "./capture.ts";
+import { labOf } from "./lab.ts";
 import { mustRun, repo } from "./run.ts";
 import { auditGuest, type Loaded } from "./siteAudit.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 900_000;
 

@@ -3,12 +3,13 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
+import { labOf } from "./lab.ts";
 import { nonopLife, siblingLife } from "./lives.ts";
 import { mustRun } from "./run.ts";
 import { bootWith, complaints, klplink } from "./scenario.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const STACK = ["--toc-restore", "shadow-stack"];
 const FRAME = ["--toc-restore", "mini-frame"];
 const FRAMED = ["--siblings", "framed"];

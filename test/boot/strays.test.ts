@@ -4,18 +4,19 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { findFtraceRecord } from "../../src/kernel/image/ftraceLookup.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { check } from "../../src/passes/check.ts";
 import { boot } from "./boot.ts";
+import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 import { stepOf } from "./scenario.ts";
 import { calledFrom } from "./siteAudit.ts";
 import { trace } from "./tracing.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 const LONG = 600_000;
 
 interface Foreseen {

@@ -3,18 +3,19 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
 import { PC_CLOCK } from "./clock.ts";
 import type { GuestFile } from "./cpio.ts";
 import { loadOrder, openDistro } from "./distro.ts";
 import { buildModules, labKernels, treeOf } from "./kernels.ts";
+import { labOf } from "./lab.ts";
 import { nodeFiles } from "./nodeFiles.ts";
 import { mustRun, repo } from "./run.ts";
 import { klplink } from "./scenario.ts";
 import { bootShell } from "./shell.ts";
 
-const lab = inject("lab");
+const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 1_500_000;
 const MITIGATIONS_OFF = "mitigations=off,locks=smp";
