@@ -1,5 +1,6 @@
 // The comparison of two objects as a whole: what changed, what is new, what is gone.
 
+import { type Annotations, readAnnotations } from "./annotations.ts";
 import { Comparison, type Difference, isByContent, type LineNote, type Side } from "./compare.ts";
 import { itemContent } from "./content.ts";
 import { type Correlation, correlate } from "./correlate.ts";
@@ -39,6 +40,16 @@ export interface Diff {
   /** Contents without a name and without a user that are not the same: tables that are not known, above all. */
   readonly loose: readonly LooseChange[];
   readonly lineNotes: readonly LineNote[];
+  readonly annotations: Annotations;
+  /** Items of the original that changed, and that the patch says to take for unchanged. */
+  readonly ignored: readonly Item[];
+}
+
+/** Whether the patch says that a change of an item counts for nothing. A part goes with its function. */
+function isIgnoredBy({ ignored }: Annotations, unit: Unit, item: Item): boolean {
+  if (ignored.sections.has(unit.sectionName(item))) return true;
+  if (item.kind === "object") return ignored.data.has(item.name);
+  return ignored.functions.has(item.name) || ignored.functions.has(parentOfCold(item.name) ?? item.name);
 }
 
 /** A section whose content, or a part of it, nothing refers to, and that differs. */
@@ -51,15 +62,23 @@ export interface LooseChange {
 
 /** Compares two objects of one architecture. */
 export function diffUnits(orig: Side, patched: Side, options: DiffOptions = {}): Diff {
-  const correlation = correlate(orig.unit, patched.unit, options.pairs ?? []);
+  const annotations = readAnnotations(patched.unit);
+  const correlation = correlate(orig.unit, patched.unit, [...(options.pairs ?? []), ...annotations.pairs]);
   const comparison = new Comparison(orig, patched, correlation.twins, options.strictLines === true);
   const changes: Change[] = [];
+  const ignored: Item[] = [];
   for (const item of orig.unit.items) {
     if (item.kind === "anonymous" || isByContent(item)) continue;
     const twin = correlation.twins.get(item) ?? null;
     const difference = twin === null ? null : comparison.difference(item, twin);
     const status = twin === null ? "removed" : difference === null ? "same" : "changed";
-    changes.push({ name: item.name, status, orig: item, patched: twin, difference, part: null });
+    const isIgnored = status === "changed" && twin !== null && isIgnoredBy(annotations, patched.unit, twin);
+    if (isIgnored) ignored.push(item);
+    changes.push(
+      isIgnored
+        ? { name: item.name, status: "same", orig: item, patched: twin, difference: null, part: null }
+        : { name: item.name, status, orig: item, patched: twin, difference, part: null },
+    );
   }
   for (const item of patched.unit.items) {
     if (item.kind === "anonymous" || isByContent(item) || correlation.back.has(item)) continue;
@@ -73,7 +92,9 @@ export function diffUnits(orig: Side, patched: Side, options: DiffOptions = {}):
     comparison,
     functions: withParts(changes.filter(isFunction)),
     data: changes.filter((c) => !isFunction(c)),
-    loose: looseChanges(orig, patched, comparison),
+    annotations,
+    ignored,
+    loose: looseChanges(orig, patched, comparison).filter((l) => !annotations.ignored.sections.has(l.section)),
     lineNotes: comparison.lineNotes,
   };
 }

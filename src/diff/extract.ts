@@ -37,7 +37,7 @@ export function extract(diff: Diff, { kernel, object, positions, siteOf }: Extra
   const problems = [...inclusion.problems, ...emitter.problems, ...missing];
   if (problems.length > 0 || inclusion.items.size === 0)
     return { bytes: null, inclusion, replaced, problems: unique(problems) };
-  addPatchTables(emitter, object, replaced);
+  addPatchTables(emitter, object, replaced, diff.annotations);
   addNamespaces(emitter);
   addNote(emitter, noteOf(diff, inclusion, replaced, object));
   const { machine, flags } = diff.patched.unit.file.header;
@@ -89,6 +89,8 @@ export function reasonText(reason: Reason): string {
       return "changed";
     case "new":
       return "new";
+    case "callback":
+      return "a callback of the livepatch";
     case "part":
       return `part of ${reason.of.name}`;
     case "caller":

@@ -15,6 +15,7 @@ export type Reason =
   | { readonly kind: "changed" }
   | { readonly kind: "part"; readonly of: Item }
   | { readonly kind: "new" }
+  | { readonly kind: "callback" }
   /** It calls a function that changed and cannot be patched itself. */
   | { readonly kind: "caller"; readonly of: Item }
   | { readonly kind: "used"; readonly by: Item };
@@ -62,6 +63,7 @@ class Closure {
       // Another object of the patch may use it.
       if (status === "new" && !patched.isLocal) this.#take(patched, { kind: "new" });
     }
+    for (const item of this.#diff.annotations.callbacks.values()) this.#take(item, { kind: "callback" });
     for (const change of this.#diff.data) {
       const { patched, status } = change;
       if (status === "new" && patched !== null && !patched.isLocal && !patched.isInit)

@@ -4,6 +4,7 @@
 import { alignUp, fromLatin1, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_WRITE, SHT_NOTE, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_NOTYPE } from "../elf/consts.ts";
 import type { NewSection, NewSymbol } from "../elf/writer/newObject.ts";
+import { type Annotations, CALLBACKS } from "./annotations.ts";
 import type { Emitter } from "./emit.ts";
 import type { Item } from "./unit.ts";
 
@@ -16,14 +17,19 @@ export interface Replacement {
 }
 
 const FUNC = { size: 24, name: 0, newFunc: 8, position: 16 } as const;
-const OBJECT = { size: 64, name: 0, funcs: 8, count: 56 } as const;
+const OBJECT = { size: 64, name: 0, funcs: 8, callbacks: 16, count: 56 } as const;
 const HIDDEN = 2;
 const DATA = BigInt(SHF_ALLOC | SHF_WRITE);
 /** SHF_ALLOC, SHF_MERGE, SHF_STRINGS. */
 const STRINGS = BigInt(SHF_ALLOC | 0x30);
 
 /** Adds the tables for one object. */
-export function addPatchTables(emitter: Emitter, object: string, functions: readonly Replacement[]): void {
+export function addPatchTables(
+  emitter: Emitter,
+  object: string,
+  functions: readonly Replacement[],
+  { callbacks, states }: Annotations,
+): void {
   const { out, side } = emitter;
   const { littleEndian } = side.unit.file;
   const { absolute } = side.unit.arch;
@@ -51,8 +57,19 @@ export function addPatchTables(emitter: Emitter, object: string, functions: read
   if (object !== "vmlinux") text(objects, OBJECT.name, object);
   if (functions.length > 0)
     objects.relocations.push({ offset: OBJECT.funcs, type: absolute, symbol: funcs.symbol, addend: 0n });
+  for (const [i, kind] of CALLBACKS.entries()) {
+    const callback = callbacks.get(kind);
+    const symbol = callback === undefined ? null : (emitter.placeOf(callback)?.symbol ?? null);
+    if (symbol !== null)
+      objects.relocations.push({ offset: OBJECT.callbacks + 8 * i, type: absolute, symbol, addend: 0n });
+  }
   bound(emitter, objects, "__klplink_objects", 0);
   bound(emitter, objects, "__klplink_objects_end", objects.size);
+  if (states.length === 0) return;
+  const listed = out.section({ name: ".klplink.states", type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), entsize: 0 });
+  listed.append(states, 8);
+  bound(emitter, listed, "__klplink_states", 0);
+  bound(emitter, listed, "__klplink_states_end", listed.size);
 }
 
 function bound({ out }: Emitter, section: NewSection, name: string, at: number): NewSymbol {

@@ -45,7 +45,8 @@ export async function diffObjects(orig: DiffInput, patched: DiffInput, options: 
   const isEmpty =
     !diff.functions.some((c) => isChanged(c) || c.status === "removed") &&
     !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
-    diff.loose.length === 0;
+    diff.loose.length === 0 &&
+    diff.annotations.callbacks.size === 0;
   return { diff, orig: one, patched: other, problems, isEmpty };
 }
 
@@ -94,7 +95,7 @@ async function sideOf(subject: Subject): Promise<Side> {
 }
 
 function problemsOf(diff: Diff): Problem[] {
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...diff.annotations.problems];
   const told = new Set<string>();
   for (const side of [diff.orig, diff.patched]) {
     for (const { section, why } of side.tables.unknown) {

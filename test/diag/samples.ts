@@ -221,4 +221,5 @@ export const samples: { readonly [C in Code]: Sample } = {
   ),
   KLP714: failing(...builds("owned-table"), ...TARGET),
   KLP715: failing(...builds("group"), ...TARGET),
+  KLP716: failing(...builds("force")),
 };

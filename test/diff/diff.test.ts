@@ -43,7 +43,9 @@ describe.each(objects)("%s", (name) => {
   });
 
   test("an object and itself are the same", async () => {
-    for (const which of ["orig", "patched"]) {
+    // What the patched object of these says is about another one than itself.
+    const hasNotes = /^(?:annotations|pairs|force)\./.test(name);
+    for (const which of hasNotes ? ["orig"] : ["orig", "patched"]) {
       const { isEmpty, diff, problems: all } = await diffObjects(open(name, which), open(name, which));
       // The one about the form of a table is of the object, not of a difference.
       const problems = all.filter((p) => p.code !== "KLP703");

@@ -119,6 +119,22 @@ describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
     expect(uses).toHaveLength(arch === "arm64" ? 2 : 1);
   });
 
+  test("callbacks and states that the patch names are in the tables", async () => {
+    const name = `annotations.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+    const { bytes, inclusion } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    expect([...inclusion.items.keys()].map((i) => i.name)).toEqual(expect.arrayContaining(["f", "pre"]));
+    const file = readElf(bytes ?? new Uint8Array(0));
+    const objects = file.sections.findByName(".init.klp_objects");
+    const pointers = file.relocations
+      .filter((t) => t.target === objects)
+      .flatMap((t) => [...Array(t.count).keys()].map((row) => [t.offset(row), file.symbols?.name(t.symbol(row))]));
+    // struct klp_object_ext: callbacks.pre_patch is at 16.
+    expect(pointers).toContainEqual([16, "pre"]);
+    const states = file.sections.data(file.sections.findByName(".klplink.states") ?? 0);
+    expect([...states]).toEqual([7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
   test("a symbol that the kernel does not have is an error, and one that it has twice", async () => {
     const name = `constant.${arch}`;
     const result = await diffOf(name);

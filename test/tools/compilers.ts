@@ -21,6 +21,8 @@ export interface Compiler {
   readonly machine: Machine;
   readonly command: string;
   readonly args: readonly string[];
+  /** Functions have no site that a kernel can use: such compilers make no kernels with livepatch. */
+  readonly hasNoSites?: true;
 }
 
 const X86 = ["-mcmodel=kernel", "-mno-red-zone", "-mno-sse", "-mno-mmx", "-fcf-protection=branch", "-fno-jump-tables"];
@@ -32,8 +34,8 @@ export const compilers: readonly Compiler[] = [
   { name: "gcc arm64 4,2", machine: "arm64", command: "aarch64-linux-gnu-gcc", args: ["-mgeneral-regs-only", "-fpatchable-function-entry=4,2"] },
   { name: "clang arm64", machine: "arm64", command: "clang-14", args: ["--target=aarch64-linux-gnu", "-mgeneral-regs-only", "-fpatchable-function-entry=2"] },
   { name: "gcc ppc64le mprofile", machine: "ppc64le", command: "powerpc64le-linux-gnu-gcc", args: ["-mcmodel=large", "-msoft-float", "-mno-altivec", "-mno-vsx", "-pg", "-mprofile-kernel"] },
-  { name: "gcc ppc64le patchable", machine: "ppc64le", command: "powerpc64le-linux-gnu-gcc", args: ["-mcmodel=large", "-msoft-float", "-mno-altivec", "-mno-vsx", "-fpatchable-function-entry=2"] },
-  { name: "clang ppc64le", machine: "ppc64le", command: "clang-14", args: ["--target=powerpc64le-linux-gnu", "-mcmodel=large", "-msoft-float", "-mno-altivec", "-mno-vsx"] },
+  { name: "gcc ppc64le patchable", machine: "ppc64le", command: "powerpc64le-linux-gnu-gcc", hasNoSites: true, args: ["-mcmodel=large", "-msoft-float", "-mno-altivec", "-mno-vsx", "-fpatchable-function-entry=2"] },
+  { name: "clang ppc64le", machine: "ppc64le", command: "clang-14", hasNoSites: true, args: ["--target=powerpc64le-linux-gnu", "-mcmodel=large", "-msoft-float", "-mno-altivec", "-mno-vsx"] },
 ]; // biome-ignore format: one row a compiler
 
 export const workFolder = (): string => mkdtempSync(join(tmpdir(), "klplink-diff-"));

@@ -152,6 +152,10 @@ async function textOf(result: DiffResult, options: Options): Promise<string> {
         `same     function  ${printable(n.item.name)}: line ${n.orig} became ${n.patched} in a call of ${n.callee}`,
       );
     }
+    for (const item of diff.ignored)
+      lines.push(
+        `ignored  ${item.kind === "function" ? "function" : "data    "}  ${printable(item.name)}: the patch says so`,
+      );
     for (const item of diff.correlation.unused)
       lines.push(`unused   data      ${printable(item.name)}: nothing uses it any more`);
   }

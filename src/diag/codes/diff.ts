@@ -154,3 +154,11 @@ export const KLP715 = define<{ readonly name: string }>({
   explain:
     "Of section groups of one name the linker keeps the first. Which copy the running kernel has cannot be told from one object.",
 });
+
+export const KLP716 = define<{ readonly section: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `what the patch says in ${d.section} cannot be followed: ${d.why}`,
+  help: () => "`klplink glue DIR` writes klplink.h, which has all that a patch can say",
+  explain:
+    "The source of a patch may name callbacks, states, pairs of variables, and what counts as unchanged, with the macros of kpatch, of the kernel's own livepatch_helpers.h, or of klplink.h. One that is not known, or not well formed, is not passed over.",
+});
