@@ -113,7 +113,7 @@ class Count {
   }
 }
 
-/** Bytes in memory, and those that cannot be told, by what the image says of them. */
+/** Bytes in memory, and those that cannot be known, by what the image says of them. */
 function share({ sections, unknown }, sum) {
   const bySection = new Map();
   for (const u of unknown) {
@@ -138,7 +138,7 @@ function share({ sections, unknown }, sum) {
   }
 }
 
-/** A kernel that has every symbol, each at an address of its own: which one does not matter for what can be told. */
+/** A kernel that has every symbol, each at an address of its own: which one does not matter for what can be known. */
 function standIns(machine) {
   const start = KERNEL_BASE[machine] ?? 0n;
   const known = new Map();
@@ -154,7 +154,7 @@ function standIns(machine) {
   };
 }
 
-/** What an image is made with: straight after relocation, before init with nothing told, and with all that can be told. */
+/** What an image is made with: straight after relocation, before init with nothing told, and with all that can be known. */
 const STAGES = {
   relocated: { stage: "relocated" },
   loaded: { stage: "loaded" },
@@ -242,7 +242,7 @@ function report({ folder, modules, sources, shares, said }) {
   console.log(`## ${folder}\n`);
   console.log(`${modules} modules; of the kernel: ${sources.join(", ") || "nothing"}.`);
   for (const [name, sum] of Object.entries(shares))
-    console.log(`- ${name}: ${percent(sum)} of ${sum.bytes} bytes cannot be told`);
+    console.log(`- ${name}: ${percent(sum)} of ${sum.bytes} bytes cannot be known`);
   console.log();
   if (said.length === 0) {
     console.log("Nothing was said.\n");

@@ -64,7 +64,7 @@ field() {
 }
 number() { printf %d "0x$(field "$1" "$2")"; }
 
-[ "$(dd if="$kcore" bs=4 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')" = 7f454c46 ] || fail "$kcore is no core file"
+[ "$(dd if="$kcore" bs=4 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')" = 7f454c46 ] || fail "$kcore is not a core file"
 phoff=$(number 32 8)
 phnum=$(number 56 2)
 pieces=

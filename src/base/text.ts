@@ -27,5 +27,5 @@ export function encodingOf(start: Uint8Array): Encoding {
   return "utf-8";
 }
 
-/** A decoder for a text that begins with these bytes: without a byte order mark, bytes that are no text replaced by U+FFFD. */
+/** A decoder for a text that begins with these bytes: without a byte order mark, bytes that are not text replaced by U+FFFD. */
 export const decoderFor = (start: Uint8Array): InstanceType<typeof TextDecoder> => new TextDecoder(encodingOf(start));

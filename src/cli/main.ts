@@ -126,7 +126,7 @@ Examples:
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
-      .option("--toc", "ppc64le: each call and what the loader makes of it, and the ways to mend it, compared")
+      .option("--toc", "ppc64le: each call and what the loader makes of it, and the ways to fix it, compared")
       .option("-k, --kernel <vmlinux>", "with --toc: the kernel, for the livepatch stack", collect, undefined)
       .option("--livepatch-stack <a,b>", "with --toc: as for link", livepatchStack, undefined),
     ["text", "json"],

@@ -67,7 +67,7 @@ export function usageText(error: CommanderError | UsageError, words: readonly st
   }
 }
 
-/** Refuses `help WORD` for a word that is no command. @throws UsageError */
+/** Refuses `help WORD` for a word that is not a command. @throws UsageError */
 export function checkHelpWord(words: readonly string[], program: Command): void {
   const [help, word] = words;
   if (help !== "help" || word === undefined || commandsOf(program).some((c) => c.name() === word)) return;

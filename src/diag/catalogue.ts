@@ -67,7 +67,7 @@ export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(
 export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(p.data) ?? null;
 export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.data) ?? null;
 
-/** The command that mends the problem without a rebuild, or null. */
+/** The command that fixes the problem without a rebuild, or null. */
 export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(p.data) ?? null;
 
 /** How many problems of a level there are, those that are only counted (KLP117) included. */

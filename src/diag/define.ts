@@ -2,13 +2,13 @@
 export interface SourcePlace {
   /** Path as the compiler was given it: relative to `directory` unless absolute. */
   readonly file: string;
-  /** The directory in which the compiler ran; null if it is not told. */
+  /** The directory in which the compiler ran; null if it is not known. */
   readonly directory: string | null;
   /** From 1; 0: code that belongs to no line. */
   readonly line: number;
-  /** From 1, in bytes; 0: not told. */
+  /** From 1, in bytes; 0: not known. */
   readonly column: number;
-  /** The function that the line stands in; null if it is not told. */
+  /** The function that the line stands in; null if it is not known. */
   readonly function: string | null;
 }
 
@@ -55,7 +55,7 @@ export interface ContextLine {
   readonly note: string | null;
 }
 
-/** Decodes the first instruction of `bytes`, which stand at `address`. Bytes that are no instruction give data directives. */
+/** Decodes the first instruction of `bytes`, which stand at `address`. Bytes that are not an instruction give data directives. */
 export type Disassembler = (bytes: Uint8Array, address: number) => { readonly size: number; readonly text: string };
 
 /** One instruction near a place. */
@@ -74,7 +74,7 @@ export interface Instruction {
 
 export interface Definition<Data> {
   readonly level: "error" | "warning";
-  /** Lower case, no full stop; says what is wrong, not how to mend it. */
+  /** Lower case, no full stop; says what is wrong, not how to fix it. */
   readonly title: (d: Data) => string;
   /** The title in a list of several of the same code; without it the whole title is repeated. */
   readonly brief?: (d: Data) => string;
@@ -83,7 +83,7 @@ export interface Definition<Data> {
   readonly why?: (d: Data) => string;
   /** The way out, and only that. */
   readonly help?: (d: Data) => string;
-  /** The command that mends it without a rebuild; null: none does. */
+  /** The command that fixes it without a rebuild; null: none does. */
   readonly fix?: (d: Data) => string | null;
   /** For `explain CODE`: what it means, from the smallest input that triggers it. */
   readonly explain: string;

@@ -18,7 +18,7 @@ export type Target =
   | { readonly kind: "common"; readonly name: string; readonly distance: number }
   /** A place in a section that is not compared, such as `.discard.addressable`. */
   | { readonly kind: "elsewhere"; readonly section: string; readonly at: number }
-  /** It cannot be told; equal to nothing. */
+  /** It cannot be known; equal to nothing. */
   | { readonly kind: "unknown"; readonly why: string };
 
 export interface TocSlot {

@@ -45,7 +45,7 @@ const EXTRA: readonly (readonly [fixed: number, each: number])[] = [
 ];
 /** Kinds that only add something to another type. */
 const WRAPPERS = new Set([TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG]);
-/** How many types may wrap one another; a ring of them is no type. */
+/** How many types may wrap one another; a ring of them is not a type. */
 const MAX_DEPTH = 64;
 
 const sameLayout = (a: StructLayout, b: StructLayout): boolean =>
@@ -78,7 +78,7 @@ export class Btf {
   readonly #strings: number;
   readonly #stringsLength: number;
 
-  /** @throws BtfError if the bytes are no BTF, or damaged. */
+  /** @throws BtfError if the bytes are not BTF, or damaged. */
   constructor(bytes: Uint8Array, littleEndian: boolean, base: Btf | null = null) {
     this.#bytes = bytes;
     this.#view = viewOf(bytes);
@@ -246,7 +246,7 @@ export class Btf {
     if (found === null) return { size: null, isAggregate: false };
     const kind = found.table.#kindAt(found.at);
     if (kind === PTR) return { size: 8, isAggregate: false };
-    // INT, STRUCT, UNION, ENUM, FLOAT and ENUM64 state their size; arrays and functions are no parameters.
+    // INT, STRUCT, UNION, ENUM, FLOAT and ENUM64 state their size; arrays and functions are not parameters.
     const hasSize = kind === 1 || (kind >= STRUCT && kind <= 6) || kind === 16 || kind === 19;
     return {
       size: hasSize ? found.table.#u32(found.at + 8) : null,

@@ -37,7 +37,7 @@ export function isSameFile(a: string, b: string): boolean {
 
 /**
  * Writes a file so that it appears whole or not at all: a temporary file in the same folder, fsync, rename.
- * A symbolic link at `path` is followed. A path that is no regular file (a pipe, /dev/stdout) is written directly.
+ * A symbolic link at `path` is followed. A path that is not a regular file (a pipe, /dev/stdout) is written directly.
  * @param mode permission bits, as of the input.
  * @throws OutputError
  */
@@ -148,7 +148,7 @@ export function reason(error: unknown): string {
     case "EROFS":
       return "the file system is read-only";
     case "ENOTDIR":
-      return "a part of the path is no folder";
+      return "a part of the path is not a folder";
     case "ENAMETOOLONG":
       return "the name is too long";
     case "EFBIG":

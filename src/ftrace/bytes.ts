@@ -18,7 +18,7 @@ export interface SiteWrite {
 
 export type SiteState = "nop" | "call";
 
-/** The bytes cannot be told. */
+/** The bytes cannot be known. */
 export class SiteBytesError extends Error {}
 
 export interface SiteAddress {
@@ -59,7 +59,7 @@ function x86Call(from: bigint, to: bigint, littleEndian: boolean): Uint8Array {
 }
 
 const misaligned = (to: bigint): SiteBytesError =>
-  new SiteBytesError(`${hex(to)} is no multiple of 4: no instruction begins there`);
+  new SiteBytesError(`${hex(to)} is not a multiple of 4: no instruction begins there`);
 
 const unreachableFrom = (from: bigint, to: bigint, reach: string): SiteBytesError =>
   new SiteBytesError(

@@ -86,7 +86,7 @@ export interface SiteRules {
   readonly recognise: (file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>, build: Build) => Entry | null;
   /** rec->ip for the place that a table entry names: ftrace_call_adjust. */
   readonly adjust: (file: CodeFile, record: TableEntry, place: CodePlace, build: Build) => CodePlace;
-  /** The nop that -fpatchable-function-entry=N,M puts in front of functions; null: those places are not told by words. */
+  /** The nop that -fpatchable-function-entry=N,M puts in front of functions; null: those places are not known by words. */
   readonly nop: number | null;
   /**
    * What ftrace finds wrong at a place in code that a table names (ftrace_init_nop, ftrace_make_call); null: nothing.

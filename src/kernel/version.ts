@@ -2,7 +2,7 @@
 export interface KernelVersion {
   readonly major: number;
   readonly minor: number;
-  /** Number of the stable release; 0 of the first, and of most distributions whatever they took over; absent: not told. */
+  /** Number of the stable release; 0 of the first, and of most distributions whatever they took over; absent: not known. */
   readonly patch?: number;
 }
 

@@ -65,9 +65,9 @@ export interface RewriteFacts {
   readonly kernelSymbol: (name: string) => bigint | null;
   /** Name of the undefined symbol with this value; null if no symbol of the module has it. */
   readonly nameOf: (address: bigint) => string | null;
-  /** Parameters that were given; null: not told. */
+  /** Parameters that were given; null: not given. */
   readonly parameters: readonly GivenParameter[] | null;
-  /** Functions that a livepatch in force patches; null: not told. */
+  /** Functions that a livepatch in force patches; null: not given. */
   readonly patched: readonly PatchedName[] | null;
   /** Told of parameters that the kernel does not take, and of functions that cannot be patched. */
   readonly refused: (fault: ParameterFault | { readonly kind: "no site"; readonly name: string }) => void;

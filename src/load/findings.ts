@@ -180,7 +180,7 @@ export class Findings {
         const range = rule.check === "none" ? "" : rangeText(rule);
         const what =
           fault.kind === "misaligned"
-            ? `${signedHex(fault.value)} is no multiple of ${def.align}`
+            ? `${signedHex(fault.value)} is not a multiple of ${def.align}`
             : `${signedHex(fault.value)} is not in ${range}`;
         this.problems.push(problem("KLP203", at, { reloc: def.name, symbol, what, message }, order));
         return;

@@ -45,7 +45,7 @@ export interface Spot {
   readonly offset: number;
 }
 
-/** Sections by name and by address; ranges that cannot be told are collected in it. */
+/** Sections by name and by address; ranges that cannot be known are collected in it. */
 export class LoadedMemory {
   readonly sections: readonly ImageSection[];
   readonly littleEndian: boolean;
@@ -99,7 +99,7 @@ export class LoadedMemory {
     return bytes === null ? null : this.view(bytes).getBigUint64(0);
   }
 
-  /** The bytes cannot be told. Addresses outside the module are passed over, ranges cut at the section's end. */
+  /** The bytes cannot be known. Addresses outside the module are passed over, ranges cut at the section's end. */
   mark(address: bigint, size: number, reason: string): void {
     const spot = size > 0 ? this.find(address) : null;
     if (spot === null) return;
@@ -107,7 +107,7 @@ export class LoadedMemory {
     this.unknown.push({ section: spot.section.index, start: spot.offset, end, reason });
   }
 
-  /** The whole section cannot be told. */
+  /** The whole section cannot be known. */
   markAll(section: ImageSection, reason: string): void {
     if (section.bytes.length === 0) return;
     this.unknown.push({ section: section.index, start: 0, end: section.bytes.length, reason });

@@ -24,9 +24,9 @@ export interface ImageOptions {
   readonly running?: boolean;
   /** x86_64, with `loaded`: what the kernel made of returns, indirect branches and so on; places are listed otherwise. */
   readonly x86?: X86State;
-  /** With `loaded`: the module parameters that were given; null: not told, so that their places are listed. */
+  /** With `loaded`: the module parameters that were given; null: not given, so that their places are listed. */
   readonly parameters?: readonly GivenParameter[] | null;
-  /** With `loaded`: functions that a livepatch in force patches; null: not told, so that the sites of all are listed. */
+  /** With `loaded`: functions that a livepatch in force patches; null: not given, so that the sites of all are listed. */
   readonly patched?: readonly PatchedName[] | null;
   /** The kernel's structs, for the fields of struct module; without them most of it is not known. */
   readonly types?: KernelTypes | null;

@@ -32,7 +32,7 @@ const WHY = "module parameter: it may have been given when the module was loaded
 const OWN = "data: a parameter's own function may write it (--param none if no parameter was given)";
 const ALLOCATED = "module parameter: a copy of the text is allocated";
 
-/** Writes the parameters that were given, or lists the places of all if it is not told which. */
+/** Writes the parameters that were given, or lists the places of all if it is not known which. */
 export function parameters(memory: LoadedMemory, { file, parameters: given, refused }: RewriteFacts): void {
   const table = memory.table("__param");
   const entries = table === null ? [] : entriesOf(memory, table, PARAM.size);

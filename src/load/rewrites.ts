@@ -28,7 +28,7 @@ const steps: Readonly<Record<ArchName, { readonly finalize: readonly Step[]; rea
 /**
  * Brings sections from "relocated" to "loaded", in place: module_finalize, ftrace_module_init and what the notifiers
  * of a coming module write, in the kernel's order.
- * @returns ranges whose bytes cannot be told
+ * @returns ranges whose bytes cannot be known
  */
 export function rewriteLoaded(sections: readonly ImageSection[], facts: RewriteFacts): UnknownRange[] {
   const memory = new LoadedMemory(sections, facts.file.littleEndian);

@@ -77,7 +77,7 @@ export interface Options {
   readonly kernelVersion?: KernelVersion;
   /** A module built for the target kernel: struct module is compared with its. */
   readonly reference?: ModuleFile;
-  /** Command that mends the file, for help texts. */
+  /** Command that fixes the file, for help texts. */
   readonly command?: string;
 }
 
@@ -249,7 +249,7 @@ function unsupportedProblems(found: Survey): Problem[] {
   return [problem("KLP456", { file: path }, { source: kernel.source })];
 }
 
-/** Calls that stand beside their branch are told by the audit of calls, and where the branch is near, by KLP434. */
+/** Calls that stand beside their branch are reported by the audit of calls, and where the branch is near, by KLP434. */
 function dropSaid(problems: Problem[], calls: readonly Call[], { sections }: ElfFile): void {
   const key = (section: string | undefined, offset: number | undefined): string => `${section}+${offset}`;
   const said = new Set(problems.filter((p) => p.code === "KLP434").map((p) => key(p.at.section, p.at.offset)));

@@ -66,7 +66,7 @@ export function extractDiff(result: DiffResult, { kernel, object, positions }: E
   return extract(result.diff, { kernel, object, positions: positions ?? new Map(), siteOf: siteFinder(result.orig) });
 }
 
-/** Why ftrace cannot patch a function of an object; what recordmcount or objtool have still to do is no reason. */
+/** Why ftrace cannot patch a function of an object; what recordmcount or objtool have still to do is not a reason. */
 function siteFinder(subject: Subject): (item: Item) => string | null {
   const report = findSites(new CodeFile(subject.file, subject.arch.name), subject.arch.sites);
   const found = new Map(report.functions.map((f) => [`${f.function.section}+${f.function.start}`, f]));

@@ -68,7 +68,7 @@ export function supportedArch(machine: number, littleEndian: boolean, path: stri
 export const noSymbols = (path: string, several: boolean, module: string | null): Unusable =>
   new Unusable(problem("KLP107", { file: path }, { several, module }));
 
-/** @throws Unusable if the bytes are no relocatable ELF64 file. */
+/** @throws Unusable if the bytes are not a relocatable ELF64 file. */
 export function read(bytes: Uint8Array, file: string): ElfFile {
   try {
     return readElf(bytes);

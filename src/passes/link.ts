@@ -179,7 +179,7 @@ function linkProblems(analysis: Analysis, options: Options): Problem[] {
   const { rewrites } = tocStrategy(options.tocRestore);
   const problems: Problem[] = [...analysis.problems];
   if (!rewrites) append(problems, callProblems(analysis, options));
-  // KLP304 only says why something cannot be added; routines that klplink adds itself are no problem.
+  // KLP304 only says why something cannot be added; routines that klplink adds itself are not a problem.
   const isOpen = (p: Problem): boolean =>
     rewrites ? p.code !== "KLP305" || !(p as Problem<"KLP305">).data.fixable : p.code !== "KLP304";
   append(problems, islandProblems(analysis, options).filter(isOpen));

@@ -13,7 +13,7 @@ import { openModule, type Subject } from "./open.ts";
 
 export interface VerifyOptions extends Omit<ImageOptions, "stage" | "running" | "late"> {
   readonly memory: KernelMemory;
-  /** Whether symbols that are no functions can be known at all; without it, an unknown one says little of the module. */
+  /** Whether symbols that are not functions can be known at all; without it, an unknown one says little of the module. */
   readonly listsData?: boolean;
   /** Whether an object (a module) is loaded, so that livepatch relocations for it have been applied. */
   readonly isLoaded: (object: string) => boolean;

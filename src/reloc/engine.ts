@@ -52,7 +52,7 @@ export type Finding =
   | { readonly kind: "fault"; readonly def: RelocDef; readonly fault: Fault }
   /** The kernel cuts the value off without a word. */
   | { readonly kind: "cut"; readonly def: RelocDef; readonly value: bigint }
-  /** The word behind a call is no nop; null if it lies outside the section. */
+  /** The word behind a call is not a nop; null if it lies outside the section. */
   | { readonly kind: "no-nop"; readonly word: number | null; readonly address: bigint }
   /** Something else that ends the load, in the kernel's words (null: it says nothing). */
   | { readonly kind: "refused"; readonly what: string; readonly message: string | null };

@@ -77,7 +77,7 @@ export interface StubRow {
   readonly symbol: number | string;
 }
 
-/** Bytes that cannot be told from the module and what was given about the kernel. */
+/** Bytes that cannot be known from the module and what was given about the kernel. */
 export interface UnknownRange {
   readonly section: number;
   readonly start: number;

@@ -1,4 +1,4 @@
-// Kernels of ppc64le are built in two ways that are no matter of the version: with a TOC, or (CONFIG_PPC_KERNEL_PCREL) with
+// Kernels of ppc64le are built in two ways that are not a matter of the version: with a TOC, or (CONFIG_PPC_KERNEL_PCREL) with
 // addresses relative to the program counter. Their module loaders take other relocations and want other sections.
 
 import { SHF_ALLOC } from "../elf/consts.ts";

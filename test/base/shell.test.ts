@@ -23,7 +23,7 @@ test("plain names stay as they are, and none is taken for an option", () => {
   expect(shellFile("-my mod.o")).toBe("'./-my mod.o'");
 });
 
-test("the commands that check offers mend the file, whatever its name", async () => {
+test("the commands that check offers fix the file, whatever its name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-shell-"));
   try {
     const sample = join(root, "samples/ppc64le/meminfo");
@@ -31,7 +31,7 @@ test("the commands that check offers mend the file, whatever its name", async ()
     for (const name of ["my mod.o", "-d.o"]) {
       copyFileSync(join(sample, "meminfo.o"), join(folder, name));
       const { stderr } = await klplink(["check", "-k", "my map", "--", name], { cwd: folder });
-      const offered = /; `klplink (.*)` mends all/.exec(stderr)?.[1];
+      const offered = /; `klplink (.*)` fixes all/.exec(stderr)?.[1];
       expect(offered).toBe(`${shellFile(name)} -k 'my map'`);
       const command = `"$0" "$1" ${offered} -o out.o && "$0" "$1" check out.o -k 'my map'`;
       const done = spawnSync("sh", ["-c", command, process.execPath, builtCommand()], { cwd: folder });

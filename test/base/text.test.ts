@@ -19,7 +19,7 @@ test.each<[string, Encoding, Uint8Array]>([
   expect(decoderFor(bytes).decode(bytes)).toBe(LINE);
 });
 
-test("what is no UTF-16: a few bytes, bytes that are zero here and there", () => {
+test("what is not UTF-16: a few bytes, bytes that are zero here and there", () => {
   expect(encodingOf(new Uint8Array())).toBe("utf-8");
   expect(encodingOf(Buffer.from("a\0b\0"))).toBe("utf-8");
   expect(encodingOf(Buffer.from("a line with one \0 in it, and no more of them"))).toBe("utf-8");

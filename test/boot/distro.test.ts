@@ -220,7 +220,7 @@ describe.each(rows)("Linux $series, $arch", ({ arch, series, modules: wanted, er
       // What differed where it may, of all that stays.
       expect(sums.runningExplained / sums.runningBytes).toBeLessThan(0.03);
     } else expect(sums.modules).toBeGreaterThanOrEqual(KLPLINK_MODULES === undefined ? 3 : 1);
-    // What cannot be told, of all that is loaded.
+    // What cannot be known, of all that is loaded.
     if ((wanted === MANY || mitigated !== undefined) && KLPLINK_MODULES === undefined)
       expect(sums.loadedUnknown / (sums.loadedBytes + sums.loadedUnknown)).toBeLessThan(0.02);
     expect(sums.constantExplained / sums.runningBytes).toBeLessThan(0.02);

@@ -80,7 +80,7 @@ test("what check says of a folder's modules is what the kernel says of them", { 
   expect(checked.stdout).not.toContain("-m ");
   for (const { module, problems } of files) {
     const said = problems.flatMap((p) => (p.level === "error" ? [p.kernel ?? ""] : []));
-    // That it inherits is no refusal yet.
+    // That it inherits is not a refusal yet.
     const lines = printed(module).filter((line) => !line.endsWith("inheriting taint."));
     expect(said.length > 0, `${module}: ${result(module)}`).toBe(result(module) !== "0");
     for (const line of said) expect(printed(module), module).toContain(line);

@@ -112,7 +112,7 @@ function functionWhere(list: SymbolList, fits: (twins: readonly KernelSymbol[]) 
 
 /** What is broken in the finished lp_plain. @param twin a function that occurs several times. @param hidden one that ftrace does not know. */
 const broken = (twin: string, hidden: string): Readonly<Record<string, (p: Part) => void>> => ({
-  "a symbol that is no livepatch symbol": (p) =>
+  "a symbol that is not a livepatch symbol": (p) =>
     p.edits.setSymbol(p.symbol(VERSION), { home: { kind: "reserved", index: 0xfff1 } }),
   // As `ld -r` leaves it; ppc64le looks for, and prints, the name without its dot.
   "a livepatch symbol that has become undefined": (p) =>

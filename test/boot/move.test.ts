@@ -58,7 +58,7 @@ describe("functions moved apart", () => {
   beforeAll(async () => {
     before = await run(input);
     expect(before.warning).toMatch(/^f14_warn\+0x[0-9a-f]+$/);
-    // 72 numbers that are no error, then: a fault, a word, a fault, a word.
+    // 72 numbers that are not errors, then: a fault, a word, a fault, a word.
     expect(before.output.split("\n").length).toBe(11);
     expect(before.output).toMatch(/\n-\d+ \d+ -\d+ \d+\n$/);
     expect(before.again).toBe(before.output);

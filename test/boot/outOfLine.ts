@@ -32,7 +32,7 @@ export function readHalf(bytes: Buffer, at: bigint, site: bigint): Half {
   expect(16, 0x7c08_03a6); // mtlr r0
   const call = word(bytes, 12);
   const isCall = (call & 0xfc00_0003) >>> 0 === 0x4800_0001;
-  if (!isCall) faults.push(`+12: ${call.toString(16)} is no call`);
+  if (!isCall) faults.push(`+12: ${call.toString(16)} is not a call`);
   const back = word(bytes, 20);
   const backTo = target(back, at + 12n);
   if ((back & 0xfc00_0003) >>> 0 !== 0x4800_0000 || backTo !== site + 4n)

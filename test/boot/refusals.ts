@@ -5,7 +5,7 @@ import type { KernelAddresses } from "../../src/kernel/running/addresses.ts";
 import { image } from "../../src/passes/image.ts";
 import type { Spoiled } from "./spoiled.ts";
 
-/** Lines of the kernel's log about one module, without its time stamps. Warnings about the module's origin are no fault. */
+/** Lines of the kernel's log about one module, without its time stamps. Warnings about the module's origin are not faults. */
 export function saidAbout(name: string, console: string): string[] {
   const lines = console.split("\n").flatMap((line) => /^@k <\d>(?:\[ *[\d.]+\] )?(.*)$/.exec(line)?.[1] ?? []);
   const mine = new RegExp(`(?:^|[^\\w])${name}(?:[^\\w]|$)`);

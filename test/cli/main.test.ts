@@ -103,9 +103,9 @@ describe("link", () => {
       expect((await klplink(["show", "--toc", "--livepatch-stack", bad, output])).status).toBe(2);
     }
     // What is left to do can be done from there, without a symbol list.
-    const mended = await klplink([output, "-o", "-"]);
-    expect(mended.status).toBe(0);
-    expect(mended.stderr).toContain("3 return islands");
+    const fixed = await klplink([output, "-o", "-"]);
+    expect(fixed.status).toBe(0);
+    expect(fixed.stderr).toContain("3 return islands");
   });
 
   test("the output must not be the input, unless it is asked for", async () => {

@@ -23,7 +23,7 @@ test.each([
   ["mod.ko --from kpath", "did you mean `kpatch`?"],
   ["check", "missing required argument 'module': the form is `klplink check [options] <module...>`"],
   ["mod.ko System.map", "A kernel's symbols go with -k"],
-  ["explain KLP31", "KLP31 is no diagnostic of this version; did you mean"],
+  ["explain KLP31", "KLP31 is not a diagnostic of this version; did you mean"],
   ["check mod.ko --sympos f", "The form is NAME=N"],
   ["model Z1", "there is no protocol Z1"],
 ])("klplink %s", async (line, said) => {

@@ -70,22 +70,22 @@ describe.each(Object.entries(samples))("%s", (code, { args, status }) => {
   });
 });
 
-/** `\`COMMAND\` mends all 3` of the line that counts: the command, and whether it says that nothing is left. */
+/** `\`COMMAND\` fixes all 3` of the line that counts: the command, and whether it says that nothing is left. */
 function promised(stderr: string): { command: string[]; isAll: boolean } | null {
-  const [, command, what] = /; `klplink ([^`]+)` mends (.+)$/m.exec(stderr) ?? [];
+  const [, command, what] = /; `klplink ([^`]+)` fixes (.+)$/m.exec(stderr) ?? [];
   return command === undefined ? null : { command: command.split(" "), isAll: !/ of the errors/.test(what ?? "") };
 }
 
-test("a command that is said to mend everything does so", async () => {
+test("a command that is said to fix everything does so", async () => {
   let kept = 0;
   for (const [code, { args }] of Object.entries(samples)) {
     if (args[0] !== "check") continue;
     const promise = promised((await klplink(args)).stderr);
     if (promise === null) continue;
-    const out = join(temporary, `${code}.mended.o`);
+    const out = join(temporary, `${code}.fixed.o`);
     const linked = await klplink([...promise.command, "-o", out]);
     if (!promise.isAll) {
-      // The errors that it cannot mend keep it from writing anything.
+      // The errors that it cannot fix keep it from writing anything.
       expect(linked.status, `${code}: ${linked.stderr}`).toBe(1);
       continue;
     }

@@ -108,7 +108,7 @@ describe.each(objects)("%s", (path) => {
 });
 
 // Reading at 46 and 54 instead of 48 and 56, elfy takes in two bytes of the field before. When this fails, elfy has
-// been mended, and the two fields can be compared above.
+// been fixed, and the two fields can be compared above.
 test("elfy 1.0.0 misreads sh_addralign and sh_entsize", () => {
   const bytes = readFileSync(`${root}samples/ppc64le/meminfo/meminfo.o`);
   const { sections } = readElf(bytes);

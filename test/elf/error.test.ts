@@ -50,7 +50,7 @@ describe("a malformed section is named", () => {
   });
   test("sh_link", () => {
     const error = errorOf((view, f) => view.setUint32(f.at(".rela.text") + 40, 1, true));
-    expect(error.what).toBe("the relocation section 2 (.rela.text) has sh_link 1, which is no symbol table");
+    expect(error.what).toBe("the relocation section 2 (.rela.text) has sh_link 1, which is not a symbol table");
   });
   test("a symbol index, with the place in the section", () => {
     const error = errorOf((view, f) => view.setUint32(f.offset(".rela.text") + 24 + 12, 7, true));

@@ -134,7 +134,7 @@ describe("writeWhole", () => {
         writeFileSync(at("file"), "");
         return at("file/out");
       },
-      /a part of the path is no folder/,
+      /a part of the path is not a folder/,
     ],
     ["a name that is too long", () => at("n".repeat(300)), /too long/],
     ["a device that is full", () => "/dev/full", /no space left/],
@@ -269,7 +269,7 @@ describe("command line", () => {
     for (const [path, why] of [
       ["missing/out.ko", "no such folder"],
       [".", "it is a folder"],
-      ["in.ko/out.ko", "a part of the path is no folder"],
+      ["in.ko/out.ko", "a part of the path is not a folder"],
       ["/dev/full", "no space left"],
     ] as const) {
       const { status, stderr } = await klplink(["in.ko", ...kernel, "-o", path]);

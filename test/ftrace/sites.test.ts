@@ -166,7 +166,7 @@ test.each<[string, boolean, readonly string[]]>([
   expect(usable.sort()).toEqual([...functions].sort());
 });
 
-test("a linker's label on the nops in front of a function is no function with a site", () => {
+test("a linker's label on the nops in front of a function is not a function with a site", () => {
   const { report } = open("arm64-vmlinux");
   expect(report.functions.filter((s) => s.record !== null).map((s) => s.entry?.form)).toEqual([
     "patchable before",

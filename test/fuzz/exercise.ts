@@ -156,7 +156,7 @@ function useEveryView(file: ElfFile): void {
   for (const group of file.groups) {
     for (const m of group.members) if (m >= sections.count) throw new Error(`member ${m}`);
   }
-  if (Number.isNaN(sum)) throw new Error("a field is no number");
+  if (Number.isNaN(sum)) throw new Error("a field is not a number");
 }
 
 /** Edits that are possible in any file with a symbol table: they move every symbol and every section behind. */

@@ -137,7 +137,7 @@ function mutateField(raw: Raw, section: number, count: number, next: (n: number)
 
 export function mutate(sample: Uint8Array, seed: number): Uint8Array {
   const next = generator(seed);
-  // ELF32 and what is no object have no fields to find.
+  // ELF32 and what is not an object have no fields to find.
   const plain = sample[4] !== 2 || (sample[16] !== 1 && sample[17] !== 1);
   return plain || next(4) === 0 ? mutateBytes(sample, next) : mutateFields(sample, next);
 }

@@ -66,7 +66,7 @@ describe("parameters", () => {
     expect(unknown(".data")).toEqual([]);
   });
 
-  test("not told: the place of each is listed, and all data where a parameter has functions of its own", () => {
+  test("not known: the place of each is listed, and all data where a parameter has functions of its own", () => {
     const { data, unknown } = loaded({ patched: [] });
     expect(data.readInt32LE(0)).toBe(5);
     expect(unknown(".data")).toEqual(["0-4", "4-5", "6-c", "c-10", "10-18", "18-20", "0-44"]);
@@ -98,7 +98,7 @@ describe("a livepatch in force", () => {
     expect(unknown(".text")).toEqual(["1-5"]);
   });
 
-  test("without one the site is a nop; not told, it is listed", () => {
+  test("without one the site is a nop; not known, it is listed", () => {
     const without = loaded({ parameters: [], patched: [] });
     expect(without.text.subarray(0, 5).toString("hex")).toBe("0f1f440000");
     expect(without.unknown(".text")).toEqual([]);

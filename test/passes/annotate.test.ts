@@ -97,7 +97,7 @@ test("damaged modules: whatever can be shown is shown, and nothing throws (seed 
 });
 
 test("wrapping keeps commands whole and columns wide", () => {
-  expect(wrap("say `klplink a.ko -k b` to mend it", 12)).toEqual(["say", "`klplink a.ko -k b`", "to mend it"]);
+  expect(wrap("say `klplink a.ko -k b` to fix it", 12)).toEqual(["say", "`klplink a.ko -k b`", "to fix it"]);
   expect(wrap("a.c:1   f+0x10  call", 80)).toEqual(["a.c:1   f+0x10  call"]);
   expect(wrap("", 80)).toEqual([""]);
 });

@@ -165,7 +165,7 @@ describe("a kernel without CONFIG_LIVEPATCH", () => {
     expect(found.link).toContain("KLP456");
     expect(found.output).toBeNull();
   });
-  test("one with it, or a list that may have left it out, is no reason", () => {
+  test("one with it, or a list that may have left it out, is not a reason", () => {
     for (const more of [[...LOADER, "c000000000500000 T klp_enable_patch"], []]) {
       const found = both(...more);
       expect(found.check).not.toContain("KLP456");

@@ -57,7 +57,7 @@ test("fields, where gas puts references", () => {
   ]);
 });
 
-test("what is no instruction, and what ends too early", () => {
+test("what is not an instruction, and what ends too early", () => {
   const decode = (...bytes: number[]) => decodeInsn(new Uint8Array(bytes), 0);
   for (const opcode of [0x06, 0x27, 0x60, 0x82, 0x9a, 0xce, 0xd6, 0xea])
     expect(decode(opcode, 0, 0, 0, 0, 0, 0, 0)).toBe(null);

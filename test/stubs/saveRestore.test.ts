@@ -27,7 +27,7 @@ test("each entry is where ld puts its symbol", () => {
   }
 });
 
-test("names that are no routine", () => {
+test("names that are not routines", () => {
   expect(
     ["_savegpr0_13", "_savevr_19", "_savegpr0_32", "_savegpr2_14", "savegpr0_14", "_restgpr0_"].filter(isHelper),
   ).toEqual([]);

@@ -86,7 +86,7 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     ["klplink mod.ko --siblings f", ["framed"]],
     ["klplink check --color ", ["always", "auto", "never"]],
     ["klplink sites --as ", ["call", "nop"]],
-    // A number or a version is no file.
+    // A number or a version is not a file.
     ["klplink check --kernel-version some-m", []],
     ["klplink model --tasks some-m", []],
     ["klplink image --stage ", ["loaded", "relocated"]],

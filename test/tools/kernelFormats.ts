@@ -91,7 +91,7 @@ const PRINTERS: Readonly<Record<string, number>> = {
 };
 
 /**
- * All formats of one C file. Calls whose format is no literal, and parts of lines (pr_cont), are left out; pr_debug and
+ * All formats of one C file. Calls whose format is not a literal, and parts of lines (pr_cont), are left out; pr_debug and
  * pr_devel print nothing in a kernel that is not told to.
  */
 export function formatsOf(file: string, text: string): Format[] {

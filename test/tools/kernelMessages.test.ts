@@ -26,7 +26,7 @@ const PLACES: readonly (readonly [string, RegExp])[] = [
   ["arch/s390/kernel", /^(?:module|ftrace).*\.c$/],
 ];
 
-/** What is left out, and why: 32-bit powerpc is no architecture of livepatch, and klplink reads no such module. */
+/** What is left out, and why: 32-bit powerpc is not an architecture of livepatch, and klplink reads no such module. */
 const LEFT_OUT = /^arch\/powerpc\/kernel\/module_32\.c$/;
 
 function unpacked(archive: string): string {

@@ -228,7 +228,7 @@ async function explainCodes(asked: readonly string[], options: Options, context:
   if (unknown !== undefined) {
     const near = nearNames(unknown, codes);
     const meant = near.length > 0 ? `did you mean ${near.join(" or ")}? ` : "";
-    throw new UsageError(`${unknown} is no diagnostic of this version; ${meant}docs/diagnostics.md lists all`);
+    throw new UsageError(`${unknown} is not a diagnostic of this version; ${meant}docs/diagnostics.md lists all`);
   }
   const { storyOf } = await import("../../diag/render/story.ts");
   if (options.format === "json") {

@@ -120,7 +120,7 @@ export async function runImage(module: string, options: ImageCommandOptions, con
   return failed ? 1 : 0;
 }
 
-/** Of `--param NAME=VALUE`; null: it was not told. */
+/** Of `--param NAME=VALUE`; null: it was not given. */
 function givenParameters(given: readonly string[] | undefined): GivenParameter[] | null {
   if (given === undefined) return null;
   return given
@@ -134,7 +134,7 @@ function givenParameters(given: readonly string[] | undefined): GivenParameter[]
 /** In place of a parameter or a livepatch: there was none. */
 const NONE = "none";
 
-/** Of `--patched-by LIVEPATCH.ko`; null: it was not told. @throws InputProblem, Unusable, UsageError */
+/** Of `--patched-by LIVEPATCH.ko`; null: it was not given. @throws InputProblem, Unusable, UsageError */
 export async function patchedFunctions(
   given: readonly string[] | undefined,
   elf: ElfFile | null,

@@ -43,7 +43,7 @@ function place({ found }: PatchedSite): string {
 
 function plain(found: readonly PatchedSite[], name: string): string {
   const rows = found.map((p) => [
-    p.verdict === "not told" ? "?" : p.verdict,
+    p.verdict === "not known" ? "?" : p.verdict,
     p.object,
     p.position === 0 ? printable(p.name) : `${printable(p.name)},${p.position}`,
     p.verdict === "patchable" ? place(p) : (p.why ?? ""),
@@ -55,7 +55,7 @@ function plain(found: readonly PatchedSite[], name: string): string {
     if (p.kernel !== null) out.push(`    kernel: ${p.kernel}`);
   }
   const count = (verdict: string): number => found.filter((p) => p.verdict === verdict).length;
-  const parts = ["patchable", "refused", "no effect", "unclear", "not told"]
+  const parts = ["patchable", "refused", "no effect", "unclear", "not known"]
     .filter((v) => count(v) > 0)
     .map((v) => `${count(v)} ${v}`);
   out.push("", `${name}: ${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`);

@@ -12,7 +12,7 @@ import type { Subject } from "../../passes/open.ts";
 export interface StrategyRow {
   readonly option: string;
   readonly strategy: string;
-  readonly mends: string;
+  readonly fixes: string;
   /** Calls and functions of this module that it would change. */
   readonly sites: number;
   /** Bytes that it would add. */
@@ -43,7 +43,7 @@ export async function compareStrategies(
     return {
       option: strategy.option,
       strategy: strategy.name,
-      mends: strategy.mends,
+      fixes: strategy.fixes,
       sites: siteCount(done),
       bytes: done.islandBytes,
       cost: strategy.instructions,

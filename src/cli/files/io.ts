@@ -101,7 +101,7 @@ function readReason(error: unknown): string {
     case "EPERM":
       return "permission denied";
     case "ENOTDIR":
-      return "a part of the path is no folder";
+      return "a part of the path is not a folder";
     case "ERR_FS_FILE_TOO_LARGE":
       return "it is larger than 2 GiB";
     default:
@@ -120,7 +120,7 @@ async function readStdin(stdin: InputStream): Promise<Uint8Array> {
 export const STDOUT = "<stdout>";
 
 /**
- * Writes to a stream and waits until the system has taken it. A reader that went away is no error; nor can anything be
+ * Writes to a stream and waits until the system has taken it. A reader that went away is not an error; nor can anything be
  * told when standard error takes nothing.
  * @throws InputProblem KLP105 if standard output takes nothing
  */

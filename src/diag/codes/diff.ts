@@ -152,7 +152,7 @@ export const KLP715 = define<{ readonly name: string }>({
   title: (d) => `\`${d.name}\` is in a section group, of which the linker may keep another object's copy`,
   help: () => "build without the option that makes section groups (-fno-…), or move the function out of the header",
   explain:
-    "Of section groups of one name the linker keeps the first. Which copy the running kernel has cannot be told from one object.",
+    "Of section groups of one name the linker keeps the first. Which copy the running kernel has cannot be known from one object.",
 });
 
 export const KLP716 = define<{ readonly section: string; readonly why: string }>({

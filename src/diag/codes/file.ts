@@ -83,7 +83,7 @@ export const KLP106 = define<{ readonly machine: string }>({
 
 export const KLP107 = define<{
   readonly several: boolean;
-  /** Null: the file is no module but a linked one, vmlinux. */
+  /** Null: the file is not a module but a linked one, vmlinux. */
   readonly module: string | null;
 }>({
   level: "error",
@@ -109,7 +109,7 @@ export const KLP109 = define<{ readonly what: string }>({
   title: (d) => `nothing about a kernel: ${d.what}`,
   help: () =>
     "-k takes System.map, the output of nm, a copy of /proc/kallsyms, vmlinux, a bootable kernel (vmlinuz, Image) or Module.symvers; modules go with -m",
-  explain: "A file given with -k is not of a form that klplink knows. It is told by its content, not by its name.",
+  explain: "A file given with -k is not of a form that klplink knows. It is known by its content, not by its name.",
 });
 
 export const KLP110 = define<{ readonly packing: string; readonly pack: string }>({
@@ -135,7 +135,7 @@ export const KLP112 = define<{ readonly what: string }>({
     "with link-time optimisation an object holds the compiler's own form of the program; its symbols and sections say nothing of the module",
   help: () => "give the object that the link step makes of it, or build it without -flto (CONFIG_LTO_NONE)",
   explain:
-    '`gcc -flto` writes objects whose code stands in .gnu.lto_ sections only ("slim" objects); `clang -flto` writes LLVM bitcode, which is no ELF file at all. Nothing in them can be checked or linked as a module. Objects of -ffat-lto-objects hold machine code as well and are taken.',
+    '`gcc -flto` writes objects whose code stands in .gnu.lto_ sections only ("slim" objects); `clang -flto` writes LLVM bitcode, which is not an ELF file at all. Nothing in them can be checked or linked as a module. Objects of -ffat-lto-objects hold machine code as well and are taken.',
 });
 
 export const KLP113 = define<{ readonly abi: number; readonly hasDescriptors: boolean }>({
@@ -148,7 +148,7 @@ export const KLP113 = define<{ readonly abi: number; readonly hasDescriptors: bo
     "in ELFv1 a function's symbol is its descriptor, calls go to other names, and the TOC is restored elsewhere: nothing of it holds for a kernel of ELFv2",
   help: () => "build it with the kernel's compiler and flags (-mabi=elfv2)",
   explain:
-    "The two lowest bits of e_flags tell the ABI: 1 is ELFv1, 2 is ELFv2, 0 is not told. ppc64le kernels and their modules are ELFv2; since 6.2 they refuse a module that does not say so.",
+    "The two lowest bits of e_flags tell the ABI: 1 is ELFv1, 2 is ELFv2, 0 says neither. ppc64le kernels and their modules are ELFv2; since 6.2 they refuse a module that does not say so.",
 });
 
 export const KLP114 = define<{

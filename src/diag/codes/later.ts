@@ -47,7 +47,7 @@ export const KLP472 = define<{ readonly symbol: string }>({
 
 export const KLP473 = define<{
   readonly found: "jump" | "nop" | "other";
-  /** Null: what it has to be is not told by the file, but it is neither. */
+  /** Null: the file does not say what it has to be, but it is neither. */
   readonly expected: "jump" | "nop" | "other" | null;
 }>({
   level: "warning",

@@ -67,7 +67,7 @@ export const KLP412 = define<{
 }>({
   level: "error",
   title: (d) =>
-    `${d.symbol === "" ? "a relocation without a symbol" : d.symbol} is in a livepatch section, but is no livepatch symbol`,
+    `${d.symbol === "" ? "a relocation without a symbol" : d.symbol} is in a livepatch section, but is not a livepatch symbol`,
   kernel: (d) =>
     d.withIndex
       ? `livepatch: symbol ${d.symbol} at rela sec ${d.table} idx ${d.row} is not marked as a livepatch symbol`
@@ -207,7 +207,7 @@ export const KLP422 = define<{ readonly producer: string; readonly what: string 
   title: (d) => `the data of ${d.producer} are damaged: ${d.what}`,
   help: (d) => `build the file again; if ${d.producer} is not what made it, say so with --from`,
   explain:
-    "A producer's sections have a fixed form. Something in them contradicts it: a missing pointer, a size that is no multiple of the entry, a string outside its section.",
+    "A producer's sections have a fixed form. Something in them contradicts it: a missing pointer, a size that is not a multiple of the entry, a string outside its section.",
 });
 
 export interface Said {
@@ -233,7 +233,7 @@ export const KLP427 = define<{ readonly name: string; readonly target: string }>
 
 export const KLP428 = define<{ readonly object: string }>({
   level: "error",
-  title: (d) => `\`${d.object}\` is no name that a module can have`,
+  title: (d) => `\`${d.object}\` is not a name that a module can have`,
   why: () => "the kernel compares it with module names, which have letters, digits and _ only",
   help: (d) => `write \`${d.object.replace(/\.ko$/, "").replace(/-/g, "_")}\``,
   explain:
@@ -275,7 +275,7 @@ export const KLP431 = define<{
   why: (d) =>
     d.how === "oops"
       ? "on ppc64le the loader stores this type directly, and the section is read-only by then: the kernel oopses"
-      : "on arm64 a late relocation at an address that is no multiple of 4 is left out without a word",
+      : "on arm64 a late relocation at an address that is not a multiple of 4 is left out without a word",
   help: (d) =>
     d.how === "oops"
       ? "reach the symbol through a pointer in writable data (the TOC, .data); in text only calls may wait"

@@ -35,7 +35,7 @@ export const KLP443 = define<{ readonly symbol: string; readonly where: string }
   title: (d) => `the replacement of ${d.symbol} is ${d.where}`,
   why: () => "calls of the patched function would be sent there",
   help: () => "new_func must be a function of this module",
-  explain: "new_func of an entry points to something that is no code of the livepatch module.",
+  explain: "new_func of an entry points to something that is not code of the livepatch module.",
 });
 
 export const KLP444 = define<{
@@ -65,7 +65,7 @@ export const KLP446 = define<{ readonly name: string; readonly lacks: "type" | "
   level: "error",
   title: (d) =>
     d.lacks === "type"
-      ? `${d.name} is no relocation section any more`
+      ? `${d.name} is not a relocation section any more`
       : `${d.name} is not marked as livepatch relocations (flag 0x100000)`,
   why: (d) =>
     d.lacks === "type"
@@ -141,5 +141,5 @@ export const KLP458 = define<{ readonly section: string; readonly kind: string }
       ? "link kpatch's livepatch-patch-hook.o into the module"
       : "link klplink-init.o into the module: `klplink glue FOLDER` writes its source, with a Kbuild file",
   explain:
-    "The tables of kpatch and of klp-build are no kernel structures: code that is linked into the module makes struct klp_patch of them when the module is loaded. This module has the tables and not that code: it loads, and changes nothing.",
+    "The tables of kpatch and of klp-build are not kernel structures: code that is linked into the module makes struct klp_patch of them when the module is loaded. This module has the tables and not that code: it loads, and changes nothing.",
 });

@@ -7,7 +7,7 @@ export const KLP601 = define<{ readonly path: string; readonly what: string }>({
   title: (d) => `not a patch-site protocol: ${d.path === "" ? "" : `${d.path}: `}${d.what}`,
   help: () => "docs/model.md describes the form; `klplink model NAME --source` prints a protocol to start from",
   explain:
-    "The file given to `klplink model` is no JSON, or a field has a wrong form, or a name in it refers to nothing. The path names the field, as in `writer[2].write`.",
+    "The file given to `klplink model` is not JSON, or a field has a wrong form, or a name in it refers to nothing. The path names the field, as in `writer[2].write`.",
 });
 
 export const KLP602 = define<{ readonly symbol: string; readonly offset: string }>({

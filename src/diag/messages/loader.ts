@@ -187,7 +187,7 @@ export const loaderMessages: readonly Message[] = [
     by: "module loader",
     concerns: "file",
     codes: ["KLP102", "KLP101"],
-    meaning: () => "The file is no well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
+    meaning: () => "The file is not a well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
     help: (f) => `${REBUILD}; \`${check(f)}\` names the wrong field and its offset`,
   },
   {
@@ -196,7 +196,7 @@ export const loaderMessages: readonly Message[] = [
     concerns: "file",
     codes: ["KLP101"],
     meaning: () =>
-      "The file does not begin as an ELF file does (7f 45 4c 46): it is still compressed (.ko.xz, .ko.zst, .ko.gz) and the tool or the kernel cannot unpack it, or it is no module at all: empty, text, a web page or a Git LFS pointer that was saved in its place.",
+      "The file does not begin as an ELF file does (7f 45 4c 46): it is still compressed (.ko.xz, .ko.zst, .ko.gz) and the tool or the kernel cannot unpack it, or it is not a module at all: empty, text, a web page or a Git LFS pointer that was saved in its place.",
     help: () =>
       "`file MODULE.ko` says what it is; unpack it first (`xz -d`, `zstd -d`), or use modprobe of a kmod built with that compression (`modprobe --version` lists them), or a kernel with CONFIG_MODULE_DECOMPRESS",
   },

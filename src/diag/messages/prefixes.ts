@@ -34,7 +34,7 @@ export interface Prefix {
   readonly name: string;
   /** Fits at the start of a line. */
   readonly pattern: RegExp;
-  /** Fits at the start of what is left, and is no prefix elsewhere. */
+  /** Fits at the start of what is left, and is not a prefix elsewhere. */
   readonly behind?: RegExp;
 }
 

@@ -38,7 +38,7 @@ interface Compiled extends Need {
   readonly message: Message;
   readonly form: string;
   readonly pattern: RegExp;
-  /** Finds the line behind words that are no prefix; null for a form with too few words of its own. */
+  /** Finds the line behind words that are not a prefix; null for a form with too few words of its own. */
   readonly inside: RegExp | null;
   readonly names: readonly Field[];
   /** Position among all forms: the first that fits is taken. */
@@ -165,7 +165,7 @@ function recogniseWhole(text: string): Recognised | null {
   return null;
 }
 
-/** A message behind words that are no prefix that anyone knows: those of a person, or of a logger that is none of the list. */
+/** A message behind words that are not a prefix that anyone knows: those of a person, or of a logger that is none of the list. */
 function recogniseInside(text: string): Recognised | null {
   for (const { message, form, inside, names } of formsFor(text)) {
     const match = inside?.exec(text);

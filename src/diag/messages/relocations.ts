@@ -45,9 +45,9 @@ export const relocationMessages: readonly Message[] = [
     kernels: "up to about 4.15",
     codes: ["KLP301", "KLP306"],
     meaning: () =>
-      "A call leaves the module through a stub, and the word behind it is no nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC.",
+      "A call leaves the module through a stub, and the word behind it is not a nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC.",
     help: (f) =>
-      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` mends the file without a rebuild`,
+      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
   },
   {
     forms: [
@@ -60,9 +60,9 @@ export const relocationMessages: readonly Message[] = [
     kernels: "from about 4.16",
     codes: ["KLP301", "KLP306", "KLP309"],
     meaning: () =>
-      "A call leaves the module through a stub, and the word behind it is no nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC. The address is that of the word behind the call.",
+      "A call leaves the module through a stub, and the word behind it is not a nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC. The address is that of the word behind the call.",
     help: (f) =>
-      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` mends the file without a rebuild`,
+      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
   },
   {
     forms: ["{module}: Unknown ADD relocation: {type}"],
@@ -79,7 +79,7 @@ export const relocationMessages: readonly Message[] = [
     concerns: "place",
     arch: "ppc64le",
     meaning: (f) =>
-      `A branch over ${f.number} bytes does not fit in its 24 bits (±32 MiB), or its distance is no multiple of 4. Calls that leave the module go through a stub; this one went straight to an address.`,
+      `A branch over ${f.number} bytes does not fit in its 24 bits (±32 MiB), or its distance is not a multiple of 4. Calls that leave the module go through a stub; this one went straight to an address.`,
     help: () =>
       "a symbol of the module itself is too far away, or a livepatch symbol was called on a kernel before 4.16",
   },

@@ -26,7 +26,7 @@ interface Wanted {
 
 /**
  * Keeps the lines that have all own words of some message, or cannot be told without reading them; a line that it leaves
- * out is no message (recognise.ts).
+ * out is not a message (recognise.ts).
  */
 export class Sieve {
   readonly #classes = new Uint8Array(256);

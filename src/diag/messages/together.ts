@@ -49,18 +49,18 @@ const links: readonly Link[] = [
     effect: isUnknown("-22"),
     cause: (c, e) => isForm(c, /about version of symbol|symbol version for/) && agree(c, e, "module", "symbol"),
     how: (e) =>
-      `one fault, told twice: ${e.fields.symbol} is there, but as its checksum does not fit the loader does not take it, and then reports it as unknown`,
+      `one fault, reported twice: ${e.fields.symbol} is there, but as its checksum does not fit the loader does not take it, and then reports it as unknown`,
   },
   {
     effect: isUnknown("-22"),
     cause: (c, e) => isForm(c, /from namespace/) && agree(c, e, "module", "symbol"),
     how: (e) =>
-      `one fault, told twice: ${e.fields.symbol} is there, but in a namespace that the module does not import`,
+      `one fault, reported twice: ${e.fields.symbol} is there, but in a namespace that the module does not import`,
   },
   {
     effect: isUnknown("-22"),
     cause: (c, e) => isForm(c, /from proprietary module/) && agree(c, e, "module", "symbol"),
-    how: (e) => `one fault, told twice: ${e.fields.symbol} is there, but in a proprietary module`,
+    how: (e) => `one fault, reported twice: ${e.fields.symbol} is there, but in a proprietary module`,
   },
   {
     effect: isUnknown("-16"),

@@ -342,7 +342,7 @@ function moreLine(problems: readonly Problem[]): string {
   return `the whole story: klplink explain ${shown.join(" ")}\n`;
 }
 
-/** `3 errors, 1 warning; \`klplink mod.o\` mends 2 of the errors, once the others are gone` */
+/** `3 errors, 1 warning; \`klplink mod.o\` fixes 2 of the errors, once the others are gone` */
 export function countLine(problems: readonly Problem[]): string {
   const errors = problems.filter((p) => levelOf(p) === "error");
   const total = (level: "error" | "warning"): string => {
@@ -355,11 +355,11 @@ export function countLine(problems: readonly Problem[]): string {
     const command = fixOf(p);
     if (command !== null) fixes.set(command, (fixes.get(command) ?? 0) + 1);
   }
-  const mended = [...fixes].map(([command, n]) => {
-    // With an error that it cannot mend, a link writes nothing.
+  const fixed = [...fixes].map(([command, n]) => {
+    // With an error that it cannot fix, a link writes nothing.
     const rest = errors.length - n === 1 ? "the other is" : "the others are";
     const all = n === 1 ? "it" : n === 2 ? "both" : `all ${n}`;
-    return `\`${command}\` mends ${n < errors.length ? `${n} of the errors, once ${rest} gone` : all}`;
+    return `\`${command}\` fixes ${n < errors.length ? `${n} of the errors, once ${rest} gone` : all}`;
   });
-  return [counts, ...mended].join("; ");
+  return [counts, ...fixed].join("; ");
 }

@@ -34,7 +34,7 @@ export interface LineRow {
   readonly file: number;
   /** 0: the compiler made the code for no line in particular. */
   readonly line: number;
-  /** Bytes from the start of the line, from 1; 0: not told. */
+  /** Bytes from the start of the line, from 1; 0: not known. */
   readonly column: number;
 }
 

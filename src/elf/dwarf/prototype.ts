@@ -2,7 +2,7 @@
 
 /** A parameter's type. */
 export interface ParameterType {
-  /** Bytes; null where the type's size is not told. */
+  /** Bytes; null where the type's size is not known. */
   readonly size: number | null;
   /** Whether it is a struct, union, array or vector: passed by value in pieces. */
   readonly isAggregate: boolean;

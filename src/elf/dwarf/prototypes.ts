@@ -224,7 +224,7 @@ class Walk {
     return NO_TYPE;
   }
 
-  /** Elements times their size (GCC states no size of its own); null if either is not told. */
+  /** Elements times their size (GCC states no size of its own); null if either is not known. */
   #vectorSize(vector: NonNullable<ReturnType<UnitReader["entry"]>>): number | null {
     const { unit, attributes, hasChildren, next } = vector;
     const element = attributes.get(DW_AT_type);

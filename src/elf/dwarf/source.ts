@@ -12,13 +12,13 @@ import { type Unit, UnitReader } from "./units.ts";
 export interface SourceFrame {
   /** Path as the compiler was given it: relative to `directory` unless absolute. */
   readonly file: string;
-  /** The directory in which the compiler ran; null if it is not told. */
+  /** The directory in which the compiler ran; null if it is not known. */
   readonly directory: string | null;
   /** From 1; 0: code that belongs to no line. */
   readonly line: number;
-  /** From 1, in bytes; 0: not told. */
+  /** From 1, in bytes; 0: not known. */
   readonly column: number;
-  /** The function that the line stands in; null if it is not told. */
+  /** The function that the line stands in; null if it is not known. */
   readonly function: string | null;
 }
 

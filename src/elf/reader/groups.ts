@@ -33,7 +33,7 @@ export function readGroups(
     if (table === undefined) {
       throw malformed(
         at + SHDR.link,
-        `the section group ${i} has sh_link ${sections.link(i)}, which is no symbol table`,
+        `the section group ${i} has sh_link ${sections.link(i)}, which is not a symbol table`,
       );
     }
     if (sections.info(i) >= table.count) {

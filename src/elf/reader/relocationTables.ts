@@ -30,7 +30,7 @@ export function readRelocations(
     if (symbols === undefined && sections.link(i) !== SHN_UNDEF) {
       throw malformed(
         at + SHDR.link,
-        `the relocation section ${i} has sh_link ${sections.link(i)}, which is no symbol table`,
+        `the relocation section ${i} has sh_link ${sections.link(i)}, which is not a symbol table`,
       );
     }
     // Without a symbol table only index 0 (no symbol) has a meaning.

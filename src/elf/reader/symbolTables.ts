@@ -69,7 +69,7 @@ function readExtendedIndices(sections: SectionTable): Map<number, number> {
     if (type !== SHT_SYMTAB && type !== SHT_DYNSYM) {
       throw malformed(
         sections.headerOffset(i) + SHDR.link,
-        `the extended section indices (section ${i}) belong to section ${table}, which is no symbol table`,
+        `the extended section indices (section ${i}) belong to section ${table}, which is not a symbol table`,
       );
     }
     if (found.has(table)) {

@@ -119,7 +119,7 @@ export function compile(protocol: Protocol): Model {
     }
     return { instruction, cells };
   });
-  /** A code cell must hold what can be an instruction, or a part of one, at some place: what is misspelt is no hazard. */
+  /** A code cell must hold what can be an instruction, or a part of one, at some place: what is misspelt is not a hazard. */
   const checkContent = (cell: number, value: Value, path: string): void => {
     if (!code.has(cell)) return;
     const fits = (at: readonly number[]): boolean =>

@@ -243,7 +243,7 @@ class Explorer {
       seen.add(instruction ?? `?${text}`);
       if (instruction === null) {
         const what = `fetches \`${text}\` at ${place.name}${fetched}`;
-        const faults: Fault[] = [{ property: "O5", what: `\`${text}\` at ${place.name} is no instruction` }];
+        const faults: Fault[] = [{ property: "O5", what: `\`${text}\` at ${place.name} is not an instruction` }];
         outcomes.push({ state: withTop(state, i, { ...context }), what, faults });
         continue;
       }

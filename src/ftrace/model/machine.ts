@@ -78,7 +78,7 @@ export class Machine {
         const to = this.#value(s.to, here);
         const place =
           typeof to === "string" && to.startsWith("&") ? this.#model.placeIndex.get(to.slice(1)) : undefined;
-        if (place === undefined) return this.#fault("O1", `jumps to ${show(to)}, which is no address of code here`);
+        if (place === undefined) return this.#fault("O1", `jumps to ${show(to)}, which is not an address of code here`);
         this.place = place;
         return true;
       }

@@ -67,7 +67,7 @@ const names =
     if (entries.length > LIMITS.entries) fail(path, `has ${entries.length} entries, more than ${LIMITS.entries}`);
     for (const [name, entry] of entries) {
       if (name === "" || name.length > 60 || name !== name.trim() || /[[\]%&",;]/.test(name)) {
-        fail(path, `\`${name.slice(0, 60)}\` is no name: it must not be empty or hold any of [ ] % & " , ;`);
+        fail(path, `\`${name.slice(0, 60)}\` is not a name: it must not be empty or hold any of [ ] % & " , ;`);
       }
       of(entry, `${path}.${name}`);
     }
@@ -78,7 +78,7 @@ const fields =
     for (const [name, entry] of entriesOf(v, path)) {
       const check = Object.hasOwn(known, name) ? known[name] : undefined;
       const at = path === "" ? name : `${path}.${name}`;
-      if (check === undefined) fail(at, `is no known field; known are ${Object.keys(known).join(", ")}`);
+      if (check === undefined) fail(at, `is not a known field; known are ${Object.keys(known).join(", ")}`);
       else check(entry, at);
     }
     for (const name of required) if (!Object.hasOwn(v as object, name)) fail(path, `has no \`${name}\``);
@@ -144,7 +144,7 @@ export function parseProtocol(json: string): Protocol {
   try {
     source = JSON.parse(json.replace(/^\uFEFF/, ""));
   } catch (error) {
-    throw new ProtocolError("", `this is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ProtocolError("", `this is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   return checkProtocol(source);
 }

@@ -118,7 +118,7 @@ function parseStatement(text: string, names: Names): Statement {
       };
     }
     default:
-      throw new StatementError(`\`${text}\` is no statement`);
+      throw new StatementError(`\`${text}\` is not a statement`);
   }
 }
 

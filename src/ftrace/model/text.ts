@@ -63,7 +63,7 @@ export function traceText(protocol: Protocol, trace: readonly TraceStep[]): stri
   return table(rows);
 }
 
-/** Violations that share a trace are told together. */
+/** Violations that share a trace are shown together. */
 function grouped(violations: readonly Violation[]): Violation[][] {
   const groups: Violation[][] = [];
   for (const v of violations) {

@@ -28,7 +28,7 @@ const NEAR = 0x7fff_ffffn;
 /** Whether the kernel itself is big-endian (bit 0 of the flags). */
 export const isBigEndianImage = (bytes: Uint8Array): boolean => ((bytes[HEADER.flags] ?? 0) & 1) !== 0;
 
-/** The image at its link address; null if that cannot be told. */
+/** The image at its link address; null if that cannot be known. */
 export function placeArm64Image(bytes: Uint8Array, names: NameTables, offsets: OffsetTable): PlacedImage | null {
   const rows = relativeRows(bytes);
   const base = baseOf(bytes, names, offsets, rows);

@@ -55,7 +55,7 @@ export function decodeStack(code: OrderedView): LivepatchStack | null {
       number,
     ];
     if (load >>> 16 !== 0xe98d || sp >>> 16 !== 0xe96c || add !== 0x396b_0018 || store >>> 16 !== 0xf96c) continue;
-    // DS-form: the two lowest bits are no part of the displacement, and 0 in ld and std.
+    // DS-form: the two lowest bits are not part of the displacement, and 0 in ld and std.
     if ((load & 3) !== 0 || (sp & 3) !== 0 || (sp & 0xffff) !== (store & 0xffff)) continue;
     return { threadInfo: ((load & 0xffff) << 16) >> 16, stackPointer: ((sp & 0xffff) << 16) >> 16 };
   }

@@ -64,14 +64,14 @@ export function readStripped(file: ElfExecutable, source: string): Vmlinux {
 
 /**
  * An arm64 Image.
- * @throws ElfError (unsupported) if it has no kallsyms, or its address cannot be told
+ * @throws ElfError (unsupported) if it has no kallsyms, or its address cannot be known
  */
 export function readArm64Image(bytes: Uint8Array, source: string): Vmlinux {
   if (isBigEndianImage(bytes)) throw new ElfError("unsupported", 24, "a big-endian arm64 Image");
   const { names, offsets } = tablesOf(bytes, true);
   const placed = placeArm64Image(bytes, names, offsets);
   if (placed === null)
-    throw new ElfError("unsupported", 0, "the address that this arm64 Image was linked for cannot be told");
+    throw new ElfError("unsupported", 0, "the address that this arm64 Image was linked for cannot be known");
   const base = placed.memory.addressOf(0) ?? 0n;
   return tell(
     {

@@ -14,7 +14,7 @@ const ADDRESS = /^(?:0x)?([0-9a-f]{1,16})$/i;
 
 export function parseAddress(text: string): bigint {
   const digits = ADDRESS.exec(text.trim())?.[1];
-  if (digits === undefined) throw new PlacementError(`\`${text.trim()}\` is no hexadecimal address`);
+  if (digits === undefined) throw new PlacementError(`\`${text.trim()}\` is not a hexadecimal address`);
   return BigInt(`0x${digits}`);
 }
 

@@ -51,7 +51,7 @@ function checkVermagic(context: ModuleContext): Problem[] {
   const { kernel, modInfo, file, module, reference } = context;
   const own = modInfo.get("vermagic");
   if (own === null) {
-    // What .modinfo lacks before modpost is no fault. Not in the loader's order: that depends on the kernel's configuration.
+    // What .modinfo lacks before modpost is not a fault. Not in the loader's order: that depends on the kernel's configuration.
     return isFinishedModule(file, context.path) ? [problem("KLP511", modinfoPlace(context), { module })] : [];
   }
   // With checksums the release need not be the same: they tell more.

@@ -15,7 +15,7 @@ interface Piece {
 
 const PT_LOAD = 1;
 
-/** The file is no kcore: not an ELF64 core file, or damaged. */
+/** The file is not a kcore: not an ELF64 core file, or damaged. */
 export class MemoryError extends Error {}
 
 /** Memory through a kcore file (an ELF core file with a PT_LOAD for each piece). @throws MemoryError */

@@ -2,7 +2,7 @@ import { isLeftOutOfKallsyms } from "./kallsymsFilter.ts";
 import { SymbolColumns } from "./symbolColumns.ts";
 import { SymbolList } from "./symbolList.ts";
 
-/** The text is no symbol list. `line` counts from 1. */
+/** The text is not a symbol list. `line` counts from 1. */
 export class SymbolListError extends Error {
   readonly line: number;
   readonly what: string;

@@ -110,7 +110,7 @@ export class TargetFollower {
     return changes;
   }
 
-  /** Bytes by which the target of a relocation into `move` moves. Null if it cannot be told: an obstacle. */
+  /** Bytes by which the target of a relocation into `move` moves. Null if it cannot be known: an obstacle. */
   #targetShift(table: RelocationTable, row: number, move: SectionMove): number | null {
     const symbol = table.symbol(row);
     const type = table.type(row);

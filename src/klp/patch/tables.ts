@@ -171,13 +171,13 @@ class TableReader {
     return withoutModule.length > 0 ? withoutModule : withoutObjects;
   }
 
-  /** A loaded section that is no code. */
+  /** A loaded section that is not code. */
   #isData(section: number): boolean {
     const { sections } = this.#file;
     return sections.hasFlags(section, SHF_ALLOC) && !sections.hasFlags(section, SHF_EXECINSTR);
   }
 
-  /** ppc64le's table of addresses: __this_module and one of data may stand there side by side, and are no structure. */
+  /** ppc64le's table of addresses: __this_module and one of data may stand there side by side, and are not a structure. */
   #isAddresses(section: number): boolean {
     return this.#file.sections.name(section) === ".toc";
   }
@@ -189,7 +189,7 @@ class TableReader {
     const read = this.#readObjects(objects);
     const { sections } = this.#file;
     const isWritable = sections.hasFlags(at.section, SHF_WRITE) && sections.hasFlags(objects.section, SHF_WRITE);
-    // Read-only data is no place for a patch: it must look like one, to be taken for one that stands there by mistake.
+    // Read-only data is not a place for a patch: it must look like one, to be taken for one that stands there by mistake.
     if (!isWritable && !areCredible(read.objects)) return null;
     return { kind: "klp_patch", at, objects: read.objects, array: objects, isOpen: read.isOpen };
   }
@@ -253,7 +253,7 @@ class TableReader {
 
   /**
    * Bytes from one entry of an array to the next. Debugging options make kobject and with it the entries larger; an
-   * array's own size then is no multiple of the usual one.
+   * array's own size then is not a multiple of the usual one.
    */
   #stride(place: SectionPlace, usual: number): number {
     const size = this.#sizeAt(place);

@@ -57,7 +57,7 @@ export function finishKpatch(finish: Finish, keep: boolean, path: string): void 
     }
     const objectName = finish.stringAt(object);
     if (objectName === null) {
-      finish.malformed(relocations, at + RELOCATION.object, "the object's name is no string of this file");
+      finish.malformed(relocations, at + RELOCATION.object, "the object's name is not a string of this file");
       continue;
     }
     if (!finish.checkObject(objectName, relocations, at + RELOCATION.object)) continue;
@@ -117,7 +117,7 @@ function symbolReader(finish: Finish, section: SectionHandle): (offset: number) 
     const bind = view.getUint8(at + SYMBOL.bind);
     const type = view.getUint8(at + SYMBOL.type);
     if (bind > 15 || type > 15) {
-      return finish.malformed(section, at + SYMBOL.bind, `binding ${bind} and type ${type} are no ELF values`);
+      return finish.malformed(section, at + SYMBOL.bind, `binding ${bind} and type ${type} are not ELF values`);
     }
     return finish.klpSymbol({ object, name, position: Number(position) }, (bind << 4) | type);
   };

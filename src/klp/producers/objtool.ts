@@ -54,7 +54,7 @@ export function finishObjtool(finish: Finish, keep: boolean): void {
       // The first releases kept all entries in one section; the object is then that of the symbol.
       const object = named !== "" ? named : (parseKlpSymbol(name)?.object ?? null);
       if (object === null) {
-        finish.malformed(section, at + ENTRY.symbol, `${name} is no livepatch symbol's name`);
+        finish.malformed(section, at + ENTRY.symbol, `${name} is not a livepatch symbol's name`);
         continue;
       }
       finish.klpRelocation(place.section, object, {
@@ -73,7 +73,7 @@ export function finishObjtool(finish: Finish, keep: boolean): void {
     if (!keep) finish.drop(section);
   }
   if (!found) finish.malformed(null, 0, "there is no __klp_relocs section");
-  // Entries that were refused leave their tombstones behind: those are not told again.
+  // Entries that were refused leave their tombstones behind: those are not reported again.
   if (finish.problems.length === 0) dropTombstones(finish);
 }
 

@@ -20,7 +20,7 @@ export class Instructions {
     this.#functions = functions;
   }
 
-  /** The instruction that has the byte at `offset`, and where it begins; null if that is not told: data, or no function. */
+  /** The instruction that has the byte at `offset`, and where it begins; null if that is not known: data, or no function. */
   at(offset: number): { readonly insn: Insn; readonly start: number } | null {
     const owner = this.#functions.at(this.#section, offset);
     if (owner === null || owner.type !== STT_FUNC || offset >= owner.start + owner.size) return null;

@@ -83,7 +83,7 @@ function* sitesOf({ file, symbols, relocs }: RuleContext, table: RelocationTable
   }
 }
 
-/** What a site holds as long as its key has its initial value (jump_label_init_type, kernel/jump_label.c); null if that is not told. */
+/** What a site holds as long as its key has its initial value (jump_label_init_type, kernel/jump_label.c); null if that is not known. */
 function initialOp({ file }: RuleContext, key: { section: number; at: number }, bits: number): Op | null {
   const { sections } = file;
   if (key.at + TYPE_AT >= sections.size(key.section)) return null;

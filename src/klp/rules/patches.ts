@@ -182,7 +182,7 @@ function checkReplacement(context: RuleContext, patched: PatchedFunction, name: 
     return [problem("KLP443", at, { symbol: name, where })];
   }
   if (!file.sections.hasFlags(replacement.section, SHF_EXECINSTR)) {
-    const where = `${file.sections.name(replacement.section)}+0x${replacement.offset.toString(16)}, which is no code`;
+    const where = `${file.sections.name(replacement.section)}+0x${replacement.offset.toString(16)}, which is not code`;
     return [problem("KLP443", at, { symbol: name, where })];
   }
   if (isFreed(context.file, replacement.section)) {

@@ -17,7 +17,7 @@ const RETURN = 0xc3;
 /** Their jumps are listed, too, and dealt with as static calls (__static_call_fixup). */
 const TRAMPOLINES = ".static_call.text";
 
-/** Jumps that are not listed, entries that name something else, and returns that are no jumps. */
+/** Jumps that are not listed, entries that name something else, and returns that are not jumps. */
 export function checkReturnThunks(context: RuleContext): Problem[] {
   const thunk = context.arch.objtool?.returnThunk ?? null;
   if (thunk === null) return [];

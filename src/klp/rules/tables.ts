@@ -12,7 +12,7 @@ import { buildOf } from "../../ftrace/sites.ts";
 import { relocName } from "../../reloc/def.ts";
 import type { RuleContext } from "./context.ts";
 
-/** Sections whose size is no multiple of their entry. */
+/** Sections whose size is not a multiple of their entry. */
 export function checkTableSizes({ file, path, arch, version }: RuleContext): Problem[] {
   const { sections } = file;
   const problems = new ProblemList();

@@ -20,7 +20,7 @@ import { parseKlpSectionObject, shortName } from "../symbols/names.ts";
  * - `exempt`: a profiling call, which the loader and ftrace treat by name.
  * - `helper`: a register save or restore helper, which must not be reached through a stub.
  * - `pcrel`: the module belongs to a kernel without a TOC; nothing to restore.
- * - `not-a-call`: the word under the relocation is no relative I-form branch.
+ * - `not-a-call`: the word under the relocation is not a relative I-form branch.
  */
 export type CallVerdict =
   | "local"

@@ -23,7 +23,7 @@ export function stackArguments(prototypes: Prototypes, name: string): string | n
   if (result !== null && (result.size === null || (result.isAggregate && result.size > LARGEST_RESULT))) total++;
   for (const [i, parameter] of prototype.parameters.entries()) {
     const size = doublewords(parameter, total);
-    if (size === null) return `the size of its parameter ${i + 1} is not told`;
+    if (size === null) return `the size of its parameter ${i + 1} is not known`;
     total += size;
   }
   return total <= IN_REGISTERS ? null : `its parameters take ${total} doublewords, and registers hold ${IN_REGISTERS}`;

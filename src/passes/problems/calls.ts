@@ -30,14 +30,14 @@ export function unconvertedProblems(analysis: Analysis, options: Options): Probl
   for (const { symbol, name, resolution } of analysis.undefineds) {
     if (resolution.kind !== "convert") continue;
     const source = resolution.owner === "vmlinux" ? kernel : resolution.owner;
-    const data = { module: analysis.module, symbol: printable(name), source, command: mendingCommand(options) };
+    const data = { module: analysis.module, symbol: printable(name), source, command: fixingCommand(options) };
     problems.push(problem("KLP410", analysis.uses.placeOf(symbol), data, { loadOrder: LOADING.symbol(symbol) }));
   }
   return problems.all();
 }
 
-/** The command that mends the file, for help texts. */
-export const mendingCommand = (options: Options): string => options.command ?? `klplink ${shellFile(options.file)}`;
+/** The command that fixes the file, for help texts. */
+export const fixingCommand = (options: Options): string => options.command ?? `klplink ${shellFile(options.file)}`;
 
 /** Errors for calls as they stand: what a kernel would do with the file if it were loaded now. */
 export function callProblems(analysis: Analysis, options: Options): Problem[] {
@@ -48,7 +48,7 @@ export function callProblems(analysis: Analysis, options: Options): Problem[] {
     const at = placeOf(analysis, call, options.file);
     const callee = printable(shortName(call.callee));
     const fixable = !refused.has(call);
-    const command = mendingCommand(options);
+    const command = fixingCommand(options);
     if (call.verdict === "sibling") {
       const context = codeContext(analysis, call, null);
       problems.push(problem("KLP302", at, { callee, fixable, command }, { context }));

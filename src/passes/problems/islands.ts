@@ -10,9 +10,9 @@ import { sectionsWithoutIpaRa } from "../../klp/toc/compilerFlags.ts";
 import { codeContext } from "../../klp/toc/context.ts";
 import type { RefusedIsland } from "../../klp/toc/islands.ts";
 import type { Analysis, Options } from "../analysis.ts";
-import { mendingCommand, placeOf, refusalMessage } from "./calls.ts";
+import { fixingCommand, placeOf, refusalMessage } from "./calls.ts";
 
-/** Errors that no island can mend, and warnings about the islands that would be made. */
+/** Errors that no island can fix, and warnings about the islands that would be made. */
 export function islandProblems(analysis: Analysis, options: Options): Problem[] {
   const problems: Problem[] = [];
   for (const { function: target, offset, reason } of analysis.plan?.epilogues.refused ?? []) {
@@ -43,7 +43,7 @@ export function islandProblems(analysis: Analysis, options: Options): Problem[] 
     const more = { context: codeContext(analysis, call, null), ...(order === null ? {} : { loadOrder: order }) };
     if (call.verdict === "helper") {
       const fixable = analysis.symbols.isUndefined(call.symbol);
-      problems.push(problem("KLP305", at, { helper: callee, fixable, command: mendingCommand(options) }, more));
+      problems.push(problem("KLP305", at, { helper: callee, fixable, command: fixingCommand(options) }, more));
     } else if (call.verdict === "not-a-call") {
       const reason = "the word there is no relative branch";
       const help = "build the file again; R_PPC64_REL24 belongs on a `bl` or `b`";

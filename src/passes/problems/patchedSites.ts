@@ -10,9 +10,9 @@ import type { Sites } from "../sites.ts";
 
 /**
  * `refused`: the kernel refuses the patch in the words of `kernel`. `no effect`: it accepts the patch and goes on running the
- * old function. `unclear`: that depends on how the kernel was built. `not told`: the file that would tell was not given.
+ * old function. `unclear`: that depends on how the kernel was built. `not known`: the file that would tell was not given.
  */
-export type PatchVerdict = "patchable" | "refused" | "no effect" | "unclear" | "not told";
+export type PatchVerdict = "patchable" | "refused" | "no effect" | "unclear" | "not known";
 
 export interface PatchedSite {
   /** `vmlinux` or a module. */
@@ -76,9 +76,9 @@ export function patchedSites(
       return { ...base, verdict: stray.code === "KLP602" ? "no effect" : "unclear", why: titleOf(stray) };
     if (code === null) {
       const give = object === "vmlinux" ? "give vmlinux (the ELF file) with -k" : `give ${object}.ko with -m`;
-      return { ...base, verdict: "not told", why: give };
+      return { ...base, verdict: "not known", why: give };
     }
-    if (site === null) return { ...base, verdict: "not told", why: "no function of that name in the given file" };
+    if (site === null) return { ...base, verdict: "not known", why: "no function of that name in the given file" };
     return { ...base, verdict: "patchable", why: null };
   });
 }

@@ -11,7 +11,7 @@ import type { Strategy } from "./strategy.ts";
 export const epilogue: Strategy = {
   option: "epilogue",
   name: "epilogue in each replacement function (solution 1)",
-  mends: "both",
+  fixes: "both",
   needs: "an ftrace_caller that stores r2 - LR at 12(r1); no released kernel does (harmless on those that do not)",
   forbids: "sibling calls, cold parts, functions also called inside the module",
   bytes: "16 a function, and islands for its calls",

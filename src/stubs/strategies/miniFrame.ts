@@ -11,7 +11,7 @@ import type { Strategy } from "./strategy.ts";
 export const miniFrame: Strategy = {
   option: "mini-frame",
   name: "klp_return_helper and a 32-byte frame (solution 2)",
-  mends: "both",
+  fixes: "both",
   needs: "nothing: the entry of each replacement function opens the frame",
   forbids:
     "stack-passed and variable arguments, and functions without DWARF or BTF: P looks for them 32 bytes too near",

@@ -3,7 +3,7 @@ import type { Strategy } from "./strategy.ts";
 export const nop: Strategy = {
   option: "nop",
   name: "the compiler's nops",
-  mends: "P to C",
+  fixes: "P to C",
   needs: "nothing",
   forbids: "calls without a nop, sibling calls: only a rebuild helps",
   bytes: "0",

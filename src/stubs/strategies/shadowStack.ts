@@ -8,7 +8,7 @@ import type { Strategy } from "./strategy.ts";
 export const shadowStack: Strategy = {
   option: "shadow-stack",
   name: "the livepatch stack and a klp_stub (solution 3)",
-  mends: "P to C",
+  fixes: "P to C",
   needs: "livepatch_handler (4.7), and where it keeps the stack: -k vmlinux, DWARF, BTF or --livepatch-stack",
   forbids: "code without a TOC; behind a sibling call the caller is out of the stack check's sight",
   bytes: "108 a function and callee, and an 8-byte slot a callee",

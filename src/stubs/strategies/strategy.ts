@@ -3,8 +3,8 @@ export interface Strategy {
   /** The word for `--toc-restore`. */
   readonly option: TocRestore;
   readonly name: string;
-  /** Which way it mends: out of the livepatch (P calls C) or back from it (A called B, P runs). */
-  readonly mends: "P to C" | "both";
+  /** Which way it fixes: out of the livepatch (P calls C) or back from it (A called B, P runs). */
+  readonly fixes: "P to C" | "both";
   /** What it needs of the kernel. */
   readonly needs: string;
   /** Code that it cannot serve. */

@@ -129,7 +129,7 @@ test("notices alone are explained: there is nothing between which they would be 
   expect((await explain(notices)).map((e) => e.count)).toEqual([1, 1]);
 });
 
-test("a transition that is stuck is no notice: which tasks, and what to do", async () => {
+test("a transition that is stuck is not a notice: which tasks, and what to do", async () => {
   const [e, ...more] = await explain(
     "livepatch: 'p': starting patching transition\nlivepatch: signaling remaining tasks\n",
   );

@@ -26,7 +26,7 @@ test("100 MB between a line and its reason", async () => {
   expect(stdout).toMatch(
     /^mod: disagrees about version of symbol printk\n[\s\S]*\n\nmod: Unknown symbol printk \(err -22\)\n/,
   );
-  expect(stdout.replace(/\s+/g, " ")).toContain("cause: one fault, told twice: printk is there");
+  expect(stdout.replace(/\s+/g, " ")).toContain("cause: one fault, reported twice: printk is there");
 });
 
 test("lines that all say something else, as JSON", async () => {

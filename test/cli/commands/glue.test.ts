@@ -88,5 +88,5 @@ test("one file that cannot be moved to its place: the others are taken back, and
   // Nothing can be made below `a`, which is a file.
   expect(() => writeSet(folder, [named("a"), named("c/d"), named("a/below")])).toThrow();
   expect(filesOf(folder)).toEqual({ a: "old a", "b/in it": "old" });
-  expect(() => writeSet(join(folder, "a", "x"), [named("a")])).toThrow("a part of the path is no folder");
+  expect(() => writeSet(join(folder, "a", "x"), [named("a")])).toThrow("a part of the path is not a folder");
 });

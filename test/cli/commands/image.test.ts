@@ -186,7 +186,7 @@ describe("refusals", () => {
   });
 
   test.each([
-    [["--at", "text=xyz"], "`xyz` is no hexadecimal address"],
+    [["--at", "text=xyz"], "`xyz` is not a hexadecimal address"],
     [["--at", "heap=10"], "`heap` is none of text, data,"],
     [["--at", "text=1000,data=1000000,text=2000"], "the address of text is given twice"],
     [["--at", "1000,text=2000"], "the address of text is given twice"],

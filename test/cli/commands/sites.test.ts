@@ -42,7 +42,7 @@ describe("klplink sites", () => {
   test("--as call: a target where no instruction begins", async () => {
     const args = ["--as", "call", "--target", "ffff800080000002", "--section", ".text=ffff800078400000"];
     const { stdout } = await sites(...args, `${folder}/arm64-before.o`);
-    expect(stdout).toContain("0xffff800080000002 is no multiple of 4: no instruction begins there");
+    expect(stdout).toContain("0xffff800080000002 is not a multiple of 4: no instruction begins there");
   });
 
   test("--function: the kernel's words where it cannot be patched", async () => {

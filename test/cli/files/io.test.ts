@@ -38,7 +38,7 @@ const { context } = captured();
 describe("why a file cannot be read, and the help that fits", () => {
   const PERMISSIONS = "check the permissions of the file and of the folders above it";
 
-  test("a folder without permission is not told to be a folder", async () => {
+  test("a folder without permission is not said to be a folder", async () => {
     const path = join(folder, "locked");
     mkdirSync(path, { mode: 0o300 });
     const problem = await asUser(() => problemOf(() => readInput(path, context)));
@@ -61,7 +61,7 @@ describe("why a file cannot be read, and the help that fits", () => {
     expect(told(problem)).toEqual(["KLP104", "cannot be read: no such file", "check the path"]);
   });
 
-  test("damaged gzip data are no matter of permissions", async () => {
+  test("damaged gzip data are not a matter of permissions", async () => {
     const path = join(folder, "damaged.ko.gz");
     writeFileSync(path, gzipSync(Buffer.alloc(1000, 7)).subarray(0, 20));
     const problem = await problemOf(() => readUnpacked(path, context));

@@ -60,7 +60,7 @@ describe("the best file of each kind", () => {
   });
 });
 
-test("what is no name of a kernel is the path of a file", () => {
+test("what is not a name of a kernel is the path of a file", () => {
   const file = put("6.1");
   expect(kernelPlaces(file, root)).toBeNull();
   expect(kernelPlaces("-", root)).toBeNull();

@@ -99,7 +99,7 @@ test.each([
   ["a full stop", "m: no symbol version for f."],
   ["a comma", "m: no symbol version for f,"],
   ["a mark of what was left out", "m: no symbol version for f…"],
-])("%s behind the line is no part of its last value", (_, line) => {
+])("%s behind the line is not a part of its last value", (_, line) => {
   expect(recognise(line)?.fields.symbol).toBe("f");
 });
 

@@ -58,7 +58,7 @@ test.each([11, 12, 13, 14])("any message behind any chain of prefixes is what it
   );
 });
 
-test("a message behind words that are no prefix of the list", () => {
+test("a message behind words that are not a prefix of the list", () => {
   const inside = (text: string): unknown => recognise(text)?.fields;
   expect(inside(`MYLOGGER/7 ~~ ${LINE}`)).toEqual({ module: "m", symbol: "f", errno: "-2" });
   expect(inside(`when I load it I get: ${LINE}`)).toEqual({ module: "m", symbol: "f", errno: "-2" });

@@ -35,7 +35,7 @@ const changes: readonly ((line: string, n: number) => string)[] = [
   (line) => `„${line}“ …`,
 ];
 
-test.each([1, 2])("what it leaves out is no message, seed %i", (seed) => {
+test.each([1, 2])("what it leaves out is not a message, seed %i", (seed) => {
   let messagesSeen = 0;
   const cases = fc.tuple(
     fc.array(fc.constantFrom(...prefixes), { maxLength: 3 }),

@@ -31,8 +31,8 @@ test.each<[string, string[], (number | null)[]]>([
   ["a checksum", [VERSION, UNKNOWN], [null, 0]],
   ["a checksum, told behind it", [UNKNOWN, VERSION], [1, null]],
   ["a checksum, and the tool", [VERSION, UNKNOWN, ANDROID], [null, 0, 0]],
-  ["another symbol's checksum is no reason", [VERSION.replace("sk_filter", "x"), UNKNOWN], [null, null]],
-  ["another module's checksum is no reason", [VERSION.replace("bluetooth", "btusb"), UNKNOWN], [null, null]],
+  ["another symbol's checksum is not a reason", [VERSION.replace("sk_filter", "x"), UNKNOWN], [null, null]],
+  ["another module's checksum is not a reason", [VERSION.replace("bluetooth", "btusb"), UNKNOWN], [null, null]],
   ["a missing symbol is no matter of a checksum", [VERSION, UNKNOWN.replace("-22", "-2")], [null, null]],
   [
     "a namespace",
@@ -87,10 +87,10 @@ test.each<[string, string[], (number | null)[]]>([
   expect(reasons(...lines)).toEqual(expected);
 });
 
-test("one fault that is told twice is said to be one", () => {
+test("one fault that is reported twice is said to be one", () => {
   const all = read([VERSION, UNKNOWN]);
   const [, unknown] = all;
   expect(unknown === undefined ? null : causesOf(all).get(unknown)?.how).toMatch(
-    /^one fault, told twice: sk_filter_trim_cap is there, but as its checksum does not fit/,
+    /^one fault, reported twice: sk_filter_trim_cap is there, but as its checksum does not fit/,
   );
 });

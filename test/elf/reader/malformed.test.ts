@@ -328,7 +328,7 @@ for (const [name, source, type] of rowTables) {
     broken(
       `${name}: sh_link to ${what}`,
       source,
-      /SHT_STRTAB|names no string table|no symbol table|but there are 1 symbols/,
+      /SHT_STRTAB|names no string table|(?:no|not a) symbol table|but there are 1 symbols/,
       (raw) => {
         const table = raw.ofType(type);
         const link = target(raw, table);

@@ -310,8 +310,8 @@ describe("a protocol of one's own", () => {
   test.each<[string, unknown, string]>([
     ["no object", [], "must be an object"],
     ["no JSON number", { ...least, tasks: 9 }, "tasks: must be a whole number from 1 to 4"],
-    ["unknown field", { ...least, wirter: [] }, "wirter: is no known field"],
-    ["inherited field", { ...least, constructor: 1 }, "constructor: is no known field"],
+    ["unknown field", { ...least, wirter: [] }, "wirter: is not a known field"],
+    ["inherited field", { ...least, constructor: 1 }, "constructor: is not a known field"],
     ["missing field", { ...least, writer: undefined }, "writer: must be a list"],
     ["other schema", { ...least, schema: "x/1" }, "schema: must be one of"],
     ["wrong property", { ...least, expect: ["O9"] }, "expect[0]: must be one of"],
@@ -320,7 +320,7 @@ describe("a protocol of one's own", () => {
       { ...least, writer: [{ write: { W0: null } }] },
       "writer[0].write.W0: must be a string or a whole number",
     ],
-    ["name", { ...least, memory: { "a]b": 1 } }, "is no name"],
+    ["name", { ...least, memory: { "a]b": 1 } }, "is not a name"],
   ])("malformed: %s", (_, source, message) => {
     expect(() => checkProtocol(source)).toThrow(message);
   });
@@ -328,7 +328,7 @@ describe("a protocol of one's own", () => {
     ["cell of a writer", { writer: [{ write: { W9: "nop" } }] }, "writer[0].write: there is no memory cell `W9`"],
     ["place of a goto", { instructions: { nop: "goto W9" } }, "instructions.nop: `goto W9`: there is no place `W9`"],
     ["register", { instructions: { nop: "x9 = 1" } }, "there is no register `x9`"],
-    ["statement", { instructions: { nop: "dance" } }, "`dance` is no statement"],
+    ["statement", { instructions: { nop: "dance" } }, "`dance` is not a statement"],
     ["empty entries", { entries: {} }, "entries: must name at least one entry"],
     ["cells and run", { places: { W0: { cells: ["W0"], run: "goto W0" } } }, "has both `cells` and `run`"],
     ["encoding", { encodings: { dance: ["x"] } }, "encodings.dance: there is no such instruction"],
@@ -435,11 +435,11 @@ describe("a protocol of one's own", () => {
       expect(explore({ ...p, atEnd: { O1: { x30: "caller + 4" } } }).holds).toBe(true);
       expect(failed(explore({ ...p, atEnd: { O1: { x30: "caller + 3" } } }))).toEqual(["O1"]);
     });
-    test("an address plus a number is no place", () => {
+    test("an address plus a number is not a place", () => {
       const verdict = explore(withInstructions({ bl: "x30 = next + 4; goto tracer" }));
       expect(verdict.violations[0]).toMatchObject({
         property: "O1",
-        what: "jumps to `&prologue + 4`, which is no address of code here",
+        what: "jumps to `&prologue + 4`, which is not an address of code here",
       });
       expect(explore(withInstructions({ bl: "x30 = next + 4; x30 = x30 - 4; goto tracer" })).holds).toBe(true);
     });

@@ -49,7 +49,7 @@ describe("a function at 0x100, the next symbol at 0x140", () => {
     const freed = records([0x08, 0x10, 0x18, 0x20, 0x30, 0x104, 0x120], [0x120], { init });
     expect(find(freed, 0x100, 0x140)).toEqual({ kind: "stray", address: 0x120n });
   });
-  test("entries of 0 are no records", () => {
+  test("entries of 0 are not records", () => {
     // 2 records: pivot 1. With the zeros counted it would be 4: pivot 2.
     expect(find(records([0, 0, 0x104, 0x120], [0x120]), 0x100, 0x140)).toEqual({ kind: "stray", address: 0x120n });
   });

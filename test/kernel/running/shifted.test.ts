@@ -35,7 +35,7 @@ const functions = (shift: bigint): SymbolList =>
   );
 
 describe.each([0n, 0x1c00_0000n, -0x20_0000n])("moved by %s", (shift) => {
-  test("data lies as far from its place as functions do; what is no address stays", () => {
+  test("data lies as far from its place as functions do; what is not an address stays", () => {
     const live = functions(shift);
     expect(shiftOf(live, map)).toBe(shift);
     const kernel = addressesOf(filledUp(live, map));

@@ -132,7 +132,7 @@ describe("damaged", () => {
     ["a dot before the position", LONG.replace(",", ".")],
     ["no owner", ".klp.sym.rela.demo_mod.state,3"],
     ["no position", ".klp.sym.rela.demo_mod.demo_mod.state"],
-    ["a position that is no number", ".klp.sym.rela.demo_mod.demo_mod.state,x"],
+    ["a position that is not a number", ".klp.sym.rela.demo_mod.demo_mod.state,x"],
     ["an object's name that is too long", `.klp.sym.rela.${"m".repeat(56)}.demo_mod.state,3`],
     ["an owner's name that is too long", `.klp.sym.rela.demo_mod.${"m".repeat(56)}.state,3`],
   ])("%s", (_, name) => {
@@ -154,7 +154,7 @@ describe("damaged", () => {
     [".init.klp_objects", 8, "136 bytes, no multiple of 64"],
     [".init.klp_funcs", 8, "56 bytes, no multiple of 24"],
     [".klplink.states", 8, "40 bytes, no multiple of 16"],
-  ])("%s of a size that is no multiple of its entry", (section, more, what) => {
+  ])("%s of a size that is not a multiple of its entry", (section, more, what) => {
     const bytes = edited("x86_64", (p) => p.edits.append(p.section(section), new Uint8Array(more), 1));
     expect(link(bytes, { file: "x" }).problems.map(titleOf)).toContain(`the data of klplink are damaged: ${what}`);
   });

@@ -309,7 +309,7 @@ describe("damaged intermediate data are reported, with the place", () => {
     ["kpatch-x86_64", ".kpatch.symbols"],
     ["convert-v7-x86_64", ".klp.module_relocs.vmlinux"],
     ["objtool-x86_64", "__klp_relocs.ext4"],
-  ])("%s: %s of a size that is no multiple of its entry", (name, section) => {
+  ])("%s: %s of a size that is not a multiple of its entry", (name, section) => {
     const edits = new ElfEdits(readElf(fixture(name)));
     edits.append(edits.file.sections.findByName(section) ?? 0, new Uint8Array(3), 1);
     const result = link(writeElf(edits), { file: "x", symbols: kernel });

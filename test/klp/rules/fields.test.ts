@@ -197,7 +197,7 @@ describe("places", () => {
     );
     expect(nop).toMatchObject([{ code: "KLP234", data: { name: "R_AARCH64_CALL26", symbol: "exported_one" } }]);
     expect(nop.map((p) => p.data)).toMatchObject([{ reason: "the word there, d503201f, is not b or bl" }]);
-    // Calls of a local function are no business of the audit of calls, which looks at external ones.
+    // Calls of a local function are not the business of the audit of calls, which looks at external ones.
     const local = problemsOf("ppc64le", (p) =>
       p.edits.addRelocation(p.table(CODE).section, {
         offset: 8,

@@ -40,7 +40,7 @@ test("only for kernels that have the CPU check it", () => {
   expect(found(bytes, "KLP472").map((p) => p.data.symbol)).toEqual(["called_by_pointer"]);
 });
 
-test("tables that name code only are no use of an address", () => {
+test("tables that name code only are not a use of an address", () => {
   const part = new Part(later("safe-no-endbr"));
   const { edits } = part;
   const fields = { type: 1, link: 0, info: 0, addralign: 8, entsize: 0, data: new Uint8Array(8) };

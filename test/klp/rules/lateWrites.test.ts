@@ -2,7 +2,7 @@
 // - arch/powerpc/kernel/module_64.c: 8734b41b3efe (5.16; in 5.15.11-rc1's list) replaces the store of a call and of its stub by
 //   patch_instruction, "for 5.14 and later": c35717c71e98 made modules read-only then.
 // - arch/arm64/kernel/module.c: 91b89a634487 (6.17) replaces all stores; 7.2's aarch64_insn_copy (patching.c) returns -EINVAL for an
-//   address that is no multiple of 4, and WRITE_PLACE does not look at it. An oops of the time before: kpatch's pull request 1414.
+//   address that is not a multiple of 4, and WRITE_PLACE does not look at it. An oops of the time before: kpatch's pull request 1414.
 // - setup_ftrace_ool_stubs: 5337609a3148 and f6b4df37ebfe (6.18; 6.17.3). The mail of 2025-09-11 on powerpc64/modules shows which words
 //   of a stub and of a half coincide.
 

@@ -152,7 +152,7 @@ describe.each(archs)("%s", (arch) => {
   });
 });
 
-test("the TOC of ppc64le is no structure, whatever stands side by side in it", () => {
+test("the TOC of ppc64le is not a structure, whatever stands side by side in it", () => {
   // As klplink-init.c of the package has it: the module's own address, then that of read-only data with pointers in it.
   const part = new Part(good("ppc64le"));
   const { edits } = part;

@@ -48,7 +48,7 @@ describe.each(all.filter(survives))("$name", ({ name, original }) => {
   });
 });
 
-// The names that create-klp-module cuts are no names (KLP409); post-link leaves type 0, which ppc64le refuses (KLP201).
+// The names that create-klp-module cuts are not names (KLP409); post-link leaves type 0, which ppc64le refuses (KLP201).
 test.each([
   ["originals/kpatch-x86_64", ["KLP409"]],
   ["originals/kpatch-ppc64le", ["KLP409"]],

@@ -103,7 +103,7 @@ describe("livepatch sections and symbols", () => {
     expect(kernelOf(firstRefusal(problemsOf(bytes)) as Problem)).toBe(words);
   });
 
-  test("a symbol that is no livepatch symbol", () => {
+  test("a symbol that is not a livepatch symbol", () => {
     const bytes = broken("x86_64", (p) =>
       p.edits.setSymbol(p.symbol(".klp.sym.demo_mod.state,0"), {
         name: "jiffies",
@@ -208,7 +208,7 @@ describe("livepatch sections and symbols", () => {
 
   test.each([
     [".klp.rela.demo.ko..data.refs", "KLP419", "is for object `demo.ko`, but the kernel reads `demo`"],
-    [".klp.rela.demo-mod..data.refs", "KLP428", "`demo-mod` is no name that a module can have"],
+    [".klp.rela.demo-mod..data.refs", "KLP428", "`demo-mod` is not a name that a module can have"],
     [".klp.rela.demo_mod..data.none", "KLP427", "relocates .data.refs, which its name does not say"],
   ])("an object's name that is read otherwise: %s", (name, code, title) => {
     const problems = problemsOf(patched("x86_64", renamed(MODULE_SECTION, name)));
@@ -358,7 +358,7 @@ describe("tables that the kernel reads", () => {
     ["x86_64", "__mcount_loc"],
     ["ppc64le", "__mcount_loc"],
     ["arm64", "__patchable_function_entries"],
-  ] as const)("%s: %s of a size that is no multiple, and an entry beside the profiling call", (arch, list) => {
+  ] as const)("%s: %s of a size that is not a multiple, and an entry beside the profiling call", (arch, list) => {
     const odd = broken(arch, (p) => p.edits.append(p.section(list), new Uint8Array(3), 1));
     expect(codesOf(odd)).toEqual(["KLP436"]);
     const beside = broken(arch, (p) => {
@@ -487,7 +487,7 @@ describe("the patch's tables", () => {
     expect(codesOf(bytes)).toContain("KLP441");
   });
 
-  test("a replacement that is no code", () => {
+  test("a replacement that is not code", () => {
     const bytes = broken("x86_64", (p) => {
       const table = p.table(".rela.data.patch");
       const row = p.row(table, p.at("funcs") + 8);

@@ -168,11 +168,11 @@ describe("a livepatch symbol's name on an undefined symbol", () => {
     expect(problem === undefined ? null : helpOf(problem)).toContain("run klplink after the last `ld -r`");
   });
 
-  test("klp-convert's annotation: said once, with the command that mends it", () => {
+  test("klp-convert's annotation: said once, with the command that fixes it", () => {
     const problem = told(".klp.sym.rela.vmlinux.vmlinux.show_one,0");
     expect(problem.code).toBe("KLP420");
     expect(renderText([problem], { width: 80, palette: same(), folder: "/" } as never)).toContain(
-      "`klplink x.ko` mends it",
+      "`klplink x.ko` fixes it",
     );
   });
 });

@@ -48,7 +48,7 @@ describe.each(all)("$name, straight after relocation", (golden) => {
     expect(result.image?.applied).toBeGreaterThan(10);
   });
 
-  test("what cannot be told is struct module and the values of symbols that are not loaded", () => {
+  test("what cannot be known is struct module and the values of symbols that are not loaded", () => {
     for (const range of result.image?.unknown ?? []) {
       const name = result.image?.sections.find((s) => s.index === range.section)?.name;
       expect([".gnu.linkonce.this_module", ".symtab"]).toContain(name);

@@ -11,7 +11,7 @@ import type { Captured } from "./captured.ts";
 export interface Comparison {
   readonly result: ImageResult;
   readonly image: ModuleImage | null;
-  /** Bytes compared, bytes in ranges that cannot be told, relocations applied. */
+  /** Bytes compared, bytes in ranges that cannot be known, relocations applied. */
   readonly compared: number;
   readonly unknown: number;
   /** `section+offset: expected, found`, at most a few a section. */

@@ -21,7 +21,7 @@ test("each strategy with its own words", () => {
   ]);
   for (const s of Object.values(strategies)) {
     expect(guide).toContain(
-      `| \`${s.option}\` | ${s.name} | ${s.mends} | ${s.needs} | ${s.forbids} | ${s.bytes} | ${s.instructions} |`,
+      `| \`${s.option}\` | ${s.name} | ${s.fixes} | ${s.needs} | ${s.forbids} | ${s.bytes} | ${s.instructions} |`,
     );
   }
 });

@@ -57,7 +57,7 @@ const INDIFFERENT = new Set(
     (name) => `.debug_${name}`,
   ),
 );
-/** Pieces told at most: a damaged file may have any number. */
+/** Pieces reported at most: a damaged file may have any number. */
 const MOST_TOLD = 32;
 
 const NOTHING: MovedDebug = { contents: new Map(), map: (_, offset) => offset, ends: new Map(), left: [] };
@@ -170,7 +170,7 @@ class DebugMover {
       const name = sections.name(i).replace(/^\.zdebug_/, ".debug_");
       const isDebug = name.startsWith(".debug_") || name === ".stab" || name === ".line";
       if (!isDebug || known.has(name) || sections.size(i) === 0 || sections.hasFlags(i, SHF_ALLOC)) continue;
-      // The entries of split debug information that was not taken out of the object: all its sections, told once.
+      // The entries of split debug information that was not taken out of the object: all its sections, reported once.
       if (!name.endsWith(".dwo")) this.#leave(sections.name(i), 0, "a section that is not known");
       else if (name === ".debug_info.dwo") this.#leave(name, 0, "split debug information");
     }

@@ -154,7 +154,7 @@ export class ListMover {
       const at = cursor.at;
       const start = cursor.uint(size);
       const end = cursor.uint(size);
-      // Two relocated addresses are no end of the list, even if both are 0.
+      // Two relocated addresses are not the end of the list, even if both are 0.
       const isAddress = this.#isRelocated(section, at);
       if (isAddress !== this.#isRelocated(section, at + size) && start !== highest) {
         throw cursor.error("a range of which one end is relocated");

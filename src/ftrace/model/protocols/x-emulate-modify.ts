@@ -5,7 +5,7 @@ export default {
   ...x86,
   name: "X-modify",
   title: "today's x86: int3, emulate the new instruction; call A -> call B",
-  about: "smp_text_poke_batch_finish (7.2), text_poke_bp_batch (6.12). The case of X1, mended.",
+  about: "smp_text_poke_batch_finish (7.2), text_poke_bp_batch (6.12). The case of X1, fixed.",
   expect: "holds",
   patchedThroughout: true,
   registers: { ...registers, trap: "?" },

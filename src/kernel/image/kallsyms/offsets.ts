@@ -52,7 +52,7 @@ export function findOffsets(bytes: Uint8Array, names: NameTables, littleEndian: 
 
 /**
  * The code in which the addresses never fall. The order counts: a rising table is a rising one in the last code, too; and in that one
- * the offsets of two names of one place fall. What repeats itself, like fill, is no table.
+ * the offsets of two names of one place fall. What repeats itself, like fill, is not a table.
  */
 function codeOf(values: Int32Array): OffsetCode | null {
   const first = values[0] ?? 0;
