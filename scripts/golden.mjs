@@ -44,7 +44,7 @@ const steps = [
   { name: "golden/savres", run: script("golden/savres"), tools: BINUTILS },
   // Builds the original tools first, from what test/tools/original-tools.sh fetches.
   { name: "golden/originals", run: script("golden/originals"), tools: [...GCC, "apt-get"] },
-  { name: "golden/wreckage", run: script("golden/wreckage"), tools: BINUTILS },
+  { name: "golden/relinked", run: script("golden/relinked"), tools: BINUTILS },
   {
     name: "golden/heapsort",
     run: [...script("golden/heapsort"), process.env.LINUX_6_1 ?? "", process.env.LINUX_6_12 ?? ""],

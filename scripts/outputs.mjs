@@ -156,7 +156,7 @@ for (const path of dmesg) {
     [["explain"], readFileSync(path)],
     [["explain", "--format", "json"], readFileSync(path)],
     ...modules
-      .filter((m) => m.startsWith("samples/") || m.includes("/diag/image/") || m.includes("wreckage"))
+      .filter((m) => m.startsWith("samples/") || m.includes("/diag/image/") || m.includes("relinked"))
       .map((m) => [["explain", "-m", m], readFileSync(path)]),
   ]);
 }

@@ -125,8 +125,8 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
     return { function: f, entry, record };
   });
 
-  const strayIn = new Set<CodeFunction>();
-  const strayBefore = new Set<CodeFunction>();
+  const orphanIn = new Set<CodeFunction>();
+  const orphanBefore = new Set<CodeFunction>();
   for (const [key, { record, place }] of records) {
     if (used.has(key)) continue;
     // What the table says counts, not where the kernel's adjustment leads from there.
@@ -136,7 +136,7 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
     const isBehind = (f: CodeFunction | null, at: number): boolean => f !== null && at >= f.end;
     if (next !== null) {
       disagreements.push({ kind: "before", record, place, near: next });
-      strayBefore.add(next);
+      orphanBefore.add(next);
     } else if (
       near !== null &&
       isBehind(near, place.offset) &&
@@ -145,12 +145,12 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
       disagreements.push({ kind: "overridden", record, place, near });
     } else {
       disagreements.push({ kind: "no site", record, place, near });
-      if (near !== null) strayIn.add(near);
+      if (near !== null) orphanIn.add(near);
     }
   }
 
   const functions = entries.map(({ function: f, entry, record }): FunctionSite => {
-    const reason = reasonFor(file, f, entry, record, tables, strayIn.has(f), strayBefore.has(f));
+    const reason = reasonFor(file, f, entry, record, tables, orphanIn.has(f), orphanBefore.has(f));
     if (entry?.isCall && record === null && reason === "table")
       disagreements.push({ kind: "no record", function: f, entry });
     return { function: f, entry, record, reason, isInit: isFreed(file, f.section) };
@@ -171,14 +171,14 @@ function reasonFor(
   entry: Entry | null,
   record: TableEntry | null,
   tables: SiteTables,
-  isStray: boolean,
-  isStrayBefore: boolean,
+  isOrphan: boolean,
+  isOrphanBefore: boolean,
 ): Reason | null {
   if (entry !== null && record !== null) return forms[entry.form].usable ? null : "form";
-  if (isStray) return "code";
+  if (isOrphan) return "code";
   if (entry !== null && !forms[entry.form].usable) return "form";
   if (entry?.isCall) return tables.names.length === 0 ? "no table" : "table";
-  if (isStrayBefore) return "before";
+  if (isOrphanBefore) return "before";
   if (/\.cold(?:\.\d+)?$/.test(f.name)) return "cold";
   if (EXCLUDED.test(file.sections.name(f.section))) return "section";
   if (!f.isFunction) return "label";

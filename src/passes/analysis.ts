@@ -29,7 +29,7 @@ import { checkLandingPads } from "../klp/rules/landingPads.ts";
 import { LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
-import { checkWreckage } from "../klp/rules/relinked.ts";
+import { checkRelinked } from "../klp/rules/relinked.ts";
 import { checkRelocations } from "../klp/rules/relocations.ts";
 import { checkReturnThunks } from "../klp/rules/returnThunks.ts";
 import { checkLivepatchSections } from "../klp/rules/sections.ts";
@@ -305,7 +305,7 @@ function enablesPatch(symbols: SymbolTable): boolean {
  */
 export function livepatchRules(context: RuleContext, patches: boolean): Problem[] {
   const { file } = context;
-  const problems = [...checkLivepatchSections(context), ...checkWreckage(context), ...checkZeroPlaces(context)];
+  const problems = [...checkLivepatchSections(context), ...checkRelinked(context), ...checkZeroPlaces(context)];
   if (!patches && !file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH))) return problems;
   append(problems, checkSharedPlaces(context));
   append(problems, checkTableSizes(context));

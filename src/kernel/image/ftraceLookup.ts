@@ -10,7 +10,7 @@ export interface FtraceRecords {
   /** Ascending. Entries of 0 have no record, but have room in the table. */
   readonly sites: BigUint64Array;
   /** Those of them that lie behind the end of the function symbol before them, ascending: overridden weak code. */
-  readonly strays: BigUint64Array;
+  readonly orphans: BigUint64Array;
   /** Memory that is freed after boot, records and all. */
   readonly init: { readonly start: bigint; readonly end: bigint } | null;
   readonly machine: KernelMachine;
@@ -21,7 +21,7 @@ export type FoundRecord =
   | { readonly kind: "none" }
   | { readonly kind: "own" }
   /** Another function's: nothing that is called. */
-  | { readonly kind: "stray"; readonly address: bigint }
+  | { readonly kind: "orphan"; readonly address: bigint }
   /** One or the other, as the kernel's page size and configuration make it. */
   | { readonly kind: "unclear"; readonly address: bigint };
 
@@ -38,18 +38,18 @@ export function findFtraceRecord(records: FtraceRecords, start: bigint, end: big
   // Where the entry's first byte is covered there is no choice.
   const last = (sites[from] ?? 0n) <= start ? from + 1 : to;
   const candidates = [...sites.subarray(from, last)];
-  const strays = candidates.filter((site) => isStray(records, site));
-  const [stray] = strays;
-  if (stray === undefined) return { kind: "own" };
-  if (strays.length === candidates.length) return { kind: "stray", address: stray };
+  const orphans = candidates.filter((site) => isOrphan(records, site));
+  const [orphan] = orphans;
+  if (orphan === undefined) return { kind: "own" };
+  if (orphans.length === candidates.length) return { kind: "orphan", address: orphan };
   const taken = new Set(machine.sitePages.map((l) => search(records, l, start, end, size)));
-  const wrong = [...taken].filter((site) => site !== null && isStray(records, site));
+  const wrong = [...taken].filter((site) => site !== null && isOrphan(records, site));
   if (wrong.length === 0) return { kind: "own" };
-  return { kind: wrong.length === taken.size ? "stray" : "unclear", address: wrong[0] ?? stray };
+  return { kind: wrong.length === taken.size ? "orphan" : "unclear", address: wrong[0] ?? orphan };
 }
 
-function isStray({ strays }: FtraceRecords, site: bigint): boolean {
-  return strays[firstAtLeast(strays, site)] === site;
+function isOrphan({ orphans }: FtraceRecords, site: bigint): boolean {
+  return orphans[firstAtLeast(orphans, site)] === site;
 }
 
 /** Index of the first value that is not below `wanted`. */

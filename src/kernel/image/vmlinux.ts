@@ -191,7 +191,7 @@ function readFtraceRecords(
     if (known === undefined || end > known) ends.set(start, end);
   }
   const ascending = BigUint64Array.from(starts).sort();
-  const strays: bigint[] = [];
+  const orphans: bigint[] = [];
   let k = -1;
   for (const site of sites) {
     while (k + 1 < ascending.length && (ascending[k + 1] ?? 0n) <= site) k++;
@@ -199,12 +199,12 @@ function readFtraceRecords(
     const start = ascending[k] ?? 0n;
     const end = ends.get(start) ?? 0n;
     // A function of unknown size reaches as far as it likes.
-    if (end > start && site >= end) strays.push(site);
+    if (end > start && site >= end) orphans.push(site);
   }
   const start = bounds.get("__init_begin");
   const end = bounds.get("__init_end");
   const init = start === undefined || end === undefined ? null : { start, end };
-  return { sites, strays: BigUint64Array.from(strays), init, machine };
+  return { sites, orphans: BigUint64Array.from(orphans), init, machine };
 }
 
 function fillFromRelocations(file: ElfExecutable, start: bigint, stop: bigint, sites: BigUint64Array): void {

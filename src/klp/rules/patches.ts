@@ -143,7 +143,7 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
   if (found.kind === "found" && lacksSite(context, patched)) {
     const more = isVmlinux ? { loadOrder: LOADING.patching(object, index) } : {};
     problems.push(problem("KLP442", at, { symbol: shown, object: printable(patched.object) }, more));
-  } else if (found.kind === "found" && isVmlinux) append(problems, strayProblems(context, patched, shown, at));
+  } else if (found.kind === "found" && isVmlinux) append(problems, orphanProblems(context, patched, shown, at));
   return [...problems, ...checkReplacement(context, patched, shown, at)];
 }
 
@@ -163,14 +163,14 @@ function lacksSite({ kernel }: RuleContext, { object, oldName, position }: Patch
 }
 
 /** The patch of a function for which the kernel takes, or may take, the site of overridden weak code behind it. */
-function strayProblems({ kernel }: RuleContext, patched: PatchedFunction, symbol: string, at: Place): Problem[] {
+function orphanProblems({ kernel }: RuleContext, patched: PatchedFunction, symbol: string, at: Place): Problem[] {
   const address = kernel?.find(patched.oldName ?? "")[Math.max(0, patched.position - 1)]?.address;
   const next = address === undefined ? null : (kernel?.nextSymbol(address) ?? null);
   if (kernel === null || address === undefined || next === null) return [];
   const record = kernel.findFtraceRecord(address, next);
-  if (record?.kind !== "stray" && record?.kind !== "unclear") return [];
+  if (record?.kind !== "orphan" && record?.kind !== "unclear") return [];
   const data = { symbol, offset: `0x${(record.address - address).toString(16)}` };
-  return [problem(record.kind === "stray" ? "KLP602" : "KLP603", at, data)];
+  return [problem(record.kind === "orphan" ? "KLP602" : "KLP603", at, data)];
 }
 
 function checkReplacement(context: RuleContext, patched: PatchedFunction, name: string, at: Place): Problem[] {

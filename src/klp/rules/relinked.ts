@@ -11,7 +11,7 @@ import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Sections and relocations that such a tool has spoiled; nothing for files that were no livepatch. */
-export function checkWreckage(context: RuleContext): Problem[] {
+export function checkRelinked(context: RuleContext): Problem[] {
   const problems = checkSections(context);
   return wasLivepatch(context) ? [...problems, ...checkRelocations(context)] : problems;
 }

@@ -71,9 +71,9 @@ export function patchedSites(
       const reason = refusal.code === "KLP442" && site?.reason != null ? reasons[site.reason] : titleOf(refusal);
       return { ...base, verdict: "refused", why: reason, kernel: kernelOf(refusal) };
     }
-    const stray = own.find((p) => p.code === "KLP602" || p.code === "KLP603");
-    if (stray !== undefined)
-      return { ...base, verdict: stray.code === "KLP602" ? "no effect" : "unclear", why: titleOf(stray) };
+    const orphan = own.find((p) => p.code === "KLP602" || p.code === "KLP603");
+    if (orphan !== undefined)
+      return { ...base, verdict: orphan.code === "KLP602" ? "no effect" : "unclear", why: titleOf(orphan) };
     if (code === null) {
       const give = object === "vmlinux" ? "give vmlinux (the ELF file) with -k" : `give ${object}.ko with -m`;
       return { ...base, verdict: "not known", why: give };

@@ -141,9 +141,9 @@ describe("klplink sites", () => {
       "livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found",
     );
     expect(await patched("KLP443", "vmlinux-x86_64")).toMatchObject({ status: 0 });
-    const stray = await patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
-    expect(stray.status).toBe(1);
-    expect(JSON.parse(stray.stdout).patched).toMatchObject([
+    const orphan = await patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
+    expect(orphan.status).toBe(1);
+    expect(JSON.parse(orphan.stdout).patched).toMatchObject([
       { object: "vmlinux", name: "show_one", verdict: "no effect", kernel: null },
       { object: "demo_mod", name: "only_here", position: 1, verdict: "patchable" },
     ]);

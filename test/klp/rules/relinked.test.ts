@@ -1,5 +1,5 @@
 // A finished livepatch module that went through a tool that does not know such modules is recognised; one that the original
-// tools finished has nothing of the kind. Files: test/golden/wreckage and test/golden/originals (make.sh in each).
+// tools finished has nothing of the kind. Files: test/golden/relinked and test/golden/originals (make.sh in each).
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,7 @@ const codesOf = (bytes: Uint8Array): string[] => {
   const { problems } = check(bytes, { file: "x.ko" });
   return [...new Set(problems.filter((p) => levelOf(p) === "error").map((p) => p.code))];
 };
-const all = readdirSync(fileURLToPath(new URL("../../golden/wreckage/", import.meta.url)))
+const all = readdirSync(fileURLToPath(new URL("../../golden/relinked/", import.meta.url)))
   .flatMap((file) => /^(.*)\.o$/.exec(file)?.[1] ?? [])
   .map((name) => ({ name, original: name.replace(/^\w+-/, "") }));
 /** objcopy keeps livepatch relocations where the section has ordinary ones besides. */
@@ -24,7 +24,7 @@ const survives = ({ name }: { name: string }): boolean => name.startsWith("objco
 const wrecks = all.filter((a) => !survives(a));
 
 describe.each(wrecks)("$name", ({ name, original }) => {
-  const wreck = golden(`wreckage/${name}`);
+  const wreck = golden(`relinked/${name}`);
 
   test("is a wreck: livepatch relocations are gone", () => {
     const [was, is] = [meaning(golden(`originals/${original}`)), meaning(wreck)];
@@ -42,7 +42,7 @@ describe.each(wrecks)("$name", ({ name, original }) => {
 
 describe.each(all.filter(survives))("$name", ({ name, original }) => {
   test("has kept its livepatch relocations, and klplink has nothing new to say", () => {
-    const [was, is] = [golden(`originals/${original}`), golden(`wreckage/${name}`)];
+    const [was, is] = [golden(`originals/${original}`), golden(`relinked/${name}`)];
     expect(meaning(is).klpRelocations).toEqual(meaning(was).klpRelocations);
     expect(codesOf(is)).toEqual(codesOf(was));
   });

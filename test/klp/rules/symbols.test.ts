@@ -179,21 +179,21 @@ describe("a livepatch symbol's name on an undefined symbol", () => {
 
 describe("--sympos", () => {
   const object = fixture("patch-x86_64");
-  const strays = (bytes: Uint8Array, ...asked: [string, number][]) =>
+  const orphans = (bytes: Uint8Array, ...asked: [string, number][]) =>
     check(bytes, { file: "x.ko", kernel, positions: new Map(asked) })
       .problems.filter((p) => p.code === "KLP452")
       .map((p) => p.data);
 
   test("of a symbol that the file has, with or without its object, finished or not: nothing to say", () => {
     for (const key of ["show_one", "vmlinux:show_one", "only_here", "demo_mod:only_here"]) {
-      expect(strays(object, [key, 1])).toEqual([]);
+      expect(orphans(object, [key, 1])).toEqual([]);
       // As it was linked, without a position.
-      expect(strays(linked, [key, 0])).toEqual([]);
+      expect(orphans(linked, [key, 0])).toEqual([]);
     }
   });
 
   test("of a livepatch symbol that has another position: it keeps it, and that is said", () => {
-    expect(strays(linked, ["show_one", 2])).toEqual([
+    expect(orphans(linked, ["show_one", 2])).toEqual([
       {
         asked: "show_one=2",
         symbol: "show_one",
@@ -205,7 +205,7 @@ describe("--sympos", () => {
   });
 
   test("of another object, or of none: that is said", () => {
-    expect(strays(object, ["show_on", 1], ["vmlinux:only_here", 1], ["demo_mod:show_one", 2])).toEqual([
+    expect(orphans(object, ["show_on", 1], ["vmlinux:only_here", 1], ["demo_mod:show_one", 2])).toEqual([
       { asked: "show_on=1", symbol: "show_on", object: null, near: ["show_one"], has: null },
       { asked: "vmlinux:only_here=1", symbol: "only_here", object: "demo_mod", near: ["only_here"], has: null },
       { asked: "demo_mod:show_one=2", symbol: "show_one", object: "vmlinux", near: ["show_one"], has: null },

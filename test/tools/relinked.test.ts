@@ -13,7 +13,7 @@ import { mustRun } from "../boot/run.ts";
 import { meaning } from "../klp/producers/originals.ts";
 import { fixture } from "../klp/readBack.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "klplink-wreckage-"));
+const folder = mkdtempSync(join(tmpdir(), "klplink-relinked-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const crosses = {

@@ -25,12 +25,12 @@ interface Foreseen {
   readonly end: bigint;
   /** All sites up to the next symbol. */
   readonly sites: readonly bigint[];
-  readonly kind: "own" | "stray" | "unclear";
+  readonly kind: "own" | "orphan" | "unclear";
 }
 
 describe("ppc64le 6.1", () => {
-  const folder = join(lab.folder, "strays");
-  const module = join(folder, "lp_strays.ko");
+  const folder = join(lab.folder, "orphans");
+  const module = join(folder, "lp_orphans.ko");
   let vmlinux: Vmlinux;
   const foreseen: Foreseen[] = [];
 
@@ -38,7 +38,7 @@ describe("ppc64le 6.1", () => {
     vmlinux = readVmlinux(new Uint8Array(readFileSync(lab.vmlinux)), "vmlinux");
     const records = vmlinux.ftraceRecords;
     if (records === null) throw new Error("vmlinux has no table of sites");
-    const strays = new Set(records.strays);
+    const orphans = new Set(records.orphans);
     for (const name of vmlinux.list.names()) {
       const [symbol, twin] = vmlinux.list.find(name);
       const end = symbol === undefined ? null : vmlinux.list.nextAddress(symbol.address);
@@ -46,16 +46,16 @@ describe("ppc64le 6.1", () => {
       const start = symbol.address;
       if (records.init !== null && start >= records.init.start && start < records.init.end) continue;
       const sites = [...records.sites].filter((site) => site >= start && site < end);
-      if (!sites.some((site) => strays.has(site))) continue;
+      if (!sites.some((site) => orphans.has(site))) continue;
       const { kind } = findFtraceRecord(records, start, end);
       if (kind !== "none") foreseen.push({ name, start, end, sites, kind });
     }
     mkdirSync(folder, { recursive: true });
     // What is foreseen to stay as it is, /proc/loadavg among it; the replacement would be noticed.
-    const patched = foreseen.filter((f) => f.kind === "stray");
+    const patched = foreseen.filter((f) => f.kind === "orphan");
     const entries = patched.map((f) => `	{ .old_name = "${f.name}", .new_func = instead },\n`).join("");
     writeFileSync(
-      join(folder, "lp_strays.c"),
+      join(folder, "lp_orphans.c"),
       `// SPDX-License-Identifier: MIT
 #include <linux/livepatch.h>
 #include <linux/module.h>
@@ -71,20 +71,20 @@ MODULE_LICENSE("Dual MIT/GPL");
 MODULE_INFO(livepatch, "Y");
 `,
     );
-    writeFileSync(join(folder, "Kbuild"), "obj-m := lp_strays.o\n");
+    writeFileSync(join(folder, "Kbuild"), "obj-m := lp_orphans.o\n");
     const tree = join(lab.vmlinux, "..");
     const make = ["ARCH=powerpc", "CROSS_COMPILE=powerpc64le-linux-gnu-", "KBUILD_MODPOST_WARN=1"];
     mustRun("make", ["-s", "-C", tree, `M=${folder}`, ...make, "modules"]);
   }, LONG);
 
   test("check tells each of them", () => {
-    const stray = foreseen.filter((f) => f.kind === "stray").map((f) => f.name);
-    expect(stray).toContain("loadavg_proc_show");
-    expect(stray.length).toBeGreaterThan(5);
+    const orphan = foreseen.filter((f) => f.kind === "orphan").map((f) => f.name);
+    expect(orphan).toContain("loadavg_proc_show");
+    expect(orphan.length).toBeGreaterThan(5);
     const kernel = new Kernel({ vmlinux });
-    const { problems } = check(new Uint8Array(readFileSync(module)), { file: "lp_strays.ko", kernel });
+    const { problems } = check(new Uint8Array(readFileSync(module)), { file: "lp_orphans.ko", kernel });
     const told = problems.flatMap((p) => (p.code === "KLP602" ? [p.data.symbol] : []));
-    expect(told.sort()).toEqual(stray.sort());
+    expect(told.sort()).toEqual(orphan.sort());
   });
 
   test("the kernel turns the wrong sites into calls, and the right ones not", { timeout: LONG }, async () => {
@@ -93,26 +93,27 @@ MODULE_INFO(livepatch, "Y");
       arch: "ppc64le",
       kernel: lab.vmlinux,
       folder: lab.folder,
-      modules: new Map([["lp_strays", new Uint8Array(readFileSync(module))]]),
+      modules: new Map([["lp_orphans", new Uint8Array(readFileSync(module))]]),
       off: async ({ memory }) => {
-        for (const f of foreseen.filter((one) => one.kind === "stray")) {
+        for (const f of foreseen.filter((one) => one.kind === "orphan")) {
           const dump = await memory(f.start, Number(f.end - f.start));
           const called = f.sites.filter((site) => calledFrom("ppc64le", dump, Number(site - f.start), site) !== null);
-          const strays = new Set(vmlinux.ftraceRecords?.strays);
-          if (called.length !== 1 || !strays.has(called[0] ?? 0n)) seen.push(`${f.name}: ${called.map(String).join()}`);
+          const orphans = new Set(vmlinux.ftraceRecords?.orphans);
+          if (called.length !== 1 || !orphans.has(called[0] ?? 0n))
+            seen.push(`${f.name}: ${called.map(String).join()}`);
         }
       },
       on: async () => {},
     });
-    expect(loaded.get("lp_strays")).toBe(0);
+    expect(loaded.get("lp_orphans")).toBe(0);
     expect(seen).toEqual([]);
   });
 
   test("the livepatch is accepted, and /proc/loadavg answers as before", { timeout: LONG }, async () => {
     const script = [
       "insmod /module.ko",
-      "wait /sys/kernel/livepatch/lp_strays/transition 0",
-      "read /sys/kernel/livepatch/lp_strays/enabled",
+      "wait /sys/kernel/livepatch/lp_orphans/transition 0",
+      "read /sys/kernel/livepatch/lp_orphans/enabled",
       "read /proc/loadavg",
     ];
     const files = [{ name: "module.ko", data: readFileSync(module) }];
