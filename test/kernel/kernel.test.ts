@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { titleOf } from "../../src/diag/catalogue.ts";
+import { kernelOf, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { ElfEdits } from "../../src/elf/writer/edits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
@@ -144,6 +144,24 @@ describe("exports for some modules only (module: namespaces)", () => {
     ["module:demo_patch", ".rela.data.refs show_one -8"],
   ])("%s", (namespace, expected) => {
     expect(place(run(using("show_one"), kernelWith(namespace)))).toBe(expected);
+  });
+
+  // verify_namespace_is_imported (kernel/module/main.c, 6.16 on): such an export of another module cannot be imported either.
+  test.each([
+    ["module:kvm", ["KLP504"]],
+    ["module:kvm,demo-*", []],
+    ["module:demo_patch", []],
+  ] as const)("%s, of a module", (namespace, expected) => {
+    const line = `0x0\tfar_away\tfar\tEXPORT_SYMBOL\t${namespace}\n`;
+    const symvers = { source: "y", exports: parseSymvers(Buffer.from(line)) };
+    const kernel = new Kernel({ list: vmlinux.list, symvers, modules: [demo] });
+    const { problems } = check(using("far_away"), { file: "user.ko", kernel });
+    const said = problems.filter((p) => p.code === "KLP504");
+    expect(said.map((p) => p.code)).toEqual(expected);
+    for (const p of said)
+      expect(kernelOf(p)).toBe(
+        "demo_patch: module uses symbol (far_away) from namespace module:kvm, but does not import it.",
+      );
   });
 });
 
