@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { SourceIndex } from "../../src/elf/dwarf/source.ts";
+import { readElf } from "../../src/elf/reader.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { check } from "../../src/passes/check.ts";
 import { link } from "../../src/passes/link.ts";
@@ -77,4 +79,120 @@ test("20,000 functions, each in a section of its own", () => {
   const { output, done } = link(bytes, { file: "x.o", symbols });
   expect(done.returnIslands).toBe(n);
   expect(output).not.toBeNull();
+});
+
+/** Numbers of one, two, four and eight bytes, little-endian, and text that ends with a zero. */
+function bytesOf(parts: readonly (readonly [size: 1 | 2 | 4 | 8, value: number] | string)[]): Uint8Array {
+  return Buffer.concat(
+    parts.map((part) => {
+      if (typeof part === "string") return Buffer.from(`${part}\0`, "latin1");
+      const [size, value] = part;
+      const buffer = Buffer.alloc(size);
+      if (size === 8) buffer.writeBigUInt64LE(BigInt(value));
+      else buffer.writeUIntLE(value, 0, size);
+      return buffer;
+    }),
+  );
+}
+
+// DWARF 4: abbreviations of a unit (stmt_list, low_pc, high_pc), a subprogram (name, low_pc, high_pc) and an inlined call
+// (low_pc, high_pc, call_line), all with children.
+const ABBREVIATIONS = [
+  [1, 0x11, 1, 0x10, 0x17, 0x11, 0x01, 0x12, 0x06, 0, 0],
+  [2, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x06, 0, 0],
+  [3, 0x1d, 1, 0x11, 0x01, 0x12, 0x06, 0x59, 0x05, 0, 0],
+];
+
+test("300,000 inlined calls, each in the one before", async () => {
+  const n = 300_000;
+  const size = 64;
+  // The unit, its subprogram, the calls; an entry of a call takes 1 + 8 + 4 + 2 bytes.
+  const head = bytesOf([
+    [4, 0],
+    [2, 4],
+    [4, 0],
+    [1, 8],
+    [1, 1],
+    [4, 0],
+    [8, 0],
+    [4, size],
+    [1, 2],
+    "outer",
+    [8, 0],
+    [4, size],
+  ]);
+  const calls = Buffer.alloc(15 * n);
+  for (let i = 0; i < n; i++) {
+    calls[15 * i] = 3;
+    calls.writeUInt32LE(size, 15 * i + 9);
+    calls.writeUInt16LE(i % 1000, 15 * i + 13);
+  }
+  const info = Buffer.concat([head, calls, Buffer.alloc(n + 2)]);
+  info.writeUInt32LE(info.length - 4, 0);
+  const line = Buffer.from(
+    bytesOf([
+      ...([
+        [4, 0],
+        [2, 4],
+        [4, 0],
+        [1, 1],
+        [1, 1],
+        [1, 1],
+        [1, 251],
+        [1, 14],
+        [1, 13],
+      ] as const),
+      ...[0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1].map((length) => [1, length] as const),
+      ...([[1, 0], "a.c", [1, 0], [1, 0], [1, 0], [1, 0]] as const),
+      // DW_LNE_set_address, DW_LNS_copy, DW_LNS_advance_pc, DW_LNE_end_sequence.
+      ...([
+        [1, 0],
+        [1, 9],
+        [1, 2],
+        [8, 0],
+        [1, 1],
+        [1, 2],
+        [1, size],
+        [1, 0],
+        [1, 1],
+        [1, 1],
+      ] as const),
+    ]),
+  );
+  line.writeUInt32LE(line.length - 4, 0);
+  const program = line.length - 17;
+  line.writeUInt32LE(program - 10, 6);
+  const address = (offset: number) => ({ offset, symbol: 1, type: 1 });
+  const rela = (target: string, relocations: readonly { offset: number; symbol: number; type: number }[]) => ({
+    ...{
+      name: `.rela${target}`,
+      type: 4,
+      flags: 0x40,
+      link: ".symtab",
+      info: target,
+      align: 8,
+      entsize: 24,
+      relocations,
+    },
+  });
+  const starts = Array.from({ length: n }, (_, i) => address(head.length + 15 * i + 1));
+  const file = readElf(
+    buildElf({
+      machine: 62,
+      sections: [
+        { name: ".text", type: 1, flags: 6, align: 16, data: new Uint8Array(size) },
+        { name: ".debug_info", type: 1, data: info },
+        rela(".debug_info", [address(16), address(35), ...starts]),
+        { name: ".debug_abbrev", type: 1, data: Uint8Array.from([...ABBREVIATIONS.flat(), 0]) },
+        { name: ".debug_line", type: 1, data: line },
+        rela(".debug_line", [address(program + 3)]),
+      ],
+      symbols: [{ name: "", type: 3, home: ".text" }],
+    }),
+  );
+  const index = await SourceIndex.read(file);
+  for (let at = 0; at < size; at++) {
+    const frames = index.find(1, at);
+    expect([index.fault, frames?.length, frames?.at(-1)?.function]).toEqual([null, 64, "outer"]);
+  }
 });

@@ -30,6 +30,9 @@ export interface CallSite {
   readonly column: number;
 }
 
+/** Entries inside one another beyond this are passed through: no compiler inlines so deep. */
+const DEEPEST = 1000;
+
 /** The subprograms of a unit, with the inlined ones inside. Entries of other kinds are passed through. */
 export function readFunctions(reader: UnitReader, unit: Unit): FunctionNode[] {
   const top: FunctionNode[] = [];
@@ -47,7 +50,8 @@ export function readFunctions(reader: UnitReader, unit: Unit): FunctionNode[] {
     const abbreviation = unit.abbreviations.get(code);
     if (abbreviation === undefined) throw cursor.error(`the unknown abbreviation ${code}`);
     let home = open.at(-1) ?? top;
-    if (abbreviation.tag === DW_TAG_subprogram || abbreviation.tag === DW_TAG_inlined_subroutine) {
+    const isFunction = abbreviation.tag === DW_TAG_subprogram || abbreviation.tag === DW_TAG_inlined_subroutine;
+    if (isFunction && open.length < DEEPEST) {
       const attributes = reader.attributes(cursor, abbreviation, unit);
       const ranges = reader.ranges(unit, attributes);
       if (ranges.length > 0) {

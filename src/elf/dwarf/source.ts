@@ -22,6 +22,8 @@ export interface SourceFrame {
   readonly function: string | null;
 }
 
+/** So many lines are told of one place. */
+const MOST_FRAMES = 64;
 const NAMES = ["info", "abbrev", "line", "str", "line_str", "str_offsets", "addr", "ranges", "rnglists"];
 
 /** The debug information of one relocatable file. Units are read when they are first needed. */
@@ -122,7 +124,12 @@ export class SourceIndex {
       column: place.column,
       function: name,
     });
-    for (const node of chain) {
+    for (const [i, node] of chain.entries()) {
+      // Of very many calls the innermost, and the function that the code is in.
+      if (i >= MOST_FRAMES - 1 && i < chain.length - 1) {
+        place = callSite(node);
+        continue;
+      }
       frames.push(frame(this.#guard(() => functionName(reader, this.#units, unit, node.attributes))));
       place = callSite(node);
     }

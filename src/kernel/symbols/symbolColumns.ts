@@ -10,8 +10,9 @@ export interface KernelSymbol {
 
 /** The symbols of one object in columns: a kernel has 200,000, of which few are ever looked at. */
 export class SymbolColumns {
-  #halves = new Uint32Array(2048);
-  #letters = new Uint8Array(1024);
+  // Small: a listing may have any number of modules.
+  #halves = new Uint32Array(16);
+  #letters = new Uint8Array(8);
   #count = 0;
   /** Name -> row; rows of further symbols of that name stand in #more. */
   readonly #first = new Map<string, number>();

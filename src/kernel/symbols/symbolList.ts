@@ -14,6 +14,8 @@ export class SymbolList {
   #addresses: BigUint64Array | null = null;
   #hasExports: boolean | null = null;
   #hasData: boolean | null = null;
+  /** Name -> the modules that define it. */
+  #owners: ReadonlyMap<string, readonly string[]> | null = null;
   /** Number of symbols of vmlinux. */
   readonly size: number;
   readonly #vmlinux: SymbolColumns;
@@ -57,11 +59,12 @@ export class SymbolList {
 
   /** Modules (of a kallsyms listing) that define `name`, and whether each exports it. */
   modulesWith(name: string): { readonly module: string; readonly exported: boolean }[] {
-    const found: { module: string; exported: boolean }[] = [];
-    for (const [module, symbols] of this.#modules) {
-      if (symbols.has(name)) found.push({ module, exported: symbols.has(EXPORT_PREFIX + name) });
-    }
-    return found;
+    this.#owners ??= ownersOf(this.#modules);
+    const owners = this.#owners.get(name) ?? [];
+    return owners.map((module) => ({
+      module,
+      exported: this.#modules.get(module)?.has(EXPORT_PREFIX + name) ?? false,
+    }));
   }
 
   /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
@@ -97,6 +100,19 @@ export class SymbolList {
     }
     return all[low] ?? null;
   }
+}
+
+/** By name: the modules that have a symbol of it, in their order. */
+function ownersOf(modules: ReadonlyMap<string, SymbolColumns>): Map<string, string[]> {
+  const owners = new Map<string, string[]>();
+  for (const [module, symbols] of modules) {
+    for (const name of symbols.names()) {
+      const known = owners.get(name);
+      if (known === undefined) owners.set(name, [module]);
+      else known.push(module);
+    }
+  }
+  return owners;
 }
 
 /** Whether a name passes the test; ends at the first one that does. */
