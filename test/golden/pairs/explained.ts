@@ -1,5 +1,5 @@
 // Where kpatch's create-diff-object 0.9.11 and the source of a pair differ. The source is right in all of them: kpatch misses a change, takes
-// too much, or refuses what can be taken.
+// too much, refuses what can be taken, or takes what does not work.
 
 export interface Explained {
   readonly cases: readonly string[];
@@ -8,7 +8,7 @@ export interface Explained {
   /** What the test says of the difference. */
   readonly kpatch: RegExp;
   /** `missed`: a change is lost in silence. `too much`: a function without a change is patched. `refused`: needlessly. `unsafe`: taken, and should not be. */
-  readonly kind: "missed" | "too much" | "refused" | "unsafe" | "words";
+  readonly kind: "missed" | "too much" | "refused" | "unsafe" | "words" | "crash";
   readonly why: string;
 }
 
@@ -104,8 +104,8 @@ export const explained: readonly Explained[] = [
     why: "sections are taken whole: a new variable in a shared one would bring the others along",
   },
   {
-    cases: ["sections-shared"],
-    kpatch: /^refused: changed section \.sched\.text not selected for inclusion$/,
+    cases: ["sections-shared", "section-text"],
+    kpatch: /^refused: changed section \.(?:sched\.)?text not selected for inclusion$/,
     kind: "refused",
     why: "functions of a shared section are not told apart",
   },
@@ -141,10 +141,10 @@ export const explained: readonly Explained[] = [
     why: "numbers that the preprocessor counts are part of the section's name",
   },
   {
-    cases: ["no-site"],
-    kpatch: /^refused: function helper doesn't have patchable function entry, unable to patch$/,
+    cases: ["no-site", "no-site-chain"],
+    kpatch: /^refused: function (?:helper|inner) doesn't have patchable function entry, unable to patch$/,
     kind: "refused",
-    why: "its only caller can take the copy along",
+    why: "its callers can take the copy along",
   },
   {
     cases: ["init-only"],
@@ -200,5 +200,11 @@ export const explained: readonly Explained[] = [
     kpatch: /^takes what is to be refused$/,
     kind: "unsafe",
     why: "the module loader of arm64 knows no GOT",
+  },
+  {
+    cases: ["toc-medium"],
+    kpatch: /^ended by SIGSEGV$/,
+    kind: "crash",
+    why: "it takes each TOC relocation for one to an entry of .toc",
   },
 ];

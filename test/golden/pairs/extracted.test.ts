@@ -41,12 +41,6 @@ function wanted(name: string, pair: string): string[] {
 const OPEN: Readonly<Record<string, RegExp>> = {
   // The state of a variable that is written and gets another name is lost without a word.
   "static-renamed": /^is not refused$/,
-  "force-unsafe": /^is not refused$/,
-  // Annotations that are not read yet.
-  "callback-kpatch": /^takes nothing for before$/,
-  "callback-klp": /^takes f for after, f$/,
-  "ignore-function": /^takes f, g for f$/,
-  "ignore-data": /^refused: .*`limit`/,
   // A branch without a relocation into another function of the same section.
   "sections-shared": /^refused: .*it is another function of the same section/,
 };

@@ -14,7 +14,8 @@ const cases = [...files].filter((f) => f.endsWith(".c")).map((f) => f.slice(0, -
 const ARCHITECTURES = ["x86_64", "arm64", "ppc64le"];
 
 interface Verdict {
-  readonly status: "changed" | "unchanged" | "refused" | "failed";
+  /** `ended by SIGNAL` beside these. */
+  readonly status: "changed" | "unchanged" | "refused" | "failed" | `ended by ${string}`;
   readonly changed: readonly string[];
   readonly new: readonly string[];
   readonly errors?: readonly string[];
@@ -95,6 +96,7 @@ describe("create-diff-object", () => {
     const verdict = verdicts[pair];
     if (verdict === undefined) return "it was not run";
     const refuses = line(name, "refuse") !== null;
+    if (verdict.status.startsWith("ended by")) return verdict.status;
     if (verdict.status === "refused" || verdict.status === "failed") {
       return refuses ? null : `${verdict.status}: ${verdict.errors?.[0] ?? "without a word"}`;
     }
