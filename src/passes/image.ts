@@ -3,6 +3,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { hex } from "../base/bytes.ts";
+import { defined } from "../base/defined.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { ProblemList } from "../diag/problemList.ts";
 import { SHF_ALLOC } from "../elf/consts.ts";
@@ -55,9 +56,7 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   const { kernelToc, pacaTocOffset, erratum843419 } = options;
   const given = {
     ...{ module, version, features, isSmp },
-    ...(kernelToc === undefined ? {} : { kernelToc }),
-    ...(pacaTocOffset === undefined ? {} : { pacaTocOffset }),
-    ...(erratum843419 === undefined ? {} : { erratum843419 }),
+    ...defined({ kernelToc, pacaTocOffset, erratum843419 }),
   };
   const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
   const facts = loaderFacts(given, kernel && { has: (name) => find(name) !== null, addressOf: find });

@@ -1,5 +1,6 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { countOf, levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { tallyOf, tallyText } from "../../diag/tally.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
@@ -52,8 +53,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
         command: linkCommand(file, options),
         ...(known === null ? {} : { kernel: known }),
         ...(reference === null ? {} : { reference }),
-        ...(options.sympos === undefined ? {} : { positions: options.sympos }),
-        ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+        ...defined({ positions: options.sympos, kernelVersion: options.kernelVersion }),
       });
       const fault = input.packing === null ? null : packingFault(input.packed, input.packing);
       const packed =

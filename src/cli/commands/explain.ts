@@ -1,4 +1,5 @@
 import { findArchByName } from "../../arch/index.ts";
+import { defined } from "../../base/defined.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
@@ -135,8 +136,7 @@ async function passOptions(input: Input, options: Options, context: Context): Pr
     file: input.name,
     command: linkCommand(options.module ?? "-", ofKernel),
     ...(known === null ? {} : { kernel: known }),
-    ...(options.sympos === undefined ? {} : { positions: options.sympos }),
-    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+    ...defined({ positions: options.sympos, kernelVersion: options.kernelVersion }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { append } from "../../base/lists.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { elfMachine } from "../../elf/executable.ts";
@@ -75,13 +76,13 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     placement,
     stage: options.stage,
     command: linkCommand(module, options),
-    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+    ...defined({ kernelVersion: options.kernelVersion }),
     ...(options.kernelToc === undefined ? {} : { kernelToc: addressOption("--kernel-toc", options.kernelToc) }),
     ...(options.pacaTocOffset === undefined
       ? {}
       : { pacaTocOffset: Number(addressOption("--paca-toc-offset", options.pacaTocOffset)) & 0xfffc }),
     erratum843419: options.erratum843419 === true,
-    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
+    ...defined({ x86: options.x86 }),
     late: options.late?.split(",") ?? [],
     parameters: givenParameters(options.param),
     patched: await patchedFunctions(options.patchedBy, elf, input.name, context),

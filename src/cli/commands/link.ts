@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
@@ -42,16 +43,15 @@ export async function runLink(module: string, options: Options, context: Context
   const linkOptions: LinkOptions = {
     file: input.name,
     tocRestore: options.tocRestore,
-    ...(options.siblings === undefined ? {} : { siblings: options.siblings }),
+    ...defined({ siblings: options.siblings }),
     ...(facts === null ? {} : { facts }),
-    ...(options.livepatchStack === undefined ? {} : { livepatchStack: options.livepatchStack }),
+    ...defined({ livepatchStack: options.livepatchStack }),
     force: options.force === true,
     keep: options.keep === true,
-    ...(options.from === undefined ? {} : { from: options.from }),
+    ...defined({ from: options.from }),
     ...(kernel === null ? {} : { kernel }),
     ...(reference === null ? {} : { reference }),
-    ...(options.sympos === undefined ? {} : { positions: options.sympos }),
-    ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+    ...defined({ positions: options.sympos, kernelVersion: options.kernelVersion }),
   };
   const result = linkSubject(subject, linkOptions);
   const problems = [...result.problems];

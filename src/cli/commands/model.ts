@@ -1,3 +1,4 @@
+import { defined } from "../../base/defined.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import { explore } from "../../ftrace/model/explore.ts";
@@ -109,8 +110,7 @@ function vary(protocol: Protocol, { tasks, assumeEmpty }: Options): Protocol {
   const { expect: _, ...rest } = protocol;
   return {
     ...rest,
-    ...(tasks === undefined ? {} : { tasks }),
-    ...(assumeEmpty === undefined ? {} : { noParking: assumeEmpty }),
+    ...defined({ tasks, noParking: assumeEmpty }),
   };
 }
 

@@ -1,6 +1,7 @@
 // `klplink sites` of a livepatch module: one line a function that it patches.
 
 import { hex, printable } from "../../base/bytes.ts";
+import { defined } from "../../base/defined.ts";
 import { forms } from "../../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
 import { type Sites, sitesOf } from "../../passes/sites.ts";
@@ -21,7 +22,7 @@ export async function runPatched(
     {
       file: input.name,
       ...(kernel === null ? {} : { kernel }),
-      ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+      ...defined({ kernelVersion: options.kernelVersion }),
     },
     objects,
   );

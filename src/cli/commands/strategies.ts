@@ -1,5 +1,6 @@
 // `klplink show --toc`: the ways in which r2 can come back, compared for one module.
 
+import { defined } from "../../base/defined.ts";
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -37,7 +38,7 @@ export async function compareStrategies(
       tocRestore: strategy.option,
       facts,
       ...(kernel === null ? {} : { kernel }),
-      ...(livepatchStack === undefined ? {} : { livepatchStack }),
+      ...defined({ livepatchStack }),
     };
     const { analysis, problems, done } = tryLink(subject, options, ANYWHERE);
     return {

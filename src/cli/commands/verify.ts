@@ -1,4 +1,5 @@
 import { existsSync, statSync } from "node:fs";
+import { defined } from "../../base/defined.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { ElfError } from "../../elf/error.ts";
 import { type ElfFile, readElf } from "../../elf/reader.ts";
@@ -196,7 +197,7 @@ async function compare(
     erratum843419: options.erratum843419 === true,
     types: typesOf(machine),
     patched: await patchedFunctions(options.patchedBy, subject.file, subject.path, running.context),
-    ...(options.x86 === undefined ? {} : { x86: options.x86 }),
+    ...defined({ x86: options.x86 }),
     ...(release === null ? {} : { kernelVersion: release }),
   });
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { defined } from "../../base/defined.ts";
 import { longest } from "../../base/lists.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
@@ -76,7 +77,7 @@ export function unreadable(path: string, error: unknown): InputProblem {
   const why = readReason(error);
   const near = why === "no such file" ? nearFiles(path) : [];
   const { code } = error as NodeJS.ErrnoException;
-  const data = { why, ...(code === undefined ? {} : { code }), ...(near.length === 0 ? {} : { near }) };
+  const data = { why, ...defined({ code }), ...(near.length === 0 ? {} : { near }) };
   return new InputProblem(problem("KLP104", { file: path }, data));
 }
 

@@ -1,6 +1,7 @@
 // Reads the files that -k and -m name.
 
 import { existsSync } from "node:fs";
+import { defined } from "../../base/defined.ts";
 import { append } from "../../base/lists.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { Lz4Error } from "../../elf/containers/lz4.ts";
@@ -116,7 +117,7 @@ export function parseModuleArgument(argument: string): {
   const at = rest.lastIndexOf("@");
   const whole = at <= 0 || existsSync(rest);
   const path = whole ? rest : rest.slice(0, at);
-  return { ...(name === undefined ? {} : { name }), path, sections: whole ? null : rest.slice(at + 1) };
+  return { ...defined({ name }), path, sections: whole ? null : rest.slice(at + 1) };
 }
 
 /** One module. @param name in place of the one that the file tells. @throws InputProblem, UsageError */

@@ -1,6 +1,7 @@
 // Which relocations can have given the number that a line of dmesg prints. Addresses of a module differ from load to load,
 // but by whole pages: so the low bits of a value are known, and where only a distance within the module counts, all are.
 
+import { defined } from "../../base/defined.ts";
 import type { Recognised } from "../../diag/messages/define.ts";
 import { recognise } from "../../diag/messages/recognise.ts";
 import { SHN_ABS, SHN_UNDEF } from "../../elf/consts.ts";
@@ -68,7 +69,7 @@ export class ValueFits {
       kernel: null,
       placement,
       stage: "relocated",
-      ...(options.kernelVersion === undefined ? {} : { kernelVersion: options.kernelVersion }),
+      ...defined({ kernelVersion: options.kernelVersion }),
     });
     return new ValueFits(analysis, kernel, made);
   }
