@@ -120,7 +120,9 @@ function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes:
   const [owner, second] = patched.length > 0 ? patched : given;
   if (owner === undefined) {
     if (isWeak) return { kind: "weak" };
-    return owners.length > 0 ? { kind: "only-in-module", modules: owners.map((o) => o.module) } : { kind: "unknown" };
+    return owners.length > 0 && !isOpen
+      ? { kind: "only-in-module", modules: owners.map((o) => o.module) }
+      : { kind: "unknown" };
   }
   if (second !== undefined) return { kind: "in-several-modules", modules: [owner.module, second.module] };
   const waitsFor = objectFor(owner.module, kernel, wishes.patched);
