@@ -191,6 +191,7 @@ const ownNames: readonly string[] = [
   "cli/treeModules",
   "diag/messages/reports",
   "diag/samples",
+  "diff/pairs",
   "docs",
   "elf/dwarf/damaged",
   "elf/elfy",

@@ -276,7 +276,11 @@ function addDiffCommand(klplink: Command, context: Context, end: (status: number
         )
         .option("-o, --output <file>", "write the diff object; `-` is standard output (needs -k)")
         .option("--object <name>", "what the objects belong to: vmlinux, or a module given with -m", "vmlinux")
-        .option("--pair <orig=patched>", "two static variables that are one: cnt.2=cnt.4 (repeatable)", collect)
+        .option(
+          "--pair <orig=patched>",
+          "two variables that are one: cnt.2=cnt.4; `cnt.2=` is gone (repeatable)",
+          collect,
+        )
         .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
     ),
   )

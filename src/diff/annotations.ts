@@ -105,7 +105,7 @@ class Reader implements Annotations {
   }
 
   #pair(section: number, text: string): void {
-    const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]+)$/.exec(text);
+    const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]*)$/.exec(text);
     if (match === null) this.#wrong(section, 0, `${JSON.stringify(text)} is not ORIG=PATCHED`);
     else this.pairs.push([match[1] ?? "", match[2] ?? ""]);
   }

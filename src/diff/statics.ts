@@ -9,7 +9,7 @@ import type { Item, Unit } from "./unit.ts";
 export interface StaticsResult {
   /** Written variables of the original that functions of it use, that stay in use by that name, and that have no certain counterpart. */
   readonly lost: readonly LostState[];
-  /** Variables of the original that nothing uses any more. */
+  /** Variables of the original that nothing uses any more, or that were said to be gone. */
   readonly unused: readonly Item[];
   /** Stated pairs that name no variable, or a variable twice. */
   readonly wrongPairs: readonly string[];
@@ -25,9 +25,8 @@ export interface LostState {
 
 type Pair = (a: Item, b: Item) => void;
 
-/** A variable whose name does not say which it is. */
-const isUncertain = (item: Item): boolean =>
-  item.kind === "object" && item.isLocal && !isByContent(item) && item.name.includes(".");
+/** A variable with a state. Those whose names say which they are have their counterparts already. */
+const isVariable = (item: Item): boolean => item.kind === "object" && !isByContent(item);
 
 /** An uncertain variable as one place uses it. */
 interface Use {
@@ -49,13 +48,17 @@ export function pairStatics(
   pair: Pair,
   stated: readonly (readonly [string, string])[],
 ): StaticsResult {
-  const wrongPairs = pairStated(orig, patched, twins, back, pair, stated);
-  const uncertain = [orig, patched].map((unit) => unit.items.filter(isUncertain)) as [Item[], Item[]];
-  if (uncertain[0].length === 0) return { lost: [], unused: [], wrongPairs };
-  const work = new Statics(orig, patched, twins, back, pair);
+  const { wrongPairs, forgotten } = pairStated(orig, patched, twins, back, pair, stated);
+  const open = (unit: Unit, known: ReadonlyMap<Item, Item>): Item[] =>
+    unit.items.filter((i) => isVariable(i) && !known.has(i) && !forgotten.has(i));
+  if (open(orig, twins).length === 0) return { lost: [], unused: [...forgotten], wrongPairs };
+  const work = new Statics(orig, patched, twins, back, pair, forgotten);
   work.pairByReferences();
-  work.pairByUnion();
-  return { ...work.leftovers(uncertain[0], uncertain[1]), wrongPairs };
+  work.pairAlone(true);
+  work.pairAlone(false);
+  work.pairUnused();
+  const { lost, unused } = work.leftovers(open(orig, twins), open(patched, back));
+  return { lost, unused: [...unused, ...forgotten], wrongPairs };
 }
 
 function pairStated(
@@ -65,18 +68,23 @@ function pairStated(
   back: ReadonlyMap<Item, Item>,
   pair: Pair,
   stated: readonly (readonly [string, string])[],
-): string[] {
-  const wrong: string[] = [];
-  const find = (unit: Unit, name: string): Item | null => {
-    const found = unit.items.filter((i) => i.kind === "object" && i.name === name);
-    return found.length === 1 ? (found[0] ?? null) : null;
+): { wrongPairs: string[]; forgotten: Set<Item> } {
+  const wrongPairs: string[] = [];
+  const forgotten = new Set<Item>();
+  const find = (unit: Unit, known: ReadonlyMap<Item, Item>, name: string): Item | null => {
+    const open = unit.items.filter((i) => isVariable(i) && !known.has(i));
+    const exact = open.filter((i) => i.name === name);
+    const [found, more] = exact.length > 0 ? exact : open.filter((i) => i.canonical === name);
+    return more === undefined ? (found ?? null) : null;
   };
   for (const [one, other] of stated) {
-    const [a, b] = [find(orig, one), find(patched, other)];
-    if (a === null || b === null || twins.has(a) || back.has(b)) wrong.push(`${one}=${other}`);
+    const a = find(orig, twins, one);
+    const b = other === "" ? null : find(patched, back, other);
+    if (a !== null && other === "") forgotten.add(a);
+    else if (a === null || b === null) wrongPairs.push(`${one}=${other}`);
     else pair(a, b);
   }
-  return wrong;
+  return { wrongPairs, forgotten };
 }
 
 class Statics {
@@ -86,8 +94,19 @@ class Statics {
   readonly #back: ReadonlyMap<Item, Item>;
   readonly #pair: Pair;
   readonly #uses = new Map<Item, readonly Use[]>();
+  readonly #users = new Map<Unit, Map<Item, Item[]>>();
+  /** Variables of the original that were said to have no counterpart. */
+  readonly #forgotten: ReadonlySet<Item>;
 
-  constructor(orig: Unit, patched: Unit, twins: ReadonlyMap<Item, Item>, back: ReadonlyMap<Item, Item>, pair: Pair) {
+  constructor(
+    orig: Unit,
+    patched: Unit,
+    twins: ReadonlyMap<Item, Item>,
+    back: ReadonlyMap<Item, Item>,
+    pair: Pair,
+    forgotten: ReadonlySet<Item>,
+  ) {
+    this.#forgotten = forgotten;
     this.#orig = orig;
     this.#patched = patched;
     this.#twins = twins;
@@ -110,17 +129,17 @@ class Statics {
   }
 
   /**
-   * Where functions were inlined, or split, on one side only: a variable that all its users on one side and all on the other use
-   * alone, of the same name, size and initial value.
+   * A variable that is the only one of its kind on both sides, and that functions use that are counterparts; or all of whose uses
+   * moved, because functions were inlined or split on one side only.
+   * @param alike of one name, size and initial value; otherwise of one name: then it changed, which is told as such
    */
-  pairByUnion(): void {
-    const mine = this.#orig.items.filter((i) => isUncertain(i) && !this.#twins.has(i));
-    for (const item of mine) {
-      const like = (unit: Unit, known: ReadonlyMap<Item, Item>): Item[] =>
-        unit.items.filter((i) => isUncertain(i) && !known.has(i) && isAlike(this.#orig, item, unit, i));
-      const [own, others] = [like(this.#orig, this.#twins), like(this.#patched, this.#back)];
-      const [candidate] = others;
-      if (own.length !== 1 || others.length !== 1 || candidate === undefined) continue;
+  pairAlone(alike: boolean): void {
+    for (const item of this.#openOf(this.#orig)) {
+      const fits = (unit: Unit, i: Item): boolean =>
+        alike ? isAlike(this.#orig, item, unit, i) : i.canonical === item.canonical;
+      const own = this.#openOf(this.#orig).filter((i) => fits(this.#orig, i));
+      const [candidate, more] = this.#openOf(this.#patched).filter((i) => fits(this.#patched, i));
+      if (own.length !== 1 || candidate === undefined || more !== undefined) continue;
       const users = this.#usersOf(this.#orig, item);
       const theirs = this.#usersOf(this.#patched, candidate);
       const moved = users.some((u) => !this.#twins.has(u)) || theirs.some((u) => !this.#back.has(u));
@@ -129,23 +148,63 @@ class Statics {
     }
   }
 
+  /** Variables that nothing uses, and that differ in the number of their name alone: in order, where there are as many. */
+  pairUnused(): void {
+    for (const item of this.#openOf(this.#orig)) {
+      if (!item.isNumbered || this.#twins.has(item)) continue;
+      const like = (unit: Unit): Item[] =>
+        this.#openOf(unit).filter(
+          (i) => i.isNumbered && i.canonical === item.canonical && this.#usersOf(unit, i).length === 0,
+        );
+      const [own, others] = [like(this.#orig), like(this.#patched)];
+      if (own.length !== others.length) continue;
+      for (const [n, one] of own.entries()) this.#pair(one, others[n] as Item);
+    }
+  }
+
+  /** Variables without a counterpart. */
+  #openOf(unit: Unit): Item[] {
+    const known = unit === this.#orig ? this.#twins : this.#back;
+    return unit.items.filter((i) => isVariable(i) && !known.has(i) && !this.#forgotten.has(i));
+  }
+
   leftovers(mine: readonly Item[], theirs: readonly Item[]): { lost: LostState[]; unused: Item[] } {
     const lost: LostState[] = [];
     const unused: Item[] = [];
-    const open = theirs.filter((i) => !this.#back.has(i));
     for (const item of mine) {
-      if (this.#twins.has(item)) continue;
       // What is never written has no state: a copy is as good.
-      if (!isWritable(this.#orig, item)) continue;
-      const candidates = open.filter((i) => i.canonical === item.canonical && isWritable(this.#patched, i));
+      if (!isWritable(this.#orig, item) || item.isInit) continue;
+      const users = this.#usersOf(this.#orig, item);
+      const candidates = theirs.filter((i) => isWritable(this.#patched, i) && !i.isInit && this.#maybe(item, users, i));
       if (candidates.length === 0) unused.push(item);
-      else lost.push({ item, users: this.#usersOf(this.#orig, item), candidates });
+      else lost.push({ item, users, candidates });
     }
     return { lost, unused };
   }
 
-  #usersOf(unit: Unit, item: Item): Item[] {
-    return unit.items.filter((i) => i.kind === "function" && this.#usesOf(unit, i).some((u) => u.item === item));
+  /** Whether a new variable may be an old one: by its name, or by its size and use under another name. */
+  #maybe(item: Item, users: readonly Item[], candidate: Item): boolean {
+    if (candidate.canonical === item.canonical) return true;
+    if (candidate.symbolEnd - candidate.entry !== item.symbolEnd - item.entry) return false;
+    const theirs = this.#usersOf(this.#patched, candidate);
+    return users.some((u) => theirs.includes(this.#twins.get(u) as Item));
+  }
+
+  #usersOf(unit: Unit, item: Item): readonly Item[] {
+    let known = this.#users.get(unit);
+    if (known === undefined) {
+      known = new Map();
+      for (const user of unit.items) {
+        if (user.kind !== "function") continue;
+        for (const used of new Set(this.#usesOf(unit, user).map((u) => u.item))) {
+          const list = known.get(used);
+          if (list === undefined) known.set(used, [user]);
+          else list.push(user);
+        }
+      }
+      this.#users.set(unit, known);
+    }
+    return known.get(item) ?? [];
   }
 
   /** Variables without a counterpart that an item refers to, each at its first use. */
@@ -153,7 +212,7 @@ class Statics {
     const known = unit === this.#orig ? this.#twins : this.#back;
     const seen = new Set<Item>();
     return this.#usesOf(unit, item).filter((use) => {
-      if (known.has(use.item) || seen.has(use.item)) return false;
+      if (known.has(use.item) || seen.has(use.item) || this.#forgotten.has(use.item)) return false;
       seen.add(use.item);
       return true;
     });
@@ -165,7 +224,7 @@ class Statics {
       const content = itemContent(unit, item);
       found = content.references.flatMap((reference) => {
         const used = itemOf(reference.target);
-        return used !== null && isUncertain(used)
+        return used !== null && isVariable(used)
           ? [{ item: used, reference, code: codeAt(content, reference.at) }]
           : [];
       });

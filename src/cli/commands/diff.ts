@@ -111,8 +111,9 @@ function takenText(taken: Extract | null, result: DiffResult, output: string, op
 
 /** `cnt.2=cnt.4`, each with `FUNCTION:` in front or not. */
 function parsePair(text: string): readonly [string, string] {
-  const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]+)$/.exec(text);
-  if (match === null) throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4`);
+  const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]*)$/.exec(text);
+  if (match === null)
+    throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4, or ORIG= for one that is gone`);
   return [match[1] ?? "", match[2] ?? ""];
 }
 

@@ -24,8 +24,9 @@ export const KLP702 = define<{
   title: (d) =>
     `the state of \`${d.name}\` would be lost: it is not certain which variable of the patched object it is`,
   why: (d) =>
-    `the compiler numbers static variables; ${d.users.length === 0 ? "the original" : listed(d.users)} uses \`${d.name}\`, and in the patched object it may be ${listed(d.candidates)}`,
-  help: (d) => `say which it is: --pair ${d.name}=${d.candidates[0] ?? "NAME"}`,
+    `${d.users.length === 0 ? "the original" : listed(d.users)} uses \`${d.name}\`, and in the patched object it may be ${listed(d.candidates)}: compilers number static variables, and patches rename them`,
+  help: (d) =>
+    `say which it is: --pair ${d.name}=${d.candidates[0] ?? "NAME"}; or, if it is none of them and its value may go: --pair ${d.name}=`,
   explain:
     "A static variable of a function is called NAME.NUMBER, and the number may be another in the next build. klplink pairs such variables by the references to them. Where those do not tell, a wrong pair would give a function the value of another variable, and no pair a fresh one. Neither is done without being asked for.",
 });
