@@ -1,6 +1,9 @@
 // What a rule may ask.
 
 import type { Arch } from "../../arch/index.ts";
+import { printable } from "../../base/bytes.ts";
+import type { Place } from "../../diag/define.ts";
+import { SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -23,4 +26,12 @@ export interface RuleContext {
   readonly objects: ReadonlySet<string> | null;
   /** Name of the file for messages. */
   readonly path: string;
+}
+
+/** A place in a section for a diagnostic: in code with the function that it is in. */
+export function placeIn({ file, functions, path }: RuleContext, section: number, offset: number): Place {
+  const { sections } = file;
+  const at = { file: path, section: printable(sections.name(section)), offset };
+  const owner = sections.hasFlags(section, SHF_EXECINSTR) ? functions.at(section, offset) : null;
+  return owner === null ? at : { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
 }

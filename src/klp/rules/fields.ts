@@ -13,7 +13,7 @@ import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts"
 import { isIntermediate } from "../producers/producer.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 import { Instructions } from "./instructions.ts";
 
 /** Such relocations of loaded sections, livepatch and others. */
@@ -36,7 +36,7 @@ export function checkFields(context: RuleContext): Problem[] {
       const reason = placed?.(def, table.offset(row)) ?? null;
       const isFar = def.reach === "module" && isOutside(context, table.symbol(row));
       if (addend === null && reason === null && !isFar) continue;
-      const at = placeOf(context, table, row);
+      const at = placeIn(context, table.target, table.offset(row));
       const symbol = printable(labelOf(file, context.symbols, table.symbol(row)));
       if (addend !== null) problems.push(addendProblem(def, table.addend(row), addend.likely, at));
       if (reason !== null) problems.push(problem("KLP234", at, { name: def.name, symbol, reason }));
@@ -71,12 +71,4 @@ function addendProblem({ name }: RelocDef, addend: bigint, likely: bigint | null
 function isOutside({ symbols }: RuleContext, symbol: number): boolean {
   if (symbol === 0 || !isExternal(symbols, symbol)) return false;
   return symbols.name(symbol) !== ".TOC." && symbols.bind(symbol) !== STB_WEAK;
-}
-
-function placeOf({ file, functions, path }: RuleContext, table: RelocationTable, row: number): Place {
-  const { sections } = file;
-  const offset = table.offset(row);
-  const at = { file: path, section: printable(sections.name(table.target)), offset };
-  const owner = sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
-  return owner === null ? at : { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
 }

@@ -2,13 +2,11 @@
 // (HAVE_JUMP_LABEL_HACK, since 5.14). The kernel compares the code with what it has to be before it changes it
 // (__jump_label_patch, arch/x86/kernel/jump_label.c of 6.1, 6.12 and 7.2), when a key is switched first.
 
-import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import { SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { isFinishedModule } from "../../kernel/module/formRules.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 /** Bytes of an entry: distances to code, target and key. */
 const ENTRY = 16;
@@ -43,7 +41,7 @@ export function checkJumpLabels(context: RuleContext): Problem[] {
   const hint = context.arch.objtool?.nopHint ?? null;
   // objtool comes last, in kernels with IBT when the module is linked already.
   if (hint === null || !isFinishedModule(context.file, context.path)) return [];
-  const { file, functions, path } = context;
+  const { file } = context;
   const { sections } = file;
   const problems: Problem[] = [];
   for (const table of file.relocations) {
@@ -52,10 +50,7 @@ export function checkJumpLabels(context: RuleContext): Problem[] {
       const found = opAt(sections.data(section), offset);
       const expected = (bits & hint) !== 0 ? "nop" : key === null ? null : initialOp(context, key, bits);
       if (found === expected || (expected === null && found !== "other")) continue;
-      const owner = functions.at(section, offset);
-      const place = { file: path, section: printable(sections.name(section)), offset };
-      const at: Place =
-        owner === null ? place : { ...place, function: { name: printable(owner.name), offset: offset - owner.start } };
+      const at = placeIn(context, section, offset);
       problems.push(problem("KLP473", at, { found, expected }));
     }
   }

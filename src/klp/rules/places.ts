@@ -3,14 +3,13 @@
 import { printable } from "../../base/bytes.ts";
 import { isBefore } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 interface Write {
   readonly start: number;
@@ -22,7 +21,7 @@ interface Write {
 
 /** Places that a livepatch relocation and another one both write. */
 export function checkSharedPlaces(context: RuleContext): Problem[] {
-  const { file, symbols, relocs, path, functions } = context;
+  const { file, symbols, relocs } = context;
   const { sections } = file;
   const byTarget = new Map<number, RelocationTable[]>();
   for (const table of file.relocations) {
@@ -48,15 +47,7 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
       const after = writes[k];
       if (before === undefined || after === undefined || after.start >= before.end) continue;
       if (!before.isKlp && !after.isKlp) continue;
-      const owner = functions.at(target, after.start);
-      const at: Place = {
-        file: path,
-        section: sections.name(target),
-        offset: after.start,
-        ...(owner === null || !sections.hasFlags(target, SHF_EXECINSTR)
-          ? {}
-          : { function: { name: printable(owner.name), offset: after.start - owner.start } }),
-      };
+      const at = placeIn(context, target, after.start);
       const label = (w: Write): string =>
         `${relocName(relocs, w.table.type(w.row))} ${printable(symbols.name(w.table.symbol(w.row)))}`;
       const data = { first: label(before), second: label(after) };
@@ -95,7 +86,7 @@ function nonzeroMessage({ relocs, module, version }: RuleContext, table: Relocat
 
 /** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
 export function checkZeroPlaces(context: RuleContext): Problem[] {
-  const { file, relocs, functions, path, loadOrder } = context;
+  const { file, relocs, loadOrder } = context;
   if (!context.arch.wantsZeros) return [];
   const { sections } = file;
   const problems = new ProblemList();
@@ -107,13 +98,7 @@ export function checkZeroPlaces(context: RuleContext): Problem[] {
       const offset = table.offset(row);
       const bytes = relocs.defs.get(table.type(row))?.bytes ?? 0;
       if (offset + bytes > data.length || data.subarray(offset, offset + bytes).every((b) => b === 0)) continue;
-      const owner = sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
-      const at: Place = {
-        file: path,
-        section: sections.name(table.target),
-        offset,
-        ...(owner === null ? {} : { function: { name: printable(owner.name), offset: offset - owner.start } }),
-      };
+      const at = placeIn(context, table.target, offset);
       const order = loadOrder.of(table, row);
       const reloc = relocName(relocs, table.type(row));
       const more = order === null ? {} : { loadOrder: order };

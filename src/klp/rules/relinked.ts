@@ -2,13 +2,12 @@
 
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 /** Sections and relocations that such a tool has spoiled; nothing for files that were no livepatch. */
 export function checkRelinked(context: RuleContext): Problem[] {
@@ -37,7 +36,8 @@ function checkSections({ file, path }: RuleContext): Problem[] {
   return problems;
 }
 
-function checkRelocations({ file, functions, relocs, path }: RuleContext): Problem[] {
+function checkRelocations(context: RuleContext): Problem[] {
+  const { file, relocs } = context;
   const { sections } = file;
   const problems = new ProblemList();
   for (const table of file.relocations) {
@@ -49,14 +49,7 @@ function checkRelocations({ file, functions, relocs, path }: RuleContext): Probl
       const value = relocs.defs.get(table.type(row))?.value ?? "none";
       if (table.symbol(row) !== 0 || value === "none" || value === "TOC") continue;
       const offset = table.offset(row);
-      const isCode = sections.hasFlags(table.target, SHF_EXECINSTR);
-      const owner = isCode ? functions.at(table.target, offset) : null;
-      const at: Place = {
-        file: path,
-        section: sections.name(table.target),
-        offset,
-        ...(owner === null ? {} : { function: { name: printable(owner.name), offset: offset - owner.start } }),
-      };
+      const at = placeIn(context, table.target, offset);
       const data = { name: relocName(relocs, table.type(row)), addend: table.addend(row).toString() };
       problems.push(problem("KLP439", at, data));
     }

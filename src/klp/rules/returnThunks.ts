@@ -2,14 +2,12 @@
 // jumps in .return_sites, and the kernel puts in their place what its CPU needs (apply_returns, arch/x86/kernel/alternative.c of 6.1,
 // 6.12 and 7.2). A jump that is not listed stays.
 
-import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
 import { isFinishedModule } from "../../kernel/module/formRules.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { decodeInsn } from "../../reloc/x86Insn.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 const LIST = ".return_sites";
 const JUMP = 0xe9;
@@ -75,12 +73,6 @@ function listedPlaces({ file, symbols }: RuleContext): Map<string, CodePlace & {
   return found;
 }
 
-function placeIn({ file, functions, path }: RuleContext, { section, at: offset }: CodePlace): Place {
-  const owner = functions.at(section, offset);
-  const place = { file: path, section: printable(file.sections.name(section)), offset };
-  return owner === null ? place : { ...place, function: { name: printable(owner.name), offset: offset - owner.start } };
-}
-
 /** One for all: where one is missing, objtool has not run, and all are. */
 function unlisted(
   context: RuleContext,
@@ -93,7 +85,9 @@ function unlisted(
   const { kernel, version } = context;
   const warns =
     kernel?.hasSymbols === true ? kernel.find("__warn_thunk").length > 0 : hasFact(version, "x86WarnsThunk");
-  return [problem("KLP474", placeIn(context, first), { count: missing.length, of: jumps.size, warns })];
+  return [
+    problem("KLP474", placeIn(context, first.section, first.at), { count: missing.length, of: jumps.size, warns }),
+  ];
 }
 
 function strangers(
@@ -105,7 +99,7 @@ function strangers(
   const problems: Problem[] = [];
   for (const [key, place] of listed) {
     if (jumps.has(key) || sections.name(place.section) === TRAMPOLINES) continue;
-    const at = placeIn(context, place);
+    const at = placeIn(context, place.section, place.at);
     problems.push(problem("KLP475", at, { entry: place.entry }));
   }
   return problems;
@@ -131,7 +125,7 @@ function plainReturns(context: RuleContext): Problem[] {
       first ??= { section, at: start + at };
     }
   }
-  return first === null ? [] : [problem("KLP476", placeIn(context, first), { count })];
+  return first === null ? [] : [problem("KLP476", placeIn(context, first.section, first.at), { count })];
 }
 
 /** The first `ret` of a function, as far as its instructions are known. */

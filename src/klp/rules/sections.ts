@@ -6,7 +6,7 @@ import { LOADING, type LoadMoment } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -16,7 +16,7 @@ import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 
 /** Whether a section's memory is freed after init. */
@@ -146,12 +146,7 @@ class SectionRules {
   }
 
   #place(row: number): Place {
-    const { file, functions, path } = this.#context;
-    const table = this.#table;
-    const offset = table.offset(row);
-    const at = { file: path, section: file.sections.name(table.target), offset };
-    const caller = file.sections.hasFlags(table.target, SHF_EXECINSTR) ? functions.at(table.target, offset) : null;
-    return caller === null ? at : { ...at, function: { name: printable(caller.name), offset: offset - caller.start } };
+    return placeIn(this.#context, this.#table.target, this.#table.offset(row));
   }
 
   #checkSymbol(symbol: number, row: number, object: string, at: Place, more: { loadOrder?: LoadMoment }): void {
@@ -261,7 +256,8 @@ export function positionProblems(
  * Ordinary relocations against livepatch symbols: the loader takes the symbol's value as it is at that moment, 0 unless an
  * earlier livepatch section for vmlinux has resolved it.
  */
-function unresolvedUses({ file, symbols, functions, relocs, path, version }: RuleContext): Problem[] {
+function unresolvedUses(context: RuleContext): Problem[] {
+  const { file, symbols, relocs, version } = context;
   const { sections } = file;
   const resolved = new Set<number>();
   const said = new Set<number>();
@@ -282,16 +278,7 @@ function unresolvedUses({ file, symbols, functions, relocs, path, version }: Rul
       if (resolves) resolved.add(symbol);
       else if (!isKlp && !resolved.has(symbol) && !said.has(symbol)) {
         said.add(symbol);
-        const offset = table.offset(row);
-        const owner = functions.at(table.target, offset);
-        const at: Place = {
-          file: path,
-          section: sections.name(table.target),
-          offset,
-          ...(owner === null || !sections.hasFlags(table.target, SHF_EXECINSTR)
-            ? {}
-            : { function: { name: printable(owner.name), offset: offset - owner.start } }),
-        };
+        const at = placeIn(context, table.target, table.offset(row));
         problems.push(problem("KLP432", at, { symbol: printable(symbols.name(symbol)) }));
       }
     }

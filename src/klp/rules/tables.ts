@@ -10,7 +10,7 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { CodeFile } from "../../ftrace/codeFile.ts";
 import { buildOf } from "../../ftrace/sites.ts";
 import { relocName } from "../../reloc/def.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 /** Sections whose size is not a multiple of their entry. */
 export function checkTableSizes({ file, path, arch, version }: RuleContext): Problem[] {
@@ -82,7 +82,8 @@ function calledPlaces({ file, symbols }: RuleContext): Set<string> {
  * Relocations of livepatch modules whose symbol plus addend lies outside the symbol's section. The addend of a
  * biased type is 4 to 8 below what is meant.
  */
-export function checkTargets({ file, symbols, arch, relocs, path, functions }: RuleContext): Problem[] {
+export function checkTargets(context: RuleContext): Problem[] {
+  const { file, symbols, arch, relocs } = context;
   const { sections } = file;
   const problems = new ProblemList();
   const check = (table: RelocationTable, row: number): void => {
@@ -94,16 +95,7 @@ export function checkTargets({ file, symbols, arch, relocs, path, functions }: R
     const isBiased = arch.biased.has(type) && sections.hasFlags(table.target, SHF_EXECINSTR);
     const size = sections.size(section);
     if (isBiased ? value + 8 >= 0 && value + 4 <= size : value >= 0 && value <= size) return;
-    const offset = table.offset(row);
-    const owner = functions.at(table.target, offset);
-    const at: Place = {
-      file: path,
-      section: sections.name(table.target),
-      offset,
-      ...(owner === null || !sections.hasFlags(table.target, SHF_EXECINSTR)
-        ? {}
-        : { function: { name: printable(owner.name), offset: offset - owner.start } }),
-    };
+    const at = placeIn(context, table.target, table.offset(row));
     const meant = isBiased ? value + 4 : value;
     const place = `${printable(sections.name(section))}${meant < 0 ? "-" : "+"}0x${Math.abs(meant).toString(16)}`;
     problems.push(problem("KLP438", at, { name: relocName(relocs, type), place, size }));
