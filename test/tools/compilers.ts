@@ -84,7 +84,9 @@ export function disassembly(machine: Machine, folder: string, bytes: Uint8Array)
     // Of merged and numbered things the name is enough here: which of them it is, other checks tell.
     const what = (code[2] ?? "")
       .replace(/(R_\w+\s+)\.?(?:rodata|toc|LC|L\.str|L)[\w.$]*(?:[-+]0x[0-9a-f]+)?/, "$1merged")
-      .replace(/\.\d+\b/g, "");
+      .replace(/\.\d+\b/g, "")
+      // A variable whose initial value changes moves; that is a change of the variable, which diff must name as that.
+      .replace(/(R_\w+\s+)\.(?:data|bss)\.(?=\w)/, "$1");
     found.set(name, `${found.get(name) ?? ""}${at} ${what}\n`);
   }
   return found;
