@@ -28,7 +28,7 @@ import { checkJumpLabels } from "../klp/rules/jumpLabels.ts";
 import { checkLandingPads } from "../klp/rules/landingPads.ts";
 import { LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
-import { checkSharedPlaces, checkZeroPlaces } from "../klp/rules/places.ts";
+import { checkSharedPlaces, checkWrittenTwice, checkZeroPlaces } from "../klp/rules/places.ts";
 import { checkRelinked } from "../klp/rules/relinked.ts";
 import { checkRelocations } from "../klp/rules/relocations.ts";
 import { checkReturnThunks } from "../klp/rules/returnThunks.ts";
@@ -308,6 +308,7 @@ export function livepatchRules(context: RuleContext, patches: boolean): Problem[
   const problems = [...checkLivepatchSections(context), ...checkRelinked(context), ...checkZeroPlaces(context)];
   if (!patches && !file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH))) return problems;
   append(problems, checkSharedPlaces(context));
+  append(problems, checkWrittenTwice(context));
   append(problems, checkTableSizes(context));
   append(problems, checkProfilingPlaces(context));
   append(problems, checkTargets(context));

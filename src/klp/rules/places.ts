@@ -4,7 +4,7 @@ import { printable } from "../../base/bytes.ts";
 import { isBefore } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_RELA_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
@@ -60,6 +60,55 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
     }
   }
   return problems.all();
+}
+
+/** Two ordinary relocations of one place on x86_64: the later one meets what the earlier one wrote. */
+export function checkWrittenTwice(context: RuleContext): Problem[] {
+  const { file, relocs, loadOrder } = context;
+  if (!context.arch.wantsZeros) return [];
+  const { sections } = file;
+  const problems = new ProblemList();
+  const writes = (type: number): boolean => (relocs.defs.get(type)?.bytes ?? 0) > 0;
+  for (const table of file.relocations) {
+    if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
+    if (isIntermediate(sections.name(table.target))) continue;
+    for (const { first, row } of repeated(table, writes)) {
+      if (mayWriteZero(context, table, first)) continue;
+      const order = loadOrder.of(table, row);
+      const at = placeIn(context, table.target, table.offset(row));
+      const data = { reloc: relocName(relocs, table.type(row)), message: nonzeroMessage(context, table, row) };
+      problems.push(problem("KLP204", at, data, order === null ? {} : { loadOrder: order }));
+    }
+  }
+  return problems.all();
+}
+
+/** Rows whose place a row before them has. Assemblers write rows in ascending order, where it is the neighbour. */
+function* repeated(
+  table: RelocationTable,
+  writes: (type: number) => boolean,
+): Generator<{ readonly first: number; readonly row: number }> {
+  let rises = true;
+  for (let row = 1; row < table.count && rises; row++) rises = table.offset(row) >= table.offset(row - 1);
+  const rowAt = new Map<number, number>();
+  let last = -1;
+  for (let row = 0; row < table.count; row++) {
+    if (!writes(table.type(row))) continue;
+    const place = table.offset(row);
+    const first = rises ? (last >= 0 && table.offset(last) === place ? last : undefined) : rowAt.get(place);
+    if (first !== undefined) {
+      yield { first, row };
+      continue;
+    }
+    last = row;
+    if (!rises) rowAt.set(place, row);
+  }
+}
+
+/** Whether a relocation can come to nothing: against a weak symbol that nobody defines. */
+function mayWriteZero({ symbols }: RuleContext, table: RelocationTable, row: number): boolean {
+  const symbol = table.symbol(row);
+  return symbols.isUndefined(symbol) && symbols.bind(symbol) === STB_WEAK;
 }
 
 /** x86_64 refuses the later of two: the earlier has left a value there. Which is later, the loader's order says. */
