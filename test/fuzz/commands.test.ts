@@ -26,6 +26,13 @@ const modules = ["samples", "test/fixtures/diag", "test/fixtures/elf", "test/fix
   .filter((bytes) => bytes.length < 200_000);
 const pick = <T>(items: readonly T[], n: number): T => items[n % items.length] as T;
 
+/** Objects before a patch; those after it lie beside them. */
+const pairs = readdirSync(join(root, "test/fixtures/diff/pairs"))
+  .filter((name) => name.endsWith(".orig.o"))
+  .sort()
+  .map((name) => join(root, "test/fixtures/diff/pairs", name));
+const patchedOf = (orig: string): string => orig.replace(/\.orig\.o$/, ".patched.o");
+
 const IN = join(folder, "in.o");
 const OUT = join(folder, "out");
 const RAW = join(folder, "raw");
@@ -103,6 +110,22 @@ const targets: Readonly<Record<string, Target>> = {
     ],
   },
   model: { args: () => ["model", IN], mutated: mutateProtocol },
+  diff: {
+    args: (seed) => [
+      ...[
+        "diff",
+        ...pick(
+          [
+            [pairs[seed % pairs.length] ?? "", IN],
+            [IN, pairs[seed % pairs.length] ?? ""],
+          ],
+          seed,
+        ),
+      ],
+      ...pick([["-v"], ["--format", "json"], ["-k", VMLINUX, "-o", OUT]], seed >> 1),
+    ],
+    mutated: (seed) => mutate(new Uint8Array(readFileSync(patchedOf(pairs[seed % pairs.length] ?? ""))), seed),
+  },
   "check -k": {
     args: () => ["check", join(root, "test/fixtures/kernel/demo-mod.ko"), "-k", IN],
     mutated: (seed) => mutate(new Uint8Array(readFileSync(VMLINUX)), seed),
