@@ -1,7 +1,7 @@
 // `klplink explain` against the format strings of real kernel sources: each line that the module loader, the relocation
 // code, the livepatch core or ftrace can print is recognised, as a message of the part that prints it. The sources are
-// those of the installed Debian packages linux-source-* (6.1 at least), and of the unpacked folders that
-// KLPLINK_KERNEL_SOURCES names (separated by colons; 6.12 and 7.2 were checked so).
+// those of Debian's packages linux-source-6.1 and -7.2, from which the boot tests' kernels are built, and of the unpacked folders that
+// KLPLINK_KERNEL_SOURCES names (separated by colons; 6.12 was checked so).
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { recognise } from "../../src/diag/messages/recognise.ts";
+import { mustRun } from "../boot/run.ts";
 import { type Format, filledIn, formatsOf } from "./kernelFormats.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-source-"));
@@ -52,10 +53,15 @@ function unpacked(archive: string): string {
   return join(folder, (archive.split("/").at(-1) ?? "").replace(/\.tar\.xz$/, ""));
 }
 
-const archives = readdirSync("/usr/src").filter((name) => /^linux-source-[\d.]+\.tar\.xz$/.test(name));
-if (archives.length === 0) throw new Error("no kernel source in /usr/src: apt-get install linux-source-6.1");
+const archives = ["linux-source-6.1", "linux-source-7.2"].flatMap((name) => {
+  const source = join(mustRun("bash", ["test/boot/fetch-package.sh", "amd64", name]).trim(), "usr/src");
+  return readdirSync(source)
+    .filter((file) => /^linux-source-[\d.]+\.tar\.xz$/.test(file))
+    .map((file) => join(source, file));
+});
+if (archives.length < 2) throw new Error("two kernel sources were expected");
 const named = (process.env.KLPLINK_KERNEL_SOURCES ?? "").split(":").filter((path) => path !== "");
-const sources = [...archives.map((name) => unpacked(join("/usr/src", name))), ...named];
+const sources = [...archives.map(unpacked), ...named];
 
 function formatsIn(source: string): Format[] {
   return PLACES.flatMap(([place, wanted]) => {
