@@ -19,7 +19,8 @@ import type { Diff } from "./diff.ts";
 import type { Inclusion } from "./include.ts";
 import type { TableEntry } from "./ownedTables.ts";
 import type { Found, Target as Kernel, OutsideSymbol } from "./refer.ts";
-import { constantAt, stringAt, type Target, type TocSlot } from "./targets.ts";
+import { alignmentOf } from "./sections.ts";
+import { characterSize, constantAt, stringAt, type Target, type TocSlot } from "./targets.ts";
 import type { Item } from "./unit.ts";
 
 /** A place that relocations can name. */
@@ -100,7 +101,12 @@ export class Emitter {
   #form(section: number) {
     const { sections } = this.side.unit.file;
     const flags = sections.flags(section) & ~BigInt(SHF_GROUP) & ~BigInt(SHF_LINK_ORDER);
-    return { name: sections.name(section), type: sections.type(section), flags, entsize: sections.entsize(section) };
+    return {
+      name: sections.name(section),
+      type: sections.type(section),
+      flags,
+      entsize: Math.min(sections.entsize(section), sections.size(section)),
+    };
   }
 
   #place(item: Item): void {
@@ -111,7 +117,7 @@ export class Emitter {
       this.problems.push(problem("KLP715", at, { name: item.name }));
     }
     const section = this.out.section(this.#form(item.section));
-    const align = Math.max(1, sections.addralign(item.section));
+    const align = alignmentOf(sections, item.section);
     // An item of a shared section keeps its place relative to the section's alignment.
     const pad = item.start % align;
     const isNoBits = sections.type(item.section) === SHT_NOBITS;
@@ -291,13 +297,14 @@ export class Emitter {
   #constant(section: number, bytes: Uint8Array, isString: boolean): NewSymbol {
     const { sections } = this.side.unit.file;
     const form = this.#form(section);
-    const align = Math.max(1, sections.addralign(section));
-    const name = isString ? `.rodata.str${form.entsize}.${align}` : form.name;
+    const align = alignmentOf(sections, section);
+    const name = isString ? `.rodata.str${characterSize(form.entsize)}.${align}` : form.name;
     const key = `${name}:${Buffer.from(bytes).toString("hex")}`;
     const known = this.#strings.get(key);
     if (known !== undefined) return known;
-    const target = this.shared(name, form.type, form.flags, form.entsize);
-    const ended = new Uint8Array(bytes.length + (isString ? Math.max(1, form.entsize) : 0));
+    const entsize = isString ? characterSize(form.entsize) : form.entsize;
+    const target = this.shared(name, form.type, form.flags, entsize);
+    const ended = new Uint8Array(bytes.length + (isString ? characterSize(form.entsize) : 0));
     ended.set(bytes);
     const value = BigInt(target.append(ended, align));
     const symbol = this.out.symbol({
@@ -321,10 +328,15 @@ export class Emitter {
     return this.shared(".toc", input === null ? 1 : sections.type(input), input === null ? 3n : sections.flags(input));
   }
 
+  #tooFar(from: From, target: Target): null {
+    return this.#refuse(from, target, "a place farther away than any module has");
+  }
+
   /** The offset of a TOC entry in the new file: one for each thing that entries refer to. */
   #slot(slot: TocSlot, r: Reference, from: From): number | null {
     const resolved = slot.target === null ? null : this.#resolve(slot.target, 0, { ...r, isBranch: false }, from);
     if (slot.target !== null && resolved === null) return null;
+    if (resolved !== null && !Number.isSafeInteger(resolved.addend)) return this.#tooFar(from, slot.target ?? r.target);
     const content =
       resolved === null
         ? Buffer.from(slot.bytes).toString("hex")
@@ -379,7 +391,12 @@ export class Emitter {
     }
     const named = this.#resolve(r.target, r.bias, r, from);
     if (named === null) return;
-    section.relocations.push({ offset, type, symbol: named.symbol, addend: BigInt(named.addend + more) });
+    const addend = named.addend + more;
+    if (!Number.isSafeInteger(addend)) {
+      this.#tooFar(from, r.target);
+      return;
+    }
+    section.relocations.push({ offset, type, symbol: named.symbol, addend: BigInt(addend) });
   }
 
   #placeEntry(entry: TableEntry): void {
@@ -387,7 +404,7 @@ export class Emitter {
     const { bytes } = contentOf(unit, entry.section, entry.at, entry.at + entry.size, false);
     const form = this.#form(entry.section);
     const section = this.shared(form.name, form.type, form.flags, form.entsize);
-    const align = Math.max(1, unit.file.sections.addralign(entry.section));
+    const align = alignmentOf(unit.file.sections, entry.section);
     // Entries follow one another without a gap, whatever the section's alignment is.
     if (section.size === 0) section.append(new Uint8Array(0), align);
     this.#entries.set(entry, { section, at: section.append(bytes, 1) });
@@ -400,7 +417,7 @@ export class Emitter {
     const content = contentOf(unit, piece.section, piece.start, piece.end, true);
     this.#pieces.set(key, {
       section: target,
-      at: target.append(content.bytes, Math.max(1, unit.file.sections.addralign(piece.section))),
+      at: target.append(content.bytes, alignmentOf(unit.file.sections, piece.section)),
     });
   }
 

@@ -6,6 +6,7 @@ import type { NewSection } from "../elf/writer/newObject.ts";
 import { contentOf } from "./content.ts";
 import type { Emitter } from "./emit.ts";
 import type { Relocation } from "./relocations.ts";
+import { alignmentOf } from "./sections.ts";
 import { type Target, targetOf } from "./targets.ts";
 import type { Item } from "./unit.ts";
 
@@ -57,7 +58,10 @@ function ownedIn(emitter: Emitter, section: number): Owned[] {
 function relocateTo(emitter: Emitter, section: NewSection, offset: number, { relocation, item, target }: Owned): void {
   const placed = emitter.placeOf(item);
   if (placed === null) return;
-  const addend = BigInt(placed.at + item.entry - item.start + target.distance);
+  const place = placed.at + item.entry - item.start + target.distance;
+  // Not in a function then: no tool makes such an entry.
+  if (!Number.isSafeInteger(place)) return;
+  const addend = BigInt(place);
   section.relocations.push({ offset, type: relocation.type, symbol: placed.section.symbol, addend });
 }
 
@@ -118,7 +122,7 @@ function copyOrc(emitter: Emitter, section: number): void {
   const places = emitter.shared(".orc_unwind_ip", sections.type(section), sections.flags(section));
   const entries = emitter.shared(".orc_unwind", sections.type(data), sections.flags(data));
   const add = (bytes: Uint8Array, owned: Owned): void => {
-    entries.append(bytes, entries.size === 0 ? Math.max(1, sections.addralign(data)) : 1);
+    entries.append(bytes, entries.size === 0 ? alignmentOf(sections, data) : 1);
     relocateTo(emitter, places, places.append(new Uint8Array(ORC.place), places.size === 0 ? ORC.place : 1), owned);
   };
   const byItem = new Map<Item, Owned[]>();

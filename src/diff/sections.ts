@@ -23,6 +23,15 @@ const WITHOUT_EFFECT =
 /** Code of table entries: x86_64's and arm64's alternatives, ppc64le's feature fix-ups, old fix-up code. */
 const PIECES = /^(?:\.altinstr_replacement|\.altinstr_aux|\.fixup|__ftr_alt_\w+)$/;
 
+/** More than any section of an object is aligned to, bytes. */
+const MOST_ALIGNMENT = 0x1_0000;
+
+/** What a section is aligned to, bytes; 1 where it states what nothing is aligned to. */
+export function alignmentOf(sections: SectionTable, index: number): number {
+  const stated = sections.addralign(index);
+  return stated > 1 && stated <= MOST_ALIGNMENT && Number.isInteger(Math.log2(stated)) ? stated : 1;
+}
+
 /** The kinds of all sections, by index. */
 export function sectionKinds(sections: SectionTable, traits: CodeTraits): readonly SectionKind[] {
   const tables = new Set(

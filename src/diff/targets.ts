@@ -99,10 +99,13 @@ function tocTarget(unit: Unit, section: number, at: number): Target {
   return { kind: "toc", slot, distance: at - slotAt };
 }
 
+/** Bytes of a character in a section of strings that states this entry size; what no character has counts as one. */
+export const characterSize = (entsize: number): 1 | 2 | 4 => (entsize === 2 || entsize === 4 ? entsize : 1);
+
 /** Bytes of a string without its end, of whatever width its characters have. */
 export function stringAt(unit: Unit, section: number, at: number): Uint8Array {
   const data = unit.file.sections.data(section);
-  const width = Math.max(1, unit.file.sections.entsize(section));
+  const width = characterSize(unit.file.sections.entsize(section));
   let end = at;
   while (end < data.length) {
     let isEnd = true;
@@ -115,7 +118,9 @@ export function stringAt(unit: Unit, section: number, at: number): Uint8Array {
 
 /** Bytes of a constant: the entry of its section that holds `at`. */
 export function constantAt(unit: Unit, section: number, at: number): { bytes: Uint8Array; within: number } {
-  const size = Math.max(1, unit.file.sections.entsize(section));
+  const data = unit.file.sections.data(section);
+  // A size that the section cannot hold stands for nothing.
+  const size = Math.max(1, Math.min(unit.file.sections.entsize(section), data.length));
   const start = Math.floor(at / size) * size;
-  return { bytes: unit.file.sections.data(section).subarray(start, start + size), within: at - start };
+  return { bytes: data.subarray(start, start + size), within: at - start };
 }

@@ -161,3 +161,14 @@ describe.each(Object.entries(targets))("%s", (name, { args, mutated }) => {
     expect(ends.size).toBeGreaterThan(1);
   });
 });
+
+// Files that once hung a command or ended it as a bug: diff-PAIR.ARCH.WHY.o is given to diff beside the original of that pair.
+describe("kept", () => {
+  const kept = readdirSync(join(root, "test/fuzz/crashes")).filter((name) => name.startsWith("diff-"));
+  test.each(kept)("%s", async (name) => {
+    const [, pair = ""] = /^diff-(.+\.[^.]+)\.[^.]+\.o$/.exec(name) ?? [];
+    const orig = join(root, `test/fixtures/diff/pairs/${pair}.orig.o`);
+    const run = await klplink(["diff", orig, join(root, "test/fuzz/crashes", name), "-k", VMLINUX, "-o", OUT]);
+    expect([0, 1, 3], run.stderr).toContain(run.status);
+  });
+});
