@@ -289,7 +289,8 @@ function docsTables(results) {
   for (const r of results) {
     const both = (command) => `${counts(r.said, command, "error")}, ${counts(r.said, command, "warning")}`;
     const other = Object.keys(r.said).filter((key) => /^(?:crash|read)/.test(key));
-    const images = `${imageCounts(r.said, "error")}, ${imageCounts(r.said, "warning")}`;
+    const hasImages = r.shares.relocated !== undefined;
+    const images = hasImages ? `${imageCounts(r.said, "error")}, ${imageCounts(r.said, "warning")}` : "not run";
     lines.push(
       `| ${[nameOf(r), r.modules, both("check"), r.sources.map((f) => f.replace(/-.*$/, "")).join(", "), both("check -k"), images].join(" | ")} |`,
     );
@@ -300,8 +301,9 @@ function docsTables(results) {
     "| tree | kernel's types | MB in memory | relocated | loaded, nothing told | loaded, all told |",
     "|---|---|---|---|---|---|",
   );
-  for (const r of results) {
-    const bytes = r.shares.relocated?.bytes ?? 0;
+  const measured = results.filter((r) => r.shares.relocated !== undefined);
+  for (const r of measured) {
+    const { bytes } = r.shares.relocated;
     lines.push(
       `| ${[nameOf(r), r.types ? "BTF" : "-", (bytes / 1e6).toFixed(0), ...Object.keys(STAGES).map((name) => percent(r.shares[name]))].join(" | ")} |`,
     );
@@ -309,7 +311,7 @@ function docsTables(results) {
   lines.push("", "| what the bytes of the last column are, in all trees | share |", "|---|---|");
   const reasons = new Map();
   let untold = 0;
-  for (const r of results) {
+  for (const r of measured) {
     const last = Object.keys(STAGES).findLast((name) => r.shares[name] !== undefined);
     untold += r.shares[last].untold;
     for (const [reason, n] of Object.entries(r.shares[last].reasons))
