@@ -92,8 +92,10 @@ function expand(kernels: readonly string[], root: string): { paths: string[]; fo
     }
     const [forbidden] = places.forbidden;
     if (places.files.length === 0) {
-      const why = forbidden === undefined ? "no file of such a kernel was found" : `${forbidden} may not be read`;
-      throw new InputProblem(problem("KLP104", { file: argument }, { why }));
+      if (forbidden !== undefined)
+        throw new InputProblem(problem("KLP104", { file: forbidden }, { why: "permission denied", code: "EACCES" }));
+      const what = "no file of such a kernel was found: vmlinux, vmlinuz, System.map, Module.symvers";
+      throw new InputProblem(problem("KLP109", { file: argument }, { what }));
     }
     append(paths, places.files);
     append(folders, places.modules);
