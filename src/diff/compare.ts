@@ -1,12 +1,12 @@
 // Whether two items are the same: the first difference between them, or none.
 
-import { latin1 } from "../base/bytes.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { SHF_WRITE } from "../elf/consts.ts";
 import { type Content, contentOf, itemContent, type Reference } from "./content.ts";
 import { isLineOnly, type LineOf } from "./lines.ts";
 import { entryTarget, type OwnedTables, type TableEntry } from "./ownedTables.ts";
 import { bundledName } from "./sections.ts";
-import { constantAt, stringAt, type Target } from "./targets.ts";
+import { constantAt, describe, stringAt, type Target } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
 /** Where two items differ first. Offsets are bytes from the items' symbols. */
@@ -404,44 +404,4 @@ function exemptBytes(unit: Unit, item: Item | null): (at: number) => boolean {
   // struct _ddebug: 18 bits of a word behind four pointers are the line (include/linux/dynamic_debug.h).
   if (section === "__dyndbg") return (at) => at >= 32 && at < 34;
   return () => false;
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
-}
-
-/** Characters shown of a string. */
-const SHOWN_OF_STRING = 40;
-
-/** A target for people. */
-export function describe(t: Target, unit: Unit): string {
-  const plus = (n: number): string => (n === 0 ? "" : n > 0 ? `+0x${n.toString(16)}` : `-0x${(-n).toString(16)}`);
-  switch (t.kind) {
-    case "item":
-      return `${t.item.name === "" ? "data without a name" : t.item.name}${plus(t.distance)}`;
-    case "undefined":
-    case "common":
-      return `${t.name}${plus(t.distance)}`;
-    case "string": {
-      const bytes = stringAt(unit, t.section, t.at);
-      const text = latin1(bytes, 0, Math.min(bytes.length, SHOWN_OF_STRING));
-      return `${JSON.stringify(text)}${bytes.length > SHOWN_OF_STRING ? "…" : ""}${plus(t.distance)}`;
-    }
-    case "constant":
-      return `the constant 0x${Buffer.from(constantAt(unit, t.section, t.at).bytes)
-        .reverse()
-        .toString("hex")}`;
-    case "toc":
-      return t.slot.target === null
-        ? `the constant 0x${Buffer.from(t.slot.bytes).reverse().toString("hex")} of the TOC`
-        : describe(t.slot.target, unit);
-    case "table":
-      return "an entry of a table";
-    case "absolute":
-      return `0x${(t.value + BigInt(Number.isNaN(t.distance) ? 0 : t.distance)).toString(16)}`;
-    case "elsewhere":
-      return t.section;
-    case "unknown":
-      return t.why;
-  }
 }

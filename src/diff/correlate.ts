@@ -1,6 +1,7 @@
 // Which item of the original is which of the patched object.
 
-import { isByContent, sameBytes } from "./compare.ts";
+import { sameBytes } from "../base/bytes.ts";
+import { isByContent } from "./compare.ts";
 import { type Content, itemContent } from "./content.ts";
 import { canonicalName, parentOfCold } from "./names.ts";
 import { pairStatics, type StaticsResult } from "./statics.ts";

@@ -8,7 +8,7 @@ import { Emitter } from "./emit.ts";
 import { type Inclusion, include, type Reason, type SiteOf } from "./include.ts";
 import { addNamespaces, addNote, addPatchTables, type Replacement } from "./patchTables.ts";
 import { copyRebuilt } from "./rebuilt.ts";
-import { Target } from "./refer.ts";
+import { TargetObject } from "./refer.ts";
 
 export interface ExtractOptions {
   readonly kernel: Kernel;
@@ -29,7 +29,7 @@ export interface Extract {
 /** Takes out what changed. */
 export function extract(diff: Diff, { kernel, object, positions, siteOf }: ExtractOptions): Extract {
   const inclusion = include(diff, siteOf);
-  const target = new Target(kernel, object, positions);
+  const target = new TargetObject(kernel, object, positions);
   const emitter = new Emitter(diff, inclusion, target);
   emitter.emit();
   copyRebuilt(emitter);
@@ -49,7 +49,7 @@ export function extract(diff: Diff, { kernel, object, positions, siteOf }: Extra
 function replacements(
   diff: Diff,
   inclusion: Inclusion,
-  target: Target,
+  target: TargetObject,
 ): { replaced: Replacement[]; problems: Problem[] } {
   const replaced: Replacement[] = [];
   const problems: Problem[] = [];

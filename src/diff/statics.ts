@@ -1,7 +1,8 @@
 // Variables that a compiler numbers: `cnt.2` of one build may be `cnt.4` of the next, or another variable altogether.
 // The references to them tell which is which, since a number tells nothing.
 
-import { isByContent, isWritable, sameBytes } from "./compare.ts";
+import { sameBytes } from "../base/bytes.ts";
+import { isByContent, isWritable } from "./compare.ts";
 import { type Content, instructionAt, itemContent, type Reference } from "./content.ts";
 import type { Target } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";

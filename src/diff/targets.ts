@@ -1,5 +1,6 @@
 // What a relocation refers to, told by content and names in place of section offsets.
 
+import { latin1 } from "../base/bytes.ts";
 import { SHN_ABS, SHN_COMMON, STT_SECTION } from "../elf/consts.ts";
 import type { Relocation } from "./relocations.ts";
 import type { Item, Unit } from "./unit.ts";
@@ -123,4 +124,40 @@ export function constantAt(unit: Unit, section: number, at: number): { bytes: Ui
   const size = Math.max(1, Math.min(unit.file.sections.entsize(section), data.length));
   const start = Math.floor(at / size) * size;
   return { bytes: data.subarray(start, start + size), within: at - start };
+}
+
+/** Characters shown of a string. */
+const SHOWN_OF_STRING = 40;
+
+/** A target for people. */
+export function describe(t: Target, unit: Unit): string {
+  const plus = (n: number): string => (n === 0 ? "" : n > 0 ? `+0x${n.toString(16)}` : `-0x${(-n).toString(16)}`);
+  switch (t.kind) {
+    case "item":
+      return `${t.item.name === "" ? "data without a name" : t.item.name}${plus(t.distance)}`;
+    case "undefined":
+    case "common":
+      return `${t.name}${plus(t.distance)}`;
+    case "string": {
+      const bytes = stringAt(unit, t.section, t.at);
+      const text = latin1(bytes, 0, Math.min(bytes.length, SHOWN_OF_STRING));
+      return `${JSON.stringify(text)}${bytes.length > SHOWN_OF_STRING ? "…" : ""}${plus(t.distance)}`;
+    }
+    case "constant":
+      return `the constant 0x${Buffer.from(constantAt(unit, t.section, t.at).bytes)
+        .reverse()
+        .toString("hex")}`;
+    case "toc":
+      return t.slot.target === null
+        ? `the constant 0x${Buffer.from(t.slot.bytes).reverse().toString("hex")} of the TOC`
+        : describe(t.slot.target, unit);
+    case "table":
+      return "an entry of a table";
+    case "absolute":
+      return `0x${(t.value + BigInt(Number.isNaN(t.distance) ? 0 : t.distance)).toString(16)}`;
+    case "elsewhere":
+      return t.section;
+    case "unknown":
+      return t.why;
+  }
 }

@@ -2,9 +2,10 @@
 
 import { hex, printable } from "../base/bytes.ts";
 import type { Disassembler } from "../diag/define.ts";
-import { describe, type Side } from "../diff/compare.ts";
+import type { Side } from "../diff/compare.ts";
 import { instructionAt, itemContent } from "../diff/content.ts";
 import type { Change } from "../diff/diff.ts";
+import { describe } from "../diff/targets.ts";
 import type { Item } from "../diff/unit.ts";
 import { relocName } from "../reloc/def.ts";
 import type { Subject } from "./open.ts";
