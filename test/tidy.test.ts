@@ -55,6 +55,8 @@ const files = sources(src).map((path) => ({
   ),
 }));
 
+const textOf = (path: string): string => readFileSync(join(src, path), "utf8");
+
 test("each room has a place among the layers", () => {
   const rooms = new Set(files.map((f) => roomOf(f.path)));
   for (const room of rooms) {
@@ -275,4 +277,11 @@ test("the loader's events have names", () => {
     .map((path) => relative(src, path))
     .filter((path) => path !== "base/loadOrder.ts" && /\bloadOrder: \[/.test(readFileSync(join(src, path), "utf8")));
   expect(tuples, "base/loadOrder.ts").toEqual([]);
+});
+
+test("a diagnostic's title stands in its table", () => {
+  const fromOutside = /^ {2}title: \(d\) => d\.\w+,$/m;
+  const wrong = files.map((f) => f.path).filter((p) => p.startsWith("diag/codes/") && fromOutside.test(textOf(p)));
+  expect(wrong).toEqual([]);
+  expect(fromOutside.test("  title: (d) => d.what,")).toBe(true);
 });

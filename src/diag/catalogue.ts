@@ -67,6 +67,10 @@ export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(
 export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(p.data) ?? null;
 export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.data) ?? null;
 
+/** What JSON gives as the problem's data. */
+export const jsonDataOf = (p: Problem): Readonly<Record<string, unknown>> =>
+  definitionOf(p).json?.(p.data) ?? (p.data as Readonly<Record<string, unknown>>);
+
 /** The command that fixes the problem without a rebuild, or null. */
 export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(p.data) ?? null;
 

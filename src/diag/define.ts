@@ -85,8 +85,33 @@ export interface Definition<Data> {
   readonly help?: (d: Data) => string;
   /** The command that fixes it without a rebuild; null: none does. */
   readonly fix?: (d: Data) => string | null;
+  /** What JSON gives as `data`; without it the data as they are. */
+  readonly json?: (d: Data) => Readonly<Record<string, unknown>>;
   /** For `explain CODE`: what it means, from the smallest input that triggers it. */
   readonly explain: string;
 }
 
 export const define = <Data>(definition: Definition<Data>): Definition<Data> => definition;
+
+/** The words of one of the faults that a code stands for. */
+export interface FaultText<Data> {
+  readonly what: (d: Data) => string;
+  /** What the kernel prints for it; null: it says nothing. */
+  readonly kernel?: (d: Data) => string | null;
+}
+
+/** The data of one of the faults of a code. */
+type DataOf<Data, F> = Data extends { readonly fault: infer Names } ? (F extends Names ? Data : never) : never;
+
+/** A row for each of the faults that a code stands for, by name. */
+export type FaultTexts<Data extends { readonly fault: string }> = {
+  readonly [F in Data["fault"]]: FaultText<DataOf<Data, F>>;
+};
+
+/** The columns of a code that stands for several faults. */
+export function faultColumns<Data extends { readonly fault: string }>(
+  texts: FaultTexts<Data>,
+): { readonly title: (d: Data) => string; readonly kernel: (d: Data) => string | null } {
+  const textOf = (d: Data): FaultText<Data> => texts[d.fault as Data["fault"]] as unknown as FaultText<Data>;
+  return { title: (d) => textOf(d).what(d), kernel: (d) => textOf(d).kernel?.(d) ?? null };
+}

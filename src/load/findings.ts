@@ -20,7 +20,7 @@ import { labelOf } from "../klp/symbols/names.ts";
 import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";
 import type { Finding } from "../reloc/engine.ts";
-import { type LoaderFacts, relRefusal } from "../stubs/loader.ts";
+import type { LoaderFacts } from "../stubs/loader.ts";
 import type { RewriteFacts } from "./facts.ts";
 
 export interface FindingsSource {
@@ -157,7 +157,7 @@ export class Findings {
       }
       case "rel": {
         const section = printable(this.#file.sections.name(table?.section ?? 0));
-        this.problems.push(problem("KLP206", at, relRefusal(module, section), order));
+        this.problems.push(problem("KLP206", at, { fault: "no addends", module, section }, order));
         return;
       }
       case "outside":
@@ -196,8 +196,7 @@ export class Findings {
         return;
       }
       case "refused": {
-        const { what, message } = finding;
-        this.problems.push(problem("KLP206", at, { what, message }, order));
+        this.problems.push(problem("KLP206", at, finding.why, order));
         return;
       }
     }

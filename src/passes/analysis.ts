@@ -41,7 +41,6 @@ import { missingHelpers } from "../klp/toc/helpers.ts";
 import { DEFAULT_CHOICE, type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
 import { type TocStrategy, tocStrategy } from "../klp/toc/strategies.ts";
 import type { Feature } from "../reloc/def.ts";
-import { noGot } from "../stubs/ppc64lePcrel.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
 import { kernelOf, refuseOtherMachine } from "./input.ts";
@@ -200,7 +199,9 @@ function look(subject: Subject, options: Options): Survey {
   append(problems, checkJumpLabels(context));
   append(problems, checkReturnThunks(context));
   if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
-    problems.push(problem("KLP206", { file: path }, noGot(module), { loadOrder: LOADING.globalOffsetTable }));
+    problems.push(
+      problem("KLP206", { file: path }, { fault: "no .mygot", module }, { loadOrder: LOADING.globalOffsetTable }),
+    );
   }
   const loader = { ...arch, features };
   append(problems, checkRelocations(file, symbols, functions, loader, path, module, loadOrder, version));

@@ -1,6 +1,7 @@
 // The one loop that applies relocations. What a row cannot say is a hook of the architecture's loader.
 
 import { OrderedView } from "../base/bytes.ts";
+import type { LoaderFault } from "../diag/codes/relocations.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { HasFact, VersionFact } from "../kernel/versionFacts.ts";
 import {
@@ -54,8 +55,8 @@ export type Finding =
   | { readonly kind: "cut"; readonly def: RelocDef; readonly value: bigint }
   /** The word behind a call is not a nop; null if it lies outside the section. */
   | { readonly kind: "no-nop"; readonly word: number | null; readonly address: bigint }
-  /** Something else that ends the load, in the kernel's words (null: it says nothing). */
-  | { readonly kind: "refused"; readonly what: string; readonly message: string | null };
+  /** Something else that ends the load. */
+  | { readonly kind: "refused"; readonly why: LoaderFault };
 
 export type Report = (finding: Finding, table: RelocationTable, row: number) => void;
 

@@ -8,6 +8,7 @@
 // it, such an ADRP becomes ADR, or a branch to an entry that has it.
 
 import { OrderedView } from "../base/bytes.ts";
+import type { LoaderFault } from "../diag/codes/relocations.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_SYMTAB } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
@@ -140,17 +141,15 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
   const { sections } = file;
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
-  const refusals: { what: string; message: string | null }[] = [];
+  const refusals: LoaderFault[] = [];
   const plts = PLTS.map((name) => lastByName(file, name));
   if (plts.includes(0)) {
-    const message = `${facts.module}: module PLT section(s) missing`;
-    return { orders, changes, refusals: [{ what: "the module has no section .plt or .init.plt", message }] };
+    return { orders, changes, refusals: [{ fault: "no .plt", module: facts.module }] };
   }
   let symtab = false;
   for (let i = 1; i < sections.count; i++) symtab ||= sections.type(i) === SHT_SYMTAB;
   if (!symtab) {
-    const message = `${facts.module}: module symtab section missing`;
-    return { orders, changes, refusals: [{ what: "the module has no symbol table", message }] };
+    return { orders, changes, refusals: [{ fault: "no symbol table", module: facts.module }] };
   }
   const counts = [0, 0];
   for (const table of file.relocations) {
@@ -175,7 +174,7 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
     for (const name of trampolines(facts)) {
       const section = lastByName(file, name);
       if (section === 0) {
-        refusals.push({ what: `the module has no section ${name}`, message: null });
+        refusals.push({ fault: "no trampolines", section: name });
         continue;
       }
       const size = PLT_ENTRY_SIZE * ftraceTargets(facts).length;
@@ -329,7 +328,7 @@ class Veneers implements ModuleLoader {
   }
 
   #full(report: (f: Finding) => void): true {
-    report({ kind: "refused", what: "more PLT entries are needed than the loader counts", message: null });
+    report({ kind: "refused", why: { fault: "too many PLT entries" } });
     return true;
   }
 

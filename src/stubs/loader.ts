@@ -1,6 +1,7 @@
 // What an architecture's module loader does around the relocations: sections that it sizes itself, relocations that it
 // sorts, code that it writes.
 
+import type { LoaderFault } from "../diag/codes/relocations.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
@@ -43,27 +44,13 @@ export interface SectionChange {
   readonly flags?: number;
 }
 
-/** Why the loader does not go on. */
-export interface Refusal {
-  readonly what: string;
-  readonly message: string | null;
-  /** Compiler flags of the build that would be accepted. */
-  readonly build?: string;
-}
-
-/** Relocations without addends (SHT_REL): no loader that klplink knows takes them, however few they are (apply_relocate). */
-export const relRefusal = (module: string, section: string): Refusal => ({
-  what: `${section} has relocations without addends`,
-  message: `module ${module}: REL relocation unsupported`,
-});
-
 /** Before layout. */
 export interface Preparation {
   /** Relocation section -> its rows in the order in which the loader leaves them. */
   readonly orders: ReadonlyMap<number, Uint32Array>;
   readonly changes: ReadonlyMap<number, SectionChange>;
-  /** The loader does not go on, in its own words (null: it says nothing). */
-  readonly refusals: readonly Refusal[];
+  /** Why the loader does not go on. */
+  readonly refusals: readonly LoaderFault[];
 }
 
 /** A piece of code that the loader wrote. */

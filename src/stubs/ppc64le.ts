@@ -23,7 +23,6 @@ import {
 import {
   countStubs,
   fixedStubs,
-  noStubs,
   PROFILER,
   STUB_SIZE,
   StubArea,
@@ -92,7 +91,7 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
   const orders = new Map<number, Uint32Array>();
   const changes = new Map<number, SectionChange>();
   const stubs = lastByName(file, ".stubs");
-  if (stubs === 0) return { orders, changes, refusals: [noStubs(facts.module)] };
+  if (stubs === 0) return { orders, changes, refusals: [{ fault: "no .stubs", module: facts.module }] };
   let count = fixedStubs(file, facts);
   for (const table of file.relocations) {
     const order = orderOf(file, symbols, table, facts.version);
@@ -112,15 +111,12 @@ function tocForm(toc: bigint, { module, kernelToc, pacaTocOffset }: LoaderFacts)
     call: (address) => {
       const words = stubWords(address, toc);
       if (words !== null) return { words };
-      const relative = BigInt.asUintN(64, address - toc).toString(16);
-      const message = `module_64: ${module}: Address ${relative} of stub out of range of ADDRESS.`;
-      return { refusal: { what: "the stubs are more than 2 GiB from the TOC", message } };
+      return { refusal: { fault: "stubs far from TOC", module, distance: BigInt.asUintN(64, address - toc) } };
     },
     profiler: (name, target) => {
       const words = ftraceStubWords(target, kernelToc ?? target, pacaTocOffset);
       if (words !== null) return { words };
-      const message = `module_64: ${module}: Address of ${name} out of range of kernel_toc.`;
-      return { refusal: { what: `${name} is out of reach of the kernel's TOC`, message } };
+      return { refusal: { fault: "far from kernel TOC", module, name } };
     },
     unknown:
       kernelToc === null

@@ -19,14 +19,12 @@ import {
   lastByName,
   type ModuleLoader,
   type Preparation,
-  type Refusal,
   type SectionChange,
 } from "./loader.ts";
 import {
   countDistinct,
   countStubs,
   fixedStubs,
-  noStubs,
   STUB_SIZE,
   StubArea,
   type StubForm,
@@ -73,8 +71,7 @@ function form({ module, kernelBase, pacaTocOffset }: LoaderFacts): StubForm {
     profiler: (name, target) => {
       const words = pcrelFtraceStubWords(target, kernelBase ?? target, pacaTocOffset);
       if (words !== null) return { words };
-      const message = `module_64: ${module}: Address of ${name} out of range of 34-bit relative address.`;
-      return { refusal: { what: `${name} is more than 8 GiB from the kernel's start`, message } };
+      return { refusal: { fault: "far from kernel start", module, name } };
     },
     unknown:
       kernelBase === null
@@ -89,13 +86,6 @@ const percpuOf = (file: ElfFile): number => lastByName(file, ".data..percpu");
 const isIn = (symbols: SymbolTable, symbol: number, section: number): boolean =>
   symbol < symbols.count && symbols.rawShndx(symbol) === section;
 
-/** A module without the section that only such kernels want. */
-export const noGot = (module: string): Refusal => ({
-  what: "the kernel has no TOC, and wants a section .mygot, which the module does not have",
-  message: `module_64: ${module}: doesn't contain .mygot.`,
-  build: "-mcpu=power10 -mpcrel",
-});
-
 /** Sorted for the one count, and again for the other. */
 const orderOf: ArchLoader["order"] = (_file, _symbols, table, version) =>
   table.hasAddends ? sortRows(table, sortRows(table, null, { version }), { version }) : null;
@@ -105,8 +95,8 @@ function prepare(file: ElfFile, symbols: SymbolTable, facts: LoaderFacts): Prepa
   const changes = new Map<number, SectionChange>();
   const stubArea = lastByName(file, ".stubs");
   const got = lastByName(file, ".mygot");
-  if (stubArea === 0) return { orders, changes, refusals: [noStubs(facts.module)] };
-  if (got === 0) return { orders, changes, refusals: [noGot(facts.module)] };
+  if (stubArea === 0) return { orders, changes, refusals: [{ fault: "no .stubs", module: facts.module }] };
+  if (got === 0) return { orders, changes, refusals: [{ fault: "no .mygot", module: facts.module }] };
   const percpu = percpuOf(file);
   let stubs = fixedStubs(file, facts);
   // One more, so that the list ends with a zero.
@@ -151,7 +141,7 @@ class Got {
     const known = this.#entryOf.get(target);
     const entry = known ?? this.#used;
     if ((entry + 1) * GOT_SIZE > this.#view.byteLength) {
-      report({ kind: "refused", what: "more GOT entries are needed than the loader counts", message: null });
+      report({ kind: "refused", why: { fault: "too many GOT entries" } });
       return null;
     }
     // An address of 0 (an unresolved weak symbol) leaves the entry free for the next one.

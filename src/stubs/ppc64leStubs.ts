@@ -3,6 +3,7 @@
 // on how the kernel was built; where it stands does not.
 
 import { OrderedView } from "../base/bytes.ts";
+import type { LoaderFault } from "../diag/codes/relocations.ts";
 import { SHN_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
@@ -16,7 +17,6 @@ import {
   lastByName,
   type ModuleLoader,
   type OutOfLine,
-  type Refusal,
   type StubRow,
   type UnknownRange,
 } from "./loader.ts";
@@ -98,12 +98,6 @@ function outOfLineStubs(file: ElfFile, facts: LoaderFacts): number {
   return Math.ceil(((file.sections.size(section) / 8) * OUT_OF_LINE_SIZE) / STUB_SIZE);
 }
 
-/** A module in which there is no place for stubs. */
-export const noStubs = (module: string): Refusal => ({
-  what: "the module has no section .stubs",
-  message: `module_64: ${module}: doesn't contain .stubs.`,
-});
-
 /** Stubs that get_stubs_size reserves whatever the relocations are. */
 export function fixedStubs(file: ElfFile, facts: LoaderFacts): number {
   // Before the count was exact, one entry more kept the table terminated by a zero.
@@ -112,10 +106,8 @@ export function fixedStubs(file: ElfFile, facts: LoaderFacts): number {
   return count + outOfLineStubs(file, facts);
 }
 
-/** A stub's instructions, 7 words; or why the loader does not write it, with its message. */
-export type StubCode =
-  | { readonly words: readonly number[] }
-  | { readonly refusal: { readonly what: string; readonly message: string } };
+/** A stub's instructions, 7 words; or why the loader does not write it. */
+export type StubCode = { readonly words: readonly number[] } | { readonly refusal: LoaderFault };
 
 /** What entries hold in kernels of one build. */
 export interface StubForm {
@@ -165,7 +157,7 @@ export class StubArea {
     if (known !== undefined) return BigInt.asUintN(64, base + BigInt(known * STUB_SIZE));
     const slot = this.#used;
     if (slot >= this.#slots) {
-      report({ kind: "refused", what: "more stubs are needed than the loader counts", message: null });
+      report({ kind: "refused", why: { fault: "too many stubs" } });
       return null;
     }
     const at = slot * STUB_SIZE;
@@ -222,13 +214,12 @@ export class StubArea {
       this.unknown.push({ section: this.#section, start: at + start, end: at + end, reason });
     }
     if ((address & 7n) !== 0n && this.#facts.has("ppcStubsAligned")) {
-      const message = `module_64: ${this.#facts.module}: Address of stub entry is not 8-byte aligned`;
-      report({ kind: "refused", what: "a stub is not aligned to 8 bytes", message });
+      report({ kind: "refused", why: { fault: "unaligned stub", module: this.#facts.module } });
       return false;
     }
     const code = isProfiler ? this.#form.profiler(name, target) : this.#form.call(address);
     if ("refusal" in code) {
-      report({ kind: "refused", ...code.refusal });
+      report({ kind: "refused", why: code.refusal });
       return false;
     }
     for (const [i, word] of code.words.entries()) this.#view.setUint32(at + i * 4, word);

@@ -183,7 +183,7 @@ run nofile klplink verify overlay
     ["user", "the section addresses of overlay may not be read", "run as root"],
     ["hidden", "the section addresses are hidden", "kernel.kptr_restrict=0 or 1"],
     ["locked", "the kernel is locked down: its memory may not be read", "lockdown=confidentiality"],
-    ["masked", "not an ELF64 core file", "in a container"],
+    ["masked", "the kernel's memory cannot be read: not an ELF64 core file", "in a container"],
     ["nofile", "no file of module overlay below /lib/modules/", "klplink verify PATH/MODULE.ko"],
   ])("%s: %s", (name, what, way) => {
     const { status, output } = get(name);

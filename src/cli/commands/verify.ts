@@ -115,11 +115,12 @@ async function readModule(argument: string, machine: Machine, context: Context):
   const files = findModuleFiles(argument, folders);
   const [only, second] = files;
   if (only === undefined || second !== undefined) {
-    const what =
-      only === undefined
-        ? `no file of module ${argument} below ${folders.filter((f) => existsSync(f)).join(", ") || (folders[0] ?? "/lib/modules")}`
-        : `several files of module ${argument}: ${files.slice(0, 5).join(", ")}`;
-    throw new InputProblem(problem("KLP221", { file: argument }, { what, obstacle: "no file" }));
+    const there = folders.filter((f) => existsSync(f));
+    const where = only !== undefined ? files : there.length > 0 ? there : [folders[0] ?? "/lib/modules"];
+    const fault = only === undefined ? "no file" : "several files";
+    throw new InputProblem(
+      problem("KLP221", { file: argument }, { fault, module: argument, where, obstacle: "no file" }),
+    );
   }
   return readUnpacked(only, context);
 }
@@ -143,7 +144,7 @@ async function open(machine: Machine, options: VerifyCommandOptions, context: Co
     if (file !== null) symbols = filledUp(list, file);
   } catch (error) {
     if (!(error instanceof ShiftError)) throw error;
-    throw new InputProblem(problem("KLP223", { file: file?.source ?? "" }, { what: error.message }));
+    throw new InputProblem(problem("KLP223", { file: file?.source ?? "" }, error.fault));
   }
   const { read, close } = machine.memory();
   return {

@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Obstacle } from "../../diag/codes/image.ts";
+import type { VerifyFault, VerifyObstacle } from "../../diag/codes/image.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../../elf/btf.ts";
 import { parseKernelAddress } from "../../kernel/loader/placement.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../../kernel/running/memory.ts";
@@ -14,8 +14,8 @@ import type { Unread } from "../../passes/verify.ts";
 import { problemOf } from "../options.ts";
 import { InputProblem } from "./io.ts";
 
-const cannot = (file: string, what: string, obstacle: Obstacle): InputProblem =>
-  new InputProblem(problem("KLP221", { file }, { what, obstacle }));
+const cannot = (file: string, fault: VerifyFault, obstacle: VerifyObstacle): InputProblem =>
+  new InputProblem(problem("KLP221", { file }, { ...fault, obstacle }));
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? "";
 const isForbidden = (error: unknown): boolean => ["EACCES", "EPERM"].includes(codeOf(error));
@@ -51,7 +51,7 @@ export class Machine {
     if (!existsSync(path)) throw this.#noSections(module, path);
     const sections = this.#addresses(module, path);
     if ([...sections.values()].every((address) => address === 0n)) {
-      throw cannot(path, "the section addresses are hidden", "hidden");
+      throw cannot(path, { fault: "sections hidden" }, "hidden");
     }
     return sections;
   }
@@ -64,27 +64,27 @@ export class Machine {
       for (const name of readdirSync(path)) {
         // The files' own mode lets only root read them; the folder is open to all.
         const address = parseKernelAddress(readFileSync(join(path, name), "latin1"));
-        if (address === null) throw cannot(join(path, name), `the address of ${name} is damaged`, obstacle);
+        if (address === null) throw cannot(join(path, name), { fault: "address damaged", section: name }, obstacle);
         sections.set(name, address);
         // Older powerpc kernels rename init sections.
         if (name.startsWith("_init.")) sections.set(name.replace("_", "."), address);
       }
     } catch (error) {
       if (error instanceof InputProblem) throw error;
-      if (isForbidden(error)) throw cannot(path, `the section addresses of ${module} may not be read`, "permission");
-      throw cannot(path, `the section addresses of ${module} cannot be read`, obstacle);
+      if (isForbidden(error)) throw cannot(path, { fault: "sections forbidden", module }, "permission");
+      throw cannot(path, { fault: "sections unreadable", module }, obstacle);
     }
-    if (sections.size === 0) throw cannot(path, `there are no section addresses of ${module}`, obstacle);
+    if (sections.size === 0) throw cannot(path, { fault: "no sections", module }, obstacle);
     return sections;
   }
 
   #noSections(module: string, path: string): InputProblem {
-    if (!this.isLive) return cannot(path, `the folder holds no copy of ${module}`, "no copy");
+    if (!this.isLive) return cannot(path, { fault: "no copy", module }, "no copy");
     const folder = `/sys/module/${module}`;
-    if (!existsSync(folder)) return cannot(path, `module ${module} is not loaded`, "not loaded");
+    if (!existsSync(folder)) return cannot(path, { fault: "not loaded", module }, "not loaded");
     // Only what was loaded from a file has a state.
-    if (!existsSync(`${folder}/initstate`)) return cannot(folder, `${module} is built into the kernel`, "built in");
-    return cannot(path, `the kernel does not tell the section addresses of ${module}`, "no addresses");
+    if (!existsSync(`${folder}/initstate`)) return cannot(folder, { fault: "built in", module }, "built in");
+    return cannot(path, { fault: "sections not told", module }, "no addresses");
   }
 
   /** The kernel's symbols with their addresses. @throws InputProblem */
@@ -94,12 +94,13 @@ export class Machine {
     try {
       list = parseSymbols(new Uint8Array(readFileSync(path)), path);
     } catch (error) {
-      if (error instanceof SymbolListError) throw cannot(path, error.message, this.isLive ? "no addresses" : "damaged");
-      if (isForbidden(error)) throw cannot(path, "the kernel's symbols may not be read", "permission");
-      throw cannot(path, "the kernel's symbols cannot be read", this.isLive ? "no addresses" : "damaged");
+      if (error instanceof SymbolListError)
+        throw cannot(path, { fault: "symbols damaged", why: error.message }, this.isLive ? "no addresses" : "damaged");
+      if (isForbidden(error)) throw cannot(path, { fault: "symbols forbidden" }, "permission");
+      throw cannot(path, { fault: "symbols unreadable" }, this.isLive ? "no addresses" : "damaged");
     }
     for (const name of list.names()) if (list.find(name).some((s) => s.address !== 0n)) return list;
-    throw cannot(path, "the addresses in the symbol list are hidden", "hidden");
+    throw cannot(path, { fault: "symbols hidden" }, "hidden");
   }
 
   /** Section addresses of a module that the one at hand needs; null if they are not known. */
@@ -146,13 +147,13 @@ export class Machine {
         return { read: openDumps(join(this.#root, "memory")), close: () => {} };
       return openKcore(path);
     } catch (error) {
-      if (error instanceof MemoryError) throw cannot(path, error.message, this.isLive ? "no memory" : "damaged");
+      if (error instanceof MemoryError)
+        throw cannot(path, { fault: "memory damaged", why: error.message }, this.isLive ? "no memory" : "damaged");
       if (isForbidden(error)) {
-        if (this.isLive && isLockedDown())
-          throw cannot(path, "the kernel is locked down: its memory may not be read", "lockdown");
-        throw cannot(path, "the kernel's memory may not be read", "permission");
+        if (this.isLive && isLockedDown()) throw cannot(path, { fault: "memory locked" }, "lockdown");
+        throw cannot(path, { fault: "memory forbidden" }, "permission");
       }
-      throw cannot(path, "the kernel's memory cannot be read", this.isLive ? "no memory" : "damaged");
+      throw cannot(path, { fault: "memory unreadable" }, this.isLive ? "no memory" : "damaged");
     }
   }
 
@@ -161,16 +162,15 @@ export class Machine {
     return (["address", "memory"] as const).flatMap((lacks) => {
       const names = unread.filter((u) => u.lacks === lacks).map((u) => u.name);
       if (names.length === 0) return [];
-      const listed = `${names.slice(0, 5).join(", ")}${names.length > 5 ? `, … (${names.length} sections)` : ""}`;
       if (lacks === "memory") {
         const copied = this.#root !== null && existsSync(join(this.#root, "kcore")) ? "kcore" : "memory";
         const file = this.#path("/proc/kcore", copied);
-        const what = `the memory of ${listed} cannot be read`;
-        return [problem("KLP221", { file }, { what, obstacle: this.isLive ? "no memory" : "damaged" })];
+        const obstacle = this.isLive ? "no memory" : "damaged";
+        return [problem("KLP221", { file }, { fault: "sections without memory", sections: names, obstacle })];
       }
       const file = this.#path(`/sys/module/${module}/sections`, "sections");
-      const what = `the address of ${listed} is missing`;
-      return [problem("KLP221", { file }, { what, obstacle: "missing" })];
+      const data = { fault: "sections without address", sections: names, obstacle: "missing" } as const;
+      return [problem("KLP221", { file }, data)];
     });
   }
 

@@ -4,7 +4,7 @@ import { define } from "../define.ts";
 
 export const KLP101 = define<{ readonly what: string }>({
   level: "error",
-  title: (d) => d.what,
+  title: (d) => `not a module or object file: ${d.what}`,
   help: () => "give a kernel module or object file (.ko, .o) of ppc64le, arm64 or x86_64",
   explain: "The input is not a relocatable ELF64 file. Kernel modules and the objects they are linked from are.",
 });
@@ -19,7 +19,7 @@ export const KLP102 = define<{ readonly what: string }>({
 
 export const KLP103 = define<{ readonly what: string }>({
   level: "error",
-  title: (d) => d.what,
+  title: (d) => `the file cannot be changed without guessing: ${d.what}`,
   help: () => "leave out what made the section (often an LLVM option), or report the section type as missing",
   explain:
     "The file is well formed, but an edit would have to renumber sections or symbols in a part of the file whose form klplink does not know. It refuses rather than write a file that may be wrong.",

@@ -1,6 +1,6 @@
 // Images and loaded modules: what cannot be computed or compared.
 
-import { define } from "../define.ts";
+import { define, faultColumns } from "../define.ts";
 
 export const KLP220 = define<{
   readonly count: number;
@@ -17,8 +17,8 @@ export const KLP220 = define<{
     "The loaded module's memory differs from what the loader makes of the file, at a place that is in none of the module's tables of rewritten code. Another build of the module, memory that was patched by hand, or a fault of klplink.",
 });
 
-/** Why a loaded module cannot be compared. */
-export type Obstacle =
+/** What is in the way of comparing a loaded module: it tells the way out. */
+export type VerifyObstacle =
   | "not loaded"
   | "no copy"
   | "built in"
@@ -31,7 +31,7 @@ export type Obstacle =
   | "missing"
   | "damaged";
 
-const WAYS_OUT: Readonly<Record<Obstacle, string>> = {
+const WAYS_OUT: Readonly<Record<VerifyObstacle, string>> = {
   "not loaded":
     "load it first, or give another name: `lsmod` lists what is loaded; a copy of another machine's memory is given with --root",
   "no copy": "give --root the folder that the capture script filled (scripts/klplink-capture.sh MODULE FOLDER)",
@@ -49,10 +49,52 @@ const WAYS_OUT: Readonly<Record<Obstacle, string>> = {
   damaged: "copy again with the capture script",
 };
 
-export const KLP221 = define<{ readonly what: string; readonly obstacle: Obstacle }>({
+/** What of a running kernel, or of a copy of its memory, cannot be used. */
+export type VerifyFault =
+  | { readonly fault: "sections hidden" | "symbols hidden" }
+  | { readonly fault: "symbols forbidden" | "symbols unreadable" }
+  | { readonly fault: "memory forbidden" | "memory unreadable" | "memory locked" }
+  | { readonly fault: "symbols damaged" | "memory damaged"; readonly why: string }
+  | { readonly fault: "address damaged"; readonly section: string }
+  | { readonly fault: "sections forbidden" | "sections unreadable" | "no sections"; readonly module: string }
+  | { readonly fault: "no copy" | "not loaded" | "built in" | "sections not told"; readonly module: string }
+  | { readonly fault: "sections without memory" | "sections without address"; readonly sections: readonly string[] }
+  | { readonly fault: "no file" | "several files"; readonly module: string; readonly where: readonly string[] };
+
+/** Names that are listed; behind them stands how many there are. */
+const LISTED = 5;
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, LISTED).join(", ")}${names.length > LISTED ? `, … (${names.length} sections)` : ""}`;
+
+const verifyFault = faultColumns<VerifyFault>({
+  "sections hidden": { what: () => "the section addresses are hidden" },
+  "symbols hidden": { what: () => "the addresses in the symbol list are hidden" },
+  "symbols forbidden": { what: () => "the kernel's symbols may not be read" },
+  "symbols unreadable": { what: () => "the kernel's symbols cannot be read" },
+  "symbols damaged": { what: (d) => `the kernel's symbols cannot be read: ${d.why}` },
+  "memory forbidden": { what: () => "the kernel's memory may not be read" },
+  "memory unreadable": { what: () => "the kernel's memory cannot be read" },
+  "memory locked": { what: () => "the kernel is locked down: its memory may not be read" },
+  "memory damaged": { what: (d) => `the kernel's memory cannot be read: ${d.why}` },
+  "address damaged": { what: (d) => `the address of ${d.section} is damaged` },
+  "sections forbidden": { what: (d) => `the section addresses of ${d.module} may not be read` },
+  "sections unreadable": { what: (d) => `the section addresses of ${d.module} cannot be read` },
+  "no sections": { what: (d) => `there are no section addresses of ${d.module}` },
+  "no copy": { what: (d) => `the folder holds no copy of ${d.module}` },
+  "not loaded": { what: (d) => `module ${d.module} is not loaded` },
+  "built in": { what: (d) => `${d.module} is built into the kernel` },
+  "sections not told": { what: (d) => `the kernel does not tell the section addresses of ${d.module}` },
+  "sections without memory": { what: (d) => `the memory of ${listed(d.sections)} cannot be read` },
+  "sections without address": { what: (d) => `the address of ${listed(d.sections)} is missing` },
+  "no file": { what: (d) => `no file of module ${d.module} below ${d.where.join(", ")}` },
+  "several files": { what: (d) => `several files of module ${d.module}: ${d.where.slice(0, LISTED).join(", ")}` },
+});
+
+export const KLP221 = define<VerifyFault & { readonly obstacle: VerifyObstacle }>({
   level: "error",
-  title: (d) => d.what,
+  title: verifyFault.title,
   help: (d) => WAYS_OUT[d.obstacle],
+  json: (d) => ({ what: verifyFault.title(d), obstacle: d.obstacle }),
   explain:
     "To compare a loaded module, klplink reads its file, its section addresses (/sys/module/NAME/sections), the kernel's symbols (/proc/kallsyms) and the kernel's memory (/proc/kcore). One of them is missing or empty, may not be read, or hides the addresses. A section whose memory cannot be read is not compared; if a section's address is missing, nothing is, as the other sections depend on it.",
 });
@@ -67,9 +109,32 @@ export const KLP222 = define<{ readonly loaded: string; readonly file: string }>
     "A module keeps its build id in memory (.note.gnu.build-id). It is not that of the file, so the file is not the one that was loaded, and the other differences follow from that.",
 });
 
-export const KLP223 = define<{ readonly what: string }>({
+/** Why a list of a kernel's symbols is not that of the kernel that runs. Distances are bytes. */
+export type ShiftFault = { readonly file: string; readonly live: string } & (
+  | { readonly fault: "nothing in common" }
+  | {
+      readonly fault: "two distances";
+      readonly moved: readonly [
+        { readonly name: string; readonly by: bigint },
+        { readonly name: string; readonly by: bigint },
+      ];
+    }
+);
+
+const signed = (v: bigint): string => (v < 0n ? `-0x${(-v).toString(16)}` : `0x${v.toString(16)}`);
+
+const shiftFault = faultColumns<ShiftFault>({
+  "nothing in common": { what: (d) => `${d.file} has no symbols in common with ${d.live}` },
+  "two distances": {
+    what: ({ file, live, moved: [one, other] }) =>
+      `${one.name} was moved by ${signed(one.by)}, ${other.name} by ${signed(other.by)}: ${file} is of another kernel than ${live}`,
+  },
+});
+
+export const KLP223 = define<ShiftFault>({
   level: "error",
-  title: (d) => d.what,
+  title: shiftFault.title,
+  json: (d) => ({ what: shiftFault.title(d) }),
   why: () =>
     "a kernel moves as a whole (KASLR), so each symbol must be as far from its place in the file as the others",
   help: () =>

@@ -1,6 +1,6 @@
 // The finished module: its form, its .modinfo, struct module, versions.
 
-import { define } from "../define.ts";
+import { define, faultColumns } from "../define.ts";
 
 export const KLP211 = define<{ readonly size: number; readonly limit: number }>({
   level: "error",
@@ -28,20 +28,94 @@ export const KLP231 = define<{ readonly machine: number; readonly flags: number;
     "ppc64le kernels since 6.2 read the ABI version in the two low bits of e_flags and take modules of ELF ABI version 2 only.",
 });
 
-export const KLP232 = define<{ readonly what: string; readonly message: string }>({
+const THIS_MODULE = ".gnu.linkonce.this_module";
+
+/** What is wrong with the sections that each module has once. */
+export type ModuleSectionFault =
+  | { readonly fault: "several .modinfo"; readonly count: number }
+  /** `exactly`: how the kernel words it. */
+  | { readonly fault: "several modules"; readonly module: string; readonly count: number; readonly exactly: boolean }
+  | { readonly fault: "no bytes" | "not loaded"; readonly module: string }
+  | { readonly fault: "half of checksums"; readonly there: string; readonly missing: string };
+
+const moduleSectionFault = faultColumns<ModuleSectionFault>({
+  "several .modinfo": {
+    what: (d) => `the module has ${d.count} sections .modinfo`,
+    kernel: () => "Only one .modinfo section must exist.",
+  },
+  "several modules": {
+    what: (d) => `the module has ${d.count} sections ${THIS_MODULE}`,
+    kernel: (d) => `module ${d.module}: ${d.exactly ? "Exactly one" : "Only one"} ${THIS_MODULE} section must exist.`,
+  },
+  "no bytes": {
+    what: () => `${THIS_MODULE} holds no bytes (SHT_NOBITS)`,
+    kernel: (d) => `module ${d.module}: ${THIS_MODULE} section must have a size set`,
+  },
+  "not loaded": {
+    what: () => `${THIS_MODULE} is not loaded (no SHF_ALLOC)`,
+    kernel: (d) => `module ${d.module}: ${THIS_MODULE} must occupy memory during process execution`,
+  },
+  "half of checksums": {
+    what: (d) => `${d.there} is there without ${d.missing}`,
+    kernel: () => "extended version crc+name presence does not match",
+  },
+});
+
+export const KLP232 = define<ModuleSectionFault>({
   level: "error",
-  title: (d) => d.what,
-  kernel: (d) => d.message,
+  ...moduleSectionFault,
   help: () => "link the module once, with kbuild (`make M=... modules`), and do not link two finished modules into one",
+  json: (d) => ({ what: moduleSectionFault.title(d), message: moduleSectionFault.kernel(d) }),
   explain:
     "The loader wants one section .modinfo and one .gnu.linkonce.this_module, which is loaded and holds the bytes of struct module. Two of them come from linking two modules, or a module twice, with `ld -r`.",
 });
 
-export const KLP233 = define<{ readonly what: string; readonly message: string; readonly help: string }>({
+/** What is wrong with section header 0, which may hold the number of sections, and with the symbols' string table. */
+type HeaderFault =
+  /** `nameIndex`: e_shstrndx; `nullType`: sh_type of section 0, where the kernel looks at that first. */
+  | {
+      readonly fault: "too many sections";
+      readonly count: number;
+      readonly nameIndex: number;
+      readonly nullType: number | null;
+    }
+  | { readonly fault: "null section"; readonly nullType: number }
+  | { readonly fault: "empty string table" | "string table without first zero" | "string table without last zero" };
+
+const nullSection = (type: number): string =>
+  `ELF Spec violation: section 0 type(${type})!=SH_NULL or non-zero len or addr`;
+const BUILD_ANEW = "build the module anew: a tool behind the link has changed it";
+const STRING_TABLE = "the symbol string table does not begin and end with a zero byte";
+
+const headerFault = faultColumns<HeaderFault>({
+  "too many sections": {
+    what: (d) => `the module has ${d.count} sections, more than e_shnum can tell`,
+    kernel: (d) =>
+      d.nullType !== null
+        ? nullSection(d.nullType)
+        : `Invalid ELF section name index: ${d.nameIndex} || e_shstrndx (${d.nameIndex}) >= e_shnum (0)`,
+  },
+  "null section": { what: () => "section header 0 is not all zero", kernel: (d) => nullSection(d.nullType) },
+  "empty string table": { what: () => STRING_TABLE, kernel: () => "empty symbol string table" },
+  "string table without first zero": {
+    what: () => STRING_TABLE,
+    kernel: () => "symbol string table missing leading NUL",
+  },
+  "string table without last zero": {
+    what: () => STRING_TABLE,
+    kernel: () => "symbol string table isn't NUL terminated",
+  },
+});
+const headerHelp = (d: HeaderFault): string =>
+  d.fault === "too many sections"
+    ? "merge sections when the module is linked (the kernel's module.lds does)"
+    : BUILD_ANEW;
+
+export const KLP233 = define<HeaderFault>({
   level: "error",
-  title: (d) => d.what,
-  kernel: (d) => d.message,
-  help: (d) => d.help,
+  ...headerFault,
+  help: headerHelp,
+  json: (d) => ({ what: headerFault.title(d), message: headerFault.kernel(d), help: headerHelp(d) }),
   explain:
     "The loader counts sections by e_shnum alone, so a module has fewer than 65,280 of them (0xff00), and section header 0 is all zero. Since 6.13 the symbol string table must begin and end with a zero byte, too.",
 });
@@ -177,11 +251,31 @@ export const KLP512 = define<{ readonly module: string; readonly source: string 
     "A kernel without CONFIG_LIVEPATCH refuses every module that .modinfo marks as a livepatch. Debian's kernels for ppc64el and arm64 are such.",
 });
 
-export const KLP513 = define<{ readonly what: string; readonly message: string; readonly help: string }>({
+/** What is wrong with a module's exports and imports, whatever the kernel has. */
+type ExportFault =
+  | { readonly fault: "no flags"; readonly module: string }
+  | { readonly fault: "namespace of modules"; readonly module: string; readonly namespace: string };
+
+const exportFault = faultColumns<ExportFault>({
+  "no flags": {
+    what: () => "the module exports symbols, but has no flags for them (__kflagstab)",
+    kernel: (d) => `${d.module}: no flags for exported symbols`,
+  },
+  "namespace of modules": {
+    what: (d) => `the module imports the namespace ${d.namespace}`,
+    kernel: (d) => `${d.module}: module tries to import module namespace: ${d.namespace}`,
+  },
+});
+const exportHelp = (d: ExportFault): string =>
+  d.fault === "no flags"
+    ? "build the module against the headers of the kernel that it is for (7.0 or later)"
+    : "leave out the MODULE_IMPORT_NS: such exports are for the modules that the namespace names";
+
+export const KLP513 = define<ExportFault>({
   level: "error",
-  title: (d) => d.what,
-  kernel: (d) => d.message,
-  help: (d) => d.help,
+  ...exportFault,
+  help: exportHelp,
+  json: (d) => ({ what: exportFault.title(d), message: exportFault.kernel(d), help: exportHelp(d) }),
   explain:
     "What modpost writes of exports and namespaces differs between kernels: since 6.16 no module may import a namespace `module:...` by name, and since 7.0 exports need flags in __kflagstab.",
 });

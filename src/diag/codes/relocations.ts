@@ -1,6 +1,7 @@
 // Relocations: types, values, ranges, and the places that they write.
 
-import { define } from "../define.ts";
+import { hex } from "../../base/bytes.ts";
+import { define, type FaultTexts, faultColumns } from "../define.ts";
 
 export const KLP201 = define<{
   readonly module: string;
@@ -79,28 +80,103 @@ export const KLP205 = define<{
     "The kernel stores the low bits of the value without a check. Between a module and the kernel that it is loaded into this does not happen; with wrong addresses it does.",
 });
 
-export const KLP206 = define<{
-  readonly what: string;
-  readonly message: string | null;
-  /** Compiler flags of the build that has the section. */
-  readonly build?: string;
-}>({
+/** Why the architecture's part of the loader does not go on. Names are printable; `module` as the loader calls it. */
+export type LoaderFault =
+  | { readonly fault: "no .stubs" | "no .mygot" | "no .plt" | "no symbol table"; readonly module: string }
+  | { readonly fault: "no trampolines"; readonly section: string }
+  | { readonly fault: "no addends"; readonly module: string; readonly section: string }
+  | { readonly fault: "too many stubs" | "too many PLT entries" | "too many GOT entries" }
+  | { readonly fault: "unaligned stub"; readonly module: string }
+  /** `distance` of the stub from the TOC base, modulo 2^64. */
+  | { readonly fault: "stubs far from TOC"; readonly module: string; readonly distance: bigint }
+  | { readonly fault: "far from kernel TOC" | "far from kernel start"; readonly module: string; readonly name: string };
+
+const LOADER_FAULTS: FaultTexts<LoaderFault> = {
+  "no .stubs": {
+    what: () => "the module has no section .stubs",
+    kernel: (d) => `module_64: ${d.module}: doesn't contain .stubs.`,
+  },
+  "no .mygot": {
+    what: () => "the kernel has no TOC, and wants a section .mygot, which the module does not have",
+    kernel: (d) => `module_64: ${d.module}: doesn't contain .mygot.`,
+  },
+  "no .plt": {
+    what: () => "the module has no section .plt or .init.plt",
+    kernel: (d) => `${d.module}: module PLT section(s) missing`,
+  },
+  "no symbol table": {
+    what: () => "the module has no symbol table",
+    kernel: (d) => `${d.module}: module symtab section missing`,
+  },
+  "no trampolines": { what: (d) => `the module has no section ${d.section}` },
+  "no addends": {
+    what: (d) => `${d.section} has relocations without addends`,
+    kernel: (d) => `module ${d.module}: REL relocation unsupported`,
+  },
+  "too many stubs": { what: () => "more stubs are needed than the loader counts" },
+  "too many PLT entries": { what: () => "more PLT entries are needed than the loader counts" },
+  "too many GOT entries": { what: () => "more GOT entries are needed than the loader counts" },
+  "unaligned stub": {
+    what: () => "a stub is not aligned to 8 bytes",
+    kernel: (d) => `module_64: ${d.module}: Address of stub entry is not 8-byte aligned`,
+  },
+  "stubs far from TOC": {
+    what: () => "the stubs are more than 2 GiB from the TOC",
+    kernel: (d) => `module_64: ${d.module}: Address ${d.distance.toString(16)} of stub out of range of ADDRESS.`,
+  },
+  "far from kernel TOC": {
+    what: (d) => `${d.name} is out of reach of the kernel's TOC`,
+    kernel: (d) => `module_64: ${d.module}: Address of ${d.name} out of range of kernel_toc.`,
+  },
+  "far from kernel start": {
+    what: (d) => `${d.name} is more than 8 GiB from the kernel's start`,
+    kernel: (d) => `module_64: ${d.module}: Address of ${d.name} out of range of 34-bit relative address.`,
+  },
+};
+
+const loaderFault = faultColumns(LOADER_FAULTS);
+/** Compiler flags of the build that has the section. */
+const buildWith = (d: LoaderFault): string | null => (d.fault === "no .mygot" ? "-mcpu=power10 -mpcrel" : null);
+
+export const KLP206 = define<LoaderFault>({
   level: "error",
-  title: (d) => d.what,
-  kernel: (d) => d.message,
-  help: (d) =>
-    d.build !== undefined
-      ? `build the module with this kernel's own flags (${d.build})`
-      : "link the module with the kernel's own linker script (scripts/module.lds)",
+  ...loaderFault,
+  help: (d) => {
+    const build = buildWith(d);
+    return build !== null
+      ? `build the module with this kernel's own flags (${build})`
+      : "link the module with the kernel's own linker script (scripts/module.lds)";
+  },
+  json: (d) => {
+    const build = buildWith(d);
+    return { what: loaderFault.title(d), message: loaderFault.kernel(d), ...(build === null ? {} : { build }) };
+  },
   explain:
     "The module lacks a section that the architecture's loader needs for the code it writes (.stubs on ppc64le, and .mygot if the kernel is built with PC-relative addressing; .plt, .init.plt and the ftrace trampolines on arm64), or that code does not fit.",
 });
 
-export const KLP207 = define<{ readonly symbol: string; readonly message: string; readonly what: string }>({
+/** A symbol with a section index that the loader does not take; `sections`: the module's number of section headers. */
+type SectionIndexFault = { readonly module: string; readonly symbol: string } & (
+  | { readonly fault: "common" }
+  | { readonly fault: "section"; readonly index: number; readonly sections: number }
+);
+
+const sectionIndexFault = faultColumns<SectionIndexFault>({
+  common: {
+    what: (d) => `${d.symbol} is a common symbol`,
+    kernel: (d) => `${d.module}: please compile with -fno-common`,
+  },
+  section: {
+    what: (d) => `${d.symbol} has section index ${hex(d.index)}, which the loader does not know`,
+    kernel: (d) => `${d.module}: Symbol ${d.symbol} has an invalid section index ${d.index} (max ${d.sections - 1})`,
+  },
+});
+
+export const KLP207 = define<SectionIndexFault>({
   level: "error",
-  title: (d) => d.what,
-  kernel: (d) => d.message,
+  ...sectionIndexFault,
   help: () => "compile with the kernel's own flags (-fno-common) and link with `ld -r`",
+  json: (d) => ({ symbol: d.symbol, message: sectionIndexFault.kernel(d), what: sectionIndexFault.title(d) }),
   explain: "A symbol has a section index that the module loader does not take: a common symbol, or a reserved index.",
 });
 

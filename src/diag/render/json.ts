@@ -1,7 +1,17 @@
 import { hexWord } from "../../base/bytes.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
-import { fixOf, helpOf, kernelOf, levelOf, type Problem, printedRefusals, titleOf, whyOf } from "../catalogue.ts";
+import {
+  fixOf,
+  helpOf,
+  jsonDataOf,
+  kernelOf,
+  levelOf,
+  type Problem,
+  printedRefusals,
+  titleOf,
+  whyOf,
+} from "../catalogue.ts";
 import type { ContextLine, Instruction } from "../define.ts";
 import { sumOf, tallyOf, withoutRepeats } from "../tally.ts";
 import { bytesText } from "./text.ts";
@@ -59,7 +69,7 @@ export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unkn
     help: helpOf(p),
     fix: fixOf(p),
     instructions: p.instructions?.map(instruction) ?? p.context?.map(word) ?? [],
-    data: p.data,
+    data: jsonDataOf(p),
   };
 }
 

@@ -2,10 +2,10 @@
 // (kernel/module/main.c), module_elf_check_arch (arch/powerpc/kernel/module_64.c), module_enforce_rwx_sections
 // (kernel/module/strict_rwx.c); and what simplify_symbols refuses whatever the kernel has.
 
-import { hex, printable } from "../../base/bytes.ts";
+import { printable } from "../../base/bytes.ts";
 import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
+import type { ModuleSectionFault } from "../../diag/codes/module.ts";
 import { ProblemList } from "../../diag/problemList.ts";
 import {
   SHF_ALLOC,
@@ -48,27 +48,21 @@ export function checkForm(file: ElfFile, module: string, version: KernelVersion 
 /** Section header 0, which holds the number of sections where e_shnum cannot; the loader reads e_shnum only. */
 function checkSectionCount({ header, sections }: ElfFile, version: KernelVersion | null, path: string): Problem[] {
   const more = { loadOrder: LOADING.header };
-  const refuse = (fileOffset: number, what: string, message: string, help: string): Problem[] => [
-    problem("KLP233", { file: path, fileOffset }, { what, message, help }, more),
-  ];
-  const start = header.sectionHeaderOffset;
-  const nullHeader = `ELF Spec violation: section 0 type(${sections.type(0)})!=SH_NULL or non-zero len or addr`;
   if (header.sectionCount >= SHN_LORESERVE) {
-    const what = `the module has ${header.sectionCount} sections, more than e_shnum can tell`;
     const index = Math.min(header.sectionNameIndex, SHN_XINDEX);
-    const shown = index >= SHN_LORESERVE ? SHN_XINDEX : index;
-    const names = `Invalid ELF section name index: ${shown} || e_shstrndx (${shown}) >= e_shnum (0)`;
-    const message = hasFact(version, "stringTableChecked") ? nullHeader : names;
     // e_shnum stands at 60.
-    return refuse(60, what, message, "merge sections when the module is linked (the kernel's module.lds does)");
+    const at = { file: path, fileOffset: 60 };
+    const data = {
+      fault: "too many sections",
+      count: header.sectionCount,
+      nameIndex: index >= SHN_LORESERVE ? SHN_XINDEX : index,
+      nullType: hasFact(version, "stringTableChecked") ? sections.type(0) : null,
+    } as const;
+    return [problem("KLP233", at, data, more)];
   }
   if (sections.type(0) === SHT_NULL && sections.size(0) === 0 && sections.addr(0) === 0n) return [];
-  return refuse(
-    start,
-    "section header 0 is not all zero",
-    nullHeader,
-    "build the module anew: a tool behind the link has changed it",
-  );
+  const at = { file: path, fileOffset: header.sectionHeaderOffset };
+  return [problem("KLP233", at, { fault: "null section", nullType: sections.type(0) }, more)];
 }
 
 /** elf_validity_cache_strtab: what ends or begins within the table would be read beyond it. */
@@ -78,17 +72,15 @@ function checkStringTable({ sections, symbols }: ElfFile, version: KernelVersion
   const data = sections.data(table);
   const fault =
     data.length === 0
-      ? "empty symbol string table"
+      ? "empty string table"
       : data[0] !== 0
-        ? "symbol string table missing leading NUL"
+        ? "string table without first zero"
         : data.at(-1) !== 0
-          ? "symbol string table isn't NUL terminated"
+          ? "string table without last zero"
           : null;
   if (fault === null) return [];
   const at = { file: path, section: printable(sections.name(table)), offset: 0 };
-  const help = "build the module anew: a tool behind the link has changed it";
-  const what = "the symbol string table does not begin and end with a zero byte";
-  return [problem("KLP233", at, { what, message: fault, help }, { loadOrder: LOADING.strings })];
+  return [problem("KLP233", at, { fault }, { loadOrder: LOADING.strings })];
 }
 
 /** klp_module_coming: called for each module, when its relocations are done. */
@@ -120,37 +112,29 @@ function checkModuleSections(
     for (let i = 1; i < sections.count; i++) if (sections.name(i) === name) found.push(i);
     return found;
   };
-  const refuse = (section: string, what: string, message: string, loadOrder: readonly number[]): void => {
-    const at: Place = { file: path, section, offset: 0 };
-    problems.push(problem("KLP232", at, { what, message }, { loadOrder }));
+  const refuse = (section: string, data: ModuleSectionFault, loadOrder: readonly number[]): void => {
+    problems.push(problem("KLP232", { file: path, section, offset: 0 }, data, { loadOrder }));
   };
   if (!hasFact(version, "thisModuleChecked")) return [];
   const infos = indices(".modinfo");
-  if (infos.length > 1) {
-    const what = `the module has ${infos.length} sections .modinfo`;
-    refuse(".modinfo", what, "Only one .modinfo section must exist.", LOADING.modinfo);
-  }
+  if (infos.length > 1) refuse(".modinfo", { fault: "several .modinfo", count: infos.length }, LOADING.modinfo);
   const own = indices(THIS_MODULE);
   const [first] = own;
   if (own.length > 1) {
-    const count = hasFact(version, "thisModuleExactlyOne") ? "Exactly one" : "Only one";
-    const message = `module ${module}: ${count} ${THIS_MODULE} section must exist.`;
-    refuse(THIS_MODULE, `the module has ${own.length} sections ${THIS_MODULE}`, message, LOADING.structModule);
+    const exactly = hasFact(version, "thisModuleExactlyOne");
+    refuse(THIS_MODULE, { fault: "several modules", module, count: own.length, exactly }, LOADING.structModule);
   } else if (first !== undefined && sections.type(first) === SHT_NOBITS) {
-    const message = `module ${module}: ${THIS_MODULE} section must have a size set`;
-    refuse(THIS_MODULE, `${THIS_MODULE} holds no bytes (SHT_NOBITS)`, message, LOADING.structModule);
+    refuse(THIS_MODULE, { fault: "no bytes", module }, LOADING.structModule);
   } else if (first !== undefined && !sections.hasFlags(first, SHF_ALLOC)) {
-    const message = `module ${module}: ${THIS_MODULE} must occupy memory during process execution`;
-    refuse(THIS_MODULE, `${THIS_MODULE} is not loaded (no SHF_ALLOC)`, message, LOADING.structModule);
+    refuse(THIS_MODULE, { fault: "not loaded", module }, LOADING.structModule);
   }
   if (hasFact(version, "extendedVersions")) {
     const crcs = indices("__version_ext_crcs").length > 0;
     const names = indices("__version_ext_names").length > 0;
-    if (crcs !== names) {
-      const what = `__version_ext_${crcs ? "crcs" : "names"} is there without __version_ext_${crcs ? "names" : "crcs"}`;
-      const message = "extended version crc+name presence does not match";
-      refuse(`__version_ext_${crcs ? "crcs" : "names"}`, what, message, LOADING.extendedVersions);
-    }
+    const [there, missing] = crcs
+      ? (["__version_ext_crcs", "__version_ext_names"] as const)
+      : (["__version_ext_names", "__version_ext_crcs"] as const);
+    if (crcs !== names) refuse(there, { fault: "half of checksums", there, missing }, LOADING.extendedVersions);
   }
   return problems;
 }
@@ -184,7 +168,7 @@ export function checkSectionIndices(file: ElfFile, symbols: SymbolTable, module:
   return problems.all();
 }
 
-/** One such symbol, in the loader's words. */
+/** One such symbol. */
 export function sectionIndexProblem(
   { sections }: ElfFile,
   symbols: SymbolTable,
@@ -196,14 +180,10 @@ export function sectionIndexProblem(
     loadOrder,
   }: { readonly module: string; readonly path: string; readonly loadOrder: readonly number[] },
 ): Problem {
-  const shown = printable(symbols.name(symbol));
-  const at = { file: path };
-  if (kind === "common") {
-    const message = `${module}: please compile with -fno-common`;
-    return problem("KLP207", at, { symbol: shown, message, what: `${shown} is a common symbol` }, { loadOrder });
-  }
-  const index = symbols.rawShndx(symbol);
-  const message = `${module}: Symbol ${shown} has an invalid section index ${index} (max ${sections.count - 1})`;
-  const what = `${shown} has section index ${hex(index)}, which the loader does not know`;
-  return problem("KLP207", at, { symbol: shown, message, what }, { loadOrder });
+  const which = { module, symbol: printable(symbols.name(symbol)) };
+  const data =
+    kind === "common"
+      ? { fault: kind, ...which }
+      : { fault: kind, ...which, index: symbols.rawShndx(symbol), sections: sections.count };
+  return problem("KLP207", { file: path }, data, { loadOrder });
 }

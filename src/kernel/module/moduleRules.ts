@@ -89,11 +89,7 @@ function checkTables(context: ModuleContext): Problem[] {
   const exports = sections.findByName("__ksymtab");
   if (hasFact(version, "flagTable") && exports !== null && sections.size(exports) > 0) {
     if (sections.findByName("__kflagstab") === null) {
-      const data = {
-        what: "the module exports symbols, but has no flags for them (__kflagstab)",
-        message: `${module}: no flags for exported symbols`,
-        help: "build the module against the headers of the kernel that it is for (7.0 or later)",
-      };
+      const data = { fault: "no flags", module } as const;
       problems.push(
         problem("KLP513", { file: path, section: "__ksymtab", offset: 0 }, data, { loadOrder: LOADING.exports }),
       );
@@ -101,12 +97,7 @@ function checkTables(context: ModuleContext): Problem[] {
   }
   const own = modInfo.entries.find((e) => e.tag === "import_ns" && e.value.startsWith("module:"));
   if (own !== undefined && hasFact(version, "moduleNamespaces")) {
-    const namespace = printable(own.value);
-    const data = {
-      what: `the module imports the namespace ${namespace}`,
-      message: `${module}: module tries to import module namespace: ${namespace}`,
-      help: "leave out the MODULE_IMPORT_NS: such exports are for the modules that the namespace names",
-    };
+    const data = { fault: "namespace of modules", module, namespace: printable(own.value) } as const;
     problems.push(problem("KLP513", modinfoPlace(context), data, { loadOrder: LOADING.imports }));
   }
   return problems;

@@ -2,12 +2,20 @@
 // addresses of the link; the running kernel's list may leave data out, and shows where KASLR has put what it has.
 
 import { addr } from "../../base/brand.ts";
+import type { ShiftFault } from "../../diag/codes/image.ts";
 import type { KernelSymbol } from "../symbols/symbolColumns.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
 import type { SymbolSource } from "./addresses.ts";
 
 /** The two lists are of different kernels. */
-export class ShiftError extends Error {}
+export class ShiftError extends Error {
+  readonly fault: ShiftFault;
+  constructor(fault: ShiftFault) {
+    super(fault.fault);
+    this.name = "ShiftError";
+    this.fault = fault;
+  }
+}
 
 /** Addresses below are absolute: per-CPU offsets, sizes. KASLR leaves them as they are. */
 const KERNEL_HALF = 1n << 63n;
@@ -36,19 +44,19 @@ export function shiftOf(live: SymbolList, file: SymbolList): bigint {
         shift = distance;
         first = name;
       } else if (distance !== shift) {
-        throw new ShiftError(
-          `${first} was moved by ${signed(shift)}, ${name} by ${signed(distance)}: ${file.source} is of another kernel than ${live.source}`,
-        );
+        const moved = [
+          { name: first, by: shift },
+          { name, by: distance },
+        ] as const;
+        throw new ShiftError({ fault: "two distances", file: file.source, live: live.source, moved });
       }
     }
   }
   if (shift === null || common < ENOUGH) {
-    throw new ShiftError(`${file.source} has no symbols in common with ${live.source}`);
+    throw new ShiftError({ fault: "nothing in common", file: file.source, live: live.source });
   }
   return shift;
 }
-
-const signed = (v: bigint): string => (v < 0n ? `-0x${(-v).toString(16)}` : `0x${v.toString(16)}`);
 
 /**
  * The running kernel's list with all that the file has beside it, where the kernel was moved to.

@@ -8,7 +8,6 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { type Feature, otherBuild, type RelocTable, relocName, unknownBefore } from "../../reloc/def.ts";
-import { relRefusal } from "../../stubs/loader.ts";
 import type { FunctionIndex } from "../functions.ts";
 import { labelOf } from "../symbols/names.ts";
 import type { LoadOrder } from "./loadOrder.ts";
@@ -39,7 +38,7 @@ export function checkRelocations(
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     const target = printable(sections.name(table.target));
     if (!table.hasAddends) {
-      const refusal = relRefusal(module, printable(sections.name(table.section)));
+      const refusal = { fault: "no addends", module, section: printable(sections.name(table.section)) } as const;
       const offset = table.count === 0 ? 0 : table.offset(0);
       const order = loadOrder.of(table, 0);
       const more = order === null ? {} : { loadOrder: order };
