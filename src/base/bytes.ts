@@ -1,3 +1,5 @@
+import { visible } from "./visible.ts";
+
 /** The same bytes as a plain Uint8Array, whose `slice` copies; that of a Node.js Buffer gives a view of the same memory. */
 export function plain(bytes: Uint8Array): Uint8Array {
   return Object.getPrototypeOf(bytes) === Uint8Array.prototype
@@ -98,13 +100,10 @@ export function fromLatin1(text: string): Uint8Array {
 export function printable(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (!/[\x00-\x1f\x7f-\xff]/.test(name)) return name;
-  const escapeControls = (text: string): string =>
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
-    text.replace(/[\x00-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   try {
-    return escapeControls(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(name, "latin1")));
+    return visible(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(name, "latin1")));
   } catch {
-    return escapeControls(name).replace(/[\xa0-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+    return visible(name).replace(/[\xa0-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   }
 }
 

@@ -1,4 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { shellWord } from "../base/shell.ts";
+import { isHidden, visible } from "../base/visible.ts";
 import { PRODUCERS } from "../klp/producers/producer.ts";
 import { TOC_RESTORES } from "../stubs/strategies/strategy.ts";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
@@ -403,7 +405,8 @@ export async function main(argv: readonly string[], context: Context): Promise<n
 async function fail(error: unknown, argv: readonly string[], klplink: Command, context: Context): Promise<number> {
   if (error instanceof CommanderError && error.exitCode === 0) return STATUS.good;
   if (error instanceof CommanderError || error instanceof UsageError) {
-    await write(context.stderr, `klplink: ${usageText(error, argv, klplink)}\n`);
+    const said = asTyped(usageText(error, argv, klplink), argv);
+    await write(context.stderr, `klplink: ${error instanceof UsageError ? visible(said) : said}\n`);
     return STATUS.usage;
   }
   const problem = problemOf(error);
@@ -420,7 +423,10 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command, c
     const [first = ""] = argv;
     const wish = problem.code === "KLP104" && /^\w+$/.test(first) ? meantCommand(first, klplink) : null;
     if (wish !== null && wish !== first && problem.at.file === first) {
-      await write(context.stderr, `klplink: there is no command ${first}; did you mean \`klplink ${wish}\`?\n`);
+      await write(
+        context.stderr,
+        `klplink: there is no command ${shellWord(first)}; did you mean \`klplink ${wish}\`?\n`,
+      );
     }
     return STATUS.file;
   }
@@ -432,8 +438,12 @@ async function fail(error: unknown, argv: readonly string[], klplink: Command, c
   return STATUS.internal;
 }
 
+/** A message with the words of the command line that it repeats in a form that can be typed, where a terminal must not get them. */
+const asTyped = (text: string, argv: readonly string[]): string =>
+  argv.filter(isHidden).reduce((said, word) => said.replaceAll(word, () => shellWord(word)), text);
+
 /** Help texts are written by commander, which waits for nothing. */
 function tellUnwritten(error: unknown, context: Context): void {
   const why = error instanceof InputProblem ? (error.problem.data as { why: string }).why : String(error);
-  context.stderr.write(`klplink: ${STDOUT}: cannot be written: ${why}\n`);
+  void write(context.stderr, `klplink: ${STDOUT}: cannot be written: ${why}\n`);
 }

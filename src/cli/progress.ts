@@ -1,6 +1,6 @@
 // A line that says what is being worked on.
 
-import { printable } from "../base/bytes.ts";
+import { visible } from "../base/visible.ts";
 import type { Context, OutputStream } from "./context.ts";
 
 export interface Progress {
@@ -64,7 +64,7 @@ export async function startProgress(
       last = now;
       isShown = true;
       // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.
-      spinner.text = cut(printable(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
+      spinner.text = cut(visible(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
       // The work is synchronous: the line is drawn here, not by a timer.
       spinner.render();
     },

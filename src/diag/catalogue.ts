@@ -1,4 +1,5 @@
 import { isBefore } from "../base/loadOrder.ts";
+import { cleaned } from "../base/visible.ts";
 import * as diff from "./codes/diff.ts";
 import * as file from "./codes/file.ts";
 import * as image from "./codes/image.ts";
@@ -61,18 +62,20 @@ type AnyDefinition = Definition<unknown>;
 const definitionOf = (p: Problem): AnyDefinition => catalogue[p.code] as AnyDefinition;
 
 export const levelOf = (p: Problem): "error" | "warning" => definitionOf(p).level;
-export const titleOf = (p: Problem): string => definitionOf(p).title(p.data);
-export const briefOf = (p: Problem): string => definitionOf(p).brief?.(p.data) ?? titleOf(p);
-export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(p.data) ?? null;
-export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(p.data) ?? null;
-export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(p.data) ?? null;
+/** What the texts are made of: names out of files have no hidden characters in any of them. */
+const dataOf = (p: Problem): unknown => cleaned(p.data);
+export const titleOf = (p: Problem): string => definitionOf(p).title(dataOf(p));
+export const briefOf = (p: Problem): string => definitionOf(p).brief?.(dataOf(p)) ?? titleOf(p);
+export const kernelOf = (p: Problem): string | null => definitionOf(p).kernel?.(dataOf(p)) ?? null;
+export const whyOf = (p: Problem): string | null => definitionOf(p).why?.(dataOf(p)) ?? null;
+export const helpOf = (p: Problem): string | null => definitionOf(p).help?.(dataOf(p)) ?? null;
 
 /** What JSON gives as the problem's data. */
 export const jsonDataOf = (p: Problem): Readonly<Record<string, unknown>> =>
   definitionOf(p).json?.(p.data) ?? (p.data as Readonly<Record<string, unknown>>);
 
 /** The command that fixes the problem without a rebuild, or null. */
-export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(p.data) ?? null;
+export const fixOf = (p: Problem): string | null => definitionOf(p).fix?.(dataOf(p)) ?? null;
 
 /** How many problems of a level there are, those that are only counted (KLP117) included. */
 export function countOf(problems: readonly Problem[], level: "error" | "warning"): number {

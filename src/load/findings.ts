@@ -182,7 +182,9 @@ export class Findings {
           fault.kind === "misaligned"
             ? `${signedHex(fault.value)} is not a multiple of ${def.align}`
             : `${signedHex(fault.value)} is not in ${range}`;
-        this.problems.push(problem("KLP203", at, { reloc: def.name, symbol, what, message }, order));
+        const [first = "", ...further] = message.split("\n");
+        const data = { reloc: def.name, symbol, what, message: first, ...(further.length === 0 ? {} : { further }) };
+        this.problems.push(problem("KLP203", at, data, order));
         return;
       }
       case "no-nop": {

@@ -2,6 +2,7 @@
 
 import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
+import { visible } from "../base/visible.ts";
 import { SHF_ALLOC, SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_NOTE, STT_FILE, STT_FUNC } from "../elf/consts.ts";
 import { CompressionError, sectionContent } from "../elf/containers/compressed.ts";
 import { groupByTarget, relocated } from "../elf/dwarf/sections.ts";
@@ -153,7 +154,11 @@ export function mapText(image: ModuleImage): string {
     rows.push({ value, text: `  ${address(value)} ${hexSize(image.symbols.size(i))} ${printable(name)}`, index: i });
   }
   rows.sort((a, b) => order(a.value, b.value) || a.index - b.index);
-  return `${[...lines, ...rows.map((r) => r.text)].join("\n")}\n`;
+  append(
+    lines,
+    rows.map((r) => r.text),
+  );
+  return `${lines.map(visible).join("\n")}\n`;
 }
 
 const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);

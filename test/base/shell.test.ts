@@ -10,10 +10,29 @@ import { builtCommand } from "../built.ts";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 
-const ODD = ["a b", "it's", "$HOME", "*", "a;b", "`x`", "", "a\nb", "~/x", '"', "\\", "#x", "ä", "!x", "(err -2)"];
+const ODD = [
+  "a b",
+  "it's",
+  "$HOME",
+  "*",
+  "a;b",
+  "`x`",
+  "",
+  "a\nb",
+  "\x1b[31m'\\7",
+  "\u202egpj.ko",
+  "\u009b\t",
+  "~/x",
+  '"',
+  "\\",
+  "#x",
+  "ä",
+  "!x",
+  "(err -2)",
+];
 
-test("a shell gives back the very text", () => {
-  const { stdout } = spawnSync("sh", ["-c", `printf '%s\\0' ${ODD.map(shellWord).join(" ")}`]);
+test("bash gives back the very text", () => {
+  const { stdout } = spawnSync("bash", ["-c", `printf '%s\\0' ${ODD.map(shellWord).join(" ")}`]);
   expect(stdout.toString().split("\0").slice(0, -1)).toEqual(ODD);
 });
 

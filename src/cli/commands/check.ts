@@ -1,6 +1,8 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defined } from "../../base/defined.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import { countOf, levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { tallyOf, tallyText } from "../../diag/tally.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
@@ -115,7 +117,7 @@ function uncheckedLine(checked: readonly Checked[]): string {
   const parts = [...new Set(checked.flatMap((c) => c.result?.unchecked ?? []))];
   if (parts.length === 0) return "";
   const more = parts.length > MOST_UNCHECKED ? `, and ${parts.length - MOST_UNCHECKED} more` : "";
-  return `not checked: ${parts.slice(0, MOST_UNCHECKED).join(", ")}${more}\n`;
+  return `not checked: ${parts.slice(0, MOST_UNCHECKED).map(visible).join(", ")}${more}\n`;
 }
 
 const MOST_UNCHECKED = 6;
@@ -128,7 +130,7 @@ function summary({ file, problems, result }: Checked): string {
     if (calls > 0) notes.push(`${calls} call${calls === 1 ? "" : "s"} audited`);
   }
   const verdict = errors === 0 ? "no error found" : `${errors} error${errors === 1 ? "" : "s"}`;
-  return `${file}: ${[verdict, ...notes].join("; ")}`;
+  return `${fileText(file)}: ${[verdict, ...notes].join("; ")}`;
 }
 
 /** What a run over several files found, by code; empty for one file, which says it itself. */

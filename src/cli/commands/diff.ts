@@ -1,4 +1,6 @@
 import { hex, printable } from "../../base/bytes.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import type { Change } from "../../diff/diff.ts";
 import { type Extract, reasonText } from "../../diff/extract.ts";
@@ -91,7 +93,7 @@ const takenRows = (taken: Extract | null): unknown[] =>
 function takenText(taken: Extract | null, result: DiffResult, output: string, options: Options): string {
   if (taken?.bytes == null) {
     const isWrong = taken === null || taken.problems.length > 0;
-    return `${result.patched.path}: nothing written${isWrong ? "" : ": nothing is to be replaced"}\n`;
+    return `${fileText(result.patched.path)}: nothing written${isWrong ? "" : ": nothing is to be replaced"}\n`;
   }
   const { items } = taken.inclusion;
   const lines: string[] = [];
@@ -104,7 +106,7 @@ function takenText(taken: Extract | null, result: DiffResult, output: string, op
   const replaced = taken.replaced.map((r) => `${printable(r.name)}${r.position === 0 ? "" : `,${r.position}`}`);
   const count = `${replaced.length} function${replaced.length === 1 ? "" : "s"} to replace`;
   lines.push(
-    `${output}: ${count}${replaced.length === 0 ? "" : ` (${replaced.join(", ")})`}, ${items.size} items taken`,
+    `${fileText(output)}: ${count}${replaced.length === 0 ? "" : ` (${replaced.join(", ")})`}, ${items.size} items taken`,
   );
   return `${lines.join("\n")}\n`;
 }
@@ -160,8 +162,7 @@ async function textOf(result: DiffResult, options: Options): Promise<string> {
     for (const item of diff.correlation.unused)
       lines.push(`unused   data      ${printable(item.name)}: nothing uses it any more`);
   }
-  lines.push(summary(result));
-  return `${lines.join("\n")}\n`;
+  return `${lines.map(visible).join("\n")}\n${summary(result)}\n`;
 }
 
 function whereText({ difference, part, orig }: Change): string {
@@ -181,8 +182,9 @@ function summary({ diff, isEmpty, patched }: DiffResult): string {
   const { functions, data } = diff;
   const told = (list: readonly Change[]): string =>
     [...ORDER, "same" as const].map((s) => `${count(list, s)} ${s}`).join(", ");
-  const text = `${patched.path}: functions ${told(functions)}; data ${told(data)}`;
-  return isEmpty ? `${text}\n${patched.path}: no functional change` : text;
+  const name = fileText(patched.path);
+  const text = `${name}: functions ${told(functions)}; data ${told(data)}`;
+  return isEmpty ? `${text}\n${name}: no functional change` : text;
 }
 
 async function documentOf(result: DiffResult): Promise<Record<string, unknown>> {

@@ -2,6 +2,8 @@ import { findArchByName } from "../../arch/index.ts";
 import { defined } from "../../base/defined.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
 import type { Definition, Disassembler } from "../../diag/define.ts";
 import { type Collected, Collector, type Unlisted } from "../../diag/messages/collect.ts";
@@ -179,7 +181,7 @@ class Log {
       return "klplink: nothing to explain: the text is empty. Is `dmesg` allowed to you here? (`sudo dmesg | klplink explain`)";
     }
     return [
-      `klplink: none of this is a line that klplink knows${this.#first === "" ? "" : `: ${this.#first}`}`,
+      `klplink: none of this is a line that klplink knows${this.#first === "" ? "" : `: ${visible(this.#first)}`}`,
       "Give the line of dmesg that names the module, or all of dmesg in a pipe: `dmesg | klplink explain`. A line of the module loader, livepatch or ftrace that is not known is a gap in klplink: please report it.",
     ].join("\n");
   }
@@ -252,6 +254,6 @@ const messagesOf = (code: Code): readonly Message[] => messages.filter((m) => m.
 async function errorList(errors: readonly Problem[], about: About | null, style: TextStyle): Promise<string> {
   const { renderText } = await import("../../diag/render/text.ts");
   const problems = about === null ? errors : await about.annotated(errors);
-  const head = `\`klplink check\` finds in ${about?.name ?? "the file"}:`;
+  const head = `\`klplink check\` finds in ${about === null ? "the file" : fileText(about.name)}:`;
   return `${head}\n\n${renderText(problems, { ...style, everything: false }).trimEnd()}`;
 }

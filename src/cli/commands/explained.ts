@@ -1,7 +1,8 @@
 // What `klplink explain` says of one line: as text, and as JSON.
 
 import { append } from "../../base/lists.ts";
-import { shellFile, shellWord } from "../../base/shell.ts";
+import { fileText, shellFile, shellWord } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import type { Code } from "../../diag/catalogue.ts";
 import {
   type Concern,
@@ -30,7 +31,7 @@ export interface Explained {
 
 /** `  what:  …`, wrapped and indented. */
 function labelled(label: string, text: string, { width, palette }: TextStyle): string {
-  const [first, ...rest] = wrap(text, Math.max(30, width - 11));
+  const [first, ...rest] = wrap(visible(text), Math.max(30, width - 11));
   return [`  ${palette.strong(`${label}:`.padEnd(9))}${first}`, ...rest.map((l) => `           ${l}`)].join("\n");
 }
 
@@ -55,7 +56,7 @@ export function explainedText(
   const by = message.by === "relocation" ? "module loader, applying relocations" : message.by;
   const from = [message.arch, by, message.kernels === undefined ? null : `kernels ${message.kernels}`];
   const lines = [
-    `${style.palette.strong(text)}${e.count > 1 ? `  (${e.count} times)` : ""}`,
+    `${style.palette.strong(visible(text))}${e.count > 1 ? `  (${e.count} times)` : ""}`,
     labelled("from", from.filter((f) => f != null).join(", "), style),
     ...(cut === null
       ? []
@@ -91,11 +92,11 @@ export function explainedText(
 function nowhere({ concerns, searched }: Findings, file: string): string {
   const check = `\`klplink check ${shellFile(file)}\` says what it finds there`;
   if (concerns === "machine") {
-    return `none in ${file}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
+    return `none in ${fileText(file)}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
   }
-  if (concerns === "file") return `${file} as a whole: this line is about no one place in it; ${check}`;
-  if (!searched) return `this line does not tell enough to find its place in ${file}; ${check}`;
-  return `nothing in ${file} fits this line: is it the file that was loaded? ${check}`;
+  if (concerns === "file") return `${fileText(file)} as a whole: this line is about no one place in it; ${check}`;
+  if (!searched) return `this line does not tell enough to find its place in ${fileText(file)}; ${check}`;
+  return `nothing in ${fileText(file)} fits this line: is it the file that was loaded? ${check}`;
 }
 
 function findingsText(findings: Findings, file: string, style: TextStyle): string[] {
@@ -125,7 +126,7 @@ function findingsText(findings: Findings, file: string, style: TextStyle): strin
   if (others.length > 0) {
     const total = others.length + more;
     lines.push("", `  ${total === 1 ? "Another place fits" : `${total} other places fit`}, less well or later:`);
-    for (const c of others) lines.push(`    ${formatPlace(c.at, style.folder)}\n        ${c.because}`);
+    for (const c of others) lines.push(`    ${formatPlace(c.at, style.folder)}\n        ${visible(c.because)}`);
     if (more > 0) lines.push(`    … and ${more} more`);
   }
   return lines;

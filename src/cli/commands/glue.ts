@@ -30,7 +30,7 @@ export async function runGlue(folder: string, options: Options, context: Context
     await write(context.stdout, `${JSON.stringify({ schema: "klplink-glue/1", folder, files: told }, null, 2)}\n`);
   } else if (options.quiet !== true) {
     const said = wanted.size === 0 ? "all files are there already" : `wrote ${[...wanted].join(", ")}`;
-    await write(context.stdout, `${folder}: ${said}\n`);
+    await write(context.stdout, `${shellFile(folder)}: ${said}\n`);
   }
   return 0;
 }

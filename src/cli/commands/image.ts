@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { basename, dirname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { append } from "../../base/lists.ts";
+import { fileText } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { elfMachine } from "../../elf/executable.ts";
 import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
@@ -191,13 +192,13 @@ function counts({ image: made }: ImageResult): Record<string, unknown> {
 
 function summary(result: ImageResult, output: string | null, input: string): string {
   const made = result.image;
-  if (made === null || output === null) return `${input}: no image, nothing written`;
+  if (made === null || output === null) return `${fileText(input)}: no image, nothing written`;
   const bytes = made.sections.reduce((sum, s) => sum + s.bytes.length, 0);
   const unknown = made.unknown.reduce((sum, u) => sum + u.end - u.start, 0);
   const parts = [`${made.sections.length} sections`, `${bytes} bytes`, `${made.applied} relocations`];
   if (made.stubs.length > 0) parts.push(`${made.stubs.length} stub${made.stubs.length === 1 ? "" : "s"}`);
   parts.push(`${unknown} bytes not known`);
-  return `${output === "-" ? input : output}: ${parts.join(", ")}`;
+  return `${fileText(output === "-" ? input : output)}: ${parts.join(", ")}`;
 }
 
 /** Where the ELF file goes; null if only another form was asked for. */

@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
+import { fileText } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
@@ -120,8 +121,8 @@ function summary(
   path: string,
   { name: input, packing }: { readonly name: string; readonly packing: string | null },
 ): string {
-  if (output === null) return `${input}: not linked, nothing written`;
-  const name = path === "-" ? input : path;
+  if (output === null) return `${fileText(input)}: not linked, nothing written`;
+  const name = fileText(path === "-" ? input : path);
   if (!changed) return `${name}: nothing to do, identical to the input${packing === null ? "" : ", unpacked"}`;
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];

@@ -1,4 +1,5 @@
 import { defined } from "../../base/defined.ts";
+import { cleaned } from "../../base/visible.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import { explore } from "../../ftrace/model/explore.ts";
@@ -53,7 +54,7 @@ export async function runModel(name: string | undefined, options: Options, conte
         ? json([judged])
         : options.quiet === true
           ? ""
-          : verdictText(protocol, judged.verdict, 78);
+          : verdictText(cleaned(protocol), cleaned(judged.verdict), 78);
     await write(context.stdout, text);
   }
   return judged.verdict.holds ? 0 : 1;

@@ -2,6 +2,8 @@
 
 import { hex, printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import { forms } from "../../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
 import { type Sites, sitesOf } from "../../passes/sites.ts";
@@ -53,13 +55,16 @@ function plain(found: readonly PatchedSite[], name: string): string {
   const out = [lines[0] ?? ""];
   for (const [i, p] of found.entries()) {
     out.push(lines[i + 1] ?? "");
-    if (p.kernel !== null) out.push(`    kernel: ${p.kernel}`);
+    if (p.kernel !== null) out.push(`    kernel: ${visible(p.kernel)}`);
   }
   const count = (verdict: string): number => found.filter((p) => p.verdict === verdict).length;
   const parts = ["patchable", "refused", "no effect", "unclear", "not known"]
     .filter((v) => count(v) > 0)
     .map((v) => `${count(v)} ${v}`);
-  out.push("", `${name}: ${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`);
+  out.push(
+    "",
+    `${fileText(name)}: ${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`,
+  );
   return `${out.join("\n")}\n`;
 }
 

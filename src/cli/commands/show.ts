@@ -2,6 +2,8 @@ import { findArch } from "../../arch/index.ts";
 import { printable } from "../../base/bytes.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, longest } from "../../base/lists.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import {
   bindNames,
   machineNames,
@@ -90,7 +92,7 @@ export async function runShow(module: string, options: Options, context: Context
     await writePieces(context.stdout, chained(jsonPieces(document), ["\n"]));
     return 0;
   }
-  const head = `${input.name}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
+  const head = `${fileText(input.name)}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
   await writePieces(context.stdout, chained([head], formatTables(Object.values(tables)), [picture]));
   return 0;
 }
@@ -257,7 +259,7 @@ function* formatTable({ title, rows }: Table): Generator<string, void, undefined
     return;
   }
   const columns = Object.keys(first).filter((c) => rows.some((row) => row[c] !== null && row[c] !== ""));
-  const text = (row: Row, column: string): string => String(row[column] ?? "");
+  const text = (row: Row, column: string): string => visible(String(row[column] ?? ""));
   const isNumber = (column: string): boolean => rows.every((r) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(text(r, column)));
   const widths = columns.map((c) => Math.max(c.length, longest(rows.map((row) => text(row, c)))));
   const line = (cells: readonly string[]): string =>

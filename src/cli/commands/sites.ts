@@ -1,5 +1,7 @@
 import { hex, printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
+import { fileText } from "../../base/shell.ts";
+import { visible } from "../../base/visible.ts";
 import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../../ftrace/bytes.ts";
 import type { CodeFile, CodePlace } from "../../ftrace/codeFile.ts";
 import { forms } from "../../ftrace/forms.ts";
@@ -168,8 +170,11 @@ function plain(view: View, name: string): string {
   const told = disagreementLines(view);
   append(lines, told);
   if (told.length > 0) lines.push("");
-  lines.push(`${name}: ${summary(file, report)}`);
-  return `${lines.join("\n")}\n`;
+  lines.push(`${fileText(name)}: ${summary(file, report)}`);
+  return `${lines
+    .flatMap((l) => l.split("\n"))
+    .map(visible)
+    .join("\n")}\n`;
 }
 
 /** Why there is no function of a name. */

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { defined } from "../../base/defined.ts";
+import { visible } from "../../base/visible.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { ElfError } from "../../elf/error.ts";
 import { type ElfFile, readElf } from "../../elf/reader.ts";
@@ -275,5 +276,5 @@ function report(result: VerifyResult, verbose: boolean, quiet: boolean): string 
       `${result.module}: ${compared}: ${total.equal} equal, ${total.explained} explained, ${total.different} different${unread}`,
     );
   }
-  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+  return lines.length === 0 ? "" : `${lines.map(visible).join("\n")}\n`;
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { defined } from "../../base/defined.ts";
 import { longest } from "../../base/lists.ts";
+import { streamText, visible } from "../../base/visible.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
@@ -121,7 +122,7 @@ async function readStdin(stdin: InputStream): Promise<Uint8Array> {
 export const STDOUT = "<stdout>";
 
 /**
- * Writes to a stream and waits until the system has taken it. A reader that went away is not an error; nor can anything be
+ * Writes to a stream and waits until the system has taken it; of text, what may go to a terminal ({@link streamText}). A reader that went away is not an error; nor can anything be
  * told when standard error takes nothing.
  * @throws InputProblem KLP105 if standard output takes nothing
  */
@@ -129,7 +130,7 @@ export function write(stream: OutputStream, data: string | Uint8Array): Promise<
   return new Promise((resolve, reject) => {
     const ignore = (): void => {};
     stream.once("error", ignore);
-    stream.write(data, (error) => {
+    stream.write(typeof data === "string" ? streamText(data) : data, (error) => {
       // After this callback; a failed write emits "error" once more.
       if (error === null || error === undefined) stream.off("error", ignore);
       if (error === null || error === undefined || isGone(error) || stream.fd === STDERR) resolve();
@@ -162,7 +163,8 @@ const STDERR = 2;
 export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException).code === "EPIPE";
 
 /** Rows with their columns below each other; the last one is not filled up. */
-export function columns(rows: readonly (readonly string[])[]): string[] {
+export function columns(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(visible));
   const widths = (rows[0] ?? []).map((_, c) => longest(rows.map((row) => row[c] ?? "")));
   return rows.map((row) =>
     row

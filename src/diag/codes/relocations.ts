@@ -44,10 +44,12 @@ export const KLP203 = define<{
   readonly symbol: string;
   readonly what: string;
   readonly message: string;
+  /** Lines that the kernel prints behind it. */
+  readonly further?: readonly string[];
 }>({
   level: "error",
   title: (d) => `${d.reloc}${d.symbol === "" ? "" : ` against ${d.symbol}`}: ${d.what}`,
-  kernel: (d) => d.message,
+  kernel: (d) => [d.message, ...(d.further ?? [])].join("\n"),
   why: () => "the bits that the instruction or the data word has for the value are too few for it",
   help: () =>
     "compile through the kernel's build system, with the kernel's own flags; if addresses were given (--at, --sections), check them and the kernel's symbols first",

@@ -1,11 +1,12 @@
 // Annotations for GitHub workflows: `::error file=…,line=…,title=…::message`.
 
+import { visible } from "../../base/visible.ts";
 import { helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
 import { type Tally, tallyText, withoutRepeats } from "../tally.ts";
 import { formatPlace, formatSource } from "./text.ts";
 
-/** The workflow commands' own escapes: properties may hold no `,` and `:`, nothing may hold a line's end. */
-const data = (text: string): string => text.replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A");
+/** The workflow commands' own escapes: properties may hold no `,` and `:`, nothing may hold a line's end, nor what a log would obey. */
+const data = (text: string): string => visible(text.replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A"));
 const property = (text: string): string => data(text).replace(/:/g, "%3A").replace(/,/g, "%2C");
 
 /** One line a diagnostic. @param folder to which source paths are made relative, as the annotations want them. */

@@ -116,10 +116,13 @@ function resultOf(p: Problem, ruleIndex: number, folder: string | undefined): Js
   };
 }
 
-const artifact = (path: string): Json =>
-  path.startsWith("/")
+const artifact = (given: string): Json => {
+  // URIs are made of whole characters.
+  const path = given.replace(/\p{Cs}/gu, "\ufffd");
+  return path.startsWith("/")
     ? { uri: `file://${encodeURI(path)}` }
     : { uri: encodeURI(path.replace(/^\.\//, "")).replace(/[?#<>]/g, encodeURIComponent), uriBaseId: BASE };
+};
 
 function sourceLocation(source: SourcePlace, folder: string | undefined): Json {
   const path = /^(.*?)(?::\d+)*$/s.exec(formatSource({ ...source, line: 0 }, folder))?.[1] ?? source.file;

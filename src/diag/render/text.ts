@@ -2,6 +2,8 @@
 
 import { hexWord } from "../../base/bytes.ts";
 import { append, longest } from "../../base/lists.ts";
+import { fileText } from "../../base/shell.ts";
+import { cleaned } from "../../base/visible.ts";
 import {
   briefOf,
   countOf,
@@ -63,7 +65,8 @@ export function formatFunction({ name, offset, size, module }: FunctionPlace): s
 }
 
 /** What is known of a place: source line, file, function+offset, section+offset. */
-function placeParts(at: Place, folder?: string): string[] {
+function placeParts(given: Place, folder?: string): string[] {
+  const at = { ...cleaned(given), file: fileText(given.file) };
   const parts: string[] = [];
   const [innermost] = at.source ?? [];
   if (innermost !== undefined) parts.push(formatSource(innermost, folder));
@@ -98,9 +101,11 @@ function formatPlaceLines(at: Place, { palette, width, folder, sourceLine }: Tex
   const lines = flow(placeParts(at, folder), width - 6).map((line, i) =>
     i === 0 ? `${palette.dim("  --> ")}${line}` : `      ${line}`,
   );
-  const frames = at.source ?? [];
+  // The text of a line is looked up by the names as they are.
+  const [given] = at.source ?? [];
+  const text = given === undefined ? null : cleaned(sourceLine?.(given) ?? null);
+  const frames = cleaned(at.source ?? []);
   const [innermost] = frames;
-  const text = innermost === undefined ? null : (sourceLine?.(innermost) ?? null);
   if (text !== null) {
     const head = `      ${innermost?.line} | `;
     const shown = text.length > width - head.length ? `${text.slice(0, width - head.length - 1)}…` : text;
@@ -131,7 +136,8 @@ export function bytesText(bytes: Uint8Array): string {
   return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 }
 
-function rowOfContext(l: ContextLine): Row {
+function rowOfContext(given: ContextLine): Row {
+  const l = cleaned(given);
   return {
     offset: l.offset,
     bytes: hexWord(l.word).match(/../g)?.reverse().join(" ") ?? "",
@@ -142,7 +148,8 @@ function rowOfContext(l: ContextLine): Row {
   };
 }
 
-function rowOfInstruction(i: Instruction): Row {
+function rowOfInstruction(given: Instruction): Row {
+  const i = cleaned(given);
   const relocation = i.relocations
     .map(({ name, symbol, addend }) => {
       // The text names the target already, unless the symbol has a longer name.
@@ -273,17 +280,18 @@ const LISTED = 20;
 
 function listOf(p: Problem, others: readonly Problem[], style: TextStyle): string[] {
   const shown = others.slice(0, LISTED);
-  const places = shown.map(({ at }) => {
+  const places = shown.map((other) => {
+    const at = cleaned(other.at);
     const [innermost] = at.source ?? [];
     const inFunction = at.function === undefined ? null : `${at.function.name}+${hex(at.function.offset)}`;
     const inSection = at.section === undefined ? "" : `${at.section}+${hex(at.offset ?? 0)}`;
     const source = innermost === undefined ? "" : formatSource(innermost, style.folder);
     // Its folder is that of the first one.
-    const isSame = innermost?.file === p.at.source?.[0]?.file;
+    const isSame = innermost?.file === cleaned(p.at).source?.[0]?.file;
     return [isSame ? source.replace(/^.*\//, "") : source, inFunction ?? inSection];
   });
   const widths = [0, 1].map((k) => longest(places.map((place) => place[k] ?? "")));
-  const lines = note("also", `${others.length} more of ${p.code} in ${p.at.file}:`, style);
+  const lines = note("also", `${others.length} more of ${p.code} in ${fileText(p.at.file)}:`, style);
   for (const [i, other] of shown.entries()) {
     const columns = (places[i] ?? []).map((text, k) => text.padEnd(widths[k] ?? 0)).filter((t) => t !== "");
     const line = [...columns, clipped(briefOf(other))].join("  ");

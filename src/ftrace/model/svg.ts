@@ -2,6 +2,7 @@
 // no style sheet, no font that is not on every machine.
 
 import { longest } from "../../base/lists.ts";
+import { visible } from "../../base/visible.ts";
 import { type Protocol, properties } from "./protocol.ts";
 import type { TraceStep, Violation } from "./state.ts";
 import { actors, changingCells, contentsText } from "./text.ts";
@@ -24,7 +25,7 @@ const ink = {
 /** Characters that XML cannot hold are left out. */
 function xmlText(text: string): string {
   return (
-    text
+    visible(text)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
       .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]/g, "")
       .replace(/&/g, "&amp;")
