@@ -8,10 +8,12 @@ import { type Extract, extract } from "../diff/extract.ts";
 import { OwnedTables } from "../diff/ownedTables.ts";
 import type { Item } from "../diff/unit.ts";
 import { Unit } from "../diff/unit.ts";
+import { readDwarfTypes } from "../elf/dwarf/typeTable.ts";
 import { EHDR } from "../elf/views/layout.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { findSites, reasons } from "../ftrace/sites.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { type Meaning, meaningOf } from "./diffMeaning.ts";
 import { noSymbols, read, refuseOtherMachine, supportedArch, Unusable } from "./input.ts";
 import { openFile, type Subject } from "./open.ts";
 
@@ -26,6 +28,8 @@ export interface DiffResult {
   readonly orig: Subject;
   readonly patched: Subject;
   readonly problems: readonly Problem[];
+  /** What of types and of the world outside changed; null where no function did, nor anything else. */
+  readonly meaning: Meaning | null;
   /** Whether a livepatch has nothing to do: no function changed, and none of what cannot be patched did. */
   readonly isEmpty: boolean;
 }
@@ -40,14 +44,15 @@ export async function diffObjects(orig: DiffInput, patched: DiffInput, options: 
   }
   const sides = [await sideOf(one), await sideOf(other)] as const;
   const diff = diffUnits(sides[0], sides[1], options);
-  const problems = problemsOf(diff);
   const isChanged = (c: Change): boolean => c.status === "changed" || c.status === "new";
   const isEmpty =
     !diff.functions.some((c) => isChanged(c) || c.status === "removed") &&
     !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
     diff.loose.length === 0 &&
     diff.annotations.callbacks.size === 0;
-  return { diff, orig: one, patched: other, problems, isEmpty };
+  const meaning = isEmpty ? null : meaningOf(diff, [await readDwarfTypes(one.file), await readDwarfTypes(other.file)]);
+  const problems = [...problemsOf(diff), ...(meaning?.problems ?? [])];
+  return { diff, orig: one, patched: other, problems, meaning, isEmpty };
 }
 
 export interface ExtractInput {

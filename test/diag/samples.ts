@@ -35,12 +35,13 @@ const image = (name: string, ...args: string[]): readonly string[] => [
 /** Livepatches that use symbols of modules, in modules/. */
 const using = (code: Code, ...args: string[]): readonly string[] => ["check", `modules/${code}.ko`, ...KERNEL, ...args];
 
-/** Two builds of a file: ../diff/cases. */
-const builds = (name: string): readonly string[] => [
+/** Two builds of a file: ../diff/cases, pairs, meaning. */
+const builds = (name: string, folder = "cases"): readonly string[] => [
   "diff",
-  `../diff/cases/${name}.x86_64.orig.o`,
-  `../diff/cases/${name}.x86_64.patched.o`,
+  `../diff/${folder}/${name}.x86_64.orig.o`,
+  `../diff/${folder}/${name}.x86_64.patched.o`,
 ];
+const meaning = (name: string): readonly string[] => builds(name, "meaning");
 
 const TARGET = ["-k", "../diff/cases/constant.map", "-o", "{out}"];
 
@@ -222,4 +223,13 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP714: failing(...builds("owned-table"), ...TARGET),
   KLP715: failing(...builds("group"), ...TARGET),
   KLP716: failing(...builds("force")),
+  KLP725: good(...meaning("scopes")),
+  KLP726: good(...meaning("values")),
+  KLP727: failing(...meaning("callers")),
+  KLP728: failing(...meaning("callers")),
+  KLP729: good(...meaning("exports")),
+  KLP730: good(...meaning("per-cpu")),
+  KLP731: good(...meaning("stack")),
+  KLP732: good(...meaning("stack")),
+  KLP735: good(...builds("address-of-new", "pairs")),
 };

@@ -12,6 +12,7 @@ import type { Context } from "../context.ts";
 import { columns, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel, refuseOverwriting } from "../options.ts";
 import { disassembler, Reporter } from "../report.ts";
+import { meaningDocument, meaningText } from "./diffMeaning.ts";
 
 interface Options extends CommonOptions, KernelOptions {
   readonly output?: string;
@@ -161,6 +162,8 @@ async function textOf(result: DiffResult, options: Options): Promise<string> {
       );
     for (const item of diff.correlation.unused)
       lines.push(`unused   data      ${printable(item.name)}: nothing uses it any more`);
+    const untold = meaningText(result);
+    if (untold !== null) lines.push(untold);
   }
   return `${lines.map(visible).join("\n")}\n${summary(result)}\n`;
 }
@@ -232,5 +235,6 @@ async function documentOf(result: DiffResult): Promise<Record<string, unknown>> 
       callee: n.callee,
     })),
     unused: diff.correlation.unused.map((i) => i.name),
+    ...meaningDocument(result),
   };
 }

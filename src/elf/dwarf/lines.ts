@@ -105,6 +105,20 @@ export function readLines(
   return new LineTable(tables.files, run(cursor, header, tables, budget));
 }
 
+/** The names of the files that a unit's line program lists, by the numbers that DW_AT_decl_file uses. @throws DwarfError */
+export function readFileNames(
+  section: DebugSection,
+  unit: Unit,
+  strings: Strings,
+  littleEndian: boolean,
+  budget: Budget,
+): readonly (LineFile | undefined)[] {
+  const cursor = new Cursor(section, littleEndian, unit.lines ?? 0);
+  const header = readLineHeader(cursor, unit.addressSize);
+  return (header.version >= 5 ? filesOfVersion5(cursor, header, strings, budget) : filesOfVersion4(cursor, budget))
+    .files;
+}
+
 /** Directory 0 is the directory of the unit, so it is not written into paths. */
 function join(directories: readonly string[], directory: number, name: string): LineFile {
   const folder = directory === 0 ? "" : (directories[directory] ?? "");
