@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ["klp"],
   ["diff"],
   ["load"],
+  ["build"],
   ["passes"],
   ["index.ts"],
   ["cli"],
