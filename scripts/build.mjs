@@ -1,8 +1,11 @@
-// Builds dist/: the bundled command line (one CommonJS file, dynamic imports evaluated lazily inside it)
-// and dist/lib, the public API as ES modules with declarations. `--bundle`: the command line alone.
-import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// Builds dist/: the bundled command line (one function, dynamic imports evaluated lazily inside it), the code that this
+// Node makes of it (dist/code, for the checkout alone: not in the package), and dist/lib, the public API as ES modules with
+// declarations. `--bundle`: the command line alone.
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -11,21 +14,49 @@ import { examplesPlugin } from "./examples.mjs";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const bundleOnly = process.argv.includes("--bundle");
-const parts = bundleOnly ? ["dist/klplink.cjs", "dist/capstone", "dist/sources.sha256"] : ["dist"];
+const parts = bundleOnly
+  ? ["dist/klplink.cjs", "dist/code", "dist/apart", "dist/capstone", "dist/sources.sha256"]
+  : ["dist"];
 for (const part of parts) rmSync(join(root, part), { recursive: true, force: true });
 
-/** Capstone stays a file of its own beside its WebAssembly: the bundle is as small as without it until it is needed. */
-const apartCapstone = {
-  name: "capstone",
+/**
+ * What few runs need and nothing else shares stays a file of its own: the bundle is as small as without it until it is needed.
+ * Capstone stands beside its WebAssembly.
+ */
+const APART = ["ora", "xz-decompress", "fzstd", "klplink:examples"];
+const fileApart = (name) => `./apart/${name.replace(/^.*:/, "")}.cjs`;
+const apart = {
+  name: "apart",
   setup({ onResolve }) {
     onResolve({ filter: /^@alexaltea\/capstone-js$/ }, () => ({ path: "./capstone/capstone.js", external: true }));
+    onResolve({ filter: /./ }, ({ path, kind }) =>
+      kind !== "entry-point" && APART.includes(path) ? { path: fileApart(path), external: true } : null,
+    );
   },
 };
 
-await build({
+/** Modules of Node that few runs need, with what is used of them: loaded when that is called. */
+const LATE = {
+  "node:zlib": ["deflateSync", "gunzipSync", "inflateSync"],
+  "node:child_process": ["execFileSync", "spawn", "spawnSync"],
+  "node:os": ["availableParallelism", "release"],
+  "node:v8": ["setFlagsFromString"],
+};
+const lateBuiltins = {
+  name: "late",
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind !== "dynamic-import" && path in LATE ? { path, namespace: "late" } : null,
+    );
+    onLoad({ filter: /./, namespace: "late" }, ({ path }) => ({
+      contents: LATE[path].map((f) => `exports.${f} = (...a) => late("${path}").${f}(...a);`).join("\n"),
+    }));
+  },
+};
+
+const form = {
   absWorkingDir: root,
-  entryPoints: ["src/cli/process.ts"],
-  outfile: "dist/klplink.cjs",
+  charset: "ascii",
   bundle: true,
   platform: "node",
   target: "node20",
@@ -33,20 +64,83 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "eof",
-  define: { KLPLINK_VERSION: JSON.stringify(version), "import.meta.url": "__klplinkUrl" },
-  banner: { js: 'const __klplinkUrl=require("node:url").pathToFileURL(__filename).href;' },
-  plugins: [apartCapstone, examplesPlugin],
   logLevel: "warning",
+};
+for (const name of APART) {
+  const plugins = [examplesPlugin];
+  await build({ ...form, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins });
+}
+
+/**
+ * Builds a file that bin/klplink.js runs: one function. Its first line holds a digest of it: what V8 made of another build must not
+ * be taken for this one's (bin/codeCache.js).
+ */
+async function buildFunction(outfile, options) {
+  const head = "(function(require,late,module,exports,__filename,__dirname){";
+  const { outputFiles } = await build({
+    ...form,
+    outfile,
+    write: false,
+    banner: { js: head + (options.before ?? "") },
+    footer: { js: "})" },
+    ...options.esbuild,
+  });
+  const [{ text }] = outputFiles;
+  const digest = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  mkdirSync(dirname(join(root, outfile)), { recursive: true });
+  writeFileSync(join(root, outfile), `/*${digest}*/${text}`);
+}
+
+await buildFunction("dist/klplink.cjs", {
+  before: `const __klplinkUrl="file://"+encodeURI(__filename).replace(/[?#]/g,encodeURIComponent);`,
+  esbuild: {
+    entryPoints: ["src/cli/process.ts"],
+    // A script has no loader of modules: import() becomes require().
+    supported: { "dynamic-import": false },
+    define: { KLPLINK_VERSION: JSON.stringify(version), "import.meta.url": "__klplinkUrl" },
+    plugins: [apart, lateBuiltins],
+  },
 });
+await buildFunction("dist/capstone/capstone.js", { esbuild: { entryPoints: ["@alexaltea/capstone-js"] } });
 
 const capstone = dirname(createRequire(import.meta.url).resolve("@alexaltea/capstone-js/package.json"));
-const beside = join(root, "dist/capstone");
-mkdirSync(beside, { recursive: true });
-for (const file of ["dist/capstone.js", "dist/capstone.wasm", "LICENSE"]) {
-  copyFileSync(join(capstone, file), join(beside, basename(file)));
+for (const file of ["dist/capstone.wasm", "LICENSE"]) {
+  copyFileSync(join(capstone, file), join(root, "dist/capstone", basename(file)));
 }
-// The package is CommonJS, klplink's own is not.
-writeFileSync(join(beside, "package.json"), '{ "type": "commonjs" }\n');
+makeCode();
+
+/**
+ * The code that this Node makes of them, by runs as they are made most: the first run of a checkout is as fast as the others. Node and
+ * V8 say what it fits; elsewhere the user's cache folder gets its own.
+ */
+function makeCode() {
+  const cache = mkdtempSync(join(tmpdir(), "klplink-code-"));
+  const sample = "samples/ppc64le/meminfo/meminfo.o";
+  const map = "samples/ppc64le/meminfo/System.map";
+  const runs = [
+    ["check", sample],
+    ["link", sample, "-k", map, "-o", "-"],
+    ["image", sample, "-k", map, "-o", "-", "--force"],
+    ["show", sample],
+    ["sites", sample],
+    ["explain", "-m", sample, "livepatch_meminfo: Expected nop after call, got e8410018"],
+    ["diff", sample, sample],
+  ];
+  const { NODE_OPTIONS: _options, ...env } = process.env;
+  try {
+    for (const run of runs) {
+      const args = [join(root, "bin/klplink.js"), ...run];
+      spawnSync(process.execPath, args, { cwd: root, env: { ...env, XDG_CACHE_HOME: cache } });
+    }
+    const from = join(cache, "klplink/code");
+    mkdirSync(join(root, "dist/code"));
+    for (const name of readdirSync(from)) writeFileSync(join(root, "dist/code", name), readFileSync(join(from, name)));
+  } catch {
+    // The command line works without.
+  } finally {
+    rmSync(cache, { recursive: true, force: true });
+  }
+}
 
 if (!bundleOnly) {
   const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");

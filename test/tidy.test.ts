@@ -189,6 +189,7 @@ test("versions differ by the names of version facts only", () => {
 const ownNames: readonly string[] = [
   "cli/commands/explainFits",
   "cli/commands/explainLarge",
+  "cli/code",
   "cli/installed",
   "cli/packed",
   "cli/treeModules",

@@ -15,9 +15,13 @@ export interface InputStream extends AsyncIterable<unknown> {
   readonly isTTY?: boolean;
 }
 
-export interface OutputStream extends NodeJS.WritableStream {
+/** What is used of a stream of Node's. */
+export interface OutputStream {
   /** 1 for results, 2 for messages, whatever stands behind it. */
   readonly fd: number;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
+  once(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
 }

@@ -1,21 +1,21 @@
 // The command line as a process: this is what the bundle runs.
 
-import type { Context } from "./context.ts";
+import type { Context, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
 import { main, STATUS } from "./main.ts";
+import { outputStream } from "./outputStream.ts";
 
 declare const KLPLINK_VERSION: string;
 
-const { env, stdout, stderr } = process;
-// What write() in io.ts writes, it answers for with a problem; the status is set here for all.
-for (const stream of [stdout, stderr]) {
-  stream.on("error", (error) => {
+const { env } = process;
+/** What write() in io.ts writes, it answers for with a problem; the status is set here for all. */
+const answeredFor = (fd: 1 | 2): OutputStream =>
+  outputStream(fd, (error) => {
     if (isGone(error)) return;
     process.on("exit", () => {
       process.exitCode = STATUS.file;
     });
   });
-}
 const context: Context = {
   version: KLPLINK_VERSION,
   env,
@@ -23,8 +23,8 @@ const context: Context = {
   get stdin() {
     return process.stdin;
   },
-  stdout,
-  stderr,
+  stdout: answeredFor(1),
+  stderr: answeredFor(2),
 };
 void main(process.argv.slice(2), context).then((status) => {
   process.exitCode = status;

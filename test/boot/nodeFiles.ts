@@ -20,8 +20,9 @@ export function nodeFiles(): GuestFile[] {
     { name: "usr/bin/klplink", data: Buffer.from(KLPLINK), executable: true },
     ...[...new Set(libraries)].map((path) => ({ name: path.slice(1), data: readFileSync(path), executable: true })),
     { name: "usr/lib/klplink/package.json", data: readFileSync(join(repo, "package.json")) },
-    { name: "usr/lib/klplink/bin/klplink.js", data: readFileSync(join(repo, "bin/klplink.js")) },
+    ...below("bin", "usr/lib/klplink/bin"),
     { name: "usr/lib/klplink/dist/klplink.cjs", data: readFileSync(join(repo, "dist/klplink.cjs")) },
+    ...below("dist/apart", "usr/lib/klplink/dist/apart"),
     ...below("dist/capstone", "usr/lib/klplink/dist/capstone"),
   ];
 }

@@ -57,8 +57,8 @@ export async function readUnpacked(
 }
 
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
-export async function readInput(path: string, { stdin }: Standard): Promise<Input> {
-  if (path === "-") return { name: "<stdin>", bytes: await readStdin(stdin), mode: 0o644 };
+export async function readInput(path: string, context: Standard): Promise<Input> {
+  if (path === "-") return { name: "<stdin>", bytes: await readStdin(context.stdin), mode: 0o644 };
   try {
     const there = statSync(path);
     if (there.isDirectory()) {

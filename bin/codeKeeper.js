@@ -1,0 +1,59 @@
+// Keeps the code that V8 made in this run for the next ones (codeCache.js). Nothing is said where that cannot be: the next
+// run takes a few hundredths of a second longer.
+"use strict";
+const fs = require("node:fs");
+const { dirname, join } = require("node:path");
+const { HEAD, isOwn, MAGIC, sumOf, userFolder } = require("./codeCache.js");
+
+/** So many files stay: those of a few versions of klplink or Node. */
+const MOST = 48;
+
+/** Makes the folder, if it is the user's to make; whether it may be written to. */
+function ensureFolder(folder) {
+  // Of the home's `.cache` or what stands in its place, and of what is above that. The superuser with another user's home
+  // leaves that alone.
+  const cache = dirname(dirname(folder));
+  if (!isOwn(fs.statSync(fs.existsSync(cache) ? cache : dirname(cache)))) return false;
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return isOwn(fs.lstatSync(folder));
+}
+
+/** Takes the oldest files away where there are too many. */
+function prune(folder) {
+  const names = fs.readdirSync(folder);
+  if (names.length <= MOST) return;
+  const byAge = names
+    .map((name) => ({ path: join(folder, name), time: fs.lstatSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.time - a.time);
+  for (const { path } of byAge.slice(MOST)) fs.rmSync(path, { force: true });
+}
+
+/**
+ * @param code what findCode returned @param script the script that ran
+ * @param status exit status: a run that failed before its work has not compiled what the next one needs
+ */
+function keep({ name }, script, status) {
+  // Flags of V8 are part of what code must fit: those of this run alone are not kept.
+  if (name === null || status > 1 || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
+  const folder = userFolder();
+  try {
+    if (folder === null || !ensureFolder(folder)) return;
+    const data = script.createCachedData();
+    const head = Buffer.alloc(HEAD);
+    head.writeInt32LE(MAGIC, 0);
+    head.writeInt32LE(sumOf(Buffer.from(new Uint8Array(data))), 4);
+    const path = join(folder, name);
+    const fresh = `${path}.${process.pid}.tmp`;
+    try {
+      fs.writeFileSync(fresh, Buffer.concat([head, data]), { flag: "wx", mode: 0o600 });
+      fs.renameSync(fresh, path);
+    } finally {
+      fs.rmSync(fresh, { force: true });
+    }
+    prune(folder);
+  } catch {
+    // A folder that cannot be written to, a full disk.
+  }
+}
+
+module.exports = { keep };

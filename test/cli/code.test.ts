@@ -1,0 +1,80 @@
+// The code that V8 made in an earlier run (bin/codeCache.js): kept, used, and never taken on trust.
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { builtCommand } from "../built.ts";
+import { root } from "../helpers.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "klplink-code-"));
+const cache = join(folder, "cache");
+const kept = join(cache, "klplink/code");
+const [ours, others] = [join(folder, "ours"), join(folder, "others")];
+const good = join(root, "samples/ppc64le/meminfo/meminfo.klp.o");
+
+beforeAll(() => {
+  builtCommand();
+  for (const to of [ours, others]) {
+    for (const part of ["bin", "dist/klplink.cjs", "dist/capstone", "dist/apart"])
+      cpSync(join(root, part), join(to, part), { recursive: true });
+  }
+  // Another build, of the same length, that says something else.
+  const bundle = join(others, "dist/klplink.cjs");
+  const text = readFileSync(bundle, "latin1");
+  const changed = text.replace(/^\/\*.{16}/, "/*0123456789abcdef").replace(/"no error found"/g, '"no fault found"');
+  expect(changed.length).toBe(text.length);
+  expect(changed).toContain("no fault found");
+  writeFileSync(bundle, changed, "latin1");
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function check(where: string, env: NodeJS.ProcessEnv = { XDG_CACHE_HOME: cache }): string {
+  const done = spawnSync(process.execPath, [join(where, "bin/klplink.js"), "check", good], { env });
+  expect(done.stderr.toString()).toBe("");
+  expect(done.status).toBe(0);
+  return done.stdout.toString().replace(/^.*?: (.*?);.*$/s, "$1");
+}
+
+const files = (): string[] => readdirSync(kept).sort();
+const only = (): string => join(kept, files()[0] ?? "");
+
+test("the first run keeps it, the next ones take it; another build has its own", () => {
+  expect(check(ours)).toBe("no error found");
+  expect(files()).toHaveLength(1);
+  const before = statSync(only());
+  expect(before.mode & 0o777).toBe(0o600);
+  expect(check(ours)).toBe("no error found");
+  const { ino, mtimeMs } = statSync(only());
+  expect({ ino, mtimeMs }).toEqual({ ino: before.ino, mtimeMs: before.mtimeMs });
+  expect(check(others)).toBe("no fault found");
+  expect(check(ours)).toBe("no error found");
+  expect(files()).toHaveLength(2);
+});
+
+test("damaged, or one that others may write to: not run, and made anew", () => {
+  const [other = "", own = ""] = files();
+  expect(other).toContain("0123456789abcdef");
+  const path = join(kept, own);
+  // V8 itself would run it: only the length of the source is compared.
+  cpSync(join(kept, other), path);
+  expect(check(ours)).toBe("no fault found");
+  chmodSync(path, 0o620);
+  expect(check(ours)).toBe("no error found");
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  const damaged = readFileSync(path);
+  damaged.fill(0, 0x8000, 0x8200);
+  writeFileSync(path, damaged);
+  expect(check(ours)).toBe("no error found");
+  expect(readFileSync(path).equals(damaged)).toBe(false);
+});
+
+test("where nothing can be kept nothing is said", () => {
+  for (const env of [{}, { HOME: "/nowhere/at/all" }, { XDG_CACHE_HOME: good }, { HOME: "relative" }])
+    expect(check(ours, env)).toBe("no error found");
+  const before = files();
+  // Flags of V8 are those of one run.
+  expect(check(ours, { XDG_CACHE_HOME: cache, NODE_OPTIONS: "--stack-trace-limit=7" })).toBe("no error found");
+  expect(files()).toEqual(before);
+});
