@@ -2,6 +2,7 @@
 
 import type { CodeInstruction } from "../arch/code/code.ts";
 import { viewOf } from "../base/bytes.ts";
+import { firstIndex } from "../base/search.ts";
 import { SHF_EXECINSTR } from "../elf/consts.ts";
 import { type Field, insert } from "../reloc/field.ts";
 import type { Relocation } from "./relocations.ts";
@@ -71,14 +72,8 @@ export function contentOf(unit: Unit, section: number, start: number, end: numbe
 
 /** The instruction that holds an offset; null if there is none. */
 export function instructionAt(list: readonly PlacedInstruction[], at: number): PlacedInstruction | null {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((list[middle]?.at ?? 0) <= at) low = middle + 1;
-    else high = middle;
-  }
-  const found = list[low - 1];
+  const behind = firstIndex(list.length, (i) => (list[i]?.at ?? 0) > at);
+  const found = list[behind - 1];
   return found !== undefined && at < found.at + found.size ? found : null;
 }
 

@@ -1,5 +1,6 @@
 // Relocations by place, of all sections that the comparison looks at.
 
+import { firstIndex } from "../base/search.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 
@@ -40,15 +41,9 @@ export class Relocations {
     const sorted = this.#of(section);
     if (sorted === null) return [];
     const { offsets, rows, tableOf, tables } = sorted;
-    let low = 0;
-    let high = offsets.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((offsets[middle] ?? 0) < from) low = middle + 1;
-      else high = middle;
-    }
+    const first = firstIndex(offsets.length, (i) => (offsets[i] ?? 0) >= from);
     const found: Relocation[] = [];
-    for (let i = low; i < offsets.length && (offsets[i] ?? 0) < to; i++) {
+    for (let i = first; i < offsets.length && (offsets[i] ?? 0) < to; i++) {
       const table = tables[tableOf[i] ?? 0] as RelocationTable;
       const row = rows[i] ?? 0;
       const type = table.type(row);

@@ -1,6 +1,7 @@
 // One object as items: functions, objects, and pieces without a name. Every byte that counts belongs to one.
 
 import type { Arch } from "../arch/index.ts";
+import { firstIndex } from "../base/search.ts";
 import {
   SHF_EXECINSTR,
   STB_GLOBAL,
@@ -209,14 +210,9 @@ export class Unit {
    */
   itemAt(section: number, offset: number): Item | null {
     const list = this.inSection(section);
-    let low = 0;
-    let high = list.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((list[middle]?.start ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return list[Math.max(0, low - 1)] ?? null;
+    // An offset that is not known (NaN) is before all.
+    const behind = firstIndex(list.length, (i) => !((list[i]?.start ?? 0) <= offset));
+    return list[Math.max(0, behind - 1)] ?? null;
   }
 
   /** Bytes of an item in its section: with what stands before it, to the next one. Empty where the section has no bytes. */

@@ -3,6 +3,7 @@
 
 import type { ArchName } from "../base/archName.ts";
 import { viewOf } from "../base/bytes.ts";
+import { firstIndex } from "../base/search.ts";
 import { SHT_RELA } from "../elf/consts.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import type { ElfFile } from "../elf/reader.ts";
@@ -87,14 +88,7 @@ export class CodeFile {
 
   #firstBehind(section: number, offset: number): number {
     const list = this.inSection(section);
-    let low = 0;
-    let high = list.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((list[middle]?.start ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(list.length, (i) => (list[i]?.start ?? 0) > offset);
   }
 
   /** The bytes of a section: a view. */
@@ -156,14 +150,8 @@ export class CodeFile {
       this.#spans.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
     }
     const spans = this.#spans;
-    let low = 0;
-    let high = spans.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((spans[middle]?.start ?? 0n) <= address) low = middle + 1;
-      else high = middle;
-    }
-    const span = spans[low - 1];
+    const behind = firstIndex(spans.length, (i) => (spans[i]?.start ?? 0n) > address);
+    const span = spans[behind - 1];
     return span === undefined || address >= span.end
       ? null
       : { section: span.section, offset: Number(address - span.start) };

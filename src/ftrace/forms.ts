@@ -1,6 +1,7 @@
 // The forms of a function's entry, and what tells them apart: rules of one architecture, each in a file beside this one.
 // Sources: the compilers' output for the flags named below; arch/*/kernel/ftrace.c of 6.12 and 7.2.
 
+import { firstIndex } from "../base/search.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
 import type { CodeFunction } from "./functions.ts";
 import type { TableEntry, TableName } from "./tables.ts";
@@ -134,14 +135,7 @@ const PROFILING = new Set(["__fentry__", "mcount", "_mcount"]);
  */
 export function findCall(file: CodeFile, f: CodeFunction, back: number): number | null {
   const calls = profilingCalls(file, f.section);
-  let low = 0;
-  let high = calls.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((calls[middle] ?? 0) < f.start + back) low = middle + 1;
-    else high = middle;
-  }
-  const first = calls[low];
+  const first = calls[firstIndex(calls.length, (i) => (calls[i] ?? 0) >= f.start + back)];
   return first === undefined || first >= f.end ? null : first - back;
 }
 

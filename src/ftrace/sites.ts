@@ -1,5 +1,6 @@
 // Patch sites of a file: tables and code held against each other, and the reason where a function has none.
 
+import { firstIndex } from "../base/search.ts";
 import { kernelMachines } from "../kernel/machines.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
 import { type Build, type Entry, forms, placeKey, type SiteRules } from "./forms.ts";
@@ -195,15 +196,11 @@ export const siteSize = (file: CodeFile): number => kernelMachines[file.arch].si
 export function findRecord(file: CodeFile, report: SiteReport, f: CodeFunction): CodePlace | null {
   const size = siteSize(file);
   const next = Math.max(file.nextStart(f), f.start + 1);
-  let low = 0;
-  let high = report.records.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const r = report.records[middle] as CodePlace;
-    if (r.section < f.section || (r.section === f.section && r.offset + size <= f.start)) low = middle + 1;
-    else high = middle;
-  }
-  const found = report.records[low];
+  const first = firstIndex(report.records.length, (i) => {
+    const r = report.records[i] as CodePlace;
+    return r.section > f.section || (r.section === f.section && r.offset + size > f.start);
+  });
+  const found = report.records[first];
   if (found?.section !== f.section || found.offset >= next) return null;
   return { section: found.section, offset: found.offset };
 }

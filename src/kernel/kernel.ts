@@ -1,5 +1,6 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
+import { firstIndex } from "../base/search.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../elf/btf.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
@@ -226,14 +227,8 @@ export class Kernel {
   hasFtraceSite(address: bigint, end: bigint): boolean | null {
     const sites = this.#vmlinux?.ftraceSites ?? null;
     if (sites === null) return null;
-    let low = 0;
-    let high = sites.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((sites[middle] ?? 0n) < address) low = middle + 1;
-      else high = middle;
-    }
-    const next = sites[low];
+    const first = firstIndex(sites.length, (i) => (sites[i] ?? 0n) >= address);
+    const next = sites[first];
     return next !== undefined && next < end;
   }
 

@@ -2,6 +2,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { OrderedView } from "../base/bytes.ts";
+import { firstIndex } from "../base/search.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { Layout, Placed } from "../kernel/loader/layout.ts";
@@ -68,14 +69,8 @@ export class LoadedMemory {
 
   /** Section and offset of an address; null if it is not the module's. */
   find(address: bigint): Spot | null {
-    let low = 0;
-    let high = this.#byAddress.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#byAddress[middle]?.address ?? 0n) <= address) low = middle + 1;
-      else high = middle;
-    }
-    const section = this.#byAddress[low - 1];
+    const behind = firstIndex(this.#byAddress.length, (i) => (this.#byAddress[i]?.address ?? 0n) > address);
+    const section = this.#byAddress[behind - 1];
     if (section === undefined) return null;
     const offset = address - section.address;
     return offset < BigInt(section.bytes.length) ? { section, offset: Number(offset) } : null;

@@ -2,6 +2,7 @@
 
 import type { ArchName } from "../base/archName.ts";
 import { printable } from "../base/bytes.ts";
+import { firstIndex } from "../base/search.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler, FunctionPlace, Instruction, Place } from "../diag/define.ts";
 import { SHF_EXECINSTR, SHT_NOBITS } from "../elf/consts.ts";
@@ -191,7 +192,7 @@ export class Lookup {
       known.end += disassemble(data.subarray(known.end, end), known.end).size;
     }
     const { starts } = known;
-    const at = lowerBound(starts.length, (i) => (starts[i] ?? 0) > offset) - 1;
+    const at = firstIndex(starts.length, (i) => (starts[i] ?? 0) > offset) - 1;
     return starts[Math.max(0, at - AROUND)] ?? offset;
   }
 
@@ -218,8 +219,8 @@ export class Lookup {
     }
     const { offsets, order } = rows;
     const offsetAt = (i: number): number => offsets[order[i] ?? 0] ?? 0;
-    const first = lowerBound(order.length, (i) => offsetAt(i) >= start);
-    const last = lowerBound(order.length, (i) => offsetAt(i) >= end);
+    const first = firstIndex(order.length, (i) => offsetAt(i) >= start);
+    const last = firstIndex(order.length, (i) => offsetAt(i) >= end);
     const shown = Array.from(order.subarray(first, Math.min(last, first + SHOWN)), (row) => rows.read(row));
     return { relocations: shown, more: last - first - shown.length };
   }
@@ -227,18 +228,6 @@ export class Lookup {
 
 /** So many relocations of one instruction are shown. */
 const SHOWN = 8;
-
-/** The first of `count` numbers that `isReached` holds for, as it does for all behind it; `count` if for none. */
-function lowerBound(count: number, isReached: (i: number) => boolean): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (isReached(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
 
 interface Relocation {
   readonly name: string;

@@ -1,5 +1,6 @@
 // The line number program (.debug_line): DWARF 5, 6.2; DWARF 2 to 4 for the older header.
 
+import { firstIndex } from "../../base/search.ts";
 import {
   DW_FORM_line_strp,
   DW_FORM_string,
@@ -66,14 +67,8 @@ export class LineTable {
   find(address: number): LineRow | null {
     const sequence = this.#sequences.find((s) => address >= s.start && address < s.end);
     if (sequence === undefined) return null;
-    let low = 0;
-    let high = sequence.rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((sequence.rows[middle]?.address ?? 0) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return sequence.rows[low - 1] ?? null;
+    const behind = firstIndex(sequence.rows.length, (i) => (sequence.rows[i]?.address ?? 0) > address);
+    return sequence.rows[behind - 1] ?? null;
   }
 }
 

@@ -3,6 +3,7 @@
 // .debug_str, and only such units are read, until one has the definition.
 
 import { fromLatin1, viewOf } from "../../base/bytes.ts";
+import { countUpTo } from "../../base/search.ts";
 import { CompressionError } from "../containers/compressed.ts";
 import type { ElfExecutable } from "../executable.ts";
 import type { ElfFile } from "../reader.ts";
@@ -122,7 +123,7 @@ class MemberSearch {
       for (const struct of [...this.#open]) {
         for (const at of this.#mentions(info, struct)) {
           if (!this.#open.has(struct)) break;
-          const start = starts[lastUpTo(starts, at)];
+          const start = starts[countUpTo(starts, at) - 1];
           if (start === undefined || read.has(start)) continue;
           read.add(start);
           this.#readUnit(info, start);
@@ -215,16 +216,4 @@ export function memberLocation(reader: UnitReader, unit: Unit, value: Value): nu
 function* occurrences(bytes: Uint8Array, pattern: Uint8Array): Generator<number> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = buffer.indexOf(pattern); at >= 0; at = buffer.indexOf(pattern, at + 1)) yield at;
-}
-
-/** Index of the last of the ascending `list` that is at most `value`; -1 if there is none. */
-function lastUpTo(list: readonly number[], value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((list[middle] ?? 0) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

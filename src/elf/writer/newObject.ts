@@ -1,10 +1,7 @@
 // A relocatable file made from nothing: sections, symbols, relocations, put together by the ELF64 rules.
 
-import { alignUp, fromLatin1, viewOf } from "../../base/bytes.ts";
+import { alignUp, OrderedView, viewOf } from "../../base/bytes.ts";
 import {
-  ELFCLASS64,
-  ELFDATA2LSB,
-  ELFDATA2MSB,
   ET_REL,
   SHF_INFO_LINK,
   SHN_ABS,
@@ -17,6 +14,7 @@ import {
   STT_SECTION,
 } from "../consts.ts";
 import { EHDR, RELA, SHDR, SYM } from "../views/layout.ts";
+import { NameTable, writeFileHeader, writeSectionHeader, writeSymbol } from "./tables.ts";
 
 export interface NewSymbol {
   readonly name: string;
@@ -110,26 +108,6 @@ export class NewObject {
   }
 }
 
-/** Names of a string table, each once. */
-class Strings {
-  readonly #offsets = new Map<string, number>([["", 0]]);
-  readonly #parts: string[] = ["\0"];
-  #size = 1;
-
-  add(name: string): number {
-    const known = this.#offsets.get(name);
-    if (known !== undefined) return known;
-    const at = this.#size;
-    this.#offsets.set(name, at);
-    this.#parts.push(`${name}\0`);
-    this.#size += name.length + 1;
-    return at;
-  }
-  bytes(): Uint8Array {
-    return fromLatin1(this.#parts.join(""));
-  }
-}
-
 interface Row {
   readonly name: string;
   readonly type: number;
@@ -147,7 +125,7 @@ class Layout {
   readonly #little: boolean;
   readonly #index = new Map<NewSection, number>();
   readonly #symbols = new Map<NewSymbol, number>();
-  readonly #names = new Strings();
+  readonly #names = new NameTable();
 
   constructor(object: NewObject, littleEndian: boolean) {
     this.#object = object;
@@ -172,7 +150,7 @@ class Layout {
       bytesRow(".symtab", SHT_SYMTAB, symbolRows, { link: symtab + 1, info: firstGlobal, align: 8, entsize: SYM.size }),
     );
     rows.push(bytesRow(".strtab", SHT_STRTAB, names));
-    const sectionNames = new Strings();
+    const sectionNames = new NameTable();
     for (const row of rows) sectionNames.add(row.name);
     sectionNames.add(".shstrtab");
     rows.push(bytesRow(".shstrtab", SHT_STRTAB, sectionNames.bytes()));
@@ -218,23 +196,22 @@ class Layout {
     const locals = all.filter((s) => s.bind === STB_LOCAL);
     const sorted = [...locals, ...all.filter((s) => s.bind !== STB_LOCAL)];
     const rows = new Uint8Array((sorted.length + 1) * SYM.size);
-    const view = viewOf(rows);
+    const view = new OrderedView(rows, this.#little);
     for (const [i, s] of sorted.entries()) {
-      const at = (i + 1) * SYM.size;
       this.#symbols.set(s, i + 1);
-      const shndx =
-        s.section === null ? SHN_UNDEF : s.section === "absolute" ? SHN_ABS : (this.#index.get(s.section) ?? 0);
-      view.setUint32(at + SYM.name, this.#names.add(s.name), this.#little);
-      view.setUint8(at + SYM.info, (s.bind << 4) | s.type);
-      view.setUint8(at + SYM.other, s.other);
-      view.setUint16(at + SYM.shndx, shndx, this.#little);
-      view.setBigUint64(at + SYM.value, s.value, this.#little);
-      view.setBigUint64(at + SYM.sizeField, BigInt(s.size), this.#little);
+      writeSymbol(view, (i + 1) * SYM.size, {
+        name: this.#names.add(s.name),
+        info: (s.bind << 4) | s.type,
+        other: s.other,
+        shndx: s.section === null ? SHN_UNDEF : s.section === "absolute" ? SHN_ABS : (this.#index.get(s.section) ?? 0),
+        value: s.value,
+        size: s.size,
+      });
     }
     return { rows, firstGlobal: locals.length + 1 };
   }
 
-  #write(rows: readonly Row[], names: Strings, machine: number, flags: number): Uint8Array {
+  #write(rows: readonly Row[], names: NameTable, machine: number, flags: number): Uint8Array {
     let size: number = EHDR.size;
     const offsets = rows.map((row) => {
       const at = alignUp(size, row.align);
@@ -243,30 +220,16 @@ class Layout {
     });
     const headers = alignUp(size, 8);
     const out = new Uint8Array(headers + (rows.length + 1) * SHDR.size);
-    const view = viewOf(out);
-    out.set([0x7f, 0x45, 0x4c, 0x46, ELFCLASS64, this.#little ? ELFDATA2LSB : ELFDATA2MSB, 1]);
-    view.setUint16(EHDR.type, ET_REL, this.#little);
-    view.setUint16(EHDR.machine, machine, this.#little);
-    view.setUint32(EHDR.version, 1, this.#little);
-    view.setBigUint64(EHDR.shoff, BigInt(headers), this.#little);
-    view.setUint32(EHDR.flags, flags, this.#little);
-    view.setUint16(EHDR.ehsize, EHDR.size, this.#little);
-    view.setUint16(EHDR.shentsize, SHDR.size, this.#little);
-    view.setUint16(EHDR.shnum, rows.length + 1, this.#little);
-    view.setUint16(EHDR.shstrndx, rows.length, this.#little);
+    const view = new OrderedView(out, this.#little);
+    writeFileHeader(out, view, {
+      ...{ type: ET_REL, machine, flags },
+      ...{ sectionHeaders: headers, sectionCount: rows.length + 1 },
+    });
     for (const [i, row] of rows.entries()) {
-      const at = headers + (i + 1) * SHDR.size;
       const offset = offsets[i] ?? 0;
       if (row.type !== SHT_NOBITS) row.fill(out.subarray(offset, offset + row.size));
-      view.setUint32(at + SHDR.name, names.add(row.name), this.#little);
-      view.setUint32(at + SHDR.type, row.type, this.#little);
-      view.setBigUint64(at + SHDR.flags, row.flags, this.#little);
-      view.setBigUint64(at + SHDR.offset, BigInt(offset), this.#little);
-      view.setBigUint64(at + SHDR.sizeField, BigInt(row.size), this.#little);
-      view.setUint32(at + SHDR.link, row.link, this.#little);
-      view.setUint32(at + SHDR.info, row.info, this.#little);
-      view.setBigUint64(at + SHDR.addralign, BigInt(row.align), this.#little);
-      view.setBigUint64(at + SHDR.entsize, BigInt(row.entsize), this.#little);
+      const at = headers + (i + 1) * SHDR.size;
+      writeSectionHeader(view, at, { ...row, name: names.add(row.name), address: 0n, offset });
     }
     return out;
   }

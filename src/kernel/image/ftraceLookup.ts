@@ -3,6 +3,7 @@
 // search meets first. Behind a function may stand the code of a weak function that another one overrides: it has no name any
 // more, but a record, and the search may take that one for the function's own. The patch is then accepted without effect.
 
+import { firstIndex } from "../../base/search.ts";
 import type { KernelMachine } from "../machines.ts";
 
 /** The records of vmlinux. Addresses are those of the sites, or of another place in the same function before them. */
@@ -54,14 +55,7 @@ function isOrphan({ orphans }: FtraceRecords, site: bigint): boolean {
 
 /** Index of the first value that is not below `wanted`. */
 function firstAtLeast(values: BigUint64Array, wanted: bigint): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((values[middle] ?? 0n) < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(values.length, (i) => (values[i] ?? 0n) >= wanted);
 }
 
 /** lookup_rec: the groups of pages that ftrace_allocate_records filled, in order, and lib/bsearch.c in each. */

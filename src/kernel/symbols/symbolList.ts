@@ -1,3 +1,4 @@
+import { firstIndex } from "../../base/search.ts";
 import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
@@ -91,14 +92,8 @@ export class SymbolList {
   nextAddress(address: bigint): bigint | null {
     this.#addresses ??= this.#vmlinux.sortedAddresses();
     const all = this.#addresses;
-    let low = 0;
-    let high = all.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((all[middle] ?? 0n) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return all[low] ?? null;
+    const behind = firstIndex(all.length, (i) => (all[i] ?? 0n) > address);
+    return all[behind] ?? null;
   }
 }
 

@@ -1,6 +1,7 @@
 // The new layout of a section in which room is made: what moves, and by how much.
 
 import { alignUp } from "../../base/bytes.ts";
+import { countUpTo } from "../../base/search.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 
 /** Room to make in a section, in bytes; what begins at `at` or behind it moves. */
@@ -41,18 +42,6 @@ export class SectionMove {
   roomAt(at: number): number {
     return at + this.shift(at - 1);
   }
-}
-
-/** How many of the ascending `list` are at most `value`. */
-export function countUpTo(list: readonly number[], value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((list[middle] ?? 0) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Why a section cannot be moved: the word or symbol that may count from the old layout. */

@@ -2,13 +2,14 @@
 // `label - place` needs care, because its addend holds a distance, too.
 
 import { hex } from "../../base/bytes.ts";
+import { countUpTo } from "../../base/search.ts";
 import { SHF_ALLOC, STT_SECTION } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { R_PPC64_NONE, R_PPC64_REL32, R_PPC64_REL64 } from "../../reloc/numbers.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
-import { countUpTo, type Obstacle, type SectionMove } from "./layout.ts";
+import type { Obstacle, SectionMove } from "./layout.ts";
 
 export interface AddendChange {
   /** The section that moves. */

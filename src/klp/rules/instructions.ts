@@ -1,5 +1,6 @@
 // The instructions of functions where they differ in size: which one covers a place.
 
+import { firstIndex } from "../../base/search.ts";
 import { STT_FUNC } from "../../elf/consts.ts";
 import { decodeInsn, type Insn } from "../../reloc/x86Insn.ts";
 import type { CodeSymbol, FunctionIndex } from "../functions.ts";
@@ -26,14 +27,8 @@ export class Instructions {
     if (owner === null || owner.type !== STT_FUNC || offset >= owner.start + owner.size) return null;
     if (owner !== this.#function) this.#decode(owner);
     if (offset >= this.#end) return null;
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const start = this.#starts[low - 1] ?? owner.start;
+    const behind = firstIndex(this.#starts.length, (i) => (this.#starts[i] ?? 0) > offset);
+    const start = this.#starts[behind - 1] ?? owner.start;
     const insn = decodeInsn(this.#code, start);
     return insn === null ? null : { insn, start };
   }

@@ -1,5 +1,6 @@
 // Where code stands before and after functions of a section were moved apart, in made-up addresses (../sections.ts).
 
+import { firstIndex } from "../../../base/search.ts";
 import type { ElfFile } from "../../reader.ts";
 import type { SectionAddresses } from "../sections.ts";
 
@@ -52,7 +53,7 @@ export class AddressMove {
   }
 
   #at(address: number): MovedSection | null {
-    const home = this.#sections[firstWhere(this.#sections.length, (i) => (this.#sections[i]?.base ?? 0) > address) - 1];
+    const home = this.#sections[firstIndex(this.#sections.length, (i) => (this.#sections[i]?.base ?? 0) > address) - 1];
     return home !== undefined && address <= home.end ? home : null;
   }
 
@@ -77,7 +78,7 @@ export class AddressMove {
     const home = this.#at(from);
     if (home === null) return [];
     const behind = (address: number): number =>
-      firstWhere(home.rooms.length, (i) => (home.rooms[i]?.at ?? 0) > address);
+      firstIndex(home.rooms.length, (i) => (home.rooms[i]?.at ?? 0) > address);
     return home.rooms.slice(behind(from), behind(to));
   }
 
@@ -86,16 +87,4 @@ export class AddressMove {
     const home = this.#at(start);
     return home === null || (end >= start && end <= home.end);
   }
-}
-
-/** The lowest index for which `holds`, which then holds for all above it; `count` if there is none. */
-function firstWhere(count: number, holds: (index: number) => boolean): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -2,6 +2,7 @@
 // only if the whole piece was understood.
 
 import { viewOf } from "../../../base/bytes.ts";
+import { firstIndex } from "../../../base/search.ts";
 import type { Cursor, DebugSection } from "../cursor.ts";
 
 /** Bytes in place of `length` others. */
@@ -69,14 +70,8 @@ export class Splices {
   /** New offset of what stood at `offset`. What is put in at `offset` itself comes behind it. */
   map(offset: number): number {
     this.#sort();
-    let low = 0;
-    let high = this.#places.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#places[middle] ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return offset + (this.#sums[low] ?? 0);
+    const first = firstIndex(this.#places.length, (i) => (this.#places[i] ?? 0) >= offset);
+    return offset + (this.#sums[first] ?? 0);
   }
 
   /** The new content. */

@@ -1,0 +1,98 @@
+// Rows of the tables that a file made from nothing consists of: section headers, symbols, names.
+
+import { fromLatin1, type OrderedView } from "../../base/bytes.ts";
+import { ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB } from "../consts.ts";
+import { EHDR, SHDR, SYM } from "../views/layout.ts";
+
+/** Names of a string table, each once. */
+export class NameTable {
+  readonly #offsets = new Map<string, number>([["", 0]]);
+  readonly #parts: string[] = ["\0"];
+  #size = 1;
+
+  /** The offset of a name (Latin-1) in the table. */
+  add(name: string): number {
+    const known = this.#offsets.get(name);
+    if (known !== undefined) return known;
+    const at = this.#size;
+    this.#offsets.set(name, at);
+    this.#parts.push(`${name}\0`);
+    this.#size += name.length + 1;
+    return at;
+  }
+  bytes(): Uint8Array {
+    return fromLatin1(this.#parts.join(""));
+  }
+}
+
+/** A section header. Offsets and sizes are bytes of the file; `name` is an offset in the table of section names. */
+export interface SectionHeaderRow {
+  readonly name: number;
+  readonly type: number;
+  readonly flags: bigint;
+  readonly address: bigint;
+  readonly offset: number;
+  readonly size: number;
+  readonly link: number;
+  readonly info: number;
+  readonly align: number;
+  readonly entsize: number;
+}
+
+/** Writes a section header at an offset of the file. */
+export function writeSectionHeader(view: OrderedView, at: number, row: SectionHeaderRow): void {
+  view.setUint32(at + SHDR.name, row.name);
+  view.setUint32(at + SHDR.type, row.type);
+  view.setBigUint64(at + SHDR.flags, row.flags);
+  view.setBigUint64(at + SHDR.addr, row.address);
+  view.setBigUint64(at + SHDR.offset, BigInt(row.offset));
+  view.setBigUint64(at + SHDR.sizeField, BigInt(row.size));
+  view.setUint32(at + SHDR.link, row.link);
+  view.setUint32(at + SHDR.info, row.info);
+  view.setBigUint64(at + SHDR.addralign, BigInt(row.align));
+  view.setBigUint64(at + SHDR.entsize, BigInt(row.entsize));
+}
+
+/** A symbol. `name` is an offset in its string table, `shndx` as it stands in the file. */
+export interface SymbolRow {
+  readonly name: number;
+  readonly info: number;
+  readonly other: number;
+  readonly shndx: number;
+  readonly value: bigint;
+  readonly size: number;
+}
+
+/** Writes a symbol at an offset of its table. */
+export function writeSymbol(view: OrderedView, at: number, row: SymbolRow): void {
+  view.setUint32(at + SYM.name, row.name);
+  view.setUint8(at + SYM.info, row.info);
+  view.setUint8(at + SYM.other, row.other);
+  view.setUint16(at + SYM.shndx, row.shndx);
+  view.setBigUint64(at + SYM.value, row.value);
+  view.setBigUint64(at + SYM.sizeField, BigInt(row.size));
+}
+
+/** What the header of a file made from nothing says; the table of section names is its last section. */
+export interface FileHeader {
+  readonly type: number;
+  readonly machine: number;
+  readonly flags: number;
+  /** File offset of the section headers, bytes. */
+  readonly sectionHeaders: number;
+  readonly sectionCount: number;
+}
+
+/** Writes the ELF64 header into the beginning of `out`; fields of program headers stay zero. */
+export function writeFileHeader(out: Uint8Array, view: OrderedView, header: FileHeader): void {
+  out.set([0x7f, 0x45, 0x4c, 0x46, ELFCLASS64, view.littleEndian ? ELFDATA2LSB : ELFDATA2MSB, 1]);
+  view.setUint16(EHDR.type, header.type);
+  view.setUint16(EHDR.machine, header.machine);
+  view.setUint32(EHDR.version, 1);
+  view.setBigUint64(EHDR.shoff, BigInt(header.sectionHeaders));
+  view.setUint32(EHDR.flags, header.flags);
+  view.setUint16(EHDR.ehsize, EHDR.size);
+  view.setUint16(EHDR.shentsize, SHDR.size);
+  view.setUint16(EHDR.shnum, header.sectionCount);
+  view.setUint16(EHDR.shstrndx, header.sectionCount - 1);
+}
