@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { viteExamples } from "./scripts/examples.mjs";
@@ -31,6 +32,10 @@ export default defineConfig({
   define: { KLPLINK_VERSION: JSON.stringify(version) },
   test: {
     testTimeout: 300_000,
+    // Some build first.
+    hookTimeout: 300_000,
+    // What runs keep for the next ones stays out of the user's cache folder.
+    env: { XDG_CACHE_HOME: fileURLToPath(new URL("node_modules/.cache/klplink-test", import.meta.url)) },
     // Processes, since a run of the command line may have a working folder of its own.
     pool: "forks",
     // Files share their modules, but for those that put others in their place (vi.mock).

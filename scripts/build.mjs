@@ -1,7 +1,7 @@
 // Builds dist/: the bundled command line (one function, dynamic imports evaluated lazily inside it), the code that this
 // Node makes of it (dist/code, for the checkout alone: not in the package), and dist/lib, the public API as ES modules with
 // declarations. `--bundle`: the command line alone.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -107,13 +107,13 @@ const capstone = dirname(createRequire(import.meta.url).resolve("@alexaltea/caps
 for (const file of ["dist/capstone.wasm", "LICENSE"]) {
   copyFileSync(join(capstone, file), join(root, "dist/capstone", basename(file)));
 }
-makeCode();
+await makeCode();
 
 /**
  * The code that this Node makes of them, by runs as they are made most: the first run of a checkout is as fast as the others. Node and
  * V8 say what it fits; elsewhere the user's cache folder gets its own.
  */
-function makeCode() {
+async function makeCode() {
   const cache = mkdtempSync(join(tmpdir(), "klplink-code-"));
   const sample = "samples/ppc64le/meminfo/meminfo.o";
   const map = "samples/ppc64le/meminfo/System.map";
@@ -128,10 +128,14 @@ function makeCode() {
   ];
   const { NODE_OPTIONS: _options, ...env } = process.env;
   try {
-    for (const run of runs) {
-      const args = [join(root, "bin/klplink.js"), ...run];
-      spawnSync(process.execPath, args, { cwd: root, env: { ...env, XDG_CACHE_HOME: cache } });
-    }
+    const options = { cwd: root, env: { ...env, XDG_CACHE_HOME: cache }, stdio: "ignore" };
+    const start = (run) =>
+      new Promise((ended) => {
+        spawn(process.execPath, [join(root, "bin/klplink.js"), ...run], options)
+          .on("exit", ended)
+          .on("error", ended);
+      });
+    await Promise.all(runs.map(start));
     const from = join(cache, "klplink/code");
     mkdirSync(join(root, "dist/code"));
     for (const name of readdirSync(from)) writeFileSync(join(root, "dist/code", name), readFileSync(join(from, name)));
