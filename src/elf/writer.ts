@@ -41,6 +41,6 @@ export function writeElf(edits: ElfEdits): Uint8Array {
     if (offset !== undefined && data !== null && data.length > 0) out.set(data, offset);
   }
   out.set(trailing, end);
-  writeHeaders(out, file, numbering, content, placement, names);
+  writeHeaders(out, file, { numbering, content, placement, names });
   return out;
 }

@@ -74,12 +74,13 @@ export const arm64Sites: SiteRules = {
   nop: A64.nop,
   faultAt: (file, { section, offset }, table, isCalled, { callOps }) => {
     if (isCalled(offset)) return null;
-    if (table !== "__patchable_function_entries") return unlessWord(file, section, offset, A64.nop, "a nop", "load");
+    if (table !== "__patchable_function_entries")
+      return unlessWord(file, { section, offset }, A64.nop, "a nop", "load");
     // The first nop becomes mov x9,x30 when the module loads, the second one a bl when the function is traced.
     const first = callOps ? offset + 8 + (isBti(file.word(section, offset + 8)) ? 4 : 0) : offset;
     return (
-      unlessWord(file, section, first, A64.nop, "a nop", "load") ??
-      unlessWord(file, section, first + 4, A64.nop, "a nop", "trace")
+      unlessWord(file, { section, offset: first }, A64.nop, "a nop", "load") ??
+      unlessWord(file, { section, offset: first + 4 }, A64.nop, "a nop", "trace")
     );
   },
   elsewhere: (file, { section, offset }, named) => {

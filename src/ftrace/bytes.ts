@@ -101,6 +101,10 @@ export function siteBytes(
   };
   const isCall = state === "call";
   const { littleEndian } = elfMachines[arch];
+  /** The word of the site: a branch to the target in a call, else what stands there when tracing is off. */
+  const word = (off: number, branch: (site: bigint, target: bigint) => number): number =>
+    isCall ? branch(address().site, address().target) : off;
+  const bl = (site: bigint, target: bigint): number => ppcBranch(site, target, true);
   const words = (...list: readonly number[]): Uint8Array => wordBytes(list, littleEndian);
   switch (entry.form) {
     case "fentry":
@@ -111,38 +115,27 @@ export function siteBytes(
     case "patchable":
     case "patchable before":
     case "mov x9": {
-      const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
-      const site = { offset: -4, bytes: words(A64.movX9Lr, word) };
+      const site = { offset: -4, bytes: words(A64.movX9Lr, word(A64.nop, a64Bl)) };
       return entry.form === "patchable before" && at?.ops !== undefined
         ? [opsLiteral(at.site, at.ops, littleEndian), site]
         : [site];
     }
-    case "arm64 mcount": {
-      const word = isCall ? a64Bl(address().site, address().target) : A64.nop;
-      return [{ offset: 0, bytes: words(word) }];
-    }
+    case "arm64 mcount":
+      return [{ offset: 0, bytes: words(word(A64.nop, a64Bl)) }];
     case "profile two":
-    case "profile three": {
-      const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
+      return [{ offset: 0, bytes: words(word(PPC.nop, bl)) }];
+    case "profile three":
       // The store of gcc 5's form stays in 6.12 and is taken out at load in 7.2.
-      if (entry.form === "profile three" && version !== null && hasFact(version, "ppcGcc5Removed")) {
-        return [{ offset: -4, bytes: words(PPC.nop, word) }];
-      }
-      return [{ offset: 0, bytes: words(word) }];
-    }
-    case "ppc patchable": {
-      const word = isCall ? ppcBranch(address().site, address().target, true) : PPC.nop;
-      return [{ offset: -4, bytes: words(PPC.mflrR0, word) }];
-    }
-    case "out of line": {
+      return version !== null && hasFact(version, "ppcGcc5Removed")
+        ? [{ offset: -4, bytes: words(PPC.nop, word(PPC.nop, bl)) }]
+        : [{ offset: 0, bytes: words(word(PPC.nop, bl)) }];
+    case "ppc patchable":
+      return [{ offset: -4, bytes: words(PPC.mflrR0, word(PPC.nop, bl)) }];
+    case "out of line":
       // The target is the function's own stub, and the site branches without linking.
-      const word = isCall ? ppcBranch(address().site, address().target, false) : PPC.nop;
-      return [{ offset: 0, bytes: words(word) }];
-    }
-    case "ppc mcount": {
-      const word = isCall ? ppcBranch(address().site, address().target, true) : B_PLUS_8;
-      return [{ offset: 0, bytes: words(word, LD_R2_24_R1) }];
-    }
+      return [{ offset: 0, bytes: words(word(PPC.nop, (site, target) => ppcBranch(site, target, false))) }];
+    case "ppc mcount":
+      return [{ offset: 0, bytes: words(word(B_PLUS_8, bl), LD_R2_24_R1) }];
     case "x86 mcount":
     case "stp mov bl ldp":
     case "mov bl mov":

@@ -69,12 +69,11 @@ export interface SiteFault {
 /** The fault of a word that is not the one expected; null if it is. */
 export const unlessWord = (
   file: CodeFile,
-  section: number,
-  at: number,
+  { section, offset }: CodePlace,
   word: number,
   expected: string,
   when: SiteFault["when"],
-): SiteFault | null => (file.word(section, at) === word ? null : { at, expected, when });
+): SiteFault | null => (file.word(section, offset) === word ? null : { at: offset, expected, when });
 
 /** How one architecture's functions begin, and what its kernels make of that. */
 export interface SiteRules {

@@ -32,25 +32,22 @@ const isPassedOver = (name: string): boolean =>
   name.startsWith("__pfx_") ||
   name.startsWith("__cfi_");
 
-/** All functions, by section and offset; one entry an offset. */
-export function readFunctions(
-  sections: SectionTable,
-  symbols: SymbolTable | null,
-  arch: ArchName,
-  isLinked: boolean,
-): CodeFunction[] {
-  interface Found {
-    readonly name: string;
-    readonly section: number;
-    readonly start: number;
-    readonly size: number;
-    readonly other: number;
-    readonly rank: number;
-    readonly isFunction: boolean;
-  }
-  const found: Found[] = [];
-  for (let i = 1; i < (symbols?.count ?? 0); i++) {
-    if (symbols === null) break;
+/** A symbol in code. Offsets and sizes are bytes. */
+interface CodeLabel {
+  readonly name: string;
+  readonly section: number;
+  readonly start: number;
+  readonly size: number;
+  readonly other: number;
+  /** Of several at one place the lowest gives it its name. */
+  readonly rank: number;
+  readonly isFunction: boolean;
+}
+
+/** By section, offset and rank. */
+function labelsIn(sections: SectionTable, symbols: SymbolTable, isLinked: boolean): CodeLabel[] {
+  const found: CodeLabel[] = [];
+  for (let i = 1; i < symbols.count; i++) {
     const type = symbols.type(i);
     const section = symbols.sectionOf(i);
     if (section === null || section >= sections.count || type === STT_SECTION || type === STT_FILE) continue;
@@ -61,20 +58,23 @@ export function readFunctions(
     if (!(start >= 0 && start < sections.size(section))) continue;
     const isFunction = type === STT_FUNC;
     const size = symbols.size(i);
-    found.push({
-      name,
-      section,
-      start,
-      size,
-      other: symbols.other(i),
-      rank: (isFunction ? 0 : 2) + (size > 0 ? 0 : 1),
-      isFunction,
-    });
+    const rank = (isFunction ? 0 : 2) + (size > 0 ? 0 : 1);
+    found.push({ name, section, start, size, other: symbols.other(i), rank, isFunction });
   }
-  found.sort((a, b) => a.section - b.section || a.start - b.start || a.rank - b.rank);
+  return found.sort((a, b) => a.section - b.section || a.start - b.start || a.rank - b.rank);
+}
+
+/** All functions, by section and offset; one entry an offset. */
+export function readFunctions(
+  sections: SectionTable,
+  symbols: SymbolTable | null,
+  arch: ArchName,
+  isLinked: boolean,
+): CodeFunction[] {
+  const found = symbols === null ? [] : labelsIn(sections, symbols, isLinked);
   const functions: CodeFunction[] = [];
   for (let i = 0; i < found.length; ) {
-    const first = found[i] as Found;
+    const first = found[i] as CodeLabel;
     let next = i + 1;
     while (found[next]?.section === first.section && found[next]?.start === first.start) next++;
     const behind = found[next];

@@ -93,7 +93,7 @@ function faultAt(
   isCalled: (at: number) => boolean,
   { outOfLine }: Build,
 ): SiteFault | null {
-  const nopAt = (at: number): SiteFault | null => unlessWord(file, section, at, PPC.nop, "a nop", "load");
+  const nopAt = (at: number): SiteFault | null => unlessWord(file, { section, offset: at }, PPC.nop, "a nop", "load");
   if (table === "__patchable_function_entries") {
     if (!outOfLine) return nopAt(offset) ?? nopAt(offset + 4);
     const isClangs = CLANG_ENTRY.every((word, i) => file.word(section, offset + 4 * i) === word);
@@ -104,7 +104,7 @@ function faultAt(
   // Assembler may begin with the call; whether ftrace can use that is told by `sites`.
   if (file.functionAt(section, offset)?.start === offset) return null;
   const before = file.word(section, offset - 4) === PPC.stdR0 ? offset - 8 : offset - 4;
-  return unlessWord(file, section, before, PPC.mflrR0, "mflr r0", "load");
+  return unlessWord(file, { section, offset: before }, PPC.mflrR0, "mflr r0", "load");
 }
 
 export const ppc64leSites: SiteRules = {

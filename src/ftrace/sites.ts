@@ -91,31 +91,24 @@ const isFreed = (file: CodeFile, section: number): boolean =>
 
 const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentry\.text\.|hyp\.)/;
 
+/** A record of a table, and where the kernel takes the site for. */
+interface PlacedRecord {
+  readonly record: TableEntry;
+  readonly place: CodePlace;
+}
+
 /** Finds all sites of a file. */
 export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
   const tables = readTables(file);
+  const disagreements: Disagreement[] = [];
+  const build = rules.build(file, tables.entries);
+  const records = placeRecords(file, rules, tables, build, disagreements);
   const inTable = new Set(
     tables.entries.flatMap((e) => (e.place === null ? [] : [placeKey(e.place.section, e.place.offset)])),
   );
-  const built = rules.build(file, tables.entries);
-
-  const disagreements: Disagreement[] = [];
-  const records = new Map<string, { readonly record: TableEntry; readonly place: CodePlace }>();
-  for (const record of tables.entries) {
-    if (record.isZero) continue;
-    const place = record.place === null ? null : rules.adjust(file, record, record.place, built);
-    if (place === null) {
-      disagreements.push({ kind: "nowhere", record });
-      continue;
-    }
-    const key = placeKey(place.section, place.offset);
-    if (records.has(key)) disagreements.push({ kind: "twice", record, place });
-    else records.set(key, { record, place });
-  }
-
   const used = new Set<string>();
   const entries = file.functions.map((f) => {
-    const entry = rules.recognise(file, f, inTable, built);
+    const entry = rules.recognise(file, f, inTable, build);
     const key = entry === null ? null : placeKey(f.section, entry.site);
     const record = key === null ? null : (records.get(key)?.record ?? null);
     if (record === null || key === null) return { function: f, entry, record };
@@ -125,33 +118,14 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
     used.add(key);
     return { function: f, entry, record };
   });
-
-  const orphanIn = new Set<CodeFunction>();
-  const orphanBefore = new Set<CodeFunction>();
-  for (const [key, { record, place }] of records) {
-    if (used.has(key)) continue;
-    // What the table says counts, not where the kernel's adjustment leads from there.
-    const named = record.place ?? place;
-    const next = behindNops(file, rules.nop, named);
-    const near = file.functionAt(place.section, place.offset);
-    const isBehind = (f: CodeFunction | null, at: number): boolean => f !== null && at >= f.end;
-    if (next !== null) {
-      disagreements.push({ kind: "before", record, place, near: next });
-      orphanBefore.add(next);
-    } else if (
-      near !== null &&
-      isBehind(near, place.offset) &&
-      isBehind(file.functionAt(named.section, named.offset), named.offset)
-    ) {
-      disagreements.push({ kind: "overridden", record, place, near });
-    } else {
-      disagreements.push({ kind: "no site", record, place, near });
-      if (near !== null) orphanIn.add(near);
-    }
-  }
-
+  const orphans = [...records].flatMap(([key, placed]) => (used.has(key) ? [] : [orphanOf(file, rules, placed)]));
+  for (const orphan of orphans) disagreements.push(orphan);
+  const near = (kind: "before" | "no site"): Set<CodeFunction | null> =>
+    new Set(orphans.flatMap((o) => (o.kind === kind ? [o.near] : [])));
+  const [behind, within] = [near("before"), near("no site")];
   const functions = entries.map(({ function: f, entry, record }): FunctionSite => {
-    const reason = reasonFor(file, f, entry, record, tables, orphanIn.has(f), orphanBefore.has(f));
+    const orphan = within.has(f) ? "within" : behind.has(f) ? "before" : null;
+    const reason = reasonFor(file, { function: f, entry, record }, tables, orphan);
     if (entry?.isCall && record === null && reason === "table")
       disagreements.push({ kind: "no record", function: f, entry });
     return { function: f, entry, record, reason, isInit: isFreed(file, f.section) };
@@ -166,20 +140,58 @@ export function findSites(file: CodeFile, rules: SiteRules): SiteReport {
   };
 }
 
+/** The records by place; what is in none, or in one twice, is a disagreement. */
+function placeRecords(
+  file: CodeFile,
+  rules: SiteRules,
+  tables: SiteTables,
+  build: Build,
+  disagreements: Disagreement[],
+): Map<string, PlacedRecord> {
+  const records = new Map<string, PlacedRecord>();
+  for (const record of tables.entries) {
+    if (record.isZero) continue;
+    const place = record.place === null ? null : rules.adjust(file, record, record.place, build);
+    if (place === null) {
+      disagreements.push({ kind: "nowhere", record });
+      continue;
+    }
+    const key = placeKey(place.section, place.offset);
+    if (records.has(key)) disagreements.push({ kind: "twice", record, place });
+    else records.set(key, { record, place });
+  }
+  return records;
+}
+
+type Orphan = Disagreement & { readonly kind: "before" | "overridden" | "no site" };
+
+/** What a record is that no function begins with. */
+function orphanOf(file: CodeFile, rules: SiteRules, { record, place }: PlacedRecord): Orphan {
+  // What the table says counts, not where the kernel's adjustment leads from there.
+  const named = record.place ?? place;
+  const next = behindNops(file, rules.nop, named);
+  if (next !== null) return { kind: "before", record, place, near: next };
+  const near = file.functionAt(place.section, place.offset);
+  const isBehind = (f: CodeFunction | null, at: number): boolean => f !== null && at >= f.end;
+  return near !== null &&
+    isBehind(near, place.offset) &&
+    isBehind(file.functionAt(named.section, named.offset), named.offset)
+    ? { kind: "overridden", record, place, near }
+    : { kind: "no site", record, place, near };
+}
+
+/** @param orphan where a record without a function of its own stands: within this one, or on the nops before it */
 function reasonFor(
   file: CodeFile,
-  f: CodeFunction,
-  entry: Entry | null,
-  record: TableEntry | null,
+  { function: f, entry, record }: Pick<FunctionSite, "function" | "entry" | "record">,
   tables: SiteTables,
-  isOrphan: boolean,
-  isOrphanBefore: boolean,
+  orphan: "within" | "before" | null,
 ): Reason | null {
   if (entry !== null && record !== null) return forms[entry.form].usable ? null : "form";
-  if (isOrphan) return "code";
+  if (orphan === "within") return "code";
   if (entry !== null && !forms[entry.form].usable) return "form";
   if (entry?.isCall) return tables.names.length === 0 ? "no table" : "table";
-  if (isOrphanBefore) return "before";
+  if (orphan === "before") return "before";
   if (/\.cold(?:\.\d+)?$/.test(f.name)) return "cold";
   if (EXCLUDED.test(file.sections.name(f.section))) return "section";
   if (!f.isFunction) return "label";

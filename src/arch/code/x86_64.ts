@@ -148,27 +148,11 @@ export function decode(code: Uint8Array, start: number): CodeInstruction | null 
   at += immediate;
   if (at > code.length || at - start > 15) return null;
   const view = viewOf(code);
-  const size = at - start;
-  const isShort =
-    map === 0 && ((opcode >= 0x70 && opcode < 0x80) || (opcode >= 0xe0 && opcode < 0xe4) || opcode === 0xeb);
-  const isNear = (map === 0 && (opcode === 0xe8 || opcode === 0xe9)) || (map === 1 && opcode >= 0x80 && opcode < 0x90);
   const isIndirect = map === 0 && opcode === 0xff;
-  const relative = isShort
-    ? { field: immediateAt, mask: 0xff, to: at + view.getInt8(immediateAt), isBranch: true }
-    : isNear
-      ? {
-          field: immediateAt,
-          mask: 0xffff_ffff,
-          to: at + view.getInt32(immediateAt, INSTRUCTIONS_ARE_LITTLE),
-          isBranch: true,
-        }
-      : field === null
-        ? null
-        : { field, mask: 0xffff_ffff, to: at + view.getInt32(field, INSTRUCTIONS_ARE_LITTLE), isBranch: false };
   const isLoad = map === 0 && opcode >= 0xb8 && opcode < 0xc0 && immediate === 4;
   return {
-    size,
-    relative,
+    size: at - start,
+    relative: relativeOf(view, head, { field, immediateAt, end: at }),
     constant: isLoad
       ? {
           register: (opcode & 7) | ((rex & 1) << 3),
@@ -182,6 +166,21 @@ export function decode(code: Uint8Array, start: number): CodeInstruction | null 
       (isIndirect && (reg === 4 || reg === 5)) ||
       (map === 1 && opcode === 0x0b),
   };
+}
+
+/** What an instruction says by a distance: a branch by its immediate, data by its operand in memory. Offsets in the code. */
+function relativeOf(
+  view: DataView,
+  { opcode, map }: Head,
+  { field, immediateAt, end }: { readonly field: number | null; readonly immediateAt: number; readonly end: number },
+): CodeInstruction["relative"] {
+  const isShort =
+    map === 0 && ((opcode >= 0x70 && opcode < 0x80) || (opcode >= 0xe0 && opcode < 0xe4) || opcode === 0xeb);
+  const isNear = (map === 0 && (opcode === 0xe8 || opcode === 0xe9)) || (map === 1 && opcode >= 0x80 && opcode < 0x90);
+  if (isShort) return { field: immediateAt, mask: 0xff, to: end + view.getInt8(immediateAt), isBranch: true };
+  const at = isNear ? immediateAt : field;
+  if (at === null) return null;
+  return { field: at, mask: 0xffff_ffff, to: end + view.getInt32(at, INSTRUCTIONS_ARE_LITTLE), isBranch: isNear };
 }
 
 /** Instructions without effect that assemblers fill with: nop, prefixed nops, 0F 1F forms, xchg %ax,%ax; int3; zeros. */

@@ -97,7 +97,7 @@ export function readLines(
     header.version >= 5 ? filesOfVersion5(cursor, header, strings, budget) : filesOfVersion4(cursor, budget);
   if (header.program > cursor.end) throw cursor.error("a line program header that is longer than its unit");
   cursor.at = header.program;
-  return new LineTable(tables.files, run(cursor, header, tables, budget));
+  return new LineTable(tables.files, new LineProgram(cursor, header, tables).run(budget));
 }
 
 /** The names of the files that a unit's line program lists, by the numbers that DW_AT_decl_file uses. @throws DwarfError */
@@ -171,84 +171,109 @@ function text(cursor: Cursor, form: number, value: number, strings: Strings): st
   return section === null ? "" : new Cursor(section, cursor.littleEndian, value).string();
 }
 
-/** Runs the program: the state machine of DWARF 5, 6.2.2, less the registers that no line depends on. */
-function run(cursor: Cursor, header: LineHeader, tables: FileTables, budget: Budget): Sequence[] {
-  const sequences: Sequence[] = [];
-  const { minInstructionLength, lineBase, lineRange, opcodeBase } = header;
-  let rows: LineRow[] = [];
-  let address = 0;
-  let file = 1;
-  let line = 1;
-  let column = 0;
-  const emit = (): void => {
-    // An unsigned register of 32 bits; a program that leaves its range is damaged there.
-    rows.push({ address, file, line: line >= 0 && line <= 0xffff_ffff ? line : 0, column });
-  };
-  while (cursor.at < cursor.end) {
-    budget.spend(cursor);
-    const opcode = cursor.u8();
-    if (opcode >= opcodeBase) {
-      const adjusted = opcode - opcodeBase;
-      address += Math.floor(adjusted / lineRange) * minInstructionLength;
-      line += lineBase + (adjusted % lineRange);
-      emit();
-      continue;
+/** The state machine of DWARF 5, 6.2.2, less the registers that no line depends on. */
+class LineProgram {
+  readonly #cursor: Cursor;
+  readonly #header: LineHeader;
+  readonly #tables: FileTables;
+  readonly #sequences: Sequence[] = [];
+  #rows: LineRow[] = [];
+  #address = 0;
+  #file = 1;
+  #line = 1;
+  #column = 0;
+
+  constructor(cursor: Cursor, header: LineHeader, tables: FileTables) {
+    this.#cursor = cursor;
+    this.#header = header;
+    this.#tables = tables;
+  }
+
+  /** @throws DwarfError */
+  run(budget: Budget): Sequence[] {
+    const cursor = this.#cursor;
+    const { minInstructionLength, lineBase, lineRange, opcodeBase } = this.#header;
+    while (cursor.at < cursor.end) {
+      budget.spend(cursor);
+      const opcode = cursor.u8();
+      if (opcode >= opcodeBase) {
+        const adjusted = opcode - opcodeBase;
+        this.#address += Math.floor(adjusted / lineRange) * minInstructionLength;
+        this.#line += lineBase + (adjusted % lineRange);
+        this.#emit();
+      } else if (opcode === 0) this.#extended();
+      else this.#standard(opcode);
     }
+    return this.#sequences;
+  }
+
+  #emit(): void {
+    const line = this.#line;
+    // An unsigned register of 32 bits; a program that leaves its range is damaged there.
+    const known = line >= 0 && line <= 0xffff_ffff ? line : 0;
+    this.#rows.push({ address: this.#address, file: this.#file, line: known, column: this.#column });
+  }
+
+  #standard(opcode: number): void {
+    const cursor = this.#cursor;
+    const { minInstructionLength, lineRange, opcodeBase, operandCounts } = this.#header;
     switch (opcode) {
-      case 0: {
-        const length = cursor.uleb();
-        const start = cursor.at;
-        const behind = start + length;
-        if (length === 0) break;
-        if (length > cursor.end - start) throw cursor.error("an operation that is longer than the program");
-        const operation = cursor.u8();
-        if (operation === DW_LNE_end_sequence) {
-          const first = rows[0];
-          // Sequences of functions that were left out of a link begin at 0 and are of no use.
-          if (first !== undefined && first.address > 0 && address > first.address) {
-            sequences.push({ start: first.address, end: address, rows: inOrder(rows) });
-          }
-          rows = [];
-          address = 0;
-          file = 1;
-          line = 1;
-          column = 0;
-        } else if (operation === DW_LNE_set_address) {
-          address = cursor.uint(length - 1 === 4 || length - 1 === 8 ? length - 1 : header.addressSize);
-        } else if (operation === DW_LNE_define_file) {
-          const name = cursor.string();
-          tables.files.push(join(tables.directories, cursor.uleb(), name));
-        }
-        cursor.at = behind;
-        break;
-      }
       case DW_LNS_copy:
-        emit();
+        this.#emit();
         break;
       case DW_LNS_advance_pc:
-        address += cursor.uleb() * minInstructionLength;
+        this.#address += cursor.uleb() * minInstructionLength;
         break;
       case DW_LNS_advance_line:
-        line += cursor.sleb();
+        this.#line += cursor.sleb();
         break;
       case DW_LNS_set_file:
-        file = cursor.uleb();
+        this.#file = cursor.uleb();
         break;
       case DW_LNS_set_column:
-        column = cursor.uleb();
+        this.#column = cursor.uleb();
         break;
       case DW_LNS_const_add_pc:
-        address += Math.floor((255 - opcodeBase) / lineRange) * minInstructionLength;
+        this.#address += Math.floor((255 - opcodeBase) / lineRange) * minInstructionLength;
         break;
       case DW_LNS_fixed_advance_pc:
-        address += cursor.u16();
+        this.#address += cursor.u16();
         break;
       default:
         // Flags that no line depends on, and operations of vendors: their operands are stepped over.
-        for (let i = 0; i < (header.operandCounts[opcode] ?? 0); i++) cursor.uleb();
+        for (let i = 0; i < (operandCounts[opcode] ?? 0); i++) cursor.uleb();
     }
   }
-  return sequences;
+
+  #extended(): void {
+    const cursor = this.#cursor;
+    const length = cursor.uleb();
+    const start = cursor.at;
+    if (length === 0) return;
+    if (length > cursor.end - start) throw cursor.error("an operation that is longer than the program");
+    const operation = cursor.u8();
+    if (operation === DW_LNE_end_sequence) this.#endSequence();
+    else if (operation === DW_LNE_set_address) {
+      this.#address = cursor.uint(length - 1 === 4 || length - 1 === 8 ? length - 1 : this.#header.addressSize);
+    } else if (operation === DW_LNE_define_file) {
+      const name = cursor.string();
+      this.#tables.files.push(join(this.#tables.directories, cursor.uleb(), name));
+    }
+    cursor.at = start + length;
+  }
+
+  #endSequence(): void {
+    const first = this.#rows[0];
+    // Sequences of functions that were left out of a link begin at 0 and are of no use.
+    if (first !== undefined && first.address > 0 && this.#address > first.address) {
+      this.#sequences.push({ start: first.address, end: this.#address, rows: inOrder(this.#rows) });
+    }
+    this.#rows = [];
+    this.#address = 0;
+    this.#file = 1;
+    this.#line = 1;
+    this.#column = 0;
+  }
 }
 
 /** Rows by address; a program may only go forward, but sorting costs nothing where it does. */

@@ -62,7 +62,8 @@ export async function readTypeFacts(file: ElfFile, members: readonly string[]): 
     const sections = await DebugSections.read(file, NAMES);
     const reader = new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
     const units = reader.units();
-    for (const unit of units) new Walk(reader, units, unit, prototypes, members, places).run();
+    const search = { prototypes, members, places };
+    for (const unit of units) new Walk(reader, units, unit, search).run();
   } catch (error) {
     if (!(error instanceof DwarfError || error instanceof CompressionError)) throw error;
   }
@@ -83,6 +84,15 @@ interface Entry {
   readonly struct: string | null;
 }
 
+/** What is looked for, and what was found. */
+interface Search {
+  /** By name: the functions that are wanted. */
+  readonly prototypes: Map<string, Prototype | null>;
+  /** `STRUCT.MEMBER`. */
+  readonly members: readonly string[];
+  readonly places: Map<string, number>;
+}
+
 /** One pass through a unit's entries. */
 class Walk {
   readonly #reader: UnitReader;
@@ -93,14 +103,7 @@ class Walk {
   readonly #structs: ReadonlySet<string>;
   readonly #places: Map<string, number>;
 
-  constructor(
-    reader: UnitReader,
-    units: readonly Unit[],
-    unit: Unit,
-    prototypes: Map<string, Prototype | null>,
-    members: readonly string[],
-    places: Map<string, number>,
-  ) {
+  constructor(reader: UnitReader, units: readonly Unit[], unit: Unit, { prototypes, members, places }: Search) {
     this.#reader = reader;
     this.#units = units;
     this.#unit = unit;

@@ -66,7 +66,6 @@ export function readHeader(view: DataView, littleEndian: boolean): ElfHeader {
   }
   const sectionHeaderOffset = getUint64(view, EHDR.shoff, littleEndian);
   const shnum = u16(EHDR.shnum);
-  const shstrndx = u16(EHDR.shstrndx);
   if (sectionHeaderOffset === 0) {
     if (shnum !== 0) throw malformed(EHDR.shoff, `e_shoff is 0, but e_shnum is ${shnum}`);
     throw malformed(EHDR.shoff, "the file has no section headers");
@@ -79,6 +78,23 @@ export function readHeader(view: DataView, littleEndian: boolean): ElfHeader {
       `e_shoff is ${hex(view.getBigUint64(EHDR.shoff, littleEndian))}, but the file has ${hex(view.byteLength)} bytes`,
     );
   }
+  return {
+    type,
+    machine: u16(EHDR.machine),
+    flags: view.getUint32(EHDR.flags, littleEndian),
+    sectionHeaderOffset,
+    ...readCounts(view, littleEndian, sectionHeaderOffset),
+  };
+}
+
+/** How many section headers there are, and which is that of the name table. */
+function readCounts(
+  view: DataView,
+  littleEndian: boolean,
+  sectionHeaderOffset: number,
+): Pick<ElfHeader, "sectionCount" | "sectionNameIndex"> {
+  const shnum = view.getUint16(EHDR.shnum, littleEndian);
+  const shstrndx = view.getUint16(EHDR.shstrndx, littleEndian);
   // gABI, "Sections": from 0xff00 sections on, e_shnum is 0 and the count stands in section 0's sh_size;
   // likewise e_shstrndx is SHN_XINDEX and the index stands in section 0's sh_link.
   const sectionCount = shnum === 0 ? getUint64(view, sectionHeaderOffset + SHDR.sizeField, littleEndian) : shnum;
@@ -102,12 +118,5 @@ export function readHeader(view: DataView, littleEndian: boolean): ElfHeader {
       `the section name table's index ${sectionNameIndex} is not below the section count ${sectionCount}`,
     );
   }
-  return {
-    type,
-    machine: u16(EHDR.machine),
-    flags: view.getUint32(EHDR.flags, littleEndian),
-    sectionHeaderOffset,
-    sectionCount,
-    sectionNameIndex,
-  };
+  return { sectionCount, sectionNameIndex };
 }

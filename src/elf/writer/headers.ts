@@ -34,14 +34,20 @@ export function sectionNames(file: ElfFile, numbering: Numbering, content: Conte
   return names;
 }
 
+/** What the sections of the new file are. */
+export interface NewLayout {
+  readonly numbering: Numbering;
+  readonly content: Content;
+  readonly placement: Placement;
+  /** New section index -> sh_name. */
+  readonly names: Uint32Array;
+}
+
 /** The ELF header's fields of the section header table, and that table. `out` has the original's ELF header. */
 export function writeHeaders(
   out: Uint8Array,
   file: ElfFile,
-  numbering: Numbering,
-  content: Content,
-  { offsets, tableOffset }: Placement,
-  names: Uint32Array,
+  { numbering, content, placement: { offsets, tableOffset }, names }: NewLayout,
 ): void {
   const { sections, header, bytes } = file;
   const view = viewOf(out);

@@ -111,10 +111,10 @@ class DebugMover {
     if (this.#move.isEmpty || !this.#hasAddends()) return { ...NOTHING, left: this.#left };
     this.#unknown();
     this.#each("line", (section, at, draft) => {
-      moveLineProgram(section, this.#file.littleEndian, at, this.#move, this.#reader.budget, draft);
+      moveLineProgram(new Cursor(section, this.#file.littleEndian, at), this.#move, this.#reader.budget, draft);
     });
     this.#each("aranges", (section, at, draft) => {
-      moveAddressRanges(section, this.#file.littleEndian, at, this.#move, this.#reader.budget, draft);
+      moveAddressRanges(new Cursor(section, this.#file.littleEndian, at), this.#move, this.#reader.budget, draft);
     });
     this.#units();
     this.#frames();

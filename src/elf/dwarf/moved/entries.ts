@@ -124,10 +124,18 @@ export function moveEntries(reader: UnitReader, unit: Unit, move: AddressMove, v
       const value = readForm(cursor, form, unit, list[i + 2] ?? 0);
       if (ADDRESSES.has(attribute) || OFFSETS.has(attribute)) found.set(attribute, { form, value, at });
     }
-    if (found.size > 0) new Entry(reader, unit, move, visitor, cursor, abbreviation.tag, found).move();
+    if (found.size > 0) new Entry({ reader, unit, move, visitor }, cursor, abbreviation.tag, found).move();
     if (abbreviation.hasChildren) depth++;
     else if (depth === 0) break;
   }
+}
+
+/** What all entries of a unit have in common. */
+interface EntryContext {
+  readonly reader: UnitReader;
+  readonly unit: Unit;
+  readonly move: AddressMove;
+  readonly visitor: EntryVisitor;
 }
 
 /** One entry. */
@@ -141,10 +149,7 @@ class Entry {
   readonly #found: ReadonlyMap<number, Found>;
 
   constructor(
-    reader: UnitReader,
-    unit: Unit,
-    move: AddressMove,
-    visitor: EntryVisitor,
+    { reader, unit, move, visitor }: EntryContext,
     cursor: Cursor,
     tag: number,
     found: ReadonlyMap<number, Found>,

@@ -6,18 +6,11 @@ import type { AddressMove } from "./addresses.ts";
 import type { Draft, Splices } from "./draft.ts";
 
 /**
- * Drafts the new lengths of the set of address ranges at `start`. Returns the offset of the next set.
+ * Drafts the new lengths of the set of address ranges that the cursor stands at.
  * @throws DwarfError
  */
-export function moveAddressRanges(
-  section: DebugSection,
-  littleEndian: boolean,
-  start: number,
-  move: AddressMove,
-  budget: Budget,
-  draft: Draft,
-): void {
-  const cursor = new Cursor(section, littleEndian, start);
+export function moveAddressRanges(cursor: Cursor, move: AddressMove, budget: Budget, draft: Draft): void {
+  const start = cursor.at;
   const { length, offsetSize } = cursor.unitLength();
   if (length > cursor.end - cursor.at) throw cursor.error("a set of ranges that is longer than the section");
   cursor.end = cursor.at + length;

@@ -12,7 +12,7 @@ import {
   DW_LNS_fixed_advance_pc,
   DW_LNS_negate_stmt,
 } from "../consts.ts";
-import { type Budget, Cursor, type DebugSection } from "../cursor.ts";
+import type { Budget, Cursor } from "../cursor.ts";
 import { encodeSleb128, encodeUleb128 } from "../leb128.ts";
 import { type LineHeader, readLineHeader } from "../lineHeader.ts";
 import type { AddressMove, Room } from "./addresses.ts";
@@ -45,18 +45,11 @@ interface State {
 }
 
 /**
- * Drafts the changes of the program at `start`, with its unit_length.
+ * Drafts the changes of the program that the cursor stands at, with its unit_length.
  * @throws DwarfError if it is not understood.
  */
-export function moveLineProgram(
-  section: DebugSection,
-  littleEndian: boolean,
-  start: number,
-  move: AddressMove,
-  budget: Budget,
-  draft: Draft,
-): void {
-  const cursor = new Cursor(section, littleEndian, start);
+export function moveLineProgram(cursor: Cursor, move: AddressMove, budget: Budget, draft: Draft): void {
+  const start = cursor.at;
   const header = readLineHeader(cursor, 8);
   if (header.program > cursor.end) throw cursor.error("a line program header that is longer than its unit");
   for (let i = 1; i < STANDARD_OPERANDS.length && i < header.opcodeBase; i++) {

@@ -53,6 +53,16 @@ const LOCATION_KINDS: ReadonlyMap<number, Kind> = new Map([
   [DW_LLE_GNU_view_pair, "views"],
 ]);
 
+/** A list of version 5 that is being read. */
+interface List {
+  readonly unit: Unit;
+  readonly section: DebugSection;
+  readonly cursor: Cursor;
+  readonly draft: Draft;
+  /** What offsets count from, unless the list says otherwise: first the unit's own base. */
+  base: number;
+}
+
 /** Reads lists of one file and drafts what changes in them. All errors are DwarfErrors. */
 export class ListMover {
   readonly #reader: UnitReader;
@@ -77,71 +87,84 @@ export class ListMover {
     if (section !== null) draft.end(section, at, this.#move.shiftOfEnd(start, end));
   }
 
-  /** A list of version 5. @param base of offsets, unless the list says otherwise */
+  /** A list of version 5. */
   moveList(unit: Unit, section: DebugSection, offset: number, hasLocations: boolean, draft: Draft): void {
-    const move = this.#move;
     const cursor = new Cursor(section, this.#reader.littleEndian, offset);
     const kinds = hasLocations ? LOCATION_KINDS : RANGE_KINDS;
-    for (let base = unit.lowPc; ; ) {
+    const list: List = { unit, section, cursor, draft, base: unit.lowPc };
+    for (;;) {
       this.#reader.budget.spend(cursor);
       const kind = kinds.get(cursor.u8());
-      switch (kind) {
-        case "end":
-          return;
-        case "base":
-          base = cursor.uint(unit.addressSize);
-          continue;
-        case "basex":
-          base = this.#startx(unit, cursor, draft);
-          continue;
-        case "views":
-          cursor.uleb();
-          cursor.uleb();
-          continue;
-        case "default":
-          break;
-        case "offsets": {
-          const at = cursor.at;
-          const start = cursor.uleb();
-          const middle = cursor.at;
-          const end = cursor.uleb();
-          const [from, to] = this.#offsets(cursor, base, start, end);
-          if (from !== start) draft.replace(cursor, at, middle - at, encodePaddedUleb128(from, middle - at));
-          if (to !== end)
-            draft.replace(cursor, middle, cursor.at - middle, encodePaddedUleb128(to, cursor.at - middle));
-          break;
-        }
-        case "length":
-        case "lengthx": {
-          const start = kind === "length" ? cursor.uint(unit.addressSize) : this.#startx(unit, cursor, draft);
-          const at = cursor.at;
-          const length = cursor.uleb();
-          this.#check(cursor, start, start + length);
-          const now = move.length(start, length);
-          if (now !== length) draft.replace(cursor, at, cursor.at - at, encodePaddedUleb128(now, cursor.at - at));
-          break;
-        }
-        case "pair": {
-          const start = cursor.uint(unit.addressSize);
-          const at = cursor.at;
-          const end = cursor.uint(unit.addressSize);
-          this.#check(cursor, start, end);
-          draft.end(section, at, move.shiftOfEnd(start, end));
-          break;
-        }
-        case "pairx": {
-          const start = this.#startx(unit, cursor, draft);
-          const end = this.indexed(unit, cursor.uleb());
-          this.#check(cursor, start, end.address);
-          this.indexedEnd(start, end.at, end.address, draft);
-          break;
-        }
-        case undefined:
-          cursor.at--;
-          throw cursor.error("an unknown list entry");
+      if (kind === "end") return;
+      if (kind === undefined) {
+        cursor.at--;
+        throw cursor.error("an unknown list entry");
       }
-      if (hasLocations) cursor.skip(cursor.uleb());
+      if (this.#moveEntry(kind, list) && hasLocations) cursor.skip(cursor.uleb());
     }
+  }
+
+  /** Whether the entry is of a range, so that a location may follow. */
+  #moveEntry(kind: Exclude<Kind, "end">, list: List): boolean {
+    const { unit, section, cursor, draft } = list;
+    switch (kind) {
+      case "base":
+        list.base = cursor.uint(unit.addressSize);
+        return false;
+      case "basex":
+        list.base = this.#startx(unit, cursor, draft);
+        return false;
+      case "views":
+        cursor.uleb();
+        cursor.uleb();
+        return false;
+      case "default":
+        return true;
+      case "offsets":
+        this.#moveOffsets(list);
+        return true;
+      case "length":
+        this.#moveLength(list, cursor.uint(unit.addressSize));
+        return true;
+      case "lengthx":
+        this.#moveLength(list, this.#startx(unit, cursor, draft));
+        return true;
+      case "pair": {
+        const start = cursor.uint(unit.addressSize);
+        const at = cursor.at;
+        const end = cursor.uint(unit.addressSize);
+        this.#check(cursor, start, end);
+        draft.end(section, at, this.#move.shiftOfEnd(start, end));
+        return true;
+      }
+      case "pairx": {
+        const start = this.#startx(unit, cursor, draft);
+        const end = this.indexed(unit, cursor.uleb());
+        this.#check(cursor, start, end.address);
+        this.indexedEnd(start, end.at, end.address, draft);
+        return true;
+      }
+    }
+  }
+
+  /** Two distances from the base. */
+  #moveOffsets({ cursor, draft, base }: List): void {
+    const at = cursor.at;
+    const start = cursor.uleb();
+    const middle = cursor.at;
+    const end = cursor.uleb();
+    const [from, to] = this.#offsets(cursor, base, start, end);
+    if (from !== start) draft.replace(cursor, at, middle - at, encodePaddedUleb128(from, middle - at));
+    if (to !== end) draft.replace(cursor, middle, cursor.at - middle, encodePaddedUleb128(to, cursor.at - middle));
+  }
+
+  /** The length of what begins at `start`. */
+  #moveLength({ cursor, draft }: List, start: number): void {
+    const at = cursor.at;
+    const length = cursor.uleb();
+    this.#check(cursor, start, start + length);
+    const now = this.#move.length(start, length);
+    if (now !== length) draft.replace(cursor, at, cursor.at - at, encodePaddedUleb128(now, cursor.at - at));
   }
 
   /** A list of version 2 to 4: pairs of addresses, each relocated or counted from a base. */
