@@ -15,7 +15,14 @@ const MOCKING = readdirSync(new URL("test", import.meta.url), { recursive: true,
   .map((path) => `test/${path}`)
   .filter((path) => readFileSync(new URL(path, import.meta.url), "utf8").includes("vi.mock("));
 /** What takes longest begins first, so that no processor is left with it in the end. */
-const LONG = ["fuzz/fuzz", "elf/writer", "fuzz/large", "ftrace/model/explore", "cli/commands/verify", "diag/samples"];
+const LONG = [
+  "fuzz/targets",
+  "elf/writer",
+  "fuzz/large",
+  "ftrace/model/explore",
+  "cli/commands/verify",
+  "diag/samples",
+];
 const rank = ({ moduleId }: TestSpecification): number => {
   const at = LONG.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
   return at < 0 ? LONG.length : at;

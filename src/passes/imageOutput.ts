@@ -98,13 +98,17 @@ export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = [
   return writeImageElf({ ...image.file.header, littleEndian: image.file.littleEndian }, sections, symbols);
 }
 
-/** One file a section; names that are equal, or that no file can have, get the section's index. */
+/** Bytes that a file's name may have, with room for what is put behind it (ext4, xfs, btrfs: 255). */
+const LONGEST_NAME = 200;
+
+/** One file a section; names that differ in case only, or that no file can have, get the section's index. */
 export function rawFiles(image: ModuleImage): { name: string; bytes: Uint8Array }[] {
   const used = new Set<string>();
   return [...image.sections, ...(image.percpu === null ? [] : [image.percpu])].map((s) => {
-    let name = s.name.replace(/[^\w.+-]/g, "_");
-    if (name === "" || name === "." || name === ".." || used.has(name)) name = `${name}.${s.index}`;
-    used.add(name);
+    let name = s.name.replace(/[^\w.+-]/g, "_").slice(0, LONGEST_NAME);
+    if (/^\.{0,2}$/.test(name) || name.length === LONGEST_NAME) name = `${name}.${s.index}`;
+    while (used.has(name.toLowerCase())) name = `${name}.${s.index}`;
+    used.add(name.toLowerCase());
     return { name, bytes: s.bytes };
   });
 }

@@ -1,0 +1,76 @@
+// `npm run fuzz -- TARGET… [--minutes N] [--seed N] [--count N]`: runs targets in this process, for so long. A failure is made small and kept in
+// crashes/; one of each kind. `all` takes the targets in turn. The last line of each is for docs/reliability.md.
+
+import { targets } from "../targets/index.ts";
+import { keepCrash } from "./crashes.ts";
+import { inputOf, kindOf, runInput, samplesOf } from "./invariants.ts";
+import { minimise } from "./minimise.ts";
+import type { Target } from "./target.ts";
+
+/** An input that takes longer is said, milliseconds. */
+const SLOW = 10_000;
+
+interface Limits {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly count: number;
+}
+
+async function fuzz(name: string, target: Target, { minutes, seed: first, count }: Limits): Promise<boolean> {
+  const ends = new Map<string, number>();
+  const kinds = new Set<string>();
+  const until = Date.now() + minutes * 60_000;
+  let slowest = { milliseconds: 0, seed: first };
+  let seed = first;
+  for (; seed < first + count && Date.now() < until; seed++) {
+    const bytes = inputOf(target, seed);
+    const start = performance.now();
+    try {
+      const end = await runInput(target, bytes, seed);
+      ends.set(end, (ends.get(end) ?? 0) + 1);
+    } catch (error) {
+      const kind = kindOf(error);
+      if (!kinds.has(kind)) {
+        kinds.add(kind);
+        const samples = samplesOf(target);
+        const small = await minimise(target, bytes, samples[seed % samples.length] as Uint8Array, seed);
+        const path = keepCrash(name, kind.split("\n")[0] ?? "", small, seed);
+        console.log(
+          `${name}: seed ${seed}: ${path} (${small.length} bytes)\n${error instanceof Error ? error.stack : String(error)}`,
+        );
+      }
+    }
+    const milliseconds = performance.now() - start;
+    if (milliseconds > slowest.milliseconds) slowest = { milliseconds, seed };
+    if (milliseconds > SLOW) console.log(`${name}: seed ${seed} took ${Math.round(milliseconds)} ms`);
+  }
+  const counts = [...ends].sort(([a], [b]) => (a < b ? -1 : 1)).map(([end, n]) => `${end} ${n}`);
+  console.log(
+    `${name}: seeds ${first} to ${seed - 1}, ${seed - first} inputs: ${counts.join(", ")}; ${kinds.size} kinds of failure; slowest seed ${slowest.seed}, ${Math.round(slowest.milliseconds)} ms`,
+  );
+  return kinds.size === 0;
+}
+
+function parse(words: readonly string[]): { names: string[]; limits: Limits } {
+  const names: string[] = [];
+  const limits = { minutes: Number.POSITIVE_INFINITY, seed: 1, count: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < words.length; i++) {
+    const key = /^--(minutes|seed|count)$/.exec(words[i] ?? "")?.[1] as keyof typeof limits | undefined;
+    if (key === undefined) names.push(words[i] ?? "");
+    else limits[key] = Number(words[++i]);
+  }
+  return { names: names.includes("all") ? Object.keys(targets) : names, limits };
+}
+
+const { names, limits } = parse(process.argv.slice(2));
+const unknown = names.filter((name) => targets[name] === undefined);
+if (names.length === 0 || unknown.length > 0 || Object.values(limits).some(Number.isNaN)) {
+  console.error(
+    `npm run fuzz -- TARGET… [--minutes N] [--seed N] [--count N]; targets: all, ${Object.keys(targets).join(", ")}`,
+  );
+  process.exit(2);
+}
+const bounded = Number.isFinite(limits.minutes) || Number.isFinite(limits.count) ? limits : { ...limits, minutes: 1 };
+let isGood = true;
+for (const name of names) isGood = (await fuzz(name, targets[name] as Target, bounded)) && isGood;
+process.exitCode = isGood ? 0 : 1;

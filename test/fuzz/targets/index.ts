@@ -1,0 +1,8 @@
+// All targets of the fuzz tests, by the name that `npm run fuzz` takes. One more: a row in one of these tables, or a file of its own.
+
+import type { Target } from "../frame/target.ts";
+import { commandTargets } from "./commands.ts";
+import { dataTargets } from "./data.ts";
+import { objectTargets } from "./objects.ts";
+
+export const targets: Readonly<Record<string, Target>> = { ...objectTargets, ...dataTargets, ...commandTargets };
