@@ -6,6 +6,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Diff } from "./diff.ts";
 import { Emitter } from "./emit.ts";
 import { type Inclusion, include, type Reason, type SiteOf } from "./include.ts";
+import type { Told } from "./namesakes.ts";
 import { addNamespaces, addNote, addPatchTables, type Replacement } from "./patchTables.ts";
 import { copyRebuilt } from "./rebuilt.ts";
 import { TargetObject } from "./refer.ts";
@@ -24,6 +25,8 @@ export interface Extract {
   readonly inclusion: Inclusion;
   readonly replaced: readonly Replacement[];
   readonly problems: readonly Problem[];
+  /** Positions of names that the target has several times, as far as they were found out. */
+  readonly told: ReadonlyMap<string, Told>;
 }
 
 /** Takes out what changed. */
@@ -36,13 +39,13 @@ export function extract(diff: Diff, { kernel, object, positions, siteOf }: Extra
   const { replaced, problems: missing } = replacements(diff, inclusion, target);
   const problems = [...inclusion.problems, ...emitter.problems, ...missing];
   if (problems.length > 0 || inclusion.items.size === 0)
-    return { bytes: null, inclusion, replaced, problems: unique(problems) };
+    return { bytes: null, inclusion, replaced, problems: unique(problems), told: target.told };
   addPatchTables(emitter, object, replaced, diff.annotations);
   addNamespaces(emitter);
   addNote(emitter, noteOf(diff, inclusion, replaced, object));
   const { machine, flags } = diff.patched.unit.file.header;
   const bytes = emitter.out.build(machine, flags, diff.patched.unit.file.littleEndian);
-  return { bytes, inclusion, replaced, problems: [] };
+  return { bytes, inclusion, replaced, problems: [], told: target.told };
 }
 
 /** The functions to be replaced, by their names and positions in the target. */
@@ -54,8 +57,8 @@ function replacements(
   const replaced: Replacement[] = [];
   const problems: Problem[] = [];
   for (const { orig, patched } of inclusion.replaced) {
-    const found = target.klp(target.object, orig.name);
-    const position = target.position(target.object, orig.name);
+    const position = target.positionOf(diff.orig.unit, orig);
+    const found = target.klp(target.object, orig.name, target.object, position);
     if (found.ok && position !== null) {
       replaced.push({ patched, name: orig.name, position });
       continue;

@@ -2,6 +2,7 @@
 
 import type { Kernel } from "../kernel/kernel.ts";
 import { KLP_CONVERT_SYMBOL_PREFIX } from "../klp/producers/producer.ts";
+import { Namesakes, type Told } from "./namesakes.ts";
 import type { Item, Unit } from "./unit.ts";
 
 /** An undefined symbol of the diff object. */
@@ -36,6 +37,9 @@ export class TargetObject {
   /** `vmlinux`, or a module's name. */
   readonly object: string;
   readonly #positions: ReadonlyMap<string, number>;
+  readonly #namesakesOf = new Map<Unit, Namesakes | null>();
+  /** Positions that were found out, by name. */
+  readonly told = new Map<string, Told>();
 
   /** @param positions positions that were stated, by `NAME` or `OBJECT:NAME` */
   constructor(kernel: Kernel, object: string, positions: ReadonlyMap<string, number>) {
@@ -54,7 +58,33 @@ export class TargetObject {
       .map((s) => unit.symbols.name(s))
       .find((n) => this.isVmlinux && this.#isPlainExport(n));
     if (exported !== undefined) return plain(exported);
-    return this.klp(this.object, item.name);
+    return this.klp(this.object, item.name, this.object, this.positionOf(unit, item));
+  }
+
+  /** The position of a symbol that the original object defines; null where it is not known. */
+  positionOf(unit: Unit, item: Item): number | null {
+    const plain = this.position(this.object, item.name);
+    if (plain !== null || this.#namesakes(this.object, item.name) === 0) return plain;
+    let known = this.#namesakesOf.get(unit);
+    if (known === undefined) {
+      const placed = this.kernel.placedSymbols(this.object);
+      known = placed === null ? null : new Namesakes(placed, unit);
+      this.#namesakesOf.set(unit, known);
+    }
+    const told = known?.positionOf(item, item.name) ?? null;
+    if (told !== null) this.told.set(item.name, told);
+    return told?.position ?? null;
+  }
+
+  /** Of several symbols of a name that the original only uses, the one that is global: others cannot be used by it. */
+  #globalOf(object: string, name: string): number | null {
+    const all = this.kernel.placedSymbols(object)?.find(name) ?? [];
+    const globals = all.filter((s) => s.isGlobal);
+    const [only] = globals;
+    if (only === undefined || globals.length > 1) return null;
+    const position = all.indexOf(only) + 1;
+    this.told.set(name, { position, how: "binding" });
+    return position;
   }
 
   /** A symbol that the original object does not define. */
@@ -97,8 +127,9 @@ export class TargetObject {
     return count === 1 ? 0 : null;
   }
 
-  klp(object: string, name: string, gate = object): Found {
-    const position = this.position(object, name);
+  /** @param known its position, where that was looked for otherwise than by its name; null: in vain */
+  klp(object: string, name: string, gate = object, known?: number | null): Found {
+    const position = known !== undefined ? known : (this.position(object, name) ?? this.#globalOf(object, name));
     const count = this.#namesakes(object, name);
     if (position !== null) return this.#klpName(gate, object, name, position);
     return { ok: false, why: count === 0 ? "missing" : "ambiguous", name, object, count };

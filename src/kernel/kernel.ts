@@ -9,6 +9,7 @@ import type { Vmlinux } from "./image/vmlinux.ts";
 import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
 import type { ModuleFile } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
+import { type PlacedSymbols, placedOfKernel } from "./symbols/placedSymbols.ts";
 import type { KernelSymbol } from "./symbols/symbolColumns.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
 
@@ -102,6 +103,16 @@ export class Kernel {
       this.#hasLivepatch = hasCore ? true : hasLoader ? false : null;
     }
     return this.#hasLivepatch;
+  }
+
+  #placed: PlacedSymbols | null = null;
+
+  /** The symbols of vmlinux, or of a module, by place; null if no file lists them. Made when first asked for. */
+  placedSymbols(object: string): PlacedSymbols | null {
+    if (object !== "vmlinux") return this.modules.get(object)?.placed ?? null;
+    if (this.#list === null) return null;
+    this.#placed ??= placedOfKernel(this.#list.symbols(), this.#vmlinux?.sourceFiles() ?? null);
+    return this.#placed;
   }
 
   /** All names of vmlinux. */

@@ -104,6 +104,10 @@ function takenText(taken: Extract | null, result: DiffResult, output: string, op
     );
     for (const line of columns(rows)) lines.push(line);
   }
+  if (options.verbose === true) {
+    for (const [name, { position, how }] of taken.told)
+      lines.push(`position ${printable(name)},${position}: told by its ${how}`);
+  }
   const replaced = taken.replaced.map((r) => `${printable(r.name)}${r.position === 0 ? "" : `,${r.position}`}`);
   const count = `${replaced.length} function${replaced.length === 1 ? "" : "s"} to replace`;
   lines.push(

@@ -88,8 +88,9 @@ export const KLP708 = define<{
       ? `${d.count} modules have a symbol \`${d.name}\`, and none exports it alone`
       : `${d.object} has ${d.count} symbols called \`${d.name}\`, and nothing says which is meant`,
   why: () => "the livepatch core counts the symbols of a name; the wrong one would be patched, or used",
-  help: (d) => `say which it is, counted by address (vmlinux) or in the symbol table (a module): --sympos ${d.name}=N`,
-  explain: `Static functions and variables of different files may have one name. ${ORIGIN}; a name alone does not tell which of them an object file means.`,
+  help: (d) =>
+    `give vmlinux itself, whose symbol table names source files, in place of a list of symbols; or say which it is, counted by address (vmlinux) or in the symbol table (a module): --sympos ${d.name}=N`,
+  explain: `Static functions and variables of different files may have one name. ${ORIGIN}; of several symbols of a name the one of an object file is told by the source file that a symbol table names, and by the object's other names beside it. Where neither tells, nothing is guessed.`,
 });
 
 export const KLP709 = define<{ readonly name: string; readonly object: string }>({

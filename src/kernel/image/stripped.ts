@@ -118,6 +118,7 @@ function tell(image: Image, source: string): Vmlinux {
       findKernelMachine(machine)?.hasLivepatchStack === true ? livepatchStackOf(list, memory, littleEndian) : null,
     btf: image.btf,
     debug: null,
+    sourceFiles: () => null,
   };
 }
 

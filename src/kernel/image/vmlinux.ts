@@ -22,6 +22,7 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { findKernelMachine, type KernelMachine } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { isLeftOutOfKallsyms } from "../symbols/kallsymsFilter.ts";
+import { fileKey, type SourceFiles } from "../symbols/placedSymbols.ts";
 import { SymbolColumns } from "../symbols/symbolColumns.ts";
 import { SymbolList } from "../symbols/symbolList.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
@@ -50,6 +51,7 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     (start, stop, sites) => fillFromRelocations(file, start, stop, sites),
   );
   const row = findKernelMachine(file.machine);
+  const { symbols } = file;
   return {
     list,
     exports: readExports(file, memory, marks),
@@ -62,7 +64,22 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     livepatchStack: row?.hasLivepatchStack === true ? livepatchStackOf(list, memory, file.littleEndian) : null,
     btf: findBtf(file),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
+    sourceFiles: () => readSourceFiles(symbols),
   };
+}
+
+/** Locals stand behind the STT_FILE symbol of their source (ELF gABI, symbol table). */
+function readSourceFiles(symbols: SymbolTable): SourceFiles | null {
+  const names: string[] = [];
+  const of = new Map<string, number>();
+  for (let i = 1; i < symbols.count; i++) {
+    if (symbols.bind(i) !== STB_LOCAL) continue;
+    const type = symbols.type(i);
+    if (type === STT_FILE) names.push(symbols.name(i));
+    else if (type !== STT_SECTION && names.length > 0 && symbols.rawShndx(i) !== SHN_UNDEF)
+      of.set(fileKey(symbols.name(i), symbols.value(i)), names.length - 1);
+  }
+  return names.length === 0 ? null : { names, of };
 }
 
 function findBtf({ sections }: ElfExecutable): Uint8Array | null {

@@ -1,5 +1,6 @@
 import type { ElfExecutable } from "../../elf/executable.ts";
 import type { Export } from "../symbols/exports.ts";
+import type { SourceFiles } from "../symbols/placedSymbols.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
 import type { LivepatchStack } from "./livepatchStack.ts";
@@ -23,4 +24,6 @@ export interface Vmlinux {
   readonly btf: Uint8Array | null;
   /** The file itself, if it has DWARF; null if it has none. */
   readonly debug: ElfExecutable | null;
+  /** Which source file each local symbol comes from; null if the file does not tell. Read when it is called. */
+  readonly sourceFiles: () => SourceFiles | null;
 }

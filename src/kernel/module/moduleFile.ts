@@ -1,11 +1,12 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL, STT_FILE } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
 import { isFreedInit, siteTablesOf } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
+import { type PlacedSymbol, PlacedSymbols } from "../symbols/placedSymbols.ts";
 import { readExports } from "./exportTable.ts";
 import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
 
@@ -21,6 +22,8 @@ export interface ModuleSymbol {
   readonly isCore: boolean;
   readonly isText: boolean;
   readonly isGlobal: boolean;
+  /** For locals: which STT_FILE symbol it stands behind, from 0; null: none, or not a local. */
+  readonly file: number | null;
 }
 
 /** One module, read once. Positions are counted as `mod->kallsyms` has the symbols. */
@@ -39,6 +42,7 @@ export class ModuleFile {
   /** Section name -> offsets of places that ftrace can patch, ascending; null if the module has no list of them. */
   readonly #sites: ReadonlyMap<string, readonly number[]> | null;
   readonly #symbols = new Map<string, ModuleSymbol[]>();
+  readonly #sourceFiles: string[] = [];
 
   constructor(file: ElfFile, source: string, name?: string) {
     this.source = source;
@@ -50,6 +54,7 @@ export class ModuleFile {
     for (let i = 1; i < (symbols?.count ?? 0); i++) {
       if (symbols === null || symbols.rawShndx(i) === SHN_UNDEF) continue;
       const symbol = symbols.name(i);
+      if (symbols.type(i) === STT_FILE) this.#sourceFiles.push(symbol);
       if (symbol === "") continue;
       const section = symbols.sectionOf(i);
       const raw = symbols.rawShndx(i);
@@ -62,6 +67,7 @@ export class ModuleFile {
         isCore: section !== null && raw < SHN_LORESERVE && sections.hasFlags(section, SHF_ALLOC) && !isInit,
         isText: section !== null && sections.hasFlags(section, SHF_EXECINSTR),
         isGlobal: symbols.bind(i) !== STB_LOCAL,
+        file: symbols.bind(i) === STB_LOCAL && this.#sourceFiles.length > 0 ? this.#sourceFiles.length - 1 : null,
       };
       const twins = this.#symbols.get(symbol);
       if (twins === undefined) this.#symbols.set(symbol, [entry]);
@@ -98,6 +104,16 @@ export class ModuleFile {
   /** All names. */
   names(): IterableIterator<string> {
     return this.#symbols.keys();
+  }
+
+  /** All symbols by place, and by the source files that the symbol table names. */
+  get placed(): PlacedSymbols {
+    const listed: PlacedSymbol[] = [];
+    for (const [name, twins] of this.#symbols) {
+      for (const { section, offset, isText, isGlobal, file } of twins)
+        listed.push({ name, area: section ?? "", at: BigInt(offset), isText, isGlobal, file });
+    }
+    return new PlacedSymbols(listed, this.#sourceFiles);
   }
 }
 
