@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { jsonDataOf } from "../../src/diag/catalogue.ts";
 import { readExecutable } from "../../src/elf/executable.ts";
 import { SYM } from "../../src/elf/views/layout.ts";
 import { image } from "../../src/passes/image.ts";
@@ -33,7 +34,7 @@ test.each([
   });
   const options = { file: "x.o", kernel: null, placement: { bases: new Map(), sections: new Map(), percpu: null } };
   const { problems } = image(bytes, { ...options, stage: "relocated" } as unknown as Parameters<typeof image>[1]);
-  const found = problems.map((p) => [p.code, p.data]);
+  const found = problems.map((p) => [p.code, jsonDataOf(p)]);
   const what = ".rel.text has relocations without addends";
   expect(found).toContainEqual(["KLP206", { what, message: "module x: REL relocation unsupported" }]);
 });
@@ -78,7 +79,7 @@ const named = (info: number, home: string) =>
 test.each([".kpatch.symbols", ".kpatch.relocations"])("link: a group named by a symbol of %s", (home) => {
   const { output, problems } = link(named(1, home), { file: "x.o" });
   expect(output).toBeNull();
-  expect(problems.map((p) => [p.code, p.data])).toEqual([
+  expect(problems.map((p) => [p.code, jsonDataOf(p)])).toEqual([
     ["KLP116", { what: "the signature of group 1 refers to symbol 1 (signature), which is removed" }],
   ]);
   // Named by a symbol that stays, the same file links.
