@@ -23,8 +23,8 @@ for (const part of parts) rmSync(join(root, part), { recursive: true, force: tru
  * What few runs need and nothing else shares stays a file of its own: the bundle is as small as without it until it is needed.
  * Capstone stands beside its WebAssembly.
  */
-const APART = ["ora", "xz-decompress", "fzstd", "klplink:examples"];
-const fileApart = (name) => `./apart/${name.replace(/^.*:/, "")}.cjs`;
+const APART = ["ora", "xz-decompress", "zstddec/stream", "seek-bzip", "klplink:examples"];
+const fileApart = (name) => `./apart/${name.replace(/^.*:/, "").replace("/", "-")}.cjs`;
 const apart = {
   name: "apart",
   setup({ onResolve }) {
@@ -32,6 +32,17 @@ const apart = {
     onResolve({ filter: /./ }, ({ path, kind }) =>
       kind !== "entry-point" && APART.includes(path) ? { path: fileApart(path), external: true } : null,
     );
+  },
+};
+
+/** seek-bzip calls Buffer as old programs do, which Node.js warns of outside node_modules. */
+const plainBuffers = {
+  name: "seek-bzip",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]seek-bzip[\\/]lib[\\/]\w+\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll("new Buffer(", "Buffer.alloc("),
+      loader: "js",
+    }));
   },
 };
 
@@ -67,8 +78,10 @@ const form = {
   logLevel: "warning",
 };
 for (const name of APART) {
-  const plugins = [examplesPlugin];
-  await build({ ...form, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins });
+  const plugins = [examplesPlugin, plainBuffers];
+  // zstddec would load its WebAssembly by fetch(), which takes Node.js longer than all else.
+  const define = { fetch: "undefined" };
+  await build({ ...form, define, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins });
 }
 
 /**

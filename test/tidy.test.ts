@@ -106,7 +106,7 @@ function circle(graph: ReadonlyMap<string, readonly string[]>): string[] {
 
 /** Sub-rooms of a room that may import from one another: a file may import from its own folder, its parents and those listed before it. */
 const subRooms: Readonly<Record<string, readonly string[]>> = {
-  kernel: ["symbols", "running", "loader", "image", "module"],
+  kernel: ["symbols", "running", "loader", "image", "module", "package"],
   klp: ["symbols", "producers", "patch", "move", "toc", "rules"],
   passes: ["problems", "explain"],
 };
@@ -259,7 +259,7 @@ test("what depends on the machine is asked of its row", () => {
 test("the byte order comes from the file, nowhere from the hand", () => {
   // Formats of one byte order, whatever the file's: packed data, the signature behind a module, headers for boot loaders.
   const fixed =
-    /^elf\/containers\/(?:bcj|compressed|lz4|signature|xzBlocks)\.ts:|^kernel\/image\/(?:arm64Image|unwrap)\.ts:/;
+    /^elf\/containers\/(?:bcj|compressed|lz4|lzma|signature|xzBlocks)\.ts:|^kernel\/image\/(?:arm64Image|unwrap)\.ts:/;
   // The last argument of a DataView's reads and writes, and of what reads for it.
   const byHand =
     /\b(?:get|set)(?:Big)?(?:Uint|Int)(?:16|32|64)\((?:[^;]*, )?(?:true|false)\)|\bgetUint64\([^;]*, (?:true|false)\)|\bnew (?:Btf|OrderedView)\([^;]*, (?:true|false)\)|\bwordBytes\([^;]*, (?:true|false)\)/;

@@ -7,7 +7,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { InputProblem, type Standard, UsageError } from "./files/io.ts";
-import type { Opened } from "./files/kernel.ts";
+import type { LoadedKernel, Opened } from "./files/kernel.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
@@ -56,7 +56,7 @@ export function addSymbolOptions(command: Command): Command {
   add(
     new Option(
       "-k, --kernel <file>",
-      "System.map, vmlinux, vmlinuz, Module.symvers; or a release, `running` (repeatable)",
+      "System.map, vmlinux, vmlinuz, Module.symvers, a package; or a release, `running` (repeatable)",
     ).argParser(collect),
   );
   add(
@@ -115,6 +115,15 @@ export function linkCommand(file: string, options: KernelOptions): string {
 
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
 export async function readKernel(options: KernelOptions, context: Standard, opened?: Opened): Promise<Kernel | null> {
+  return (await readKernelFiles(options, context, opened))?.kernel ?? null;
+}
+
+/** As {@link readKernel}, with where it was read from and where more of its modules are. @throws InputProblem, UsageError */
+export async function readKernelFiles(
+  options: KernelOptions,
+  context: Standard,
+  opened?: Opened,
+): Promise<LoadedKernel | null> {
   if ((options.kernel ?? options.module ?? []).length === 0) {
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;

@@ -4,6 +4,7 @@ import { ET_REL } from "../elf/consts.ts";
 import { isText, recognise } from "../elf/containers/recognise.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
+import { isConfig, type KernelConfig, parseConfig } from "./config.ts";
 import { readArm64Image } from "./image/stripped.ts";
 import { isArm64Image } from "./image/unwrap.ts";
 import { type Vmlinux, vmlinuxOf } from "./image/vmlinux.ts";
@@ -15,11 +16,12 @@ import { isSymvers, parseSymvers } from "./symbols/symvers.ts";
 export type KernelFile =
   | { readonly kind: "symbols"; readonly list: SymbolList }
   | { readonly kind: "vmlinux"; readonly vmlinux: Vmlinux; readonly file: ElfExecutable | null }
-  | { readonly kind: "symvers"; readonly exports: readonly Export[] };
+  | { readonly kind: "symvers"; readonly exports: readonly Export[] }
+  | { readonly kind: "config"; readonly config: KernelConfig };
 
 /**
  * Reads a file about the kernel, out of all its wrappings (`unwrapKernel`): System.map, nm output, kallsyms text, vmlinux with or
- * without its symbol table, an arm64 Image, Module.symvers.
+ * without its symbol table, an arm64 Image, Module.symvers, a configuration.
  * @throws ElfError, SymbolListError
  */
 export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
@@ -31,6 +33,7 @@ export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
   }
   if (isArm64Image(bytes)) return { kind: "vmlinux", vmlinux: readArm64Image(bytes, source), file: null };
   if (isSymvers(bytes)) return { kind: "symvers", exports: parseSymvers(bytes) };
+  if (isConfig(bytes)) return { kind: "config", config: parseConfig(bytes) };
   try {
     return { kind: "symbols", list: parseSymbols(bytes, source) };
   } catch (error) {

@@ -3,6 +3,7 @@
 import { firstIndex } from "../base/search.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../elf/btf.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
+import type { KernelConfig } from "./config.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
@@ -20,6 +21,8 @@ export interface KernelParts {
   /** From Module.symvers. */
   readonly symvers?: { readonly source: string; readonly exports: readonly Export[] } | undefined;
   readonly modules?: readonly ModuleFile[] | undefined;
+  /** How it was configured, and the file that says so. */
+  readonly config?: { readonly source: string; readonly options: KernelConfig } | undefined;
 }
 
 /** A module that defines a symbol. */
@@ -190,6 +193,13 @@ export class Kernel {
   /** The vermagic that the kernel wants of a module; null if no file tells. */
   get vermagic(): string | null {
     return this.#vmlinux?.vermagic ?? null;
+  }
+
+  /** How it was configured, and the file that says so; null if no file does. */
+  get config(): { readonly source: string; readonly options: KernelConfig } | null {
+    const own = this.#vmlinux?.config ?? null;
+    if (own !== null) return { source: this.#vmlinux?.list.source ?? "", options: own };
+    return this.#parts.config ?? null;
   }
 
   /** What vmlinux says of the livepatch stack: its own handler's code, and its BTF. */

@@ -18,6 +18,13 @@ const content = Buffer.concat([
 writeFileSync(code, content);
 
 const filters = ["--x86", "--powerpc", "--arm", "--arm64", "--x86=start=4096", "--arm64=start=8192"];
+test.each(["crc64", "sha256"])("no filter, checked by %s", async (check) => {
+  const packed = execFileSync("xz", ["-c", "-1", `--check=${check}`, code], { maxBuffer: 1 << 28 });
+  expect(Buffer.compare(await unpack(packed), content)).toBe(0);
+  packed[packed.length - 60] = (packed[packed.length - 60] ?? 0) ^ 1;
+  await expect(unpack(packed)).rejects.toThrow(/damaged/);
+});
+
 const settings = ["--check=crc32", "--check=none", "--block-size=1MiB"];
 test.each(filters.flatMap((f) => settings.map((s) => [f, s] as const)))("xz %s %s", async (filter, setting) => {
   const packed = execFileSync("xz", ["-c", filter, "--lzma2=preset=1", setting, code], { maxBuffer: 1 << 28 });

@@ -169,7 +169,7 @@ async function readGiven(
   const { kernel = [], module = [] } = options;
   if (kernel.length === 0 && module.length === 0) return { list: null, modules: [] };
   const { loadKernel, parseModuleArgument } = await import("../files/kernel.ts");
-  const read = await loadKernel(kernel, module, context);
+  const { kernel: read } = await loadKernel(kernel, module, context);
   const modules = [...read.modules.values()].map((file, i) => {
     const { sections } = parseModuleArgument(module[i] ?? "");
     return { file, sections: sections === null ? machine.sectionsBeside(file.name) : readSections(sections) };

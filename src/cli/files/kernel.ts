@@ -4,22 +4,24 @@ import { existsSync } from "node:fs";
 import { defined } from "../../base/defined.ts";
 import { append } from "../../base/lists.ts";
 import { problem } from "../../diag/catalogue.ts";
-import { Lz4Error } from "../../elf/containers/lz4.ts";
-import { PackedError } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
 import type { ElfExecutable } from "../../elf/executable.ts";
 import { type ElfFile, readElf } from "../../elf/reader.ts";
 import { readKernelFile } from "../../kernel/detect.ts";
-import { unwrapKernel } from "../../kernel/image/unwrap.ts";
 import type { Vmlinux } from "../../kernel/image/vmlinux.ts";
-import { Kernel } from "../../kernel/kernel.ts";
+import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { ModuleFile } from "../../kernel/module/moduleFile.ts";
 import type { Export } from "../../kernel/symbols/exports.ts";
-import { SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
-import { findModuleFiles, isPath } from "./findModule.ts";
+import { isPath } from "./findModule.ts";
 import { InputProblem, readUnpacked, type Standard, UsageError } from "./io.ts";
-import { kernelPlaces } from "./kernelPlaces.ts";
+import {
+  type FoundModule,
+  type KernelSource,
+  kernelProblem,
+  type ModuleStore,
+  openKernelSource,
+} from "./kernelSources.ts";
 
 /** Takes a file that was read: that of `vmlinux`, or of a module. @param source its name for messages */
 export type Opened = (object: string, file: ElfFile | ElfExecutable, source: string) => void;
@@ -35,15 +37,38 @@ export async function loadKernel(
   context: Standard,
   opened: Opened = () => {},
   root = "/",
-): Promise<Kernel> {
-  const { paths, folders } = expand(kernels, root);
+): Promise<LoadedKernel> {
+  const sources: KernelSource[] = [];
+  for (const argument of kernels) sources.push(await openKernelSource(argument, root, context));
+  const parts = await readParts(sources, opened);
+  const stores = sources.flatMap(({ modules: store }) => (store === null ? [] : [store]));
+  const files: ModuleFile[] = [];
+  for (const argument of modules) {
+    const { name, path: given } = parseModuleArgument(argument);
+    const file = await openModuleFile(given, name, stores, context, opened);
+    if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
+    files.push(file);
+  }
+  return { kernel: new Kernel({ ...parts, modules: files }), sources, stores };
+}
+
+/** A kernel, where it was read from, and where more of its modules are. */
+export interface LoadedKernel {
+  readonly kernel: Kernel;
+  readonly sources: readonly KernelSource[];
+  readonly stores: readonly ModuleStore[];
+}
+
+/** What the files of a kernel tell. @throws InputProblem, UsageError if two tell the same */
+export async function readParts(sources: readonly KernelSource[], opened: Opened = () => {}): Promise<KernelParts> {
   let list: SymbolList | undefined;
   let vmlinux: Vmlinux | undefined;
+  let config: KernelParts["config"];
   const exports: Export[] = [];
   let symvers: string | undefined;
-  for (const path of paths) {
-    const input = await readKernelInput(path, context);
-    const file = guard(input.name, true, () => readKernelFile(input.bytes, input.name));
+  for (const input of sources.flatMap(({ inputs }) => inputs)) {
+    const bytes = await input.read();
+    const file = guard(input.name, true, () => readKernelFile(bytes, input.name));
     const twice = (what: string): UsageError =>
       new UsageError(`-k gives ${what} twice: a module is linked for one kernel`);
     switch (file.kind) {
@@ -62,51 +87,53 @@ export async function loadKernel(
         append(exports, file.exports);
         symvers ??= input.name;
         break;
+      case "config":
+        config ??= { source: input.name, options: file.config };
+        break;
     }
   }
-  const files: ModuleFile[] = [];
-  for (const argument of modules) {
-    const { name, path: given } = parseModuleArgument(argument);
-    const path = moduleFileOf(given, folders);
-    const file = await loadModule(path, name, context, opened);
-    if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
-    files.push(file);
-  }
-  return new Kernel({
+  return {
     list,
     vmlinux,
-    modules: files,
     symvers: symvers === undefined ? undefined : { source: symvers, exports },
-  });
+    config,
+  };
 }
 
-/** Files in place of names of kernels, and where modules of these are. @throws InputProblem if nothing of a kernel is there */
-function expand(kernels: readonly string[], root: string): { paths: string[]; folders: string[] } {
-  const paths: string[] = [];
-  const folders: string[] = [];
-  for (const argument of kernels) {
-    const places = kernelPlaces(argument, root);
-    if (places === null) {
-      paths.push(argument);
-      continue;
-    }
-    const [forbidden] = places.forbidden;
-    if (places.files.length === 0) {
-      if (forbidden !== undefined)
-        throw new InputProblem(problem("KLP104", { file: forbidden }, { why: "permission denied", code: "EACCES" }));
-      const what = "no file of such a kernel was found: vmlinux, vmlinuz, System.map, Module.symvers";
-      throw new InputProblem(problem("KLP109", { file: argument }, { what }));
-    }
-    append(paths, places.files);
-    append(folders, places.modules);
+/** A module that is named as the kernel names it, among the kernel's own; else the file that was given. */
+async function openModuleFile(
+  given: string,
+  name: string | undefined,
+  stores: readonly ModuleStore[],
+  context: Standard,
+  opened: Opened,
+): Promise<ModuleFile> {
+  const found = isPath(given) || existsSync(given) ? null : await findModule(given, stores);
+  if (found === null) return loadModule(given, name, context, opened);
+  return readModule({ name: found.name, bytes: await found.read() }, name, opened);
+}
+
+/** The file of a module among those of a kernel; null if none of that name is there. @throws InputProblem */
+export async function findModule(name: string, stores: readonly ModuleStore[]): Promise<FoundModule | null> {
+  for (const store of stores) {
+    const found = await store.find(name);
+    if (found !== null) return found;
   }
-  return { paths, folders };
+  return null;
 }
 
-/** The file of a module that is named as the kernel names it, below the kernel's own folders; else what was given. */
-function moduleFileOf(given: string, folders: readonly string[]): string {
-  if (folders.length === 0 || isPath(given) || existsSync(given)) return given;
-  return findModuleFiles(given, folders)[0] ?? given;
+/** @param name in place of the one that the file tells. @throws InputProblem */
+export function readModule(
+  input: { readonly name: string; readonly bytes: Uint8Array },
+  name?: string,
+  opened: Opened = () => {},
+): ModuleFile {
+  return guard(input.name, false, () => {
+    const file = readElf(input.bytes);
+    const module = new ModuleFile(file, input.name, name);
+    opened(module.name, file, input.name);
+    return module;
+  });
 }
 
 /** `[NAME=]FILE[@SECTIONS]`: SECTIONS says where the module is loaded. A file whose name has an `@` is taken as it is. */
@@ -129,23 +156,7 @@ export async function loadModule(
   context: Standard,
   opened: Opened = () => {},
 ): Promise<ModuleFile> {
-  const input = await readUnpacked(path, context);
-  return guard(input.name, false, () => {
-    const file = readElf(input.bytes);
-    const module = new ModuleFile(file, input.name, name);
-    opened(module.name, file, input.name);
-    return module;
-  });
-}
-
-/** A file for `-k`, out of what it is packed or wrapped in. @throws InputProblem, UsageError */
-async function readKernelInput(path: string, context: Standard): Promise<{ name: string; bytes: Uint8Array }> {
-  const { name, bytes } = await readUnpacked(path, context);
-  try {
-    return { name, bytes: (await unwrapKernel(bytes)).bytes };
-  } catch (error) {
-    throw asProblem(name, true, error);
-  }
+  return readModule(await readUnpacked(path, context), name, opened);
 }
 
 /** Turns what is wrong with a file into the problem to report. */
@@ -158,12 +169,7 @@ function guard<T>(file: string, isKernel: boolean, read: () => T): T {
 }
 
 function asProblem(file: string, isKernel: boolean, error: unknown): unknown {
-  if (error instanceof SymbolListError)
-    return new InputProblem(problem("KLP109", { file, line: error.line }, { what: error.what }));
-  if (error instanceof PackedError || error instanceof Lz4Error)
-    return new InputProblem(problem("KLP109", { file }, { what: error.message }));
-  if (!(error instanceof ElfError)) return error;
+  if (isKernel || !(error instanceof ElfError)) return kernelProblem(file, error);
   const at = { file, fileOffset: error.offset };
-  const code = isKernel ? "KLP109" : error.kind === "malformed" ? "KLP102" : "KLP101";
-  return new InputProblem(problem(code, at, { what: error.what }));
+  return new InputProblem(problem(error.kind === "malformed" ? "KLP102" : "KLP101", at, { what: error.what }));
 }

@@ -5,12 +5,17 @@ import { release as runningRelease } from "node:os";
 import { join } from "node:path";
 import { moduleFolders } from "./findModule.ts";
 
+/** What a file tells: the kernel itself, a list of its symbols, of all exports, or how it was configured. */
+export type FileKind = "kernel" | "map" | "symvers" | "config";
+
 /** What was found of a kernel. */
 export interface KernelPlaces {
   /** The release, or the folder that was named. */
   readonly name: string;
   /** Files for -k, the best of each kind. */
   readonly files: readonly string[];
+  /** The same, each with what it was taken for. */
+  readonly found: readonly { readonly kind: FileKind; readonly path: string }[];
   /** Files that are there and may not be read. */
   readonly forbidden: readonly string[];
   /** Where its modules are, the first one first. */
@@ -43,7 +48,8 @@ export function kernelPlaces(argument: string, root: string): KernelPlaces | nul
   const release = argument === "running" ? runningRelease() : argument;
   if (!/^\d+\.\d+[\w.+~-]*$/.test(release)) return null;
   const modules = moduleFolders(release).map((folder) => join(root, folder));
-  return placesOf(release, releasePlaces(release, root), modules);
+  const runs = root === "/" && release === runningRelease();
+  return placesOf(release, releasePlaces(release, root, runs), modules);
 }
 
 /** Names of files, those of one kind together, the best one first. */
@@ -51,15 +57,31 @@ type Kinds = readonly (readonly string[])[];
 
 function placesOf(name: string, kinds: Kinds, modules: readonly string[]): KernelPlaces {
   const there = kinds.map((paths) => paths.filter(isFile));
-  const [images = [], maps = [], exports = []] = there.map((paths) => paths.filter(isReadable));
-  const lists = maps.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LEAST_MAP);
+  const [images = [], maps = [], exports = [], configs = []] = there.map((paths) => paths.filter(isReadable));
+  const isList = (path: string): boolean =>
+    path.startsWith("/proc/") || (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LEAST_MAP;
   // What an image tells, a list need not.
-  const symbols = images.length > 0 ? images : lists;
-  const files = [symbols[0], exports[0]].filter((path) => path !== undefined);
-  return { name, files, forbidden: there.flat().filter((path) => !isReadable(path)), modules };
+  const symbols = images.length > 0 ? images[0] : maps.find(isList);
+  const best: readonly (readonly [FileKind, string | undefined])[] = [
+    [images.length > 0 ? "kernel" : "map", symbols],
+    ["symvers", exports[0]],
+    ["config", configs[0]],
+  ];
+  const found = best.flatMap(([kind, path]) => (path === undefined ? [] : [{ kind, path }]));
+  // How it was configured is of no use without the rest.
+  const isKnown = found.some(({ kind }) => kind !== "config");
+  const files = isKnown ? found.map(({ path }) => path) : [];
+  return {
+    name,
+    files,
+    found: isKnown ? found : [],
+    forbidden: there.flat().filter((path) => !isReadable(path)),
+    modules,
+  };
 }
 
-function releasePlaces(release: string, root: string): Kinds {
+/** @param runs whether it is the kernel that runs here */
+function releasePlaces(release: string, root: string, runs: boolean): Kinds {
   const at = (paths: readonly string[]): string[] => paths.map((path) => join(root, path));
   const modules = [`lib/modules/${release}`, `usr/lib/modules/${release}`];
   return [
@@ -75,6 +97,7 @@ function releasePlaces(release: string, root: string): Kinds {
     at([
       `boot/System.map-${release}`,
       ...modules.flatMap((folder) => [`${folder}/System.map`, `${folder}/build/System.map`]),
+      ...(runs ? ["proc/kallsyms"] : []),
     ]),
     at([
       ...modules.flatMap((folder) => [
@@ -86,6 +109,12 @@ function releasePlaces(release: string, root: string): Kinds {
       `boot/symvers-${release}.gz`,
       `boot/symvers-${release}.xz`,
     ]),
+    at([
+      `boot/config-${release}`,
+      ...modules.flatMap((folder) => [`${folder}/config`, `${folder}/build/.config`]),
+      `usr/src/linux-headers-${release}/.config`,
+      ...(runs ? ["proc/config.gz"] : []),
+    ]),
   ];
 }
 
@@ -95,5 +124,6 @@ function folderPlaces(folder: string): Kinds {
     at(["vmlinux", "vmlinuz", "arch/arm64/boot/Image", "arch/x86/boot/bzImage", "build/vmlinux"]),
     at(["System.map", "build/System.map"]),
     at(["Module.symvers", "build/Module.symvers", "symvers.gz", "symvers.xz"]),
+    at([".config", "config", "build/.config"]),
   ];
 }

@@ -108,7 +108,7 @@ export const KLP109 = define<{ readonly what: string }>({
   level: "error",
   title: (d) => `nothing about a kernel: ${d.what}`,
   help: () =>
-    "-k takes System.map, the output of nm, a copy of /proc/kallsyms, vmlinux, a bootable kernel (vmlinuz, Image) or Module.symvers; modules go with -m",
+    "-k takes System.map, the output of nm, a copy of /proc/kallsyms, vmlinux, a bootable kernel (vmlinuz, Image), Module.symvers, a package (.deb, .rpm, .pkg.tar.zst) or a release; modules go with -m",
   explain: "A file given with -k is not of a form that klplink knows. It is known by its content, not by its name.",
 });
 
@@ -193,4 +193,39 @@ export const KLP117 = define<{ readonly code: string; readonly level: "error" | 
   help: (d) => `so many of one kind have one cause: \`klplink explain ${d.code}\`, and look at the first`,
   explain:
     "Of one kind of diagnostic no more than 2,000 are listed from one part of the work; this one says how many more there are. They count in the totals, and the one that the loader meets first is always among those that are listed.",
+});
+
+const KERNEL_PACKAGES = {
+  deb: (release: string) =>
+    `linux-image-${release} (Debian 7.x: linux-binary-${release}; Ubuntu: linux-image-${release} or linux-image-unsigned-${release})`,
+  rpm: (release: string) => `kernel-core-${release} (RHEL 7 and SUSE: kernel-${release}, kernel-default)`,
+  tar: (release: string) => `the package \`linux\` of ${release}`,
+} as const;
+
+export const KLP118 = define<{
+  /** Null: no name in it tells one. */
+  readonly release: string | null;
+  readonly kind: "deb" | "rpm" | "tar";
+  readonly has: "modules" | "headers" | "nothing";
+}>({
+  level: "error",
+  title: (d) => {
+    const what = { modules: ", only its modules", headers: ", only what modules are built with", nothing: "" }[d.has];
+    return `no kernel is in the package${what}, nor in a package of that release beside it`;
+  },
+  help: (d) => {
+    const release = d.release ?? "RELEASE";
+    return `download ${KERNEL_PACKAGES[d.kind](release)} into the same folder; packages with debug information are not needed`;
+  },
+  explain:
+    "A package that is given with -k is read in place: the kernel, its modules, its configuration and Module.symvers are looked for in it, and in packages of the same release in the same folder, whose names say that they may have them. A kernel has to be among them: modules and headers alone do not tell the kernel's symbols. klplink downloads nothing; `apt-get download`, `dnf download` and `pacman -Sw` do.",
+});
+
+export const KLP119 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the package cannot be read: ${d.what}`,
+  help: () =>
+    "download it again; if `dpkg-deb -c`, `rpm -qlp` or `tar -tf` reads it, unpack it and give the kernel in it with -k",
+  explain:
+    "The file is a package (.deb, .rpm, or a tar archive), but it is damaged, cut off, or packed in a way that klplink does not read. klplink reads gzip, xz, zstd, bzip2 and lzma; all that one package holds may unpack to 2 GiB at most.",
 });

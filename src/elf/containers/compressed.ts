@@ -4,6 +4,9 @@ import { deflateSync, inflateSync } from "node:zlib";
 import { fromLatin1, getUint64, latin1, viewOf } from "../../base/bytes.ts";
 import { SHF_COMPRESSED } from "../consts.ts";
 import type { SectionTable } from "../views/sections.ts";
+import { loadZstd, type ZstdUnpacker } from "./zstd.ts";
+
+export { loadZstd, type ZstdUnpacker };
 
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
@@ -20,9 +23,6 @@ export interface SectionSource {
 
 /** A compressed section cannot be unpacked. */
 export class CompressionError extends Error {}
-
-/** Unpacks one zstd frame of known size, bytes. Throws whatever it likes for damaged data. */
-export type ZstdUnpacker = (packed: Uint8Array, size: number) => Uint8Array;
 
 /** How the content of a section is packed: none, or where the packed bytes begin and how many they become. */
 interface Packing {
@@ -116,11 +116,4 @@ export function usesZstd(file: SectionSource): boolean {
     if (data.length >= CHDR_SIZE && viewOf(data).getUint32(0, file.littleEndian) === ELFCOMPRESS_ZSTD) return true;
   }
   return false;
-}
-
-/** The unpacker for zstd. Loaded only where it is needed. */
-export async function loadZstd(): Promise<ZstdUnpacker> {
-  const { decompress } = await import("fzstd");
-  // With a buffer of our own, the sizes in the frame headers allocate nothing.
-  return (packed, size) => decompress(packed, new Uint8Array(size));
 }

@@ -2,8 +2,10 @@
 
 import { gunzipSync } from "node:zlib";
 import { BRANCH_FILTERS } from "./bcj.ts";
+import { UnpackBudget } from "./budget.ts";
 import { readXzForm, XZ_FILTERS, XZ_LZMA2 } from "./xz.ts";
 import { XzBlockError, xzBlocks } from "./xzBlocks.ts";
+import { loadZstd, unpackZstd, ZstdError } from "./zstd.ts";
 
 export type Packing = "gzip" | "xz" | "zstd";
 
@@ -38,32 +40,40 @@ export function unpackedLimit(packedSize: number): number {
 /**
  * The content of a packed file; a file that is not packed comes back as it is.
  * @param size bytes that it unpacks to, where that is known from elsewhere; null: not known
+ * @param budget what may be unpacked of the file that this one is in
  * @throws PackedError if it is damaged, is of another size, or grows out of proportion ({@link unpackedLimit}).
  */
-export async function unpack(bytes: Uint8Array, size: number | null = null): Promise<Uint8Array> {
+export async function unpack(
+  bytes: Uint8Array,
+  size: number | null = null,
+  budget = new UnpackBudget(),
+): Promise<Uint8Array> {
   const packing = packingOf(bytes);
   if (packing === null) return bytes;
-  if (size !== null && size > unpackedLimit(bytes.length)) throw tooLarge(packing, unpackedLimit(bytes.length));
-  const content = await unpackAs(packing, bytes, size);
+  const limit = Math.min(unpackedLimit(bytes.length), budget.left);
+  if (size !== null && size > limit) throw tooLarge(packing, limit);
+  const content = await unpackAs(packing, bytes, size, size ?? limit);
   if (size !== null && content.length !== size)
     throw new PackedError(packing, `the ${packing} data unpack to ${content.length} bytes, not ${size}`);
+  budget.take(content.length);
   return content;
 }
 
-async function unpackAs(packing: Packing, bytes: Uint8Array, size: number | null): Promise<Uint8Array> {
-  const limit = size ?? unpackedLimit(bytes.length);
+async function unpackAs(packing: Packing, bytes: Uint8Array, size: number | null, limit: number): Promise<Uint8Array> {
   try {
     switch (packing) {
       case "gzip":
-        return gunzipSync(bytes, { maxOutputLength: limit });
+        return gunzipSync(bytes, { maxOutputLength: Math.max(1, limit) });
       case "xz":
         return await unpackXz(bytes, limit);
       case "zstd":
-        return size === null ? await unpackZstd(bytes, limit) : await unpackZstdOf(bytes, size);
+        // Of known size at once, without the copying that a stream with a large window costs.
+        return size === null ? await unpackZstd(bytes, limit) : (await loadZstd())(bytes, size);
     }
   } catch (error) {
     if (error instanceof PackedError) throw error;
-    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(packing, limit);
+    const isTooLarge = error instanceof ZstdError && error.isTooLarge;
+    if (isTooLarge || (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(packing, limit);
     const unread = packing === "xz" ? unreadFilters(bytes) : null;
     if (unread !== null) throw new PackedError(packing, `the xz data use ${unread}, which klplink does not read`, true);
     throw new PackedError(packing, `the ${packing} data are damaged or cut off`);
@@ -102,8 +112,12 @@ function unreadFilters(bytes: Uint8Array): string | null {
   return `${filters.map((f) => XZ_FILTERS[f] ?? `number ${f}`).join(" and ")} as a filter`;
 }
 
+/** The check that rpm has in its packages. */
+const SHA256 = 10;
+
 async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
-  if (filtersOf(bytes).length === 0 || unreadFilters(bytes) !== null) return unpackLzma2(bytes, limit);
+  const isPlain = filtersOf(bytes).length === 0 && readXzForm(bytes)?.check !== SHA256;
+  if (isPlain || unreadFilters(bytes) !== null) return unpackLzma2(bytes, limit);
   const chunks = new Chunks("xz", limit);
   try {
     for (const block of xzBlocks(bytes)) {
@@ -129,50 +143,4 @@ async function unpackLzma2(bytes: Uint8Array, limit: number): Promise<Uint8Array
     if (done) return chunks.join();
     chunks.add(new Uint8Array(value));
   }
-}
-
-async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
-  const claimed = zstdWindow(bytes);
-  if (claimed > limit) throw tooLarge("zstd", limit);
-  const { Decompress } = await import("fzstd");
-  const chunks = new Chunks("zstd", limit);
-  let finished = false;
-  const stream = new Decompress((chunk, isLast) => {
-    chunks.add(new Uint8Array(chunk));
-    finished ||= isLast === true;
-  });
-  const step = 0x1_0000;
-  for (let at = 0; at < bytes.length; at += step) {
-    stream.push(bytes.subarray(at, at + step), at + step >= bytes.length);
-  }
-  if (!finished) throw new PackedError("zstd", "the zstd data are cut off");
-  return chunks.join();
-}
-
-/** One frame of known size, without the copying that a stream with a large window costs. */
-async function unpackZstdOf(bytes: Uint8Array, size: number): Promise<Uint8Array> {
-  const zlib: object & { zstdDecompressSync?: (from: Uint8Array, options: object) => Uint8Array } = (
-    await import("node:zlib")
-  ).default;
-  // Node.js 22.15 and later has it built in; parameter 100 is the largest window (ZSTD_d_windowLogMax), here 2 GiB.
-  if (zlib.zstdDecompressSync !== undefined)
-    return zlib.zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, size), params: { 100: 31 } });
-  const { decompress } = await import("fzstd");
-  return decompress(bytes, new Uint8Array(size));
-}
-
-/** Bytes of history that the first frame asks for (RFC 8878, 3.1.1.1): allocated before anything is unpacked. */
-export function zstdWindow(bytes: Uint8Array): number {
-  const descriptor = bytes[4] ?? 0;
-  const isSingle = (descriptor & 0x20) !== 0;
-  if (!isSingle) {
-    const window = bytes[5] ?? 0;
-    const base = 2 ** (10 + (window >> 3));
-    return base + (base / 8) * (window & 7);
-  }
-  const start = 5 + ([0, 1, 2, 4][descriptor & 3] ?? 0);
-  const size = [1, 2, 4, 8][descriptor >> 6] ?? 0;
-  let claimed = size === 2 ? 256 : 0;
-  for (let k = 0; k < size; k++) claimed += (bytes[start + k] ?? 0) * 2 ** (8 * k);
-  return claimed;
 }

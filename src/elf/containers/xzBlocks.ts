@@ -1,7 +1,8 @@
-// The blocks of an .xz file one by one, for files with branch filters: the decoder in use knows LZMA2 alone. Each block's LZMA2 data
+// The blocks of an .xz file one by one, for files with branch filters, or checked by SHA-256: the decoder in use knows neither. Each block's LZMA2 data
 // are put into an .xz file of their own, without filter and check; what the decoder makes of it goes through the filter, and is held
 // against the check of the real file here. (The .xz File Format 1.1.0, sections 2 to 4; LZMA2 chunks as liblzma writes them.)
 
+import { createHash } from "node:crypto";
 import { viewOf } from "../../base/bytes.ts";
 import { BRANCH_FILTERS } from "./bcj.ts";
 import { crc32 } from "./crc32.ts";
@@ -24,6 +25,7 @@ const STREAM_HEADER = 12;
 /** Bytes of the check behind a block, by its type. */
 const CHECK_SIZES: readonly number[] = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const CHECK_CRC32 = 1;
+const CHECK_SHA256 = 10;
 
 /** Reads numbers of the format: seven bits a byte, lowest first. */
 class Cursor {
@@ -71,6 +73,9 @@ export function* xzBlocks(bytes: Uint8Array): Generator<XzBlock> {
       finish: (unpacked) => {
         for (const { filter, offset } of filters) filter(unpacked, offset);
         if (check === CHECK_CRC32 && crc32(unpacked) !== viewOf(bytes).getUint32(checkAt, true))
+          throw new XzBlockError("the checksum does not fit");
+        const told = bytes.subarray(checkAt, checkAt + 32);
+        if (check === CHECK_SHA256 && createHash("sha256").update(unpacked).digest().compare(told) !== 0)
           throw new XzBlockError("the checksum does not fit");
       },
     };

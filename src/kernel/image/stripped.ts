@@ -5,6 +5,7 @@ import { addr } from "../../base/brand.ts";
 import { ElfError } from "../../elf/error.ts";
 import type { ElfExecutable } from "../../elf/executable.ts";
 import { elfMachines } from "../../elf/machine.ts";
+import { findConfig } from "../config.ts";
 import { findKernelMachine } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { SymbolList } from "../symbols/symbolList.ts";
@@ -117,6 +118,7 @@ function tell(image: Image, source: string): Vmlinux {
     livepatchStack:
       findKernelMachine(machine)?.hasLivepatchStack === true ? livepatchStackOf(list, memory, littleEndian) : null,
     btf: image.btf,
+    config: findConfig([bytes]),
     debug: null,
     sourceFiles: () => null,
   };

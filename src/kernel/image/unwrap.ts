@@ -3,8 +3,9 @@
 // drivers/firmware/efi/libstub/zboot-header.S and Makefile.zboot; all of Linux 6.12 and 7.2.
 
 import { latin1, viewOf } from "../../base/bytes.ts";
-import { isLz4Legacy, unpackLz4Legacy } from "../../elf/containers/lz4.ts";
-import { packingOf, unpack } from "../../elf/containers/packed.ts";
+import { UnpackBudget } from "../../elf/containers/budget.ts";
+import { otherPackingOf, unpackOther } from "../../elf/containers/otherPackings.ts";
+import { packingOf, unpack, unpackedLimit } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
 import { elfType, readExecutable } from "../../elf/executable.ts";
 
@@ -35,13 +36,14 @@ export const isArm64Image = (bytes: Uint8Array): boolean => bytes.length >= 64 &
 /**
  * Takes a kernel out of what a boot loader loads; other bytes come back as they are.
  * @throws ElfError with the offset in the outermost file that holds what is wrong (0 inside compressed data)
- * @throws PackedError if compressed data are damaged or of a kind that is not read here
+ * @param budget what may be unpacked of the file that it is in
+ * @throws PackedError, OtherPackedError if compressed data are damaged or of a kind that is not read here
  */
-export async function unwrapKernel(bytes: Uint8Array): Promise<Unwrapped> {
+export async function unwrapKernel(bytes: Uint8Array, budget = new UnpackBudget()): Promise<Unwrapped> {
   const through: string[] = [];
   let now: Step = { what: "", bytes };
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const step = (await compressed(now)) ?? wrapped(now.bytes);
+    const step = (await compressed(now, budget)) ?? wrapped(now.bytes);
     if (step === null) return { bytes: now.bytes, through };
     through.push(step.what);
     now = step;
@@ -49,14 +51,14 @@ export async function unwrapKernel(bytes: Uint8Array): Promise<Unwrapped> {
   throw new ElfError("unsupported", 0, `more than ${MOST_ROUNDS} wrappings, one in the other`);
 }
 
-async function compressed({ bytes, size }: Step): Promise<Step | null> {
+async function compressed({ bytes, size }: Step, budget: UnpackBudget): Promise<Step | null> {
   const packing = packingOf(bytes);
-  if (packing !== null) return { what: packing, bytes: await unpack(bytes, size ?? null) };
-  if (isLz4Legacy(bytes)) {
-    const limit = Math.min(0x7fff_ffff, bytes.length * 256);
-    return { what: "lz4", bytes: unpackLz4Legacy(bytes, limit) };
-  }
-  return null;
+  if (packing !== null) return { what: packing, bytes: await unpack(bytes, size ?? null, budget) };
+  const other = otherPackingOf(bytes);
+  if (other === null) return null;
+  const content = await unpackOther(other, bytes, Math.min(unpackedLimit(bytes.length), budget.left));
+  budget.take(content.length);
+  return { what: other, bytes: content };
 }
 
 function wrapped(bytes: Uint8Array): Step | null {
@@ -106,10 +108,6 @@ function zboot(bytes: Uint8Array): Step {
 /** U-Boot's legacy header of 64 bytes, big-endian. */
 function uImage(bytes: Uint8Array): Step {
   if (bytes.length < 64) throw new ElfError("malformed", bytes.length, "the uImage header is cut off");
-  const kind = bytes[31] ?? 0;
-  const names: Readonly<Record<number, string>> = { 2: "bzip2", 3: "lzma", 4: "lzo" };
-  const unread = names[kind];
-  if (unread !== undefined) throw new ElfError("unsupported", 31, `a uImage packed with ${unread}: unpack it first`);
   return { what: "uImage", bytes: part(bytes, 12, 64, viewOf(bytes).getUint32(12, false)) };
 }
 
@@ -144,17 +142,9 @@ function zImage(bytes: Uint8Array): Step | null {
 function withoutSizeWord(payload: Uint8Array, field: number): Pick<Step, "bytes" | "size"> {
   if (payload.length < 8) throw new ElfError("malformed", field, "the packed kernel is cut off");
   if (elfType(payload) !== null || packingOf(payload) === "gzip") return { bytes: payload };
-  if (packingOf(payload) === null && !isLz4Legacy(payload)) {
-    const other =
-      latin1(payload, 0, 3) === "BZh"
-        ? "bzip2"
-        : starts(payload, 0, "\x89LZO")
-          ? "lzo"
-          : payload[0] === 0x5d
-            ? "lzma"
-            : null;
-    const how = other === null ? "in a way that is not known here" : `with ${other}, which is not read here`;
-    throw new ElfError("unsupported", field, `the kernel is packed ${how}: give System.map or the unpacked vmlinux`);
+  if (packingOf(payload) === null && otherPackingOf(payload) === null) {
+    const what = "the kernel is packed in a way that is not known here: give System.map or the unpacked vmlinux";
+    throw new ElfError("unsupported", field, what);
   }
   const end = payload.length - 4;
   return { bytes: payload.subarray(0, end), size: viewOf(payload).getUint32(end, true) };

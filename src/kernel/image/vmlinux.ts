@@ -19,6 +19,7 @@ import {
 import { type ElfExecutable, readExecutable } from "../../elf/executable.ts";
 import { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { findConfig } from "../config.ts";
 import { findKernelMachine, type KernelMachine } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { isLeftOutOfKallsyms } from "../symbols/kallsymsFilter.ts";
@@ -63,6 +64,7 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     machine: file.machine,
     livepatchStack: row?.hasLivepatchStack === true ? livepatchStackOf(list, memory, file.littleEndian) : null,
     btf: findBtf(file),
+    config: findConfig(stringSections(file)),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
     sourceFiles: () => readSourceFiles(symbols),
   };

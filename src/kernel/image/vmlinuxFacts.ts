@@ -1,4 +1,5 @@
 import type { ElfExecutable } from "../../elf/executable.ts";
+import type { KernelConfig } from "../config.ts";
 import type { Export } from "../symbols/exports.ts";
 import type { SourceFiles } from "../symbols/placedSymbols.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
@@ -22,6 +23,8 @@ export interface Vmlinux {
   readonly livepatchStack: LivepatchStack | null;
   /** The section .BTF; null if there is none. */
   readonly btf: Uint8Array | null;
+  /** The configuration that it carries (CONFIG_IKCONFIG=y); null if it carries none. */
+  readonly config: KernelConfig | null;
   /** The file itself, if it has DWARF; null if it has none. */
   readonly debug: ElfExecutable | null;
   /** Which source file each local symbol comes from; null if the file does not tell. Read when it is called. */

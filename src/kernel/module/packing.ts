@@ -1,8 +1,9 @@
 // What the kernel's own decompressor refuses of a packed module that other readers take (CONFIG_MODULE_DECOMPRESS;
 // kernel/module/decompress.c and lib/xz, lib/zstd, lib/zlib_inflate). kmod unpacks modules itself where the kernel does not offer to.
 
-import { type Packing, zstdWindow } from "../../elf/containers/packed.ts";
+import type { Packing } from "../../elf/containers/packed.ts";
 import { readXzForm, XZ_CHECKS, XZ_FILTERS, XZ_LZMA2 } from "../../elf/containers/xz.ts";
+import { zstdWindow } from "../../elf/containers/zstd.ts";
 
 /** What stands in the way, what the kernel prints, and how to pack the module in place of that. */
 export interface PackingFault {

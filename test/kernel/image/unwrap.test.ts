@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Lz4Error } from "../../../src/elf/containers/lz4.ts";
+import { UnpackBudget } from "../../../src/elf/containers/budget.ts";
+import { OtherPackedError } from "../../../src/elf/containers/otherPackings.ts";
 import { PackedError } from "../../../src/elf/containers/packed.ts";
 import { ElfError } from "../../../src/elf/error.ts";
 import { readKernelFile } from "../../../src/kernel/detect.ts";
@@ -26,6 +27,11 @@ describe("a kernel comes out of", () => {
     ["lz4's legacy frame", fixture("vmlinux-x86_64.lz4"), ["lz4"]],
     ["xz with the x86 filter", fixture("vmlinux-x86_64.bcj.xz"), ["xz"]],
     ["xz with the ARM64 filter", fixture("vmlinux-x86_64.arm64.xz"), ["xz"]],
+    ["lzma", fixture("vmlinux-x86_64.lzma"), ["lzma"]],
+    ["bzip2", fixture("vmlinux-x86_64.bz2"), ["bzip2"]],
+    ["bzImage, lzma", bzImage(sized(fixture("vmlinux-x86_64.lzma"))), ["bzImage", "lzma"]],
+    ["bzImage, bzip2", bzImage(sized(fixture("vmlinux-x86_64.bz2"))), ["bzImage", "bzip2"]],
+    ["uImage, bzip2", uImage(fixture("vmlinux-x86_64.bz2"), 2), ["uImage", "bzip2"]],
     ["bzImage, gzip", bzImage(gzipSync(vmlinux)), ["bzImage", "gzip"]],
     ["bzImage, xz, with a signature", bzImage(sized(fixture("vmlinux-x86_64.bcj.xz")), 1472), ["bzImage", "xz"]],
     ["bzImage, lz4", bzImage(sized(fixture("vmlinux-x86_64.lz4"))), ["bzImage", "lz4"]],
@@ -52,10 +58,8 @@ describe("refused, with the place", () => {
       0x206,
       /older than 2\.08/,
     ],
-    ["bzip2", bzImage(Buffer.from("BZh91AY&SY00000000")), 0x24c, /bzip2, which is not read here/],
-    ["lzo", bzImage(Buffer.from("\x89LZO\0\r\n\x1a\n0000", "latin1")), 0x24c, /lzo, which is not read here/],
+    ["an unknown way", bzImage(Buffer.from("0123456789abcdef")), 0x24c, /in a way that is not known/],
     ["a FIT image", Buffer.concat([Buffer.from([0xd0, 0x0d, 0xfe, 0xed]), Buffer.alloc(600)]), 0, /FIT/],
-    ["lzma in a uImage", uImage(Buffer.alloc(40), 3), 31, /packed with lzma/],
   ])("%s", async (_, bytes, offset, what) => {
     const error = await unwrapKernel(bytes).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ElfError);
@@ -65,6 +69,23 @@ describe("refused, with the place", () => {
     const packed = sized(fixture("vmlinux-x86_64.bcj.xz"));
     packed.writeUInt32LE(vmlinux.length - 1, packed.length - 4);
     await expect(unwrapKernel(bzImage(packed))).rejects.toThrow(PackedError);
+  });
+  test.each([
+    ["lzo", bzImage(sized(fixture("vmlinux-x86_64.lzo"))), /lzop -d/],
+    ["lzma, cut off", fixture("vmlinux-x86_64.lzma").subarray(0, 600), /lzma data are cut off/],
+    ["bzip2, cut off", fixture("vmlinux-x86_64.bz2").subarray(0, 600), /bzip2 data are cut off/],
+    ["bzip2, damaged", Buffer.from(fixture("vmlinux-x86_64.bz2")).fill(0x55, 500, 520), /bzip2 data are damaged/],
+  ])("%s", async (_, bytes, what) => {
+    const error = await unwrapKernel(bytes).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(OtherPackedError);
+    expect((error as Error).message).toMatch(what);
+  });
+  test.each(["lz4", "lzma", "bz2", "zst", "bcj.xz"])("%s, beyond the budget", async (kind) => {
+    const bytes = fixture(`vmlinux-x86_64.${kind}`);
+    await expect(unwrapKernel(bytes, new UnpackBudget(vmlinux.length - 1))).rejects.toThrow(/more than 3567 bytes/);
+    const budget = new UnpackBudget(vmlinux.length);
+    await unwrapKernel(bytes, budget);
+    expect(budget.left).toBe(0);
   });
   test("a damaged block behind a filter fails its checksum", async () => {
     const bytes = Buffer.from(fixture("vmlinux-x86_64.bcj.xz"));
@@ -92,7 +113,8 @@ test("any bytes are safe: damaged wrappings end with one of three errors, or not
         try {
           await unwrapKernel(bytes);
         } catch (error) {
-          if (!(error instanceof ElfError || error instanceof PackedError || error instanceof Lz4Error)) throw error;
+          if (!(error instanceof ElfError || error instanceof PackedError || error instanceof OtherPackedError))
+            throw error;
         }
       },
     ),

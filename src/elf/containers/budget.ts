@@ -1,0 +1,30 @@
+// How much may be unpacked: one budget for all that is inside one file, however deep.
+
+/** More would be unpacked than is allowed. */
+export class BudgetError extends Error {}
+
+/** Bytes that may still be unpacked. Shared by everything that comes out of one file. */
+export class UnpackBudget {
+  #left: number;
+  readonly #whole: number;
+
+  /** @param bytes that may be unpacked in all */
+  constructor(bytes: number = MOST_UNPACKED) {
+    this.#left = bytes;
+    this.#whole = bytes;
+  }
+
+  /** Bytes that are left. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Takes bytes away that were unpacked. @throws BudgetError if there are not so many */
+  take(bytes: number): void {
+    if (bytes > this.#left) throw new BudgetError(`more than ${this.#whole} bytes would be unpacked`);
+    this.#left -= bytes;
+  }
+}
+
+/** The largest package of a kernel without debug information unpacks to a quarter of it, bytes. */
+export const MOST_UNPACKED = 0x7fff_ffff;
