@@ -6,6 +6,7 @@ import { meaningOf } from "../../../src/diag/messages/define.ts";
 import { recognise } from "../../../src/diag/messages/recognise.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../../../src/elf/btf.ts";
 import { isLz4Legacy, Lz4Error, unpackLz4Legacy } from "../../../src/elf/containers/lz4.ts";
+import { OtherPackedError } from "../../../src/elf/containers/otherPackings.ts";
 import { PackedError, packingOf, unpack, unpackedLimit } from "../../../src/elf/containers/packed.ts";
 import { ElfError } from "../../../src/elf/error.ts";
 import { readElf } from "../../../src/elf/reader.ts";
@@ -94,7 +95,9 @@ const kernels: Target = {
           ? new Kernel({ list: file.list })
           : file.kind === "vmlinux"
             ? new Kernel({ vmlinux: file.vmlinux })
-            : new Kernel({ symvers: { source: "in", exports: file.exports } });
+            : file.kind === "symvers"
+              ? new Kernel({ symvers: { source: "in", exports: file.exports } })
+              : new Kernel({ config: { source: "in", options: file.config } });
       kernel.exports("printk");
       kernel.find("_text");
       return { end: `${file.kind}${through.length === 0 ? "" : ", wrapped"}` };
@@ -105,7 +108,7 @@ const kernels: Target = {
           error instanceof ElfError ||
           error instanceof SymbolListError ||
           error instanceof PackedError ||
-          error instanceof Lz4Error
+          error instanceof OtherPackedError
         )
       )
         throw error;

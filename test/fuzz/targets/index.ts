@@ -3,6 +3,12 @@
 import type { Target } from "../frame/target.ts";
 import { commandTargets } from "./commands.ts";
 import { dataTargets } from "./data.ts";
+import { kernelFileTargets } from "./kernelFiles.ts";
 import { objectTargets } from "./objects.ts";
 
-export const targets: Readonly<Record<string, Target>> = { ...objectTargets, ...dataTargets, ...commandTargets };
+export const targets: Readonly<Record<string, Target>> = {
+  ...objectTargets,
+  ...dataTargets,
+  ...kernelFileTargets,
+  ...commandTargets,
+};
