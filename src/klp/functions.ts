@@ -18,6 +18,13 @@ export interface CodeSymbol {
   readonly localEntry: number;
 }
 
+/** A file with its symbols, and what they name. */
+export interface NamedFile {
+  readonly file: ElfFile;
+  readonly symbols: SymbolTable;
+  readonly functions: FunctionIndex;
+}
+
 /** Whether kallsyms and the livepatch core ignore a name (kernel/module/kallsyms.c: empty or a mapping symbol). */
 export function isNamelessToKernel(name: string): boolean {
   return name === "" || name.startsWith(".L") || name.startsWith("L0") || name.startsWith("$");

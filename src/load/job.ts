@@ -273,7 +273,8 @@ export class Job {
     if (own !== object) return;
     const order = this.#preparation.orders.get(table.section) ?? null;
     const { kernel } = this.#options;
-    const faults = resolveKlpSymbols(table, order, this.#symbols, object, kernel, this.#facts.has, this.#space.values);
+    const search = { object, kernel, has: this.#facts.has };
+    const faults = resolveKlpSymbols(table, order, this.#symbols, search, this.#space.values);
     for (const fault of faults) this.#findings.livepatch(fault, table, LOADING.livepatchSection(table.section, pass));
     if (faults.length === 0) this.#apply(table, machine, pass);
   }

@@ -1,6 +1,5 @@
 // What the link and check passes share: read, resolve, audit, plan.
 
-import type { Arch } from "../arch/index.ts";
 import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { LOADING } from "../base/loadOrder.ts";
@@ -18,29 +17,26 @@ import { checkModule } from "../kernel/module/moduleRules.ts";
 import { checkObjectForm } from "../kernel/module/objectForm.ts";
 import type { SymbolList } from "../kernel/symbols/symbolList.ts";
 import type { KernelVersion } from "../kernel/version.ts";
-import type { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf, type Patch, readPatches } from "../klp/patch/tables.ts";
 import { resolveUndefined, type Undefined } from "../klp/producers/convert.ts";
-import type { RuleContext } from "../klp/rules/context.ts";
+import { type RuleContext, ruleContext } from "../klp/rules/context.ts";
 import { checkFields } from "../klp/rules/fields.ts";
 import { checkGlue } from "../klp/rules/glue.ts";
 import { checkJumpLabels } from "../klp/rules/jumpLabels.ts";
 import { checkLandingPads } from "../klp/rules/landingPads.ts";
-import { LoadOrder } from "../klp/rules/loadOrder.ts";
 import { checkPatches } from "../klp/rules/patches.ts";
 import { checkSharedPlaces, checkWrittenTwice, checkZeroPlaces } from "../klp/rules/places.ts";
 import { checkRelinked } from "../klp/rules/relinked.ts";
 import { checkRelocations } from "../klp/rules/relocations.ts";
 import { checkReturnThunks } from "../klp/rules/returnThunks.ts";
 import { checkLivepatchSections } from "../klp/rules/sections.ts";
-import { livepatchSymbolProblems, positionProblems, symbolProblems } from "../klp/rules/symbols.ts";
+import { livepatchSymbolProblems, statedPositionProblems, symbolProblems } from "../klp/rules/symbols.ts";
 import { checkProfilingPlaces, checkTableSizes, checkTargets } from "../klp/rules/tables.ts";
 import { SymbolUses } from "../klp/symbols/uses.ts";
 import { auditCalls, type Call } from "../klp/toc/calls.ts";
 import { missingHelpers } from "../klp/toc/helpers.ts";
 import { DEFAULT_CHOICE, type IslandChoice, type IslandPlan, planIslands } from "../klp/toc/islands.ts";
 import { type TocStrategy, tocStrategy } from "../klp/toc/strategies.ts";
-import type { Feature } from "../reloc/def.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
 import { kernelOf, refuseOtherMachine } from "./input.ts";
@@ -81,25 +77,12 @@ export interface Options {
 }
 
 /** What is known of a file whatever way r2 is to come back. */
-export interface Survey {
-  /** Name of the input for messages. */
-  readonly path: string;
-  readonly file: ElfFile;
-  readonly arch: Arch;
-  /** How the kernel is built. */
-  readonly features: ReadonlySet<Feature>;
-  readonly symbols: SymbolTable;
-  readonly functions: FunctionIndex;
-  readonly module: string;
+export interface Survey extends RuleContext {
   readonly modInfo: ModInfo | null;
-  readonly version: KernelVersion | null;
-  /** The kernel that the module is for; null if nothing was given. */
-  readonly kernel: Kernel | null;
   readonly patches: readonly Patch[];
   readonly undefineds: readonly Undefined[];
   readonly uses: SymbolUses;
   readonly calls: readonly Call[];
-  readonly loadOrder: LoadOrder;
   /** Problems that stand in the way of both linking and loading. */
   readonly problems: readonly Problem[];
 }
@@ -156,76 +139,60 @@ function look(subject: Subject, options: Options): Survey {
   ]);
   const version = options.kernelVersion ?? subject.version;
   const features = arch.features(file, kernel?.hasSymbols === true ? (name) => kernel.find(name).length > 0 : null);
-  const loadOrder = new LoadOrder(file, arch.relocs, arch.loader(features), version);
-  const problems: Problem[] = checkObjectForm(file, symbols, options.file, arch.hasToc);
   const patches = readPatches(file, symbols, arch.absolute);
-  const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
-  const positions = options.positions ?? new Map<string, number>();
+  const facts = { arch, features, module, version, kernel, path };
+  const context = ruleContext({ file, symbols, functions }, facts, objectsOf(patches));
   const uses = new SymbolUses(file, functions, path);
-  // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
-  const tellsNothing = kernel?.hasSymbols === true && !kernel.hasExports;
-  const helpers = new Set(arch.hasToc ? missingHelpers(symbols) : []);
-  const undefineds =
-    kernel === null || tellsNothing
-      ? []
-      : resolveUndefined(symbols, kernel, { positions, patched, module }).filter((u) => !helpers.has(u.symbol));
-  if (kernel !== null && tellsNothing) {
-    problems.push(problem("KLP404", { file: path }, { source: kernel.source }));
-  } else if (kernel !== null) {
-    append(
-      problems,
-      symbolProblems(undefineds, kernel, uses, module, version, { depends: modInfo?.depends ?? [], patched }),
-    );
-  }
-  if (kernel !== null && !tellsNothing) append(problems, positionProblems(symbols, undefineds, positions, path));
-  const { dedots } = arch.loader(features);
-  append(problems, livepatchSymbolProblems(file, symbols, uses, module, dedots));
-  const context = {
-    file,
-    symbols,
-    functions,
-    arch,
-    relocs: arch.relocs,
-    loadOrder,
-    module,
-    version,
-    kernel,
-    objects: objectsOf(patches),
-    path,
-  };
+  const problems: Problem[] = checkObjectForm(file, symbols, options.file, arch.hasToc);
+  const undefineds = lookUpSymbols(subject, { options, patches, kernel, uses, version }, problems);
+  append(problems, livepatchSymbolProblems(file, symbols, uses, module, arch.loader(features).dedots));
   append(problems, checkLivepatch(context, patches, modInfo, options));
   append(problems, checkFields(context));
   append(problems, checkLandingPads(context, patches));
   append(problems, checkJumpLabels(context));
   append(problems, checkReturnThunks(context));
   if (features.has("pcrel") && !isFinishedModule(file, path) && !arch.features(file, null).has("pcrel")) {
-    problems.push(
-      problem("KLP206", { file: path }, { fault: "no .mygot", module }, { loadOrder: LOADING.globalOffsetTable }),
-    );
+    const more = { loadOrder: LOADING.globalOffsetTable };
+    problems.push(problem("KLP206", { file: path }, { fault: "no .mygot", module }, more));
   }
-  const loader = { ...arch, features };
-  append(problems, checkRelocations(file, symbols, functions, loader, path, module, loadOrder, version));
-  append(problems, finishedProblems({ file, symbols, arch, features, module, version, kernel, path }));
+  append(problems, checkRelocations(context));
+  append(problems, finishedProblems(context));
   const calls = arch.hasToc ? auditCalls(file, symbols, functions, features.has("pcrel")) : [];
   dropSaid(problems, calls, file);
-  return {
-    path,
-    file,
-    arch,
-    features,
-    symbols,
-    functions,
-    module,
-    modInfo,
-    version,
-    kernel,
-    patches,
-    undefineds,
-    uses,
-    calls,
-    loadOrder,
-    problems,
-  };
+  return { ...context, modInfo, patches, undefineds, uses, calls, problems };
+}
+
+/** What undefined symbols are looked up with. */
+interface LookUp {
+  readonly options: Options;
+  readonly patches: readonly Patch[];
+  readonly kernel: Kernel | null;
+  readonly uses: SymbolUses;
+  readonly version: KernelVersion | null;
+}
+
+/** The undefined symbols of a module, as its kernel will resolve them; none if no kernel was given that tells. */
+function lookUpSymbols(
+  { arch, symbols, module, modInfo, path }: Subject,
+  { options, patches, kernel, uses, version }: LookUp,
+  problems: Problem[],
+): readonly Undefined[] {
+  if (kernel === null) return [];
+  // A list that does not tell exported symbols from others tells nothing about any symbol of the module.
+  if (kernel.hasSymbols && !kernel.hasExports) {
+    problems.push(problem("KLP404", { file: path }, { source: kernel.source }));
+    return [];
+  }
+  const patched = new Set(patches.flatMap((p) => p.objects.map((o) => o.name)));
+  const positions = options.positions ?? new Map<string, number>();
+  const helpers = new Set(arch.hasToc ? missingHelpers(symbols) : []);
+  const undefineds = resolveUndefined(symbols, kernel, { positions, patched, module }).filter(
+    (u) => !helpers.has(u.symbol),
+  );
+  const needs = { depends: modInfo?.depends ?? [], patched };
+  append(problems, symbolProblems(undefineds, { kernel, uses, module, version, needs }));
+  append(problems, statedPositionProblems(symbols, undefineds, positions, path));
+  return undefineds;
 }
 
 /** A module with the parts of a livepatch that does not say in .modinfo that it is one. */

@@ -35,7 +35,7 @@ export function checkSubject(subject: Subject, options: Options): CheckResult {
     ...unfinishedProblems(subject.file, options),
     ...analysis.problems,
     ...unconvertedProblems(analysis, options),
-    ...conversionProblems(analysis, options),
+    ...conversionProblems(analysis),
     ...callProblems(analysis, options),
     ...islandProblems(analysis, options).filter((p) => levelOf(p) === "error"),
   ];

@@ -11,8 +11,8 @@ import { FunctionIndex } from "../klp/functions.ts";
 import { objectsOf } from "../klp/patch/tables.ts";
 import { convert } from "../klp/producers/convert.ts";
 import type { Producer } from "../klp/producers/producer.ts";
+import { ruleContext } from "../klp/rules/context.ts";
 import { checkFields } from "../klp/rules/fields.ts";
-import { LoadOrder } from "../klp/rules/loadOrder.ts";
 import { RelocationRouter } from "../klp/symbols/router.ts";
 import { addHelpers, missingHelpers } from "../klp/toc/helpers.ts";
 import type { IslandPlan } from "../klp/toc/islands.ts";
@@ -217,7 +217,7 @@ function linkFinished(subject: Subject, options: LinkOptions): Omit<LinkResult, 
   if (output === null) return { output: subject.file.bytes, changed: false, problems, done };
   // What was written must be readable by our own rules; anything else is a bug, not a result.
   const result = readElf(output);
-  append(problems, convertedProblems(result, analysis, options));
+  append(problems, convertedProblems(result, analysis));
   return isRefused() ? nothing : { output, changed: true, problems, done };
 }
 
@@ -230,13 +230,13 @@ function linkFinished(subject: Subject, options: LinkOptions): Omit<LinkResult, 
  * each relocation in the order of the loader, which sorts a section when its rows are known. To answer without it, router and writer
  * would have to be there a second time, and to agree. Nothing is done for a file without such symbols.
  */
-export function conversionProblems(analysis: Analysis, options: Options): Problem[] {
+export function conversionProblems(analysis: Analysis): Problem[] {
   const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");
   if (converting.length === 0) return [];
   const edits = new ElfEdits(analysis.file);
   try {
     convert(edits, analysis.symbols, converting, new RelocationRouter(edits));
-    return convertedProblems(readElf(writeElf(edits)), analysis, options);
+    return convertedProblems(readElf(writeElf(edits)), analysis);
   } catch (error) {
     if (error instanceof ElfError) return []; // A link says it.
     throw error;
@@ -244,23 +244,11 @@ export function conversionProblems(analysis: Analysis, options: Options): Proble
 }
 
 /** Errors of the file that a link makes, where the input has none: those are said already. */
-function convertedProblems(result: ElfFile, analysis: Analysis, options: Options): Problem[] {
+function convertedProblems(result: ElfFile, analysis: Analysis): Problem[] {
   const { symbols } = result;
   if (symbols === null) return [];
-  const { arch, module, version, kernel } = analysis;
-  const context = {
-    file: result,
-    symbols,
-    functions: new FunctionIndex(result, symbols),
-    arch,
-    relocs: arch.relocs,
-    loadOrder: new LoadOrder(result, arch.relocs, arch.loader(analysis.features), version),
-    module,
-    version,
-    kernel,
-    objects: objectsOf(analysis.patches),
-    path: options.file,
-  };
+  const written = { file: result, symbols, functions: new FunctionIndex(result, symbols) };
+  const context = ruleContext(written, analysis, objectsOf(analysis.patches));
   const key = (p: Problem): string => `${p.code} ${p.at.section}+${p.at.offset}`;
   const said = new Set(analysis.problems.map(key));
   const problems = [...livepatchRules(context, analysis.patches.length > 0), ...checkFields(context)];
@@ -275,7 +263,7 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
   const helpers = plan === null ? [] : missingHelpers(analysis.symbols);
   let islandBytes = 0;
   if (plan !== null) {
-    islandBytes = placeIslands(edits, analysis.symbols, analysis.functions, plan, router, symbols, analysis.stack);
+    islandBytes = placeIslands(edits, analysis, plan, { router, converting: symbols, stack: analysis.stack });
     islandBytes += addHelpers(edits, analysis.symbols, helpers);
   }
   convert(edits, analysis.symbols, converting, router);

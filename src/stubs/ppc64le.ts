@@ -10,7 +10,7 @@ import type { OrderedView } from "../base/bytes.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { RelocTable } from "../reloc/def.ts";
-import type { Finding, Hook, Space } from "../reloc/engine.ts";
+import type { Finding, Hook, Site, Space } from "../reloc/engine.ts";
 import { BCTR, decodeBranch, LD_R2_24_R1, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";
 import {
   type ArchLoader,
@@ -132,9 +132,7 @@ function tocForm(toc: bigint, { module, kernelToc, pacaTocOffset }: LoaderFacts)
 /** Turns the nop behind a call into the load of r2. False, with a report, if there is none. */
 function restoresToc(
   name: string,
-  view: OrderedView,
-  at: number,
-  P: bigint,
+  { view, at, P }: Pick<Site, "view" | "at" | "P">,
   facts: LoaderFacts,
   report: (f: Finding) => void,
 ): boolean {
@@ -167,9 +165,7 @@ function begin(
   const tocSection = lastByName(file, ".toc") || lastByName(file, ".stubs");
   const TOC = tocBase(space.addresses[tocSection] ?? 0n);
   const area = new StubArea(file, space, facts, tocForm(TOC, facts));
-  const branch = area.branches(symbols, (name, { view, at, P }, report) =>
-    restoresToc(name, view, at, P, facts, report),
-  );
+  const branch = area.branches(symbols, (name, site, report) => restoresToc(name, site, facts, report));
   const entry: Hook = (site) => {
     rewriteEntry(site.view, site.at, site.P, TOC);
     return true;

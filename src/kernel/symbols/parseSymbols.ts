@@ -34,20 +34,34 @@ function digit(c: number): number {
  */
 export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const vmlinux = new SymbolColumns();
-  const modules = new Map<string, SymbolColumns>();
-  let line = 0;
-  let leftOut = 0;
+  const parser = new LineParser(text);
   for (let at = 0; at < text.length; ) {
-    line++;
     let end = text.indexOf(NEWLINE, at);
     if (end < 0) end = text.length;
     const next = end + 1;
     while (end > at && (text[end - 1] === CARRIAGE_RETURN || text[end - 1] === SPACE)) end--;
-    if (end === at) {
-      at = next;
-      continue;
-    }
+    parser.line(at, end);
+    at = next;
+  }
+  return parser.list(source);
+}
+
+class LineParser {
+  readonly #text: Buffer;
+  readonly #vmlinux = new SymbolColumns();
+  readonly #modules = new Map<string, SymbolColumns>();
+  #line = 0;
+  #leftOut = 0;
+
+  constructor(text: Buffer) {
+    this.#text = text;
+  }
+
+  /** The line of [at, end), without white space behind it. */
+  line(at: number, end: number): void {
+    this.#line++;
+    if (end === at) return;
+    const text = this.#text;
     let p = at;
     let high = 0;
     let low = 0;
@@ -58,49 +72,53 @@ export function parseSymbols(bytes: Uint8Array, source: string): SymbolList {
       low = ((low << 4) | d) >>> 0;
     }
     const digits = p - at;
-    if (digits === 0 && /^\s+[Uvw] /.test(text.toString("latin1", at, Math.min(end, at + 24)))) {
-      at = next;
-      continue;
-    }
+    if (digits === 0 && /^\s+[Uvw] /.test(text.toString("latin1", at, Math.min(end, at + 24)))) return;
     if (digits < 1 || digits > 16 || text[p] !== SPACE || p + 2 >= end || text[p + 2] !== SPACE) {
       if (/^[0-9a-f]+ [0-9a-f]{8,16} \w /i.test(text.toString("latin1", at, Math.min(end, at + 40))))
-        throw new SymbolListError(line, "a list with sizes: give the output of nm without -S");
-      throw new SymbolListError(line, "expected `ADDRESS LETTER NAME` (a line of System.map, nm or kallsyms)");
+        throw this.#error("a list with sizes: give the output of nm without -S");
+      throw this.#error("expected `ADDRESS LETTER NAME` (a line of System.map, nm or kallsyms)");
     }
     const letter = text[p + 1] ?? 0;
     const nameStart = p + 3;
     let nameEnd = nameStart;
     while (nameEnd < end && text[nameEnd] !== TAB && text[nameEnd] !== SPACE) nameEnd++;
-    if (nameEnd === nameStart) throw new SymbolListError(line, "the symbol has no name");
-    let module: string | null = null;
-    if (nameEnd < end) {
-      const rest = text.toString("latin1", nameEnd, end).trim();
-      if (line === 1 && rest.startsWith("real System.map is in")) {
-        throw new SymbolListError(line, `only a note that the list is elsewhere: ${rest.slice(5)}`);
-      }
-      if (!/^\[[^\]\s]+\]$/.test(rest))
-        throw new SymbolListError(line, `expected [MODULE] after the name, found \`${rest.slice(0, 40)}\``);
-      module = rest.slice(1, -1);
-    }
+    if (nameEnd === nameStart) throw this.#error("the symbol has no name");
+    const module = nameEnd < end ? this.#module(text.toString("latin1", nameEnd, end).trim()) : null;
     const name = text.toString("latin1", nameStart, nameEnd);
-    if (module === null && isLeftOutOfKallsyms(name, String.fromCharCode(letter))) {
-      leftOut++;
-      at = next;
-      continue;
-    }
-    if (module === null) vmlinux.add(name, letter, high, low);
-    else {
-      let own = modules.get(module);
-      if (own === undefined) {
-        own = new SymbolColumns();
-        modules.set(module, own);
-      }
-      own.add(name, letter, high, low);
-    }
-    at = next;
+    if (module !== null) this.#columnsOf(module).add(name, letter, high, low);
+    else if (isLeftOutOfKallsyms(name, String.fromCharCode(letter))) this.#leftOut++;
+    else this.#vmlinux.add(name, letter, high, low);
   }
-  if (line === 0 || (vmlinux.size === 0 && modules.size === 0 && leftOut === 0)) {
-    throw new SymbolListError(Math.max(line, 1), "the file holds no symbols");
+
+  /** @throws SymbolListError if no line had a symbol */
+  list(source: string): SymbolList {
+    const modules = this.#modules;
+    if (this.#line === 0 || (this.#vmlinux.size === 0 && modules.size === 0 && this.#leftOut === 0)) {
+      throw new SymbolListError(Math.max(this.#line, 1), "the file holds no symbols");
+    }
+    return new SymbolList(source, modules.size > 0 ? "kallsyms" : "System.map", this.#vmlinux, modules);
   }
-  return new SymbolList(source, modules.size > 0 ? "kallsyms" : "System.map", vmlinux, modules);
+
+  #error(what: string): SymbolListError {
+    return new SymbolListError(this.#line, what);
+  }
+
+  /** `[MODULE]`, behind a name. */
+  #module(rest: string): string {
+    if (this.#line === 1 && rest.startsWith("real System.map is in")) {
+      throw this.#error(`only a note that the list is elsewhere: ${rest.slice(5)}`);
+    }
+    if (!/^\[[^\]\s]+\]$/.test(rest))
+      throw this.#error(`expected [MODULE] after the name, found \`${rest.slice(0, 40)}\``);
+    return rest.slice(1, -1);
+  }
+
+  #columnsOf(module: string): SymbolColumns {
+    let own = this.#modules.get(module);
+    if (own === undefined) {
+      own = new SymbolColumns();
+      this.#modules.set(module, own);
+    }
+    return own;
+  }
 }

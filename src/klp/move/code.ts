@@ -29,11 +29,8 @@ export function checkMovedCode(
   move: SectionMove,
   tell: Refuse,
 ): CrossingBranch[] | null {
-  const refuse = (offset: number, reason: string): null => tell({ section: move.section, offset, reason });
-  const { section } = move;
-  const data = file.sections.data(section);
-  const view = viewOf(data);
-  const littleEndian = file.littleEndian;
+  const refuse: RefuseAt = (offset, reason) => tell({ section: move.section, offset, reason });
+  const data = file.sections.data(move.section);
   const room = move.gaps.reduce((sum, gap) => sum + gap.size, 0);
   // Also a limit on memory: the room is a multiple of sh_addralign, which may be any number.
   if (data.length + room >= BRANCH_REACH) {
@@ -42,31 +39,60 @@ export function checkMovedCode(
   const relocated = relocatedBytes(file, move, data.length, refuse);
   if (relocated === null) return null;
   if (file.symbolTables.size > 1) return refuse(0, "the file has two symbol tables");
+  const words = { view: viewOf(data), littleEndian: file.littleEndian, relocated };
+  const code = wholeFunctions(words, functions, move, refuse);
+  return code === null ? null : crossingBranches(words, code, move, refuse);
+}
 
-  // Only whole functions, and between them nothing that runs.
+type RefuseAt = (offset: number, reason: string) => null;
+
+/** The words of a section. */
+interface Words {
+  readonly view: DataView;
+  readonly littleEndian: boolean;
+  /** One byte a word: 1 where a relocation covers it. */
+  readonly relocated: Uint8Array;
+}
+
+/** Only whole functions, and between them nothing that runs; no gap within one. Null if there is an obstacle. */
+function wholeFunctions(
+  words: Words,
+  functions: FunctionIndex,
+  { section, gaps }: SectionMove,
+  refuse: RefuseAt,
+): CodeSymbol[] | null {
   const code: CodeSymbol[] = [];
   let end = 0;
   for (const symbol of functions.inSection(section)) {
     const name = printable(symbol.name);
     if (symbol.start < end) continue; // an alias, or a label inside the function before it
-    if (symbol.type !== STT_FUNC || symbol.size === 0 || symbol.start + symbol.size > data.length) {
+    if (symbol.type !== STT_FUNC || symbol.size === 0 || symbol.start + symbol.size > words.view.byteLength) {
       const reason = `${name} is not compiler-made (no size or no function type), so distances in it cannot be seen`;
       return refuse(symbol.start, reason);
     }
     if (symbol.start % 4 !== 0) return refuse(symbol.start, `${name} is not aligned`);
-    const between = firstCode(view, littleEndian, relocated, end, symbol.start);
+    const between = firstCode(words, end, symbol.start);
     if (between !== null) return refuse(between, `code stands there outside any function`);
     code.push(symbol);
     end = symbol.start + symbol.size;
     for (const alias of functions.aliases(symbol)) end = Math.max(end, alias.start + alias.size);
   }
-  for (const gap of move.gaps) {
+  for (const gap of gaps) {
     const before = functions.at(section, gap.at - 1);
     if (before !== null && gap.at < before.start + before.size) {
       return refuse(gap.at, `it is inside ${printable(before.name)}`);
     }
   }
+  return code;
+}
 
+/** The branches whose distance changes. Null if there is an obstacle. */
+function crossingBranches(
+  { view, littleEndian, relocated }: Words,
+  code: readonly CodeSymbol[],
+  move: SectionMove,
+  refuse: RefuseAt,
+): CrossingBranch[] | null {
   const branches: CrossingBranch[] = [];
   for (const { name, start, size } of code) {
     let isCode = true;
@@ -78,7 +104,7 @@ export function checkMovedCode(
       const branch = decodeBranch(word);
       if (branch === null || branch.absolute) continue;
       const target = at + branch.displacement;
-      if (target < 0 || target > data.length || move.shift(target) === move.shift(at)) continue;
+      if (target < 0 || target > view.byteLength || move.shift(target) === move.shift(at)) continue;
       if (!isCode) {
         const reason = `the word in ${printable(name)} may be data or a branch to another function`;
         return refuse(at, reason);
@@ -95,12 +121,7 @@ export function checkMovedCode(
 }
 
 /** One byte a word of the section: 1 where a relocation covers it. Null if there is an obstacle. */
-function relocatedBytes(
-  file: ElfFile,
-  move: SectionMove,
-  size: number,
-  refuse: (offset: number, reason: string) => null,
-): Uint8Array | null {
+function relocatedBytes(file: ElfFile, move: SectionMove, size: number, refuse: RefuseAt): Uint8Array | null {
   const covered = new Uint8Array(Math.ceil(size / 4));
   for (const table of file.relocations) {
     if (table.target !== move.section) continue;
@@ -121,13 +142,7 @@ function relocatedBytes(
 }
 
 /** The first word in [start, end) that is neither padding nor relocated; null if there is none. */
-function firstCode(
-  view: DataView,
-  littleEndian: boolean,
-  relocated: Uint8Array,
-  start: number,
-  end: number,
-): number | null {
+function firstCode({ view, littleEndian, relocated }: Words, start: number, end: number): number | null {
   for (let at = start; at < end; at++) {
     if (at % 4 === 0 && at + 4 <= end) {
       const word = view.getUint32(at, littleEndian);

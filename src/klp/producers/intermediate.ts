@@ -43,6 +43,12 @@ export class Pointers {
   }
 }
 
+/** An offset in a section of the file. */
+export interface FilePlace {
+  readonly section: SectionHandle;
+  readonly offset: number;
+}
+
 /** What finishing a file needs, and what it has done. Nothing is changed but the edits. */
 export class Finish {
   readonly file: ElfFile;
@@ -99,7 +105,7 @@ export class Finish {
   }
 
   /** A place in a section of this file that a pointer names; null if it names none. */
-  resolve(pointer: Pointer): { readonly section: SectionHandle; readonly offset: number } | null {
+  resolve(pointer: Pointer): FilePlace | null {
     const section = this.symbols.sectionOf(pointer.symbol);
     if (section === null) return null;
     const offset = this.symbols.value(pointer.symbol) + pointer.addend;
@@ -107,7 +113,7 @@ export class Finish {
   }
 
   /** What is wrong with a place to relocate: it lies behind its section's end. Null: nothing. */
-  placeFault({ section, offset }: { readonly section: SectionHandle; readonly offset: number }): string | null {
+  placeFault({ section, offset }: FilePlace): string | null {
     const size = this.file.sections.size(section);
     if (offset < size) return null;
     return `the place to relocate is at ${offset} of ${this.file.sections.name(section)}, which has ${size} bytes`;

@@ -7,7 +7,7 @@ import { SHF_ALLOC, SHF_INFO_LINK, SHT_PROGBITS, SHT_RELA } from "../../elf/cons
 import { RELA } from "../../elf/views/layout.ts";
 import type { Relocation, SectionHandle } from "../../elf/writer/edits.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
-import { type Finish, type Pointer, Pointers } from "./intermediate.ts";
+import { type FilePlace, type Finish, type Pointer, Pointers } from "./intermediate.ts";
 import { KPATCH_RELOCATION_SIZE, KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
 
 /** Field offsets of struct kpatch_symbol and struct kpatch_relocation (64-bit), bytes. */
@@ -34,52 +34,7 @@ export function finishKpatch(finish: Finish, keep: boolean, path: string): void 
     const bytes = sections.data(section).length;
     if (bytes % size !== 0) finish.malformed(section, bytes - (bytes % size), `${bytes} bytes, no multiple of ${size}`);
   }
-  const pointers = new Pointers(finish.file, relocations, finish.absolute);
-  const readSymbol = symbolReader(finish, symbols);
-  const data = sections.data(relocations);
-  const view = viewOf(data);
-  for (let at = 0; at + RELOCATION.size <= data.length; at += RELOCATION.size) {
-    const field = (offset: number, what: string): Pointer | null =>
-      pointers.at(at + offset) ?? finish.malformed(relocations, at + offset, `no pointer for ${what}`);
-    const dest = field(RELOCATION.dest, "the place to relocate");
-    const object = field(RELOCATION.object, "the object");
-    const source = field(RELOCATION.symbol, "the symbol");
-    if (dest === null || object === null || source === null) continue;
-    const place = finish.resolve(dest);
-    if (place === null) {
-      finish.malformed(relocations, at + RELOCATION.dest, "the place to relocate is in no section of this file");
-      continue;
-    }
-    const outside = finish.placeFault(place);
-    if (outside !== null) {
-      finish.malformed(relocations, at + RELOCATION.dest, outside);
-      continue;
-    }
-    const objectName = finish.stringAt(object);
-    if (objectName === null) {
-      finish.malformed(relocations, at + RELOCATION.object, "the object's name is not a string of this file");
-      continue;
-    }
-    if (!finish.checkObject(objectName, relocations, at + RELOCATION.object)) continue;
-    const entry = finish.resolve(source);
-    if (entry === null || entry.section !== symbols) {
-      finish.malformed(relocations, at + RELOCATION.symbol, `the symbol is not in ${KPATCH_SYMBOLS}`);
-      continue;
-    }
-    if (entry.offset % SYMBOL.size !== 0) {
-      const what = `the symbol is at ${entry.offset} of ${KPATCH_SYMBOLS}, where no entry of ${SYMBOL.size} bytes begins`;
-      finish.malformed(relocations, at + RELOCATION.symbol, what);
-      continue;
-    }
-    const symbol = readSymbol(entry.offset);
-    if (symbol === null) continue;
-    finish.klpRelocation(place.section, objectName, {
-      offset: place.offset,
-      symbol,
-      type: view.getUint32(at + RELOCATION.type, finish.file.littleEndian),
-      addend: view.getBigInt64(at + RELOCATION.addend, finish.file.littleEndian),
-    });
-  }
+  new Entries(finish, relocations, symbols).finishAll();
   const arch = sections.findByName(ARCH_SECTION);
   // Since 5.8 the loader applies these sections itself, after the livepatch relocations of vmlinux.
   if (arch !== null && !hasFact(finish.version, "vmlinuxAtLoad")) makeArchSections(finish, arch);
@@ -89,6 +44,76 @@ export function finishKpatch(finish: Finish, keep: boolean, path: string): void 
   }
   if (keep) return;
   for (const section of [relocations, symbols, arch]) if (section !== null) finish.drop(section);
+}
+
+/** Entries of `.kpatch.relocations`: each becomes a relocation of a livepatch section. */
+class Entries {
+  readonly #finish: Finish;
+  readonly #section: SectionHandle;
+  readonly #symbols: SectionHandle;
+  readonly #pointers: Pointers;
+  readonly #readSymbol: (offset: number) => number | null;
+
+  constructor(finish: Finish, section: SectionHandle, symbols: SectionHandle) {
+    this.#finish = finish;
+    this.#section = section;
+    this.#symbols = symbols;
+    this.#pointers = new Pointers(finish.file, section, finish.absolute);
+    this.#readSymbol = symbolReader(finish, symbols);
+  }
+
+  finishAll(): void {
+    const { file } = this.#finish;
+    const data = file.sections.data(this.#section);
+    const view = viewOf(data);
+    for (let at = 0; at + RELOCATION.size <= data.length; at += RELOCATION.size) {
+      const entry = this.#read(at);
+      if (entry === null) continue;
+      this.#finish.klpRelocation(entry.place.section, entry.object, {
+        offset: entry.place.offset,
+        symbol: entry.symbol,
+        type: view.getUint32(at + RELOCATION.type, file.littleEndian),
+        addend: view.getBigInt64(at + RELOCATION.addend, file.littleEndian),
+      });
+    }
+  }
+
+  #malformed(at: number, what: string): null {
+    return this.#finish.malformed(this.#section, at, what);
+  }
+
+  #pointer(at: number, what: string): Pointer | null {
+    return this.#pointers.at(at) ?? this.#malformed(at, `no pointer for ${what}`);
+  }
+
+  /** What the pointers of an entry lead to; null after a problem was reported. */
+  #read(at: number): { readonly place: FilePlace; readonly object: string; readonly symbol: number } | null {
+    const finish = this.#finish;
+    const dest = this.#pointer(at + RELOCATION.dest, "the place to relocate");
+    const objectAt = this.#pointer(at + RELOCATION.object, "the object");
+    const source = this.#pointer(at + RELOCATION.symbol, "the symbol");
+    if (dest === null || objectAt === null || source === null) return null;
+    const place = finish.resolve(dest);
+    if (place === null)
+      return this.#malformed(at + RELOCATION.dest, "the place to relocate is in no section of this file");
+    const outside = finish.placeFault(place);
+    if (outside !== null) return this.#malformed(at + RELOCATION.dest, outside);
+    const object = finish.stringAt(objectAt);
+    if (object === null)
+      return this.#malformed(at + RELOCATION.object, "the object's name is not a string of this file");
+    if (!finish.checkObject(object, this.#section, at + RELOCATION.object)) return null;
+    const symbol = this.#symbolOf(source, at + RELOCATION.symbol);
+    return symbol === null ? null : { place, object, symbol };
+  }
+
+  #symbolOf(source: Pointer, at: number): number | null {
+    const entry = this.#finish.resolve(source);
+    if (entry === null || entry.section !== this.#symbols)
+      return this.#malformed(at, `the symbol is not in ${KPATCH_SYMBOLS}`);
+    if (entry.offset % SYMBOL.size === 0) return this.#readSymbol(entry.offset);
+    const what = `the symbol is at ${entry.offset} of ${KPATCH_SYMBOLS}, where no entry of ${SYMBOL.size} bytes begins`;
+    return this.#malformed(at, what);
+  }
 }
 
 /** Reads entries of `.kpatch.symbols` by their offset; each gives one livepatch symbol. */
@@ -130,13 +155,20 @@ function symbolReader(finish: Finish, section: SectionHandle): (offset: number) 
   };
 }
 
+/** A section `.klp.arch.OBJECT.SECTION` that is put together. */
+interface ArchSection {
+  readonly parts: Uint8Array[];
+  size: number;
+  readonly relocations: Relocation[];
+}
+
 /** `.klp.arch.OBJECT.SECTION` from the sections that `.kpatch.arch` names; the originals go. */
 function makeArchSections(finish: Finish, arch: SectionHandle): void {
   const { sections } = finish.file;
   const pointers = new Pointers(finish.file, arch, finish.absolute);
   const size = sections.data(arch).length;
-  const made = new Map<string, { parts: Uint8Array[]; size: number; relocations: Relocation[] }>();
-  const replaced: SectionHandle[] = [];
+  const made = new Map<string, ArchSection>();
+  const replaced = new Set<SectionHandle>();
   for (let at = 0; at + ARCH.size <= size; at += ARCH.size) {
     const section = pointers.at(at + ARCH.section);
     const object = pointers.at(at + ARCH.object);
@@ -152,52 +184,44 @@ function makeArchSections(finish: Finish, arch: SectionHandle): void {
       continue;
     }
     if (!finish.checkObject(objectName, arch, at + ARCH.object)) continue;
-    const base = sections.name(place.section);
-    const name = `.klp.arch.${objectName}.${base}`;
-    let merged = made.get(name);
-    if (merged === undefined) {
-      merged = { parts: [], size: 0, relocations: [] };
-      made.set(name, merged);
-    }
-    if (base === ".parainstructions") {
-      const padding = (PARAVIRT_SITE_SIZE - (merged.size % PARAVIRT_SITE_SIZE)) % PARAVIRT_SITE_SIZE;
-      merged.parts.push(new Uint8Array(padding));
-      merged.size += padding;
-    }
-    for (const table of finish.file.relocations) {
-      if (table.target !== place.section) continue;
-      for (let row = 0; row < table.count; row++) {
-        const relocation = finish.edits.relocation(table, row);
-        if (relocation === null) continue;
-        merged.relocations.push({ ...relocation, offset: relocation.offset + merged.size });
-      }
-    }
-    merged.parts.push(sections.data(place.section));
-    merged.size += sections.data(place.section).length;
-    replaced.push(place.section);
+    const name = `.klp.arch.${objectName}.${sections.name(place.section)}`;
+    const merged = made.get(name) ?? { parts: [], size: 0, relocations: [] };
+    made.set(name, merged);
+    addPart(finish, merged, place.section);
+    replaced.add(place.section);
   }
-  for (const [name, { parts, relocations }] of made) {
-    const section = finish.edits.addSection({
-      name,
-      type: SHT_PROGBITS,
-      flags: BigInt(SHF_ALLOC),
-      link: 0,
-      info: 0,
-      addralign: 8,
-      entsize: 1,
-      data: Buffer.concat(parts),
-    });
-    const table = finish.edits.addSection({
-      name: `.rela${name}`,
-      type: SHT_RELA,
-      flags: BigInt(SHF_INFO_LINK),
-      link: finish.symbols.section,
-      info: section,
-      addralign: 8,
-      entsize: RELA.size,
-      data: new Uint8Array(0),
-    });
-    for (const relocation of relocations) finish.edits.addRelocation(table, relocation);
+  for (const [name, merged] of made) addArchSection(finish, name, merged);
+  for (const section of replaced) finish.drop(section);
+}
+
+/** Puts a section's bytes and relocations behind those of others. */
+function addPart(finish: Finish, merged: ArchSection, section: SectionHandle): void {
+  const { sections, relocations } = finish.file;
+  if (sections.name(section) === ".parainstructions") {
+    const padding = (PARAVIRT_SITE_SIZE - (merged.size % PARAVIRT_SITE_SIZE)) % PARAVIRT_SITE_SIZE;
+    merged.parts.push(new Uint8Array(padding));
+    merged.size += padding;
   }
-  for (const section of new Set(replaced)) finish.drop(section);
+  for (const table of relocations) {
+    if (table.target !== section) continue;
+    for (let row = 0; row < table.count; row++) {
+      const relocation = finish.edits.relocation(table, row);
+      if (relocation === null) continue;
+      merged.relocations.push({ ...relocation, offset: relocation.offset + merged.size });
+    }
+  }
+  merged.parts.push(sections.data(section));
+  merged.size += sections.data(section).length;
+}
+
+function addArchSection({ edits, symbols }: Finish, name: string, { parts, relocations }: ArchSection): void {
+  const section = edits.addSection({
+    ...{ name, type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), link: 0, info: 0, addralign: 8, entsize: 1 },
+    data: Buffer.concat(parts),
+  });
+  const table = edits.addSection({
+    ...{ name: `.rela${name}`, type: SHT_RELA, flags: BigInt(SHF_INFO_LINK), link: symbols.section, info: section },
+    ...{ addralign: 8, entsize: RELA.size, data: new Uint8Array(0) },
+  });
+  for (const relocation of relocations) edits.addRelocation(table, relocation);
 }

@@ -14,67 +14,85 @@ const ENTRY = { size: 24, place: 0, symbol: 8, type: 16 } as const;
 const TOMBSTONE_PREFIX = ".klp.tombstone.";
 
 export function finishObjtool(finish: Finish, keep: boolean): void {
-  const { file, symbols, edits } = finish;
-  const { sections } = file;
-  const replaced = new PlaceIndex(finish);
-  const marked = new Set<number>();
+  const { sections } = finish.file;
+  const entries = new Entries(finish);
   let found = false;
   for (let section = 1; section < sections.count; section++) {
     const named = objtoolSectionObject(sections.name(section));
     if (named === null || !sections.hasBytes(section)) continue;
     found = true;
     if (named !== "" && !finish.checkObject(named, section, 0)) continue;
-    const data = sections.data(section);
-    const view = viewOf(data);
-    const pointers = new Pointers(file, section, finish.absolute);
-    if (data.length % ENTRY.size !== 0) {
-      const end = data.length - (data.length % ENTRY.size);
-      finish.malformed(section, end, `${data.length} bytes, no multiple of ${ENTRY.size}`);
-    }
-    for (let at = 0; at + ENTRY.size <= data.length; at += ENTRY.size) {
-      const placePointer = pointers.at(at + ENTRY.place);
-      const place = placePointer === null ? null : finish.resolve(placePointer);
-      if (place === null) {
-        finish.malformed(section, at + ENTRY.place, "no place to relocate");
-        continue;
-      }
-      const outside = finish.placeFault(place);
-      if (outside !== null) {
-        finish.malformed(section, at + ENTRY.place, outside);
-        continue;
-      }
-      const target = pointers.at(at + ENTRY.symbol);
-      const name = target === null ? null : symbols.name(target.symbol);
-      const isKlp =
-        target !== null && (symbols.isUndefined(target.symbol) || symbols.rawShndx(target.symbol) === SHN_LIVEPATCH);
-      if (target === null || name === null || !isKlp || target.symbol === 0) {
-        finish.malformed(section, at + ENTRY.symbol, "no livepatch symbol");
-        continue;
-      }
-      // The first releases kept all entries in one section; the object is then that of the symbol.
-      const object = named !== "" ? named : (parseKlpSymbol(name)?.object ?? null);
-      if (object === null) {
-        finish.malformed(section, at + ENTRY.symbol, `${name} is not a livepatch symbol's name`);
-        continue;
-      }
-      finish.klpRelocation(place.section, object, {
-        offset: place.offset,
-        symbol: target.symbol,
-        type: view.getUint32(at + ENTRY.type, file.littleEndian),
-        addend: target.addend,
-      });
-      if (!marked.has(target.symbol)) {
-        marked.add(target.symbol);
-        edits.setSymbol(target.symbol, { home: { kind: "reserved", index: SHN_LIVEPATCH }, value: 0n });
-        finish.symbolCount++;
-      }
-      replaced.remove(place.section, place.offset);
-    }
+    entries.finishSection(section, named);
     if (!keep) finish.drop(section);
   }
   if (!found) finish.malformed(null, 0, "there is no __klp_relocs section");
   // Entries that were refused leave their tombstones behind: those are not reported again.
   if (finish.problems.length === 0) dropTombstones(finish);
+}
+
+/** Entries of the sections of struct klp_reloc: each becomes a relocation of a livepatch section. */
+class Entries {
+  readonly #finish: Finish;
+  readonly #replaced: PlaceIndex;
+  readonly #marked = new Set<number>();
+
+  constructor(finish: Finish) {
+    this.#finish = finish;
+    this.#replaced = new PlaceIndex(finish);
+  }
+
+  /** @param named the object that the section is for; empty: that of each symbol */
+  finishSection(section: number, named: string): void {
+    const { file, absolute } = this.#finish;
+    const data = file.sections.data(section);
+    const pointers = new Pointers(file, section, absolute);
+    if (data.length % ENTRY.size !== 0) {
+      const end = data.length - (data.length % ENTRY.size);
+      this.#finish.malformed(section, end, `${data.length} bytes, no multiple of ${ENTRY.size}`);
+    }
+    for (let at = 0; at + ENTRY.size <= data.length; at += ENTRY.size) this.#finishEntry(section, at, named, pointers);
+  }
+
+  #finishEntry(section: number, at: number, named: string, pointers: Pointers): void {
+    const finish = this.#finish;
+    const { file, symbols } = finish;
+    const placePointer = pointers.at(at + ENTRY.place);
+    const place = placePointer === null ? null : finish.resolve(placePointer);
+    const outside = place === null ? "no place to relocate" : finish.placeFault(place);
+    if (place === null || outside !== null) {
+      finish.malformed(section, at + ENTRY.place, outside ?? "");
+      return;
+    }
+    const target = pointers.at(at + ENTRY.symbol);
+    const isKlp =
+      target !== null && (symbols.isUndefined(target.symbol) || symbols.rawShndx(target.symbol) === SHN_LIVEPATCH);
+    if (target === null || !isKlp || target.symbol === 0) {
+      finish.malformed(section, at + ENTRY.symbol, "no livepatch symbol");
+      return;
+    }
+    const name = symbols.name(target.symbol);
+    // The first releases kept all entries in one section; the object is then that of the symbol.
+    const object = named !== "" ? named : (parseKlpSymbol(name)?.object ?? null);
+    if (object === null) {
+      finish.malformed(section, at + ENTRY.symbol, `${name} is not a livepatch symbol's name`);
+      return;
+    }
+    finish.klpRelocation(place.section, object, {
+      offset: place.offset,
+      symbol: target.symbol,
+      type: viewOf(file.sections.data(section)).getUint32(at + ENTRY.type, file.littleEndian),
+      addend: target.addend,
+    });
+    this.#mark(target.symbol);
+    this.#replaced.remove(place.section, place.offset);
+  }
+
+  #mark(symbol: number): void {
+    if (this.#marked.has(symbol)) return;
+    this.#marked.add(symbol);
+    this.#finish.edits.setSymbol(symbol, { home: { kind: "reserved", index: SHN_LIVEPATCH }, value: 0n });
+    this.#finish.symbolCount++;
+  }
 }
 
 /** Ordinary relocations of the file by the place that they relocate; each section is indexed once, when asked for. */

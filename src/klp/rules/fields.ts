@@ -18,7 +18,7 @@ import { Instructions } from "./instructions.ts";
 
 /** Such relocations of loaded sections, livepatch and others. */
 export function checkFields(context: RuleContext): Problem[] {
-  const { file, relocs } = context;
+  const { file, arch } = context;
   const { sections } = file;
   const problems = new ProblemList();
   for (const table of file.relocations) {
@@ -30,7 +30,7 @@ export function checkFields(context: RuleContext): Problem[] {
     const code = bytes?.some((b) => b !== 0) === true ? bytes : null;
     const placed = code === null ? null : placesIn(context, table, code);
     for (let row = 0; row < table.count; row++) {
-      const def = relocs.defs.get(table.type(row));
+      const def = arch.relocs.defs.get(table.type(row));
       if (def === undefined) continue;
       const addend = damagedAddend(def, table.addend(row));
       const reason = placed?.(def, table.offset(row)) ?? null;

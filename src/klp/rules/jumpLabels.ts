@@ -57,7 +57,7 @@ export function checkJumpLabels(context: RuleContext): Problem[] {
   return problems;
 }
 
-function* sitesOf({ file, symbols, relocs }: RuleContext, table: RelocationTable): Generator<Site> {
+function* sitesOf({ file, symbols, arch }: RuleContext, table: RelocationTable): Generator<Site> {
   const { sections } = file;
   const codes = new Map<number, { section: number; at: number }>();
   const addressOf = (row: number): number => symbols.offset(table.symbol(row)) + Number(table.addend(row));
@@ -65,7 +65,7 @@ function* sitesOf({ file, symbols, relocs }: RuleContext, table: RelocationTable
     const section = symbols.sectionOf(table.symbol(row));
     if (table.offset(row) % ENTRY !== 0 || section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
     // Entries of 24 bytes, with addresses, are from before there were marks.
-    if (relocs.defs.get(table.type(row))?.value !== "S+A-P" || !sections.hasBytes(section)) continue;
+    if (arch.relocs.defs.get(table.type(row))?.value !== "S+A-P" || !sections.hasBytes(section)) continue;
     codes.set(table.offset(row), { section, at: addressOf(row) });
   }
   for (let row = 0; row < table.count; row++) {

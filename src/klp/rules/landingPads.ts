@@ -76,10 +76,10 @@ export function checkLandingPads(context: RuleContext, patches: readonly Patch[]
 }
 
 /** What is to be added to a relocation's addend in code to get the address that is meant; null if it is a direct branch's. */
-function biasIn({ relocs }: RuleContext, code: Uint8Array, table: RelocationTable, row: number): number | null {
+function biasIn({ arch }: RuleContext, code: Uint8Array, table: RelocationTable, row: number): number | null {
   const at = table.offset(row);
   const before = code[at - 1] ?? 0;
-  if (relocs.defs.get(table.type(row))?.value !== "S+A-P") return 0;
+  if (arch.relocs.defs.get(table.type(row))?.value !== "S+A-P") return 0;
   const isBranch = before === 0xe8 || before === 0xe9 || ((before & 0xf0) === 0x80 && code[at - 2] === 0x0f);
   return isBranch ? null : 4;
 }

@@ -18,7 +18,7 @@ const isReadOnly = ({ sections }: ElfFile, section: number): boolean =>
 
 /** @param object a module, whose livepatch relocations stand in `table`. Null: the row can be written. */
 export function lateWrite(
-  { file, relocs, version, arch }: RuleContext,
+  { file, version, arch }: RuleContext,
   table: RelocationTable,
   row: number,
   object: string,
@@ -26,8 +26,9 @@ export function lateWrite(
 ): Problem | null {
   const late = arch.lateWrites;
   const type = table.type(row);
-  if (late === null || !hasFact(version, "vmlinuxAtLoad") || (relocs.defs.get(type)?.bytes ?? 0) === 0) return null;
-  const data = { name: relocName(relocs, type), target: file.sections.name(table.target), object };
+  if (late === null || !hasFact(version, "vmlinuxAtLoad") || (arch.relocs.defs.get(type)?.bytes ?? 0) === 0)
+    return null;
+  const data = { name: relocName(arch.relocs, type), target: file.sections.name(table.target), object };
   const isHeld =
     isReadOnly(file, table.target) && (late.readOnlySince === null || hasFact(version, late.readOnlySince));
   if (isHeld && late.types?.has(type) === false)

@@ -8,14 +8,8 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { isRelocated } from "../../kernel/loader/layout.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { RelocTable } from "../../reloc/def.ts";
-import {
-  R_PPC64_TOC16,
-  R_PPC64_TOC16_DS,
-  R_PPC64_TOC16_HA,
-  R_PPC64_TOC16_LO,
-  R_PPC64_TOC16_LO_DS,
-} from "../../reloc/numbers.ts";
 import type { ArchLoader } from "../../stubs/loader.ts";
+import { knownTocHalf } from "../../stubs/ppc64leToc.ts";
 import { parseKlpSectionObject } from "../symbols/names.ts";
 
 /** So many relocations of one place are looked at: no tool writes more than a few. */
@@ -113,7 +107,7 @@ export class LoadOrder {
         const bytes = this.#relocs.defs.get(other.table.type(other.row))?.bytes ?? 0;
         const then = this.of(other.table, other.row);
         if (at + bytes <= offset || now === null || then === null || !isBefore(then, now)) continue;
-        const half = at === offset ? this.#tocHalf(other.table, other.row) : null;
+        const half = at === offset ? knownTocHalf(this.#file, other.table, other.row) : null;
         if (half !== null && this.#file.littleEndian) {
           word = ((word & ~half.field) | half.value) >>> 0;
           continue;
@@ -125,27 +119,5 @@ export class LoadOrder {
       }
     }
     return { word, mask: mask >>> 0 };
-  }
-
-  /**
-   * What a TOC-relative relocation against the .toc section itself writes: the TOC base is that section's address,
-   * rounded down to 256, plus 0x8000 (my_r2 in module_64.c), so the distance does not depend on where the module
-   * lies. Null for all others, and where a section that is not 256-aligned leaves the low bits open.
-   */
-  #tocHalf(table: RelocationTable, row: number): { field: number; value: number } | null {
-    const type = table.type(row);
-    const symbols = this.#file.symbols;
-    const section = symbols?.sectionOf(table.symbol(row)) ?? null;
-    if (symbols === null || section === null || this.#file.sections.name(section) !== ".toc") return null;
-    const distance = symbols.offset(table.symbol(row)) + Number(table.addend(row)) - 0x8000;
-    const slack = this.#file.sections.addralign(section) >= 256 ? 0 : 0xf8;
-    const high = (value: number): number => ((value + 0x8000) >> 16) & 0xffff;
-    if (type === R_PPC64_TOC16_HA) {
-      return high(distance) === high(distance + slack) ? { field: 0xffff, value: high(distance) } : null;
-    }
-    if (slack !== 0) return null;
-    if (type === R_PPC64_TOC16 || type === R_PPC64_TOC16_LO) return { field: 0xffff, value: distance & 0xffff };
-    if (type === R_PPC64_TOC16_DS || type === R_PPC64_TOC16_LO_DS) return { field: 0xfffc, value: distance & 0xfffc };
-    return null;
   }
 }

@@ -9,7 +9,7 @@ import { SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
 import { longestSymbolName } from "../../kernel/versionFacts.ts";
 import type { Patch, PatchedFunction, PatchedObject, SectionPlace } from "../patch/tables.ts";
 import type { RuleContext } from "./context.ts";
-import { findPosition, isFreed, positionProblems } from "./sections.ts";
+import { findPosition, isFreed, lookupProblems } from "./sections.ts";
 
 /** MODULE_NAME_LEN - 1: an object's name in a table. */
 const LONGEST_OBJECT = 55;
@@ -138,7 +138,7 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
   const isVmlinux = patched.object === "vmlinux";
   append(
     problems,
-    positionProblems(found, { object: patched.object, name: oldName, position }, kernel, at, isVmlinux ? enabling : {}),
+    lookupProblems(found, { object: patched.object, name: oldName, position }, kernel, at, isVmlinux ? enabling : {}),
   );
   if (found.kind === "found" && lacksSite(context, patched)) {
     const more = isVmlinux ? { loadOrder: LOADING.patching(object, index) } : {};

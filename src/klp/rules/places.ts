@@ -21,7 +21,8 @@ interface Write {
 
 /** Places that a livepatch relocation and another one both write. */
 export function checkSharedPlaces(context: RuleContext): Problem[] {
-  const { file, symbols, relocs } = context;
+  const { file, symbols } = context;
+  const { relocs } = context.arch;
   const { sections } = file;
   const byTarget = new Map<number, RelocationTable[]>();
   for (const table of file.relocations) {
@@ -64,7 +65,8 @@ export function checkSharedPlaces(context: RuleContext): Problem[] {
 
 /** Two ordinary relocations of one place on x86_64: the later one meets what the earlier one wrote. */
 export function checkWrittenTwice(context: RuleContext): Problem[] {
-  const { file, relocs, loadOrder } = context;
+  const { file, loadOrder } = context;
+  const { relocs } = context.arch;
   if (!context.arch.wantsZeros) return [];
   const { sections } = file;
   const problems = new ProblemList();
@@ -125,17 +127,18 @@ function secondWrite(
 }
 
 /** The kernel's words, with placeholders for the address of the place and the value. */
-function nonzeroMessage({ relocs, module, version }: RuleContext, table: RelocationTable, row: number): string {
+function nonzeroMessage({ arch, module, version }: RuleContext, table: RelocationTable, row: number): string {
   const type = table.type(row);
   const has: HasFact = (fact) => hasFact(version, fact);
   const fault = { kind: "nonzero", module, type, value: 0n, target: 0n, place: 0n, section: table.section, row, has };
-  const text = relocs.defs.get(type)?.message({ ...fault, kind: "nonzero" }) ?? "";
+  const text = arch.relocs.defs.get(type)?.message({ ...fault, kind: "nonzero" }) ?? "";
   return text.replace(/loc \w+, val \w+$/, "loc ADDRESS, val VALUE");
 }
 
 /** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
 export function checkZeroPlaces(context: RuleContext): Problem[] {
-  const { file, relocs, loadOrder } = context;
+  const { file, loadOrder } = context;
+  const { relocs } = context.arch;
   if (!context.arch.wantsZeros) return [];
   const { sections } = file;
   const problems = new ProblemList();

@@ -37,7 +37,7 @@ function checkSections({ file, path }: RuleContext): Problem[] {
 }
 
 function checkRelocations(context: RuleContext): Problem[] {
-  const { file, relocs } = context;
+  const { file, arch } = context;
   const { sections } = file;
   const problems = new ProblemList();
   for (const table of file.relocations) {
@@ -46,11 +46,11 @@ function checkRelocations(context: RuleContext): Problem[] {
     if (isIntermediate(sections.name(table.target))) continue;
     for (let row = 0; row < table.count; row++) {
       // R_PPC64_TOC and the types that do nothing need no symbol.
-      const value = relocs.defs.get(table.type(row))?.value ?? "none";
+      const value = arch.relocs.defs.get(table.type(row))?.value ?? "none";
       if (table.symbol(row) !== 0 || value === "none" || value === "TOC") continue;
       const offset = table.offset(row);
       const at = placeIn(context, table.target, offset);
-      const data = { name: relocName(relocs, table.type(row)), addend: table.addend(row).toString() };
+      const data = { name: relocName(arch.relocs, table.type(row)), addend: table.addend(row).toString() };
       problems.push(problem("KLP439", at, data));
     }
   }

@@ -39,7 +39,7 @@ interface CodePlace {
 const keyOf = ({ section, at }: CodePlace): string => `${section}:${at}`;
 
 /** First bytes of jumps to the thunk. */
-function jumpsTo({ file, symbols, relocs }: RuleContext, thunk: string): Map<string, CodePlace> {
+function jumpsTo({ file, symbols, arch }: RuleContext, thunk: string): Map<string, CodePlace> {
   const { sections } = file;
   const found = new Map<string, CodePlace>();
   let wanted: number | null = null;
@@ -49,7 +49,7 @@ function jumpsTo({ file, symbols, relocs }: RuleContext, thunk: string): Map<str
     if (!sections.hasFlags(table.target, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(table.target)) continue;
     const code = sections.data(table.target);
     for (let row = 0; row < table.count; row++) {
-      if (table.symbol(row) !== wanted || relocs.defs.get(table.type(row))?.value !== "S+A-P") continue;
+      if (table.symbol(row) !== wanted || arch.relocs.defs.get(table.type(row))?.value !== "S+A-P") continue;
       const place = { section: table.target, at: table.offset(row) - 1 };
       if (code[place.at] === JUMP) found.set(keyOf(place), place);
     }

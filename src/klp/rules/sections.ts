@@ -175,7 +175,7 @@ class SectionRules {
       this.#problems.push(problem("KLP429", at, { symbol: shown, object: printable(parsed.object) }));
     }
     const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
-    this.#problems.add(positionProblems(found, parsed, this.#context.kernel, at, more, this.#search));
+    this.#problems.add(lookupProblems(found, parsed, this.#context.kernel, at, { ...more, search: this.#search }));
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
@@ -200,7 +200,7 @@ class SectionRules {
 }
 
 /** Where the kernel would find a symbol: what it says in place of that, or null. */
-export type Found =
+export type Lookup =
   | { readonly kind: "unknown-object" }
   | { readonly kind: "found"; readonly count: number }
   | { readonly kind: "missing" }
@@ -208,7 +208,7 @@ export type Found =
   | { readonly kind: "beyond"; readonly count: number };
 
 /** klp_find_object_symbol: position 0 means the only one, n the n-th. */
-export function findPosition(kernel: Kernel | null, object: string, name: string, position: number): Found {
+export function findPosition(kernel: Kernel | null, object: string, name: string, position: number): Lookup {
   let count: number;
   if (object === "vmlinux") {
     if (kernel === null || !kernel.hasSymbols) return { kind: "unknown-object" };
@@ -224,13 +224,12 @@ export function findPosition(kernel: Kernel | null, object: string, name: string
 }
 
 /** The kernel's words for a symbol that it does not find, and a warning where its position changes. */
-export function positionProblems(
-  found: Found,
+export function lookupProblems(
+  found: Lookup,
   { object, name, position }: { readonly object: string; readonly name: string; readonly position: number },
   kernel: Kernel | null,
   at: Place,
-  more: { readonly loadOrder?: readonly number[] } = {},
-  search: NearSearch = new NearSearch(),
+  { search = new NearSearch(), ...more }: { readonly loadOrder?: readonly number[]; readonly search?: NearSearch } = {},
 ): Problem[] {
   const shown = printable(name);
   const objectName = printable(object);
@@ -257,7 +256,7 @@ export function positionProblems(
  * earlier livepatch section for vmlinux has resolved it.
  */
 function unresolvedUses(context: RuleContext): Problem[] {
-  const { file, symbols, relocs, version } = context;
+  const { file, symbols, arch, version } = context;
   const { sections } = file;
   const resolved = new Set<number>();
   const said = new Set<number>();
@@ -274,7 +273,7 @@ function unresolvedUses(context: RuleContext): Problem[] {
       const name = symbols.name(symbol);
       if (name.startsWith(KLP_SYMBOL_PREFIX) && parseKlpSymbol(name) === null) continue;
       // Nothing is written for the tombstones of objtool, which have type 0.
-      if ((relocs.defs.get(table.type(row))?.value ?? "none") === "none") continue;
+      if ((arch.relocs.defs.get(table.type(row))?.value ?? "none") === "none") continue;
       if (resolves) resolved.add(symbol);
       else if (!isKlp && !resolved.has(symbol) && !said.has(symbol)) {
         said.add(symbol);

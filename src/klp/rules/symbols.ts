@@ -18,88 +18,99 @@ import { KLP_CONVERT_SYMBOL_PREFIX } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSymbol } from "../symbols/names.ts";
 import type { SymbolUses } from "../symbols/uses.ts";
 
+/** What the search for a module's undefined symbols was made with. */
+export interface SymbolSearch {
+  readonly kernel: Kernel;
+  readonly uses: SymbolUses;
+  readonly module: string;
+  readonly version: KernelVersion | null;
+  readonly needs: Needs;
+}
+
 /** Undefined symbols that cannot be resolved, or only with a choice that deserves a look. */
-export function symbolProblems(
-  undefineds: readonly Undefined[],
-  kernel: Kernel,
-  uses: SymbolUses,
-  module: string,
-  version: KernelVersion | null,
-  needs: Needs,
-): Problem[] {
-  const limit = longestSymbolName(version);
-  const search = new NearSearch();
-  const problems = new ProblemList();
-  const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
-  const dependsOn = needs.depends.filter(isMissing).map(printable);
-  const patched = [...needs.patched].filter(isMissing).map(printable);
-  // Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux.
-  const listsExports = undefineds.some((u) => u.resolution.kind === "exported");
-  const unsearched: { readonly name: string; readonly at: Place }[] = [];
-  const strangers: { readonly name: string; readonly at: Place; readonly loadOrder: readonly number[] }[] = [];
-  for (const { symbol, name, resolution } of undefineds) {
+export const symbolProblems = (undefineds: readonly Undefined[], search: SymbolSearch): Problem[] =>
+  new Undefineds(undefineds, search).problems();
+
+interface Unsearched {
+  readonly name: string;
+  readonly at: Place;
+}
+
+class Undefineds {
+  readonly #search: SymbolSearch;
+  readonly #undefineds: readonly Undefined[];
+  readonly #near = new NearSearch();
+  readonly #problems = new ProblemList();
+  /** Modules that the module needs, or patches, of which nothing is known. */
+  readonly #dependsOn: readonly string[];
+  readonly #patched: readonly string[];
+  /** Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux. */
+  readonly #listsExports: boolean;
+  readonly #unsearched: Unsearched[] = [];
+  readonly #strangers: (Unsearched & { readonly loadOrder: readonly number[] })[] = [];
+
+  constructor(undefineds: readonly Undefined[], search: SymbolSearch) {
+    this.#undefineds = undefineds;
+    this.#search = search;
+    const { kernel, module, needs } = search;
+    const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
+    this.#dependsOn = needs.depends.filter(isMissing).map(printable);
+    this.#patched = [...needs.patched].filter(isMissing).map(printable);
+    this.#listsExports = undefineds.some((u) => u.resolution.kind === "exported");
+  }
+
+  problems(): Problem[] {
+    for (const undefinedSymbol of this.#undefineds) this.#check(undefinedSymbol);
+    const { kernel, module } = this.#search;
+    const [stranger] = this.#strangers;
+    if (stranger !== undefined) {
+      const names = this.#strangers.slice(0, 3).map((s) => s.name);
+      const data = { module, source: kernel.source, count: this.#strangers.length, names };
+      this.#problems.push(problem("KLP464", stranger.at, data, { loadOrder: stranger.loadOrder }));
+    }
+    const [first] = this.#unsearched;
+    if (first !== undefined) {
+      const names = this.#unsearched.slice(0, 3).map((u) => u.name);
+      const data = { count: this.#unsearched.length, names, missing: this.#dependsOn };
+      this.#problems.push(problem("KLP450", first.at, data));
+    }
+    return this.#problems.all();
+  }
+
+  #check({ symbol, name, resolution }: Undefined): void {
+    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) return;
+    const { kernel, module, uses } = this.#search;
     const shown = printable(name);
-    const loadOrder = LOADING.symbol(symbol);
-    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) continue;
     const at = uses.placeOf(symbol);
+    const more = { loadOrder: LOADING.symbol(symbol) };
     switch (resolution.kind) {
-      case "unknown": {
-        if (!kernel.hasSymbols && !listsExports) {
-          if (kernel.listsExportsOfVmlinux && dependsOn.length === 0) strangers.push({ name: shown, at, loadOrder });
-          break;
-        }
-        if (dependsOn.length > 0) {
-          unsearched.push({ name: shown, at });
-          break;
-        }
-        if (!kernel.hasSymbols) {
-          problems.push(problem("KLP451", at, { module, symbol: shown, source: kernel.source }, { loadOrder }));
-          break;
-        }
-        const near = search.of(name, () => kernel.names());
-        const searched = [...kernel.modules.values()].map((m) => m.source);
-        const data = { module, symbol: shown, source: kernel.source, near, searched, missing: patched };
-        problems.push(problem("KLP401", at, data, patched.length > 0 ? {} : { loadOrder }));
+      case "unknown":
+        this.#unknown(name, at, more.loadOrder);
         break;
-      }
       case "only-in-module":
-        problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, { loadOrder }));
+        this.#problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, more));
         break;
       case "in-several-modules":
-        problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
+        this.#problems.push(problem("KLP424", at, { symbol: shown, owners: resolution.modules }));
         break;
       case "no-object": {
         const { owner, patched } = resolution;
-        problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
+        this.#problems.push(problem("KLP425", at, { symbol: shown, owner, patched }));
         break;
       }
       case "ambiguous": {
         const { object, candidates } = resolution;
-        problems.push(
-          problem(
-            "KLP402",
-            at,
-            { module, symbol: shown, object, source: sourceOf(kernel, object), candidates },
-            { loadOrder },
-          ),
-        );
+        const data = { module, symbol: shown, object, source: sourceOf(kernel, object), candidates };
+        this.#problems.push(problem("KLP402", at, data, more));
         break;
       }
       case "no-such-position": {
         const { object, position, count } = resolution;
-        problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
+        this.#problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
         break;
       }
       case "convert":
-        if (name.length > limit) {
-          problems.push(problem("KLP407", at, { symbol: shown, limit, length: name.length }));
-        }
-        problems.add(stateProblems(kernel, resolution, name, at));
-        if (resolution.chosenOf !== null) {
-          problems.push(
-            problem("KLP405", at, { symbol: shown, position: resolution.position, count: resolution.chosenOf }),
-          );
-        }
+        this.#converted(name, resolution, at);
         break;
       case "exported":
       case "exported-by-module":
@@ -107,18 +118,39 @@ export function symbolProblems(
         break;
     }
   }
-  const [stranger] = strangers;
-  if (stranger !== undefined) {
-    const names = strangers.slice(0, 3).map((s) => s.name);
-    const data = { module, source: kernel.source, count: strangers.length, names };
-    problems.push(problem("KLP464", stranger.at, data, { loadOrder: stranger.loadOrder }));
+
+  #unknown(name: string, at: Place, loadOrder: readonly number[]): void {
+    const { kernel, module } = this.#search;
+    const shown = printable(name);
+    if (!kernel.hasSymbols && !this.#listsExports) {
+      if (kernel.listsExportsOfVmlinux && this.#dependsOn.length === 0)
+        this.#strangers.push({ name: shown, at, loadOrder });
+      return;
+    }
+    if (this.#dependsOn.length > 0) {
+      this.#unsearched.push({ name: shown, at });
+      return;
+    }
+    const { source } = kernel;
+    if (!kernel.hasSymbols) {
+      this.#problems.push(problem("KLP451", at, { module, symbol: shown, source }, { loadOrder }));
+      return;
+    }
+    const near = this.#near.of(name, () => kernel.names());
+    const searched = [...kernel.modules.values()].map((m) => m.source);
+    const data = { module, symbol: shown, source, near, searched, missing: this.#patched };
+    this.#problems.push(problem("KLP401", at, data, this.#patched.length > 0 ? {} : { loadOrder }));
   }
-  const [first] = unsearched;
-  if (first !== undefined) {
-    const names = unsearched.slice(0, 3).map((u) => u.name);
-    problems.push(problem("KLP450", first.at, { count: unsearched.length, names, missing: dependsOn }));
+
+  #converted(name: string, resolution: Undefined["resolution"] & { readonly kind: "convert" }, at: Place): void {
+    const { kernel, version } = this.#search;
+    const symbol = printable(name);
+    const limit = longestSymbolName(version);
+    if (name.length > limit) this.#problems.push(problem("KLP407", at, { symbol, limit, length: name.length }));
+    this.#problems.add(stateProblems(kernel, resolution, name, at));
+    const { position, chosenOf } = resolution;
+    if (chosenOf !== null) this.#problems.push(problem("KLP405", at, { symbol, position, count: chosenOf }));
   }
-  return problems.all();
 }
 
 /**
@@ -126,7 +158,7 @@ export function symbolProblems(
  * already: a slip of the pen that would go unseen.
  * @param positions by NAME or OBJECT:NAME
  */
-export function positionProblems(
+export function statedPositionProblems(
   symbols: SymbolTable,
   undefineds: readonly Undefined[],
   positions: ReadonlyMap<string, number>,

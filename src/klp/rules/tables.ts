@@ -83,7 +83,7 @@ function calledPlaces({ file, symbols }: RuleContext): Set<string> {
  * biased type is 4 to 8 below what is meant.
  */
 export function checkTargets(context: RuleContext): Problem[] {
-  const { file, symbols, arch, relocs } = context;
+  const { file, symbols, arch } = context;
   const { sections } = file;
   const problems = new ProblemList();
   const check = (table: RelocationTable, row: number): void => {
@@ -98,7 +98,7 @@ export function checkTargets(context: RuleContext): Problem[] {
     const at = placeIn(context, table.target, table.offset(row));
     const meant = isBiased ? value + 4 : value;
     const place = `${printable(sections.name(section))}${meant < 0 ? "-" : "+"}0x${Math.abs(meant).toString(16)}`;
-    problems.push(problem("KLP438", at, { name: relocName(relocs, type), place, size }));
+    problems.push(problem("KLP438", at, { name: relocName(arch.relocs, type), place, size }));
   };
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || !table.hasAddends) continue;

@@ -6,7 +6,6 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelAddresses } from "../../kernel/running/addresses.ts";
 import type { HasFact } from "../../kernel/versionFacts.ts";
-import type {} from "../../reloc/def.ts";
 import { parseKlpSymbol } from "./names.ts";
 
 export interface KlpFault {
@@ -16,18 +15,23 @@ export interface KlpFault {
   readonly message: string;
 }
 
+/** Where a section's symbols are looked up. */
+export interface KlpSearch {
+  /** The section's object; a section for a module must not name symbols of vmlinux. */
+  readonly object: string;
+  readonly kernel: KernelAddresses | null;
+  readonly has: HasFact;
+}
+
 /**
  * Puts the addresses of a section's symbols into `values`.
  * @param order rows in the order in which they stand in memory
- * @param object the section's object; a section for a module must not name symbols of vmlinux
  */
 export function resolveKlpSymbols(
   table: RelocationTable,
   order: Uint32Array | null,
   symbols: SymbolTable,
-  object: string,
-  kernel: KernelAddresses | null,
-  has: HasFact,
+  { object, kernel, has }: KlpSearch,
   values: BigUint64Array,
 ): KlpFault[] {
   const faults: KlpFault[] = [];

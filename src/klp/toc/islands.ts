@@ -6,7 +6,7 @@ import type { ZstdUnpacker } from "../../elf/containers/compressed.ts";
 import type { Prototypes } from "../../elf/dwarf/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import type { CodeSymbol, FunctionIndex } from "../functions.ts";
+import type { CodeSymbol, FunctionIndex, NamedFile } from "../functions.ts";
 import type { Move } from "../move/move.ts";
 import { planRoom, type Room, type Wish } from "../move/room.ts";
 import type { Call } from "./calls.ts";
@@ -87,14 +87,19 @@ export function planIslands(
   }
   let tocClobbering: readonly CodeSymbol[] = [];
   if (!choice.stubs) {
-    const siblings = planSiblings(file, symbols, functions, calls, choice, judge);
+    const siblings = planSiblings({ file, symbols, functions }, calls, choice, judge);
     append(islands, siblings.islands);
     append(refused, siblings.refused);
     tocClobbering = siblings.tocClobbering;
   }
   const epilogues = unrewritten(choice.epilogues, rules);
   const room = planRoom(file, symbols, functions, wishes(islands, epilogues, choice.frames), choice.unzstd);
-  return { ...withRoom(file, islands, refused, epilogues, choice.frames, room), tocClobbering, rules, move: room.move };
+  return {
+    ...withRoom(file, { islands, refused, epilogues, frames: choice.frames }, room),
+    tocClobbering,
+    rules,
+    move: room.move,
+  };
 }
 
 type Judge = (call: Call, kind: IslandKind) => Refusal | null;
@@ -104,9 +109,7 @@ type Judge = (call: Call, kind: IslandKind) => Refusal | null;
  * where one of those callers cannot have such an island and the parameters are known to allow a frame.
  */
 function planSiblings(
-  file: ElfFile,
-  symbols: SymbolTable,
-  functions: FunctionIndex,
+  { file, symbols, functions }: NamedFile,
   calls: readonly Call[],
   { prototypes, preferFramed }: IslandChoice,
   judge: Judge,
@@ -115,50 +118,44 @@ function planSiblings(
   const callers = new Map<string, CodeSymbol>();
   for (const { caller } of siblings) if (caller !== null) callers.set(functionKey(caller), caller);
   const mayBeFramed = (f: CodeSymbol): boolean => stackArguments(prototypes, f.name) === null;
-  const framed = new Set(preferFramed ? [...callers.keys()].filter((k) => isAllowed(callers.get(k))) : []);
-  function isAllowed(f: CodeSymbol | undefined): boolean {
-    return f !== undefined && mayBeFramed(f);
-  }
+  const framed = new Set(preferFramed ? [...callers].flatMap(([key, f]) => (mayBeFramed(f) ? [key] : [])) : []);
   const tails = new TailCalls(file, symbols, functions, calls);
   for (;;) {
     const islands: PlannedIsland[] = [];
     const refused: RefusedIsland[] = [];
-    for (const call of siblings) {
-      const kind = call.caller !== null && framed.has(functionKey(call.caller)) ? "framed" : "sibling";
-      const refusal = judge(call, kind);
+    const decide = (call: Call, kind: IslandKind, refusal: Refusal | null): void => {
       if (refusal === null) islands.push({ call, kind });
       else refused.push({ call, kind, refusal });
+    };
+    for (const call of siblings) {
+      const kind = call.caller !== null && framed.has(functionKey(call.caller)) ? "framed" : "sibling";
+      decide(call, kind, judge(call, kind));
     }
-    const roots = [...callers].filter(([key]) => !framed.has(key)).map(([, f]) => f);
-    const closure = tails.close(roots);
+    const closure = tails.close([...callers].filter(([key]) => !framed.has(key)).map(([, f]) => f));
     let isChanged = false;
     for (const edge of closure.calls) {
       const refusal = edge.isResolved ? null : judge(edge.call, "local-call");
-      if (!edge.isResolved && refusal === null) {
-        islands.push({ call: edge.call, kind: "local-call" });
-        continue;
-      }
-      const causes = closure.rootsOf(edge.to);
-      for (const root of causes.filter(mayBeFramed)) {
-        framed.add(functionKey(root));
-        isChanged = true;
-      }
-      const unframed = causes.find((f) => !mayBeFramed(f)) ?? edge.to;
-      const why = stackArguments(prototypes, unframed.name) ?? "";
-      refused.push({
-        call: edge.call,
-        kind: "local-call",
-        refusal: refusal ?? {
-          kind: "rule",
-          rule: "S3",
-          reason: `${edge.from.name} calls ${edge.to.name} by a branch without a relocation, and r2 is not preserved there; ${unframed.name} can have no framed island: ${why}`,
-          help: "compile with -ffunction-sections or with -g, or rebuild with -fno-optimize-sibling-calls",
-        },
-      });
+      if (edge.isResolved || refusal !== null) {
+        const causes = closure.rootsOf(edge.to);
+        for (const root of causes.filter(mayBeFramed)) {
+          framed.add(functionKey(root));
+          isChanged = true;
+        }
+        const unframed = causes.find((f) => !mayBeFramed(f)) ?? edge.to;
+        decide(edge.call, "local-call", refusal ?? unseenCall(edge.from, edge.to, unframed, prototypes));
+      } else decide(edge.call, "local-call", null);
     }
     if (!isChanged) return { islands, refused, tocClobbering: closure.functions };
   }
 }
+
+/** A call of the module's own that can be sent through no island, to a function that can have no frame. */
+const unseenCall = (from: CodeSymbol, to: CodeSymbol, unframed: CodeSymbol, prototypes: Prototypes): Refusal => ({
+  kind: "rule",
+  rule: "S3",
+  reason: `${from.name} calls ${to.name} by a branch without a relocation, and r2 is not preserved there; ${unframed.name} can have no framed island: ${stackArguments(prototypes, unframed.name) ?? ""}`,
+  help: "compile with -ffunction-sections or with -g, or rebuild with -fno-optimize-sibling-calls",
+});
 
 /** Without the functions one of whose returns the kernel itself may rewrite. */
 function unrewritten(epilogues: EpiloguePlan, rules: IslandRules): EpiloguePlan {
@@ -220,15 +217,11 @@ function wishes(islands: readonly PlannedIsland[], epilogues: EpiloguePlan, fram
   return found;
 }
 
+/** What is added to functions. */
+type Added = Pick<IslandPlan, "islands" | "refused" | "epilogues" | "frames">;
+
 /** Without what there is no room for. */
-function withRoom(
-  file: ElfFile,
-  islands: readonly PlannedIsland[],
-  before: readonly RefusedIsland[],
-  epilogues: EpiloguePlan,
-  frames: MiniFramePlan,
-  room: Room,
-): Pick<IslandPlan, "islands" | "refused" | "epilogues" | "frames"> {
+function withRoom(file: ElfFile, { islands, refused: before, epilogues, frames }: Added, room: Room): Added {
   const accepted: PlannedIsland[] = [];
   const refused = [...before];
   for (const island of islands) {

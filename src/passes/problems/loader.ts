@@ -1,33 +1,16 @@
 // What a loader refuses in a finished module, whatever the kernel's symbols are: one place for the check and the image pass.
 
-import type { Arch } from "../../arch/index.ts";
 import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { ElfFile } from "../../elf/reader.ts";
-import type { SymbolTable } from "../../elf/views/symbols.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
 import { checkForm, checkSectionIndices, isFinishedModule } from "../../kernel/module/formRules.ts";
-import type { KernelVersion } from "../../kernel/version.ts";
-import type { Feature } from "../../reloc/def.ts";
+import type { NamedFile } from "../../klp/functions.ts";
+import type { RuleFacts } from "../../klp/rules/context.ts";
 import type { Preparation } from "../../stubs/loader.ts";
 import { loaderFacts } from "../loaderFacts.ts";
 
 /** What the architecture's part of the loader refuses before layout (module_frob_arch_sections, module_init_ftrace_plt). */
 export function preparationProblems(preparation: Preparation, file: string): Problem[] {
   return preparation.refusals.map((refusal) => problem("KLP206", { file }, refusal, { loadOrder: LOADING.arch }));
-}
-
-interface Finished {
-  readonly file: ElfFile;
-  readonly symbols: SymbolTable;
-  readonly arch: Arch;
-  /** How the kernel is built. */
-  readonly features: ReadonlySet<Feature>;
-  readonly module: string;
-  readonly version: KernelVersion | null;
-  readonly kernel: Kernel | null;
-  /** Name of the file for messages. */
-  readonly path: string;
 }
 
 /** All of it for a module that could be loaded as it is; nothing for an object that is still to be linked into one. */
@@ -40,7 +23,7 @@ export function finishedProblems({
   version,
   kernel,
   path,
-}: Finished): Problem[] {
+}: RuleFacts & Pick<NamedFile, "file" | "symbols">): Problem[] {
   if (!isFinishedModule(file, path)) return [];
   const known =
     kernel?.hasSymbols === true ? { has: (name: string) => kernel.find(name).length > 0, addressOf: () => null } : null;
