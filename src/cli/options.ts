@@ -6,7 +6,8 @@ import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
-import { InputProblem, type Standard, UsageError } from "./files/io.ts";
+import type { Context } from "./context.ts";
+import { InputProblem, type Standard, UsageError, write } from "./files/io.ts";
 import type { LoadedKernel, Opened } from "./files/kernel.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
@@ -114,14 +115,14 @@ export function linkCommand(file: string, options: KernelOptions): string {
 }
 
 /** Reads what -k and -m name. Null if neither was given. @throws InputProblem, UsageError */
-export async function readKernel(options: KernelOptions, context: Standard, opened?: Opened): Promise<Kernel | null> {
+export async function readKernel(options: KernelOptions, context: Context, opened?: Opened): Promise<Kernel | null> {
   return (await readKernelFiles(options, context, opened))?.kernel ?? null;
 }
 
 /** As {@link readKernel}, with where it was read from and where more of its modules are. @throws InputProblem, UsageError */
 export async function readKernelFiles(
   options: KernelOptions,
-  context: Standard,
+  context: Context,
   opened?: Opened,
 ): Promise<LoadedKernel | null> {
   if ((options.kernel ?? options.module ?? []).length === 0) {
@@ -129,7 +130,13 @@ export async function readKernelFiles(
     return null;
   }
   const { loadKernel } = await import("./files/kernel.ts");
-  return loadKernel(options.kernel ?? [], options.module ?? [], context, opened, options.root);
+  const loaded = await loadKernel(options.kernel ?? [], options.module ?? [], context, opened, options.root);
+  const { verbose, format } = options as Partial<CommonOptions>;
+  if (verbose === true && format === "text") {
+    const { takenText } = await import("./files/taken.ts");
+    await write(context.stderr, takenText(loaded.sources));
+  }
+  return loaded;
 }
 
 /** No output takes the place of a file that the run reads. @throws UsageError */

@@ -8,7 +8,7 @@ import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
 import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
-import type { ModuleFile } from "./module/moduleFile.ts";
+import type { ModuleFile, ThisModule } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
 import { type PlacedSymbols, placedOfKernel } from "./symbols/placedSymbols.ts";
 import type { KernelSymbol } from "./symbols/symbolColumns.ts";
@@ -23,6 +23,8 @@ export interface KernelParts {
   readonly modules?: readonly ModuleFile[] | undefined;
   /** How it was configured, and the file that says so. */
   readonly config?: { readonly source: string; readonly options: KernelConfig } | undefined;
+  /** struct module, where it is known already: else vmlinux's types are asked. */
+  readonly structModule?: ThisModule | null | undefined;
 }
 
 /** A module that defines a symbol. */
@@ -40,6 +42,7 @@ export class Kernel {
   readonly #list: SymbolList | null;
   readonly #vmlinux: Vmlinux | null;
   #btf: Btf | null | undefined;
+  #structModule: ThisModule | null | undefined;
   #hasLivepatch: boolean | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
   readonly #parts: KernelParts;
@@ -240,6 +243,15 @@ export class Kernel {
     return this.#btf;
   }
 
+  /** struct module as the kernel's types have it; null if they do not tell. */
+  get structModule(): ThisModule | null {
+    if (this.#structModule === undefined) {
+      const told = this.#parts.structModule;
+      this.#structModule = told === undefined ? structModuleOf(this.btf) : told;
+    }
+    return this.#structModule;
+  }
+
   /**
    * Whether ftrace can patch the function of vmlinux that starts at `address`: a record from its first byte up to the
    * next symbol (klp_get_ftrace_location). Null if the files do not tell.
@@ -266,6 +278,17 @@ export class Kernel {
   /** Address of the first symbol of vmlinux behind `address`; null if there is none. */
   nextSymbol(address: bigint): bigint | null {
     return this.#list?.nextAddress(address) ?? null;
+  }
+}
+
+function structModuleOf(btf: Btf | null): ThisModule | null {
+  try {
+    const size = btf?.structLayout("module")?.size;
+    if (btf === null || size === undefined) return null;
+    return { size, init: btf.memberOffset("module", "init"), exit: btf.memberOffset("module", "exit") };
+  } catch (error) {
+    if (error instanceof BtfError) return null;
+    throw error;
   }
 }
 

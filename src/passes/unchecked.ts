@@ -66,7 +66,7 @@ function uncheckedHeader({ kernel, modInfo, file }: Analysis, reference: ModuleF
     (kernel !== null && (kernel.vermagic !== null || kernel.release !== null)) ||
     (reference?.modInfo?.get("vermagic") ?? null) !== null;
   if (modInfo !== null && modInfo.get("vermagic") !== null && !isTold) parts.push("vermagic (-k vmlinux, --reference)");
-  if (isFinishedModule(file, path) && (reference?.thisModule ?? null) === null)
+  if (isFinishedModule(file, path) && (reference?.thisModule ?? kernel?.structModule ?? null) === null)
     parts.push("struct module (--reference)");
   return parts;
 }

@@ -10,13 +10,15 @@ import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, write } from "../files/io.ts";
+import { KernelModules } from "../files/kernelModules.ts";
+import type { ModuleStore } from "../files/kernelSources.ts";
 import { TreeModules } from "../files/treeModules.ts";
 import {
   type CommonOptions,
   type KernelOptions,
   linkCommand,
   problemOf,
-  readKernel,
+  readKernelFiles,
   readReference,
 } from "../options.ts";
 import { startProgress } from "../progress.ts";
@@ -32,7 +34,10 @@ interface Checked {
 
 /** `klplink check <module...>`: returns the exit status. */
 export async function runCheck(paths: readonly string[], options: Options, context: Context): Promise<number> {
-  const kernel = await readKernel(options, context);
+  const loaded = await readKernelFiles(options, context);
+  const kernel = loaded?.kernel ?? null;
+  const stores = loaded?.stores ?? [];
+  const own = new KernelModules(stores);
   const reference = await readReference(options, context);
   const files = paths.flatMap(expand);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
@@ -47,9 +52,10 @@ export async function runCheck(paths: readonly string[], options: Options, conte
     let entry: Checked;
     let subject: Subject | null = null;
     try {
-      const input = await readUnpacked(file, context);
+      const input = await readChecked(file, stores, context);
       subject = openModule(input.bytes, input.name);
-      const known = tree === null ? kernel : await tree.add(kernel, subject, file);
+      const inTree = tree === null ? kernel : await tree.add(kernel, subject, file);
+      const known = await own.add(inTree, subject);
       const result = checkSubject(subject, {
         file: input.name,
         command: linkCommand(file, options),
@@ -83,6 +89,23 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   await reporter.finish();
   if (unreadable) return 3;
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
+}
+
+/** A file, or a module of the kernel by its name. @throws InputProblem */
+async function readChecked(
+  path: string,
+  stores: readonly ModuleStore[],
+  context: Context,
+): Promise<Awaited<ReturnType<typeof readUnpacked>>> {
+  if (stores.length > 0) {
+    const { namedModule } = await import("../files/kernel.ts");
+    const found = await namedModule(path, stores);
+    if (found !== null) {
+      const bytes = await found.read();
+      return { name: found.name, bytes, mode: 0o644, packing: null, packed: bytes };
+    }
+  }
+  return readUnpacked(path, context);
 }
 
 /** A file as it is; a folder as the modules and objects below it, sorted. Links are followed to files, not to folders. */

@@ -108,9 +108,20 @@ async function openModuleFile(
   context: Standard,
   opened: Opened,
 ): Promise<ModuleFile> {
-  const found = isPath(given) || existsSync(given) ? null : await findModule(given, stores);
+  const found = await namedModule(given, stores);
   if (found === null) return loadModule(given, name, context, opened);
   return readModule({ name: found.name, bytes: await found.read() }, name, opened);
+}
+
+/**
+ * The file of a module that is named as the kernel names it; null if the argument is a path, or no kernel was named.
+ * @throws InputProblem KLP120 if the kernel has none of that name
+ */
+export async function namedModule(given: string, stores: readonly ModuleStore[]): Promise<FoundModule | null> {
+  if (stores.length === 0 || isPath(given) || existsSync(given)) return null;
+  const found = await findModule(given, stores);
+  if (found === null) throw new InputProblem(problem("KLP120", { file: given }, {}));
+  return found;
 }
 
 /** The file of a module among those of a kernel; null if none of that name is there. @throws InputProblem */

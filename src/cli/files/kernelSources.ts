@@ -60,7 +60,7 @@ export async function openKernelSource(argument: string, root: string, context: 
     if (forbidden !== undefined)
       throw new InputProblem(problem("KLP104", { file: forbidden }, { why: "permission denied", code: "EACCES" }));
     const inside = packagesIn(argument);
-    if (inside.length > 0) return openFirst(inside, context);
+    if (inside.length > 0) return { ...(await openFirst(inside, context)), name: argument };
     const what = "no file of such a kernel was found: vmlinux, vmlinuz, System.map, Module.symvers";
     throw new InputProblem(problem("KLP109", { file: argument }, { what }));
   }

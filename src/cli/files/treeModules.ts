@@ -66,7 +66,7 @@ export class TreeModules {
     const take = (module: ModuleFile | null): void => {
       if (module !== null && module.name !== subject.module) found.set(module.name, module);
     };
-    for (const name of namesOf(subject, kernel)) {
+    for (const name of modulesNamedBy(subject, kernel)) {
       if (name !== subject.module && kernel?.modules.has(name) !== true) take(await this.#find(name, user));
     }
     for (const name of openNames(subject, withThose(kernel, found))) {
@@ -137,7 +137,7 @@ function nearestOf(paths: readonly string[], user: string): string | null {
 }
 
 /** Names of modules that a module says it needs loaded first, or patches, or that the kernel's lists name as owners of its symbols. */
-function namesOf({ file, modInfo, symbols, arch }: Subject, kernel: Kernel | null): Set<string> {
+export function modulesNamedBy({ file, modInfo, symbols, arch }: Subject, kernel: Kernel | null): Set<string> {
   const names = new Set(modInfo?.depends ?? []);
   for (const patch of readPatches(file, symbols, arch.absolute)) for (const { name } of patch.objects) names.add(name);
   for (let i = 1; i < file.sections.count; i++) {

@@ -229,3 +229,12 @@ export const KLP119 = define<{ readonly what: string }>({
   explain:
     "The file is a package (.deb, .rpm, or a tar archive), but it is damaged, cut off, or packed in a way that klplink does not read. klplink reads gzip, xz, zstd, bzip2 and lzma; all that one package holds may unpack to 2 GiB at most.",
 });
+
+export const KLP120 = define<Record<string, never>>({
+  level: "error",
+  title: () => "neither a file nor a module of the kernel",
+  help: () =>
+    "check the name (`modinfo -F filename NAME` on that system), or give the module's file; with a package, download the one with the modules (linux-modules-RELEASE, kernel-modules-RELEASE) into the same folder",
+  explain:
+    "Where -k names a kernel by its release, its folder or its package, a module may be named as the kernel names it: `-` and `_` are the same, and packed files are found. It is looked for in lib/modules/RELEASE, as modules.dep lists it or by its file's name, or in the package. What is part of the kernel itself (modules.builtin) has no file.",
+});

@@ -166,7 +166,23 @@ export function findExportTables(bytes: Uint8Array, base: bigint, littleEndian: 
       from === to ? null : { start: base + BigInt(from), stop: base + BigInt(to) };
     // Without a second table the licence is in flags that were not found: nothing is said of it.
     if (fall === end) return none;
-    return (name) => (name === "__ksymtab" ? range(first, fall) : name === "__ksymtab_gpl" ? range(fall, end) : null);
+    const found: Readonly<Record<string, TableRange | null>> = {
+      __ksymtab: range(first, fall),
+      __ksymtab_gpl: range(fall, end),
+    };
+    // The checksums stand between the tables and the names, where there are any (RO_DATA in vmlinux.lds.h).
+    const [rows, gplRows] = [(fall - first) / size, (end - fall) / size];
+    let strings = bytes.length;
+    for (let row = first; row < end; row += size)
+      strings = Math.min(strings, row + 4 + view.getInt32(row + 4, littleEndian));
+    const between = strings - end - 4 * (rows + gplRows);
+    if (between < 0 || between >= 16) return (name) => found[name] ?? null;
+    const crcs: Readonly<Record<string, TableRange | null>> = {
+      ...found,
+      __kcrctab: range(end, end + 4 * rows),
+      __kcrctab_gpl: range(end + 4 * rows, end + 4 * (rows + gplRows)),
+    };
+    return (name) => crcs[name] ?? null;
   }
   return none;
 }

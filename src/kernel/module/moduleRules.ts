@@ -225,12 +225,13 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
   return problems;
 }
 
-function checkThisModule({ file, reference, module, path }: ModuleContext): Problem[] {
+function checkThisModule({ file, reference, kernel, module, path }: ModuleContext): Problem[] {
   const own = readThisModule(file);
-  const other = reference?.thisModule ?? null;
-  if (own === null || other === null || reference === null) return [];
+  // A module that was built for the kernel goes before what its types say.
+  const other = own === null ? null : (reference?.thisModule ?? kernel?.structModule ?? null);
+  if (own === null || other === null) return [];
   const at = { file: path, section: ".gnu.linkonce.this_module", offset: 0 };
-  const source = reference.source;
+  const source = reference?.thisModule == null ? `${kernel?.source ?? ""} (BTF)` : reference.source;
   if (own.size !== other.size) {
     const data = { module, own: own.size, kernel: other.size, source };
     return [problem("KLP508", at, data, { loadOrder: LOADING.structModule })];

@@ -86,3 +86,37 @@ describe("what is missing is said", () => {
     expect(stderr).toContain("zram");
   });
 });
+
+describe("modules by name", () => {
+  const debian = `${packages}/debian`;
+  test("check NAME is check of the file, `-` and `_` are the same", async () => {
+    const named = await klplink(["check", "demo-mod", "demo_mod", "-k", debian, "--format", "json"]);
+    const given = await klplink(["check", `${kernel}/demo-mod.ko`, "-k", debian, "--format", "json"]);
+    const titles = (run: { stdout: string }): string[][] =>
+      JSON.parse(run.stdout).files.map((f: { problems: { title: string }[] }) => f.problems.map((p) => p.title));
+    expect(titles(named)).toEqual([...titles(given), ...titles(given)]);
+    expect(JSON.parse(named.stdout).files[0].module).toBe("demo_mod");
+  });
+  test("a name that the kernel has not", async () => {
+    const { status, stderr } = await klplink(["check", "zram", "-k", debian]);
+    expect(status).toBe(3);
+    expect(stderr).toContain("error[KLP120]");
+  });
+  test("what the module patches is taken from the kernel's modules without -m", async () => {
+    const without = await said("-k", debian);
+    const withModule = await said("-k", debian, "-m", "demo_mod");
+    expect(without).toEqual(withModule);
+    const bare = await said("-k", `${kernel}/vmlinux-x86_64`);
+    expect(JSON.stringify(bare)).toContain("-m demo_mod.ko");
+  });
+  test("-v says what was taken, and what nothing tells", async () => {
+    const { stderr } = await klplink(["check", checked, "-k", debian, "-v"]);
+    const prefix = `${debian}/linux-`;
+    expect(stderr).toContain(
+      `kernel ${debian}:\n  symbols and exports: ${prefix}binary-6.9.7-demo_6.9.7-1_amd64.deb: usr/lib/modules/6.9.7-demo/vmlinuz\n  exports of modules, checksums: ${prefix}headers-6.9.7-demo_6.9.7-1_amd64.deb: usr/src/linux-headers-6.9.7-demo/Module.symvers\n  configuration: ${prefix}binary-6.9.7-demo_6.9.7-1_amd64.deb: boot/config-6.9.7-demo\n`,
+    );
+    const alone = await klplink(["check", checked, "-k", `${packages}/arch/linux-6.9.7-demo-x86.tar.xz`, "-v"]);
+    expect(alone.stderr).toContain("  not known: exports of modules that are not given: no Module.symvers");
+    expect((await klplink(["check", checked, "-k", debian])).stderr).not.toContain("symbols and exports:");
+  });
+});
