@@ -268,6 +268,11 @@ function addDiff(klplink: Command, context: Context, end: End): void {
           "two variables that are one: cnt.2=cnt.4; `cnt.2=` is gone (repeatable)",
           collect,
         )
+        .option(
+          "--entry-size <section=bytes>",
+          "the size of an entry of a table, known or not: __jump_table=24 (repeatable)",
+          collect,
+        )
         .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
     ),
   )

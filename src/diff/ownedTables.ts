@@ -26,29 +26,43 @@ export interface Piece {
   readonly end: number;
 }
 
+/** Bytes of an entry by what says so, of each table by its section. */
+export type ToldSizes = ReadonlyMap<string, readonly ToldSize[]>;
+export interface ToldSize {
+  readonly size: number;
+  readonly source: string;
+}
+
 /** Entries of all tables of an object. */
 export class OwnedTables {
   readonly entries: readonly TableEntry[];
   /** Tables whose entry size is not known. */
   readonly unknown: readonly { readonly section: number; readonly why: string }[];
+  /** Tables of whose entry size two things are said. */
+  readonly contradictions: readonly { readonly section: number; readonly sizes: ToldSize[] }[];
   readonly #byOwner = new Map<Item, TableEntry[]>();
   readonly #bySection = new Map<number, TableEntry[]>();
   readonly #pieces = new Map<number, { readonly piece: Piece; readonly entry: TableEntry }[]>();
   readonly #unit: Unit;
 
-  /** @param sizes entry sizes that were stated, by the name of the section; bytes */
-  constructor(unit: Unit, sizes: ReadonlyMap<string, number> = new Map()) {
+  /** @param sizes entry sizes that are told from elsewhere */
+  constructor(unit: Unit, sizes: ToldSizes = new Map()) {
     this.#unit = unit;
     const entries: TableEntry[] = [];
     const unknown: { section: number; why: string }[] = [];
+    const contradictions: { section: number; sizes: ToldSize[] }[] = [];
     const { sections } = unit.file;
     const found: { table: OwnedTable; section: number; size: number }[] = [];
     for (let section = 1; section < sections.count; section++) {
       if (unit.kinds[section] !== "table" || sections.size(section) === 0) continue;
       const table = unit.arch.code.tables.find((t) => t.section === sections.name(section));
       if (table === undefined) continue;
-      const size = sizes.get(table.section) ?? entrySize(unit, section, table);
-      if (size === null) unknown.push({ section, why: "no size of an entry fits its relocations" });
+      const told = sizes.get(table.section) ?? [];
+      const [first] = told;
+      const size = first === undefined ? entrySize(unit, section, table) : first.size;
+      const against = first === undefined ? [] : contradicting(unit, section, table, told);
+      if (against.length > 0) contradictions.push({ section, sizes: against });
+      else if (size === null) unknown.push({ section, why: "no size of an entry fits its relocations" });
       else if (sections.size(section) % size !== 0)
         unknown.push({ section, why: `${sections.size(section)} bytes are not a multiple of ${size}` });
       else found.push({ table, section, size });
@@ -60,6 +74,7 @@ export class OwnedTables {
     for (const { table, section, size } of found) this.#read(table, section, size, entries);
     this.entries = entries;
     this.unknown = unknown;
+    this.contradictions = contradictions;
   }
 
   #read(table: OwnedTable, section: number, size: number, entries: TableEntry[]): void {
@@ -130,16 +145,29 @@ export function entryTarget(unit: Unit, table: OwnedTable, entry: number, reloca
   return targetOf(unit, { ...relocation, addend: relocation.addend - from }, 0);
 }
 
+/** Whether entries of this size have each a reference to an owner, and nothing is left over. */
+function isOwnedBy(relocations: readonly Relocation[], total: number, size: number, { owner }: OwnedTable): boolean {
+  return total % size === 0 && relocations.filter((r) => r.offset % size === owner).length === total / size;
+}
+
+/** What is said of an entry's size, where not all agree; the section's relocations have a say as well. Empty: they do. */
+function contradicting(unit: Unit, section: number, table: OwnedTable, told: readonly ToldSize[]): ToldSize[] {
+  const [first] = told;
+  if (first === undefined) return [];
+  if (told.some((t) => t.size !== first.size)) return [...told];
+  const total = unit.file.sections.size(section);
+  if (isOwnedBy(unit.relocations.range(section, 0, total), total, first.size, table)) return [];
+  const found = entrySize(unit, section, table);
+  return [...told, ...(found === null ? [] : [{ size: found, source: "its relocations" }])];
+}
+
 /** Bytes of an entry of this table: the only size at which each entry refers to an owner; null if there is none, or several. */
 function entrySize(unit: Unit, section: number, table: OwnedTable): number | null {
   const { sections } = unit.file;
   const total = sections.size(section);
   const relocations = unit.relocations.range(section, 0, total);
   const fits = table.sizes.filter((size) => {
-    if (total % size !== 0) return false;
-    const count = total / size;
-    const owners = relocations.filter((r) => r.offset % size === table.owner);
-    if (owners.length !== count) return false;
+    if (!isOwnedBy(relocations, total, size, table)) return false;
     // The other fields repeat as well.
     const places = new Set(relocations.map((r) => r.offset % size));
     return places.size <= 4 && [...places].every((place) => place % 4 === 0 || size % 4 !== 0);

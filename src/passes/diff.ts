@@ -1,11 +1,12 @@
 // The diff pass: two objects of one translation unit, before and after a patch, compared.
 
+import type { Arch } from "../arch/index.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
 import type { Difference, Side } from "../diff/compare.ts";
 import { type Change, type Diff, type DiffOptions, diffUnits } from "../diff/diff.ts";
 import { type Extract, extract } from "../diff/extract.ts";
-import { OwnedTables } from "../diff/ownedTables.ts";
+import { OwnedTables, type ToldSizes } from "../diff/ownedTables.ts";
 import type { Item } from "../diff/unit.ts";
 import { Unit } from "../diff/unit.ts";
 import { readDwarfTypes } from "../elf/dwarf/typeTable.ts";
@@ -14,6 +15,7 @@ import { CodeFile } from "../ftrace/codeFile.ts";
 import { findSites, reasons } from "../ftrace/sites.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { type Meaning, meaningOf } from "./diffMeaning.ts";
+import { toldSizes, withTables } from "./entrySizes.ts";
 import { noSymbols, read, refuseOtherMachine, supportedArch, Unusable } from "./input.ts";
 import { openFile, type Subject } from "./open.ts";
 
@@ -21,6 +23,13 @@ export interface DiffInput {
   readonly bytes: Uint8Array;
   /** Name for messages. */
   readonly path: string;
+}
+
+export interface DiffPassOptions extends DiffOptions {
+  /** Its types tell how large entries of tables are. */
+  readonly kernel?: Kernel | null;
+  /** Bytes of an entry, by section. */
+  readonly entrySizes?: ReadonlyMap<string, number>;
 }
 
 export interface DiffResult {
@@ -35,14 +44,21 @@ export interface DiffResult {
 }
 
 /** @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704 */
-export async function diffObjects(orig: DiffInput, patched: DiffInput, options: DiffOptions = {}): Promise<DiffResult> {
+export async function diffObjects(
+  orig: DiffInput,
+  patched: DiffInput,
+  options: DiffPassOptions = {},
+): Promise<DiffResult> {
   const subjects = [open(orig), open(patched)] as const;
   const [one, other] = subjects;
   if (one.arch !== other.arch || one.file.header.flags !== other.file.header.flags) {
     const data = { orig: one.arch.name, patched: other.arch.name };
     throw new Unusable(problem("KLP704", { file: other.path, fileOffset: EHDR.machine }, data));
   }
-  const sides = [await sideOf(one), await sideOf(other)] as const;
+  const { kernel = null, entrySizes = new Map() } = options;
+  const sizes = await toldSizes(one.arch, kernel, entrySizes);
+  const arch = withTables(one.arch, entrySizes);
+  const sides = [await sideOf(one, arch, sizes), await sideOf(other, arch, sizes)] as const;
   const diff = diffUnits(sides[0], sides[1], options);
   const isChanged = (c: Change): boolean => c.status === "changed" || c.status === "new";
   const isEmpty =
@@ -90,13 +106,13 @@ function open({ bytes, path }: DiffInput): Subject {
   return openFile(file, path);
 }
 
-async function sideOf(subject: Subject): Promise<Side> {
-  const unit = new Unit(subject.path, subject.file, subject.arch, subject.symbols);
+async function sideOf(subject: Subject, arch: Arch, sizes: ToldSizes): Promise<Side> {
+  const unit = new Unit(subject.path, subject.file, arch, subject.symbols);
   const source = await subject.source();
   const lineOf = source.hasLines
     ? (section: number, offset: number): number | null => source.find(section, offset)?.[0]?.line ?? null
     : null;
-  return { unit, tables: new OwnedTables(unit), lineOf };
+  return { unit, tables: new OwnedTables(unit, sizes), lineOf };
 }
 
 function problemsOf(diff: Diff): Problem[] {
@@ -108,6 +124,14 @@ function problemsOf(diff: Diff): Problem[] {
       if (told.has(name)) continue;
       told.add(name);
       problems.push(problem("KLP703", { file: side.unit.path, section: name, offset: 0 }, { section: name, why }));
+    }
+  }
+  for (const side of [diff.orig, diff.patched]) {
+    for (const { section, sizes } of side.tables.contradictions) {
+      const name = side.unit.file.sections.name(section);
+      if (told.has(name)) continue;
+      told.add(name);
+      problems.push(problem("KLP734", { file: side.unit.path, section: name, offset: 0 }, { section: name, sizes }));
     }
   }
   for (const pair of diff.correlation.wrongPairs)

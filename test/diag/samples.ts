@@ -234,5 +234,6 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP730: good(...meaning("per-cpu")),
   KLP731: good(...meaning("stack")),
   KLP732: good(...meaning("stack")),
+  KLP734: failing(...builds("jump-label", "pairs"), "-k", "../diff/namesakes/types.x86_64"),
   KLP735: good(...builds("address-of-new", "pairs")),
 };

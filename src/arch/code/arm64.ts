@@ -71,11 +71,11 @@ const BRANCHES = types("R_AARCH64_TSTBR14", "R_AARCH64_CONDBR19", "R_AARCH64_JUM
 
 const tables: readonly OwnedTable[] = [
   BUG_TABLE,
-  { section: "__ex_table", sizes: [12, 8], owner: 0 },
+  { section: "__ex_table", struct: "exception_table_entry", sizes: [12, 8], owner: 0 },
   JUMP_TABLE,
   KCFI_TRAPS,
   // {s32 orig, s32 alt, u16 cpucap, u8 orig_len, u8 alt_len}; the replacement stands behind the function's own code.
-  { section: ".altinstructions", sizes: [12], owner: 0, piece: { at: 4, size: { byte: 11 } } },
+  { section: ".altinstructions", struct: "alt_instr", sizes: [12], owner: 0, piece: { at: 4, size: { byte: 11 } } },
 ];
 
 export const arm64Code: CodeTraits = {

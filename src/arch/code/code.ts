@@ -29,6 +29,8 @@ export interface CodeInstruction {
 /** A kind of table whose entries belong to functions. All offsets are bytes in the entry. */
 export interface OwnedTable {
   readonly section: string;
+  /** The kernel's struct for an entry, where it has one. */
+  readonly struct?: string;
   /** Sizes of an entry that kernels have had, the usual one first. */
   readonly sizes: readonly number[];
   /** The field that refers to the function that the entry belongs to. */

@@ -73,6 +73,7 @@ const BRANCHES = types(
 
 /** struct fixup_entry (arch/powerpc/include/asm/feature-fixups.h): mask, value, then four distances from its start. */
 const featureFixup = (section: string): OwnedTable => ({
+  struct: "fixup_entry",
   section,
   sizes: [48],
   owner: 16,
@@ -82,7 +83,7 @@ const featureFixup = (section: string): OwnedTable => ({
 
 const tables: readonly OwnedTable[] = [
   BUG_TABLE,
-  { section: "__ex_table", sizes: [8], owner: 0 },
+  { section: "__ex_table", struct: "exception_table_entry", sizes: [8], owner: 0 },
   JUMP_TABLE,
   KCFI_TRAPS,
   featureFixup("__ftr_fixup"),

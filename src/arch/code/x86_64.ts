@@ -202,14 +202,20 @@ const BRANCHES = types("R_X86_64_PLT32");
 const tables: readonly OwnedTable[] = [
   // 7.2 has {s32 bug_addr, s32 format, s32 file, u16 line, u16 flags}; without file and line 12 bytes.
   { ...BUG_TABLE, sizes: [12, 16, 8], exempt: [{ at: 8, size: 2, ofSize: 12 }, { at: 12, size: 2, ofSize: 16 }] }, // biome-ignore format: a row
-  { section: "__ex_table", sizes: [12], owner: 0 },
+  { section: "__ex_table", struct: "exception_table_entry", sizes: [12], owner: 0 },
   JUMP_TABLE,
   KCFI_TRAPS,
   // {s32 instr, s32 repl, u16 cpuid, [u16 flags], u8 instrlen, u8 replacementlen, [u8 padlen]}
-  { section: ".altinstructions", sizes: [14, 12, 13], owner: 0, piece: { at: 4, size: { byte: -1, fromEnd: 1 } } },
-  { section: ".parainstructions", sizes: [16], owner: 0 },
+  {
+    section: ".altinstructions",
+    struct: "alt_instr",
+    sizes: [14, 12, 13],
+    owner: 0,
+    piece: { at: 4, size: { byte: -1, fromEnd: 1 } },
+  },
+  { section: ".parainstructions", struct: "paravirt_patch_site", sizes: [16], owner: 0 },
   { section: ".smp_locks", sizes: [4], owner: 0 },
-  { section: ".static_call_sites", sizes: [8], owner: 0 },
+  { section: ".static_call_sites", struct: "static_call_site", sizes: [8], owner: 0 },
   { section: ".retpoline_sites", sizes: [4], owner: 0 },
   { section: ".return_sites", sizes: [4], owner: 0 },
   { section: ".call_sites", sizes: [4], owner: 0 },

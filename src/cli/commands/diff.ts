@@ -19,12 +19,14 @@ interface Options extends CommonOptions, KernelOptions {
   readonly object?: string;
   readonly strictLines?: boolean;
   readonly pair?: readonly string[];
+  readonly entrySize?: readonly string[];
 }
 
 /** `klplink diff <orig> <patched>`: returns the exit status. */
 export async function runDiff(orig: string, patched: string, options: Options, context: Context): Promise<number> {
   if (orig === "-" && patched === "-") throw new UsageError("standard input can be one of the two objects only");
   const pairs = (options.pair ?? []).map(parsePair);
+  const entrySizes = new Map((options.entrySize ?? []).map(parseSize));
   const { output = null } = options;
   if (output !== null) await refuseOverwriting(output, options, [orig, patched]);
   const kernel = await readKernel(options, context);
@@ -33,7 +35,7 @@ export async function runDiff(orig: string, patched: string, options: Options, c
   const result = await diffObjects(
     { bytes: one.bytes, path: one.name },
     { bytes: other.bytes, path: other.name },
-    { pairs, strictLines: options.strictLines === true },
+    { pairs, strictLines: options.strictLines === true, kernel, entrySizes },
   );
   const isRefused = result.problems.some((p) => levelOf(p) === "error");
   const positions = options.sympos === undefined ? {} : { positions: options.sympos };
@@ -122,6 +124,15 @@ function parsePair(text: string): readonly [string, string] {
   if (match === null)
     throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4, or ORIG= for one that is gone`);
   return [match[1] ?? "", match[2] ?? ""];
+}
+
+/** `__jump_table=24`: bytes. */
+function parseSize(text: string): readonly [string, number] {
+  const match = /^([^=]+)=(0x[0-9a-f]{1,4}|[0-9]{1,5})$/i.exec(text);
+  const size = Number(match?.[2]);
+  if (match === null || size === 0)
+    throw new UsageError(`--entry-size ${text}: the form is SECTION=BYTES, as in __jump_table=24`);
+  return [match[1] ?? "", size];
 }
 
 const ORDER = ["changed", "new", "removed"] as const;

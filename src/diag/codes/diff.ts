@@ -35,7 +35,8 @@ export const KLP703 = define<{ readonly section: string; readonly why: string }>
   level: "error",
   title: (d) => `the size of an entry of ${d.section} is not known: ${d.why}`,
   why: () => "without it nothing can say which entries belong to which function, and whether they changed",
-  help: () => "report the kernel's version and configuration: the table is of a form that klplink does not know",
+  help: (d) =>
+    `state it: --entry-size ${d.section}=BYTES; and report the kernel's version and configuration: the table is of a form that klplink does not know`,
   explain:
     "Tables such as __bug_table and .altinstructions have entries that belong to functions. Their size depends on the kernel; klplink finds it from the section's relocations, which must repeat with it.",
 });
@@ -69,7 +70,8 @@ export const KLP706 = define<{ readonly name: string; readonly what: string; rea
 export const KLP707 = define<{ readonly section: string; readonly why: string; readonly inOrig: boolean }>({
   level: "error",
   title: (d) => `the content of ${d.section} differs, and nothing says to which function it belongs: ${d.why}`,
-  help: () => "if it is a table of the kernel, report it with the kernel's version; if it is data, give it a name",
+  help: (d) =>
+    `if it is a table whose entries begin with the place in their function, state their size: --entry-size ${d.section}=BYTES; if it is data, give it a name`,
   explain:
     "A section without symbols that no code refers to is most often a table that the kernel's linker script collects. A difference in one that klplink does not know may be a part of the change, so it is not passed over.",
 });
@@ -144,7 +146,8 @@ export const KLP714 = define<{ readonly section: string; readonly name: string }
   level: "error",
   title: (d) => `${d.section} refers to \`${d.name}\`, and klplink does not know what kind of table it is`,
   why: () => "entries of the function would be missing in the livepatch",
-  help: () => "report the section with the kernel's version and configuration",
+  help: (d) =>
+    `if its entries begin with the place in their function, state their size: --entry-size ${d.section}=BYTES; and report it with the kernel's version and configuration`,
   explain:
     "Tables of the kernel have entries that belong to functions. Those of known tables go along with the function; one that is not known is not passed over.",
 });

@@ -162,6 +162,20 @@ export const KLP732 = define<{ readonly name: string }>({
     "Functions of _kprobe_blacklist are called by the handling of breakpoints and other exceptions. ftrace can patch those that are not notrace, and the kernel does not refuse it, but each call then goes through ftrace's handler.",
 });
 
+export const KLP734 = define<{
+  readonly section: string;
+  readonly sizes: readonly { readonly size: number; readonly source: string }[];
+}>({
+  level: "error",
+  title: (d) =>
+    `the size of an entry of ${d.section} is not certain: ${d.sizes.map((s) => `${s.size} bytes by ${s.source}`).join(", ")}${d.sizes.length === 1 ? ", which the table's relocations contradict" : ""}`,
+  why: () => "with a wrong size, entries would be cut in two and belong to the wrong functions",
+  help: (d) =>
+    `give the kernel that the objects were built for, or state what the table has: --entry-size ${d.section}=${d.sizes.at(-1)?.size ?? "N"}`,
+  explain:
+    "What --entry-size states, what the types of the kernel that -k gives say, and what the relocations of the table allow must agree.",
+});
+
 export const KLP735 = define<{ readonly name: string; readonly by: string }>({
   level: "warning",
   title: (d) => `the address of the new function \`${d.name}\` is handed out`,

@@ -37,3 +37,20 @@ test("wrong usage", async () => {
   expect((await run("constant.arm64.orig.o", "constant.arm64.orig.o", "--pair", "x")).status).toBe(2);
   expect((await run("constant.arm64.orig.o", "missing.o")).status).toBe(3);
 });
+
+test("--entry-size states the size of an entry", async () => {
+  const pair = ["odd-bug-table.x86_64.orig.o", "odd-bug-table.x86_64.patched.o"];
+  expect((await run(...pair)).status).toBe(1);
+  expect((await run(...pair, "--entry-size", "__bug_table=20")).status).toBe(0);
+  const wrong = await run(...pair, "--entry-size", "__bug_table=8");
+  expect([wrong.status, wrong.stdout.includes("KLP734") || wrong.stderr.includes("KLP734")]).toEqual([1, true]);
+  for (const text of ["__bug_table", "__bug_table=", "__bug_table=0", "=4", "__bug_table=-4"])
+    expect((await run(...pair, "--entry-size", text)).status, text).toBe(2);
+});
+
+test("where there is no debug information, -v says that types were not compared", async () => {
+  const { stdout } = await run("-v", "constant.x86_64.orig.o", "constant.x86_64.patched.o");
+  expect(stdout).toContain("structures, enums and parameters are not compared: no debug information");
+  const quiet = await run("constant.x86_64.orig.o", "constant.x86_64.patched.o");
+  expect(quiet.stdout).not.toContain("structures");
+});
