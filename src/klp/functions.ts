@@ -1,4 +1,3 @@
-import { firstIndex } from "../base/search.ts";
 import { STT_FILE, STT_FUNC, STT_NOTYPE, STT_SECTION } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
 import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
@@ -98,7 +97,14 @@ export class FunctionIndex {
 
 /** Index of the first symbol that begins at a higher offset than `offset`. */
 function firstBehind(list: readonly CodeSymbol[], offset: number): number {
-  return firstIndex(list.length, (i) => (list[i]?.start ?? 0) > offset);
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle]?.start ?? 0) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function rank(s: CodeSymbol): number {

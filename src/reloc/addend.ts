@@ -7,7 +7,8 @@ const LARGEST = 2n ** 30n;
 const TWO_TO_31 = 2n ** 31n;
 const TWO_TO_32 = 2n ** 32n;
 
-const isOffset = (v: bigint): boolean => v > -LARGEST && v < LARGEST;
+/** Whether an addend may be a distance in an object: such a one is not damaged. @param addend may be rounded above 2^53 */
+export const isOffset = (addend: number): boolean => addend > -(2 ** 30) && addend < 2 ** 30;
 
 /**
  * Whether a relocation's addend is damaged; null if it is not.
@@ -18,7 +19,7 @@ const isOffset = (v: bigint): boolean => v > -LARGEST && v < LARGEST;
  * @returns `likely`: the addend that was meant, where that shows
  */
 export function damagedAddend(def: RelocDef, addend: bigint): { readonly likely: bigint | null } | null {
-  if (def.value === "none" || def.value === "TOC" || isOffset(addend)) return null;
+  if (def.value === "none" || def.value === "TOC" || isOffset(Number(addend))) return null;
   const isPhysical = addend >= TWO_TO_31 && addend < TWO_TO_31 + LARGEST;
   const isWord = def.bytes === 4 && def.field.slices.length === 1 && def.field.slices[0]?.width === 32;
   // Sums of 64 bits, and the pieces of one that several instructions put together.

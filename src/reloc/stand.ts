@@ -1,6 +1,6 @@
 // Whether a place holds an instruction that a relocation may stand at.
 
-import type { Insn, InsnField } from "./x86Insn.ts";
+import type { Insn } from "./x86Insn.ts";
 
 /** Instruction words: those whose bits in `mask` are `value`. */
 export interface WordForm {
@@ -42,10 +42,11 @@ export const needsInstruction = ({ stand }: Standing): boolean => stand?.kind ==
  * value belongs into.
  */
 export function outsideField({ stand, bytes }: Standing, insn: Insn, at: number): string | null {
-  const { displacement, isRip, immediate, isBranch } = insn;
-  const isAt = (field: InsnField | null): boolean => field !== null && field.at === at && field.bytes === bytes;
-  if (stand?.kind === "operand") return isAt(isRip ? displacement : isBranch ? immediate : null) ? null : NO_DISTANCE;
-  if ((!isRip && isAt(displacement)) || (!isBranch && isAt(immediate))) return null;
+  const { displacementAt, displacementBytes, isRip, immediateAt, immediateBytes, isBranch } = insn;
+  const isDisplacement = displacementBytes === bytes && displacementAt === at;
+  const isImmediate = immediateBytes === bytes && immediateAt === at;
+  if (stand?.kind === "operand") return (isRip ? isDisplacement : isBranch && isImmediate) ? null : NO_DISTANCE;
+  if ((!isRip && isDisplacement) || (!isBranch && isImmediate)) return null;
   return `no address or constant of ${bytes} bytes begins ${at} ${at === 1 ? "byte" : "bytes"} into the instruction there`;
 }
 

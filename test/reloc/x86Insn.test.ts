@@ -36,12 +36,11 @@ test("fields, where gas puts references", () => {
     const offset = table.offset(row);
     const at = listed.findLast((l) => l.at <= offset)?.at ?? -1;
     const insn = decodeInsn(code, at);
-    const inDisplacement = insn?.displacement?.at === offset - at;
-    const field = inDisplacement ? insn?.displacement : insn?.immediate;
+    const inDisplacement = insn?.displacementBytes !== 0 && insn?.displacementAt === offset - at;
     const type = table.type(row);
     const name = `${type} at ${offset.toString(16)}`;
-    expect(field?.at, name).toBe(offset - at);
-    expect(field?.bytes, name).toBe(type === 1 ? 8 : 4); // R_X86_64_64
+    expect(inDisplacement ? insn?.displacementAt : insn?.immediateAt, name).toBe(offset - at);
+    expect(inDisplacement ? insn?.displacementBytes : insn?.immediateBytes, name).toBe(type === 1 ? 8 : 4); // R_X86_64_64
     // R_X86_64_PC32 and PLT32: distances; R_X86_64_32 and 32S: values.
     const isDistance = inDisplacement ? insn?.isRip : insn?.isBranch;
     expect(isDistance, name).toBe(type === 2 || type === 4);

@@ -40,6 +40,13 @@ export class RelocationTable {
   type(i: number): number {
     return this.#view.getUint32(i * this.rowSize + RELA.info + (this.#littleEndian ? 0 : 4), this.#littleEndian);
   }
+  /** r_addend as a number, rounded beyond 2^53; 0 for SHT_REL. */
+  addendNumber(i: number): number {
+    if (!this.hasAddends) return 0;
+    const at = i * this.rowSize + RELA.addend;
+    const low = this.#view.getUint32(this.#littleEndian ? at : at + 4, this.#littleEndian);
+    return this.#view.getInt32(this.#littleEndian ? at + 4 : at, this.#littleEndian) * 0x1_0000_0000 + low;
+  }
   /** r_addend; 0 for SHT_REL, whose addend stands in the place itself. */
   addend(i: number): bigint {
     return this.hasAddends ? this.#view.getBigInt64(i * this.rowSize + RELA.addend, this.#littleEndian) : 0n;

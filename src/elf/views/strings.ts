@@ -1,5 +1,3 @@
-import { latin1 } from "../../base/bytes.ts";
-
 /** A string table read in place. Names are Latin-1 strings: one character a byte. */
 export class StringTable {
   readonly bytes: Uint8Array;
@@ -19,7 +17,7 @@ export class StringTable {
   at(start: number): string {
     if (start >= this.#buffer.length) return "";
     const end = this.#buffer.indexOf(0, start);
-    return latin1(this.#buffer, start, end < 0 ? this.#buffer.length : end);
+    return this.#buffer.toString("latin1", start, end < 0 ? this.#buffer.length : end);
   }
 
   /** Length in bytes of the name at `start`, without its NUL. */

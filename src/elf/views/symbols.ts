@@ -4,6 +4,9 @@ import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX } from "../consts.ts";
 import { SYM } from "./layout.ts";
 import type { StringTable } from "./strings.ts";
 
+/** Names longer than this many bytes are read again each time: many symbols may share a huge one. */
+const LONG_NAME = 256;
+
 /** Rows of an ELF64 symbol table, read in place. Index 0 is the undefined symbol. */
 export class SymbolTable {
   /** Index of the symbol table's own section. */
@@ -13,6 +16,8 @@ export class SymbolTable {
   readonly #view: DataView;
   readonly #extended: DataView | null;
   readonly #littleEndian: boolean;
+  /** Names that were asked for, but for very long ones: rules ask for the same ones again and again. */
+  #known: (string | undefined)[] | null = null;
 
   /** `extended` is the content of the SHT_SYMTAB_SHNDX section that belongs to this table, if there is one. */
   constructor(
@@ -35,7 +40,13 @@ export class SymbolTable {
     return this.#view.getUint32(i * SYM.size + SYM.name, this.#littleEndian);
   }
   name(i: number): string {
-    return this.names.at(this.nameOffset(i));
+    this.#known ??= new Array<string | undefined>(this.count);
+    let name = this.#known[i];
+    if (name === undefined) {
+      name = this.names.at(this.nameOffset(i));
+      if (name.length <= LONG_NAME && i < this.count) this.#known[i] = name;
+    }
+    return name;
   }
   /** st_info: binding in the high four bits, type in the low four. */
   info(i: number): number {

@@ -7,7 +7,7 @@ import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { damagedAddend } from "../../reloc/addend.ts";
+import { damagedAddend, isOffset } from "../../reloc/addend.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
 import { isIntermediate } from "../producers/producer.ts";
@@ -32,7 +32,8 @@ export function checkFields(context: RuleContext): Problem[] {
     for (let row = 0; row < table.count; row++) {
       const def = arch.relocs.defs.get(table.type(row));
       if (def === undefined) continue;
-      const addend = damagedAddend(def, table.addend(row));
+      // Nearly all are small, and small ones are sound.
+      const addend = isOffset(table.addendNumber(row)) ? null : damagedAddend(def, table.addend(row));
       const reason = placed?.(def, table.offset(row)) ?? null;
       const isFar = def.reach === "module" && isOutside(context, table.symbol(row));
       if (addend === null && reason === null && !isFar) continue;
@@ -59,7 +60,7 @@ function placesIn(
     const found = needsInstruction(def) ? instructions.at(offset) : null;
     return found === null
       ? misplaced(def, view, offset, file.littleEndian)
-      : outsideField(def, found.insn, offset - found.start);
+      : outsideField(def, found, offset - instructions.start);
   };
 }
 

@@ -55,7 +55,7 @@ export function checkLandingPads(context: RuleContext, patches: readonly Patch[]
       if (section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
       const bias = code === null ? 0 : biasIn(context, code, table, row);
       if (bias === null) continue;
-      const start = symbols.offset(symbol) + Number(table.addend(row)) + bias;
+      const start = symbols.offset(symbol) + table.addendNumber(row) + bias;
       const callee = functions.at(section, start);
       if (callee?.start !== start || callee.type !== STT_FUNC || sections.name(section) === TRAMPOLINES) continue;
       const bytes = sections.data(section);

@@ -135,6 +135,12 @@ function nonzeroMessage({ arch, module, version }: RuleContext, table: Relocatio
   return text.replace(/loc \w+, val \w+$/, "loc ADDRESS, val VALUE");
 }
 
+/** Whether all of some bytes are. @param at where they begin */
+function isZero(data: Uint8Array, at: number, bytes: number): boolean {
+  for (let i = at; i < at + bytes; i++) if (data[i] !== 0) return false;
+  return true;
+}
+
 /** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
 export function checkZeroPlaces(context: RuleContext): Problem[] {
   const { file, loadOrder } = context;
@@ -149,7 +155,7 @@ export function checkZeroPlaces(context: RuleContext): Problem[] {
     for (let row = 0; row < table.count; row++) {
       const offset = table.offset(row);
       const bytes = relocs.defs.get(table.type(row))?.bytes ?? 0;
-      if (offset + bytes > data.length || data.subarray(offset, offset + bytes).every((b) => b === 0)) continue;
+      if (offset + bytes > data.length || isZero(data, offset, bytes)) continue;
       const at = placeIn(context, table.target, offset);
       const order = loadOrder.of(table, row);
       const reloc = relocName(relocs, table.type(row));

@@ -14,6 +14,7 @@ export function checkRelocations(context: RuleContext): Problem[] {
   const { file, module } = context;
   const { sections } = file;
   const problems = new ProblemList();
+  const bytesOf = takenBytes(context);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     if (!table.hasAddends) {
@@ -22,12 +23,31 @@ export function checkRelocations(context: RuleContext): Problem[] {
       problems.push(problem("KLP206", namedPlaceIn(context, table.target, offset), fault, moment(context, table, 0)));
       continue;
     }
+    const size = sections.size(table.target);
     for (let row = 0; row < table.count; row++) {
+      const bytes = bytesOf(table.type(row));
+      if (bytes !== null && table.offset(row) + bytes <= size) continue;
       const found = checkRow(context, table, row);
       if (found !== null) problems.push(found);
     }
   }
   return problems.all();
+}
+
+/** Bytes at the place of a type that the loader takes; null: it does not. The same for all relocations of a type. */
+function takenBytes({ arch, features, version }: RuleContext): (type: number) => number | null {
+  const has: HasFact = (fact) => hasFact(version, fact);
+  const known = new Map<number, number | null>();
+  return (type) => {
+    let bytes = known.get(type);
+    if (bytes === undefined) {
+      const def = arch.relocs.defs.get(type);
+      const isTaken = def !== undefined && unknownBefore(def, has) === null && otherBuild(def, features) === null;
+      bytes = isTaken ? def.bytes : null;
+      known.set(type, bytes);
+    }
+    return bytes;
+  };
 }
 
 function moment({ loadOrder }: RuleContext, table: RelocationTable, row: number): { loadOrder?: LoadMoment } {

@@ -6,7 +6,7 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
 import { isFinishedModule } from "../../kernel/module/formRules.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
-import { decodeInsn } from "../../reloc/x86Insn.ts";
+import { decodeInto, emptyInsn } from "../../reloc/x86Insn.ts";
 import { placeIn, type RuleContext } from "./context.ts";
 
 const LIST = ".return_sites";
@@ -66,7 +66,7 @@ function listedPlaces({ file, symbols }: RuleContext): Map<string, CodePlace & {
     for (let row = 0; row < table.count; row++) {
       const section = symbols.sectionOf(table.symbol(row));
       if (section === null) continue;
-      const at = symbols.offset(table.symbol(row)) + Number(table.addend(row));
+      const at = symbols.offset(table.symbol(row)) + table.addendNumber(row);
       found.set(keyOf({ section, at }), { section, at, entry: table.offset(row) });
     }
   }
@@ -130,11 +130,11 @@ function plainReturns(context: RuleContext): Problem[] {
 
 /** The first `ret` of a function, as far as its instructions are known. */
 function returnIn(body: Uint8Array): number | null {
-  for (let at = 0; at < body.length; ) {
-    const insn = decodeInsn(body, at);
-    if (insn === null) return null;
+  const last = body.lastIndexOf(RETURN);
+  const insn = emptyInsn();
+  for (let at = 0; at <= last; at += insn.length) {
+    if (!decodeInto(insn, body, at)) return null;
     if (insn.map === 0 && insn.opcode === RETURN) return at;
-    at += insn.length;
   }
   return null;
 }
