@@ -254,11 +254,15 @@ export class Job {
     // The first relocation section gives the TOC symbol its value, whatever the section holds.
     if (this.#tocSymbol !== null) this.#space.values[this.#tocSymbol] = machine.machine.TOC;
     const order = this.#preparation.orders.get(table.section) ?? null;
-    const position = new Map<number, number>();
-    if (order !== null) for (const [rank, row] of order.entries()) position.set(row, rank);
+    // Where each row stands in that order: asked for by findings alone.
+    let position: Map<number, number> | null = null;
+    const positionOf = (row: number): number => {
+      position ??= new Map(order === null ? [] : Array.from(order, (ordered, rank) => [ordered, rank]));
+      return position.get(row) ?? row;
+    };
     this.#applied += table.count;
     relocate(table, order, this.#space, machine.machine, (finding, t, row) => {
-      this.#findings.finding(finding, t, row, LOADING.relocation(t.section, position.get(row) ?? row, pass));
+      this.#findings.finding(finding, t, row, LOADING.relocation(t.section, positionOf(row), pass));
     });
   }
 

@@ -13,6 +13,7 @@ import {
   type RelocTable,
   unknownBefore,
 } from "./def.ts";
+import { Halves, type Plan, planOf } from "./halves.ts";
 import { evaluate, fits, store, verdict } from "./value.ts";
 
 /** The memory that a module is loaded into, by section index. */
@@ -76,6 +77,45 @@ export interface Machine {
   readonly has: HasFact;
 }
 
+/** What a loader makes of a type. */
+interface Known {
+  /** Null: it does not know the type. */
+  readonly def: RelocDef | null;
+  /** Loaders that have this know it. */
+  readonly before: VersionFact | null;
+  readonly plan: Plan | null;
+}
+
+/** The types of a table: most relocations have the type of the one before. */
+class Types {
+  readonly #machine: Machine;
+  readonly #known = new Map<number, Known>();
+  #type = -1;
+  #last: Known = { def: null, before: null, plan: null };
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  of(type: number): Known {
+    if (type !== this.#type) {
+      this.#last = this.#known.get(type) ?? this.#find(type);
+      this.#type = type;
+    }
+    return this.#last;
+  }
+
+  #find(type: number): Known {
+    const { relocs, has, features } = this.#machine;
+    const row = relocs.defs.get(type);
+    const before = row === undefined ? null : unknownBefore(row, has);
+    const def = row === undefined || before !== null || otherBuild(row, features) !== null ? null : row;
+    const known = { def, before, plan: def === null ? null : planOf(def) };
+    this.#known.set(type, known);
+    return known;
+  }
+}
+
 /**
  * Applies one relocation section to the target's bytes in memory. Goes on after an error, so that all are reported.
  * @param order rows in the order in which the loader meets them; null: as in the file
@@ -95,12 +135,14 @@ export function relocate(
     return;
   }
   let site: Site | null = null;
+  const { littleEndian, values } = space;
+  const halves = new Halves(table, { bytes, base, littleEndian }, values, machine.TOC, machine.placeMustBeZero);
+  const types = new Types(machine);
   for (let i = 0; i < table.count; i++) {
     const row = order === null ? i : (order[i] ?? 0);
     const type = table.type(row);
-    const def = machine.relocs.defs.get(type);
-    const before = def === undefined ? null : unknownBefore(def, machine.has);
-    if (def === undefined || before !== null || otherBuild(def, machine.features) !== null) {
+    const { def, plan, before } = types.of(type);
+    if (def === null) {
       report({ kind: "unknown", type, before }, table, row);
       continue;
     }
@@ -110,6 +152,7 @@ export function relocate(
       report({ kind: "outside", def, size: bytes.length }, table, row);
       continue;
     }
+    if (plan !== null && halves.apply(plan, row, at)) continue;
     const symbol = table.symbol(row);
     const S = space.values[symbol] ?? 0n;
     const A = table.addend(row);

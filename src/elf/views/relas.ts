@@ -40,12 +40,19 @@ export class RelocationTable {
   type(i: number): number {
     return this.#view.getUint32(i * this.rowSize + RELA.info + (this.#littleEndian ? 0 : 4), this.#littleEndian);
   }
+  /** The low 32 bits of r_addend, unsigned; 0 for SHT_REL. */
+  addendLow(i: number): number {
+    const at = i * this.rowSize + RELA.addend + (this.#littleEndian ? 0 : 4);
+    return this.hasAddends ? this.#view.getUint32(at, this.#littleEndian) : 0;
+  }
+  /** The high 32 bits of r_addend, signed; 0 for SHT_REL. */
+  addendHigh(i: number): number {
+    const at = i * this.rowSize + RELA.addend + (this.#littleEndian ? 4 : 0);
+    return this.hasAddends ? this.#view.getInt32(at, this.#littleEndian) : 0;
+  }
   /** r_addend as a number, rounded beyond 2^53; 0 for SHT_REL. */
   addendNumber(i: number): number {
-    if (!this.hasAddends) return 0;
-    const at = i * this.rowSize + RELA.addend;
-    const low = this.#view.getUint32(this.#littleEndian ? at : at + 4, this.#littleEndian);
-    return this.#view.getInt32(this.#littleEndian ? at + 4 : at, this.#littleEndian) * 0x1_0000_0000 + low;
+    return this.addendHigh(i) * 0x1_0000_0000 + this.addendLow(i);
   }
   /** r_addend; 0 for SHT_REL, whose addend stands in the place itself. */
   addend(i: number): bigint {
