@@ -152,7 +152,7 @@ export function relocate(
       report({ kind: "outside", def, size: bytes.length }, table, row);
       continue;
     }
-    if (plan !== null && halves.apply(plan, row, at)) continue;
+    if (plan !== null && halves.write(plan, row, at)) continue;
     const symbol = table.symbol(row);
     const S = space.values[symbol] ?? 0n;
     const A = table.addend(row);

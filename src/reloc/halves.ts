@@ -77,7 +77,7 @@ export function planOf(def: RelocDef): Plan | null {
 /** The halves of a list of 64-bit numbers, in the order of the machine that this runs on. */
 const LOW = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : 1;
 
-/** Applies relocations of one table. */
+/** Writes the values of relocations of one table. */
 export class Halves {
   readonly #table: RelocationTable;
   readonly #bytes: Uint8Array;
@@ -116,10 +116,10 @@ export class Halves {
   }
 
   /**
-   * Applies one; false if nothing was done, because something is to be reported.
+   * Writes one; false if nothing was done, because something is to be reported.
    * @param at offset of the place, which lies in the target section
    */
-  apply(plan: Plan, row: number, at: number): boolean {
+  write(plan: Plan, row: number, at: number): boolean {
     const table = this.#table;
     const symbol = table.symbol(row) * 2;
     let low = (this.#values[symbol + LOW] ?? 0) + table.addendLow(row);

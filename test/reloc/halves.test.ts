@@ -46,7 +46,7 @@ describe.each(arches.map((arch) => [arch.name, arch.relocs.defs] as const))("%s"
             const value = evaluate(def.value, symbol, addend, BigInt.asUintN(64, base + BigInt(AT)), TOC);
             const isGood = verdict(def, value) === null && (def.holds === undefined || fits(def.holds, value));
             if (isGood) store(def, new OrderedView(expected, littleEndian), AT, value);
-            const done = halves.apply(plan, 0, AT);
+            const done = halves.write(plan, 0, AT);
             if (done !== isGood || Buffer.compare(found, expected) !== 0)
               expect({ done, found, base, addend, symbol }).toEqual({
                 done: isGood,
@@ -76,7 +76,7 @@ test("places that are to be zero, and are not", () => {
     bytes[AT + 7] = byte;
     const target = { bytes, base: 0n, littleEndian: true };
     const halves = new Halves(table(def, 3n, true), target, BigUint64Array.of(0n, 2n), 0n, true);
-    expect(halves.apply(plan, 0, AT)).toBe(done);
+    expect(halves.write(plan, 0, AT)).toBe(done);
     expect(bytes[AT]).toBe(done ? 5 : 0);
   }
 });
