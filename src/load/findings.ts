@@ -16,6 +16,7 @@ import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import { NearSearch } from "../kernel/symbols/nearNames.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
+import { namedPlaceIn } from "../klp/rules/context.ts";
 import { labelOf } from "../klp/symbols/names.ts";
 import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";
@@ -75,12 +76,8 @@ export class Findings {
   }
 
   #place(table: RelocationTable, row: number): Where {
-    const offset = table.offset(row);
-    const section = printable(this.#file.sections.name(table.target));
-    const at = { file: this.#name, section, offset };
-    const owner = this.#functions.at(table.target, offset);
-    if (owner === null) return at;
-    return { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
+    const placer = { file: this.#file, functions: this.#functions, path: this.#name };
+    return namedPlaceIn(placer, table.target, table.offset(row));
   }
 
   /** A parameter that the kernel does not take, or a function that a livepatch cannot patch. */
@@ -145,16 +142,9 @@ export class Findings {
     const { module } = this.#facts;
     const order = { loadOrder };
     switch (finding.kind) {
-      case "unknown": {
-        const { type, before } = finding;
-        const name = relocName(this.#arch.relocs, type);
-        const build = otherBuild(this.#arch.relocs.defs.get(type), this.#facts.features);
-        const message = this.#arch.unknownRelocation(module, type, this.#facts.has);
-        const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
-        const other = build === null ? {} : { build };
-        this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
+      case "unknown":
+        this.#unknownType(finding, at, symbol, order);
         return;
-      }
       case "rel": {
         const section = printable(this.#file.sections.name(table?.section ?? 0));
         this.problems.push(problem("KLP206", at, { fault: "no addends", module, section }, order));
@@ -169,24 +159,9 @@ export class Findings {
         this.problems.push(problem("KLP205", at, data));
         return;
       }
-      case "fault": {
-        const { def, fault } = finding;
-        const message = def.message(fault);
-        if (fault.kind === "nonzero") {
-          this.problems.push(problem("KLP204", at, { reloc: def.name, message }, order));
-          return;
-        }
-        const rule = def.overflow;
-        const range = rule.check === "none" ? "" : rangeText(rule);
-        const what =
-          fault.kind === "misaligned"
-            ? `${signedHex(fault.value)} is not a multiple of ${def.align}`
-            : `${signedHex(fault.value)} is not in ${range}`;
-        const [first = "", ...further] = message.split("\n");
-        const data = { reloc: def.name, symbol, what, message: first, ...(further.length === 0 ? {} : { further }) };
-        this.problems.push(problem("KLP203", at, data, order));
+      case "fault":
+        this.#valueFault(finding, at, symbol, order);
         return;
-      }
       case "no-nop": {
         const word = finding.word === null ? "????????" : hexWord(finding.word);
         const message = this.#facts.has("ppcNopWording")
@@ -197,11 +172,47 @@ export class Findings {
         this.problems.push(problem("KLP301", at, data, order));
         return;
       }
-      case "refused": {
+      case "refused":
         this.problems.push(problem("KLP206", at, finding.why, order));
         return;
-      }
     }
+  }
+
+  #unknownType(
+    { type, before }: Finding & { readonly kind: "unknown" },
+    at: Where,
+    symbol: string,
+    order: { readonly loadOrder: LoadMoment },
+  ): void {
+    const { module, features, has } = this.#facts;
+    const name = relocName(this.#arch.relocs, type);
+    const build = otherBuild(this.#arch.relocs.defs.get(type), features);
+    const message = this.#arch.unknownRelocation(module, type, has);
+    const first = before === null ? {} : { since: versionFacts[before].since.join(".") };
+    const other = build === null ? {} : { build };
+    this.problems.push(problem("KLP201", at, { module, type, name, message, symbol, ...first, ...other }, order));
+  }
+
+  #valueFault(
+    { def, fault }: Finding & { readonly kind: "fault" },
+    at: Where,
+    symbol: string,
+    order: { readonly loadOrder: LoadMoment },
+  ): void {
+    const message = def.message(fault);
+    if (fault.kind === "nonzero") {
+      this.problems.push(problem("KLP204", at, { reloc: def.name, message }, order));
+      return;
+    }
+    const rule = def.overflow;
+    const range = rule.check === "none" ? "" : rangeText(rule);
+    const what =
+      fault.kind === "misaligned"
+        ? `${signedHex(fault.value)} is not a multiple of ${def.align}`
+        : `${signedHex(fault.value)} is not in ${range}`;
+    const [first = "", ...further] = message.split("\n");
+    const data = { reloc: def.name, symbol, what, message: first, ...(further.length === 0 ? {} : { further }) };
+    this.problems.push(problem("KLP203", at, data, order));
   }
 
   #symbolName(symbol: number): string {

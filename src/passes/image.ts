@@ -8,10 +8,12 @@ import { type Problem, problem } from "../diag/catalogue.ts";
 import { ProblemList } from "../diag/problemList.ts";
 import { SHF_ALLOC } from "../elf/consts.ts";
 import {
+  type Layout,
   type LoadedSection,
   layOut,
   loadedSections,
   PERCPU_SECTION,
+  type Placed,
   type Placement,
   place,
 } from "../kernel/loader/layout.ts";
@@ -21,6 +23,7 @@ import { Findings } from "../load/findings.ts";
 import { Job } from "../load/job.ts";
 import type { ModuleImage } from "../load/memory.ts";
 import type { ImageOptions } from "../load/options.ts";
+import type { LoaderFacts } from "../stubs/loader.ts";
 import { loaderFacts } from "./loaderFacts.ts";
 import { openModule, type Subject } from "./open.ts";
 import { preparationProblems } from "./problems/loader.ts";
@@ -48,18 +51,8 @@ export function image(bytes: Uint8Array, options: ImageOptions): ImageResult {
 /** As {@link image}, of an opened module. */
 export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   const { file, arch, symbols, module, modInfo } = subject;
-  const version = options.kernelVersion ?? subject.version;
-  const { kernel } = options;
-  const features = arch.features(file, kernel === null ? null : (name) => kernel.inObject("vmlinux", name).length > 0);
-  const vermagic = modInfo?.get("vermagic") ?? "";
-  const isSmp = vermagic === "" || / SMP\b/.test(vermagic);
-  const { kernelToc, pacaTocOffset, erratum843419 } = options;
-  const given = {
-    ...{ module, version, features, isSmp },
-    ...defined({ kernelToc, pacaTocOffset, erratum843419 }),
-  };
-  const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
-  const facts = loaderFacts(given, kernel && { has: (name) => find(name) !== null, addressOf: find });
+  const facts = factsOf(subject, options);
+  const { version } = facts;
   const problems = new ProblemList();
   const loader = arch.loader(facts.features);
   const preparation = loader.prepare(file, symbols, facts);
@@ -87,14 +80,7 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   const start = kernelText === null ? arch.moduleBase : kernelText - (arch.beforeKernel ?? 0n);
   const placement = withPercpu(options, arch, sections, start, problems);
   const placed = place(layout, sections, placement, start, pageSize);
-  for (const { section, given, expected } of placed.conflicts) {
-    const data = { section: sections[section]?.name ?? "", given: hex(given), expected: hex(expected) };
-    problems.push(problem("KLP209", { file: options.file }, data));
-  }
-  for (const region of options.placement.bases.keys()) {
-    if (layout.sizes.has(region)) continue;
-    problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
-  }
+  placementProblems(placed.conflicts, { sections, layout }, options, problems);
   const findings = new Findings(
     {
       file,
@@ -110,6 +96,37 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   const job = new Job({ file, symbols, arch, loader, facts, options, sections, layout, placed, preparation }, findings);
   const done = job.run();
   return { problems: problems.all(), image: done, arch: arch.name, module };
+}
+
+/** What decides on how the loader takes the module. */
+function factsOf({ file, arch, module, modInfo, version }: Subject, options: ImageOptions): LoaderFacts {
+  const { kernel, kernelToc, pacaTocOffset, erratum843419 } = options;
+  const features = arch.features(file, kernel === null ? null : (name) => kernel.inObject("vmlinux", name).length > 0);
+  const vermagic = modInfo?.get("vermagic") ?? "";
+  const isSmp = vermagic === "" || / SMP\b/.test(vermagic);
+  const given = {
+    ...{ module, version: options.kernelVersion ?? version, features, isSmp },
+    ...defined({ kernelToc, pacaTocOffset, erratum843419 }),
+  };
+  const find = (name: string): bigint | null => kernel?.inObject("vmlinux", name)[0] ?? null;
+  return loaderFacts(given, kernel && { has: (name) => find(name) !== null, addressOf: find });
+}
+
+/** Addresses that were given and do not fit the layout. */
+function placementProblems(
+  conflicts: Placed["conflicts"],
+  { sections, layout }: { readonly sections: readonly LoadedSection[]; readonly layout: Layout },
+  options: ImageOptions,
+  problems: ProblemList,
+): void {
+  for (const { section, given, expected } of conflicts) {
+    const data = { section: sections[section]?.name ?? "", given: hex(given), expected: hex(expected) };
+    problems.push(problem("KLP209", { file: options.file }, data));
+  }
+  for (const region of options.placement.bases.keys()) {
+    if (layout.sizes.has(region)) continue;
+    problems.push(problem("KLP212", { file: options.file }, { region, regions: [...layout.sizes.keys()] }));
+  }
 }
 
 /** The per-CPU area's address: a place behind the kernel's own if it is not known, said when other addresses are real. */

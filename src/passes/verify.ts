@@ -75,11 +75,35 @@ export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult
   const left: Left[] = [];
   const unread: Unread[] = [];
   const made = result.image;
-  const { placement } = options;
   const { arch, module } = result;
   if (made === null) return { problems, sections, left, unread, image: null, arch, module };
   const unlisted = options.listsData === false ? unlistedSymbols(problems, options) : null;
   if (unlisted !== null) return { problems: unlisted, sections, left, unread, image: null, arch, module };
+  const kept = keptSections(made, options, left, unread);
+  const isPlaced = unread.length === 0;
+  const compared = new ComparedSections(made, options.file, problems);
+  for (const section of kept) {
+    const { name, address, bytes: expected } = section;
+    // A build id that is where it was said to be tells whether it is this module at all.
+    const isMissing = unread.some((u) => u.name === name);
+    if (!isPlaced && (name !== BUILD_ID || isMissing)) {
+      if (!isMissing) unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
+      continue;
+    }
+    const found = options.memory(address, expected.length);
+    if (found === null) unread.push({ name, reason: "its memory cannot be read", lacks: "memory" });
+    else sections.push(compared.compare(section, found));
+  }
+  return { problems, sections, left, unread, image: made, arch, module };
+}
+
+/** The sections that the kernel keeps; the others go to `left`, and those whose address is not known to `unread`, too. */
+function keptSections(
+  made: ModuleImage,
+  { placement }: VerifyOptions,
+  left: Left[],
+  unread: Unread[],
+): readonly ImageSection[] {
   const whyGone = goneReason(made);
   const tables = symtabOf(made.file);
   const kept: ImageSection[] = [];
@@ -94,25 +118,28 @@ export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult
     if (placement.byIndex?.has(index) === true || placement.sections.has(name)) continue;
     unread.push({ name, reason: "its address is missing", lacks: "address" });
   }
-  const isPlaced = unread.length === 0;
-  let shown = 0;
-  for (const { name, address, index, bytes: expected } of kept) {
-    // A build id that is where it was said to be tells whether it is this module at all.
-    const isMissing = unread.some((u) => u.name === name);
-    if (!isPlaced && (name !== BUILD_ID || isMissing)) {
-      if (!isMissing) unread.push({ name, reason: "it may depend on an address that is missing", lacks: null });
-      continue;
-    }
-    const found = options.memory(address, expected.length);
-    if (found === null) {
-      unread.push({ name, reason: "its memory cannot be read", lacks: "memory" });
-      continue;
-    }
+  return kept;
+}
+
+/** Compares sections with memory; differences become problems, as many as are shown. */
+class ComparedSections {
+  readonly #made: ModuleImage;
+  readonly #file: string;
+  readonly #problems: Problem[];
+  #shown = 0;
+
+  constructor(made: ModuleImage, file: string, problems: Problem[]) {
+    this.#made = made;
+    this.#file = file;
+    this.#problems = problems;
+  }
+
+  compare({ name, address, index, bytes: expected }: ImageSection, found: Uint8Array): VerifiedSection {
     if (name === BUILD_ID && Buffer.compare(expected, found) !== 0) {
       const data = { loaded: buildId(found), file: buildId(expected) };
-      problems.unshift(problem("KLP222", { file: options.file }, data));
+      this.#problems.unshift(problem("KLP222", { file: this.#file }, data));
     }
-    const reasons = reasonsOf(made, index, expected.length);
+    const reasons = reasonsOf(this.#made, index, expected.length);
     const explained = new Map<string, number>();
     let equal = 0;
     let different = 0;
@@ -120,8 +147,12 @@ export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult
     const flush = (end: number): void => {
       if (run < 0) return;
       // Another build id is said as such.
-      if (name !== BUILD_ID && shown++ < SHOWN)
-        problems.push(difference(options.file, name, address, run, end, expected, found));
+      if (name !== BUILD_ID && this.#shown++ < SHOWN) {
+        const show = (b: Uint8Array): string => Buffer.from(b.subarray(run, Math.min(end, run + 8))).toString("hex");
+        const sides = { count: end - run, expected: show(expected), found: show(found) };
+        const at = { file: this.#file, section: name, offset: run };
+        this.#problems.push(problem("KLP220", at, { ...sides, address: hex(address + BigInt(run)) }));
+      }
       run = -1;
     };
     for (let i = 0; i < expected.length; i++) {
@@ -132,7 +163,7 @@ export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult
       }
       const reason = reasons?.[i];
       if (reason !== undefined && reason !== 0) {
-        const text = made.unknown[reason - 1]?.reason ?? "";
+        const text = this.#made.unknown[reason - 1]?.reason ?? "";
         explained.set(text, (explained.get(text) ?? 0) + 1);
         flush(i);
         continue;
@@ -141,9 +172,8 @@ export function verifyOf(subject: Subject, options: VerifyOptions): VerifyResult
       if (run < 0) run = i;
     }
     flush(expected.length);
-    sections.push({ name, address, size: expected.length, equal, explained, different });
+    return { name, address, size: expected.length, equal, explained, different };
   }
-  return { problems, sections, left, unread, image: made, arch, module };
 }
 
 const UNLOADING = "exit code, of no use without CONFIG_MODULE_UNLOAD";
@@ -182,25 +212,6 @@ function reasonsOf(made: ModuleImage, section: number, size: number): Uint32Arra
     reasons.fill(i + 1, range.start, range.end);
   }
   return reasons;
-}
-
-function difference(
-  file: string,
-  section: string,
-  address: bigint,
-  start: number,
-  end: number,
-  expected: Uint8Array,
-  found: Uint8Array,
-): Problem {
-  const show = (b: Uint8Array): string => Buffer.from(b.subarray(start, Math.min(end, start + 8))).toString("hex");
-  const data = {
-    count: end - start,
-    expected: show(expected),
-    found: show(found),
-    address: hex(address + BigInt(start)),
-  };
-  return problem("KLP220", { file, section, offset: start }, data);
 }
 
 /** Objects whose livepatch relocations the kernel has applied after loading the module. */

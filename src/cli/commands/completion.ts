@@ -76,7 +76,18 @@ function bash(entries: readonly Entry[]): string {
     (e) =>
       `    ${e.name}) options="${words(e.options)}"${e.words.length === 0 ? "" : ` words="${e.words.join(" ")}"`} ;;\n`,
   );
-  return `# bash completion for klplink: source it, or put it into the folder of your distribution's completions.
+  const commands = entries.map((e) => e.name).join(" ");
+  return bashScript({ values: values.join(""), cases: cases.join(""), link: words(link), commands });
+}
+
+/** The script around what the options give. `values`, `cases`: lines of a case statement; `link`, `commands`: words. */
+const bashScript = ({
+  values,
+  cases,
+  link,
+  commands,
+}: Readonly<Record<"values" | "cases" | "link" | "commands", string>>): string =>
+  `# bash completion for klplink: source it, or put it into the folder of your distribution's completions.
 # One candidate a line: names may have blanks.
 _klplink_reply() {
   mapfile -t COMPREPLY < <(compgen "$@")
@@ -88,15 +99,15 @@ _klplink_files() {
 _klplink_offers() {
   local word=$1 before=$2 options words=""
   case \${COMP_WORDS[1]}:$before in
-${values.join("")}  esac
+${values}  esac
   case \${COMP_WORDS[1]} in
-${cases.join("")}    *) options="${words(link)}" ;;
+${cases}    *) options="${link}" ;;
   esac
   if [[ $word == -* ]]; then
     _klplink_reply -W "$options" -- "$word"
   elif ((COMP_CWORD == 1)); then
     compopt -o filenames 2>/dev/null
-    _klplink_reply -W "${entries.map((e) => e.name).join(" ")}" -f -- "$word"
+    _klplink_reply -W "${commands}" -f -- "$word"
   elif [[ -n $words ]]; then
     _klplink_reply -W "$words" -- "$word"
   fi
@@ -122,7 +133,6 @@ _klplink() {
 }
 complete -F _klplink klplink
 `;
-}
 
 function zsh(entries: readonly Entry[]): string {
   const quote = (text: string): string => `'${text.replace(/'/g, "'\\''")}'`;

@@ -18,7 +18,7 @@ import type { SymbolSource } from "../../kernel/running/addresses.ts";
 import { addressesOf } from "../../kernel/running/addresses.ts";
 import type { GivenParameter, PatchedName } from "../../load/facts.ts";
 import { btfTypes, type KernelTypes, STRUCTS } from "../../load/structModule.ts";
-import { type ImageResult, imageOf, type X86State } from "../../passes/image.ts";
+import { type ImageResult, imageOf, type ModuleImage, type X86State } from "../../passes/image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
@@ -48,19 +48,7 @@ export interface ImageCommandOptions extends CommonOptions, KernelOptions {
 /** `klplink image <module>`: returns the exit status. */
 export async function runImage(module: string, options: ImageCommandOptions, context: Context): Promise<number> {
   const output = outputPath(module, options);
-  if (output === "-" && context.stdout.isTTY) {
-    throw new UsageError("the image is a binary file and standard output a terminal: give -o FILE, or pipe it");
-  }
-  if (output === "-" && options.map === true)
-    throw new UsageError("--map and the image cannot both go to standard output");
-  if (options.late !== undefined && options.stage !== "loaded")
-    throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
-  for (const name of ["param", "patchedBy"] as const) {
-    if (options[name] === undefined || options.stage === "loaded") continue;
-    throw new UsageError(
-      `--${name === "param" ? "param" : "patched-by"} is about what comes until init: give --stage loaded, too`,
-    );
-  }
+  refuseContradictions(output, options, context);
   await refuseOverwriting(output, options, [options.sections, ...(options.patchedBy ?? [])]);
   if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
   const kernel = await readKernel(options, context);
@@ -100,19 +88,7 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     ...counts(result),
   };
   await reporter.add(input.name, subject, result.problems, outcome);
-  if (made !== null) {
-    if (output !== null) {
-      const elf = imageElf(made, await imageDebug(made));
-      if (output === "-") await write(context.stdout, elf);
-      else writeFile(output, elf, 0o644);
-    }
-    if (options.raw !== undefined) {
-      makeFolder(options.raw);
-      for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
-    }
-    if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
-    else if (options.map === true && reporter.isText) await write(context.stdout, mapText(made));
-  }
+  if (made !== null) await writeImage(made, output, options, context);
   const messages = output === "-" || (options.map === true && reporter.isText) ? context.stderr : context.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
@@ -120,6 +96,43 @@ export async function runImage(module: string, options: ImageCommandOptions, con
     await write(messages, `${summary(result, name, input.name)}\n`);
   }
   return failed ? 1 : 0;
+}
+
+/** @throws UsageError for options that cannot go together */
+function refuseContradictions(output: string | null, options: ImageCommandOptions, context: Context): void {
+  if (output === "-" && context.stdout.isTTY) {
+    throw new UsageError("the image is a binary file and standard output a terminal: give -o FILE, or pipe it");
+  }
+  if (output === "-" && options.map === true)
+    throw new UsageError("--map and the image cannot both go to standard output");
+  if (options.late !== undefined && options.stage !== "loaded")
+    throw new UsageError("--late is what comes after the module is loaded: give --stage loaded, too");
+  for (const name of ["param", "patchedBy"] as const) {
+    if (options[name] === undefined || options.stage === "loaded") continue;
+    throw new UsageError(
+      `--${name === "param" ? "param" : "patched-by"} is about what comes until init: give --stage loaded, too`,
+    );
+  }
+}
+
+/** The image in the forms that were asked for. */
+async function writeImage(
+  made: ModuleImage,
+  output: string | null,
+  options: ImageCommandOptions,
+  context: Context,
+): Promise<void> {
+  if (output !== null) {
+    const elf = imageElf(made, await imageDebug(made));
+    if (output === "-") await write(context.stdout, elf);
+    else writeFile(output, elf, 0o644);
+  }
+  if (options.raw !== undefined) {
+    makeFolder(options.raw);
+    for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
+  }
+  if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
+  else if (options.map === true && options.format === "text") await write(context.stdout, mapText(made));
 }
 
 /** Of `--param NAME=VALUE`; null: it was not given. */
