@@ -287,3 +287,44 @@ test("a diagnostic's title stands in its table", () => {
   expect(wrong).toEqual([]);
   expect(fromOutside.test("  title: (d) => d.what,")).toBe(true);
 });
+
+/** Most lines of a function, from its name to its end, and most parameters. */
+const LONGEST = 60;
+const PARAMETERS = 5;
+
+/** What stays longer, with the reason. */
+const STAYS: Readonly<Record<string, string>> = {
+  "elf/dwarf/forms.ts readForm": "a case a form, in the order of DWARF 5, 7.5.6",
+};
+
+/** Functions that are too long or take too many parameters. */
+function largeFunctions(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const lineOf = (at: number): number => source.getLineAndCharacterOfPosition(at).line;
+  const nameOf = (node: ts.SignatureDeclaration): string => {
+    if (node.name !== undefined) return node.name.getText();
+    if (ts.isConstructorDeclaration(node)) return "constructor";
+    return ts.isVariableDeclaration(node.parent) ? node.parent.name.getText() : "(no name)";
+  };
+  const found: string[] = [];
+  const walk = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && "body" in node && node.body !== undefined) {
+      const lines = lineOf(node.end) - lineOf(node.getStart()) + 1;
+      const count = node.parameters.length;
+      if (lines > LONGEST) found.push(`${path} ${nameOf(node)}: ${lines} lines`);
+      if (count > PARAMETERS) found.push(`${path} ${nameOf(node)}: ${count} parameters`);
+    }
+    ts.forEachChild(node, walk);
+  };
+  walk(source);
+  return found;
+}
+
+test("functions are short and take few parameters", () => {
+  const found = files.flatMap(({ path }) => largeFunctions(path, textOf(path)));
+  const stays = (f: string): boolean => STAYS[f.slice(0, f.lastIndexOf(":"))] !== undefined;
+  expect(found.filter((f) => !stays(f))).toEqual([]);
+  expect(Object.keys(STAYS).filter((name) => !found.some((f) => f.startsWith(`${name}:`)))).toEqual([]);
+  const sample = `class A { b(c, d, e, f, g, h) {} }\nconst i = () => {${"\n".repeat(60)}};`;
+  expect(largeFunctions("a.ts", sample)).toEqual(["a.ts b: 6 parameters", "a.ts i: 61 lines"]);
+});

@@ -85,8 +85,7 @@ export class Comparison {
       "place",
       a,
       b,
-      0,
-      0,
+      [0, 0],
       `in ${this.orig.unit.sectionName(a)}, then in ${this.patched.unit.sectionName(b)}`,
     );
   }
@@ -95,8 +94,7 @@ export class Comparison {
     what: Difference["what"],
     a: Item,
     b: Item,
-    atA: number | null,
-    atB: number | null,
+    [atA, atB]: readonly [number | null, number | null],
     detail: string,
   ): Difference {
     return {
@@ -112,7 +110,7 @@ export class Comparison {
     const code = a.kind === "function" ? "code" : "initial value";
     if (a.entry - a.start !== b.entry - b.start) {
       const what = `${a.entry - a.start} bytes before the entry, then ${b.entry - b.start}`;
-      return this.#made(code, a, b, 0, 0, what);
+      return this.#made(code, a, b, [0, 0], what);
     }
     const sizes = [a, b].map((i) => i.end - i.start) as [number, number];
     const hasNoBytes = x.bytes.length === 0 || y.bytes.length === 0;
@@ -122,14 +120,14 @@ export class Comparison {
     const place = (i: Item, content: Content): number | null =>
       at.at < content.bytes.length ? at.at : i === a ? null : null;
     const what = at.detail === "" ? code : "reference";
-    return this.#made(what, a, b, place(a, x), place(b, y), at.detail);
+    return this.#made(what, a, b, [place(a, x), place(b, y)], at.detail);
   }
 
   /** An object's size counts also where what it grew by is zero. */
   #sizeDifference(a: Item, b: Item): Difference | null {
     if (a.kind === "function") return null;
     const [one, other] = [a.symbolEnd - a.entry, b.symbolEnd - b.entry];
-    return one === other ? null : this.#made("size", a, b, 0, 0, `${one} bytes, then ${other}`);
+    return one === other ? null : this.#made("size", a, b, [0, 0], `${one} bytes, then ${other}`);
   }
 
   /** Sections without bytes hold zeros. */
@@ -141,7 +139,7 @@ export class Comparison {
       const first = content.references[0];
       if (at >= 0 || first !== undefined) {
         const place = Math.min(at < 0 ? Number.POSITIVE_INFINITY : at, first?.at ?? Number.POSITIVE_INFINITY);
-        return this.#made("initial value", a, b, place, place, "zero on one side only");
+        return this.#made("initial value", a, b, [place, place], "zero on one side only");
       }
     }
     return null;

@@ -66,8 +66,9 @@ export function contentOf(unit: Unit, section: number, start: number, end: numbe
     });
     clear(bytes, at, arch.relocs.defs.get(relocation.type)?.field ?? null, file.littleEndian);
   }
-  if (isCode) resolveInPlace(unit, section, start, bytes, instructions, references);
-  return { bytes, references, instructions };
+  const content = { bytes, references, instructions };
+  if (isCode) resolveInPlace(unit, section, start, content);
+  return content;
 }
 
 /** The instruction that holds an offset; null if there is none. */
@@ -117,9 +118,7 @@ function resolveInPlace(
   unit: Unit,
   section: number,
   start: number,
-  bytes: Uint8Array,
-  instructions: readonly PlacedInstruction[],
-  references: Reference[],
+  { bytes, references, instructions }: Content & { readonly references: Reference[] },
 ): void {
   const relocated = new Set(references.map((r) => r.at));
   const added: Reference[] = [];

@@ -31,7 +31,7 @@ export function correlate(orig: Unit, patched: Unit, stated: readonly (readonly 
   const left = (unit: Unit, known: ReadonlyMap<Item, Item>): Item[] =>
     unit.items.filter((i) => i.kind === "function" && !known.has(i));
   pairCopies(orig, patched, left(orig, twins), left(patched, back), pair);
-  const statics = pairStatics(orig, patched, twins, back, pair, stated);
+  const statics = pairStatics(orig, patched, { twins, back, pair }, stated);
   return { twins, back, ...statics };
 }
 

@@ -24,7 +24,12 @@ export interface LostState {
   readonly candidates: readonly Item[];
 }
 
-type Pair = (a: Item, b: Item) => void;
+/** Which items are known to be counterparts, both ways, and how two more come to be. */
+export interface Pairing {
+  readonly twins: ReadonlyMap<Item, Item>;
+  readonly back: ReadonlyMap<Item, Item>;
+  readonly pair: (a: Item, b: Item) => void;
+}
 
 /** A variable with a state. Those whose names say which they are have their counterparts already. */
 const isVariable = (item: Item): boolean => item.kind === "object" && !isByContent(item);
@@ -44,16 +49,15 @@ interface Use {
 export function pairStatics(
   orig: Unit,
   patched: Unit,
-  twins: ReadonlyMap<Item, Item>,
-  back: ReadonlyMap<Item, Item>,
-  pair: Pair,
+  pairing: Pairing,
   stated: readonly (readonly [string, string])[],
 ): StaticsResult {
-  const { wrongPairs, forgotten } = pairStated(orig, patched, twins, back, pair, stated);
+  const { twins, back } = pairing;
+  const { wrongPairs, forgotten } = pairStated(orig, patched, pairing, stated);
   const open = (unit: Unit, known: ReadonlyMap<Item, Item>): Item[] =>
     unit.items.filter((i) => isVariable(i) && !known.has(i) && !forgotten.has(i));
   if (open(orig, twins).length === 0) return { lost: [], unused: [...forgotten], wrongPairs };
-  const work = new Statics(orig, patched, twins, back, pair, forgotten);
+  const work = new Statics(orig, patched, pairing, forgotten);
   work.pairByReferences();
   work.pairAlone(true);
   work.pairAlone(false);
@@ -65,9 +69,7 @@ export function pairStatics(
 function pairStated(
   orig: Unit,
   patched: Unit,
-  twins: ReadonlyMap<Item, Item>,
-  back: ReadonlyMap<Item, Item>,
-  pair: Pair,
+  { twins, back, pair }: Pairing,
   stated: readonly (readonly [string, string])[],
 ): { wrongPairs: string[]; forgotten: Set<Item> } {
   const wrongPairs: string[] = [];
@@ -93,20 +95,13 @@ class Statics {
   readonly #patched: Unit;
   readonly #twins: ReadonlyMap<Item, Item>;
   readonly #back: ReadonlyMap<Item, Item>;
-  readonly #pair: Pair;
+  readonly #pair: Pairing["pair"];
   readonly #uses = new Map<Item, readonly Use[]>();
   readonly #users = new Map<Unit, Map<Item, Item[]>>();
   /** Variables of the original that were said to have no counterpart. */
   readonly #forgotten: ReadonlySet<Item>;
 
-  constructor(
-    orig: Unit,
-    patched: Unit,
-    twins: ReadonlyMap<Item, Item>,
-    back: ReadonlyMap<Item, Item>,
-    pair: Pair,
-    forgotten: ReadonlySet<Item>,
-  ) {
+  constructor(orig: Unit, patched: Unit, { twins, back, pair }: Pairing, forgotten: ReadonlySet<Item>) {
     this.#forgotten = forgotten;
     this.#orig = orig;
     this.#patched = patched;

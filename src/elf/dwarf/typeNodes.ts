@@ -85,7 +85,7 @@ export function readNodes(reader: UnitReader, sections: DebugSections, unit: Uni
     if (abbreviation === undefined) throw cursor.error(`the unknown abbreviation ${code}`);
     const attributes = reader.attributes(cursor, abbreviation, unit);
     const parent = open.at(-1) ?? null;
-    const node = nodeOf(reader, unit, abbreviation.tag, attributes, parent, files);
+    const node = nodeOf(reader, unit, { tag: abbreviation.tag, attributes }, parent, files);
     byOffset.set(at, node);
     // The unit's own entry is nobody's parent.
     if (open.length === 1) top.push(node);
@@ -109,8 +109,7 @@ function fileNames(reader: UnitReader, sections: DebugSections, unit: Unit): Fil
 function nodeOf(
   reader: UnitReader,
   unit: Unit,
-  tag: number,
-  attributes: Attributes,
+  { tag, attributes }: { readonly tag: number; readonly attributes: Attributes },
   parent: TypeNode | null,
   files: Files,
 ): TypeNode {
