@@ -257,12 +257,15 @@ function addDiff(klplink: Command, context: Context, end: End): void {
     addCommonOptions(
       klplink
         .command("diff <orig> <patched>")
-        .summary("compare two builds of an object, function by function")
+        .summary("compare two builds, function by function")
         .description(
-          "compare two objects of one source file, before and after a patch: which functions and data changed, are new, are gone; with -o, take what a livepatch needs into an object for `klplink link`",
+          "compare two objects of one source file, or the folders of two builds, before and after a patch: which functions and data changed, are new, are gone; with -o, take what a livepatch needs into an object for `klplink link`",
         )
         .option("-o, --output <file>", "write the diff object; `-` is standard output (needs -k)")
-        .option("--object <name>", "what the objects belong to: vmlinux, or a module given with -m", "vmlinux")
+        .option(
+          "--object <name>",
+          "what the objects belong to: vmlinux, or a module given with -m (default: vmlinux; of folders, what the trees say)",
+        )
         .option(
           "--pair <orig=patched>",
           "two variables that are one: cnt.2=cnt.4; `cnt.2=` is gone (repeatable)",
@@ -281,7 +284,8 @@ function addDiff(klplink: Command, context: Context, end: End): void {
       `
 Examples:
   klplink diff -v before.o after.o           with the first difference of each function
-  klplink diff before.o after.o -k System.map -k Module.symvers -o diff.o`,
+  klplink diff before.o after.o -k System.map -k Module.symvers -o diff.o
+  klplink diff build/ build-patched/ -k vmlinux -m fs/ext2/ext2.ko -o diff.o`,
     )
     .action(async (orig: string, patched: string, options) => {
       const { runDiff } = await import("./commands/diff.ts");

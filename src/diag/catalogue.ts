@@ -2,6 +2,7 @@ import { isBefore } from "../base/loadOrder.ts";
 import { cleaned } from "../base/visible.ts";
 import * as diff from "./codes/diff.ts";
 import * as diffMeaning from "./codes/diffMeaning.ts";
+import * as diffTrees from "./codes/diffTrees.ts";
 import * as file from "./codes/file.ts";
 import * as image from "./codes/image.ts";
 import * as later from "./codes/later.ts";
@@ -27,6 +28,7 @@ const rows = {
   ...later,
   ...sites,
   ...diff,
+  ...diffTrees,
   ...diffMeaning,
 };
 

@@ -10,7 +10,7 @@ import type { Diff } from "./diff.ts";
 import type { Inclusion } from "./include.ts";
 import type { TableEntry } from "./ownedTables.ts";
 import type { TargetObject } from "./refer.ts";
-import { Copies, type From, type ItemCopy, Resolver } from "./resolve.ts";
+import { Copies, type Elsewhere, type From, type ItemCopy, Resolver } from "./resolve.ts";
 import { alignmentOf } from "./sections.ts";
 import { SharedParts } from "./sharedParts.ts";
 import type { Target } from "./targets.ts";
@@ -21,20 +21,28 @@ export class Emitter {
   readonly side: Side;
   readonly #diff: Diff;
   readonly #inclusion: Inclusion;
-  readonly #parts: SharedParts;
+  readonly parts: SharedParts;
   readonly #copies = new Copies();
   readonly #resolver: Resolver;
+  #entries: readonly TableEntry[] = [];
 
-  constructor(diff: Diff, inclusion: Inclusion, target: TargetObject) {
+  /** @param parts of the new object, which the emitters of a patch share */
+  constructor(
+    diff: Diff,
+    inclusion: Inclusion,
+    target: TargetObject,
+    parts = new SharedParts(),
+    elsewhere: Elsewhere = () => null,
+  ) {
     this.#diff = diff;
     this.#inclusion = inclusion;
     this.side = diff.patched;
-    this.#parts = new SharedParts(this.side.unit);
-    this.#resolver = new Resolver(diff, target, this.#parts, this.#copies);
+    this.parts = parts;
+    this.#resolver = new Resolver(diff, target, parts, this.#copies, elsewhere);
   }
 
   get out(): NewObject {
-    return this.#parts.out;
+    return this.parts.out;
   }
 
   get problems(): Problem[] {
@@ -46,19 +54,23 @@ export class Emitter {
     return this.#resolver.namespaces;
   }
 
-  /** All sections but those of klp_patch. */
-  emit(): void {
-    const { unit } = this.side;
+  /** Copies what is taken. */
+  place(): void {
     for (const item of this.#inclusion.items.keys()) this.#place(item);
-    const entries = this.side.tables.entries.filter((e) => this.#inclusion.entries.has(e));
-    for (const entry of entries) this.#placeEntry(entry);
+    this.#entries = this.side.tables.entries.filter((e) => this.#inclusion.entries.has(e));
+    for (const entry of this.#entries) this.#placeEntry(entry);
+  }
+
+  /** Relocations of the copies. Those of all emitters that share the parts have been placed. */
+  relocate(): void {
+    const { unit } = this.side;
     for (const [item, { section, at }] of this.#copies.items) {
       const isCode = unit.file.sections.hasFlags(item.section, SHF_EXECINSTR);
       const { references } = contentOf(unit, item.section, item.start, item.end, isCode);
       for (const r of references)
         this.#relocate(section, at + r.at, r, { section: item.section, offset: item.start + r.at, item, entry: null });
     }
-    for (const entry of entries) this.#relocateEntry(entry);
+    for (const entry of this.#entries) this.#relocateEntry(entry);
   }
 
   /** The copy of an item; null where it is not taken. */
@@ -68,7 +80,7 @@ export class Emitter {
 
   /** A section that several things share. */
   shared(name: string, type: number, flags: bigint, entsize = 0): NewSection {
-    return this.#parts.section(name, type, flags, entsize);
+    return this.parts.section(name, type, flags, entsize);
   }
 
   #place(item: Item): void {
@@ -78,7 +90,7 @@ export class Emitter {
       const at = { file: unit.path, section: unit.sectionName(item), offset: item.entry };
       this.problems.push(problem("KLP715", at, { name: item.name }));
     }
-    const section = this.out.section(this.#parts.formOf(item.section));
+    const section = this.out.section(this.parts.formOf(unit, item.section));
     const align = alignmentOf(sections, item.section);
     // An item of a shared section keeps its place relative to the section's alignment.
     const pad = item.start % align;
@@ -100,7 +112,7 @@ export class Emitter {
     const isNew = !this.#diff.correlation.back.has(item);
     const bind = symbols.bind(item.symbol);
     const make = (index: number, name: string): NewSymbol =>
-      this.out.symbol({
+      this.parts.define({
         name,
         section,
         value: BigInt(pad + item.entry - item.start),
@@ -157,7 +169,7 @@ export class Emitter {
   #placeEntry(entry: TableEntry): void {
     const { unit } = this.side;
     const { bytes } = contentOf(unit, entry.section, entry.at, entry.at + entry.size, false);
-    const section = this.#parts.sectionLike(entry.section);
+    const section = this.parts.sectionLike(unit, entry.section);
     const align = alignmentOf(unit.file.sections, entry.section);
     // Entries follow one another without a gap, whatever the section's alignment is.
     if (section.size === 0) section.append(new Uint8Array(0), align);
@@ -165,7 +177,7 @@ export class Emitter {
     const { piece } = entry;
     if (piece === null) return;
     if (this.#copies.ofPiece(piece) !== undefined) return;
-    const target = this.#parts.sectionLike(piece.section);
+    const target = this.parts.sectionLike(unit, piece.section);
     const content = contentOf(unit, piece.section, piece.start, piece.end, true);
     this.#copies.addPiece(piece, {
       section: target,

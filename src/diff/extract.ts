@@ -1,51 +1,165 @@
 // From a comparison to the diff object.
 
-import type { Problem } from "../diag/catalogue.ts";
-import { problem } from "../diag/catalogue.ts";
+import { append } from "../base/lists.ts";
+import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
+import type { NewSymbol } from "../elf/writer/newObject.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import type { CallbackKind } from "./annotations.ts";
 import type { Diff } from "./diff.ts";
 import { Emitter } from "./emit.ts";
 import { type Inclusion, include, type Reason, type SiteOf } from "./include.ts";
 import type { Told } from "./namesakes.ts";
-import { addNamespaces, addNote, addPatchTables, type Replacement } from "./patchTables.ts";
+import { addNamespaces, addNote, addPatchTables, type PatchedObject, type Replacement } from "./patchTables.ts";
 import { copyRebuilt } from "./rebuilt.ts";
 import { TargetObject } from "./refer.ts";
+import type { Elsewhere } from "./resolve.ts";
+import { SharedParts } from "./sharedParts.ts";
+import type { Item } from "./unit.ts";
 
-export interface ExtractOptions {
-  readonly kernel: Kernel;
-  /** `vmlinux`, or the module that the objects belong to. */
+/** What changed in one object file, for one object of the kernel. */
+export interface Part {
+  readonly diff: Diff;
+  /** `vmlinux`, or the module that the object files belong to. */
   readonly object: string;
-  readonly positions: ReadonlyMap<string, number>;
   readonly siteOf: SiteOf;
+}
+
+export interface TakenPart extends Part {
+  readonly inclusion: Inclusion;
+  readonly replaced: readonly Replacement[];
+  /** Positions of names that the target has several times, as far as they were found out. */
+  readonly told: ReadonlyMap<string, Told>;
 }
 
 export interface Extract {
   /** The diff object; null where an error was found, or nothing is to be replaced. */
   readonly bytes: Uint8Array | null;
-  readonly inclusion: Inclusion;
-  readonly replaced: readonly Replacement[];
+  /** In the order in which they were given. */
+  readonly parts: readonly TakenPart[];
   readonly problems: readonly Problem[];
-  /** Positions of names that the target has several times, as far as they were found out. */
-  readonly told: ReadonlyMap<string, Told>;
 }
 
-/** Takes out what changed. */
-export function extract(diff: Diff, { kernel, object, positions, siteOf }: ExtractOptions): Extract {
-  const inclusion = include(diff, siteOf);
-  const target = new TargetObject(kernel, object, positions);
-  const emitter = new Emitter(diff, inclusion, target);
-  emitter.emit();
-  copyRebuilt(emitter);
-  const { replaced, problems: missing } = replacements(diff, inclusion, target);
-  const problems = [...inclusion.problems, ...emitter.problems, ...missing];
-  if (problems.length > 0 || inclusion.items.size === 0)
-    return { bytes: null, inclusion, replaced, problems: unique(problems), told: target.told };
-  addPatchTables(emitter, object, replaced, diff.annotations);
-  addNamespaces(emitter);
-  addNote(emitter, noteOf(diff, inclusion, replaced, object));
-  const { machine, flags } = diff.patched.unit.file.header;
-  const bytes = emitter.out.build(machine, flags, diff.patched.unit.file.littleEndian);
-  return { bytes, inclusion, replaced, problems: [], told: target.told };
+/** A part while its pieces are put together. */
+interface Work extends TakenPart {
+  readonly emitter: Emitter;
+  readonly target: TargetObject;
+}
+
+/**
+ * Takes out what changed in all parts of a patch, as one object. The parts are of one architecture.
+ * @param positions positions of symbols that were stated, by `NAME` or `OBJECT:NAME`
+ */
+export function extract(list: readonly Part[], kernel: Kernel, positions: ReadonlyMap<string, number>): Extract {
+  const parts = new SharedParts();
+  const works: Work[] = [];
+  const problems: Problem[] = [];
+  for (const part of list) {
+    const inclusion = include(part.diff, part.siteOf);
+    const target = new TargetObject(kernel, part.object, positions);
+    const found = replacements(part.diff, inclusion, target);
+    append(problems, inclusion.problems);
+    append(problems, found.problems);
+    const elsewhere = (name: string): ReturnType<Elsewhere> => defined(name, part.object);
+    const emitter = new Emitter(part.diff, inclusion, target, parts, elsewhere);
+    works.push({ ...part, inclusion, target, emitter, replaced: found.replaced, told: target.told });
+  }
+  const defined = definitions(works);
+  for (const { emitter } of works) emitter.place();
+  for (const { emitter } of works) {
+    emitter.relocate();
+    copyRebuilt(emitter);
+    append(problems, emitter.problems);
+  }
+  const objects = patchedObjects(works, problems);
+  const result = { parts: works, problems: unique(problems) };
+  const [first] = works;
+  const hasError = problems.some((p) => levelOf(p) === "error");
+  if (first === undefined || hasError || works.every((w) => w.inclusion.items.size === 0))
+    return { ...result, bytes: null };
+  const { file, arch } = first.diff.patched.unit;
+  const states = Buffer.concat(works.map((w) => w.diff.annotations.states));
+  addPatchTables(parts.out, objects, states, { littleEndian: file.littleEndian, absolute: arch.absolute });
+  addNamespaces(parts.out, new Set(works.flatMap((w) => [...w.emitter.namespaces])));
+  addNote(parts.out, file.littleEndian, noteOf(works));
+  return { ...result, bytes: parts.out.build(file.header.machine, file.header.flags, file.littleEndian) };
+}
+
+/** Finds what the parts define for one another: by its name, and the object that it is used in. */
+function definitions(works: readonly Work[]): (name: string, user: string) => ReturnType<Elsewhere> {
+  const byName = new Map<string, { work: Work; item: Item }[]>();
+  for (const work of works) {
+    const { unit } = work.diff.patched;
+    for (const item of unit.items) {
+      if (item.isLocal || item.symbol === 0 || item.isInit) continue;
+      for (const symbol of [item.symbol, ...item.aliases]) {
+        const name = unit.symbols.name(symbol);
+        const list = byName.get(name);
+        if (list === undefined) byName.set(name, [{ work, item }]);
+        else list.push({ work, item });
+      }
+    }
+  }
+  return (name, user) => {
+    const all = byName.get(name) ?? [];
+    const found =
+      all.find(({ work }) => work.object === user) ?? all.find(({ work }) => work.object === "vmlinux") ?? all[0];
+    if (found === undefined) return null;
+    const { work, item } = found;
+    const twin = work.diff.correlation.back.get(item);
+    if (twin !== undefined) return twin.isLocal ? targetOf(work, twin) : null;
+    const symbol = work.emitter.placeOf(item)?.symbol ?? null;
+    if (symbol === null) return null;
+    return { kind: "copy", symbol, waitsFor: work.object === user || work.object === "vmlinux" ? null : work.object };
+  };
+}
+
+/** What was static in the original and is used by others now. */
+const targetOf = ({ diff, object, target }: Work, twin: Item): ReturnType<Elsewhere> => ({
+  kind: "target",
+  object,
+  name: twin.name,
+  position: target.positionOf(diff.orig.unit, twin),
+});
+
+/** What the kernel is told of each object; what two parts say of one thing is a problem. */
+function patchedObjects(works: readonly Work[], problems: Problem[]): PatchedObject[] {
+  const objects = new Map<string, ToldOfObject>();
+  const said = new Map<string, string>();
+  const once = (what: string, { diff, object }: Work, { section, entry }: Item): boolean => {
+    const { unit } = diff.patched;
+    const before = said.get(`${object} ${what}`);
+    said.set(`${object} ${what}`, before ?? unit.path);
+    if (before === undefined) return true;
+    const at = { file: unit.path, section: unit.file.sections.name(section), offset: entry };
+    problems.push(problem("KLP721", at, { what, object, other: before }));
+    return false;
+  };
+  for (const work of works) {
+    const { callbacks } = work.diff.annotations;
+    if (work.inclusion.items.size === 0 && callbacks.size === 0) continue;
+    const known: ToldOfObject = objects.get(work.object) ?? { functions: [], callbacks: new Map() };
+    objects.set(work.object, known);
+    for (const { patched, name, position } of work.replaced) {
+      const symbol = work.emitter.placeOf(patched)?.symbol ?? null;
+      if (once(position === 0 ? name : `${name},${position}`, work, patched))
+        known.functions.push({ symbol, name, position });
+    }
+    for (const [kind, item] of callbacks) {
+      const symbol = work.emitter.placeOf(item)?.symbol ?? null;
+      if (once(`the ${kind} callback`, work, item)) known.callbacks.set(kind, symbol);
+    }
+  }
+  const all = [...objects].map(([name, { functions, callbacks }]) => ({ name, functions, callbacks }));
+  // An object that only gets what others use needs no entry beside theirs.
+  const patched = all.filter((o) => o.functions.length > 0 || o.callbacks.size > 0);
+  return patched.length > 0 ? patched : all;
+}
+
+type Callbacks = Map<CallbackKind, NewSymbol | null>;
+
+interface ToldOfObject {
+  readonly functions: PatchedObject["functions"][number][];
+  readonly callbacks: Callbacks;
 }
 
 /** The functions to be replaced, by their names and positions in the target. */
@@ -103,15 +217,17 @@ export function reasonText(reason: Reason): string {
   }
 }
 
-function noteOf(diff: Diff, inclusion: Inclusion, replaced: readonly Replacement[], object: string): unknown {
+function noteOf(works: readonly Work[]): unknown {
   return {
     schema: "klplink-diff-object/1",
-    orig: diff.orig.unit.path,
-    patched: diff.patched.unit.path,
-    object,
-    functions: replaced.map((r) => ({ name: r.name, sympos: r.position, new: r.patched.name })),
-    taken: [...inclusion.items].flatMap(([item, reason]) =>
-      item.name === "" ? [] : [{ name: item.name, why: reasonText(reason) }],
-    ),
+    objects: works.map(({ diff, object, inclusion, replaced }) => ({
+      orig: diff.orig.unit.path,
+      patched: diff.patched.unit.path,
+      object,
+      functions: replaced.map((r) => ({ name: r.name, sympos: r.position, new: r.patched.name })),
+      taken: [...inclusion.items].flatMap(([item, reason]) =>
+        item.name === "" ? [] : [{ name: item.name, why: reasonText(reason) }],
+      ),
+    })),
   };
 }

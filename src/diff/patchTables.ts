@@ -3,9 +3,8 @@
 
 import { alignUp, fromLatin1, viewOf } from "../base/bytes.ts";
 import { SHF_ALLOC, SHF_WRITE, SHT_NOTE, SHT_PROGBITS, STB_GLOBAL, STB_LOCAL, STT_NOTYPE } from "../elf/consts.ts";
-import type { NewSection, NewSymbol } from "../elf/writer/newObject.ts";
-import { type Annotations, CALLBACKS } from "./annotations.ts";
-import type { Emitter } from "./emit.ts";
+import type { NewObject, NewSection, NewSymbol } from "../elf/writer/newObject.ts";
+import { CALLBACKS, type CallbackKind } from "./annotations.ts";
 import type { Item } from "./unit.ts";
 
 /** A function that the kernel is told to replace. */
@@ -23,16 +22,32 @@ const DATA = BigInt(SHF_ALLOC | SHF_WRITE);
 /** SHF_ALLOC, SHF_MERGE, SHF_STRINGS. */
 const STRINGS = BigInt(SHF_ALLOC | 0x30);
 
-/** Adds the tables for one object. */
+/** What a patch does to one object. */
+export interface PatchedObject {
+  /** `vmlinux`, or a module's name. */
+  readonly name: string;
+  readonly functions: readonly {
+    readonly symbol: NewSymbol | null;
+    readonly name: string;
+    readonly position: number;
+  }[];
+  readonly callbacks: ReadonlyMap<CallbackKind, NewSymbol | null>;
+}
+
+/** What the tables need to know of the files that they are made for. */
+export interface TableForm {
+  readonly littleEndian: boolean;
+  /** Type of a relocation that fills in an address. */
+  readonly absolute: number;
+}
+
+/** Adds the tables of a patch. @param states bytes of all states */
 export function addPatchTables(
-  emitter: Emitter,
-  object: string,
-  functions: readonly Replacement[],
-  { callbacks, states }: Annotations,
+  out: NewObject,
+  objects: readonly PatchedObject[],
+  states: Uint8Array,
+  { littleEndian, absolute }: TableForm,
 ): void {
-  const { out, side } = emitter;
-  const { littleEndian } = side.unit.file;
-  const { absolute } = side.unit.arch;
   const strings = out.section({ name: ".rodata.klp.str1.1", type: SHT_PROGBITS, flags: STRINGS, entsize: 1 });
   const text = (section: NewSection, offset: number, name: string): void => {
     const value = BigInt(strings.append(fromLatin1(`${name}\0`), 1));
@@ -42,54 +57,55 @@ export function addPatchTables(
     section.relocations.push({ offset, type: absolute, symbol, addend: 0n });
   };
   const funcs = out.section({ name: ".init.klp_funcs", type: SHT_PROGBITS, flags: DATA, entsize: 0 });
-  for (const { patched, name, position } of functions) {
-    const entry = new Uint8Array(FUNC.size);
-    viewOf(entry).setBigUint64(FUNC.position, BigInt(position), littleEndian);
-    const at = funcs.append(entry, 8);
-    text(funcs, at + FUNC.name, name);
-    const symbol = emitter.placeOf(patched)?.symbol ?? null;
-    funcs.relocations.push({ offset: at + FUNC.newFunc, type: absolute, symbol, addend: 0n });
+  const table = out.section({ name: ".init.klp_objects", type: SHT_PROGBITS, flags: DATA, entsize: 0 });
+  for (const object of objects) {
+    const first = funcs.size;
+    for (const { symbol, name, position } of object.functions) {
+      const entry = new Uint8Array(FUNC.size);
+      viewOf(entry).setBigUint64(FUNC.position, BigInt(position), littleEndian);
+      const at = funcs.append(entry, 8);
+      text(funcs, at + FUNC.name, name);
+      funcs.relocations.push({ offset: at + FUNC.newFunc, type: absolute, symbol, addend: 0n });
+    }
+    const entry = new Uint8Array(OBJECT.size);
+    viewOf(entry).setUint32(OBJECT.count, object.functions.length, littleEndian);
+    const at = table.append(entry, 8);
+    const point = (offset: number, symbol: NewSymbol | null, addend: number): void => {
+      table.relocations.push({ offset: at + offset, type: absolute, symbol, addend: BigInt(addend) });
+    };
+    if (object.name !== "vmlinux") text(table, at + OBJECT.name, object.name);
+    if (object.functions.length > 0) point(OBJECT.funcs, funcs.symbol, first);
+    for (const [i, kind] of CALLBACKS.entries()) {
+      const symbol = object.callbacks.get(kind) ?? null;
+      if (symbol !== null) point(OBJECT.callbacks + 8 * i, symbol, 0);
+    }
   }
-  const objects = out.section({ name: ".init.klp_objects", type: SHT_PROGBITS, flags: DATA, entsize: 0 });
-  const entry = new Uint8Array(OBJECT.size);
-  viewOf(entry).setUint32(OBJECT.count, functions.length, littleEndian);
-  objects.append(entry, 8);
-  if (object !== "vmlinux") text(objects, OBJECT.name, object);
-  if (functions.length > 0)
-    objects.relocations.push({ offset: OBJECT.funcs, type: absolute, symbol: funcs.symbol, addend: 0n });
-  for (const [i, kind] of CALLBACKS.entries()) {
-    const callback = callbacks.get(kind);
-    const symbol = callback === undefined ? null : (emitter.placeOf(callback)?.symbol ?? null);
-    if (symbol !== null)
-      objects.relocations.push({ offset: OBJECT.callbacks + 8 * i, type: absolute, symbol, addend: 0n });
-  }
-  bound(emitter, objects, "__klplink_objects", 0);
-  bound(emitter, objects, "__klplink_objects_end", objects.size);
+  bound(out, table, "__klplink_objects", 0);
+  bound(out, table, "__klplink_objects_end", table.size);
   if (states.length === 0) return;
   const listed = out.section({ name: ".klplink.states", type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), entsize: 0 });
   listed.append(states, 8);
-  bound(emitter, listed, "__klplink_states", 0);
-  bound(emitter, listed, "__klplink_states_end", listed.size);
+  bound(out, listed, "__klplink_states", 0);
+  bound(out, listed, "__klplink_states_end", listed.size);
 }
 
-function bound({ out }: Emitter, section: NewSection, name: string, at: number): NewSymbol {
+function bound(out: NewObject, section: NewSection, name: string, at: number): NewSymbol {
   return out.symbol({ name, section, value: BigInt(at), size: 0, type: STT_NOTYPE, bind: STB_GLOBAL, other: HIDDEN });
 }
 
 /** `import_ns=` of the exports with a namespace that taken code uses. */
-export function addNamespaces({ out, namespaces }: Emitter): void {
+export function addNamespaces(out: NewObject, namespaces: ReadonlySet<string>): void {
   if (namespaces.size === 0) return;
   const section = out.section({ name: ".modinfo", type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), entsize: 0 });
   for (const namespace of [...namespaces].sort()) section.append(fromLatin1(`import_ns=${namespace}\0`), 1);
 }
 
 /** The note `.klplink.diff`: what was taken, and why, as JSON. */
-export function addNote({ out, side }: Emitter, document: unknown): void {
+export function addNote(out: NewObject, littleEndian: boolean, document: unknown): void {
   const name = fromLatin1("klplink\0");
   const text = new TextEncoder().encode(JSON.stringify(document));
   const note = new Uint8Array(12 + name.length + alignUp(text.length, 4));
   const view = viewOf(note);
-  const { littleEndian } = side.unit.file;
   view.setUint32(0, name.length, littleEndian);
   view.setUint32(4, text.length, littleEndian);
   view.setUint32(8, 1, littleEndian);

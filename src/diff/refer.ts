@@ -102,6 +102,11 @@ export class TargetObject {
     return this.klp(owner.module, name, this.isVmlinux ? owner.module : this.object);
   }
 
+  /** A symbol of an object that is known; it is there when both that one and this one are. */
+  of({ object, name, position }: { object: string; name: string; position: number | null }): Found {
+    return this.klp(object, name, this.isVmlinux || object === "vmlinux" ? object : this.object, position);
+  }
+
   /** Exported to all modules; an export for named modules is none for a livepatch. */
   #isPlainExport(name: string): boolean {
     if (!this.kernel.exports(name)) return false;

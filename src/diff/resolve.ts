@@ -34,6 +34,17 @@ export interface ItemCopy extends Copy {
   readonly symbol: NewSymbol | null;
 }
 
+/**
+ * Where a name leads that an object does not define, where another pair of objects of the same patch does: to a copy, which works
+ * once the module `waitsFor` is there, or to a symbol of the target that was not visible to others before. Null: nowhere.
+ */
+export type Elsewhere = (
+  name: string,
+) =>
+  | { readonly kind: "copy"; readonly symbol: NewSymbol; readonly waitsFor: string | null }
+  | { readonly kind: "target"; readonly object: string; readonly name: string; readonly position: number | null }
+  | null;
+
 type Piece = NonNullable<TableEntry["piece"]>;
 
 /** What was copied, and to where. */
@@ -52,6 +63,11 @@ export class Copies {
   }
 }
 
+function waits(unit: Unit, { section, offset, item }: From, name: string, module: string): Problem {
+  const at = { file: unit.path, section: unit.file.sections.name(section), offset };
+  return problem("KLP722", at, { name, module, user: item.name });
+}
+
 /** Finds names for targets; what has none is a problem. */
 export class Resolver {
   readonly problems: Problem[] = [];
@@ -63,8 +79,10 @@ export class Resolver {
   readonly #target: TargetObject;
   readonly #parts: SharedParts;
   readonly #copies: Copies;
+  readonly #elsewhere: Elsewhere;
 
-  constructor(diff: Diff, target: TargetObject, parts: SharedParts, copies: Copies) {
+  constructor(diff: Diff, target: TargetObject, parts: SharedParts, copies: Copies, elsewhere: Elsewhere) {
+    this.#elsewhere = elsewhere;
     this.#diff = diff;
     this.#unit = diff.patched.unit;
     this.#tables = diff.patched.tables;
@@ -79,25 +97,26 @@ export class Resolver {
       case "item":
         return this.#resolveItem(target, bias, r, from);
       case "undefined":
-        return this.#outsideOr(
-          this.#target.foreign(target.name),
-          target.distance,
-          from,
-          this.#unit.symbols.bind(target.symbol) === STB_WEAK ? target.name : null,
-        );
+        return this.#resolveUndefined(target, from);
       case "string": {
         const bytes = stringAt(this.#unit, target.section, target.at);
-        return { symbol: this.#parts.constant(target.section, bytes, true), addend: target.distance - bias };
+        return {
+          symbol: this.#parts.constant(this.#unit, target.section, bytes, true),
+          addend: target.distance - bias,
+        };
       }
       case "constant": {
         const { bytes, within } = constantAt(this.#unit, target.section, target.at);
         if (this.#unit.relocations.has(target.section))
           return this.refuse(from, target, "a constant that holds an address");
-        return { symbol: this.#parts.constant(target.section, bytes, false), addend: target.distance + within - bias };
+        return {
+          symbol: this.#parts.constant(this.#unit, target.section, bytes, false),
+          addend: target.distance + within - bias,
+        };
       }
       case "toc": {
         const at = this.#slot(target.slot, r, from);
-        return at === null ? null : { symbol: this.#parts.toc.symbol, addend: at + target.distance };
+        return at === null ? null : { symbol: this.#parts.toc(this.#unit).symbol, addend: at + target.distance };
       }
       case "table": {
         const entry = this.#tables.entryAt(target.section, target.at);
@@ -117,6 +136,18 @@ export class Resolver {
       case "unknown":
         return this.refuse(from, target, target.why);
     }
+  }
+
+  /** What another pair of objects defines anew, or defines for others now; else a symbol of the target. */
+  #resolveUndefined({ name, symbol, distance }: Target & { kind: "undefined" }, from: From): Named | null {
+    const elsewhere = this.#elsewhere(name);
+    if (elsewhere?.kind === "copy") {
+      if (elsewhere.waitsFor !== null) this.problems.push(waits(this.#unit, from, name, elsewhere.waitsFor));
+      return { symbol: elsewhere.symbol, addend: distance };
+    }
+    const found = elsewhere === null ? this.#target.foreign(name) : this.#target.of(elsewhere);
+    const weak = this.#unit.symbols.bind(symbol) === STB_WEAK ? name : null;
+    return this.#outsideOr(found, distance, from, weak);
   }
 
   #resolveItem(target: Target & { kind: "item" }, bias: number, r: Reference, from: From): Named | null {
@@ -195,10 +226,11 @@ export class Resolver {
 
   /** The offset of a TOC entry in the new file; null after a problem was reported. */
   #slot(slot: TocSlot, r: Reference, from: From): number | null {
-    if (slot.target === null) return this.#parts.slot(slot, null);
+    if (slot.target === null) return this.#parts.slot(this.#unit, slot, null);
     const address = this.resolve(slot.target, 0, { ...r, isBranch: false }, from);
     if (address === null) return null;
-    return Number.isSafeInteger(address.addend) ? this.#parts.slot(slot, address) : this.tooFar(from, slot.target);
+    if (!Number.isSafeInteger(address.addend)) return this.tooFar(from, slot.target);
+    return this.#parts.slot(this.#unit, slot, address);
   }
 
   tooFar(from: From, target: Target): null {

@@ -15,32 +15,29 @@ export interface Named {
   readonly addend: number;
 }
 
-/** The new object, and what is in it once. Forms of sections are those of the patched unit. */
+/** The new object, and what is in it once. Forms of sections are those of the patched units. */
 export class SharedParts {
   readonly out = new NewObject();
-  readonly #unit: Unit;
   readonly #sections = new Map<string, NewSection>();
   readonly #constants = new Map<string, NewSymbol>();
   readonly #outside = new Map<string, NewSymbol>();
+  readonly #globals = new Set<string>();
+  #toc: NewSection | null = null;
   readonly #slots = new Map<string, number>();
   readonly #keys = new Map<NewSymbol | null, number>();
 
-  constructor(unit: Unit) {
-    this.#unit = unit;
-  }
-
   /** A section that several things share. */
   section(name: string, type: number, flags: bigint, entsize = 0): NewSection {
-    const known = this.#sections.get(name);
+    const key = `${type} ${flags} ${entsize} ${name}`;
+    const known = this.#sections.get(key);
     if (known !== undefined) return known;
     const made = this.out.section({ name, type, flags, entsize });
-    this.#sections.set(name, made);
+    this.#sections.set(key, made);
     return made;
   }
 
   /** What a section of the unit is as a section of the new object: out of its group, and in no order by another. */
-  formOf(section: number): SectionForm {
-    const { sections } = this.#unit.file;
+  formOf({ file: { sections } }: Unit, section: number): SectionForm {
     const flags = sections.flags(section) & ~BigInt(SHF_GROUP) & ~BigInt(SHF_LINK_ORDER);
     return {
       name: sections.name(section),
@@ -51,18 +48,18 @@ export class SharedParts {
   }
 
   /** A section of the unit, as one that several things share. */
-  sectionLike(section: number): NewSection {
-    const { name, type, flags, entsize } = this.formOf(section);
+  sectionLike(unit: Unit, section: number): NewSection {
+    const { name, type, flags, entsize } = this.formOf(unit, section);
     return this.section(name, type, flags, entsize);
   }
 
   /** A string or a constant, each content once, with a symbol: a linker that merges it must know where it begins. */
-  constant(section: number, bytes: Uint8Array, isString: boolean): NewSymbol {
-    const { sections } = this.#unit.file;
-    const form = this.formOf(section);
+  constant(unit: Unit, section: number, bytes: Uint8Array, isString: boolean): NewSymbol {
+    const { sections } = unit.file;
+    const form = this.formOf(unit, section);
     const align = alignmentOf(sections, section);
     const name = isString ? `.rodata.str${characterSize(form.entsize)}.${align}` : form.name;
-    const key = `${name}:${Buffer.from(bytes).toString("hex")}`;
+    const key = `${form.type} ${form.flags} ${form.entsize} ${name}:${Buffer.from(bytes).toString("hex")}`;
     const known = this.#constants.get(key);
     if (known !== undefined) return known;
     const entsize = isString ? characterSize(form.entsize) : form.entsize;
@@ -83,6 +80,14 @@ export class SharedParts {
     });
     this.#constants.set(key, symbol);
     return symbol;
+  }
+
+  /** A symbol of a copy. Of several globals of one name, as those of a file that two modules have, the first one stays global. */
+  define(symbol: NewSymbol): NewSymbol {
+    if (symbol.bind === STB_LOCAL) return this.out.symbol(symbol);
+    const bind = this.#globals.has(symbol.name) ? STB_LOCAL : symbol.bind;
+    this.#globals.add(symbol.name);
+    return this.out.symbol({ ...symbol, bind });
   }
 
   /** An undefined symbol: weak where the livepatch core resolves it. */
@@ -107,26 +112,29 @@ export class SharedParts {
     return known;
   }
 
-  get toc(): NewSection {
-    const { sections } = this.#unit.file;
+  /** The new `.toc`, of the form that it has in the unit that needs it first. */
+  toc({ file: { sections } }: Unit): NewSection {
     const input = sections.findByName(".toc");
-    return this.section(".toc", input === null ? 1 : sections.type(input), input === null ? 3n : sections.flags(input));
+    this.#toc ??=
+      input === null ? this.section(".toc", 1, 3n) : this.section(".toc", sections.type(input), sections.flags(input));
+    return this.#toc;
   }
 
   /**
    * The offset of a TOC entry in the new `.toc`: one for each thing that entries refer to.
    * @param address what the entry holds the address of; null: the slot's bytes, which are a constant
    */
-  slot(slot: TocSlot, address: Named | null): number {
+  slot(unit: Unit, slot: TocSlot, address: Named | null): number {
     const content =
       address === null ? Buffer.from(slot.bytes).toString("hex") : `${this.#keyOf(address.symbol)}+${address.addend}`;
     const key = `${slot.type}:${content}`;
     const known = this.#slots.get(key);
     if (known !== undefined) return known;
-    const at = this.toc.append(address === null ? slot.bytes : new Uint8Array(8), 8);
+    const toc = this.toc(unit);
+    const at = toc.append(address === null ? slot.bytes : new Uint8Array(8), 8);
     if (address !== null) {
       const { symbol, addend } = address;
-      this.toc.relocations.push({ offset: at, type: slot.type, symbol, addend: BigInt(addend) });
+      toc.relocations.push({ offset: at, type: slot.type, symbol, addend: BigInt(addend) });
     }
     this.#slots.set(key, at);
     return at;

@@ -5,12 +5,16 @@ import { type Problem, problem } from "../diag/catalogue.ts";
 import type { Place } from "../diag/define.ts";
 import type { Difference, Side } from "../diff/compare.ts";
 import { type Change, type Diff, type DiffOptions, diffUnits } from "../diff/diff.ts";
-import { type Extract, extract } from "../diff/extract.ts";
+import { type Extract, extract, type TakenPart } from "../diff/extract.ts";
+import { isSameWhenLoaded } from "../diff/loaded.ts";
 import { OwnedTables, type ToldSizes } from "../diff/ownedTables.ts";
 import type { Item } from "../diff/unit.ts";
 import { Unit } from "../diff/unit.ts";
 import { readDwarfTypes } from "../elf/dwarf/typeTable.ts";
+import { ElfError } from "../elf/error.ts";
+import { readElf } from "../elf/reader.ts";
 import { EHDR } from "../elf/views/layout.ts";
+import { NewObject } from "../elf/writer/newObject.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
 import { findSites, reasons } from "../ftrace/sites.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -43,18 +47,18 @@ export interface DiffResult {
   readonly isEmpty: boolean;
 }
 
-/** @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704 */
+/**
+ * @param orig null: the patched object is of a new source file
+ * @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704, KLP724
+ */
 export async function diffObjects(
-  orig: DiffInput,
+  orig: DiffInput | null,
   patched: DiffInput,
   options: DiffPassOptions = {},
 ): Promise<DiffResult> {
-  const subjects = [open(orig), open(patched)] as const;
-  const [one, other] = subjects;
-  if (one.arch !== other.arch || one.file.header.flags !== other.file.header.flags) {
-    const data = { orig: one.arch.name, patched: other.arch.name };
-    throw new Unusable(problem("KLP704", { file: other.path, fileOffset: EHDR.machine }, data));
-  }
+  const other = open(patched);
+  const one = orig === null ? nothingBeside(other) : open(orig);
+  refuseMixture(one, other);
   const { kernel = null, entrySizes = new Map() } = options;
   const sizes = await toldSizes(one.arch, kernel, entrySizes);
   const arch = withTables(one.arch, entrySizes);
@@ -78,13 +82,48 @@ export interface ExtractInput {
   readonly positions?: ReadonlyMap<string, number>;
 }
 
+/** A diff object of one pair. */
+export type OneExtract = Extract & Pick<TakenPart, "inclusion" | "replaced" | "told">;
+
 /**
  * Takes what changed out into a diff object.
  * @throws Unusable KLP111 if the kernel is of another architecture
  */
-export function extractDiff(result: DiffResult, { kernel, object, positions }: ExtractInput): Extract {
-  refuseOtherMachine(result.patched.path, result.patched.arch.machine, kernel.machines);
-  return extract(result.diff, { kernel, object, positions: positions ?? new Map(), siteOf: siteFinder(result.orig) });
+export function extractDiff(result: DiffResult, { kernel, object, positions }: ExtractInput): OneExtract {
+  const taken = extractDiffs([{ result, object }], kernel, positions);
+  const [{ inclusion, replaced, told }] = taken.parts as [TakenPart];
+  return { ...taken, inclusion, replaced, told };
+}
+
+/** One pair of files, and the object of the kernel that it is a part of. */
+export interface OwnedResult {
+  readonly result: DiffResult;
+  /** `vmlinux`, or a module's name. */
+  readonly object: string;
+}
+
+/**
+ * Takes what changed in several pairs out into one diff object.
+ * @throws Unusable KLP111 if the kernel is of another architecture; KLP704 if the pairs are of several
+ */
+export function extractDiffs(
+  pairs: readonly OwnedResult[],
+  kernel: Kernel,
+  positions: ReadonlyMap<string, number> = new Map(),
+): Extract {
+  const parts = pairs.map(({ result, object }) => {
+    refuseOtherMachine(result.patched.path, result.patched.arch.machine, kernel.machines);
+    refuseMixture((pairs[0] as OwnedResult).result.patched, result.patched);
+    return { diff: result.diff, object, siteOf: siteFinder(result.orig) };
+  });
+  return extract(parts, kernel, positions);
+}
+
+/** @throws Unusable KLP704 unless both files are for one architecture and ABI */
+function refuseMixture(one: Subject, other: Subject): void {
+  if (one.arch === other.arch && one.file.header.flags === other.file.header.flags) return;
+  const data = { orig: one.arch.name, patched: other.arch.name };
+  throw new Unusable(problem("KLP704", { file: other.path, fileOffset: EHDR.machine }, data));
 }
 
 /** Why ftrace cannot patch a function of an object; what recordmcount or objtool have still to do is not a reason. */
@@ -99,7 +138,27 @@ function siteFinder(subject: Subject): (item: Item) => string | null {
   };
 }
 
+/** An object without content, of the same machine. */
+function nothingBeside({ file, path }: Subject): Subject {
+  const bytes = new NewObject().build(file.header.machine, file.header.flags, file.littleEndian);
+  return openFile(read(bytes, path), path);
+}
+
+/** Whether a kernel loads the same of two object files, so that there is nothing to compare. Files that cannot be read are not the same. */
+export function isSameObject(orig: Uint8Array, patched: Uint8Array): boolean {
+  try {
+    return isSameWhenLoaded(readElf(orig), readElf(patched));
+  } catch (error) {
+    if (error instanceof ElfError) return false;
+    throw error;
+  }
+}
+
+/** The first bytes of LLVM's intermediate code, which LTO builds have in place of objects. */
+const BITCODE = [0x42, 0x43, 0xc0, 0xde];
+
 function open({ bytes, path }: DiffInput): Subject {
+  if (BITCODE.every((byte, i) => bytes[i] === byte)) throw new Unusable(problem("KLP724", { file: path }, {}));
   const file = read(bytes, path);
   supportedArch(file.header.machine, file.littleEndian, path);
   if (file.symbols === null) throw noSymbols(path, file.symbolTables.size > 0, null);

@@ -16,7 +16,7 @@ export async function toldSizes(
   const sizes =
     kernel === null
       ? new Map<string, ToldSize>()
-      : await structSizes(
+      : await structSizesOnce(
           kernel,
           rows.map((r) => r.struct),
         );
@@ -28,6 +28,15 @@ export async function toldSizes(
     else list.push(told);
   }
   return found;
+}
+
+/** Looked for once for each kernel: there may be thousands of objects. Names are those of one architecture's tables. */
+const known = new WeakMap<Kernel, Promise<Map<string, ToldSize>>>();
+
+function structSizesOnce(kernel: Kernel, names: readonly string[]): Promise<Map<string, ToldSize>> {
+  const sizes = known.get(kernel) ?? structSizes(kernel, names);
+  known.set(kernel, sizes);
+  return sizes;
 }
 
 /** By name of the struct; BTF is read before debug information, which is much larger. */
@@ -49,8 +58,8 @@ async function structSizes(kernel: Kernel, names: readonly string[]): Promise<Ma
 
 /** The architecture with tables besides that were stated by their entry sizes: entries begin with the place in their function. */
 export function withTables(arch: Arch, stated: ReadonlyMap<string, number>): Arch {
-  const known = new Set(arch.code.tables.map((t) => t.section));
-  const more = [...stated].filter(([section]) => !known.has(section));
+  const listed = new Set(arch.code.tables.map((t) => t.section));
+  const more = [...stated].filter(([section]) => !listed.has(section));
   if (more.length === 0) return arch;
   const tables = [...arch.code.tables, ...more.map(([section, size]) => ({ section, sizes: [size], owner: 0 }))];
   return { ...arch, code: { ...arch.code, tables } };

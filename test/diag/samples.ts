@@ -43,6 +43,14 @@ const builds = (name: string, folder = "cases"): readonly string[] => [
 ];
 const meaning = (name: string): readonly string[] => builds(name, "meaning");
 
+/** Two builds of several files: ../diff/trees. */
+const trees = (name: string): readonly string[] => [
+  "diff",
+  `../diff/trees/${name}/orig`,
+  `../diff/trees/${name}/patched`,
+];
+const IN_TREES = ["-k", "../diff/trees/kernel.map", "-m", "../diff/trees/comp.ko", "-o", "{out}"];
+
 const TARGET = ["-k", "../diff/cases/constant.map", "-o", "{out}"];
 
 export const samples: { readonly [C in Code]: Sample } = {
@@ -226,6 +234,14 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP714: failing(...builds("owned-table"), ...TARGET),
   KLP715: failing(...builds("group"), ...TARGET),
   KLP716: failing(...builds("force")),
+  KLP717: failing(...trees("owners")),
+  KLP718: failing(...trees("owners")),
+  KLP719: good(...trees("gone")),
+  KLP720: good(...trees("gone")),
+  KLP721: failing(...trees("twice"), ...IN_TREES),
+  KLP722: good(...trees("upwards"), ...IN_TREES),
+  KLP723: failing(...trees("nothing")),
+  KLP724: failing(...trees("bitcode"), "--object", "vmlinux"),
   KLP725: good(...meaning("scopes")),
   KLP726: good(...meaning("values")),
   KLP727: failing(...meaning("callers")),

@@ -5,10 +5,12 @@ import { commandTargets } from "./commands.ts";
 import { dataTargets } from "./data.ts";
 import { kernelFileTargets } from "./kernelFiles.ts";
 import { objectTargets } from "./objects.ts";
+import { treeTargets } from "./trees.ts";
 
 export const targets: Readonly<Record<string, Target>> = {
   ...objectTargets,
   ...dataTargets,
   ...kernelFileTargets,
   ...commandTargets,
+  ...treeTargets,
 };

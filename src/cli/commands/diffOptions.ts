@@ -1,0 +1,51 @@
+// Options of `klplink diff`, of whatever it is given.
+
+import { problem } from "../../diag/catalogue.ts";
+import { OutputError, writeWhole } from "../../elf/output.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { InputProblem, UsageError } from "../files/io.ts";
+import type { CommonOptions, KernelOptions } from "../options.ts";
+
+export interface DiffOptions extends CommonOptions, KernelOptions {
+  readonly output?: string;
+  readonly object?: string;
+  readonly strictLines?: boolean;
+  readonly pair?: readonly string[];
+  readonly entrySize?: readonly string[];
+}
+
+/** What the objects belong to. @throws UsageError */
+export function objectOf({ object = "vmlinux", output }: DiffOptions, kernel: Kernel | null): string {
+  if (output === undefined) return object;
+  if (kernel === null || !kernel.hasSymbols) throw new UsageError("-o needs the kernel's symbols: give them with -k");
+  if (object !== "vmlinux" && !kernel.modules.has(object)) {
+    throw new UsageError(`--object ${object}: give that module with -m ${object}.ko`);
+  }
+  return object;
+}
+
+export function writeDiffObject(path: string, bytes: Uint8Array, mode: number): void {
+  try {
+    writeWhole(path, bytes, mode);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}
+
+/** `__jump_table=24`: bytes. @throws UsageError */
+export function parseSize(text: string): readonly [string, number] {
+  const match = /^([^=]+)=(0x[0-9a-f]{1,4}|[0-9]{1,5})$/i.exec(text);
+  const size = Number(match?.[2]);
+  if (match === null || size === 0)
+    throw new UsageError(`--entry-size ${text}: the form is SECTION=BYTES, as in __jump_table=24`);
+  return [match[1] ?? "", size];
+}
+
+/** `cnt.2=cnt.4`, each with `FUNCTION:` in front or not. */
+export function parsePair(text: string): readonly [string, string] {
+  const match = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]*)$/.exec(text);
+  if (match === null)
+    throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4, or ORIG= for one that is gone`);
+  return [match[1] ?? "", match[2] ?? ""];
+}
