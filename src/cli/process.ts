@@ -11,7 +11,9 @@ const { env } = process;
 /** What write() in io.ts writes, it answers for with a problem; the status is set here for all. */
 const answeredFor = (fd: 1 | 2): OutputStream =>
   outputStream(fd, (error) => {
-    if (isGone(error)) return;
+    // A reader that went away, as `head` does, is told nothing. What was asked for has not been said, though: like other programs,
+    // which die of SIGPIPE, this one does not end as if it had.
+    if (isGone(error) && fd === 2) return;
     process.on("exit", () => {
       process.exitCode = STATUS.file;
     });

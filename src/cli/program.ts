@@ -32,7 +32,7 @@ function addLink(klplink: Command, context: Context, end: End): void {
         .command("link <module>", { isDefault: true })
         .description("make a module that loads (the default command)")
         .option("-o, --output <file>", "output; `-` is standard output (default: MODULE.klp.ko beside the input)")
-        .option("--in-place", "overwrite the input")
+        .option("--in-place", "overwrite the input, read-only ones with --force")
         .addOption(
           new Option("--toc-restore <how>", "ppc64le: how r2 comes back; with `nop` calls stay as they are")
             .choices(TOC_RESTORES)

@@ -1,8 +1,10 @@
 import {
+  type BigIntStats,
   closeSync,
-  constants,
   existsSync,
   fchmodSync,
+  fchownSync,
+  fstatSync,
   fsyncSync,
   openSync,
   readlinkSync,
@@ -13,6 +15,10 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { append } from "../base/lists.ts";
+import { copyAttributes } from "./attributes.ts";
+import { type FileState, isSameState } from "./regularFile.ts";
+import { forget, openTemporary, uninterrupted } from "./temporary.ts";
 
 /** Why an output file could not be written; nothing has been changed. */
 export class OutputError extends Error {
@@ -62,12 +68,77 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new OutputError(path, reason(error));
     target = followLinks(path);
   }
+  uninterrupted(() => putInPlace(path, target, bytes, (fd) => fchmodSync(fd, mode & 0o777)));
+}
+
+/** What {@link replaceWhole} could not keep. */
+export interface NotKept {
+  /** Other names of the file (hard links), which keep the old content. */
+  readonly otherNames: number;
+  /** In words: `its owner`, `the attribute user.x`. */
+  readonly lost: readonly string[];
+}
+
+/**
+ * Puts new content in a file's place, whole or not at all, as {@link writeWhole}: a new file with the owner, group, mode, extended
+ * attributes and ACLs of the old one, as far as that is possible.
+ * @throws OutputError also if the file is not as it was when it was read
+ */
+export function replaceWhole(path: string, bytes: Uint8Array, before: FileState): NotKept {
+  let target: string;
+  let there: BigIntStats;
+  try {
+    target = realpathSync(path);
+    there = statSync(target, { bigint: true });
+  } catch (error) {
+    throw new OutputError(path, reason(error));
+  }
+  if (!isSameState(there, before)) throw new OutputError(path, "it changed after it was read");
+  const lost: string[] = [];
+  uninterrupted(() =>
+    putInPlace(path, target, bytes, (fd, temporary) => {
+      append(lost, keepOwner(fd, there));
+      append(lost, copyAttributes(target, temporary));
+      // Last: a change of the owner takes special bits away.
+      fchmodSync(fd, Number(there.mode & 0o7777n));
+      if (!isSameState(statSync(target, { bigint: true }), before))
+        throw new OutputError(path, "it changed after it was read");
+    }),
+  );
+  return { otherNames: Number(there.nlink) - 1, lost };
+}
+
+/** What of owner and group could not be kept. */
+function keepOwner(fd: number, { uid, gid }: BigIntStats): string[] {
+  const made = fstatSync(fd, { bigint: true });
+  const lost: string[] = [];
+  for (const [what, is, user, group] of [
+    ["its group", made.gid === gid, -1, Number(gid)],
+    ["its owner", made.uid === uid, Number(uid), -1],
+  ] as const) {
+    if (is) continue;
+    try {
+      fchownSync(fd, user, group);
+    } catch {
+      lost.push(what);
+    }
+  }
+  return lost;
+}
+
+/** Writes beside the target, syncs, renames. @param prepare the open file, before it is renamed @throws OutputError */
+function putInPlace(
+  path: string,
+  target: string,
+  bytes: Uint8Array,
+  prepare: (fd: number, path: string) => void,
+): void {
   let temporary: string | null = null;
   let fd: number | null = null;
   try {
     ({ fd, path: temporary } = openTemporary(dirname(target)));
     writeAll(fd, bytes);
-    fchmodSync(fd, mode & 0o777);
+    prepare(fd, temporary);
     fsyncSync(fd);
     closeSync(fd);
     fd = null;
@@ -75,23 +146,14 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
   } catch (error) {
     if (fd !== null) closeSync(fd);
     if (temporary !== null) removeIfThere(temporary);
+    if (error instanceof OutputError) throw error;
     const folder = dirname(target);
     const isRefused = (error as NodeJS.ErrnoException).code === "ENOENT" && existsSync(folder);
     throw new OutputError(path, isRefused ? `no file can be made in ${folder}` : reason(error));
+  } finally {
+    if (temporary !== null) forget(temporary);
   }
   syncFolder(dirname(target));
-}
-
-/** A new file in `folder`. What a killed run left behind stays: it may be another one's that still runs. */
-function openTemporary(folder: string): { readonly fd: number; readonly path: string } {
-  for (let n = 0; ; n++) {
-    const path = join(folder, `.klplink-${process.pid}-${n}.tmp`);
-    try {
-      return { fd: openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600), path };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || n >= 1000) throw error;
-    }
-  }
 }
 
 function removeIfThere(path: string): void {

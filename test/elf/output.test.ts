@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -15,10 +16,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { isSameFile, OutputError, writeWhole } from "../../src/elf/output.ts";
+import { isSameFile, OutputError, replaceWhole, writeWhole } from "../../src/elf/output.ts";
+import { readRegular } from "../../src/elf/regularFile.ts";
+import { temporaryPath } from "../../src/elf/temporary.ts";
 import { builtCommand } from "../built.ts";
 import { type Run, klplink as run } from "../cli/run.ts";
 
@@ -117,12 +120,16 @@ describe("writeWhole", () => {
   });
 
   test("what a killed run left behind does not stand in the way", () => {
-    // The same process number again, as in a container.
-    writeWhole(at("probe"), bytes, 0o644);
-    for (let i = 0; i < 3; i++) writeFileSync(at(`.klplink-${process.pid}-${i}.tmp`), "left behind");
+    // A process that is no more, one that is, and one of another machine that sees the folder, whose numbers mean nothing here.
+    const { pid } = spawnSync("true");
+    const [, , here] = /^(\.klplink-)(.*)-\d+-\d+\.tmp$/.exec(basename(temporaryPath(folder))) ?? [];
+    const names = [`${here}-${pid}-0`, `${here}-${process.ppid}-0`, `00000000-1-${pid}-0`].map(
+      (n) => `.klplink-${n}.tmp`,
+    );
+    for (const name of names) writeFileSync(at(name), "left behind");
     writeWhole(at("out"), bytes, 0o644);
     expect(readFileSync(at("out")).equals(bytes)).toBe(true);
-    expect(readFileSync(at(`.klplink-${process.pid}-0.tmp`), "utf8")).toBe("left behind");
+    expect(readdirSync(folder).sort()).toEqual([...names.slice(1), "out"].sort());
   });
 
   test.each<readonly [string, () => string, RegExp]>([
@@ -158,6 +165,41 @@ describe("writeWhole", () => {
     chmodSync(folder, 0o755);
     expect(readFileSync(at("out"), "utf8")).toBe("old");
     expect(readdirSync(folder)).toEqual(["out"]);
+  });
+
+  test("in place of a file: owner, mode and special bits stay, other names are told", () => {
+    writeFileSync(at("in"), "old");
+    linkSync(at("in"), at("other"));
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(at("in"), 1234, 5678);
+    chmodSync(at("in"), 0o2751);
+    const { uid, gid } = statSync(at("in"));
+    const { state } = readRegular(at("in"));
+    expect(replaceWhole(at("in"), bytes, state).otherNames).toBe(1);
+    const now = statSync(at("in"));
+    expect([now.uid, now.gid, now.mode & 0o7777]).toEqual([uid, gid, 0o2751]);
+    expect(readFileSync(at("in")).equals(bytes)).toBe(true);
+    expect(readFileSync(at("other"), "utf8")).toBe("old");
+    expect(readdirSync(folder).sort()).toEqual(["in", "other"]);
+  });
+
+  test("in place of another user's file: the owner is said to be lost", () => {
+    if (process.getuid?.() !== 0) return expect(process.getuid?.()).toBeGreaterThan(0);
+    writeFileSync(at("in"), "old");
+    chmodSync(folder, 0o777);
+    const { state } = readRegular(at("in"));
+    asOrdinaryUser(() =>
+      expect(replaceWhole(at("in"), bytes, state).lost).toEqual(expect.arrayContaining(["its owner"])),
+    );
+  });
+
+  test("in place of a file that changed after it was read: refused, and nothing is left", () => {
+    writeFileSync(at("in"), "old");
+    const { state } = readRegular(at("in"));
+    writeFileSync(at("in"), "newer");
+    expect(() => replaceWhole(at("in"), bytes, state)).toThrow(/changed after it was read/);
+    expect(readFileSync(at("in"), "utf8")).toBe("newer");
+    expect(readdirSync(folder)).toEqual(["in"]);
   });
 
   test("isSameFile", () => {
@@ -234,6 +276,33 @@ describe("command line", () => {
     expect(readFileSync(at("in.ko")).equals(expected)).toBe(true);
     expect(statSync(at("in.ko")).mode & 0o777).toBe(0o640);
     expect(readdirSync(folder)).toEqual(["in.ko"]);
+  });
+
+  test("--in-place of a read-only file: refused, unless it is forced", async () => {
+    chmodSync(at("in.ko"), 0o440);
+    const refused = await klplink(["in.ko", ...kernel, "--in-place"]);
+    expect([refused.status, refused.stderr]).toEqual([3, expect.stringContaining("it is read-only")]);
+    expect(refused.stderr).toContain("chmod u+w in.ko");
+    expect(readFileSync(at("in.ko")).equals(original)).toBe(true);
+    expect((await klplink(["in.ko", ...kernel, "--in-place", "--force"])).status).toBe(0);
+    expect(readFileSync(at("in.ko")).equals(expected)).toBe(true);
+    expect(statSync(at("in.ko")).mode & 0o777).toBe(0o440);
+  });
+
+  test("--in-place says that other names keep the old content", async () => {
+    linkSync(at("in.ko"), at("second.ko"));
+    const { stdout } = await klplink(["in.ko", ...kernel, "--in-place"]);
+    expect(stdout).toContain("note: in.ko has another name (hard link), which keeps the old content");
+    expect(readFileSync(at("second.ko")).equals(original)).toBe(true);
+  });
+
+  test("a reader that goes away: the status says it, and nothing else does", () => {
+    // 2,000 lines, of which one is read; a pipe takes 64 KiB.
+    const { status, stdout, stderr } = inShell(["show", `${root}test/fixtures/kernel/vmlinux-x86_64`], "KLPLINK; true");
+    expect([status, stdout.length, stderr]).toEqual([0, 0, expect.stringContaining("KLP101")]);
+    const long = inShell(["show", "in.ko"], "{ KLPLINK; echo $? >status; } | true; cat status");
+    expect([String(long.stdout).trim(), long.stderr]).toEqual(["3", ""]);
+    expect(inShell(["show", "in.ko"], "KLPLINK | head -1").stderr).toBe("");
   });
 
   test("--in-place through a symbolic link keeps the link", async () => {

@@ -1,7 +1,5 @@
-import { type Dirent, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { defined } from "../../base/defined.ts";
-import { fileText } from "../../base/shell.ts";
+import { fileText, shellFile } from "../../base/shell.ts";
 import { visible } from "../../base/visible.ts";
 import { countOf, levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { tallyOf, tallyText } from "../../diag/tally.ts";
@@ -9,6 +7,7 @@ import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
+import { findModules, type Skipped } from "../files/findModules.ts";
 import { readUnpacked, UsageError, write } from "../files/io.ts";
 import { KernelModules } from "../files/kernelModules.ts";
 import type { ModuleStore } from "../files/kernelSources.ts";
@@ -39,7 +38,7 @@ export async function runCheck(paths: readonly string[], options: Options, conte
   const stores = loaded?.stores ?? [];
   const own = new KernelModules(stores);
   const reference = await readReference(options, context);
-  const files = paths.flatMap(expand);
+  const { files, skipped } = findModules(paths);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const quiet = options.quiet === true;
   const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context);
@@ -85,7 +84,8 @@ export async function runCheck(paths: readonly string[], options: Options, conte
     await reporter.add(entry.file, subject, entry.problems, outcome);
     if (reporter.isText && !quiet) await write(context.stdout, `${summary(entry)}\n`);
   }
-  if (reporter.isText && !quiet) await write(context.stdout, totalText(checked) + uncheckedLine(checked));
+  if (reporter.isText && !quiet)
+    await write(context.stdout, totalText(checked) + uncheckedLine(checked) + skippedLine(skipped));
   await reporter.finish();
   if (unreadable) return 3;
   return checked.some((c) => c.problems.some((p) => levelOf(p) === "error")) ? 1 : 0;
@@ -108,39 +108,20 @@ async function readChecked(
   return readUnpacked(path, context);
 }
 
-/** A file as it is; a folder as the modules and objects below it, sorted. Links are followed to files, not to folders. */
-function expand(path: string): string[] {
-  if (path === "-") return [path];
-  let isFolder = false;
-  try {
-    isFolder = statSync(path).isDirectory();
-  } catch {
-    // Reading it will say why.
-  }
-  if (!isFolder) return [path];
-  let entries: Dirent[];
-  try {
-    entries = readdirSync(path, { withFileTypes: true });
-  } catch {
-    // Reading it as a file fails for the same reason, and says it.
-    return [path];
-  }
-  return entries
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      const below = join(path, entry.name);
-      if (entry.isDirectory()) return expand(below);
-      const isFile = entry.isFile() || entry.isSymbolicLink();
-      return isFile && /\.k?o(?:\.(?:gz|xz|zst))?$/.test(entry.name) ? [below] : [];
-    });
-}
-
 /** What was not looked at in any of the files, once: without it "no error found" would say more than is known. */
 function uncheckedLine(checked: readonly Checked[]): string {
   const parts = [...new Set(checked.flatMap((c) => c.result?.unchecked ?? []))];
   if (parts.length === 0) return "";
   const more = parts.length > MOST_UNCHECKED ? `, and ${parts.length - MOST_UNCHECKED} more` : "";
   return `not checked: ${parts.slice(0, MOST_UNCHECKED).map(visible).join(", ")}${more}\n`;
+}
+
+/** What lies in the folders and was not looked at, though its name is a module's, or it is a folder. */
+function skippedLine(skipped: readonly Skipped[]): string {
+  if (skipped.length === 0) return "";
+  const shown = skipped.slice(0, MOST_UNCHECKED).map(({ path, why }) => `${shellFile(path)} (${why})`);
+  const more = skipped.length > shown.length ? `, and ${skipped.length - shown.length} more` : "";
+  return `skipped: ${shown.join(", ")}${more}\n`;
 }
 
 const MOST_UNCHECKED = 6;

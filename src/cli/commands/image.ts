@@ -1,12 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { latin1 } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
 import { append } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { elfMachine } from "../../elf/executable.ts";
-import { isSameFile, OutputError, reason, writeWhole } from "../../elf/output.ts";
+import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
 import type { ElfFile } from "../../elf/reader.ts";
+import { readRegular } from "../../elf/regularFile.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Placement } from "../../kernel/loader/layout.ts";
 import { findPercpu } from "../../kernel/loader/percpu.ts";
@@ -25,6 +27,7 @@ import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
+import { type NamedFile, writeSet } from "../files/writeSet.ts";
 import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 
@@ -128,8 +131,7 @@ async function writeImage(
     else writeFile(output, elf, 0o644);
   }
   if (options.raw !== undefined) {
-    makeFolder(options.raw);
-    for (const { name, bytes } of rawFiles(made)) writeFile(join(options.raw, name), bytes, 0o644);
+    writeFolder(options.raw, rawFiles(made));
   }
   if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
   else if (options.map === true && options.format === "text") await write(context.stdout, mapText(made));
@@ -255,11 +257,11 @@ function checkAddresses({ image: made }: ImageResult, { bases }: Placement): voi
 /** A file with a table, or a folder like /sys/module/NAME/sections: a file a section, with its address. */
 export function readSections(path: string): Map<string, bigint> {
   try {
-    if (!statSync(path).isDirectory()) return parseSections(readFileSync(path));
+    if (!statSync(path).isDirectory()) return parseSections(readRegular(path).bytes);
     return new Map(
       readdirSync(path, { withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
-        .map((entry) => [entry.name, parseAddress(readFileSync(join(path, entry.name), "latin1"))]),
+        .map((entry) => [entry.name, parseAddress(latin1(readRegular(join(path, entry.name)).bytes))]),
     );
   } catch (error) {
     if (error instanceof PlacementError) throw new UsageError(`${path}: ${error.message}`);
@@ -280,25 +282,12 @@ function addressOption(name: string, text: string): bigint {
   }
 }
 
-function makeFolder(path: string): void {
+function writeFolder(folder: string, files: readonly NamedFile[]): void {
   try {
-    makeParents(path);
+    writeSet(folder, files);
   } catch (error) {
-    throw new InputProblem(problem("KLP105", { file: path }, { why: reason(error) }));
-  }
-}
-
-/** As mkdir -p. (mkdirSync's `recursive` never ends on /proc, which has each folder and makes none.) */
-function makeParents(path: string): void {
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" && statSync(path).isDirectory()) return;
-    const parent = dirname(path);
-    if (code !== "ENOENT" || existsSync(parent)) throw error;
-    makeParents(parent);
-    mkdirSync(path);
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: folder }, { why: error.message, isFolder: true }));
   }
 }
 

@@ -1,8 +1,10 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
-import { fileText } from "../../base/shell.ts";
+import { fileText, shellFile } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
-import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
+import { isSameFile, OutputError, replaceWhole, writeWhole } from "../../elf/output.ts";
+import type { FileState } from "../../elf/regularFile.ts";
 import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Producer } from "../../klp/producers/producer.ts";
 import { linkFacts } from "../../passes/facts.ts";
@@ -35,6 +37,7 @@ export async function runLink(module: string, options: Options, context: Context
   if (options.inPlace !== true) await refuseOverwriting(output, options);
   const kernel = await readKernel(options, context);
   const reference = await readReference(options, context);
+  if (options.inPlace === true && options.force !== true) refuseReadOnly(module);
   const input = await readUnpacked(module, context);
   if (input.packing !== null && options.inPlace === true) {
     throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
@@ -70,21 +73,59 @@ export async function runLink(module: string, options: Options, context: Context
     done: result.done,
   };
   await reporter.add(input.name, subject, problems, outcome);
+  let notes: readonly string[] = [];
   const failed = result.problems.some((p) => levelOf(p) === "error");
   if (result.output !== null) {
     if (toStdout) await write(context.stdout, result.output);
-    else writeFile(output, result.output, input.mode);
+    else if (input.state !== undefined && options.inPlace === true) {
+      if (result.changed) notes = replaceFile(output, result.output, input.state);
+    } else writeFile(output, result.output, input.mode);
   }
   const messages = toStdout ? context.stderr : context.stdout;
   await reporter.finish(messages);
   if (reporter.isText && options.quiet !== true) {
-    await write(messages, `${summary(result, output, input)}\n`);
+    await write(messages, `${[summary(result, output, input), ...notes].join("\n")}\n`);
   }
   return failed ? 1 : 0;
 }
 
 /** What packs a module as the kernel's loader, or kmod, takes it. */
 const PACKERS = { gzip: "gzip -n", xz: "xz --check=crc32 --lzma2=dict=1MiB", zstd: "zstd" } as const;
+
+/** @throws InputProblem if nobody, or not this user, may write to a file */
+function refuseReadOnly(path: string): void {
+  try {
+    if ((statSync(path).mode & 0o222) !== 0) {
+      accessSync(path, constants.W_OK);
+      return;
+    }
+  } catch (error) {
+    // Reading it says what else is wrong.
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") return;
+  }
+  const unlock = `chmod u+w ${shellFile(path)}`;
+  throw new InputProblem(problem("KLP105", { file: path }, { why: "it is read-only", unlock }));
+}
+
+/** Replaces the input; what is to be said of what could not be kept. */
+function replaceFile(path: string, bytes: Uint8Array, state: FileState): string[] {
+  try {
+    const { otherNames, lost } = replaceWhole(path, bytes, state);
+    const notes: string[] = [];
+    if (otherNames > 0) {
+      const names =
+        otherNames === 1
+          ? "another name (hard link), which keeps"
+          : `${otherNames} other names (hard links), which keep`;
+      notes.push(`note: ${fileText(path)} has ${names} the old content`);
+    }
+    if (lost.length > 0) notes.push(`note: ${fileText(path)} loses ${lost.join(", ")}`);
+    return notes;
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}
 
 function writeFile(path: string, bytes: Uint8Array, mode: number): void {
   try {

@@ -1,7 +1,9 @@
 // The file of a module that is named as the kernel names it, on the machine that has it loaded.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
+import { latin1 } from "../../base/bytes.ts";
+import { readRegular } from "../../elf/regularFile.ts";
 import { normalModuleName } from "../../kernel/module/modinfo.ts";
 
 const KO = /\.ko(?:\.(?:gz|xz|zst))?$/;
@@ -39,7 +41,7 @@ export function findModuleFiles(module: string, folders: readonly string[]): str
 function listedIn(folder: string, wanted: string): string | null {
   let text: string;
   try {
-    text = readFileSync(join(folder, "modules.dep"), "latin1");
+    text = latin1(readRegular(join(folder, "modules.dep")).bytes);
   } catch {
     return null;
   }

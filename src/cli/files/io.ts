@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { defined } from "../../base/defined.ts";
 import { longest } from "../../base/lists.ts";
 import { streamText, visible } from "../../base/visible.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
+import { type FileState, InputError, readRegular } from "../../elf/regularFile.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { InputStream, OutputStream } from "../context.ts";
 
@@ -27,6 +28,8 @@ export interface Input {
   readonly bytes: Uint8Array;
   /** Permission bits. */
   readonly mode: number;
+  /** The state of the file that was read; absent for standard input. */
+  readonly state?: FileState;
 }
 
 /** What `-` reads. */
@@ -60,13 +63,12 @@ export async function readUnpacked(
 export async function readInput(path: string, context: Standard): Promise<Input> {
   if (path === "-") return { name: "<stdin>", bytes: await readStdin(context.stdin), mode: 0o644 };
   try {
-    const there = statSync(path);
-    if (there.isDirectory()) {
+    if (statSync(path).isDirectory()) {
       // One that may not be read says so: what it is does not matter then.
       readdirSync(path);
       throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
     }
-    return { name: path, bytes: readFileSync(path), mode: there.mode & 0o777 };
+    return { name: path, ...readRegular(path) };
   } catch (error) {
     if (error instanceof InputProblem) throw error;
     throw unreadable(path, error);
@@ -75,6 +77,8 @@ export async function readInput(path: string, context: Standard): Promise<Input>
 
 /** The problem of a path that could not be read, with what was probably meant. */
 export function unreadable(path: string, error: unknown): InputProblem {
+  if (error instanceof InputError)
+    return new InputProblem(problem("KLP104", { file: path }, { why: error.message, fault: error.fault }));
   const why = readReason(error);
   const near = why === "no such file" ? nearFiles(path) : [];
   const { code } = error as NodeJS.ErrnoException;
@@ -111,10 +115,21 @@ function readReason(error: unknown): string {
   }
 }
 
+/** Bytes that standard input may have: a device there (/dev/zero) never ends. */
+const MOST_STDIN = 1 << 30;
+
 async function readStdin(stdin: InputStream): Promise<Uint8Array> {
   if (stdin.isTTY) throw new UsageError("`-` reads standard input, but that is a terminal: pipe a file in");
   const chunks: Buffer[] = [];
-  for await (const chunk of stdin) chunks.push(chunk as Buffer);
+  let size = 0;
+  for await (const chunk of stdin) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size > MOST_STDIN) {
+      const why = `there are more than ${MOST_STDIN >> 20} MiB on it`;
+      throw new InputProblem(problem("KLP104", { file: "<stdin>" }, { why, code: "ERR_FS_FILE_TOO_LARGE" }));
+    }
+  }
   return Buffer.concat(chunks);
 }
 
@@ -122,8 +137,8 @@ async function readStdin(stdin: InputStream): Promise<Uint8Array> {
 export const STDOUT = "<stdout>";
 
 /**
- * Writes to a stream and waits until the system has taken it; of text, what may go to a terminal ({@link streamText}). A reader that went away is not an error; nor can anything be
- * told when standard error takes nothing.
+ * Writes to a stream and waits until the system has taken it; of text, what may go to a terminal ({@link streamText}). A reader that went
+ * away is told nothing; the process' exit status says it (process.ts). Nor can anything be told when standard error takes nothing.
  * @throws InputProblem KLP105 if standard output takes nothing
  */
 export function write(stream: OutputStream, data: string | Uint8Array): Promise<void> {

@@ -1,11 +1,13 @@
 // What a running kernel tells of itself and of a loaded module: on this machine, or in a folder that the capture script filled.
 // Each thing that is missing, hidden or forbidden is said with its reason.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { latin1 } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { VerifyFault, VerifyObstacle } from "../../diag/codes/image.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../../elf/btf.ts";
+import { readRegular } from "../../elf/regularFile.ts";
 import { parseKernelAddress } from "../../kernel/loader/placement.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../../kernel/running/memory.ts";
 import { parseSymbols, SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
@@ -39,7 +41,7 @@ export class Machine {
   /** `uname -r`; null if it cannot be read. */
   get release(): string | null {
     try {
-      return readFileSync(this.#path("/proc/sys/kernel/osrelease", "release"), "latin1").trim();
+      return latin1(readRegular(this.#path("/proc/sys/kernel/osrelease", "release")).bytes).trim();
     } catch {
       return null;
     }
@@ -63,7 +65,7 @@ export class Machine {
     try {
       for (const name of readdirSync(path)) {
         // The files' own mode lets only root read them; the folder is open to all.
-        const address = parseKernelAddress(readFileSync(join(path, name), "latin1"));
+        const address = parseKernelAddress(latin1(readRegular(join(path, name)).bytes));
         if (address === null) throw cannot(join(path, name), { fault: "address damaged", section: name }, obstacle);
         sections.set(name, address);
         // Older powerpc kernels rename init sections.
@@ -92,7 +94,7 @@ export class Machine {
     const path = this.#path("/proc/kallsyms", "kallsyms");
     let list: SymbolList;
     try {
-      list = parseSymbols(new Uint8Array(readFileSync(path)), path);
+      list = parseSymbols(readRegular(path).bytes, path);
     } catch (error) {
       if (error instanceof SymbolListError)
         throw cannot(path, { fault: "symbols damaged", why: error.message }, this.isLive ? "no addresses" : "damaged");
@@ -130,7 +132,7 @@ export class Machine {
           ];
     for (const path of places) {
       try {
-        const list = parseSymbols(new Uint8Array(readFileSync(path)), path);
+        const list = parseSymbols(readRegular(path).bytes, path);
         if (list.hasData) return list;
       } catch (error) {
         if (!(error instanceof SymbolListError) && codeOf(error) === "") throw error;
@@ -177,7 +179,7 @@ export class Machine {
   /** The kernel's types; null if it does not tell them. */
   btf(): Btf | null {
     try {
-      const bytes = new Uint8Array(readFileSync(this.#path("/sys/kernel/btf/vmlinux", "btf")));
+      const bytes = readRegular(this.#path("/sys/kernel/btf/vmlinux", "btf")).bytes;
       return new Btf(bytes, isLittleEndianBtf(bytes));
     } catch (error) {
       if (error instanceof BtfError || codeOf(error) !== "") return null;
@@ -189,7 +191,7 @@ export class Machine {
 /** Whether the kernel forbids everybody to read its memory. */
 function isLockedDown(): boolean {
   try {
-    return readFileSync("/sys/kernel/security/lockdown", "latin1").includes("[confidentiality]");
+    return latin1(readRegular("/sys/kernel/security/lockdown").bytes).includes("[confidentiality]");
   } catch {
     // securityfs may not be mounted. Root is refused for no other reason.
     return process.getuid?.() === 0;

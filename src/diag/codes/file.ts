@@ -33,6 +33,8 @@ export const KLP104 = define<{
   readonly near?: readonly string[];
   /** The system's code of the error (`EACCES`). */
   readonly code?: string;
+  /** It is not a regular file, or it is written to while it is read. */
+  readonly fault?: "not regular" | "changed";
   /** How the file is packed, and what to do: unpack it with another program, or get the file again. */
   readonly packing?: string;
   readonly remedy?: "unpack" | "replace";
@@ -41,6 +43,9 @@ export const KLP104 = define<{
   title: (d) => `cannot be read: ${d.why}`,
   help: (d) => {
     if (d.isFolder === true) return "give a file; only `klplink check FOLDER` looks at all modules below a folder";
+    if (d.fault === "not regular")
+      return "give a regular file; what comes out of a pipe is read from standard input, as `-`";
+    if (d.fault === "changed") return "wait until what writes it is done";
     const unpacker = UNPACKERS[d.packing ?? ""] ?? d.packing;
     if (d.remedy === "unpack") return `unpack it first (\`${unpacker} -d\`)`;
     if (d.remedy === "replace") return `copy or build the file again (\`${unpacker} -t\` tests it)`;
@@ -65,10 +70,20 @@ export const KLP104 = define<{
     "The operating system did not let klplink read the file, or the file is packed and cannot be unpacked: it is damaged, or packed in a way that klplink does not read.",
 });
 
-export const KLP105 = define<{ readonly why: string; readonly isFolder?: boolean }>({
+export const KLP105 = define<{
+  readonly why: string;
+  readonly isFolder?: boolean;
+  /** The input of --in-place is read-only; the command that makes it writable. */
+  readonly unlock?: string;
+}>({
   level: "error",
   title: (d) => `cannot be written: ${d.why}`,
-  help: (d) => (d.isFolder === true ? "give another folder" : "name another output with -o"),
+  help: (d) =>
+    d.unlock !== undefined
+      ? `make it writable (\`${d.unlock}\`), or say --force`
+      : d.isFolder === true
+        ? "give another folder"
+        : "name another output with -o",
   explain:
     "The output could not be written. Nothing was left behind, and a file of that name that was there before is unchanged.",
 });

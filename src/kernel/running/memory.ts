@@ -1,7 +1,8 @@
 // Bytes of a kernel's memory: /proc/kcore of the running one, or files that the capture script made.
 
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { openRegular, readRegular } from "../../elf/regularFile.ts";
 
 /** Reads `size` bytes; null if that memory is not to be had. */
 export type KernelMemory = (address: bigint, size: number) => Uint8Array | null;
@@ -20,7 +21,7 @@ export class MemoryError extends Error {}
 
 /** Memory through a kcore file (an ELF core file with a PT_LOAD for each piece). @throws MemoryError */
 export function openKcore(path: string): { readonly read: KernelMemory; readonly close: () => void } {
-  const fd = openSync(path, "r");
+  const fd = openRegular(path);
   const at = (offset: bigint, size: number): Buffer | null => {
     const bytes = Buffer.alloc(size);
     let have = 0;
@@ -80,7 +81,7 @@ export function openDumps(folder: string): KernelMemory {
       let bytes = known.get(path);
       if (bytes === undefined) {
         try {
-          bytes = new Uint8Array(readFileSync(path));
+          bytes = readRegular(path).bytes;
         } catch {
           bytes = new Uint8Array(0);
         }

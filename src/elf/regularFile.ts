@@ -1,0 +1,71 @@
+// Input files: regular ones, whole, as they were at one time. A device may never end, and opening a pipe may wait for ever.
+
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
+
+/** A file cannot be an input: it is none, or it is written to meanwhile. */
+export class InputError extends Error {
+  readonly fault: "not regular" | "changed";
+  /** As the system's own errors have one. */
+  readonly code = "EINVAL";
+  constructor(fault: InputError["fault"], what: string) {
+    super(what);
+    this.name = "InputError";
+    this.fault = fault;
+  }
+}
+
+/** What tells one state of a file from another. */
+export interface FileState {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+export const isSameState = (a: FileState, b: FileState): boolean =>
+  a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs;
+
+/** A descriptor that the caller's own shell opened, as for `-k <(command)`. */
+const OWN_DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/\d+$/;
+
+/** What a path names that is not a regular file; null if it is one, or a folder, whose reading fails by itself. */
+function otherKind(there: BigIntStats): string | null {
+  if (there.isFIFO()) return "it is a pipe (FIFO)";
+  if (there.isSocket()) return "it is a socket";
+  return there.isCharacterDevice() || there.isBlockDevice() ? "it is a device" : null;
+}
+
+/** Opens a regular file for reading; nothing waits. @throws InputError, and the system's errors */
+export function openRegular(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const kind = otherKind(fstatSync(fd, { bigint: true }));
+  if (kind === null) return fd;
+  closeSync(fd);
+  throw new InputError("not regular", kind);
+}
+
+/**
+ * The bytes of a regular file. A pipe is read only if it is a descriptor of this process's own (/dev/fd/63), which a shell made for it.
+ * @param whileOpen called once all is read, before the file is looked at again
+ * @throws InputError, and the system's errors
+ */
+export function readRegular(
+  path: string,
+  whileOpen: () => void = () => {},
+): { readonly bytes: Uint8Array; readonly state: FileState; readonly mode: number } {
+  const isPipe = OWN_DESCRIPTOR.test(path) && statSync(path).isFIFO();
+  const fd = isPipe ? openSync(path, "r") : openRegular(path);
+  try {
+    const before = fstatSync(fd, { bigint: true });
+    const bytes = new Uint8Array(readFileSync(fd));
+    whileOpen();
+    const after = fstatSync(fd, { bigint: true });
+    // What the kernel makes up while it is read has no size.
+    if (before.isFile() && before.size > 0n && !isSameState(before, after)) {
+      throw new InputError("changed", "it changed while it was read");
+    }
+    return { bytes, state: before, mode: Number(before.mode & 0o777n) };
+  } finally {
+    closeSync(fd);
+  }
+}
