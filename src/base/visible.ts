@@ -8,6 +8,9 @@ const ANY_HIDDEN = new RegExp(HIDDEN.source, "u");
 /** A colour as the renderers write it, or what is hidden but a line's end and a tab. */
 const RAW = new RegExp(`(\\x1b\\[(?:1|22|3[1-4]|39)m)|(?![\\n\\t])(?:${HIDDEN.source})`, "gu");
 
+/** Every character of which the above may find one: without any, a text is as it may be. Looked for in all that is written. */
+const ANY_RAW = new RegExp(`[${CONTROLS.replace("\\x00-\\x1f", "\\x00-\\x08\\x0b-\\x1f")}\\ud800-\\udfff]`);
+
 const inHex = (c: string, digits: number): string => (c.codePointAt(0) ?? 0).toString(16).padStart(digits, "0");
 
 /** Whether a text holds anything that {@link visible} replaces. */
@@ -22,7 +25,7 @@ export const visible = (text: string): string =>
  * which is the same text again where they stood in a string of JSON.
  */
 export const streamText = (text: string): string =>
-  isHidden(text) ? text.replace(RAW, (c, color: string | undefined) => color ?? `\\u${inHex(c, 4)}`) : text;
+  ANY_RAW.test(text) ? text.replace(RAW, (c, color: string | undefined) => color ?? `\\u${inHex(c, 4)}`) : text;
 
 const known = new WeakMap<object, object>();
 

@@ -24,10 +24,10 @@ import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
 import { survey } from "../../passes/analysis.ts";
 import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
-import { relocName } from "../../reloc/def.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, writePieces } from "../files/io.ts";
 import { type CommonOptions, readKernel } from "../options.ts";
+import { relocationRows, relocationText } from "./showRelocations.ts";
 
 interface Options extends CommonOptions {
   readonly sections?: boolean;
@@ -42,7 +42,10 @@ type Row = Readonly<Record<string, string | number | null>>;
 
 interface Table {
   readonly title: string;
-  readonly rows: readonly Row[];
+  /** Gone through several times. */
+  readonly rows: Iterable<Row>;
+  /** The text form, in pieces, where it is not made of the rows. */
+  readonly text?: () => Iterable<string>;
 }
 
 const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -186,35 +189,11 @@ function homeName(file: ElfFile, symbols: SymbolTable, i: number): string {
   }
 }
 
-function symbolLabel(file: ElfFile, symbols: SymbolTable | undefined, symbol: number): string {
-  if (symbols === undefined || symbol === 0) return "";
-  const name = symbols.name(symbol);
-  return printable(name === "" ? sectionNameOf(file, symbols, symbol) : name);
-}
-
-function relocationTable(file: ElfFile): Table {
-  const relocs = findArch(file.header.machine)?.relocs;
-  const rows: Row[] = [];
-  for (const table of file.relocations) {
-    const symbols = file.symbolTables.get(file.sections.link(table.section));
-    for (let row = 0; row < table.count; row++) {
-      const type = table.type(row);
-      rows.push({
-        in: printable(file.sections.name(table.section)),
-        target: printable(file.sections.name(table.target)),
-        offset: hexNumber(table.offset(row)),
-        type: relocs === undefined ? type : relocName(relocs, type),
-        symbol: symbolLabel(file, symbols, table.symbol(row)),
-        addend: table.hasAddends ? signedHex(table.addend(row)) : null,
-      });
-    }
-  }
-  return { title: "Relocations", rows };
-}
-
-function signedHex(value: bigint): string {
-  return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
-}
+const relocationTable = (file: ElfFile): Table => ({
+  title: "Relocations",
+  rows: relocationRows(file),
+  ...(file.relocations.some((table) => table.count > 0) ? { text: () => relocationText(file) } : {}),
+});
 
 const verdictTexts: Readonly<Record<CallVerdict, string>> = {
   local: "in the module: branch to the local entry",
@@ -252,7 +231,13 @@ function* formatTables(tables: readonly Table[]): Generator<string, void, undefi
   for (const table of tables) yield* chained(["\n"], formatTable(table));
 }
 
-function* formatTable({ title, rows }: Table): Generator<string, void, undefined> {
+function* formatTable({ title, rows: all, text: own }: Table): Generator<string, void, undefined> {
+  if (own !== undefined) {
+    yield `${title}\n`;
+    yield* own();
+    return;
+  }
+  const rows = [...all];
   const first = rows[0];
   if (first === undefined) {
     yield `${title}: none\n`;
