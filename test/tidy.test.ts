@@ -234,7 +234,7 @@ test("a test lies where its file does, and is called like it", () => {
  * one architecture by its nature.
  */
 const MACHINES_OWN =
-  /^(?:elf\/consts\.ts|elf\/machine\.ts|base\/archName\.ts|arch\/|reloc\/|stubs\/|ftrace\/model\/protocols\/|klp\/toc\/)/;
+  /^(?:elf\/consts\.ts|elf\/machine\.ts|base\/archName\.ts|build\/machines\.ts|arch\/|reloc\/|stubs\/|ftrace\/model\/protocols\/|klp\/toc\/)/;
 /** An e_machine, an architecture's name, or a relocation type by number. Comments do not count. */
 const MACHINE = /\bEM_[A-Z0-9_]+\b|"(?:ppc64le|arm64|x86_64)"|\bR_[A-Z0-9_]+ = \d+|\brelocationType\s*[!=]==?\s*\d+/g;
 /** The column of a message that says which kernels print it. */

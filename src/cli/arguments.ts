@@ -8,6 +8,15 @@ export function taskCount(value: string): number {
   throw new InvalidArgumentError("A number from 1 to 4.");
 }
 
+/** A number in a range, both ends included. */
+export const count =
+  (least: number, most: number) =>
+  (value: string): number => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : -1;
+    if (number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`A number from ${least} to ${most}.`);
+  };
+
 export function address(value: string): bigint {
   if (/^(?:0x)?[0-9a-f]{1,16}$/i.test(value)) return BigInt(`0x${value.replace(/^0x/i, "")}`);
   throw new InvalidArgumentError("A hexadecimal address, as in `0xffffffff81061a40`.");

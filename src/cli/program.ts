@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { PRODUCERS } from "../klp/producers/producer.ts";
 import { TOC_RESTORES } from "../stubs/strategies/strategy.ts";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
+import { addBuild } from "./commands/buildOptions.ts";
 import type { Context } from "./context.ts";
 import { write } from "./files/io.ts";
 import {
@@ -378,6 +379,7 @@ export const COMMANDS: Readonly<Record<string, Add>> = {
   link: addLink,
   check: addCheck,
   diff: addDiff,
+  build: addBuild,
   image: addImage,
   verify: addVerify,
   show: addShow,

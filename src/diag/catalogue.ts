@@ -1,5 +1,6 @@
 import { isBefore } from "../base/loadOrder.ts";
 import { cleaned } from "../base/visible.ts";
+import * as build from "./codes/build.ts";
 import * as diff from "./codes/diff.ts";
 import * as diffMeaning from "./codes/diffMeaning.ts";
 import * as diffTrees from "./codes/diffTrees.ts";
@@ -15,7 +16,7 @@ import * as symbols from "./codes/symbols.ts";
 import * as toc from "./codes/toc.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
-/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites, 7xx differences between builds. */
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites, 7xx differences between builds, 8xx from a patch to a module. */
 const rows = {
   ...file,
   ...relocations,
@@ -29,6 +30,7 @@ const rows = {
   ...sites,
   ...diff,
   ...diffTrees,
+  ...build,
   ...diffMeaning,
 };
 

@@ -10,20 +10,30 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type Code, codes } from "../../src/diag/catalogue.ts";
 import { type Run, klplink as runKlplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
-import { samples } from "./samples.ts";
+import { type Sample, samples } from "./samples.ts";
 
 const fixtures = join(root, "test/fixtures/diag");
 const temporary = mkdtempSync(join(tmpdir(), "klplink-"));
 afterAll(() => rmSync(temporary, { recursive: true }));
 
+const cache = join(temporary, "cache");
+/** Programs that stand for make and compilers come before those of the machine. */
+const PROGRAMS = `${join(fixtures, "build/bin")}:${process.env.PATH}`;
+
 /** Runs klplink in the folder of the samples; paths of the temporary folder become `out`. */
-async function klplink(args: readonly string[]): Promise<Omit<Run, "stdoutBytes">> {
+async function klplink(args: readonly string[], env: Sample["env"] = {}): Promise<Omit<Run, "stdoutBytes">> {
   const out = join(temporary, `${Math.random().toString(36).slice(2)}.o`);
   const run = await runKlplink(
     args.map((a) => (a === "{out}" ? out : a)),
-    { cwd: fixtures },
+    { cwd: fixtures, env: { PATH: PROGRAMS, KLPLINK_CACHE: cache, ...env } },
   );
-  const text = (said: string): string => said.replaceAll(out, "out");
+  // Folders of the cache are called by the source's path; what a build is at is said where it is not there already.
+  const text = (said: string): string =>
+    said
+      .replaceAll(out, "out")
+      .replaceAll(cache, "CACHE")
+      .replace(/CACHE\/build\/\w{16}/g, "CACHE/build/KEY")
+      .replace(/^klplink: \w+s (?:the|for) .*\n/gm, "");
   return { status: run.status, stdout: text(run.stdout), stderr: text(run.stderr) };
 }
 
@@ -50,9 +60,9 @@ function shortened(text: string): string {
 const typed = (args: readonly string[]): string =>
   `$ klplink ${args.map((a) => (a === "{out}" ? "out" : a)).join(" ")}`;
 
-describe.each(Object.entries(samples))("%s", (code, { args, status }) => {
+describe.each(Object.entries(samples))("%s", (code, { args, status, env }) => {
   test.concurrent("as text, 80 columns, without colour", async ({ expect: expectHere }) => {
-    const ran = await klplink(args);
+    const ran = await klplink(args, env);
     expectHere(ran.status).toBe(status);
     expectHere(ran.stderr).toMatch(new RegExp(`^(?:error|warning)\\[${code}\\]: `, "m"));
     expectHere(ran.stderr).not.toMatch(/\[object |\bNaN\b/);
@@ -62,7 +72,7 @@ describe.each(Object.entries(samples))("%s", (code, { args, status }) => {
   });
 
   test.concurrent("as JSON, by the published schema", async ({ expect: expectHere }) => {
-    const ran = await klplink([...args, "--format", "json"]);
+    const ran = await klplink([...args, "--format", "json"], env);
     expectHere(ran.status).toBe(status);
     const document: unknown = JSON.parse(ran.stdout);
     expectHere(validate(document) ? [] : validate.errors).toEqual([]);

@@ -6,6 +6,8 @@ export interface Sample {
   /** `{out}` stands for a path in a temporary folder. */
   readonly args: readonly string[];
   readonly status: 0 | 1 | 2 | 3;
+  /** Variables of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const failing = (...args: string[]): Sample => ({ args, status: 1 });
@@ -52,6 +54,19 @@ const trees = (name: string): readonly string[] => [
 const IN_TREES = ["-k", "../diff/trees/kernel.map", "-m", "../diff/trees/comp.ko", "-o", "{out}"];
 
 const TARGET = ["-k", "../diff/cases/constant.map", "-o", "{out}"];
+
+/** `klplink build` in build/, with the programs of build/bin in place of make and gcc. */
+const built = (patch: string, ...args: string[]): readonly string[] => [
+  "build",
+  `build/${patch}.patch`,
+  ...(args.includes("--source") ? [] : ["--source", "build/tree"]),
+  "-k",
+  "../kernel/vmlinux-x86_64",
+  ...(args.includes("--config") ? [] : ["--config", "build/config"]),
+  ...args,
+  "-o",
+  "{out}",
+];
 
 export const samples: { readonly [C in Code]: Sample } = {
   KLP101: unusable("check", "modinfo.s"),
@@ -252,4 +267,23 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP732: good(...meaning("stack")),
   KLP734: failing(...builds("jump-label", "pairs"), "-k", "../diff/namesakes/types.x86_64"),
   KLP735: good(...builds("address-of-new", "pairs")),
+  KLP801: unusable(...built("cut-off")),
+  KLP802: unusable(...built("outside")),
+  KLP803: failing(...built("elsewhere")),
+  KLP804: failing(...built("absent")),
+  KLP805: unusable(...built("binary")),
+  KLP806: good(...built("fuzzy", "--fuzz", "1", "--dry-run")),
+  KLP810: failing(...built("assembler")),
+  KLP811: failing(...built("off")),
+  KLP812: failing(...built("good", "--config", "build/no-livepatch.config")),
+  KLP813: good(...built("good", "--config", "build/dropped.config", "--dry-run")),
+  KLP814: good(...built("good", "--config", "build/other-compiler.config", "--dry-run")),
+  KLP815: good(...built("good", "--source", "build/older", "--dry-run")),
+  KLP816: unusable(...built("good", "--cc", "no-such-gcc")),
+  KLP817: failing(...built("good", "--config", "build/failing.config")),
+  KLP818: unusable("build", "build/good.patch", "--source", "build/bin", "-k", "../kernel/vmlinux-x86_64"),
+  KLP819: { ...unusable(...built("good")), env: { KLPLINK_CACHE: "build/config" } },
+  KLP822: failing(...built("good", "--sign", "key.pem", "certificate.pem")),
+  KLP823: unusable(...built("good", "--config", "build/good.patch")),
+  KLP824: failing(...built("good", "--config", "build/bitcode.config")),
 };

@@ -78,6 +78,8 @@ export function applyPatches(patches: readonly FilePatch[], read: ReadFile, fuzz
   return { files, adjusted };
 }
 
+type Unfit = Extract<PatchFault, { kind: "unfit" }>["why"];
+
 const isOld = (line: HunkLine): boolean => line.kind !== "+";
 const isNew = (line: HunkLine): boolean => line.kind !== "-";
 
@@ -180,7 +182,7 @@ class Hunks {
     return true;
   }
 
-  #error(hunk: Hunk, at: number, why: "context" | "several" | "bare" | "applied", fuzz: number | null): PatchError {
+  #error(hunk: Hunk, at: number, why: Unfit, fuzz: number | null): PatchError {
     const old = hunk.lines.filter(isOld);
     const wrong = old.findIndex((l, i) => this.#lines[at + i] !== l.text);
     const place = at + Math.max(0, wrong);
@@ -195,14 +197,19 @@ class Hunks {
     const made = hunk.lines.filter(isNew).map((l) => l.text);
     if (made.length > 0 && this.#fits(made, Math.max(0, hunk.newStart - 1)) && hunk.lines.some((l) => l.kind === "+"))
       return this.#error(hunk, at, "applied", null);
+    const fits = this.#fits(
+      hunk.lines.filter(isOld).map((l) => l.text),
+      at,
+    );
+    const why = fits ? "ends" : "context";
     for (let fuzz = this.#fuzz + 1; fuzz <= MOST_FUZZ; fuzz++) {
       try {
-        if (this.#search(hunk, done, moved, fuzz) !== null) return this.#error(hunk, at, "context", fuzz);
+        if (this.#search(hunk, done, moved, fuzz) !== null) return this.#error(hunk, at, why, fuzz);
       } catch {
         break;
       }
     }
-    return this.#error(hunk, at, "context", null);
+    return this.#error(hunk, at, why, null);
   }
 }
 

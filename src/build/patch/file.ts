@@ -43,7 +43,8 @@ export type PatchFault =
       readonly path: string;
       /** Line of the old file at which the hunk should stand. */
       readonly at: number;
-      readonly why: "context" | "several" | "bare" | "applied";
+      /** `ends`: it has less context at one end, so it belongs to that end of the file. */
+      readonly why: "context" | "several" | "bare" | "applied" | "ends";
       /** The first line of the hunk that differs, and what the file has there; null: beyond its end. */
       readonly expected: string;
       readonly found: string | null;

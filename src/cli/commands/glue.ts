@@ -1,12 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { shellFile } from "../../base/shell.ts";
+import { type GlueFile, glueFiles } from "../../build/glue.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError } from "../../elf/output.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, write } from "../files/io.ts";
-import { type NamedFile, writeSet } from "../files/writeSet.ts";
+import { writeSet } from "../files/writeSet.ts";
 import type { CommonOptions } from "../options.ts";
 
 interface Options extends CommonOptions {
@@ -35,7 +35,7 @@ export async function runGlue(folder: string, options: Options, context: Context
   return 0;
 }
 
-function writeFiles(folder: string, files: readonly NamedFile[], wanted: ReadonlySet<string>): void {
+function writeFiles(folder: string, files: readonly GlueFile[], wanted: ReadonlySet<string>): void {
   try {
     writeSet(
       folder,
@@ -55,28 +55,4 @@ function stateOf(path: string, bytes: Uint8Array): "none" | "same" | "other" {
   } catch {
     return "other";
   }
-}
-
-/** The glue's files, as they come with klplink. */
-function glueFiles(): NamedFile[] {
-  const root = glueFolder();
-  const walk = (below: string): string[] =>
-    readdirSync(join(root, below), { withFileTypes: true }).flatMap((entry) => {
-      const name = below === "" ? entry.name : `${below}/${entry.name}`;
-      return entry.isDirectory() ? walk(name) : [name];
-    });
-  return walk("")
-    .sort()
-    .map((name) => ({ name, bytes: readFileSync(join(root, name)) }));
-}
-
-/** The package's folder `glue`: beside `dist` or `src`. */
-function glueFolder(): string {
-  let at = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(at, "glue", "klplink-init.c"))) {
-    const above = dirname(at);
-    if (above === at) throw new Error("the package has lost its folder `glue`");
-    at = above;
-  }
-  return join(at, "glue");
 }

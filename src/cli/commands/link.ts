@@ -165,6 +165,11 @@ function summary(
   if (output === null) return `${fileText(input)}: not linked, nothing written`;
   const name = fileText(path === "-" ? input : path);
   if (!changed) return `${name}: nothing to do, identical to the input${packing === null ? "" : ", unpacked"}`;
+  return `${name}: ${linkedText({ done })}`;
+}
+
+/** What linking did, in words. */
+export function linkedText({ done }: Pick<LinkResult, "done">): string {
   const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
   const parts: string[] = [];
   if (done.convertedSymbols > 0) {
@@ -183,5 +188,5 @@ function summary(
   if (done.stubCalls > 0) parts.push(count(done.stubCalls, "call through a klp_stub", "calls through klp_stubs"));
   if (done.helpers > 0) parts.push(count(done.helpers, "register helper", "register helpers"));
   if (done.islandBytes > 0) parts.push(`${done.islandBytes} bytes added`);
-  return `${name}: ${parts.join(", ")}`;
+  return parts.join(", ");
 }

@@ -1,0 +1,69 @@
+// Kernel configurations: what stands in a .config, what makes a livepatch impossible, what became another option.
+
+import { type Problem, problem } from "../diag/catalogue.ts";
+
+/** Options that are set, with their values; what is not set is absent. */
+export type Config = ReadonlyMap<string, string>;
+
+export function parseConfig(text: string): Config {
+  const found = new Map<string, string>();
+  for (const match of text.matchAll(/^(CONFIG_\w+)=(.*?)\r?$/gm)) {
+    if (match[2] !== "n") found.set(match[1] ?? "", match[2] ?? "");
+  }
+  return found;
+}
+
+const RANDOM = "each build gets other structures than the running kernel has";
+const rows: readonly { readonly option: string; readonly unset?: true; readonly why: string; readonly help: string }[] =
+  [
+    {
+      option: "CONFIG_LIVEPATCH",
+      unset: true,
+      why: "this kernel loads no livepatches",
+      help: "is it the configuration of the kernel that runs? --config says which",
+    },
+    {
+      option: "CONFIG_MODULES",
+      unset: true,
+      why: "this kernel loads no modules",
+      help: "is it the configuration of the kernel that runs? --config says which",
+    },
+    { option: "CONFIG_GCC_PLUGIN_RANDSTRUCT", why: RANDOM, help: "such a kernel cannot be patched by another build" },
+    { option: "CONFIG_RANDSTRUCT", why: RANDOM, help: "such a kernel cannot be patched by another build" },
+    {
+      option: "CONFIG_GCC_PLUGIN_LATENT_ENTROPY",
+      why: "every function gets random constants, so all of them differ between two builds",
+      help: "such a kernel cannot be patched by another build",
+    },
+    {
+      option: "CONFIG_GCOV_PROFILE_ALL",
+      why: "the counters of every function are data that a livepatch would have to share",
+      help: "patch a kernel without coverage counters",
+    },
+    {
+      option: "CONFIG_LTO_CLANG",
+      why: "objects hold bitcode, and there is no code to compare before the whole kernel is linked",
+      help: "build the kernel twice, and compare the linked objects with `klplink diff`",
+    },
+  ];
+
+/** What makes livepatches impossible with a configuration. */
+export function configProblems(config: Config, file: string): Problem[] {
+  return rows
+    .filter(({ option, unset }) => config.has(option) !== (unset === true))
+    .map(({ option, unset, why, help }) =>
+      problem("KLP812", { file }, { option: unset === true ? `no ${option}` : option, why, help }),
+    );
+}
+
+/** Options that say what compiler and tools can do; by themselves they are no part of the code. */
+const OF_TOOLS =
+  /^CONFIG_(?:CC_|GCC_VERSION|CLANG_VERSION|AS_|LD_|LLD_|RUSTC?_|PAHOLE|TOOLS_|HAVE_|BUILDTIME_|DEBUG_INFO_BTF|BINDGEN|ARCH_(?:HAS|HAVE|SUPPORTS|USES?)_)/;
+
+/** Options of a configuration that became others: `CONFIG_X=y became CONFIG_X=n`, those of the tools left out. */
+export function configChanges(wanted: Config, made: Config): string[] {
+  const names = [...new Set([...wanted.keys(), ...made.keys()])].sort();
+  return names
+    .filter((name) => wanted.get(name) !== made.get(name) && !OF_TOOLS.test(name))
+    .map((name) => `${name} (${wanted.get(name) ?? "n"} became ${made.get(name) ?? "n"})`);
+}

@@ -1,0 +1,59 @@
+// How the kernel's makefiles name each architecture, and what they are called with.
+
+import type { ArchName } from "../base/archName.ts";
+
+export interface MakeMachine {
+  /** ARCH, and its folder below arch/. */
+  readonly arch: string;
+  readonly folder: string;
+  /** Prefix of Debian's cross compilers, and of most others. */
+  readonly cross: string;
+  /** Node's name of it (process.arch): on such a host no prefix is needed. */
+  readonly host: string;
+  /** Folders of other architectures whose files it takes. */
+  readonly borrows: readonly string[];
+  /** What modules are linked with beside what modules_prepare makes. */
+  readonly extra: readonly string[];
+  /** Flags beside the common ones, unless an option that is named is set. */
+  readonly flags: readonly { readonly flag: string; readonly unless: string }[];
+}
+
+export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
+  ppc64le: {
+    arch: "powerpc",
+    folder: "powerpc",
+    cross: "powerpc64le-linux-gnu-",
+    host: "ppc64",
+    borrows: [],
+    extra: ["arch/powerpc/lib/crtsavres.o"],
+    // The kernel's own data is out of reach of 32-bit distances to the TOC in a module. Modules are compiled so anyway.
+    flags: [{ flag: "-mcmodel=large", unless: "CONFIG_PPC_KERNEL_PCREL" }],
+  },
+  arm64: {
+    arch: "arm64",
+    folder: "arm64",
+    cross: "aarch64-linux-gnu-",
+    host: "arm64",
+    borrows: ["arm"],
+    extra: [],
+    flags: [],
+  },
+  x86_64: {
+    arch: "x86_64",
+    folder: "x86",
+    cross: "x86_64-linux-gnu-",
+    host: "x64",
+    borrows: ["um"],
+    extra: [],
+    flags: [],
+  },
+};
+
+/** A section for each function and variable: a change stays in its own. Debug information tells lines and layouts, and is not kept. */
+export const COMMON_FLAGS = ["-ffunction-sections", "-fdata-sections", "-g"] as const;
+
+/** Folders below arch/, in any kernel since 4.15: what is not needed of them is not copied. */
+export const ARCH_FOLDERS = (
+  "alpha arc arm arm64 blackfin c6x cris csky frv h8300 hexagon ia64 loongarch m32r m68k metag microblaze mips mn10300 nds32 nios2 " +
+  "openrisc parisc powerpc riscv s390 score sh sparc tile um unicore32 x86 xtensa"
+).split(" ");

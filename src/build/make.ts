@@ -1,0 +1,157 @@
+// Runs the kernel's make, and other programs, with a log.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync, closeSync, openSync, writeFileSync } from "node:fs";
+import { devNull } from "node:os";
+import { StringDecoder } from "node:string_decoder";
+import { problem } from "../diag/catalogue.ts";
+import { BuildStop, Interrupted } from "./stop.ts";
+
+/** Lines that are kept for a message. */
+const KEPT = 12;
+
+export interface Running {
+  /** Told each line as it comes, without its end. */
+  readonly onLine?: (line: string) => void;
+  readonly cwd?: string;
+  /** Written to its standard input. */
+  readonly input?: Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Ended {
+  readonly status: number;
+  /** What it wrote to standard output, up to 16 MiB. */
+  readonly stdout: string;
+  /** The last lines of both outputs. */
+  readonly last: readonly string[];
+  /** The first line of an error with a place: `FILE:LINE:COLUMN: error: …`. */
+  readonly place: string | null;
+}
+
+/** A line of a compiler, an assembler, kconfig or modpost that says what is wrong. */
+const ERROR = /^[^\s:]+:\d+(?::\d+)?: (?:fatal error|[Ee]rror|can't|undefined|syntax error)\b|^(?:ERROR|error): /;
+
+const MOST_OUTPUT = 1 << 24;
+
+/** Variables that would change what make does. */
+const DROPPED =
+  /^(?:MAKE.*|MFLAGS|GNUMAKEFLAGS|KBUILD_.*|KCFLAGS|KCPPFLAGS|KAFLAGS|CROSS_COMPILE|ARCH|SUBARCH|O|M|V|C|W|LLVM|LLVM_IAS|LOCALVERSION|CDPATH|GCC_COLORS|CCACHE_HASHDIR|KERNELRELEASE|INSTALL_.*)$/;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Starts programs, each in a process group of its own, so that all of it ends when the run does. */
+export class Programs {
+  #log: string | null = null;
+  readonly #env: Environment;
+  readonly #running = new Set<ChildProcess>();
+  #isEnded = false;
+
+  /** @param env variables; those that would change what make does are left out */
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  /** From here on all outputs are added to a file, which is emptied first. */
+  logTo(path: string): void {
+    writeFileSync(path, "");
+    this.#log = path;
+  }
+
+  get env(): Environment {
+    return this.#env;
+  }
+
+  /** Path of the log; empty: there is none yet. */
+  get log(): string {
+    return this.#log ?? "";
+  }
+
+  /** Ends what runs; nothing starts any more. */
+  interrupt(): void {
+    this.#isEnded = true;
+    for (const child of this.#running) endGroup(child, "SIGTERM");
+  }
+
+  get isInterrupted(): boolean {
+    return this.#isEnded;
+  }
+
+  /**
+   * Runs a program to its end.
+   * @throws BuildStop KLP816 if it is not there @throws Interrupted
+   */
+  async run(command: string, args: readonly string[], how: Running = {}): Promise<Ended> {
+    if (this.#isEnded) throw new Interrupted();
+    const log = openSync(this.#log ?? devNull, "a");
+    try {
+      appendFileSync(log, `$ ${[command, ...args].join(" ")}\n`);
+      const ended = await this.#watch(command, args, how, (text) => appendFileSync(log, text));
+      if (this.#isEnded) throw new Interrupted();
+      return ended;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #watch(command: string, args: readonly string[], how: Running, note: (text: string) => void): Promise<Ended> {
+    const env = Object.fromEntries(Object.entries(this.#env).filter(([name]) => !DROPPED.test(name)));
+    const child = spawn(command, args, {
+      detached: true,
+      stdio: [how.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      env: { ...env, LC_ALL: "C", ...how.env },
+      ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
+    });
+    this.#running.add(child);
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(how.input);
+    const last: string[] = [];
+    let place: string | null = null;
+    let stdout = "";
+    const take = (line: string): void => {
+      note(`${line}\n`);
+      if (last.push(line) > KEPT) last.shift();
+      if (place === null && ERROR.test(line)) place = line;
+      how.onLine?.(line);
+    };
+    const lines = (stream: NodeJS.ReadableStream | null, keep: boolean): (() => void) => {
+      const decoder = new StringDecoder("utf8");
+      let open = "";
+      stream?.on("data", (data: Buffer) => {
+        const text = decoder.write(data);
+        if (keep && stdout.length < MOST_OUTPUT) stdout += text;
+        const parts = (open + text).split("\n");
+        open = (parts.pop() ?? "").slice(-65536);
+        for (const part of parts) take(part);
+      });
+      return () => {
+        if (open !== "") take(open);
+      };
+    };
+    const ends = [lines(child.stdout, true), lines(child.stderr, false)];
+    return new Promise((resolve, reject) => {
+      child.on("error", (error) => {
+        this.#running.delete(child);
+        const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
+        const need = `it was to be run as \`${[command, ...args].slice(0, 3).join(" ")} …\``;
+        reject(isAbsent ? new BuildStop([problem("KLP816", { file: command }, { command, need })], 3) : error);
+      });
+      child.on("close", (code, signal) => {
+        this.#running.delete(child);
+        for (const end of ends) end();
+        // What it left running goes with it.
+        endGroup(child, "SIGKILL");
+        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, place });
+      });
+    });
+  }
+}
+
+function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // Gone already.
+  }
+}

@@ -1,0 +1,460 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import type { ArchName } from "../../base/archName.ts";
+import { printable } from "../../base/bytes.ts";
+import { configProblems, parseConfig } from "../../build/config.ts";
+import { KernelBuild } from "../../build/kernelBuild.ts";
+import { makeMachines } from "../../build/machines.ts";
+import { Programs } from "../../build/make.ts";
+import { KernelMakefiles } from "../../build/objects.ts";
+import { type ApplyResult, applyPatches } from "../../build/patch/apply.ts";
+import { type FilePatch, PatchError } from "../../build/patch/file.ts";
+import { withLines } from "../../build/patch/lines.ts";
+import { parsePatch } from "../../build/patch/parse.ts";
+import { type Plan, planObjects, treeReader } from "../../build/plan.ts";
+import { refusedFiles } from "../../build/refused.ts";
+import { copySource, isOfVersion, openSource, sourceKey, sourceVersion } from "../../build/source.ts";
+import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/stop.ts";
+import { cacheFolder, Workspace } from "../../build/workspace.ts";
+import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
+import { archNameOf } from "../../elf/machine.ts";
+import { OutputError, writeWhole } from "../../elf/output.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import {
+  type ChangedPair,
+  comparePairs,
+  type ModuleResult,
+  makeModule,
+  type Taken,
+  takeOut,
+} from "../../passes/livepatchModule.ts";
+import type { Context } from "../context.ts";
+import { findConfig, findModule, findSymvers } from "../files/buildInputs.ts";
+import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
+import { type Progress, startProgress } from "../progress.ts";
+import { Reporter } from "../report.ts";
+import { linkedText } from "./link.ts";
+
+export interface BuildCommandOptions extends CommonOptions, KernelOptions {
+  readonly source: string;
+  readonly rev?: string;
+  readonly config?: string;
+  readonly output?: string;
+  readonly name?: string;
+  readonly replace: boolean;
+  readonly cross?: string;
+  readonly cc?: string;
+  readonly jobs?: number;
+  readonly fuzz: number;
+  readonly strip: number;
+  readonly lines: boolean;
+  readonly only?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly keep?: boolean;
+  readonly sign?: readonly string[];
+  readonly pair?: readonly string[];
+}
+
+/** Exit status of a run that a signal ended. */
+const INTERRUPTED = 130;
+
+/** `klplink build <patch...>`: returns the exit status. */
+export async function runBuild(
+  patches: readonly string[],
+  options: BuildCommandOptions,
+  context: Context,
+): Promise<number> {
+  const run = new Run(patches, options, context);
+  const interrupt = (): void => run.interrupt();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+  try {
+    return await run.run();
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, interrupt);
+  }
+}
+
+/** What a run found out, for its report. */
+interface Outcome {
+  applied: ApplyResult | null;
+  plan: Plan | null;
+  changed: readonly ChangedPair[];
+  taken: Taken | null;
+  made: ModuleResult | null;
+  configuration: string | null;
+}
+
+class Run {
+  readonly #patches: readonly string[];
+  readonly #options: BuildCommandOptions;
+  readonly #context: Context;
+  readonly #reporter: Reporter;
+  readonly #problems: Problem[] = [];
+  readonly #outcome: Outcome = {
+    applied: null,
+    plan: null,
+    changed: [],
+    taken: null,
+    made: null,
+    configuration: null,
+  };
+  #programs: Programs | null = null;
+  #workspace: Workspace | null = null;
+  #isInterrupted = false;
+  #progress: Progress | null = null;
+  #step = "";
+
+  constructor(patches: readonly string[], options: BuildCommandOptions, context: Context) {
+    this.#patches = patches;
+    this.#options = options;
+    this.#context = context;
+    this.#reporter = new Reporter(options, context);
+  }
+
+  interrupt(): void {
+    this.#isInterrupted = true;
+    this.#programs?.interrupt();
+  }
+
+  async run(): Promise<number> {
+    const { options, name } = { options: this.#options, name: livepatchName(this.#options.name, this.#patches) };
+    const output = options.output ?? `${name}.ko`;
+    this.#progress = await startProgress(options.quiet !== true && this.#reporter.isText, this.#context);
+    let status = 0;
+    let said = "";
+    try {
+      said = await this.#build(name, output);
+    } catch (error) {
+      this.#progress.clear();
+      if (error instanceof Interrupted) {
+        await write(this.#context.stderr, "klplink: interrupted; nothing was written\n");
+        return INTERRUPTED;
+      }
+      if (!(error instanceof BuildStop)) throw error;
+      for (const p of error.problems) this.#problems.push(p);
+      status = error.status;
+    } finally {
+      this.#workspace?.recover();
+      this.#workspace?.unlock();
+    }
+    this.#progress.clear();
+    const hasError = this.#problems.some((p) => levelOf(p) === "error");
+    return await this.#report(output, said, status !== 0 ? status : hasError ? 1 : 0);
+  }
+
+  /** All steps. @returns what is said at the end @throws BuildStop, Interrupted, InputProblem, UsageError */
+  async #build(name: string, output: string): Promise<string> {
+    const options = this.#options;
+    const patches = await this.#readPatches();
+    this.#refuse(refusedFiles(patches));
+    const kernel = await readKernel(options, this.#context);
+    if (kernel === null || !kernel.hasSymbols)
+      throw new UsageError("build needs the kernel that is to be patched: give vmlinux, or System.map, with -k");
+    const machine = makeMachines[archOf(kernel)];
+    const folder = cacheFolder(this.#context.env);
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw cacheStop(error, folder);
+    }
+    const programs = new Programs(this.#context.env);
+    this.#programs = programs;
+    if (this.#isInterrupted) programs.interrupt();
+    if (options.sign !== undefined && options.sign.length !== 2)
+      throw new UsageError("--sign takes two files: KEY CERTIFICATE");
+    const source = await openSource(options.source, options.rev, programs);
+    const workspace = await this.#lock(new Workspace(join(folder, sourceKey(source, machine))));
+    try {
+      programs.logTo(join(workspace.folder, "log"));
+      await copySource(source, workspace, machine, programs, this.#show);
+      if (programs.isInterrupted) throw new Interrupted();
+      return await this.#inTree({ patches, kernel, machine, programs, workspace, name, output, folder });
+    } catch (error) {
+      throw cacheStop(error, folder);
+    }
+  }
+
+  async #lock(workspace: Workspace): Promise<Workspace> {
+    await workspace.lock((pid) => {
+      this.#show(`waits for another build of this source (process ${pid})`);
+      return !this.#isInterrupted;
+    });
+    this.#workspace = workspace;
+    return workspace;
+  }
+
+  async #inTree(at: InTree): Promise<string> {
+    const options = this.#options;
+    const { patches, kernel, machine, programs, workspace } = at;
+    const read = treeReader(workspace.tree);
+    const version = sourceVersion(read("Makefile") ?? "");
+    if (kernel.release !== null && version !== null && !isOfVersion(kernel.release, version))
+      this.#problems.push(problem("KLP815", { file: options.source }, { source: version, kernel: kernel.release }));
+    const applied = this.#apply(patches, read);
+    this.#outcome.applied = applied;
+    for (const { patch, line, path, offset, fuzz } of applied.adjusted)
+      if (fuzz > 0) this.#problems.push(problem("KLP806", { file: patch, line }, { path, offset, fuzz }));
+    if (applied.files.length === 0) return "the patch changes nothing in this source\n";
+    const found = await findConfig(
+      options.config,
+      {
+        kernels: options.kernel ?? [],
+        release: kernel.release,
+        root: options.root ?? "/",
+        source: resolve(options.source),
+      },
+      this.#context,
+    );
+    this.#outcome.configuration = found.name;
+    this.#refuse(configProblems(parseConfig(found.text), found.name));
+    const build = new KernelBuild({
+      machine,
+      workspace,
+      programs,
+      config: found.text,
+      release: kernel.release,
+      show: this.#show,
+      ...(options.cross === undefined ? {} : { cross: options.cross }),
+      ...(options.cc === undefined ? {} : { compiler: options.cc }),
+      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+    });
+    if (build.compilers !== null) this.#problems.push(problem("KLP814", { file: found.name }, build.compilers));
+    const changes = await build.configure();
+    if (changes.length > 0) this.#problems.push(problem("KLP813", { file: found.name }, { changes }));
+    const makefiles = new KernelMakefiles(workspace.tree, build.out, machine, programs, build.variables);
+    const only = options.only ?? [];
+    const plan = await planObjects({ files: applied.files, patches, makefiles, machine, read, only, show: this.#show });
+    this.#outcome.plan = plan;
+    this.#refuse(plan.problems);
+    if (plan.objects.length === 0) return "nothing that is compiled in this configuration includes a patched file\n";
+    if (options.dryRun === true) return "";
+    await build.prepare();
+    if (options.sign !== undefined) this.#refuse(signProblems(build));
+    const files = applied.files.map((f) =>
+      f.text === null || !options.lines ? f : { ...f, text: withLines(f.path, f.text, f.groups) },
+    );
+    const pairs = await build.pairs(plan.objects, files);
+    this.#show("compares the objects");
+    const changed = await comparePairs(pairs, { pairs: (options.pair ?? []).map(parsePair) });
+    this.#outcome.changed = changed;
+    for (const { result } of changed) this.#keep(result.problems);
+    this.#stopOnErrors();
+    if (changed.length === 0) return "no functional change: the patch applies, and the code stays the same\n";
+    return await this.#module(at, build, changed);
+  }
+
+  async #module(at: InTree, build: KernelBuild, changed: readonly ChangedPair[]): Promise<string> {
+    const { workspace, name, output } = at;
+    const options = this.#options;
+    const kernel = await this.#withModules(at.kernel, changed);
+    const positions = options.sympos ?? new Map<string, number>();
+    const taken = takeOut(changed, kernel, positions);
+    this.#outcome.taken = taken;
+    this.#keep(taken.problems);
+    this.#stopOnErrors();
+    if (taken.bytes === null) return "no functional change: nothing is to be replaced\n";
+    this.#show("makes the module");
+    const folder = join(workspace.folder, "module");
+    const symvers = await findSymvers(options.kernel ?? [], options.root ?? "/", this.#context);
+    const { replace } = options;
+    const made = await makeModule(taken.bytes, { build, folder, name, replace, kernel, positions, symvers });
+    this.#outcome.made = made;
+    this.#keep(made.problems);
+    if (made.bytes === null) return "";
+    const signed = options.sign === undefined ? made.bytes : await this.#sign(made.bytes, build, folder);
+    if (at.programs.isInterrupted) throw new Interrupted();
+    writeOutput(output, signed);
+    if (options.keep !== true) {
+      for (const part of ["module", "pairs"]) rmSync(join(workspace.folder, part), { recursive: true, force: true });
+    }
+    return "";
+  }
+
+  /** The kernel with the modules that the patch changes: those of -m, else where they lie beside it. */
+  async #withModules(kernel: Kernel, changed: readonly ChangedPair[]): Promise<Kernel> {
+    const { loadModule } = await import("../files/kernel.ts");
+    const options = this.#options;
+    const missing = [...new Set(changed.map((c) => c.object))].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
+    let known = kernel;
+    for (const name of missing) {
+      const path = findModule(name, options.kernel ?? [], kernel.release, options.root ?? "/");
+      if (path === null)
+        throw new UsageError(`the patch changes module ${name}: give it as it is on the machine with -m ${name}.ko`);
+      known = known.withModules([await loadModule(path, name, this.#context)]);
+    }
+    return known;
+  }
+
+  /** Signs a module by the kernel's own program. @throws BuildStop KLP822 */
+  async #sign(bytes: Uint8Array, build: KernelBuild, folder: string): Promise<Uint8Array> {
+    const [key = "", certificate = ""] = this.#options.sign ?? [];
+    const file = join(folder, "signed.ko");
+    writeFileSync(file, bytes);
+    const tool = join(build.out, SIGN);
+    const hash = (build.config.get("CONFIG_MODULE_SIG_HASH") ?? '"sha256"').replaceAll('"', "");
+    const { readFileSync } = await import("node:fs");
+    const ended = await (this.#programs as Programs).run(tool, [hash, resolve(key), resolve(certificate), file]);
+    if (ended.status !== 0)
+      throw new BuildStop([
+        problem("KLP822", { file: key }, { tool: "scripts/sign-file", lines: ended.last.slice(-3) }),
+      ]);
+    return readFileSync(file);
+  }
+
+  async #readPatches(): Promise<FilePatch[]> {
+    const found: FilePatch[] = [];
+    for (const path of this.#patches) {
+      const { bytes, name } = await readUnpacked(path, this.#context);
+      let parts: FilePatch[];
+      try {
+        parts = parsePatch(bytes, name, this.#options.strip);
+      } catch (error) {
+        if (!(error instanceof PatchError)) throw error;
+        throw new BuildStop([patchProblem(error)], 3);
+      }
+      if (parts.length === 0)
+        throw new BuildStop([problem("KLP801", { file: name }, { what: "there is no diff in it" })], 3);
+      for (const part of parts) found.push(part);
+    }
+    return found;
+  }
+
+  #apply(patches: readonly FilePatch[], read: (path: string) => string | null): ApplyResult {
+    try {
+      return applyPatches(patches, read, this.#options.fuzz);
+    } catch (error) {
+      if (!(error instanceof PatchError)) throw error;
+      throw new BuildStop([patchProblem(error)]);
+    }
+  }
+
+  #keep(problems: readonly Problem[]): void {
+    const seen = new Set(this.#problems.map((p) => JSON.stringify([p.code, p.at, p.data], bigints)));
+    for (const p of problems) if (!seen.has(JSON.stringify([p.code, p.at, p.data], bigints))) this.#problems.push(p);
+  }
+
+  #refuse(problems: readonly Problem[]): void {
+    if (problems.length > 0) throw new BuildStop(problems);
+  }
+
+  #stopOnErrors(): void {
+    if (this.#problems.some((p) => levelOf(p) === "error")) throw new BuildStop([]);
+  }
+
+  /** A word of progress: a line that changes on a terminal; elsewhere a line for each step. */
+  #show = (text: string): void => {
+    this.#progress?.show(text);
+    const step = text.replace(/:.*/, "");
+    if (step === this.#step) return;
+    this.#step = step;
+    const { stderr } = this.#context;
+    if (stderr.isTTY === true || this.#options.quiet === true || !this.#reporter.isText) return;
+    void write(stderr, `klplink: ${printable(step)}\n`);
+  };
+
+  async #report(output: string, said: string, status: number): Promise<number> {
+    const { made, taken, plan, applied, changed, configuration } = this.#outcome;
+    const isWritten = made?.bytes != null && status === 0;
+    const document = {
+      output: isWritten ? output : null,
+      configuration,
+      files: applied?.files.map((f) => f.path) ?? [],
+      objects: plan?.objects ?? [],
+      differing: changed.map(({ path, object }) => ({ path, object })),
+      replaced: taken?.functions ?? [],
+      linked: made?.link.done ?? null,
+    };
+    const groups = new Map<string, Problem[]>();
+    for (const p of this.#problems) groups.set(p.at.file, [...(groups.get(p.at.file) ?? []), p]);
+    const subjects = new Map(changed.map(({ path, result }) => [path, result.patched]));
+    if (made !== null) subjects.set(made.subject.path, made.subject);
+    for (const [file, problems] of groups)
+      if (file !== output) await this.#reporter.add(file, subjects.get(file) ?? null, problems);
+    await this.#reporter.add(output, null, groups.get(output) ?? [], document);
+    await this.#reporter.finish();
+    if (this.#reporter.isText && this.#options.quiet !== true)
+      await write(this.#context.stdout, this.#text(output, said, isWritten));
+    return status;
+  }
+
+  #text(output: string, said: string, isWritten: boolean): string {
+    const { made, taken, plan, applied } = this.#outcome;
+    const options = this.#options;
+    const lines: string[] = [];
+    if (options.verbose === true || options.dryRun === true) {
+      for (const { path } of applied?.files ?? []) lines.push(`file      ${printable(path)}`);
+      for (const { path, line, offset } of applied?.adjusted ?? [])
+        if (offset !== 0)
+          lines.push(`moved     ${printable(path)}: the hunk in line ${line} of the patch, by ${offset} lines`);
+      for (const path of plan?.unused ?? [])
+        lines.push(`unused    ${printable(path)}: nothing that is compiled includes it`);
+      for (const object of plan?.objects ?? []) lines.push(`object    ${printable(object)}`);
+    }
+    for (const f of taken?.functions ?? [])
+      lines.push(`replaces  ${printable(f.name)}${f.position === 0 ? "" : `,${f.position}`} of ${printable(f.object)}`);
+    if (isWritten && made !== null) {
+      const text = linkedText(made.link);
+      lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
+      const unchecked = made.check?.unchecked ?? [];
+      if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
+    } else if (said === "" && options.dryRun === true && plan !== null) {
+      lines.push(
+        `${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"} to compile; nothing was compiled`,
+      );
+    } else if (said === "") lines.push(`${output}: not written`);
+    return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
+  }
+}
+
+interface InTree {
+  readonly patches: readonly FilePatch[];
+  readonly kernel: Kernel;
+  readonly machine: (typeof makeMachines)[ArchName];
+  readonly programs: Programs;
+  readonly workspace: Workspace;
+  readonly name: string;
+  readonly output: string;
+  readonly folder: string;
+}
+
+const SIGN = "scripts/sign-file";
+
+function signProblems(build: KernelBuild): Problem[] {
+  const file = join(build.out, SIGN);
+  if (existsSync(file)) return [];
+  return [problem("KLP822", { file: SIGN }, { tool: SIGN, lines: ["without CONFIG_MODULE_SIG it is not built"] })];
+}
+
+const bigints = (_: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);
+
+function archOf(kernel: Kernel): ArchName {
+  for (const { machine } of kernel.machines) {
+    const name = archNameOf(machine);
+    if (name !== null) return name;
+  }
+  throw new UsageError("nothing of what -k names tells its architecture: give vmlinux");
+}
+
+/** `livepatch-NAME`, of characters that a module's name may have, 55 at most. */
+function livepatchName(given: string | undefined, [first = "patch"]: readonly string[]): string {
+  const base = given ?? basename(first).replace(/\.(?:patch|diff)(?:\.\w+)?$|\.(?:gz|xz|zst)$/, "");
+  const name = `livepatch-${base.replace(/^livepatch-/, "")}`.replace(/[^A-Za-z0-9_-]/g, "-");
+  return name.slice(0, 55);
+}
+
+/** `cnt.2=cnt.4`, as for `klplink diff`. */
+function parsePair(text: string): readonly [string, string] {
+  const [, one = "", other = ""] = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]*)$/.exec(text) ?? [];
+  if (one === "") throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4`);
+  return [one, other];
+}
+
+function writeOutput(path: string, bytes: Uint8Array): void {
+  try {
+    writeWhole(path, bytes, 0o644);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  }
+}

@@ -1,0 +1,210 @@
+// From a patch to a livepatch module by the kernel's own make: the patch, the source, the build.
+
+import { define } from "../define.ts";
+
+const shown = (line: string | null): string =>
+  line === null ? "the file ends before it" : line === "" ? "an empty line" : `\`${line}\``;
+
+export const KLP801 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the patch is damaged: ${d.what}`,
+  help: () =>
+    "make it again, with `git diff`, `git format-patch` or `diff -up`, and take care that no editor changes it",
+  explain:
+    "klplink reads unified diffs: those of git, and those of diff. What does not follow their form is not guessed at, since a hunk that is cut off would change the kernel in another way than its author meant.",
+});
+
+export const KLP802 = define<{ readonly path: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `\`${d.path}\` is no path in the kernel's source: ${d.why}`,
+  help: () =>
+    "make the patch from the top of the source; `-p N` says how many parts of its paths are cut off (default: 1)",
+  explain:
+    "Paths in a patch are those of files below the top of the source, with one part in front (`a/`, `b/`). A patch may name any other file, and none of them is touched.",
+});
+
+export const KLP803 = define<{
+  readonly path: string;
+  readonly line: number;
+  readonly why: "context" | "several" | "bare" | "applied" | "ends";
+  readonly expected: string;
+  readonly found: string | null;
+  readonly fuzz: number | null;
+}>({
+  level: "error",
+  title: (d) =>
+    d.why === "applied"
+      ? `the patch is in ${d.path} already`
+      : d.why === "several"
+        ? `the hunk fits in several places of ${d.path}, and not at line ${d.line}, which it names`
+        : d.why === "bare"
+          ? `the hunk adds lines to ${d.path} and has no line to compare there`
+          : `the hunk does not fit at line ${d.line} of ${d.path}, nor elsewhere`,
+  why: (d) =>
+    d.why === "context"
+      ? `the patch has ${shown(d.expected)} there, the source has ${d.found === null ? "no more lines" : shown(d.found)}`
+      : d.why === "ends"
+        ? "its lines stand there, but it has fewer lines of context at one end than at the other, so it says that the file begins or ends there"
+        : d.why === "applied"
+          ? "the lines that it adds stand there"
+          : "the wrong place would be a wrong kernel",
+  help: (d) =>
+    d.why === "applied"
+      ? "give the source of the kernel as it runs, without the patch"
+      : (d.why === "context" || d.why === "ends") && d.fuzz !== null
+        ? `give the source that the patch was made for; it would fit with \`--fuzz ${d.fuzz}\``
+        : d.why === "context"
+          ? "give the source that the patch was made for, or make the patch anew from this one"
+          : "make the patch anew from this source, with more lines of context: `git diff -U10`",
+  explain:
+    "A hunk is applied at the line that it names, or at the only other place where all of its lines stand. Lines of context are left out only with --fuzz N, as by `patch --fuzz`.",
+});
+
+export const KLP804 = define<{ readonly path: string; readonly what: "absent" | "exists" | "differs" }>({
+  level: "error",
+  title: (d) =>
+    d.what === "absent"
+      ? `the patch changes ${d.path}, which is not in the source`
+      : d.what === "exists"
+        ? `the patch makes ${d.path}, which is in the source already`
+        : `the patch removes ${d.path}, which has more lines there than the patch knows`,
+  help: () => "give the source that the patch was made for; `-p N` says how many parts of its paths are cut off",
+  explain: "A patch names the files that it changes, makes, removes or renames; the source must have them as it says.",
+});
+
+export const KLP805 = define<{ readonly path: string; readonly what: "binary" | "link" | "submodule" }>({
+  level: "error",
+  title: (d) =>
+    d.what === "binary"
+      ? `the patch changes ${d.path} as binary data`
+      : `the patch makes ${d.path} a ${d.what === "link" ? "symbolic link" : "git submodule"}`,
+  why: () => "code that runs in a kernel is made of text files",
+  help: (d) => `leave ${d.path} out of the patch`,
+  explain: "Binary parts of a patch, symbolic links and submodules are not applied: they are no source of a function.",
+});
+
+export const KLP806 = define<{ readonly path: string; readonly offset: number; readonly fuzz: number }>({
+  level: "warning",
+  title: (d) => `a hunk was applied to ${d.path} with ${d.fuzz} line${d.fuzz === 1 ? "" : "s"} of fuzz`,
+  why: () => "lines around the change are not those that the patch knows",
+  help: () => "look at the result: `klplink build --dry-run -v` shows where each hunk went",
+  explain:
+    "With --fuzz N up to N lines of context at each end of a hunk need not fit. It may then stand in a wrong place.",
+});
+
+export const KLP810 = define<{ readonly path: string; readonly why: string; readonly help: string }>({
+  level: "error",
+  title: (d) => `the patch changes ${d.path}, which no livepatch can carry`,
+  why: (d) => d.why,
+  help: (d) => d.help,
+  explain:
+    "A livepatch replaces functions of the running kernel, and of modules. What runs before it or outside of it (boot code, vDSOs, real mode), what runs only once, assembler, and what configures the build cannot be replaced that way. klplink says so before anything is compiled.",
+});
+
+export const KLP811 = define<{ readonly path: string; readonly rule: string | null }>({
+  level: "error",
+  title: (d) => `${d.path} is not compiled in this configuration`,
+  why: (d) => (d.rule === null ? "no makefile beside it names it" : `its makefile has \`${d.rule}\``),
+  help: () =>
+    "is it the configuration of the kernel that runs? --config says which; else the patch has no effect there, and the file can be left out",
+  explain:
+    "A source file is a part of a kernel if its makefile says so for the options that are set. A patch of one that is not changes nothing in that kernel, which is more often a wrong configuration than meant.",
+});
+
+export const KLP812 = define<{ readonly option: string; readonly why: string; readonly help: string }>({
+  level: "error",
+  title: (d) => `the configuration has ${d.option}: ${d.why}`,
+  help: (d) => d.help,
+  explain:
+    "A livepatch is compiled with the configuration of the kernel that it is for. Some options make it impossible: without CONFIG_LIVEPATCH there is nothing that loads it, and what makes each build another one (randomised structures, latent entropy, counters of GCOV) cannot be compared.",
+});
+
+export const KLP813 = define<{ readonly changes: readonly string[] }>({
+  level: "warning",
+  title: (d) =>
+    `${d.changes.length} option${d.changes.length === 1 ? "" : "s"} of the configuration became another here: ${d.changes.slice(0, 6).join(", ")}${d.changes.length > 6 ? ", …" : ""}`,
+  why: () => "compiler and tools of this machine are not those that the configuration was made with",
+  help: () => "where an option changes code or structures, build with the compiler of the kernel: --cc, --cross",
+  explain:
+    "`make olddefconfig` takes a configuration over and drops what the compiler or the tools here do not offer. Options of that kind may change what is compiled; with another structure in one object than in the kernel, a livepatch corrupts memory.",
+});
+
+export const KLP814 = define<{ readonly kernel: string; readonly here: string }>({
+  level: "warning",
+  title: (d) => `the kernel was compiled by ${d.kernel}, here compiles ${d.here}`,
+  why: () =>
+    "another compiler inlines and splits functions in another way, so what the patch replaces may not be what runs",
+  help: () => "use the same compiler: --cc NAME, or --cross PREFIX",
+  explain:
+    "klplink compares two compiles by the compiler that is here. What it concludes holds for the running kernel as far as that was compiled likewise: which functions exist, what is inlined where.",
+});
+
+export const KLP815 = define<{ readonly source: string; readonly kernel: string }>({
+  level: "warning",
+  title: (d) => `the source is ${d.source}, the kernel ${d.kernel}`,
+  why: () => "functions and structures may differ between the two",
+  help: () => "give the source of the kernel that runs with --source",
+  explain:
+    "The top makefile of a kernel's source tells its version. Distributions name their releases in their own ways; klplink compares the upstream version with the one in the kernel's banner.",
+});
+
+export const KLP816 = define<{ readonly command: string; readonly need: string }>({
+  level: "error",
+  title: (d) => `${d.command} is not there`,
+  why: (d) => d.need,
+  help: () => "install it, or say with --cc and --cross what is to be used",
+  explain: "klplink build drives the kernel's own make, with the compiler and tools of this machine.",
+});
+
+export const KLP817 = define<{
+  readonly step: string;
+  readonly place: string | null;
+  readonly lines: readonly string[];
+}>({
+  level: "error",
+  title: (d) => `${d.step} failed${d.place === null ? "" : `: ${d.place}`}`,
+  why: (d) => `the last lines of the log are: ${d.lines.length === 0 ? "(none)" : d.lines.join(" | ")}`,
+  help: () => "the file that is named above has all that was said",
+  explain: "The kernel's make, or a program that it starts, ended with an error. Its output is kept in a log file.",
+});
+
+export const KLP818 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the source cannot be used: ${d.what}`,
+  help: () =>
+    "give the top folder of a kernel's source, its packed form (linux-source-6.1.tar.xz), or a git repository with --rev",
+  explain: "--source names the source that the running kernel was built from. It is only read.",
+});
+
+export const KLP819 = define<{ readonly folder: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `the private copy of the source cannot be made: ${d.why}`,
+  help: (d) => `make room, or choose another place: KLPLINK_CACHE=FOLDER (now ${d.folder})`,
+  explain:
+    "klplink build copies the source into its cache folder and builds there, so that nothing of the user's is written to. It takes one to three gigabytes.",
+});
+
+export const KLP822 = define<{ readonly tool: string; readonly lines: readonly string[] }>({
+  level: "error",
+  title: (d) => `the module could not be signed: ${d.tool} failed`,
+  why: (d) => (d.lines.length === 0 ? "it said nothing" : d.lines.join(" | ")),
+  help: () => "--sign KEY CERTIFICATE are the files that the kernel's scripts/sign-file takes",
+  explain: "Modules are signed by the kernel's own program, with the hash that the configuration names.",
+});
+
+export const KLP823 = define<{ readonly why: string }>({
+  level: "error",
+  title: (d) => `no configuration was found: ${d.why}`,
+  help: () => "give the one of the kernel with --config: /boot/config-RELEASE, or .config of its build folder",
+  explain:
+    "Which code a kernel consists of depends on its configuration. It is looked for in --config, beside the kernel that -k names, in /boot and in the source.",
+});
+
+export const KLP824 = define<{ readonly path: string }>({
+  level: "error",
+  title: (d) => `${d.path} is compiled to LLVM bitcode`,
+  why: () =>
+    "the kernel is built with link-time optimisation: there is no code to compare before the whole kernel is linked",
+  help: () => "build the kernel twice, and compare the linked objects with `klplink diff vmlinux.o vmlinux.o`",
+  explain: "With CONFIG_LTO_CLANG objects hold bitcode, not machine code.",
+});
