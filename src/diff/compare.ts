@@ -3,7 +3,7 @@
 import { sameBytes } from "../base/bytes.ts";
 import { SHF_WRITE } from "../elf/consts.ts";
 import { type Content, contentOf, itemContent, type Reference } from "./content.ts";
-import { isLineOnly, type LineOf } from "./lines.ts";
+import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
 import { entryTarget, type OwnedTables, type TableEntry } from "./ownedTables.ts";
 import { bundledName } from "./sections.ts";
 import { constantAt, describe, stringAt, type Target } from "./targets.ts";
@@ -35,6 +35,7 @@ export interface LineNote {
   readonly offset: number;
   readonly orig: number;
   readonly patched: number;
+  /** Empty: the line stands in a string. */
   readonly callee: string;
 }
 
@@ -160,6 +161,7 @@ export class Comparison {
       for (; next < limit && Math.min(x.references[next]?.at ?? 0, y.references[next]?.at ?? 0) < at; next++) {
         const [r, s] = [x.references[next] as Reference, y.references[next] as Reference];
         const detail = this.#referenceDifference(r, s, pairs);
+        if (detail !== null && a !== null && b !== null && this.#lineInString(r, s, a, b)) continue;
         if (detail !== null) return { at: Math.min(r.at, s.at), detail };
       }
       const more = x.references[next] ?? y.references[next];
@@ -192,6 +194,19 @@ export class Comparison {
     if (found === null) return null;
     this.lineNotes.push({ item: a, offset: found.at + a.start - a.entry, ...found });
     return found.behind;
+  }
+
+  /** Whether two references are to strings that differ in the line only that each of them says it stands in. */
+  #lineInString(r: Reference, s: Reference, a: Item, b: Item): boolean {
+    if (this.#strictLines || a.kind !== "function" || r.at !== s.at || r.type !== s.type) return false;
+    const one = placeInString(this.orig.unit, r.target);
+    const other = placeInString(this.patched.unit, s.target);
+    if (one === null || other === null || one.file !== other.file) return false;
+    if (this.orig.lineOf?.(a.section, a.start + r.at) !== one.line) return false;
+    if (this.patched.lineOf?.(b.section, b.start + s.at) !== other.line) return false;
+    const offset = r.at + a.start - a.entry;
+    this.lineNotes.push({ item: a, offset, orig: one.line, patched: other.line, callee: "" });
+    return true;
   }
 
   /** What is different about two references; null if they are the same. */

@@ -6,6 +6,7 @@ import { firstIndex } from "../base/search.ts";
 import { SHF_EXECINSTR } from "../elf/consts.ts";
 import { type Field, insert } from "../reloc/field.ts";
 import type { Relocation } from "./relocations.ts";
+import { runtimeConstants } from "./runtime.ts";
 import { type Target, targetOf } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
@@ -19,6 +20,8 @@ export interface Reference {
   readonly relocation: Relocation | null;
   /** Bytes from the field to what the CPU counts from: a target's distance has them, an addend does not. */
   readonly bias: number;
+  /** A constant that the kernel writes into this place, and into no module's code. */
+  readonly isConstant?: boolean;
 }
 
 export interface Content {
@@ -34,9 +37,8 @@ export interface PlacedInstruction extends CodeInstruction {
   readonly at: number;
 }
 
-/** The instructions of a range of a section. It ends where bytes are none. */
-export function instructionsIn(unit: Unit, section: number, start: number, end: number): PlacedInstruction[] {
-  const code = unit.file.sections.data(section).subarray(start, end);
+/** Instructions, up to where bytes are none. */
+function instructionsIn(unit: Unit, code: Uint8Array): PlacedInstruction[] {
   const found: PlacedInstruction[] = [];
   for (let at = 0; at < code.length; ) {
     const one = unit.arch.code.decode(code, at);
@@ -51,8 +53,13 @@ export function instructionsIn(unit: Unit, section: number, start: number, end: 
 export function contentOf(unit: Unit, section: number, start: number, end: number, isCode: boolean): Content {
   const { arch, file } = unit;
   const bytes = file.sections.data(section).slice(start, end);
-  const instructions = isCode ? instructionsIn(unit, section, start, end) : [];
-  const references: Reference[] = [];
+  const references: Reference[] = isCode
+    ? runtimeConstants(unit)
+        .replace(section, start, bytes)
+        .map((r) => ({ ...r, isBranch: false, isConstant: r.type === null }))
+    : [];
+  const hasConstants = references.length > 0;
+  const instructions = isCode ? instructionsIn(unit, bytes) : [];
   for (const relocation of unit.relocations.range(section, start, end)) {
     const at = relocation.offset - start;
     const toEnd = bytesToEnd(unit, relocation.type, at, isCode, instructions);
@@ -68,6 +75,7 @@ export function contentOf(unit: Unit, section: number, start: number, end: numbe
   }
   const content = { bytes, references, instructions };
   if (isCode) resolveInPlace(unit, section, start, content);
+  if (hasConstants) references.sort((a, b) => a.at - b.at);
   return content;
 }
 

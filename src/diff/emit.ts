@@ -13,7 +13,7 @@ import type { TargetObject } from "./refer.ts";
 import { Copies, type Elsewhere, type From, type ItemCopy, Resolver } from "./resolve.ts";
 import { alignmentOf } from "./sections.ts";
 import { SharedParts } from "./sharedParts.ts";
-import type { Target } from "./targets.ts";
+import { describe, type Target } from "./targets.ts";
 import type { Item } from "./unit.ts";
 
 /** Builds the sections of what is taken. */
@@ -132,6 +132,11 @@ export class Emitter {
     const { unit } = this.side;
     const { code } = unit.arch;
     const type = r.type;
+    if (r.isConstant === true) {
+      const at = { file: unit.path, section: unit.file.sections.name(from.section), offset: from.offset };
+      this.problems.push(problem("KLP745", at, { name: from.item.name, constant: describe(r.target, unit) }));
+      return;
+    }
     if (type === null || r.relocation === null) {
       this.#resolver.refuse(
         from,

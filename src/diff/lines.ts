@@ -1,8 +1,10 @@
 // Line numbers in code: what `__LINE__` leaves in an argument of a call that only reports where it is.
 
 import type { CodeTraits } from "../arch/code/code.ts";
+import { latin1 } from "../base/bytes.ts";
 import { type Content, instructionAt, type PlacedInstruction } from "./content.ts";
-import type { Item } from "./unit.ts";
+import { stringAt, type Target } from "./targets.ts";
+import type { Item, Unit } from "./unit.ts";
 
 /** The line of the source that an instruction belongs to; 0: none in particular; null: not known. Offset in the section. */
 export type LineOf = (section: number, offset: number) => number | null;
@@ -125,4 +127,13 @@ function branchTargets({ instructions, references }: Content): ReadonlySet<numbe
 function isLine({ item, lineOf }: LineSide, load: number, call: number, value: number): boolean {
   if (lineOf === null) return false;
   return [load, call].some((at) => lineOf(item.section, item.start + at) === value);
+}
+
+/** A string that ends with a place in a source file, as FILE_LINE of include/linux/fortify-string.h (6.12) makes it. */
+export function placeInString(unit: Unit, target: Target): { readonly file: string; readonly line: number } | null {
+  if (target.kind === "toc") return target.slot.target === null ? null : placeInString(unit, target.slot.target);
+  if (target.kind !== "string" || target.distance !== 0) return null;
+  const bytes = stringAt(unit, target.section, target.at);
+  const [, file, line] = /^(.*\.[chS]):(\d{1,7})$/s.exec(latin1(bytes, 0, bytes.length)) ?? [];
+  return file === undefined ? null : { file, line: Number(line) };
 }

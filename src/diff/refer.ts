@@ -29,7 +29,7 @@ export type Found =
  * the stack protector, register save routines, the TOC.
  */
 const ALWAYS_PLAIN =
-  /^(?:\.TOC\.|_GLOBAL_OFFSET_TABLE_|__fentry__|_mcount|__stack_chk_fail|__stack_chk_guard|__x86_(?:indirect|return)_thunk\w*|__SCT__\w+|_(?:save|rest)[gfv]p?r\w*|klplink_patch)$/;
+  /^(?:\.TOC\.|_GLOBAL_OFFSET_TABLE_|__fentry__|_mcount|__stack_chk_fail|__stack_chk_guard|__x86_(?:indirect|return)_thunk\w*|_(?:save|rest)[gfv]p?r\w*|klplink_patch)$/;
 
 /** The target: a kernel, and the object of it that the code belongs to. */
 export class TargetObject {

@@ -23,6 +23,12 @@ const WITHOUT_EFFECT =
 /** Code of table entries: x86_64's and arm64's alternatives, ppc64le's feature fix-ups, old fix-up code. */
 const PIECES = /^(?:\.altinstr_replacement|\.altinstr_aux|\.fixup|__ftr_alt_\w+)$/;
 
+/** What a section lists that names places where the kernel writes a constant into its code; null: it lists none. */
+export function runtimeSection(name: string): { readonly isPointer: boolean; readonly variable: string } | null {
+  const [, kind, variable] = /^runtime_(ptr|shift|mask)_(.+)$/.exec(name) ?? [];
+  return variable === undefined ? null : { isPointer: kind === "ptr", variable };
+}
+
 /** More than any section of an object is aligned to, bytes. */
 const MOST_ALIGNMENT = 0x1_0000;
 
@@ -45,7 +51,12 @@ export function sectionKinds(sections: SectionTable, traits: CodeTraits): readon
 function kindOf(sections: SectionTable, i: number, tables: ReadonlySet<string>, traits: CodeTraits): SectionKind {
   const name = sections.name(i);
   const type = sections.type(i);
-  if (type === SHT_NOTE || !sections.hasFlags(i, SHF_ALLOC) || WITHOUT_EFFECT.test(name)) {
+  if (
+    type === SHT_NOTE ||
+    !sections.hasFlags(i, SHF_ALLOC) ||
+    WITHOUT_EFFECT.test(name) ||
+    runtimeSection(name) !== null
+  ) {
     // ppc64le marks the code of fix-ups as not executable, but it is loaded.
     return "ignored";
   }

@@ -286,4 +286,5 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP822: failing(...built("good", "--sign", "key.pem", "certificate.pem")),
   KLP823: unusable(...built("good", "--config", "build/good.patch")),
   KLP824: failing(...built("good", "--config", "build/bitcode.config")),
+  KLP745: failing(...builds("runtime-shift"), ...TARGET),
 };

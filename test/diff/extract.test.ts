@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { findArch } from "../../src/arch/index.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../src/elf/consts.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
@@ -27,6 +28,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   "ref-init": "KLP711",
   "owned-table": "KLP714",
   group: "KLP715",
+  "runtime-shift": "KLP745",
 };
 
 /** Names that relocations of an object refer to, and that it does not define; for livepatch relocations their whole names. */
@@ -44,11 +46,15 @@ function needs(file: ElfFile): { plain: string[]; klp: string[] } {
   return { plain: [...plain].sort(), klp: [...klp].sort() };
 }
 
+const MACHINES = { x86_64: 62, arm64: 183 } as const;
+const nameOf = (arch: keyof typeof MACHINES, type: number): string =>
+  findArch(MACHINES[arch])?.relocs.defs.get(type)?.name ?? "";
+
 describe.each(objects)("%s", (name) => {
   test("what is taken is linked without an error, and needs nothing that the kernel does not have", async () => {
     const result = await diffOf(name);
     // What the patched object needs and the original does not.
-    const more = name.startsWith("toc-constant") ? ["two"] : [];
+    const more = name.startsWith("toc-constant") ? ["two"] : name.startsWith("runtime") ? ["elsewhere"] : [];
     const kernel = kernelWith(bytesOf(name, "orig"), ["ext"], [], more);
     const refused = result.problems.some((p) => levelOf(p) === "error");
     const taken = extractDiff(result, { kernel, object: "vmlinux" });
@@ -160,5 +166,36 @@ describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
     expect(own.map((i) => file.sections.name(i))).toEqual([
       arch === "ppc64le" ? ".klp.rela.vmlinux..toc" : ".klp.rela.vmlinux..text.f",
     ]);
+  });
+});
+
+// Encodings by GNU as: `mov limit(%rip),%rax`, `mov limit(%rip),%r8`; `adrp x0,limit`, `ldr x0,[x0,:lo12:limit]`, `nop`.
+describe.each([
+  ["x86_64", "R_X86_64_PC32", -4n, /^(?:48|4c)8b(?:05|0d|15|1d|25|2d|35|3d)000000000f1f00$/, "efcdab8967452301"],
+  ["arm64", "R_AARCH64_ADR_PREL_PG_HI21", 0n, /^(?:..000090){1}(?:..0.40f9)1f2003d51f2003d5$/, "e0bd99d2"],
+] as const)("constants of the kernel's, %s", (arch, type, addend, code, constant) => {
+  test("become loads from their variables", async () => {
+    const name = `runtime-pointer.${arch}`;
+    const kernel = kernelWith(bytesOf(name, "orig"), ["ext"], [], ["elsewhere"]);
+    const { bytes, problems } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+    expect(problems).toEqual([]);
+    const file = readElf(bytes ?? new Uint8Array(0));
+    const found: string[] = [];
+    for (const table of file.relocations) {
+      for (let row = 0; row < table.count; row++) {
+        const variable = /^\.klp\.sym\.rela\.vmlinux\.vmlinux\.(limit|table|elsewhere),0$/.exec(
+          file.symbols?.name(table.symbol(row)) ?? "",
+        )?.[1];
+        if (variable === undefined || nameOf(arch, table.type(row)) !== type) continue;
+        expect(table.addend(row)).toBe(addend);
+        const at = table.offset(row) - (arch === "x86_64" ? 3 : 0);
+        const size = arch === "x86_64" ? 10 : 16;
+        expect(Buffer.from(file.sections.data(table.target).subarray(at, at + size)).toString("hex")).toMatch(code);
+        found.push(variable);
+      }
+    }
+    // f has one; g three: the compiler makes one of the two of `table`.
+    expect(found.sort()).toEqual(["elsewhere", "limit", "limit", "table"]);
+    expect(Buffer.from(bytes ?? new Uint8Array(0)).toString("hex")).not.toContain(constant);
   });
 });

@@ -2,9 +2,9 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { arm64OtherNames, arm64 as relocs } from "../../reloc/arm64.ts";
-import type { CodeInstruction, CodeTraits, OwnedTable } from "./code.ts";
+import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
-import { typesNamed } from "./types.ts";
+import { typeNamed, typesNamed } from "./types.ts";
 
 /** The byte order of instructions, which this row is for. */
 const INSTRUCTIONS_ARE_LITTLE = true;
@@ -78,6 +78,29 @@ const tables: readonly OwnedTable[] = [
   { section: ".altinstructions", struct: "alt_instr", sizes: [12], owner: 0, piece: { at: 4, size: { byte: 11 } } },
 ];
 
+const PAGE = typeNamed(relocs, "R_AARCH64_ADR_PREL_PG_HI21");
+const LOW_12 = typeNamed(relocs, "R_AARCH64_LDST64_ABS_LO12_NC");
+const NOP = 0xd503_201f;
+/** MOVZ and MOVK of 64 bits, without register and constant: the four that make a constant, at the place. */
+const MOVES = [0xd280_0000, 0xf2a0_0000, 0xf2c0_0000, 0xf2e0_0000];
+
+/** `movz`, `movk`, `movk`, `movk` of one register become `adrp %r,NAME`, `ldr %r,[%r,#:lo12:NAME]` and two nops. */
+function runtimePointer(code: Uint8Array, place: number): LoadedConstant | null {
+  if (place < 0 || place + 16 > code.length) return null;
+  const old = viewOf(code.subarray(place, place + 16));
+  const register = old.getUint32(0, INSTRUCTIONS_ARE_LITTLE) & 31;
+  const word = (i: number): number => (old.getUint32(4 * i, INSTRUCTIONS_ARE_LITTLE) & 0xffe0_001f) >>> 0;
+  if (!MOVES.every((move, i) => word(i) === (move | register) >>> 0)) return null;
+  const made = new Uint8Array(16);
+  const load = [0x9000_0000 | register, 0xf940_0000 | (register << 5) | register, NOP, NOP];
+  for (const [i, one] of load.entries()) viewOf(made).setUint32(4 * i, one >>> 0, INSTRUCTIONS_ARE_LITTLE);
+  const fields = [
+    { at: 0, type: PAGE, addend: 0 },
+    { at: 4, type: LOW_12, addend: 0 },
+  ];
+  return { start: place, code: made, fields };
+}
+
 export const arm64Code: CodeTraits = {
   decode,
   fillAt,
@@ -91,4 +114,5 @@ export const arm64Code: CodeTraits = {
   gotTypes: types("R_AARCH64_ADR_GOT_PAGE", "R_AARCH64_LD64_GOT_LO12_NC"),
   arguments: [0, 1, 2, 3, 4, 5, 6, 7],
   tables,
+  runtimePointer,
 };

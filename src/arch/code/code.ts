@@ -49,6 +49,15 @@ export interface OwnedTable {
   readonly beside?: { readonly section: string; readonly size: number };
 }
 
+/** Code that loads a constant from memory, in place of code that the kernel writes it into. Offsets are bytes. */
+export interface LoadedConstant {
+  /** Where the code begins that {@link code} takes the place of, of the same length. */
+  readonly start: number;
+  readonly code: Uint8Array;
+  /** Fields that refer to the variable, by their offset in `code`. */
+  readonly fields: readonly { readonly at: number; readonly type: number; readonly addend: number }[];
+}
+
 /** The columns of an architecture that comparing and extracting code need. */
 export interface CodeTraits {
   /** The instruction at `at`; null if the bytes are none that is known. */
@@ -72,4 +81,10 @@ export interface CodeTraits {
   /** Registers of the first arguments of a call, in the numbering of {@link CodeInstruction.constant}. */
   readonly arguments: readonly number[];
   readonly tables: readonly OwnedTable[];
+  /**
+   * How code that holds a constant of the kernel's (`runtime_const_ptr`, include/asm/runtime-const.h, 6.11 on) comes to it in a module,
+   * into which the kernel writes none: by a load from the variable. Null: other code stands there. Absent: kernels have none.
+   * @param place offset that the entry of the section `runtime_ptr_NAME` refers to
+   */
+  readonly runtimePointer?: (code: Uint8Array, place: number) => LoadedConstant | null;
 }

@@ -17,3 +17,10 @@ export function typesNamed(
       }),
     );
 }
+
+/** The relocation type of a name. @throws Error for a name that is not in the table */
+export function typeNamed(rows: readonly RelocDef[], name: string): number {
+  const [type] = typesNamed(rows, new Map())(name);
+  if (type === undefined) throw new Error(`${name} is not in its architecture's table`);
+  return type;
+}

@@ -2,9 +2,9 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { x86_64 as relocs, x86_64OtherNames } from "../../reloc/x86_64.ts";
-import type { CodeInstruction, CodeTraits, OwnedTable } from "./code.ts";
+import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
-import { typesNamed } from "./types.ts";
+import { typeNamed, typesNamed } from "./types.ts";
 
 /** The byte order of instructions, which this row is for. */
 const INSTRUCTIONS_ARE_LITTLE = true;
@@ -223,6 +223,17 @@ const tables: readonly OwnedTable[] = [
   { section: ".cfi_sites", sizes: [4], owner: 0 },
 ];
 
+const PC32 = typeNamed(relocs, "R_X86_64_PC32");
+
+/** `movabs $CONSTANT,%r` (REX.W B8+r, the place is the constant) becomes `mov NAME(%rip),%r` (REX.WR 8B /r) and a nop of 3 bytes. */
+function runtimePointer(code: Uint8Array, place: number): LoadedConstant | null {
+  const [rex = 0, opcode = 0] = code.subarray(place - 2, place);
+  if (place < 2 || place + 8 > code.length || (rex & 0xfe) !== 0x48 || (opcode & 0xf8) !== 0xb8) return null;
+  const isHigh = (rex & 1) !== 0;
+  const load = [isHigh ? 0x4c : 0x48, 0x8b, 0x05 | ((opcode & 7) << 3), 0, 0, 0, 0, 0x0f, 0x1f, 0x00];
+  return { start: place - 2, code: Uint8Array.from(load), fields: [{ at: 3, type: PC32, addend: -4 }] };
+}
+
 export const x86_64Code: CodeTraits = {
   decode,
   fillAt,
@@ -235,4 +246,5 @@ export const x86_64Code: CodeTraits = {
   gotTypes: types("R_X86_64_GOTPCREL", "R_X86_64_GOTPCRELX", "R_X86_64_REX_GOTPCRELX"),
   arguments: [7, 6, 2, 1, 8, 9],
   tables,
+  runtimePointer,
 };

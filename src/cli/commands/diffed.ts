@@ -93,7 +93,7 @@ export async function changesText(result: DiffResult, options: Wordiness): Promi
   if (options.verbose === true) {
     for (const n of diff.lineNotes) {
       lines.push(
-        `same     function  ${printable(n.item.name)}: line ${n.orig} became ${n.patched} in a call of ${n.callee}`,
+        `same     function  ${printable(n.item.name)}: line ${n.orig} became ${n.patched} in ${n.callee === "" ? "a string" : `a call of ${n.callee}`}`,
       );
     }
     for (const item of diff.ignored)

@@ -167,3 +167,14 @@ export const KLP716 = define<{ readonly section: string; readonly why: string }>
   explain:
     "The source of a patch may name callbacks, states, pairs of variables, and what counts as unchanged, with the macros of kpatch, of the kernel's own livepatch_helpers.h, or of klplink.h. One that is not known, or not well formed, is not passed over.",
 });
+
+export const KLP745 = define<{ readonly name: string; readonly constant: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` has in its code what the kernel makes of \`${d.constant}\` when it starts`,
+  why: () =>
+    "the kernel writes such constants (runtime_const_shift_right_32, include/asm/runtime-const.h) into its own code and into no module's: the copy would work with a number that stands for nothing",
+  help: () =>
+    "leave this function as it is and change its callers; let them call a function of the kernel that has the constant",
+  explain:
+    "Since 6.11 kernels write what is settled at boot into instructions: addresses and sizes of tables, limits of user memory. Where such a constant is a value that a variable holds, klplink takes a load from that variable in its place, as the kernel's own modules do. The width of a shift has no such form of the same length.",
+});
