@@ -7,6 +7,7 @@ import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
 import { entryTarget, type OwnedTables, type TableEntry } from "./ownedTables.ts";
 import { bundledName } from "./sections.ts";
 import { constantAt, describe, stringAt, type Target } from "./targets.ts";
+import { passedToUbsan } from "./ubsan.ts";
 import type { Item, Unit } from "./unit.ts";
 
 /** Where two items differ first. Offsets are bytes from the items' symbols. */
@@ -414,6 +415,8 @@ function exemptBytes(unit: Unit, item: Item | null): (at: number) => boolean {
   if (/\.Lubsan_data\d*$/.test(section) || /^\.Lubsan_data/.test(item.name)) {
     return (at) => at >= item.entry - item.start + 8 && at < item.entry - item.start + 16;
   }
+  // clang's have no name of their own: what a handler is called with, and begins with the name of a file.
+  if (/^\.data\.\.L__unnamed_\d+$/.test(section) && passedToUbsan(unit).has(item)) return (at) => at >= 8 && at < 16;
   // struct _ddebug: 18 bits of a word behind four pointers are the line (include/linux/dynamic_debug.h).
   if (section === "__dyndbg") return (at) => at >= 32 && at < 34;
   return () => false;

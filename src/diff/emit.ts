@@ -1,8 +1,10 @@
 // The diff object: what is taken, as one relocatable file with ordinary relocations.
 
+import type { RewrittenField } from "../arch/code/code.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import { problem } from "../diag/catalogue.ts";
-import { SHF_EXECINSTR, SHF_GROUP, SHT_NOBITS, STB_LOCAL } from "../elf/consts.ts";
+import { SHF_EXECINSTR, SHF_GROUP, SHT_NOBITS, STB_LOCAL, STB_WEAK } from "../elf/consts.ts";
+import { localEntryOffset } from "../elf/views/symbols.ts";
 import type { NewObject, NewSection, NewSymbol } from "../elf/writer/newObject.ts";
 import type { Side } from "./compare.ts";
 import { contentOf, type Reference } from "./content.ts";
@@ -14,7 +16,7 @@ import { Copies, type Elsewhere, type From, type ItemCopy, Resolver } from "./re
 import { alignmentOf } from "./sections.ts";
 import { SharedParts } from "./sharedParts.ts";
 import { describe, type Target } from "./targets.ts";
-import type { Item } from "./unit.ts";
+import type { Item, Unit } from "./unit.ts";
 
 /** Builds the sections of what is taken. */
 export class Emitter {
@@ -131,26 +133,19 @@ export class Emitter {
   #relocate(section: NewSection, offset: number, r: Reference, from: From, more = 0): void {
     const { unit } = this.side;
     const { code } = unit.arch;
-    const type = r.type;
+    const { type } = r;
     if (r.isConstant === true) {
       const at = { file: unit.path, section: unit.file.sections.name(from.section), offset: from.offset };
       this.problems.push(problem("KLP745", at, { name: from.item.name, constant: describe(r.target, unit) }));
       return;
     }
     if (type === null || r.relocation === null) {
-      this.#resolver.refuse(
-        from,
-        r.target,
-        "another function of the same section, by a distance: compile with -ffunction-sections",
-      );
+      this.#rewrite(section, offset, branchTarget(unit, r), from, code.farBranch(this.#code(from), from.offset));
       return;
     }
     if (code.gotTypes.has(type)) {
-      this.#resolver.refuse(
-        from,
-        r.target,
-        "a table of addresses that modules do not have: compile with -fno-pie -fno-pic",
-      );
+      const rewritten = isNothing(this.side, r.target) ? null : code.withoutGot(this.#code(from), from.offset, type);
+      this.#rewrite(section, offset, r, from, rewritten);
       return;
     }
     if (code.tocTypes.has(type) && r.target.kind !== "toc") {
@@ -169,6 +164,30 @@ export class Emitter {
       return;
     }
     section.relocations.push({ offset, type, symbol: named.symbol, addend: BigInt(addend) });
+  }
+
+  #code({ section }: From): Uint8Array {
+    return this.side.unit.file.sections.data(section);
+  }
+
+  /** A reference in another form than the input's. @param field null: there is none that reaches */
+  #rewrite(section: NewSection, offset: number, r: Reference, from: From, field: RewrittenField | null): void {
+    if (field === null) {
+      const why =
+        r.relocation === null
+          ? "in another function of the same section, by a distance that cannot be farther: compile with -ffunction-sections"
+          : "a table of addresses that modules do not have: compile with -fno-pie -fno-pic";
+      this.#resolver.refuse(from, r.target, why);
+      return;
+    }
+    // An addend of the input counts from the field already.
+    const isBranch = r.isBranch || this.side.unit.arch.code.branchTypes.has(field.type);
+    const bias = r.relocation === null ? field.bias : r.bias;
+    const named = this.#resolver.resolve(r.target, bias, { ...r, isBranch }, from);
+    if (named === null) return;
+    if (field.bytes !== null) section.rewrite(offset - field.bytes.before, field.bytes.content);
+    const addend = BigInt(named.addend);
+    section.relocations.push({ offset: offset + field.moved, type: field.type, symbol: named.symbol, addend });
   }
 
   #placeEntry(entry: TableEntry): void {
@@ -224,6 +243,18 @@ export class Emitter {
     }
   }
 }
+
+/** A branch that the assembler resolved leads to the local entry point, where the function has one of its own. */
+function branchTarget(unit: Unit, r: Reference): Reference {
+  if (r.target.kind !== "item" || !r.isBranch) return r;
+  const { item, distance } = r.target;
+  const local = unit.arch.hasToc && item.symbol !== 0 ? localEntryOffset(unit.symbols.other(item.symbol)) : 0;
+  return local !== 0 && distance === local ? { ...r, target: { ...r.target, distance: 0 } } : r;
+}
+
+/** A weak symbol that the object does not define: its address may be zero, which no distance is. */
+const isNothing = ({ unit }: Side, target: Target): boolean =>
+  target.kind === "undefined" && unit.symbols.bind(target.symbol) === STB_WEAK;
 
 /** The item that a place of a section is in, once its distance was put right. */
 function homeOf({ unit }: Side, { item, distance }: Target & { kind: "item" }): { item: Item; distance: number } {

@@ -161,11 +161,25 @@ export class Resolver {
       if (placed.symbol !== null) return { symbol: placed.symbol, addend: distance - bias };
       return { symbol: placed.section.symbol, addend: placed.at + item.entry - item.start + distance - bias };
     }
+    if (isPointer && twin !== null) this.#checkLanding(twin, from);
     if (item.isInit) return this.refuse(from, target, "init code or data, which is gone from a running kernel");
     if (twin === null) return this.refuse(from, target, "something that is not taken");
     if (item.kind === "function" && distance !== 0)
       return this.refuse(from, target, "the middle of a function whose layout is that of another build");
     return this.#outsideOr(this.#target.own(this.#diff.orig.unit, twin), distance - bias, from, null);
+  }
+
+  /** An address of the original is called in the kernel, where indirect calls may have to arrive at an instruction for that. */
+  #checkLanding(twin: Item, from: From): void {
+    const { orig } = this.#diff;
+    const why = orig.tables.of(twin).some((e) => e.table.section === ".ibt_endbr_seal")
+      ? "it is sealed, because nothing took its address"
+      : landsNowhere(orig.unit, twin)
+        ? "it does not begin with the instruction at which indirect calls may arrive"
+        : null;
+    if (why === null) return;
+    const at = { file: this.#unit.path, section: this.#unit.file.sections.name(from.section), offset: from.offset };
+    this.problems.push(problem("KLP733", at, { name: twin.name, by: from.item.name, why }));
   }
 
   /** Code of table entries: a place in the copy; what no module runs leads to the function itself. */
@@ -244,4 +258,16 @@ export class Resolver {
     this.problems.push(problem("KLP711", at, { name: from.item.name, target: describe(target, unit), why }));
     return null;
   }
+}
+
+/** Whether a function lacks what others of its object begin with because they are called indirectly. */
+function landsNowhere(unit: Unit, item: Item): boolean {
+  const { landingPads } = unit.arch.code;
+  const beginsWith = (i: Item, pads: readonly Uint8Array[]): boolean => {
+    const data = unit.file.sections.data(i.section);
+    return pads.some((pad) => Buffer.compare(data.subarray(i.entry, i.entry + pad.length), pad) === 0);
+  };
+  // The first is for nothing else: where some function has it, the object was built for that.
+  const isBuiltForIt = unit.items.some((i) => i.kind === "function" && beginsWith(i, landingPads.slice(0, 1)));
+  return isBuiltForIt && !beginsWith(item, landingPads);
 }

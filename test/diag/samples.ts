@@ -265,6 +265,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP730: good(...meaning("per-cpu")),
   KLP731: good(...meaning("stack")),
   KLP732: good(...meaning("stack")),
+  KLP733: failing(...builds("landing"), "-k", "../diff/cases/landing.map", "-o", "{out}"),
   KLP734: failing(...builds("jump-label", "pairs"), "-k", "../diff/namesakes/types.x86_64"),
   KLP735: good(...builds("address-of-new", "pairs")),
   KLP801: unusable(...built("cut-off")),

@@ -29,6 +29,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   "owned-table": "KLP714",
   group: "KLP715",
   "runtime-shift": "KLP745",
+  landing: "KLP733",
+  "got-weak": "KLP711",
 };
 
 /** Names that relocations of an object refer to, and that it does not define; for livepatch relocations their whole names. */

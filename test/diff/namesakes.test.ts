@@ -51,7 +51,7 @@ function mapOf(arch: string, change: (name: string, nth: number) => string | nul
   return kernelOf(new TextEncoder().encode(`${lines.join("\n")}\n`));
 }
 
-const ALL = ["a_before,0", "a_behind,0", "a_inner,0", "helper,2", "state,2"];
+const ALL = ["a_before,0", "a_behind,0", "a_inner,0", "c_entry,0", "helper,2", "state,2"];
 
 describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
   // `twice` of a is global, b's is static: by address the global one is the first.

@@ -46,7 +46,5 @@ test.each(objects)("%s", async (pair) => {
   if (errors.length === 0)
     for (const p of extractDiff(result, { kernel, object: "vmlinux" }).problems)
       if (!passed.has(p.code)) errors.push(p.code);
-  // The one thing that is refused and need not be: a branch to another function of a shared section.
-  const isOpen = pair.startsWith("sections-shared.") && errors.every((e) => e === "KLP711");
-  expect({ refused: errors.length > 0 && !isOpen, errors }).toEqual({ refused: refuse !== null, errors });
+  expect({ refused: errors.length > 0, errors }).toEqual({ refused: refuse !== null, errors });
 });

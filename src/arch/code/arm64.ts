@@ -2,7 +2,8 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { arm64OtherNames, arm64 as relocs } from "../../reloc/arm64.ts";
-import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable } from "./code.ts";
+import { R_AARCH64_CALL26, R_AARCH64_JUMP26 } from "../../reloc/numbers.ts";
+import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
 import { typeNamed, typesNamed } from "./types.ts";
 
@@ -66,6 +67,20 @@ function fillAt(code: Uint8Array, at: number, end: number): number {
   return word === 0xd503_201f || word === 0 ? 4 : 0;
 }
 
+/** b and bl; the others reach no other section. */
+function farBranch(code: Uint8Array, field: number): RewrittenField | null {
+  const word = field + 4 <= code.length ? viewOf(code).getUint32(field, INSTRUCTIONS_ARE_LITTLE) : 0;
+  if ((word & 0x7c00_0000) !== 0x1400_0000) return null;
+  const isCall = word >>> 31 === 1;
+  return { type: isCall ? R_AARCH64_CALL26 : R_AARCH64_JUMP26, bias: 0, bytes: null, moved: 0 };
+}
+
+const word = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  viewOf(bytes).setUint32(0, value, INSTRUCTIONS_ARE_LITTLE);
+  return bytes;
+};
+
 const types = typesNamed(relocs, arm64OtherNames);
 const BRANCHES = types("R_AARCH64_TSTBR14", "R_AARCH64_CONDBR19", "R_AARCH64_JUMP26", "R_AARCH64_CALL26");
 
@@ -112,6 +127,10 @@ export const arm64Code: CodeTraits = {
   noneTypes: new Set([0, ...types("R_AARCH64_NONE")]),
   tocTypes: new Set(),
   gotTypes: types("R_AARCH64_ADR_GOT_PAGE", "R_AARCH64_LD64_GOT_LO12_NC"),
+  farBranch,
+  withoutGot: () => null,
+  // bti c, bti jc, paciasp, pacibsp
+  landingPads: [word(0xd503_245f), word(0xd503_24df), word(0xd503_233f), word(0xd503_237f)],
   arguments: [0, 1, 2, 3, 4, 5, 6, 7],
   tables,
   runtimePointer,

@@ -58,6 +58,17 @@ export interface LoadedConstant {
   readonly fields: readonly { readonly at: number; readonly type: number; readonly addend: number }[];
 }
 
+/** What a field becomes in a module. */
+export interface RewrittenField {
+  readonly type: number;
+  /** Bytes from the field to what the CPU counts from. */
+  readonly bias: number;
+  /** Instruction bytes in the place of those from `at` bytes before the field on; null: they stay. */
+  readonly bytes: { readonly before: number; readonly content: Uint8Array } | null;
+  /** Bytes by which the field moves. */
+  readonly moved: number;
+}
+
 /** The columns of an architecture that comparing and extracting code need. */
 export interface CodeTraits {
   /** The instruction at `at`; null if the bytes are none that is known. */
@@ -78,6 +89,12 @@ export interface CodeTraits {
   readonly tocTypes: ReadonlySet<number>;
   /** Types that go through a table of addresses that a module does not have. */
   readonly gotTypes: ReadonlySet<number>;
+  /** The relocation of a branch that the assembler resolved, by its field's place; null: it cannot reach far, or is none. */
+  readonly farBranch: (code: Uint8Array, field: number) => RewrittenField | null;
+  /** How an instruction that goes through the table of addresses does without it; null: it cannot. */
+  readonly withoutGot: (code: Uint8Array, field: number, type: number) => RewrittenField | null;
+  /** First instructions at which indirect calls may arrive, where the kernel asks for them. */
+  readonly landingPads: readonly Uint8Array[];
   /** Registers of the first arguments of a call, in the numbering of {@link CodeInstruction.constant}. */
   readonly arguments: readonly number[];
   readonly tables: readonly OwnedTable[];

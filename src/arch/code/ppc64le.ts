@@ -1,9 +1,10 @@
 // ppc64le: instructions that refer to places (Power ISA 3.1, I-form and B-form), and moves of constants.
 
 import { viewOf } from "../../base/bytes.ts";
+import { R_PPC64_REL24 } from "../../reloc/numbers.ts";
 import { ppc64leOtherNames, ppc64le as relocs } from "../../reloc/ppc64le.ts";
 import { decodeBranch, NOP } from "../../stubs/insn.ts";
-import type { CodeInstruction, CodeTraits, OwnedTable } from "./code.ts";
+import type { CodeInstruction, CodeTraits, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
 import { typesNamed } from "./types.ts";
 
@@ -61,6 +62,12 @@ function fillAt(code: Uint8Array, at: number, end: number): number {
   return word === NOP || word === 0 ? 4 : 0;
 }
 
+/** b and bl; conditional branches reach 32 KiB. */
+function farBranch(code: Uint8Array, field: number): RewrittenField | null {
+  const word = field + 4 <= code.length ? viewOf(code).getUint32(field, INSTRUCTIONS_ARE_LITTLE) : 0;
+  return word >>> 26 === 18 ? { type: R_PPC64_REL24, bias: 0, bytes: null, moved: 0 } : null;
+}
+
 const types = typesNamed(relocs, ppc64leOtherNames);
 const BRANCHES = types(
   "R_PPC64_REL24",
@@ -116,6 +123,9 @@ export const ppc64leCode: CodeTraits = {
     "R_PPC64_TOC16_LO_DS",
   ),
   gotTypes: types("R_PPC64_GOT16_HA", "R_PPC64_GOT16_LO_DS"),
+  farBranch,
+  withoutGot: () => null,
+  landingPads: [],
   arguments: [3, 4, 5, 6, 7, 8, 9, 10],
   tables,
 };

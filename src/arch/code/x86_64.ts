@@ -1,8 +1,9 @@
 // x86_64: lengths and operands of instructions (Intel SDM volume 2, appendix A), as far as code of kernels goes.
 
 import { viewOf } from "../../base/bytes.ts";
+import { R_X86_64_PC32, R_X86_64_PLT32 } from "../../reloc/numbers.ts";
 import { x86_64 as relocs, x86_64OtherNames } from "../../reloc/x86_64.ts";
-import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable } from "./code.ts";
+import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
 import { typeNamed, typesNamed } from "./types.ts";
 
@@ -195,8 +196,42 @@ function fillAt(code: Uint8Array, at: number, end: number): number {
   return found !== null && at + found.size <= end ? found.size : 0;
 }
 
+/** Bytes of a distance. */
+const FIELD = 4;
+
+/** A near jump or call keeps its form; a short one does not reach another section. */
+function farBranch(code: Uint8Array, field: number): RewrittenField | null {
+  const [first, second] = [code[field - 2] ?? 0, code[field - 1] ?? 0];
+  const isNear = second === 0xe8 || second === 0xe9 || (first === 0x0f && second >= 0x80 && second < 0x90);
+  return isNear ? { type: R_X86_64_PLT32, bias: FIELD, bytes: null, moved: 0 } : null;
+}
+
+/** The relaxations of the psABI (x86-64, B.2) that need no table: a load becomes lea, an indirect call or jump a direct one. */
+function withoutGot(code: Uint8Array, field: number, type: number): RewrittenField | null {
+  if (!RELAXABLE.has(type)) return null;
+  const [opcode, modrm] = [code[field - 2] ?? 0, code[field - 1] ?? 0];
+  if ((modrm & 0xc7) !== 0x05) return null;
+  if (opcode === 0x8b) {
+    const content = new Uint8Array([0x8d]);
+    return { type: R_X86_64_PC32, bias: FIELD, bytes: { before: 2, content }, moved: 0 };
+  }
+  if (opcode !== 0xff || type !== R_X86_64_GOTPCRELX) return null;
+  const reg = (modrm >> 3) & 7;
+  // addr32 call; jmp, and a nop behind it.
+  if (reg === 2) {
+    const content = new Uint8Array([0x67, 0xe8]);
+    return { type: R_X86_64_PLT32, bias: FIELD, bytes: { before: 2, content }, moved: 0 };
+  }
+  if (reg !== 4) return null;
+  const content = new Uint8Array([0xe9, 0, 0, 0, 0, 0x90]);
+  return { type: R_X86_64_PLT32, bias: FIELD, bytes: { before: 2, content }, moved: -1 };
+}
+
 const types = typesNamed(relocs, x86_64OtherNames);
 const BRANCHES = types("R_X86_64_PLT32");
+const GOT = types("R_X86_64_GOTPCREL", "R_X86_64_GOTPCRELX", "R_X86_64_REX_GOTPCRELX");
+const RELAXABLE = types("R_X86_64_GOTPCRELX", "R_X86_64_REX_GOTPCRELX");
+const [R_X86_64_GOTPCRELX] = types("R_X86_64_GOTPCRELX");
 
 // arch/x86/include/asm: alternative.h, asm.h, extable.h, paravirt_types.h, static_call.h, nospec-branch.h, ibt.h.
 const tables: readonly OwnedTable[] = [
@@ -240,10 +275,17 @@ export const x86_64Code: CodeTraits = {
   countsFromField: true,
   branchTypes: BRANCHES,
   sameOnBranches: types("R_X86_64_PLT32", "R_X86_64_PC32"),
-  relativeTypes: types("R_X86_64_PC32", "R_X86_64_PLT32", "R_X86_64_PC64", "R_X86_64_PC8", "R_X86_64_PC16"),
+  relativeTypes: new Set([
+    ...types("R_X86_64_PC32", "R_X86_64_PLT32", "R_X86_64_PC64", "R_X86_64_PC8", "R_X86_64_PC16"),
+    ...GOT,
+  ]),
   noneTypes: types("R_X86_64_NONE"),
   tocTypes: new Set(),
-  gotTypes: types("R_X86_64_GOTPCREL", "R_X86_64_GOTPCRELX", "R_X86_64_REX_GOTPCRELX"),
+  gotTypes: GOT,
+  farBranch,
+  withoutGot,
+  // endbr64
+  landingPads: [new Uint8Array([0xf3, 0x0f, 0x1e, 0xfa])],
   arguments: [7, 6, 2, 1, 8, 9],
   tables,
   runtimePointer,

@@ -162,6 +162,17 @@ export const KLP732 = define<{ readonly name: string }>({
     "Functions of _kprobe_blacklist are called by the handling of breakpoints and other exceptions. ftrace can patch those that are not notrace, and the kernel does not refuse it, but each call then goes through ftrace's handler.",
 });
 
+export const KLP733 = define<{ readonly name: string; readonly by: string; readonly why: string }>({
+  level: "error",
+  title: (d) => `\`${d.by}\` takes the address of \`${d.name}\`, which cannot be called by it: ${d.why}`,
+  why: () =>
+    "the kernel is built with indirect branch tracking: an indirect call that does not arrive at such an instruction is an exception",
+  help: (d) =>
+    `hand out a new function that calls \`${d.name}\`; it is compiled with the instruction because its address is taken`,
+  explain:
+    "With CONFIG_X86_KERNEL_IBT, or BTI on arm64, functions that are called indirectly begin with endbr64, or bti. Compilers leave it out of static functions whose address is taken nowhere, and the kernel seals those that objtool finds unused. An address of the original stands for that function, as it is in the kernel.",
+});
+
 export const KLP734 = define<{
   readonly section: string;
   readonly sizes: readonly { readonly size: number; readonly source: string }[];

@@ -73,6 +73,13 @@ export class NewSection {
     return at;
   }
 
+  /** Puts other bytes in the place of some that were added, all at once. */
+  rewrite(offset: number, other: Uint8Array): void {
+    for (const { at, bytes } of this.#chunks) {
+      if (offset >= at && offset + other.length <= at + bytes.length) bytes.set(other, offset - at);
+    }
+  }
+
   /** The symbol that stands for the section. */
   get symbol(): NewSymbol {
     this.#symbol ??= { name: "", section: this, value: 0n, size: 0, type: STT_SECTION, bind: STB_LOCAL, other: 0 };
