@@ -3,7 +3,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { problem } from "../../diag/catalogue.ts";
-import { UnpackBudget } from "../../elf/containers/budget.ts";
+import { UnpackBudget, unpackedLimit } from "../../elf/containers/budget.ts";
 import { OtherPackedError } from "../../elf/containers/otherPackings.ts";
 import { PackedError, unpack } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
@@ -100,10 +100,10 @@ const HEADER_PACKAGE = /^(?!.*(?:dbg|debug|doc)).*(?:headers|devel)/;
 
 async function openFile(path: string, context: Standard): Promise<KernelSource> {
   const { name, bytes } = await readInput(path, context);
-  const plain = await packedIn(name, bytes, new UnpackBudget());
+  const plain = await packedIn(name, bytes, new UnpackBudget(unpackedLimit(bytes.length)));
   const opened = await open(name, bytes, plain);
   if (opened !== null) return packageSource(path, opened, context);
-  const read = (): Promise<Uint8Array> => unwrapped(name, () => plain, new UnpackBudget());
+  const read = (): Promise<Uint8Array> => unwrapped(name, () => plain, new UnpackBudget(unpackedLimit(plain.length)));
   return { name: path, inputs: [{ kind: null, name, read }], modules: null, isFound: false };
 }
 
@@ -206,7 +206,7 @@ async function packageSource(argument: string, own: Opened, context: Standard): 
 
 async function readPath(path: string, context: Standard): Promise<Uint8Array> {
   const { name, bytes } = await readInput(path, context);
-  return unwrapped(name, () => bytes, new UnpackBudget());
+  return unwrapped(name, () => bytes, new UnpackBudget(unpackedLimit(bytes.length)));
 }
 
 /** Out of what a kernel is packed and wrapped in. @throws InputProblem */

@@ -1,5 +1,13 @@
 // How much may be unpacked: one budget for all that is inside one file, however deep.
 
+/** What anything may unpack to, bytes. */
+const FREE = 0x400_0000;
+/** Kernels, modules with debug information and lists of symbols grow to four to ten times their size. */
+const MOST_GROWTH = 16;
+
+/** Bytes that so many packed ones may grow to. */
+export const unpackedLimit = (packed: number): number => Math.min(MOST_UNPACKED, FREE + packed * MOST_GROWTH);
+
 /** More would be unpacked than is allowed. */
 export class BudgetError extends Error {}
 

@@ -4,6 +4,7 @@ import { deflateSync, inflateSync } from "node:zlib";
 import { fromLatin1, getUint64, latin1, viewOf } from "../../base/bytes.ts";
 import { SHF_COMPRESSED } from "../consts.ts";
 import type { SectionTable } from "../views/sections.ts";
+import { unpackedLimit } from "./budget.ts";
 import { loadZstd, type ZstdUnpacker } from "./zstd.ts";
 
 export { loadZstd, type ZstdUnpacker };
@@ -14,6 +15,27 @@ const ELFCOMPRESS_ZSTD = 2;
 const CHDR_SIZE = 24;
 /** Deflate cannot expand more than 1032 times; nobody has reason to go beyond that with zstd either. */
 const MOST_EXPANSION = 1032;
+
+/** What the sections of each file may still unpack to; one that is unpacked again counts once. */
+const budgets = new WeakMap<SectionSource, { left: number; readonly counted: Set<number> }>();
+
+/** @throws CompressionError if the sections of the file unpack, in all, to more than a packed file may ({@link unpackedLimit}) */
+function takeFrom(file: SectionSource, index: number, packed: number, size: number): void {
+  let budget = budgets.get(file);
+  if (budget === undefined) {
+    budget = { left: unpackedLimit(0), counted: new Set() };
+    budgets.set(file, budget);
+  }
+  if (budget.counted.has(index)) return;
+  budget.left += unpackedLimit(packed) - unpackedLimit(0);
+  if (size > budget.left) {
+    throw new CompressionError(
+      `${file.sections.name(index)}: the file's sections unpack to more than is in proportion to it`,
+    );
+  }
+  budget.left -= size;
+  budget.counted.add(index);
+}
 
 /** What is needed of a file, relocatable or linked. */
 export interface SectionSource {
@@ -67,6 +89,7 @@ export function unpackedContent(file: SectionSource, index: number, unzstd: Zstd
   const { kind, packed, size } = packingOf(file, index);
   if (kind === "none") return packed;
   const name = file.sections.name(index);
+  takeFrom(file, index, packed.length, size);
   if (size > packed.length * MOST_EXPANSION + 1024) {
     throw new CompressionError(`${name}: ${packed.length} bytes cannot unpack to ${size}`);
   }

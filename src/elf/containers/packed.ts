@@ -2,7 +2,7 @@
 
 import { gunzipSync } from "node:zlib";
 import { BRANCH_FILTERS } from "./bcj.ts";
-import { UnpackBudget } from "./budget.ts";
+import { UnpackBudget, unpackedLimit } from "./budget.ts";
 import { readXzForm, XZ_FILTERS, XZ_LZMA2 } from "./xz.ts";
 import { XzBlockError, xzBlocks } from "./xzBlocks.ts";
 import { loadZstd, unpackZstd, ZstdError } from "./zstd.ts";
@@ -30,11 +30,6 @@ export function packingOf(bytes: Uint8Array): Packing | null {
   if (starts(bytes, 0x1f, 0x8b, 8)) return "gzip";
   if (starts(bytes, 0xfd, 0x37, 0x7a, 0x58, 0x5a, 0)) return "xz";
   return starts(bytes, 0x28, 0xb5, 0x2f, 0xfd) ? "zstd" : null;
-}
-
-/** Bytes that a packed file may grow to: kernels and symbol lists stay far below a thousandfold. */
-export function unpackedLimit(packedSize: number): number {
-  return Math.min(0x7fff_ffff, Math.max(0x400_0000, packedSize * 1000));
 }
 
 /**

@@ -3,9 +3,9 @@
 // drivers/firmware/efi/libstub/zboot-header.S and Makefile.zboot; all of Linux 6.12 and 7.2.
 
 import { latin1, viewOf } from "../../base/bytes.ts";
-import { UnpackBudget } from "../../elf/containers/budget.ts";
+import { UnpackBudget, unpackedLimit } from "../../elf/containers/budget.ts";
 import { otherPackingOf, unpackOther } from "../../elf/containers/otherPackings.ts";
-import { packingOf, unpack, unpackedLimit } from "../../elf/containers/packed.ts";
+import { packingOf, unpack } from "../../elf/containers/packed.ts";
 import { ElfError } from "../../elf/error.ts";
 import { elfType, readExecutable } from "../../elf/executable.ts";
 
@@ -39,7 +39,10 @@ export const isArm64Image = (bytes: Uint8Array): boolean => bytes.length >= 64 &
  * @param budget what may be unpacked of the file that it is in
  * @throws PackedError, OtherPackedError if compressed data are damaged or of a kind that is not read here
  */
-export async function unwrapKernel(bytes: Uint8Array, budget = new UnpackBudget()): Promise<Unwrapped> {
+export async function unwrapKernel(
+  bytes: Uint8Array,
+  budget = new UnpackBudget(unpackedLimit(bytes.length)),
+): Promise<Unwrapped> {
   const through: string[] = [];
   let now: Step = { what: "", bytes };
   for (let round = 0; round < MOST_ROUNDS; round++) {

@@ -2,9 +2,9 @@
 // `make tarxz-pkg` are. It is known by its content. Nothing is written to a disk.
 
 import { latin1 } from "../../base/bytes.ts";
-import { UnpackBudget } from "../../elf/containers/budget.ts";
+import { UnpackBudget, unpackedLimit } from "../../elf/containers/budget.ts";
 import { otherPackingOf, unpackOther } from "../../elf/containers/otherPackings.ts";
-import { packingOf, unpack, unpackedLimit } from "../../elf/containers/packed.ts";
+import { packingOf, unpack } from "../../elf/containers/packed.ts";
 import { arMembers, isAr } from "./ar.ts";
 import { ArchiveError, type ArchiveFile } from "./archive.ts";
 import { cpioFiles, isCpio } from "./cpio.ts";
@@ -29,7 +29,7 @@ const isDeb = (bytes: Uint8Array): boolean => isAr(bytes) && latin1(bytes, 8, 21
  * @throws ArchiveError, PackedError, OtherPackedError if it is damaged, or unpacks to more than one is allowed to
  */
 export async function openPackage(bytes: Uint8Array, unpacked: Uint8Array = bytes): Promise<Package | null> {
-  const budget = new UnpackBudget();
+  const budget = new UnpackBudget(unpackedLimit(bytes.length));
   if (isDeb(bytes)) return { kind: "deb", files: await debFiles(bytes, budget), budget };
   if (isRpm(bytes)) {
     const { payload, format } = readRpm(bytes);
