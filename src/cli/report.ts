@@ -11,7 +11,7 @@ export const FORMATS = ["text", "json", "sarif", "github"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
-export function wantsColor(choice: ColorChoice, stream: OutputStream, env: Context["env"]): boolean {
+function wantsColor(choice: ColorChoice, stream: OutputStream, env: Context["env"]): boolean {
   const { NO_COLOR, FORCE_COLOR } = env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
   return (
@@ -76,7 +76,7 @@ interface ReportOptions {
 }
 
 /** Said once, however many files have none. */
-export const NO_SOURCE_HELP =
+const NO_SOURCE_HELP =
   "compile with -g to see source lines (in a kernel build: CONFIG_DEBUG_INFO=y), and look at the file before it is stripped";
 
 /** Takes the diagnostics of one file after the other; text comes out at once, documents at the end. */

@@ -3,7 +3,7 @@
 import { sameBytes } from "../base/bytes.ts";
 import { isByContent } from "./compare.ts";
 import { type Content, itemContent } from "./content.ts";
-import { canonicalName, parentOfCold } from "./names.ts";
+import { canonicalName } from "./names.ts";
 import { pairStatics, type StaticsResult } from "./statics.ts";
 import type { Item, Unit } from "./unit.ts";
 
@@ -42,7 +42,7 @@ function isNamed(item: Item): boolean {
 }
 
 /** `f.cnt`: clang's name of a static variable of function f; a second one of the name is `f.cnt.1`. */
-export const isClangStatic = (item: Item): boolean => item.kind === "object" && item.isLocal && item.name.includes(".");
+const isClangStatic = (item: Item): boolean => item.kind === "object" && item.isLocal && item.name.includes(".");
 
 function pairByName(orig: Unit, patched: Unit, pair: (a: Item, b: Item) => void): void {
   const globals = new Map<string, Item>();
@@ -122,14 +122,4 @@ function looksAlike(x: Content, y: Content): boolean {
     x.references.length === y.references.length &&
     x.references.every((r, i) => r.at === y.references[i]?.at && r.type === y.references[i]?.type)
   );
-}
-
-/** The whole function of a part that was split off: `f` for `f.cold`; the item itself for others. */
-export function wholeOf(unit: Unit, item: Item): Item {
-  const parent = parentOfCold(item.name);
-  if (item.kind !== "function" || parent === null) return item;
-  const found = unit.items.find(
-    (i) => i.kind === "function" && i.name === parent && (!item.isLocal || i.file === item.file || !i.isLocal),
-  );
-  return found ?? item;
 }

@@ -129,7 +129,7 @@ function withParts(changes: readonly Change[]): Change[] {
 }
 
 /** Every item that something of an object refers to. */
-export function referencedItems({ unit, tables }: Side): Set<Item> {
+function referencedItems({ unit, tables }: Side): Set<Item> {
   const found = new Set<Item>();
   const add = (target: Target): void => {
     if (target.kind === "item") found.add(target.item);

@@ -1,8 +1,5 @@
 // Names as compilers make them, and what of them counts: numbers change with every build.
 
-/** Kinds of copies and parts that compilers make of a function, behind its name. */
-const ROLE = /^(?:isra|constprop|part|cold|localalias|lto_priv|llvm|warm|hot|unlikely)$/;
-
 /**
  * A name without the numbers that compilers give: `count.isra.17.constprop.23` is `count.isra.constprop`, `cnt.2` is `cnt`,
  * `__UNIQUE_ID_ddebug12` is `__UNIQUE_ID_ddebug`.
@@ -22,13 +19,6 @@ export const isNumbered = (name: string): boolean => /\.\d+$/.test(name) || name
 export function parentOfCold(name: string): string | null {
   return /^(.+)\.cold(?:\.\d+)?$/.exec(name)?.[1] ?? null;
 }
-
-/** Whether a name has a role: its calling convention need not be that of the source. */
-export const hasRole = (name: string): boolean =>
-  name
-    .split(".")
-    .slice(1)
-    .some((part) => ROLE.test(part));
 
 /**
  * Names of static variables that macros make and that are always taken from the patched object: once-flags, lock classes, rate

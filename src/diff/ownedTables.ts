@@ -128,7 +128,7 @@ export class OwnedTables {
 }
 
 /** What a field of an entry refers to; null if it has no relocation. */
-export function fieldTarget(
+function fieldTarget(
   unit: Unit,
   table: OwnedTable,
   section: number,

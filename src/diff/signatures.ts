@@ -35,7 +35,7 @@ function isPassedAlike(a: TypeWord, b: TypeWord): boolean {
 }
 
 /** Whether callers of one serve the other, by the types alone. */
-export function isCalledAlike(a: Signature, b: Signature): boolean {
+function isCalledAlike(a: Signature, b: Signature): boolean {
   return (
     a.isVariadic === b.isVariadic &&
     a.parameters.length === b.parameters.length &&

@@ -15,7 +15,7 @@ export const A64 = {
   ldp: 0xa8c1_7bfd, // ldp x29,x30,[sp],#16
 } as const;
 /** bti, bti c, bti j, bti jc: the two target bits do not matter here. */
-export const isBti = (word: number | null): boolean => word !== null && (word & 0xffff_ff3f) >>> 0 === 0xd503_241f;
+const isBti = (word: number | null): boolean => word !== null && (word & 0xffff_ff3f) >>> 0 === 0xd503_241f;
 const isA64Bl = (word: number | null): boolean => word !== null && word >>> 26 === 0x25;
 
 function recognise(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>): Entry | null {

@@ -34,7 +34,7 @@ export interface SiteAddress {
 }
 
 /** `bl` of arm64. @throws SiteBytesError out of reach. */
-export function a64Bl(from: bigint, to: bigint): number {
+function a64Bl(from: bigint, to: bigint): number {
   const distance = BigInt.asIntN(64, to - from);
   if (distance % 4n !== 0n) throw misaligned(to);
   if (distance < -0x800_0000n || distance >= 0x800_0000n) throw unreachableFrom(from, to, "128 MiB");

@@ -90,13 +90,6 @@ export function machineOfList(list: SymbolList): number | null {
 /** Names of the sections that ftrace reads in a module of this e_machine; none if its sites are not known. */
 export const siteTablesOf = (machine: number): readonly EntryTable[] => findKernelMachine(machine)?.siteTables ?? [];
 
-/** Whether a section lists places at function entries, but ftrace does not read it on this machine. */
-export const isPaddingTable = (name: string, machine: number): boolean => {
-  const table = entryTables.find((t) => t === name);
-  const row = findKernelMachine(machine);
-  return table !== undefined && row !== null && !row.siteTables.includes(table);
-};
-
 /** Whether memory of a section of this name is freed after init, in a module of this e_machine. */
 export const isFreedInit = (name: string, machine: number): boolean =>
   name.startsWith(".init") && findKernelMachine(machine)?.freesInit !== false;

@@ -3,8 +3,8 @@
 import { isAtLeast, type KernelVersion } from "./version.ts";
 
 /** The range of releases that the rules were written for. */
-export const OLDEST: KernelVersion = { major: 4, minor: 15 };
-export const NEWEST: KernelVersion = { major: 7, minor: 2 };
+const OLDEST: KernelVersion = { major: 4, minor: 15 };
+const NEWEST: KernelVersion = { major: 7, minor: 2 };
 
 /** Release, as major and minor number. */
 type Release = readonly [major: number, minor: number];

@@ -25,7 +25,7 @@ export interface NamedFile {
 }
 
 /** Whether kallsyms and the livepatch core ignore a name (kernel/module/kallsyms.c: empty or a mapping symbol). */
-export function isNamelessToKernel(name: string): boolean {
+function isNamelessToKernel(name: string): boolean {
   return name === "" || name.startsWith(".L") || name.startsWith("L0") || name.startsWith("$");
 }
 

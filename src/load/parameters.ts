@@ -167,7 +167,7 @@ class Setter {
 }
 
 /** kstrtoull and kstrtoll with base 0; null: not a number. */
-export function parseInteger(text: string, signed: boolean): bigint | null {
+function parseInteger(text: string, signed: boolean): bigint | null {
   const match = /^(?:\+|(-))?(?:0x([0-9a-f]+)|0([0-7]*)|([1-9][0-9]*))\n?$/i.exec(text);
   if (match === null || (match[1] !== undefined && !signed)) return null;
   const [, minus, hex, octal, decimal] = match;

@@ -23,7 +23,7 @@ function symtabIndices(image: ModuleImage): { symtab: number; strtab: number } {
 }
 
 /** Name of the symbol that a stub was made for. */
-export function stubTarget(image: ModuleImage, stub: StubRow): string {
+function stubTarget(image: ModuleImage, stub: StubRow): string {
   return typeof stub.symbol === "string" ? stub.symbol : image.symbols.name(stub.symbol);
 }
 

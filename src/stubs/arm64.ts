@@ -35,7 +35,7 @@ import {
   type UnknownRange,
 } from "./loader.ts";
 
-export const PLT_ENTRY_SIZE = 12;
+const PLT_ENTRY_SIZE = 12;
 /** Entries in a page; one in so many may have to be skipped for the erratum. */
 const ENTRIES_A_PAGE = 341;
 const L1_CACHE_BYTES = 64;
@@ -95,7 +95,7 @@ function compare(table: RelocationTable, x: number, y: number): number {
  * Far branches first, sorted by type, symbol and addend; the others behind them in the order that the swaps leave.
  * When all rows are far branches, the last one stays outside the sorted part: the loop ends one short.
  */
-export function partitionedRows(
+function partitionedRows(
   table: RelocationTable,
   needs: (row: number) => boolean,
   facts: Pick<LoaderFacts, "version">,

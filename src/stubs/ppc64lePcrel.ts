@@ -40,7 +40,7 @@ const high18 = (v: bigint): number => Number(BigInt.asUintN(18, v >> 16n));
 const low16 = (v: bigint): number => Number(BigInt.asUintN(16, v));
 
 /** Instructions of a stub, 7 words: the same in every one. */
-export const PCREL_STUB: readonly number[] = [
+const PCREL_STUB: readonly number[] = [
   0x0410_0000, // pld   r12,32(pc), prefix
   (0xe580_0000 | TARGET_AT) >>> 0,
   MTCTR_R12,

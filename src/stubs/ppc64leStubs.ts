@@ -259,7 +259,7 @@ export class StubArea {
 }
 
 /** A symbol's name as the loader sees it: undefined ones have lost a leading dot. */
-export function symbolName(symbols: SymbolTable, symbol: number): string {
+function symbolName(symbols: SymbolTable, symbol: number): string {
   const name = symbols.name(symbol);
   return symbols.rawShndx(symbol) === SHN_UNDEF && name.startsWith(".") ? name.slice(1) : name;
 }

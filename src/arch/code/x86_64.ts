@@ -122,7 +122,7 @@ function readHead(code: Uint8Array, start: number): Head | null {
 }
 
 /** The instruction at `start`; null if the bytes are none, or end before it does. */
-export function decode(code: Uint8Array, start: number): CodeInstruction | null {
+function decode(code: Uint8Array, start: number): CodeInstruction | null {
   const head = readHead(code, start);
   if (head === null) return null;
   const { opcode, map, rex, isNarrow } = head;

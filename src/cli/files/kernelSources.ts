@@ -75,7 +75,7 @@ export async function openKernelSource(argument: string, root: string, context: 
 }
 
 /** Packages of a folder, by their names. */
-export function packagesIn(folder: string): string[] {
+function packagesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((name) => PACKAGE_NAME.test(name))

@@ -9,7 +9,7 @@ const MOST_GROWTH = 16;
 export const unpackedLimit = (packed: number): number => Math.min(MOST_UNPACKED, FREE + packed * MOST_GROWTH);
 
 /** More would be unpacked than is allowed. */
-export class BudgetError extends Error {}
+class BudgetError extends Error {}
 
 /** Bytes that may still be unpacked. Shared by everything that comes out of one file. */
 export class UnpackBudget {
@@ -35,4 +35,4 @@ export class UnpackBudget {
 }
 
 /** The largest package of a kernel without debug information unpacks to a quarter of it, bytes. */
-export const MOST_UNPACKED = 0x7fff_ffff;
+const MOST_UNPACKED = 0x7fff_ffff;

@@ -22,7 +22,7 @@ export interface Prototype {
 export type Prototypes = ReadonlyMap<string, Prototype | null>;
 
 /** Whether two prototypes say the same of every parameter. */
-export function isSamePrototype(a: Prototype, b: Prototype): boolean {
+function isSamePrototype(a: Prototype, b: Prototype): boolean {
   const same = (x: ParameterType | null, y: ParameterType | null): boolean =>
     x?.size === y?.size && x?.isAggregate === y?.isAggregate;
   return (

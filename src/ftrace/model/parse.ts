@@ -15,7 +15,7 @@ export class ProtocolError extends Error {
 }
 
 /** Limits that keep any file's cost small; every protocol of the kernel stays far below them. */
-export const LIMITS = { entries: 256, text: 300, prose: 4000, tasks: 4, nmi: 3, steps: 64 } as const;
+const LIMITS = { entries: 256, text: 300, prose: 4000, tasks: 4, nmi: 3, steps: 64 } as const;
 
 type Check = (value: unknown, path: string) => void;
 

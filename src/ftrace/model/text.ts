@@ -47,7 +47,7 @@ function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** One line a step: who, what, memory, and where each CPU is afterwards. */
-export function traceText(protocol: Protocol, trace: readonly TraceStep[]): string[] {
+function traceText(protocol: Protocol, trace: readonly TraceStep[]): string[] {
   const cells = changingCells(protocol);
   const who = actors(trace);
   const rows = [["step", "who", "does", ...cells, ...who]];
@@ -101,7 +101,7 @@ export function verdictText(protocol: Protocol, verdict: Verdict, width: number)
 }
 
 /** `O4, L` or `holds`. */
-export function verdictWord(verdict: Verdict): string {
+function verdictWord(verdict: Verdict): string {
   if (verdict.incomplete) return "not decided";
   return verdict.holds ? "holds" : `fails ${verdict.violations.map((v) => v.property).join(", ")}`;
 }

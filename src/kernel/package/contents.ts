@@ -77,7 +77,7 @@ export function contentsOf(files: readonly ArchiveFile[], wanted: string | null 
 const MODULE = new RegExp(`^${MODULES}/`);
 
 /** `snd_hda_intel` of `…/snd-hda-intel.ko.xz`. */
-export const moduleNameOf = (path: string): string => normalModuleName(path.replace(/^.*\//, "").replace(KO, ""));
+const moduleNameOf = (path: string): string => normalModuleName(path.replace(/^.*\//, "").replace(KO, ""));
 
 function bestOf(
   files: readonly ArchiveFile[],

@@ -232,7 +232,7 @@ export class Finish {
 }
 
 /** What the kernel would not read as meant in an object's name (klp_resolve_symbols reads `%55[^.]`); null: nothing. */
-export function objectFault(name: string): string | null {
+function objectFault(name: string): string | null {
   if (name === "") return "an object has no name";
   if (/\.ko$/.test(name)) return `object ${name}: a livepatch names a module without its ending, ${name.slice(0, -3)}`;
   if (name.includes(".")) return `object ${name}: the kernel reads an object's name up to the first dot`;

@@ -17,8 +17,6 @@ export const shadowStack: Strategy = {
 
 /** Index of the stub's word that gets the slot's address, high part; the next one gets the low part. */
 export const STUB_SLOT_WORD = 10;
-/** Bytes of a stub. */
-export const STUB_SIZE = 108;
 
 /** Largest offset that `ld` and `std` reach, and what they must be a multiple of. */
 export function isReachable(offset: number): boolean {

@@ -20,7 +20,7 @@ export const profile = {
   },
 } as const;
 
-export const profileTracer: PlaceSource = {
+const profileTracer: PlaceSource = {
   run: 'pc = lr; lr = r0; callback "ops"; jump pc',
   title: "ftrace_caller runs, restores LR from r0 and returns",
 };

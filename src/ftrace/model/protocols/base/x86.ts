@@ -49,7 +49,7 @@ export function int3Writer(tail: string, first: string): readonly WriterStep[] {
  * Today's handler: takes a reference to the vector of pending updates, emulates the new instruction, drops it.
  * Interrupts are off in it. (arch/x86/kernel/alternative.c, since about 5.8)
  */
-export const emulateNew = {
+const emulateNew = {
   handler: {
     run: "if [refs] == 0: fault die(int3): no owner for the breakpoint; [refs] = [refs] + 1; goto handler:emulate",
     irqsOff: true,
