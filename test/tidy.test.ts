@@ -328,3 +328,60 @@ test("functions are short and take few parameters", () => {
   const sample = `class A { b(c, d, e, f, g, h) {} }\nconst i = () => {${"\n".repeat(60)}};`;
   expect(largeFunctions("a.ts", sample)).toEqual(["a.ts b: 6 parameters", "a.ts i: 61 lines"]);
 });
+
+/** What files declare with `export`, and what others import of them. */
+interface Names {
+  /** By name: the files that declare it. Types are marked. */
+  readonly declared: Map<string, { readonly path: string; readonly isType: boolean }[]>;
+  /** `PATH NAME`, and `PATH *` where all of a file is taken. Paths are below src. */
+  readonly imported: Set<string>;
+}
+
+function readNames(path: string, names: Names): void {
+  const source = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, false);
+  for (const statement of source.statements) {
+    const isImport = ts.isImportDeclaration(statement);
+    if (isImport || (ts.isExportDeclaration(statement) && statement.moduleSpecifier !== undefined)) {
+      const from = relative(src, join(dirname(path), (statement.moduleSpecifier as ts.StringLiteral).text));
+      const taken = isImport ? statement.importClause?.namedBindings : statement.exportClause;
+      const isList = taken !== undefined && (ts.isNamedImports(taken) || ts.isNamedExports(taken));
+      if (!isList) names.imported.add(`${from} *`);
+      else for (const e of taken.elements) names.imported.add(`${from} ${(e.propertyName ?? e.name).text}`);
+    }
+    if (!path.startsWith(src) || !ts.canHaveModifiers(statement)) continue;
+    if (ts.getModifiers(statement)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) !== true) continue;
+    const isType = ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement);
+    const found = ts.isVariableStatement(statement)
+      ? statement.declarationList.declarations.map((d) => d.name)
+      : [(statement as ts.DeclarationStatement).name];
+    for (const name of found) {
+      if (name === undefined || !ts.isIdentifier(name)) continue;
+      const list = names.declared.get(name.text) ?? [];
+      names.declared.set(name.text, [...list, { path: relative(src, path), isType }]);
+    }
+  }
+  // import("./file.ts"), for what is loaded when it is needed.
+  for (const [, to = ""] of source.text.matchAll(/\bimport\("(\.[^"]+)"\)/g))
+    names.imported.add(`${relative(src, join(dirname(path), to))} *`);
+}
+
+/** The tables by architecture have rows that are called like it; `versionTable` is for scripts/docs.mjs. */
+const ROWS: readonly string[] = ["arm64", "ppc64le", "x86_64"];
+const FOR_SCRIPTS: readonly string[] = ["versionTable"];
+
+test("an exported name has one meaning, and is imported somewhere", () => {
+  const names: Names = { declared: new Map(), imported: new Set() };
+  for (const path of [...sources(src), ...sources(join(root, "test"))]) readNames(path, names);
+  const several = [...names.declared].filter(([name, list]) => list.length > 1 && !ROWS.includes(name));
+  expect(several.map(([name, list]) => `${name}: ${list.map((d) => d.path).join(", ")}`)).toEqual([]);
+  // A type may be there to be named in the documentation of what has it.
+  const dead = [...names.declared].flatMap(([name, list]) =>
+    list.flatMap(({ path, isType }) =>
+      isType || FOR_SCRIPTS.includes(name) || names.imported.has(`${path} ${name}`) || names.imported.has(`${path} *`)
+        ? []
+        : [`${path}: ${name}`],
+    ),
+  );
+  expect(dead).toEqual([]);
+  expect(names.declared.size).toBeGreaterThan(1000);
+});

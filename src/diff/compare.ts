@@ -4,9 +4,9 @@ import { sameBytes } from "../base/bytes.ts";
 import { SHF_WRITE } from "../elf/consts.ts";
 import { type Content, contentOf, itemContent, type Reference } from "./content.ts";
 import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
-import { entryTarget, type OwnedTables, type TableEntry } from "./ownedTables.ts";
+import { entryTarget, type OwnedEntry, type OwnedTables } from "./ownedTables.ts";
 import { bundledName } from "./sections.ts";
-import { constantAt, describe, stringAt, type Target } from "./targets.ts";
+import { constantAt, describeTarget, stringAt, type Target } from "./targets.ts";
 import { passedToUbsan } from "./ubsan.ts";
 import type { Item, Unit } from "./unit.ts";
 
@@ -169,7 +169,10 @@ export class Comparison {
       if (more === undefined || more.at >= at || next < limit) return null;
       const isNew = next < y.references.length;
       const { unit } = isNew ? this.patched : this.orig;
-      return { at: more.at, detail: `a reference to ${describe(more.target, unit)} ${isNew ? "is new" : "is gone"}` };
+      return {
+        at: more.at,
+        detail: `a reference to ${describeTarget(more.target, unit)} ${isNew ? "is new" : "is gone"}`,
+      };
     };
     for (let at = 0; at < end; at++) {
       if (x.bytes[at] === y.bytes[at] || exempt(at)) continue;
@@ -213,7 +216,8 @@ export class Comparison {
   /** What is different about two references; null if they are the same. */
   #referenceDifference(r: Reference, s: Reference, pairs: Map<Item, Item>): string | null {
     const { sameOnBranches } = this.orig.unit.arch.code;
-    const told = (): string => `${describe(r.target, this.orig.unit)}, then ${describe(s.target, this.patched.unit)}`;
+    const told = (): string =>
+      `${describeTarget(r.target, this.orig.unit)}, then ${describeTarget(s.target, this.patched.unit)}`;
     if (r.at !== s.at || r.isBranch !== s.isBranch) return told();
     const isSameType =
       r.type === s.type ||
@@ -318,8 +322,8 @@ export class Comparison {
     const names = new Set([...mine, ...theirs].map((e) => e.table.section));
     for (const name of [...names].sort()) {
       const [p, q] = [mine, theirs].map((list) => list.filter((e) => e.table.section === name)) as [
-        TableEntry[],
-        TableEntry[],
+        OwnedEntry[],
+        OwnedEntry[],
       ];
       for (let i = 0; i < Math.max(p.length, q.length); i++) {
         const [e, f] = [p[i], q[i]];
@@ -342,11 +346,11 @@ export class Comparison {
   }
 
   /** What is different about two entries of tables; null if they are the same. */
-  entryDifference(e: TableEntry, f: TableEntry): string | null {
+  entryDifference(e: OwnedEntry, f: OwnedEntry): string | null {
     return this.#entryDifference(e, f, new Map());
   }
 
-  #entryDifference(e: TableEntry, f: TableEntry, pairs: Map<Item, Item>): string | null {
+  #entryDifference(e: OwnedEntry, f: OwnedEntry, pairs: Map<Item, Item>): string | null {
     if (e.table.section !== f.table.section || e.size !== f.size) return "entries of different sizes";
     const [x, y] = [this.#entryContent(this.orig, e), this.#entryContent(this.patched, f)];
     if (!sameBytes(x.bytes, y.bytes)) return "the entry differs";
@@ -362,16 +366,16 @@ export class Comparison {
     return this.#pieceDifference(e, f, pairs);
   }
 
-  #pieceDifference(e: TableEntry, f: TableEntry, pairs: Map<Item, Item>): string | null {
+  #pieceDifference(e: OwnedEntry, f: OwnedEntry, pairs: Map<Item, Item>): string | null {
     if (e.piece === null || f.piece === null)
       return e.piece === f.piece ? null : "code of the entry is on one side only";
-    const content = (side: Side, { section, start, end }: NonNullable<TableEntry["piece"]>): Content =>
+    const content = (side: Side, { section, start, end }: NonNullable<OwnedEntry["piece"]>): Content =>
       contentOf(side.unit, section, start, end, true);
     const at = this.#firstDifference(content(this.orig, e.piece), content(this.patched, f.piece), null, null, pairs);
     return at === null ? null : at.detail === "" ? "the code of the entry differs" : at.detail;
   }
 
-  #entryContent({ unit }: Side, entry: TableEntry): Content {
+  #entryContent({ unit }: Side, entry: OwnedEntry): Content {
     const { bytes, references } = contentOf(unit, entry.section, entry.at, entry.at + entry.size, false);
     for (const { at, size, ofSize } of entry.table.exempt ?? []) {
       if (ofSize === undefined || ofSize === entry.size) bytes.fill(0, at, at + size);
@@ -387,7 +391,7 @@ export class Comparison {
 const isPieceField = (unit: Unit, r: Reference): boolean =>
   r.target.kind === "item" && unit.kinds[r.target.item.section] === "pieces";
 
-function isEndOfPiece(e: TableEntry, at: number): boolean {
+function isEndOfPiece(e: OwnedEntry, at: number): boolean {
   const size = e.table.piece?.size;
   return size !== undefined && "end" in size && size.end === at;
 }

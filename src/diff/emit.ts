@@ -10,12 +10,12 @@ import type { Side } from "./compare.ts";
 import { contentOf, type Reference } from "./content.ts";
 import type { Diff } from "./diff.ts";
 import type { Inclusion } from "./include.ts";
-import type { TableEntry } from "./ownedTables.ts";
+import type { OwnedEntry } from "./ownedTables.ts";
 import type { TargetObject } from "./refer.ts";
 import { Copies, type Elsewhere, type From, type ItemCopy, Resolver } from "./resolve.ts";
 import { alignmentOf } from "./sections.ts";
 import { SharedParts } from "./sharedParts.ts";
-import { describe, type Target } from "./targets.ts";
+import { describeTarget, type Target } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
 /** Builds the sections of what is taken. */
@@ -26,7 +26,7 @@ export class Emitter {
   readonly parts: SharedParts;
   readonly #copies = new Copies();
   readonly #resolver: Resolver;
-  #entries: readonly TableEntry[] = [];
+  #entries: readonly OwnedEntry[] = [];
 
   /** @param parts of the new object, which the emitters of a patch share */
   constructor(
@@ -136,7 +136,7 @@ export class Emitter {
     const { type } = r;
     if (r.isConstant === true) {
       const at = { file: unit.path, section: unit.file.sections.name(from.section), offset: from.offset };
-      this.problems.push(problem("KLP745", at, { name: from.item.name, constant: describe(r.target, unit) }));
+      this.problems.push(problem("KLP745", at, { name: from.item.name, constant: describeTarget(r.target, unit) }));
       return;
     }
     if (type === null || r.relocation === null) {
@@ -190,7 +190,7 @@ export class Emitter {
     section.relocations.push({ offset: offset + field.moved, type: field.type, symbol: named.symbol, addend });
   }
 
-  #placeEntry(entry: TableEntry): void {
+  #placeEntry(entry: OwnedEntry): void {
     const { unit } = this.side;
     const { bytes } = contentOf(unit, entry.section, entry.at, entry.at + entry.size, false);
     const section = this.parts.sectionLike(unit, entry.section);
@@ -209,7 +209,7 @@ export class Emitter {
     });
   }
 
-  #relocateEntry(entry: TableEntry): void {
+  #relocateEntry(entry: OwnedEntry): void {
     const { unit } = this.side;
     const placed = this.#copies.entries.get(entry);
     const item = entry.owner;

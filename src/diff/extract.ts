@@ -7,9 +7,9 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { CallbackKind } from "./annotations.ts";
 import type { Diff } from "./diff.ts";
 import { Emitter } from "./emit.ts";
-import { type Inclusion, include, type Reason, type SiteOf } from "./include.ts";
+import { type Inclusion, type InclusionReason, include, type SiteOf } from "./include.ts";
 import type { Told } from "./namesakes.ts";
-import { addNamespaces, addNote, addPatchTables, type PatchedObject, type Replacement } from "./patchTables.ts";
+import { addNamespaces, addNote, addPatchTables, type ReplacedObject, type Replacement } from "./patchTables.ts";
 import { copyRebuilt } from "./rebuilt.ts";
 import { TargetObject } from "./refer.ts";
 import type { Elsewhere } from "./resolve.ts";
@@ -122,7 +122,7 @@ const targetOf = ({ diff, object, target }: Work, twin: Item): ReturnType<Elsewh
 });
 
 /** What the kernel is told of each object; what two parts say of one thing is a problem. */
-function patchedObjects(works: readonly Work[], problems: Problem[]): PatchedObject[] {
+function patchedObjects(works: readonly Work[], problems: Problem[]): ReplacedObject[] {
   const objects = new Map<string, ToldOfObject>();
   const said = new Map<string, string>();
   const once = (what: string, { diff, object }: Work, { section, entry }: Item): boolean => {
@@ -158,7 +158,7 @@ function patchedObjects(works: readonly Work[], problems: Problem[]): PatchedObj
 type Callbacks = Map<CallbackKind, NewSymbol | null>;
 
 interface ToldOfObject {
-  readonly functions: PatchedObject["functions"][number][];
+  readonly functions: ReplacedObject["functions"][number][];
   readonly callbacks: Callbacks;
 }
 
@@ -200,7 +200,7 @@ function unique(problems: readonly Problem[]): Problem[] {
 }
 
 /** Why an item is taken, in words. */
-export function reasonText(reason: Reason): string {
+export function reasonText(reason: InclusionReason): string {
   switch (reason.kind) {
     case "changed":
       return "changed";

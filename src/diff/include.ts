@@ -6,12 +6,12 @@ import { isByContent, type Side } from "./compare.ts";
 import { type Content, contentOf, itemContent } from "./content.ts";
 import type { Diff } from "./diff.ts";
 import { parentOfCold } from "./names.ts";
-import { entryTarget, type TableEntry } from "./ownedTables.ts";
+import { entryTarget, type OwnedEntry } from "./ownedTables.ts";
 import type { Target } from "./targets.ts";
 import type { Item } from "./unit.ts";
 
 /** Why an item is taken. */
-export type Reason =
+export type InclusionReason =
   | { readonly kind: "changed" }
   | { readonly kind: "part"; readonly of: Item }
   | { readonly kind: "new" }
@@ -22,10 +22,10 @@ export type Reason =
 
 export interface Inclusion {
   /** Items of the patched object, in its order. */
-  readonly items: ReadonlyMap<Item, Reason>;
+  readonly items: ReadonlyMap<Item, InclusionReason>;
   /** Functions that the kernel is told to replace: of the original, and of the patched object. */
   readonly replaced: readonly { readonly orig: Item; readonly patched: Item }[];
-  readonly entries: ReadonlySet<TableEntry>;
+  readonly entries: ReadonlySet<OwnedEntry>;
   readonly problems: readonly Problem[];
 }
 
@@ -43,8 +43,8 @@ class Closure {
   readonly #diff: Diff;
   readonly #siteOf: SiteOf;
   readonly #side: Side;
-  readonly #items = new Map<Item, Reason>();
-  readonly #entries = new Set<TableEntry>();
+  readonly #items = new Map<Item, InclusionReason>();
+  readonly #entries = new Set<OwnedEntry>();
   readonly #replaced: { orig: Item; patched: Item }[] = [];
   readonly #problems: Problem[] = [];
   readonly #queue: Item[] = [];
@@ -79,14 +79,14 @@ class Closure {
     return { items: new Map(sorted), replaced, entries: this.#entries, problems: this.#problems };
   }
 
-  #take(item: Item, reason: Reason): void {
+  #take(item: Item, reason: InclusionReason): void {
     if (this.#items.has(item)) return;
     this.#items.set(item, reason);
     this.#queue.push(item);
   }
 
   /** A function and the parts of it that were split off. */
-  #replace(orig: Item, patched: Item, reason: Reason): void {
+  #replace(orig: Item, patched: Item, reason: InclusionReason): void {
     if (this.#items.has(patched)) return;
     this.#take(patched, reason);
     for (const part of this.#side.unit.items) {
@@ -139,7 +139,7 @@ class Closure {
     for (const entry of tables.of(item)) this.#visitEntry(entry, item);
   }
 
-  #visitEntry(entry: TableEntry, by: Item): void {
+  #visitEntry(entry: OwnedEntry, by: Item): void {
     if (this.#entries.has(entry)) return;
     this.#entries.add(entry);
     const { unit } = this.#side;

@@ -6,7 +6,7 @@ import type { Relocation } from "./relocations.ts";
 import { type Target, targetOf } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
-export interface TableEntry {
+export interface OwnedEntry {
   readonly table: OwnedTable;
   readonly section: number;
   /** Offset in the section; bytes. */
@@ -35,20 +35,20 @@ export interface ToldSize {
 
 /** Entries of all tables of an object. */
 export class OwnedTables {
-  readonly entries: readonly TableEntry[];
+  readonly entries: readonly OwnedEntry[];
   /** Tables whose entry size is not known. */
   readonly unknown: readonly { readonly section: number; readonly why: string }[];
   /** Tables of whose entry size two things are said. */
   readonly contradictions: readonly { readonly section: number; readonly sizes: ToldSize[] }[];
-  readonly #byOwner = new Map<Item, TableEntry[]>();
-  readonly #bySection = new Map<number, TableEntry[]>();
-  readonly #pieces = new Map<number, { readonly piece: Piece; readonly entry: TableEntry }[]>();
+  readonly #byOwner = new Map<Item, OwnedEntry[]>();
+  readonly #bySection = new Map<number, OwnedEntry[]>();
+  readonly #pieces = new Map<number, { readonly piece: Piece; readonly entry: OwnedEntry }[]>();
   readonly #unit: Unit;
 
   /** @param sizes entry sizes that are told from elsewhere */
   constructor(unit: Unit, sizes: ToldSizes = new Map()) {
     this.#unit = unit;
-    const entries: TableEntry[] = [];
+    const entries: OwnedEntry[] = [];
     const unknown: { section: number; why: string }[] = [];
     const contradictions: { section: number; sizes: ToldSize[] }[] = [];
     const { sections } = unit.file;
@@ -77,16 +77,16 @@ export class OwnedTables {
     this.contradictions = contradictions;
   }
 
-  #read(table: OwnedTable, section: number, size: number, entries: TableEntry[]): void {
+  #read(table: OwnedTable, section: number, size: number, entries: OwnedEntry[]): void {
     const unit = this.#unit;
-    const list: TableEntry[] = [];
+    const list: OwnedEntry[] = [];
     this.#bySection.set(section, list);
     for (let at = 0; at < unit.file.sections.size(section); at += size) {
       const owner = this.#ownerOf(fieldTarget(unit, table, section, at, table.owner));
       const own = owner === null ? [] : (this.#byOwner.get(owner) ?? []);
       const ordinal = own.filter((e) => e.table === table).length;
       const piece = pieceOf(unit, table, section, at, size);
-      const entry: TableEntry = { table, section, at, size, owner, ordinal, piece };
+      const entry: OwnedEntry = { table, section, at, size, owner, ordinal, piece };
       entries.push(entry);
       list.push(entry);
       if (owner !== null) {
@@ -111,30 +111,24 @@ export class OwnedTables {
   }
 
   /** The entry in whose piece a place is; null if it is in none. */
-  pieceAt(section: number, at: number): { readonly piece: Piece; readonly entry: TableEntry } | null {
+  pieceAt(section: number, at: number): { readonly piece: Piece; readonly entry: OwnedEntry } | null {
     const list = this.#pieces.get(section) ?? [];
     return list.find(({ piece }) => at >= piece.start && at < piece.end) ?? null;
   }
 
   /** Entries that belong to a function, in the order of the tables. */
-  of(item: Item): readonly TableEntry[] {
+  of(item: Item): readonly OwnedEntry[] {
     return this.#byOwner.get(item) ?? [];
   }
 
   /** The entry at an offset of a table; null if there is none. */
-  entryAt(section: number, at: number): TableEntry | null {
+  entryAt(section: number, at: number): OwnedEntry | null {
     return (this.#bySection.get(section) ?? []).find((e) => at >= e.at && at < e.at + e.size) ?? null;
   }
 }
 
 /** What a field of an entry refers to; null if it has no relocation. */
-function fieldTarget(
-  unit: Unit,
-  table: OwnedTable,
-  section: number,
-  entry: number,
-  field: number,
-): Target | null {
+function fieldTarget(unit: Unit, table: OwnedTable, section: number, entry: number, field: number): Target | null {
   const [relocation] = unit.relocations.range(section, entry + field, entry + field + 1);
   return relocation === undefined ? null : entryTarget(unit, table, entry, relocation);
 }

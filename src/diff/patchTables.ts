@@ -23,7 +23,7 @@ const DATA = BigInt(SHF_ALLOC | SHF_WRITE);
 const STRINGS = BigInt(SHF_ALLOC | 0x30);
 
 /** What a patch does to one object. */
-export interface PatchedObject {
+export interface ReplacedObject {
   /** `vmlinux`, or a module's name. */
   readonly name: string;
   readonly functions: readonly {
@@ -44,7 +44,7 @@ export interface TableForm {
 /** Adds the tables of a patch. @param states bytes of all states */
 export function addPatchTables(
   out: NewObject,
-  objects: readonly PatchedObject[],
+  objects: readonly ReplacedObject[],
   states: Uint8Array,
   { littleEndian, absolute }: TableForm,
 ): void {

@@ -6,10 +6,10 @@ import { STB_WEAK } from "../elf/consts.ts";
 import type { NewSection, NewSymbol } from "../elf/writer/newObject.ts";
 import type { Reference } from "./content.ts";
 import type { Diff } from "./diff.ts";
-import type { OwnedTables, TableEntry } from "./ownedTables.ts";
+import type { OwnedEntry, OwnedTables } from "./ownedTables.ts";
 import type { Found, TargetObject } from "./refer.ts";
 import type { Named, SharedParts } from "./sharedParts.ts";
-import { constantAt, describe, stringAt, type Target, type TocSlot } from "./targets.ts";
+import { constantAt, describeTarget, stringAt, type Target, type TocSlot } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
 /** Where in the input a reference stands, for messages. */
@@ -19,7 +19,7 @@ export interface From {
   /** The taken item that it belongs to. */
   readonly item: Item;
   /** The entry of a table that it stands in; null: in the item itself. */
-  readonly entry: TableEntry | null;
+  readonly entry: OwnedEntry | null;
 }
 
 /** A copy in the new object. */
@@ -45,12 +45,12 @@ export type Elsewhere = (
   | { readonly kind: "target"; readonly object: string; readonly name: string; readonly position: number | null }
   | null;
 
-type Piece = NonNullable<TableEntry["piece"]>;
+type Piece = NonNullable<OwnedEntry["piece"]>;
 
 /** What was copied, and to where. */
 export class Copies {
   readonly items = new Map<Item, ItemCopy>();
-  readonly entries = new Map<TableEntry, Copy>();
+  readonly entries = new Map<OwnedEntry, Copy>();
   readonly #pieces = new Map<string, Copy>();
 
   /** The copy of the code of table entries; undefined where it is not taken. */
@@ -255,7 +255,7 @@ export class Resolver {
   refuse(from: From, target: Target, why: string): null {
     const unit = this.#unit;
     const at = { file: unit.path, section: unit.file.sections.name(from.section), offset: from.offset };
-    this.problems.push(problem("KLP711", at, { name: from.item.name, target: describe(target, unit), why }));
+    this.problems.push(problem("KLP711", at, { name: from.item.name, target: describeTarget(target, unit), why }));
     return null;
   }
 }

@@ -130,7 +130,7 @@ export function constantAt(unit: Unit, section: number, at: number): { bytes: Ui
 const SHOWN_OF_STRING = 40;
 
 /** A target for people. */
-export function describe(t: Target, unit: Unit): string {
+export function describeTarget(t: Target, unit: Unit): string {
   const plus = (n: number): string => (n === 0 ? "" : n > 0 ? `+0x${n.toString(16)}` : `-0x${(-n).toString(16)}`);
   switch (t.kind) {
     case "item":
@@ -150,7 +150,7 @@ export function describe(t: Target, unit: Unit): string {
     case "toc":
       return t.slot.target === null
         ? `the constant 0x${Buffer.from(t.slot.bytes).reverse().toString("hex")} of the TOC`
-        : describe(t.slot.target, unit);
+        : describeTarget(t.slot.target, unit);
     case "table":
       return "an entry of a table";
     case "absolute":

@@ -1,10 +1,10 @@
 import { EHDR } from "./views/layout.ts";
-import { Content } from "./writer/content.ts";
+import { NewContent } from "./writer/content.ts";
 import type { ElfEdits } from "./writer/edits.ts";
 import { writeGroups } from "./writer/groups.ts";
 import { sectionNames, writeHeaders } from "./writer/headers.ts";
 import { Numbering } from "./writer/numbering.ts";
-import { place } from "./writer/placement.ts";
+import { placeContent } from "./writer/placement.ts";
 import { writeRelocations } from "./writer/relocationTables.ts";
 import { writeSymbolLists } from "./writer/symbolLists.ts";
 import { writeOtherSymbolTables, writeSymbols } from "./writer/symbolTables.ts";
@@ -20,7 +20,7 @@ export function writeElf(edits: ElfEdits): Uint8Array {
   const { file } = edits;
   if (edits.isEmpty) return file.bytes;
   const numbering = new Numbering(edits);
-  const content = new Content(file, numbering);
+  const content = new NewContent(file, numbering);
   for (const [section, bytes] of edits.dataEdits) content.set(section, bytes);
   writeSymbols(edits, numbering, content);
   writeOtherSymbolTables(edits, numbering, content);
@@ -30,7 +30,7 @@ export function writeElf(edits: ElfEdits): Uint8Array {
   const names = sectionNames(file, numbering, content);
   content.finishStrings();
 
-  const placement = place(file, numbering, content);
+  const placement = placeContent(file, numbering, content);
   const { offsets, end, unmovedEnd, trailing } = placement;
   const out = new Uint8Array(end + trailing.length);
   out.set(file.bytes.subarray(0, Math.min(unmovedEnd, out.length)));

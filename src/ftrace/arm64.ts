@@ -2,9 +2,9 @@
 // pointer there.
 
 import type { CodeFile } from "./codeFile.ts";
-import { type Entry, findCall, placeKey, type SiteRules, twoNops, unlessWord } from "./forms.ts";
+import { type FunctionEntry, findCall, placeKey, type SiteRules, twoNops, unlessWord } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
-import type { TableEntry } from "./tables.ts";
+import type { SiteTableEntry } from "./tables.ts";
 
 export const A64 = {
   nop: 0xd503_201f,
@@ -18,7 +18,7 @@ export const A64 = {
 const isBti = (word: number | null): boolean => word !== null && (word & 0xffff_ff3f) >>> 0 === 0xd503_241f;
 const isA64Bl = (word: number | null): boolean => word !== null && word >>> 26 === 0x25;
 
-function recognise(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>): Entry | null {
+function recognise(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>): FunctionEntry | null {
   const { section, start } = f;
   const word = (offset: number): number | null => file.word(section, offset);
   const at = isBti(word(start)) ? start + 4 : start;
@@ -49,7 +49,7 @@ function recognise(file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>
  * Whether a file is built with DYNAMIC_FTRACE_WITH_CALL_OPS, for all of its functions: then the table's entries
  * lie 8 bytes before them. A label may stand on the nops there (the linker's `_stext`), so functions alone count.
  */
-function hasCallOps(file: CodeFile, entries: readonly TableEntry[]): boolean {
+function hasCallOps(file: CodeFile, entries: readonly SiteTableEntry[]): boolean {
   const starts = new Set(file.functions.filter((f) => f.isFunction).map((f) => placeKey(f.section, f.start)));
   let before = 0;
   for (const { place } of entries) {

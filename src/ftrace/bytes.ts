@@ -7,7 +7,7 @@ import type { KernelVersion } from "../kernel/version.ts";
 import { hasFact } from "../kernel/versionFacts.ts";
 import { A64 } from "./arm64.ts";
 import type { CodeFile } from "./codeFile.ts";
-import type { Entry } from "./forms.ts";
+import type { FunctionEntry } from "./forms.ts";
 import { PPC } from "./ppc64le.ts";
 
 /** Bytes of memory, `offset` relative to the site (rec->ip). */
@@ -90,7 +90,7 @@ const LD_R2_24_R1 = 0xe841_0018;
  */
 export function siteBytes(
   arch: CodeFile["arch"],
-  entry: Entry,
+  entry: FunctionEntry,
   state: SiteState,
   at: SiteAddress | null,
   version: KernelVersion | null,

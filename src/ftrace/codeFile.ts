@@ -10,7 +10,7 @@ import type { ElfFile } from "../elf/reader.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { SectionTable } from "../elf/views/sections.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
-import { type CodeFunction, readFunctions } from "./functions.ts";
+import { type CodeFunction, readCodeFunctions } from "./functions.ts";
 
 /** A relocation of an instruction, as far as a site needs it. */
 export interface CodeRelocation {
@@ -54,7 +54,7 @@ export class CodeFile {
         else list.push(table);
       }
     }
-    this.functions = readFunctions(this.sections, this.#symbols, arch, this.isLinked);
+    this.functions = readCodeFunctions(this.sections, this.#symbols, arch, this.isLinked);
     for (const f of this.functions) {
       const list = this.#bySection.get(f.section);
       if (list === undefined) this.#bySection.set(f.section, [f]);

@@ -4,7 +4,7 @@
 import { firstIndex } from "../base/search.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
 import type { CodeFunction } from "./functions.ts";
-import type { TableEntry, TableName } from "./tables.ts";
+import type { SiteTableEntry, TableName } from "./tables.ts";
 
 /** A form of entry. `usable`: ftrace of a kernel with livepatch can use it. */
 export const forms = {
@@ -31,7 +31,7 @@ export const forms = {
 export type Form = keyof typeof forms;
 
 /** An entry as the code shows it. Offsets are bytes in the section. */
-export interface Entry {
+export interface FunctionEntry {
   readonly form: Form;
   /** The instruction that is rewritten at run time: the kernel's rec->ip. */
   readonly site: number;
@@ -78,14 +78,19 @@ export const unlessWord = (
 /** How one architecture's functions begin, and what its kernels make of that. */
 export interface SiteRules {
   /** What the tables tell of the configuration. */
-  readonly build: (file: CodeFile, entries: readonly TableEntry[]) => Build;
+  readonly build: (file: CodeFile, entries: readonly SiteTableEntry[]) => Build;
   /**
    * The entry of a function, from the code alone, so that a table can be held against it; null if nothing there can be a site.
    * @param inTable places that tables name, as {@link placeKey}: they tell nops before a function from alignment.
    */
-  readonly recognise: (file: CodeFile, f: CodeFunction, inTable: ReadonlySet<string>, build: Build) => Entry | null;
+  readonly recognise: (
+    file: CodeFile,
+    f: CodeFunction,
+    inTable: ReadonlySet<string>,
+    build: Build,
+  ) => FunctionEntry | null;
   /** rec->ip for the place that a table entry names: ftrace_call_adjust. */
-  readonly adjust: (file: CodeFile, record: TableEntry, place: CodePlace, build: Build) => CodePlace;
+  readonly adjust: (file: CodeFile, record: SiteTableEntry, place: CodePlace, build: Build) => CodePlace;
   /** The nop that -fpatchable-function-entry=N,M puts in front of functions; null: those places are not known by words. */
   readonly nop: number | null;
   /**
@@ -105,7 +110,7 @@ export interface SiteRules {
    * @param named offset of what the table names
    * @param bytes the section in memory
    */
-  readonly elsewhere: (file: CodeFile, place: CodePlace, named: number, bytes: Uint8Array) => Entry | null;
+  readonly elsewhere: (file: CodeFile, place: CodePlace, named: number, bytes: Uint8Array) => FunctionEntry | null;
   /** Bytes from the first one that is written at a site to its call. */
   readonly callOffset: (form: Form, size: number) => number;
   /** The first byte of a call whose target is not known; null: all of it depends on the target. */

@@ -65,7 +65,7 @@ function labelsIn(sections: SectionTable, symbols: SymbolTable, isLinked: boolea
 }
 
 /** All functions, by section and offset; one entry an offset. */
-export function readFunctions(
+export function readCodeFunctions(
   sections: SectionTable,
   symbols: SymbolTable | null,
   arch: ArchName,

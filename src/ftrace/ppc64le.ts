@@ -4,7 +4,7 @@ import { decodeBranch } from "../stubs/insn.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
 import {
   type Build,
-  type Entry,
+  type FunctionEntry,
   findCall,
   nameAt,
   type SiteFault,
@@ -13,7 +13,7 @@ import {
   unlessWord,
 } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
-import type { TableEntry, TableName } from "./tables.ts";
+import type { SiteTableEntry, TableName } from "./tables.ts";
 
 export const PPC = {
   nop: 0x6000_0000,
@@ -25,7 +25,7 @@ const isPpcBl = (word: number | null): boolean => word !== null && (word & 0xfc0
 const isGlobalEntry = (word: number | null): boolean =>
   word !== null && ((word & 0xffff_0000) >>> 0 === 0x3c4c_0000 || (word & 0xffff_0000) >>> 0 === 0x3c40_0000);
 
-function recognise(file: CodeFile, f: CodeFunction, oneNop: boolean): Entry | null {
+function recognise(file: CodeFile, f: CodeFunction, oneNop: boolean): FunctionEntry | null {
   const { section, localEntry: at } = f;
   const word = (offset: number): number | null => file.word(section, offset);
   const isMcount = (offset: number): boolean => isPpcBl(word(offset)) && calledAt(file, section, offset) === "_mcount";
@@ -70,7 +70,7 @@ const isTwoNops = (file: CodeFile, { section, offset }: CodePlace): boolean => t
  * Whether a file's sites are one nop each. An entry that names a later nop than the first says nothing of it, so those at a
  * function's entry count. A function may begin with a nop of its own, so one nop weighs as much as two.
  */
-function hasOneNop(file: CodeFile, entries: readonly TableEntry[]): boolean {
+function hasOneNop(file: CodeFile, entries: readonly SiteTableEntry[]): boolean {
   let one = 0;
   let two = 0;
   for (const { place } of entries) {

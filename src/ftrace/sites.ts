@@ -3,9 +3,9 @@
 import { firstIndex } from "../base/search.ts";
 import { kernelMachines } from "../kernel/machines.ts";
 import type { CodeFile, CodePlace } from "./codeFile.ts";
-import { type Build, type Entry, forms, placeKey, type SiteRules } from "./forms.ts";
+import { type Build, type FunctionEntry, forms, placeKey, type SiteRules } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
-import { readTables, type SiteTables, type TableEntry } from "./tables.ts";
+import { readTables, type SiteTableEntry, type SiteTables } from "./tables.ts";
 
 /** Why ftrace has no usable site for a function. */
 export const reasons = {
@@ -22,36 +22,41 @@ export const reasons = {
   before: "the table names nops in front of its entry, which no call executes",
   code: "the table names a place in it where there is no site",
 } as const;
-export type Reason = keyof typeof reasons;
+export type SiteReason = keyof typeof reasons;
 
 /** A function with what is known of its site. */
 export interface FunctionSite {
   readonly function: CodeFunction;
-  readonly entry: Entry | null;
+  readonly entry: FunctionEntry | null;
   /** The table entry that leads to the site; null if none does. */
-  readonly record: TableEntry | null;
+  readonly record: SiteTableEntry | null;
   /** Null: the site is usable. */
-  readonly reason: Reason | null;
+  readonly reason: SiteReason | null;
   /** In a section that is freed after init. */
   readonly isInit: boolean;
 }
 
 export type Disagreement =
-  | { readonly kind: "nowhere"; readonly record: TableEntry }
-  | { readonly kind: "twice"; readonly record: TableEntry; readonly place: CodePlace }
+  | { readonly kind: "nowhere"; readonly record: SiteTableEntry }
+  | { readonly kind: "twice"; readonly record: SiteTableEntry; readonly place: CodePlace }
   /** The table names a place that no function has its site at. */
   | {
       readonly kind: "no site";
-      readonly record: TableEntry;
+      readonly record: SiteTableEntry;
       readonly place: CodePlace;
       readonly near: CodeFunction | null;
     }
   /** As above: nops that reach up to the first byte of `near`, and that no site there makes use of. */
-  | { readonly kind: "before"; readonly record: TableEntry; readonly place: CodePlace; readonly near: CodeFunction }
+  | { readonly kind: "before"; readonly record: SiteTableEntry; readonly place: CodePlace; readonly near: CodeFunction }
   /** As above, behind the end of the symbol before it: code of a weak function that another one overrides. */
-  | { readonly kind: "overridden"; readonly record: TableEntry; readonly place: CodePlace; readonly near: CodeFunction }
+  | {
+      readonly kind: "overridden";
+      readonly record: SiteTableEntry;
+      readonly place: CodePlace;
+      readonly near: CodeFunction;
+    }
   /** A call to a profiling function at an entry that no table names. */
-  | { readonly kind: "no record"; readonly function: CodeFunction; readonly entry: Entry };
+  | { readonly kind: "no record"; readonly function: CodeFunction; readonly entry: FunctionEntry };
 
 export interface SiteReport {
   readonly tables: SiteTables;
@@ -93,7 +98,7 @@ const EXCLUDED = /^\.(?:noinstr\.text|entry\.text|head\.text|idmap\.text|irqentr
 
 /** A record of a table, and where the kernel takes the site for. */
 interface PlacedRecord {
-  readonly record: TableEntry;
+  readonly record: SiteTableEntry;
   readonly place: CodePlace;
 }
 
@@ -186,7 +191,7 @@ function reasonFor(
   { function: f, entry, record }: Pick<FunctionSite, "function" | "entry" | "record">,
   tables: SiteTables,
   orphan: "within" | "before" | null,
-): Reason | null {
+): SiteReason | null {
   if (entry !== null && record !== null) return forms[entry.form].usable ? null : "form";
   if (orphan === "within") return "code";
   if (entry !== null && !forms[entry.form].usable) return "form";

@@ -11,7 +11,7 @@ export type TableName = EntryTable | "__start_mcount_loc";
 const ENTRY = 8;
 
 /** One entry of a table. */
-export interface TableEntry {
+export interface SiteTableEntry {
   readonly table: TableName;
   /** Index in all tables of this name, in section order. */
   readonly index: number;
@@ -22,7 +22,7 @@ export interface TableEntry {
 }
 
 export interface SiteTables {
-  readonly entries: readonly TableEntry[];
+  readonly entries: readonly SiteTableEntry[];
   /** Names of the tables that the file has, whether they have entries or not. */
   readonly names: readonly TableName[];
   /** Whether the entries of each section ascend. The kernel sorts them at load. */
@@ -39,7 +39,7 @@ export function readTables(file: CodeFile): SiteTables {
 
 function readRelocatable(file: CodeFile): SiteTables {
   const { sections } = file;
-  const entries: TableEntry[] = [];
+  const entries: SiteTableEntry[] = [];
   const names: TableName[] = [];
   let isSorted = true;
   for (const table of kernelMachines[file.arch].siteTables) {
@@ -83,7 +83,7 @@ function readLinked(file: CodeFile): SiteTables {
   }
   let isSorted = true;
   let last = 0n;
-  const entries = addresses.map((address, index): TableEntry => {
+  const entries = addresses.map((address, index): SiteTableEntry => {
     if (address < last) isSorted = false;
     if (address !== 0n) last = address;
     return { table, index, place: address === 0n ? null : file.placeAt(address), isZero: address === 0n };

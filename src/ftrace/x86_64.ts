@@ -1,7 +1,7 @@
 // How functions of x86_64 begin: call __fentry__, or a five-byte nop in its place, behind endbr64 or not.
 
 import type { CodeFile } from "./codeFile.ts";
-import { type Entry, findCall, nameAt, type SiteRules } from "./forms.ts";
+import { type FunctionEntry, findCall, nameAt, type SiteRules } from "./forms.ts";
 import type { CodeFunction } from "./functions.ts";
 
 const X86 = { endbr: 0xfa1e_0ff3, call: 0xe8 } as const;
@@ -11,7 +11,7 @@ const NOP5 = [0x0f, 0x1f, 0x44, 0x00, 0x00] as const;
 /** R_X86_64_PC32 and R_X86_64_PLT32. */
 const isX86Call = (type: number): boolean => type === 2 || type === 4;
 
-function recognise(file: CodeFile, f: CodeFunction): Entry | null {
+function recognise(file: CodeFile, f: CodeFunction): FunctionEntry | null {
   const { section, start } = f;
   const data = file.bytes(section);
   const at = file.word(section, start) === X86.endbr ? start + 4 : start;

@@ -1,7 +1,7 @@
 // Which kind of file was given for the kernel, by its content.
 
 import { ET_REL } from "../elf/consts.ts";
-import { isText, recognise } from "../elf/containers/recognise.ts";
+import { fileKindOf, isText } from "../elf/containers/recognise.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
 import { isConfig, type KernelConfig, parseConfig } from "./config.ts";
@@ -37,7 +37,7 @@ export function readKernelFile(bytes: Uint8Array, source: string): KernelFile {
   try {
     return { kind: "symbols", list: parseSymbols(bytes, source) };
   } catch (error) {
-    const known = isText(bytes) ? null : recognise(bytes);
+    const known = isText(bytes) ? null : fileKindOf(bytes);
     if (!(error instanceof SymbolListError) || error.line !== 1 || known === null) throw error;
     throw new ElfError("unsupported", 0, known);
   }

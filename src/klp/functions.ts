@@ -18,7 +18,7 @@ export interface CodeSymbol {
 }
 
 /** A file with its symbols, and what they name. */
-export interface NamedFile {
+export interface SymbolizedFile {
   readonly file: ElfFile;
   readonly symbols: SymbolTable;
   readonly functions: FunctionIndex;

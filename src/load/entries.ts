@@ -4,7 +4,7 @@ import type { OrderedView } from "../base/bytes.ts";
 import type { ImageSection, LoadedMemory } from "./memory.ts";
 
 /** One entry of a table, with what it points at. */
-export interface Entry {
+export interface DistanceEntry {
   readonly view: OrderedView;
   /** Offset in the table, and its address. */
   readonly at: number;
@@ -12,9 +12,9 @@ export interface Entry {
 }
 
 /** The whole entries of a table, in order. @param size bytes of one */
-export function entriesOf(memory: LoadedMemory, section: ImageSection, size: number): Entry[] {
+export function entriesOf(memory: LoadedMemory, section: ImageSection, size: number): DistanceEntry[] {
   const view = memory.view(section.bytes);
-  const entries: Entry[] = [];
+  const entries: DistanceEntry[] = [];
   for (let at = 0; at + size <= section.bytes.length; at += size) {
     entries.push({ view, at, address: section.address + BigInt(at) });
   }
@@ -22,11 +22,11 @@ export function entriesOf(memory: LoadedMemory, section: ImageSection, size: num
 }
 
 /** What a 32-bit distance at `field` bytes in the entry leads to. */
-export const near32 = (e: Entry, field: number): bigint =>
+export const near32 = (e: DistanceEntry, field: number): bigint =>
   BigInt.asUintN(64, e.address + BigInt(field) + BigInt(e.view.getInt32(e.at + field)));
 
 /** What a 64-bit distance at `field` bytes in the entry leads to. */
-export const near64 = (e: Entry, field: number): bigint =>
+export const near64 = (e: DistanceEntry, field: number): bigint =>
   BigInt.asUintN(64, e.address + BigInt(field) + e.view.getBigInt64(e.at + field));
 
 /** The distance from a field to an address, cut to 32 bits as the kernel cuts it. */

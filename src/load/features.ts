@@ -3,7 +3,7 @@
 
 import type { ArchName } from "../base/archName.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
-import { type Entry, entriesOf, near32, near64 } from "./entries.ts";
+import { type DistanceEntry, entriesOf, near32, near64 } from "./entries.ts";
 import { CPU, type RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
@@ -11,7 +11,7 @@ interface FeatureTable {
   readonly name: string;
   /** Bytes of an entry. */
   readonly entry: number;
-  readonly place: (e: Entry) => { readonly start: bigint; readonly size: number };
+  readonly place: (e: DistanceEntry) => { readonly start: bigint; readonly size: number };
   readonly reason: string;
 }
 

@@ -3,7 +3,7 @@
 
 import { ppcBranch, SiteBytesError, siteBytes } from "../ftrace/bytes.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
-import { type Entry, placeKey } from "../ftrace/forms.ts";
+import { type FunctionEntry, placeKey } from "../ftrace/forms.ts";
 import { type FunctionSite, findSites } from "../ftrace/sites.ts";
 import { OUT_OF_LINE_SIZE } from "../stubs/ppc64leStubs.ts";
 import type { RewriteFacts } from "./facts.ts";
@@ -21,7 +21,7 @@ export function ftraceSites(memory: LoadedMemory, facts: RewriteFacts): void {
   const code = new CodeFile(file, arch.name);
   const { functions, records } = findSites(code, arch.sites);
   const byIndex = new Map(memory.sections.map((s) => [s.index, s]));
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, FunctionEntry>();
   for (const f of functions) {
     if (f.entry !== null && f.record !== null) entries.set(placeKey(f.function.section, f.entry.site), f.entry);
   }

@@ -3,7 +3,7 @@
 
 import { SHF_ALLOC, SHF_WRITE } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import { type Entry, entriesOf } from "./entries.ts";
+import { type DistanceEntry, entriesOf } from "./entries.ts";
 import type { ParameterFault, RewriteFacts } from "./facts.ts";
 import type { LoadedMemory } from "./memory.ts";
 
@@ -61,7 +61,7 @@ export function parameters(memory: LoadedMemory, { file, parameters: given, refu
 /** parameq: dashes and underscores are the same. */
 const isSame = (a: string, b: string): boolean => a.replaceAll("-", "_") === b.replaceAll("-", "_");
 
-function listPlaces(memory: LoadedMemory, names: References, e: Entry): void {
+function listPlaces(memory: LoadedMemory, names: References, e: DistanceEntry): void {
   const arg = e.view.getBigUint64(e.at + PARAM.arg);
   const ops = names.at(e.address + BigInt(PARAM.ops)) ?? "";
   const kind = kindOf(ops);

@@ -39,7 +39,7 @@ import { DEFAULT_CHOICE, type IslandChoice, type IslandPlan, planIslands } from 
 import { type TocStrategy, tocStrategy } from "../klp/toc/strategies.ts";
 import { isReachable } from "../stubs/strategies/shadowStack.ts";
 import type { TocRestore } from "../stubs/strategies/strategy.ts";
-import { kernelOf, refuseOtherMachine } from "./input.ts";
+import { givenKernel, refuseOtherMachine } from "./input.ts";
 import { keeper, openModule, type Subject } from "./open.ts";
 import { finishedProblems } from "./problems/loader.ts";
 
@@ -132,7 +132,7 @@ export function analyseSubject(subject: Subject, options: Options): Analysis {
 
 function look(subject: Subject, options: Options): Survey {
   const { file, arch, symbols, functions, module, modInfo, path } = subject;
-  const kernel = kernelOf(options);
+  const kernel = givenKernel(options);
   refuseOtherMachine(path, arch.machine, [
     ...(kernel?.machines ?? []),
     ...(options.reference === undefined ? [] : [options.reference]),

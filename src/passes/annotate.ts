@@ -47,7 +47,7 @@ export async function annotateSubject(
   openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
 ): Promise<Annotated> {
   if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
-  const lookup = await Lookup.open(subject, openDisassembler);
+  const lookup = await PlaceLookup.open(subject, openDisassembler);
   const annotated = problems.map((p) => lookup.annotate(p));
   const inCode = annotated.filter((p) => lookup.codeSection(p.at) !== null);
   const isMissing = inCode.some((p) => p.at.source === undefined);
@@ -55,7 +55,7 @@ export async function annotateSubject(
 }
 
 /** One file, opened for looking up places in its code. */
-export class Lookup {
+export class PlaceLookup {
   readonly #subject: Subject;
   readonly #source: SourceIndex;
   readonly #disassemble: Disassembler | null;
@@ -75,9 +75,9 @@ export class Lookup {
   static async open(
     subject: Subject,
     openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
-  ): Promise<Lookup> {
+  ): Promise<PlaceLookup> {
     const disassemble = await openDisassembler(subject.arch.name);
-    return new Lookup(subject, await subject.source(), disassemble);
+    return new PlaceLookup(subject, await subject.source(), disassemble);
   }
 
   noSourceReason(): string {

@@ -12,7 +12,7 @@ import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import { Finish } from "../klp/producers/intermediate.ts";
 import type { Producer, Trace } from "../klp/producers/producer.ts";
 import { findTraces, finisherOf } from "../klp/producers/table.ts";
-import { kernelOf } from "./input.ts";
+import { givenKernel } from "./input.ts";
 
 export interface FinishOptions {
   /** Name of the input for messages. */
@@ -67,7 +67,7 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
     path: options.file,
     absolute: arch.absolute,
     version,
-    kernel: kernelOf(options),
+    kernel: givenKernel(options),
   });
   finishFile(work, options.keep === true, options.file);
   work.dropMarked();

@@ -5,7 +5,7 @@ import type { Disassembler } from "../diag/define.ts";
 import type { Side } from "../diff/compare.ts";
 import { instructionAt, itemContent } from "../diff/content.ts";
 import type { Change } from "../diff/diff.ts";
-import { describe } from "../diff/targets.ts";
+import { describeTarget } from "../diff/targets.ts";
 import type { Item } from "../diff/unit.ts";
 import { relocName } from "../reloc/def.ts";
 import type { Subject } from "./open.ts";
@@ -72,7 +72,7 @@ async function sideOf(
         ? null
         : {
             relocation: reference.type === null ? null : relocName(unit.arch.relocs, reference.type),
-            target: printable(describe(reference.target, unit)),
+            target: printable(describeTarget(reference.target, unit)),
           },
     source: line === undefined || line.line === 0 ? null : { file: printable(line.file), line: line.line },
   };

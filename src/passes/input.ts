@@ -79,5 +79,5 @@ export function read(bytes: Uint8Array, file: string): ElfFile {
 }
 
 /** The kernel that the options tell of; null if they tell of none. */
-export const kernelOf = (options: { readonly kernel?: Kernel; readonly symbols?: SymbolList }): Kernel | null =>
+export const givenKernel = (options: { readonly kernel?: Kernel; readonly symbols?: SymbolList }): Kernel | null =>
   options.kernel ?? (options.symbols === undefined ? null : new Kernel({ list: options.symbols }));

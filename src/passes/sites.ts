@@ -6,7 +6,7 @@ import { ElfError } from "../elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { CodeFile } from "../ftrace/codeFile.ts";
-import { findSites, type Reason, type SiteReport } from "../ftrace/sites.ts";
+import { findSites, type SiteReason, type SiteReport } from "../ftrace/sites.ts";
 import { elfProblem, noSymbols, supportedArch, Unusable } from "./input.ts";
 
 export interface Sites {
@@ -40,7 +40,7 @@ export function sitesOf(file: ElfFile | ElfExecutable, name: string): Sites {
 }
 
 /** Reasons that debug information can make more exact. */
-const isVague: ReadonlySet<Reason> = new Set(["none", "label", "nops", "no table"]);
+const isVague: ReadonlySet<SiteReason> = new Set(["none", "label", "nops", "no table"]);
 
 /**
  * The same with what debug information tells of functions without a site, where a relocatable file has it: whether they are

@@ -65,7 +65,7 @@ export type Report = (finding: Finding, table: RelocationTable, row: number) => 
 export type Hook = (site: Site, report: (finding: Finding) => void) => boolean;
 
 /** An architecture's part in the loop. */
-export interface Machine {
+export interface RelocMachine {
   readonly relocs: RelocTable;
   readonly hooks: Readonly<Partial<Record<HookName, Hook>>>;
   readonly features: ReadonlySet<Feature>;
@@ -88,12 +88,12 @@ interface Known {
 
 /** The types of a table: most relocations have the type of the one before. */
 class Types {
-  readonly #machine: Machine;
+  readonly #machine: RelocMachine;
   readonly #known = new Map<number, Known>();
   #type = -1;
   #last: Known = { def: null, before: null, plan: null };
 
-  constructor(machine: Machine) {
+  constructor(machine: RelocMachine) {
     this.#machine = machine;
   }
 
@@ -124,7 +124,7 @@ export function relocate(
   table: RelocationTable,
   order: Uint32Array | null,
   space: Space,
-  machine: Machine,
+  machine: RelocMachine,
   report: Report,
 ): void {
   const bytes = space.bytes[table.target] ?? new Uint8Array(0);
@@ -177,7 +177,7 @@ export function relocate(
   }
 }
 
-function applyOne(site: Site, position: number, machine: Machine, report: Report): void {
+function applyOne(site: Site, position: number, machine: RelocMachine, report: Report): void {
   const { def, table, row, value } = site;
   let kind: Fault["kind"] | null = verdict(def, value);
   if (kind === null && machine.placeMustBeZero && !isZero(site.bytes, site.at, def.bytes)) kind = "nonzero";

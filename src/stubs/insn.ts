@@ -84,7 +84,7 @@ export function opensFrame(word: number): boolean {
 }
 
 /** A short reading of the few words that matter to a call; null for all others. */
-export function describe(word: number): string | null {
+export function describeWord(word: number): string | null {
   if (word === NOP) return "nop";
   if (word === LD_R2_24_R1) return "ld     r2,24(r1)";
   if (word === STD_R2_24_R1) return "std    r2,24(r1)";

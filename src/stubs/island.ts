@@ -5,7 +5,7 @@
 // callee at its global entry, which sets r2 to the callee's TOC. It then wants a nop behind the `bl`, to turn
 // it into `ld r2,24(r1)`. A call that was local has no nop there. The island has one.
 
-import type { Relocation } from "../elf/writer/edits.ts";
+import type { RelocationFields } from "../elf/writer/edits.ts";
 import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../reloc/numbers.ts";
 import { ADDIS_R12_R2, BCTR, BL, encodeBranch, LD_R2_24_R1, LD_R12_R12, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";
 
@@ -67,7 +67,7 @@ export const FRAMED_ISLAND: IslandCode = {
 };
 
 /** Relocations of the two words at `at` that load from a slot: its address relative to the TOC base. */
-export function slotRelocations(at: number, tocSymbol: number, slot: number): Relocation[] {
+export function slotRelocations(at: number, tocSymbol: number, slot: number): RelocationFields[] {
   return [
     { offset: at, symbol: tocSymbol, type: R_PPC64_TOC16_HA, addend: BigInt(slot) },
     { offset: at + 4, symbol: tocSymbol, type: R_PPC64_TOC16_LO_DS, addend: BigInt(slot) },

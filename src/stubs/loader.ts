@@ -8,7 +8,7 @@ import type { SymbolTable } from "../elf/views/symbols.ts";
 import type { KernelVersion } from "../kernel/version.ts";
 import type { HasFact } from "../kernel/versionFacts.ts";
 import type { Feature, RelocTable } from "../reloc/def.ts";
-import type { Finding, Machine, Space } from "../reloc/engine.ts";
+import type { Finding, RelocMachine, Space } from "../reloc/engine.ts";
 
 /** What the loader knows from the running kernel and its configuration. */
 export interface LoaderFacts {
@@ -80,7 +80,7 @@ export interface OutOfLine {
 
 /** While relocations are applied. */
 export interface ModuleLoader {
-  readonly machine: Machine;
+  readonly machine: RelocMachine;
   /** Known after `finish`; null: the architecture or the module has none. */
   readonly outOfLine?: OutOfLine | null;
   /** What module_finalize adds before anything else is rewritten (ftrace stubs). */

@@ -10,7 +10,7 @@ import type { RelocationTable } from "../elf/views/relas.ts";
 import { localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
 import { kernelSort } from "../kernel/loader/heapsort.ts";
 import type { RelocTable } from "../reloc/def.ts";
-import type { Finding, Hook, Machine, Site, Space } from "../reloc/engine.ts";
+import type { Finding, Hook, RelocMachine, Site, Space } from "../reloc/engine.ts";
 import { R_PPC64_REL24 } from "../reloc/numbers.ts";
 import {
   type LoaderFacts,
@@ -192,7 +192,7 @@ export class StubArea {
   }
 
   /** The area as a module's loader. */
-  loader(relocs: RelocTable, hooks: Machine["hooks"], TOC: bigint): ModuleLoader {
+  loader(relocs: RelocTable, hooks: RelocMachine["hooks"], TOC: bigint): ModuleLoader {
     const { features, module, has } = this.#facts;
     const halves = (): OutOfLine | null => this.#halves;
     return {

@@ -5,8 +5,8 @@ import { cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import { recognise } from "../../src/diag/messages/recognise.ts";
-import { type Findings, findPlaces } from "../../src/passes/explain/explain.ts";
+import { recogniseLine } from "../../src/diag/messages/recognise.ts";
+import { type Explanation, findPlaces } from "../../src/passes/explain/explain.ts";
 import { boot, type Machine, PC, VIRT } from "./boot.ts";
 import { labOf } from "./lab.ts";
 import { buildOwn } from "./own.ts";
@@ -71,8 +71,8 @@ function goodModule({ arch, cross, make }: Row, tree: string, folder: string): U
   return own;
 }
 
-async function candidatesOf(line: string, { bytes }: Spoiled): Promise<Findings> {
-  const recognised = recognise(line);
+async function candidatesOf(line: string, { bytes }: Spoiled): Promise<Explanation> {
+  const recognised = recogniseLine(line);
   if (recognised === null) throw new Error(`not recognised: ${line}`);
   return findPlaces(bytes, recognised, { file: "spoiled.ko" }, () => Promise.resolve(null));
 }
@@ -101,7 +101,7 @@ describe.each(rows)("$arch", (row) => {
       // Without what says that the module taints the kernel.
       const lines = (steps[i + 1]?.log ?? [])
         .map((l) => l.text)
-        .filter((l) => recognise(l)?.message.help?.({}) !== "nothing");
+        .filter((l) => recogniseLine(l)?.message.help?.({}) !== "nothing");
       expect(lines.length, one.what).toBeGreaterThanOrEqual(1);
       const found = await candidatesOf(lines[0] ?? "", one);
       const [best] = found.candidates;

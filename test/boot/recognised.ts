@@ -1,6 +1,6 @@
 // Every line that a kernel of these tests prints about a module must be one that `klplink explain` knows.
 
-import { recognise } from "../../src/diag/messages/recognise.ts";
+import { recogniseLine } from "../../src/diag/messages/recognise.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { readModInfo } from "../../src/kernel/module/modinfo.ts";
 import { findModuleName } from "../../src/kernel/module/moduleFile.ts";
@@ -37,6 +37,6 @@ export function mustRecognise(log: readonly LogLine[], modules: Iterable<string>
   const lines = log.filter((l) => l.level <= 5).map((l) => l.text);
   const names = new Set([...SPEAKERS, ...modules]);
   const about = lines.filter((line) => names.has(/^([\w-]+): /.exec(line)?.[1] ?? ""));
-  const unknown = [...new Set(about)].filter((line) => recognise(line)?.cut !== null && !OWN_WORDS.test(line));
+  const unknown = [...new Set(about)].filter((line) => recogniseLine(line)?.cut !== null && !OWN_WORDS.test(line));
   if (unknown.length > 0) throw new Error(`klplink explain does not recognise:\n${unknown.join("\n")}`);
 }

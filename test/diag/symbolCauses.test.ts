@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from "vitest";
 import { catalogue } from "../../src/diag/catalogue.ts";
-import { helpOf, meaningOf } from "../../src/diag/messages/define.ts";
-import { recognise } from "../../src/diag/messages/recognise.ts";
+import { lineHelpOf, lineMeaningOf } from "../../src/diag/messages/define.ts";
+import { recogniseLine } from "../../src/diag/messages/recognise.ts";
 import { causeOf, symbolCauses } from "../../src/diag/symbolCauses.ts";
 
 const NAMES: readonly (readonly [RegExp, readonly string[]])[] = [
@@ -133,11 +133,11 @@ test("each row is reached by a name of its own, and tells a way out", () => {
 describe("used", () => {
   test("by explain: meaning and help, whatever the error, except that of a symbol that is there", () => {
     for (const end of [" (err -2)", " (err 0)", ""]) {
-      const line = recognise(`m: Unknown symbol __stack_chk_guard${end}`);
-      expect(line === null ? "" : `${meaningOf(line)} ${helpOf(line)}`).toMatch(/canary.*-fno-stack-protector/);
+      const line = recogniseLine(`m: Unknown symbol __stack_chk_guard${end}`);
+      expect(line === null ? "" : `${lineMeaningOf(line)} ${lineHelpOf(line)}`).toMatch(/canary.*-fno-stack-protector/);
     }
-    const misfit = recognise("m: Unknown symbol __stack_chk_guard (err -22)");
-    expect(misfit === null ? "" : meaningOf(misfit)).toMatch(/is exported, but may not be used/);
+    const misfit = recogniseLine("m: Unknown symbol __stack_chk_guard (err -22)");
+    expect(misfit === null ? "" : lineMeaningOf(misfit)).toMatch(/is exported, but may not be used/);
   });
 
   test("by check: KLP401 says it in its why and help", () => {

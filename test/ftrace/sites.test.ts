@@ -8,7 +8,7 @@ import { type Arch, findArchByName } from "../../src/arch/index.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { SiteBytesError, siteBytes } from "../../src/ftrace/bytes.ts";
 import { CodeFile } from "../../src/ftrace/codeFile.ts";
-import type { Entry, Form } from "../../src/ftrace/forms.ts";
+import type { Form, FunctionEntry } from "../../src/ftrace/forms.ts";
 import { buildOf, findRecord } from "../../src/ftrace/sites.ts";
 import { readTables } from "../../src/ftrace/tables.ts";
 import { sites } from "../../src/passes/sites.ts";
@@ -266,7 +266,7 @@ test("the kernel takes any record up to the next symbol, and none behind it", ()
 });
 
 describe("bytes that the kernel writes", () => {
-  const entry = (form: Form): Entry => ({ form, site: 0, tableEntry: 0, isCall: false });
+  const entry = (form: Form): FunctionEntry => ({ form, site: 0, tableEntry: 0, isCall: false });
   const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("hex");
   const FORM: Readonly<Record<string, Form>> = { call: "fentry", bl: "profile two", b: "out of line" };
 

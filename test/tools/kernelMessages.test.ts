@@ -8,7 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { recognise } from "../../src/diag/messages/recognise.ts";
+import { recogniseLine } from "../../src/diag/messages/recognise.ts";
 import { mustRun } from "../boot/run.ts";
 import { type Format, filledIn, formatsOf } from "./kernelFormats.ts";
 
@@ -103,7 +103,7 @@ describe.each(sources.map((source) => [source.split("/").at(-1) ?? "", source] a
   test("each line is recognised, with what logs put before it", () => {
     const unknown = formats.flatMap((f) =>
       linesOf(f)
-        .filter((l) => recognise(`<4>[   12.345678] ${l}`)?.cut !== null)
+        .filter((l) => recogniseLine(`<4>[   12.345678] ${l}`)?.cut !== null)
         .map((l) => `${f.file}:${f.line}: ${l}`),
     );
     expect(unknown).toEqual([]);
@@ -112,7 +112,7 @@ describe.each(sources.map((source) => [source.split("/").at(-1) ?? "", source] a
   test("each line is a message of the part that prints it", () => {
     const wrong = formats.flatMap((f) =>
       linesOf(f).flatMap((l) => {
-        const message = recognise(l)?.message;
+        const message = recogniseLine(l)?.message;
         return isBy(f.file, message?.by, message?.arch)
           ? []
           : [`${f.file}:${f.line}: ${l} | ${message?.by} ${message?.arch}`];

@@ -17,7 +17,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
  * @param at where the first quote stands
  * @returns the name, a byte a character, and where it ends; null if it does not end, or an escape is none
  */
-export function unquote(text: string, at: number): { readonly name: string; readonly end: number } | null {
+function unquote(text: string, at: number): { readonly name: string; readonly end: number } | null {
   let name = "";
   for (let i = at + 1; i < text.length; i++) {
     const c = text[i] ?? "";

@@ -5,20 +5,20 @@ import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
-import { changesDocument, changesText, takenRows, takenText } from "./diffed.ts";
-import { type DiffOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
+import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
+import { type DiffCommandOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
 
 /** `klplink diff <orig> <patched>`: returns the exit status. */
-export async function runDiff(orig: string, patched: string, options: DiffOptions, context: Context): Promise<number> {
+export async function runDiff(
+  orig: string,
+  patched: string,
+  options: DiffCommandOptions,
+  context: Context,
+): Promise<number> {
   if (orig === "-" && patched === "-") throw new UsageError("standard input can be one of the two objects only");
   const folders = [orig, patched].filter(isFolder);
   if (folders.length === 2) return (await import("./diffTrees.ts")).runDiffTrees(orig, patched, options, context);
-  if (folders.length === 1) {
-    const other = folders[0] === orig ? patched : orig;
-    // One that is not there is what is wrong, whatever it was to be.
-    if (other !== "-") await readInput(other, context);
-    throw new UsageError(`${folders[0]} is a folder: give two objects, or two folders`);
-  }
+  if (folders.length === 1) return refuseFolder(folders[0] ?? "", folders[0] === orig ? patched : orig, context);
   const pairs = (options.pair ?? []).map(parsePair);
   const entrySizes = new Map((options.entrySize ?? []).map(parseSize));
   const { output = null } = options;
@@ -61,11 +61,18 @@ export async function runDiff(orig: string, patched: string, options: DiffOption
     await write(
       messages,
       (await changesText(result, options)) +
-        (output === null ? "" : takenText(taken, result.patched.path, output, options)),
+        (output === null ? "" : takenItemsText(taken, result.patched.path, output, options)),
     );
   }
   await reporter.finish(messages);
   return problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+}
+
+/** @throws InputProblem, UsageError */
+async function refuseFolder(folder: string, other: string, context: Context): Promise<never> {
+  // One that is not there is what is wrong, whatever it was to be.
+  if (other !== "-") await readInput(other, context);
+  throw new UsageError(`${folder} is a folder: give two objects, or two folders`);
 }
 
 function isFolder(path: string): boolean {

@@ -6,7 +6,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { InputProblem, UsageError } from "../files/io.ts";
 import type { CommonOptions, KernelOptions } from "../options.ts";
 
-export interface DiffOptions extends CommonOptions, KernelOptions {
+export interface DiffCommandOptions extends CommonOptions, KernelOptions {
   readonly output?: string;
   readonly object?: string;
   readonly strictLines?: boolean;
@@ -15,7 +15,7 @@ export interface DiffOptions extends CommonOptions, KernelOptions {
 }
 
 /** What the objects belong to. @throws UsageError */
-export function objectOf({ object = "vmlinux", output }: DiffOptions, kernel: Kernel | null): string {
+export function objectOf({ object = "vmlinux", output }: DiffCommandOptions, kernel: Kernel | null): string {
   if (output === undefined) return object;
   if (kernel === null || !kernel.hasSymbols) throw new UsageError("-o needs the kernel's symbols: give them with -k");
   if (object !== "vmlinux" && !kernel.modules.has(object)) {

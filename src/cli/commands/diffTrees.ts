@@ -23,8 +23,8 @@ import { chosenPairs, type Pair } from "../files/treePairs.ts";
 import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
-import { changesDocument, changesText, takenRows, takenText } from "./diffed.ts";
-import { type DiffOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
+import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
+import { type DiffCommandOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
 
 /** A pair that was compared. */
 interface Compared {
@@ -38,7 +38,7 @@ interface Compared {
 export async function runDiffTrees(
   orig: string,
   patched: string,
-  options: DiffOptions,
+  options: DiffCommandOptions,
   context: Context,
 ): Promise<number> {
   const pairs = (options.pair ?? []).map(parsePair);
@@ -172,7 +172,7 @@ interface Told {
   readonly compared: readonly Compared[];
   readonly taken: Extract | null;
   readonly problems: readonly Problem[];
-  readonly options: DiffOptions;
+  readonly options: DiffCommandOptions;
 }
 
 async function report(told: Told, reporter: Reporter, messages: Context["stdout"]): Promise<void> {
@@ -194,7 +194,7 @@ async function report(told: Told, reporter: Reporter, messages: Context["stdout"
   }
   if (reporter.isText && options.quiet !== true) {
     await write(messages, totalText(told, passedOver));
-    if (options.output !== undefined) await write(messages, takenText(taken, other.root, options.output, options));
+    if (options.output !== undefined) await write(messages, takenItemsText(taken, other.root, options.output, options));
   }
   await reporter.finish(messages);
 }

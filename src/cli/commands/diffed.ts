@@ -25,7 +25,7 @@ export const takenRows = (parts: readonly TakenPart[]): unknown[] =>
   );
 
 /** @param source what the diff object is made of, for messages @param taken null: an error was found before */
-export function takenText(taken: Extract | null, source: string, output: string, { verbose }: Wordiness): string {
+export function takenItemsText(taken: Extract | null, source: string, output: string, { verbose }: Wordiness): string {
   if (taken?.bytes == null) {
     const isWrong = taken === null || taken.problems.length > 0;
     return `${fileText(source)}: nothing written${isWrong ? "" : ": nothing is to be replaced"}\n`;

@@ -8,7 +8,7 @@ import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.
 import type { Definition, Disassembler } from "../../diag/define.ts";
 import { type Collected, Collector, type Unlisted } from "../../diag/messages/collect.ts";
 import { inCapitals, type Message } from "../../diag/messages/define.ts";
-import { messages, recognise } from "../../diag/messages/recognise.ts";
+import { messages, recogniseLine } from "../../diag/messages/recognise.ts";
 import { Sieve } from "../../diag/messages/sieve.ts";
 import { causesOf } from "../../diag/messages/together.ts";
 import { toJson } from "../../diag/render/json.ts";
@@ -77,7 +77,7 @@ const unlistedJson = ({ message, count }: Unlisted): Record<string, unknown> => 
 
 /** Arguments that are lines by themselves, or the words of one line that was not quoted. */
 const textOf = (what: readonly string[]): string =>
-  what.join(what.some((w) => /\s/.test(w) && recognise(w)?.cut === null) ? "\n" : " ");
+  what.join(what.some((w) => /\s/.test(w) && recogniseLine(w)?.cut === null) ? "\n" : " ");
 
 function standardInput(context: Context): AsyncIterable<Uint8Array> {
   if (context.stdin.isTTY) {

@@ -8,15 +8,15 @@ import {
   type Concern,
   codesOf,
   concernOf,
-  helpOf,
   inCapitals,
-  meaningOf,
+  lineHelpOf,
+  lineMeaningOf,
   type Recognised,
 } from "../../diag/messages/define.ts";
 import type { Cause } from "../../diag/messages/together.ts";
 import { toJson } from "../../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../../diag/render/text.ts";
-import type { Candidate, Findings } from "../../passes/explain/explain.ts";
+import type { Explanation, LikelyPlace } from "../../passes/explain/explain.ts";
 
 /** Everything known about one line. */
 export interface Explained {
@@ -24,7 +24,7 @@ export interface Explained {
   /** How often the line came, numbers included. */
   readonly count: number;
   readonly decoded: readonly string[];
-  readonly findings: Findings | null;
+  readonly findings: Explanation | null;
   /** The line beside it that is its reason. */
   readonly cause: Cause | null;
 }
@@ -61,11 +61,11 @@ export function explainedText(
     ...(cut === null
       ? []
       : [labelled("cut", `the end of the line is missing; the kernel prints \`${inCapitals(cut)}\``, style)]),
-    labelled("meaning", meaningOf(e.recognised, found), style),
+    labelled("meaning", lineMeaningOf(e.recognised, found), style),
     ...e.decoded.map((d) => labelled("number", d, style)),
   ];
   if (e.cause !== null) lines.push(labelled("cause", `${e.cause.how}: \`${e.cause.line.text}\``, style));
-  const help = helpOf(e.recognised, found);
+  const help = lineHelpOf(e.recognised, found);
   // Where the reason stands beside it, that line has the way out.
   if (help !== undefined && e.cause === null) lines.push(labelled("help", help, style));
   const codes = codesOf(e.recognised);
@@ -89,7 +89,7 @@ export function explainedText(
 }
 
 /** What is said of a line for which the file has no place. */
-function nowhere({ concerns, searched }: Findings, file: string): string {
+function nowhere({ concerns, searched }: Explanation, file: string): string {
   const check = `\`klplink check ${shellFile(file)}\` says what it finds there`;
   if (concerns === "machine") {
     return `none in ${fileText(file)}: this line is about the kernel that runs, or what is loaded there, and no file shows that`;
@@ -99,7 +99,7 @@ function nowhere({ concerns, searched }: Findings, file: string): string {
   return `nothing in ${fileText(file)} fits this line: is it the file that was loaded? ${check}`;
 }
 
-function findingsText(findings: Findings, file: string, style: TextStyle): string[] {
+function findingsText(findings: Explanation, file: string, style: TextStyle): string[] {
   const { candidates, more, problems, doubt } = findings;
   const lines: string[] = [];
   if (doubt !== null) lines.push(labelled("doubt", doubt, style));
@@ -132,7 +132,7 @@ function findingsText(findings: Findings, file: string, style: TextStyle): strin
   return lines;
 }
 
-function certaintyText(best: Candidate, total: number, concerns: Concern): string {
+function certaintyText(best: LikelyPlace, total: number, concerns: Concern): string {
   if (concerns === "file" && total === 1) return "certain";
   switch (best.certainty) {
     case "exact":
@@ -161,8 +161,8 @@ export function lineJson(e: Explained): Record<string, unknown> {
     kernels: message.kernels ?? null,
     codes: codesOf(recognised) ?? [],
     fields,
-    meaning: meaningOf(recognised, found),
-    help: helpOf(recognised, found) ?? null,
+    meaning: lineMeaningOf(recognised, found),
+    help: lineHelpOf(recognised, found) ?? null,
     decoded,
     cause: e.cause === null ? null : { line: e.cause.line.text, how: e.cause.how },
     module: findings?.module ?? null,

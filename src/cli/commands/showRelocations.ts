@@ -66,7 +66,7 @@ class Words {
 }
 
 /** A symbol's name; of a section's symbol without one, the section's. */
-export function symbolLabel({ sections }: ElfFile, symbols: SymbolTable, symbol: number): string {
+function symbolLabel({ sections }: ElfFile, symbols: SymbolTable, symbol: number): string {
   const name = symbols.name(symbol);
   if (name !== "") return printable(name);
   const section = symbols.sectionOf(symbol);

@@ -20,7 +20,7 @@ import { type VerifyResult, verifyOf } from "../../passes/verify.ts";
 import type { Context } from "../context.ts";
 import { findModuleFiles, isPath, moduleFolders } from "../files/findModule.ts";
 import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
-import { Machine } from "../files/machine.ts";
+import { RunningMachine } from "../files/machine.ts";
 import { type CommonOptions, problemOf } from "../options.ts";
 import { Reporter } from "../report.ts";
 import { patchedFunctions, readSections } from "./image.ts";
@@ -37,7 +37,7 @@ export interface VerifyCommandOptions extends CommonOptions {
 
 /** What is the same for all modules of a run; read when first needed. */
 interface Running {
-  readonly machine: Machine;
+  readonly machine: RunningMachine;
   readonly list: SymbolList;
   readonly symbols: SymbolSource;
   /** Whether symbols other than functions are known. */
@@ -54,7 +54,7 @@ export async function runVerify(
   options: VerifyCommandOptions,
   context: Context,
 ): Promise<number> {
-  const machine = new Machine(options.root ?? null);
+  const machine = new RunningMachine(options.root ?? null);
   if (modules.length > 1 && !machine.isLive)
     throw new UsageError("--root holds the copy of one module: give one module");
   const reporter = new Reporter(options, context);
@@ -107,7 +107,7 @@ export async function runVerify(
 }
 
 /** A file, or that of a module which is named as the kernel names it. @throws InputProblem, UsageError */
-async function readModule(argument: string, machine: Machine, context: Context): Promise<Input> {
+async function readModule(argument: string, machine: RunningMachine, context: Context): Promise<Input> {
   if (isPath(argument) || isFile(argument)) return readUnpacked(argument, context);
   const { release } = machine;
   // A module that is not loaded has no file to look for.
@@ -136,7 +136,7 @@ function isFile(path: string): boolean {
 
 const moduleName = (elf: ElfFile, path: string): string => findModuleName(elf, readModInfo(elf), path);
 
-async function open(machine: Machine, options: VerifyCommandOptions, context: Context): Promise<Running> {
+async function open(machine: RunningMachine, options: VerifyCommandOptions, context: Context): Promise<Running> {
   const list = machine.symbols();
   const given = await readGiven(options, machine, context);
   const file = given.list ?? (list.hasData ? null : machine.systemMap());
@@ -163,7 +163,7 @@ async function open(machine: Machine, options: VerifyCommandOptions, context: Co
 /** What -k and -m name. @throws InputProblem, UsageError */
 async function readGiven(
   options: VerifyCommandOptions,
-  machine: Machine,
+  machine: RunningMachine,
   context: Context,
 ): Promise<{ readonly list: SymbolList | null; readonly modules: readonly LoadedModule[] }> {
   const { kernel = [], module = [] } = options;
@@ -205,7 +205,7 @@ async function compare(
 }
 
 /** The running kernel's types, read once; null: it does not tell them. */
-function typesOf(machine: Machine): KernelTypes | null {
+function typesOf(machine: RunningMachine): KernelTypes | null {
   let types = knownTypes.get(machine);
   if (types === undefined) {
     const btf = machine.btf();
@@ -214,7 +214,7 @@ function typesOf(machine: Machine): KernelTypes | null {
   }
   return types;
 }
-const knownTypes = new WeakMap<Machine, KernelTypes | null>();
+const knownTypes = new WeakMap<RunningMachine, KernelTypes | null>();
 
 /** With the data of other modules, where the kernel does not list it: their files and section addresses tell. */
 async function kernelAddresses(elf: ElfFile, running: Running): Promise<KernelAddresses> {
@@ -233,7 +233,7 @@ async function kernelAddresses(elf: ElfFile, running: Running): Promise<KernelAd
 }
 
 /** Null: its file or its addresses are not to be had, so its symbols are not known. */
-async function loadedNow(name: string, machine: Machine, context: Context): Promise<LoadedModule | null> {
+async function loadedNow(name: string, machine: RunningMachine, context: Context): Promise<LoadedModule | null> {
   try {
     const { bytes, name: source } = await readModule(name, machine, context);
     return { file: new ModuleFile(readElf(bytes), source, name), sections: machine.sectionsBeside(name) };

@@ -84,7 +84,7 @@ export function readBuildTree(root: string, without: readonly string[] = []): Bu
 const PIECE = 1 << 20;
 
 /** Compares files by their bytes. One file by two names (hard links) is the same without being read. */
-export class ByteComparison {
+class ByteComparison {
   readonly #buffers = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)] as const;
 
   /** @throws what node:fs throws, with the path in it */

@@ -22,7 +22,7 @@ const cannot = (file: string, fault: VerifyFault, obstacle: VerifyObstacle): Inp
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? "";
 const isForbidden = (error: unknown): boolean => ["EACCES", "EPERM"].includes(codeOf(error));
 
-export class Machine {
+export class RunningMachine {
   readonly #root: string | null;
 
   /** @param root a folder that the capture script filled; null: this machine */

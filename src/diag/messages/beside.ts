@@ -2,7 +2,7 @@
 // control flow protection (arch/x86/kernel/traps.c, cet.c, kernel/cfi.c), code patching (arch/x86/kernel/jump_label.c,
 // alternative.c, cpu/bugs.c), memory (mm/vmalloc.c), signatures (crypto/asymmetric_keys, certs), LoadPin and IMA.
 
-import { type Message, NEW_KERNEL_FLAGS, ofModule, plain, SAME_BUILD } from "./define.ts";
+import { type Message, NEW_KERNEL_FLAGS, ofModule, SAME_BUILD, sentence } from "./define.ts";
 
 const BTF =
   "the module was built against another vmlinux than the one that runs: the types of a module's .BTF section are counted on from those of vmlinux, so both must come from one build";
@@ -216,7 +216,7 @@ export const besideMessages: readonly Message[] = [
       "IMA is to check each module by its file, and insmod gave bytes only (init_module in place of finit_module).",
     help: () => "load the module uncompressed with insmod of kmod, so that the kernel sees the file",
   },
-  plain(
+  sentence(
     "kernel",
     "file",
     "The module's init function returned an error of its own, after the loader was done: nothing is wrong with the file as such.",
@@ -313,7 +313,7 @@ export const kpatchCoreMessages: readonly Message[] = [
     meaning: (f) => `The module ${f.object} was loaded, and stays unpatched; a line before this one says why.`,
     help: () => "look at the lines before this one",
   },
-  plain(
+  sentence(
     "kpatch core",
     "machine",
     "A notice of the normal course of kpatch.",

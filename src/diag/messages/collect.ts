@@ -1,7 +1,7 @@
 // The messages in a log of any length, each line once, in bounded memory.
 
-import { helpOf, type Message, type Recognised } from "./define.ts";
-import { recognise } from "./recognise.ts";
+import { lineHelpOf, type Message, type Recognised } from "./define.ts";
+import { recogniseLine } from "./recognise.ts";
 
 /** A line that is a message, and how often it came, numbers included. */
 export interface Collected {
@@ -90,16 +90,16 @@ export class Collector {
   add(line: string): void {
     const recognised = this.#recognise(line);
     if (recognised === null) return;
-    (helpOf(recognised) === "nothing" ? this.#notices : this.#matters).add(recognised);
+    (lineHelpOf(recognised) === "nothing" ? this.#notices : this.#matters).add(recognised);
   }
 
   #recognise(line: string): Recognised | null {
-    if (line.length > SHORT) return recognise(line);
+    if (line.length > SHORT) return recogniseLine(line);
     const time = TIME.exec(line)?.[0] ?? "";
     const key = line.slice(time.length);
     const known = time === "" ? undefined : this.#memory.get(key);
     if (known !== undefined) return known;
-    const recognised = recognise(line);
+    const recognised = recogniseLine(line);
     // One whose own words include what looks like the time is another at another time.
     if (time !== "" && (recognised === null || key.includes(recognised.text))) {
       if (this.#memory.size >= REMEMBERED) this.#memory.clear();

@@ -1,6 +1,6 @@
 // Lines that end too early: cut by a log's or a terminal's width, or by who quotes them.
 
-import type { Field, Fields, Recognised } from "./define.ts";
+import type { Fields, LineField, Recognised } from "./define.ts";
 import { longestPiece, type Need, PREFIX, patternOf, type Shown } from "./forms.ts";
 
 /** A form between its blanks. */
@@ -18,7 +18,7 @@ interface Compiled extends Shown {
 
 interface Word {
   readonly text: string;
-  readonly field: Field | null;
+  readonly field: LineField | null;
   /** What of it is the kernel's own; empty if that is but a value, or too short to say anything. */
   readonly own: string;
 }
@@ -65,11 +65,11 @@ function pieceOf(words: readonly Word[]): string {
 function wordOf(text: string, least: number): Word {
   const field = /\{(\w+)\}/.exec(text)?.[1];
   const own = /[a-zA-Z]+/.exec(text.replace(/\{\w+\}/g, " "))?.[0] ?? "";
-  return { text, field: (field as Field | undefined) ?? null, own: own.length < least ? "" : own };
+  return { text, field: (field as LineField | undefined) ?? null, own: own.length < least ? "" : own };
 }
 
 /** What a value can look like where the line ends in it; others: anything but a blank. */
-const BEGUN: Readonly<Partial<Record<Field, RegExp>>> = {
+const BEGUN: Readonly<Partial<Record<LineField, RegExp>>> = {
   word: /^[0-9a-f]*$/,
   type: /^\d*$/,
   value: /^-?[0-9a-fx]*$/,
@@ -132,7 +132,7 @@ export function recogniseCut(text: string, forms: readonly Shown[]): Recognised 
 
 /** The values that are whole: the last may not be, if the line ends with it. */
 function valuesOf(words: readonly Word[], groups: Readonly<Record<string, string>>, isEnd: boolean): Fields {
-  const fields: Partial<Record<Field, string>> = {};
+  const fields: Partial<Record<LineField, string>> = {};
   for (const [i, { text, field }] of words.entries()) {
     if (field === null || (isEnd && i === words.length - 1 && text.endsWith("}") && field !== "word")) continue;
     fields[field] ??= groups[`v${i}`] ?? "";

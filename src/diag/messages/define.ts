@@ -4,7 +4,7 @@ import type { ArchName } from "../../base/archName.ts";
 import type { Code } from "../catalogue.ts";
 
 /** What the parts of a message are. */
-export type Field =
+export type LineField =
   | "module"
   | "symbol"
   | "word"
@@ -20,7 +20,7 @@ export type Field =
   | "number"
   | "text";
 
-export type Fields = Readonly<Partial<Record<Field, string>>>;
+export type Fields = Readonly<Partial<Record<LineField, string>>>;
 
 export type Speaker =
   | "module loader"
@@ -58,7 +58,7 @@ export interface Message {
   readonly help?: (f: Fields, found?: readonly Code[]) => string;
 }
 
-export const check = (f: Fields): string => `klplink check ${f.module ?? "MODULE"}.ko`;
+export const checkCommand = (f: Fields): string => `klplink check ${f.module ?? "MODULE"}.ko`;
 export const SAME_BUILD =
   "build the module against the very kernel that is to load it (its headers, configuration and compiler)";
 export const REBUILD = "build the file again; check that it was copied whole";
@@ -86,12 +86,19 @@ const told = ({ form, fields, cut }: Recognised): Fields => {
   const names = [...form.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).filter((name) => name !== "module");
   return { ...Object.fromEntries(names.map((name) => [name, "…"])), ...fields };
 };
-export const meaningOf = (line: Recognised, found?: readonly Code[]): string => line.message.meaning(told(line), found);
-export const helpOf = (line: Recognised, found?: readonly Code[]): string | undefined =>
+export const lineMeaningOf = (line: Recognised, found?: readonly Code[]): string =>
+  line.message.meaning(told(line), found);
+export const lineHelpOf = (line: Recognised, found?: readonly Code[]): string | undefined =>
   line.message.help?.(told(line), found);
 
 /** Rows whose form is one fixed sentence. */
-export const plain = (by: Speaker, concerns: Concern, meaning: string, help: string, ...forms: string[]): Message => ({
+export const sentence = (
+  by: Speaker,
+  concerns: Concern,
+  meaning: string,
+  help: string,
+  ...forms: string[]
+): Message => ({
   forms,
   by,
   concerns,

@@ -1,8 +1,8 @@
 // From the form of a message to the pattern of its lines.
 
-import type { Field, Message } from "./define.ts";
+import type { LineField, Message } from "./define.ts";
 
-const PATTERNS: Readonly<Record<Field, string>> = {
+const PATTERNS: Readonly<Record<LineField, string>> = {
   module: "[\\w-]+",
   symbol: "[^\\s']+",
   word: "[0-9a-f]{8}",
@@ -31,12 +31,12 @@ export interface Shown {
 }
 
 /** The pattern of a form, or a part of it; `open` gives what opens the group of a field. */
-export function patternOf(part: string, open: (field: Field) => string): string {
+export function patternOf(part: string, open: (field: LineField) => string): string {
   return part
     .split(/\{(\w+)\}/)
     .map((piece, i) => {
       if (i % 2 === 0) return piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-      return `${open(piece as Field)}${PATTERNS[piece as Field]})`;
+      return `${open(piece as LineField)}${PATTERNS[piece as LineField]})`;
     })
     .join("");
 }

@@ -1,6 +1,6 @@
 // What ftrace prints about a place that it patches: kernel/trace/ftrace.c and the architectures' ftrace.c.
 
-import { type Message, ofModule, plain } from "./define.ts";
+import { type Message, ofModule, sentence } from "./define.ts";
 
 export const ftraceMessages: readonly Message[] = [
   {
@@ -182,7 +182,7 @@ export const ftraceMessages: readonly Message[] = [
         : `ftrace had no memory for its records of ${f.module}: that module's functions cannot be traced or livepatched.`,
     help: () => "look for out-of-memory messages before it",
   },
-  plain(
+  sentence(
     "ftrace",
     "machine",
     "A notice of ftrace's start, or about a name that was given to it.",

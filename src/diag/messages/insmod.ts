@@ -2,7 +2,7 @@
 // four of its own for ENOEXEC, ENOENT, ESRCH and EINVAL, modprobe one for ENOENT), busybox, toybox and Android's libmodprobe,
 // systemd-modules-load, and of module-init-tools and modutils, from which kmod came; all others are strerror's.
 
-import { check, type Fields, type Message } from "./define.ts";
+import { checkCommand, type Fields, type Message } from "./define.ts";
 
 /** The forms in which the tools say a word, in front of it. */
 const SAYING = [
@@ -51,7 +51,7 @@ const row = (
   help: (f: Fields) => {
     const name = /([\w-]+)(?:\.ko)?$/.exec(f.name ?? f.text ?? "")?.[1];
     const fields = name === undefined ? f : { ...f, module: name };
-    return help(`${check(fields)} -k System.map`, "`dmesg | klplink explain`");
+    return help(`${checkCommand(fields)} -k System.map`, "`dmesg | klplink explain`");
   },
 });
 

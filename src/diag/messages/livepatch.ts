@@ -1,6 +1,6 @@
 // What the livepatch core prints: kernel/livepatch/*.c.
 
-import { check, type Message, plain } from "./define.ts";
+import { checkCommand, type Message, sentence } from "./define.ts";
 
 export const livepatchMessages: readonly Message[] = [
   {
@@ -122,14 +122,14 @@ export const livepatchMessages: readonly Message[] = [
     meaning: (f) => `The kernel could not find the size of ${f.name} by its address in kallsyms.`,
     help: () => "keep the symbol table of the livepatch module whole (no strip after the link)",
   },
-  plain(
+  sentence(
     "livepatch",
     "machine",
     "The patch does not work together with one that is installed (their states differ).",
     "use an atomic replace patch, or unload the others first",
     "Livepatch patch ({text}) is not compatible with the already installed livepatches.",
   ),
-  plain(
+  sentence(
     "livepatch",
     "file",
     "A callback of the patch itself returned an error.",
@@ -149,9 +149,9 @@ export const livepatchMessages: readonly Message[] = [
         ? `There is a folder /sys/kernel/livepatch/${f.name} already. The folders are PATCH/OBJECT/FUNCTION,POSITION: two entries of the patch name the same function and position, two of its objects have the same name, or the patch itself is loaded already.`
         : `${f.object} is to get a folder in sysfs and has one already. Of the form FUNCTION,POSITION it is an entry of a livepatch that is there twice; otherwise a patch or module of that name is loaded. insmod says \`File exists\`.`,
     help: (f) =>
-      `\`${check(f)}\` names the entry that is there twice; \`ls /sys/kernel/livepatch\` the patches that are loaded`,
+      `\`${checkCommand(f)}\` names the entry that is there twice; \`ls /sys/kernel/livepatch\` the patches that are loaded`,
   },
-  plain(
+  sentence(
     "livepatch",
     "file",
     "A summary; a line before it names the cause.",
@@ -162,14 +162,14 @@ export const livepatchMessages: readonly Message[] = [
     "failed to apply patch '{name}' to module '{object}' ({errno})",
     "patch '{name}' failed for module '{object}', refusing to load module '{module}'",
   ),
-  plain(
+  sentence(
     "livepatch",
     "file",
     "The name `vmlinux` is reserved.",
     "call the module something else",
     "vmlinux.ko: invalid module name",
   ),
-  plain(
+  sentence(
     "livepatch",
     "machine",
     "This architecture cannot tell which functions a task is in, so the transition to the patch may never end.",
@@ -194,14 +194,14 @@ export const livepatchMessages: readonly Message[] = [
       "Someone wrote 1 to the patch's `force` in sysfs: the transition ends, with tasks that may still be in an old function.",
     help: () => "this patch, and those that it replaced, can no longer be unloaded: boot anew when that can be done",
   },
-  plain(
+  sentence(
     "livepatch",
     "machine",
     "The transition begins: one by one tasks are switched, each when it is in no function that changes. `complete` is to follow, mostly within seconds; until then no other patch can be enabled or disabled. If it does not follow a task is stuck: `klplink explain 'livepatch: signaling remaining tasks'` says what to do then.",
     "nothing",
     "'{name}': starting {text} transition",
   ),
-  plain(
+  sentence(
     "livepatch",
     "machine",
     "A notice of the normal course of a patch.",
@@ -212,7 +212,7 @@ export const livepatchMessages: readonly Message[] = [
     "'{name}': {text} complete",
     "'{name}': {text}",
   ),
-  plain(
+  sentence(
     "livepatch",
     "file",
     "The patch's own code made a shadow variable (klp_shadow_alloc), and that failed: its constructor returned an error, or the variable was there already.",

@@ -2,7 +2,7 @@
 
 import type { Code } from "../catalogue.ts";
 import { causeOf } from "../symbolCauses.ts";
-import { check, type Fields, type Message, plain, REBUILD, SAME_BUILD } from "./define.ts";
+import { checkCommand, type Fields, type Message, REBUILD, SAME_BUILD, sentence } from "./define.ts";
 
 /** Why the loader does not know a symbol: by the error, then by what the file shows, else all that it can be. */
 function unknownSymbol(f: Fields, found: readonly Code[] = []): { readonly meaning: string; readonly help: string } {
@@ -124,14 +124,14 @@ export const loaderMessages: readonly Message[] = [
         ? `use what is built in (\`grep ${f.module ?? "MODULE"} /lib/modules/$(uname -r)/modules.builtin\` lists it), or boot a kernel with it as a module or without it; in a module of your own rename the symbol or drop EXPORT_SYMBOL`
         : `unload ${f.name} first (\`modprobe -r ${f.name}\`), or rename the symbol; a livepatch exports nothing`,
   },
-  plain(
+  sentence(
     "module loader",
     "place",
     "The module has common symbols (tentative definitions), which the loader does not place.",
     "compile with -fno-common",
     "{module}: please compile with -fno-common",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "Another module with symbols that this one needs did not finish its initialisation in 30 seconds.",
@@ -188,7 +188,7 @@ export const loaderMessages: readonly Message[] = [
     concerns: "file",
     codes: ["KLP102", "KLP101"],
     meaning: () => "The file is not a well-formed ELF64 module: cut off, still compressed, or damaged by a tool.",
-    help: (f) => `${REBUILD}; \`${check(f)}\` names the wrong field and its offset`,
+    help: (f) => `${REBUILD}; \`${checkCommand(f)}\` names the wrong field and its offset`,
   },
   {
     forms: ["Invalid ELF header magic: != {text}", "Invalid ELF header magic", "Invalid ELF header"],
@@ -242,7 +242,7 @@ export const loaderMessages: readonly Message[] = [
     help: () =>
       'find the assembly that declares the section with flags "awx"; a linker script that mixes .data and .text does it, too',
   },
-  plain(
+  sentence(
     "module loader",
     "file",
     "The extended version sections disagree.",
@@ -250,14 +250,14 @@ export const loaderMessages: readonly Message[] = [
     "extended version crc+name presence does not match",
     "more extended version crcs than names",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "The kernel was told not to load it (module_blacklist= on its command line).",
     "change the kernel's command line",
     "Module {module} is blacklisted",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "Modules must be signed with a key that this kernel knows.",
@@ -266,7 +266,7 @@ export const loaderMessages: readonly Message[] = [
     "{module}: not signed with expected PKCS#7 message",
     "{module}: PKCS#7 signature info has unexpected non-zero params",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "The kernel is locked down (kernel_lockdown(7); Secure Boot switches it on), and takes modules that are signed with a key it knows, only.",
@@ -275,7 +275,7 @@ export const loaderMessages: readonly Message[] = [
     "Lockdown: {name}: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
     "Lockdown: Loading of unsigned module{text} is restricted; see man kernel_lockdown.7",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "A module of that name is loaded already.",
@@ -283,7 +283,7 @@ export const loaderMessages: readonly Message[] = [
     "{module}: module is already loaded",
     "sysfs: cannot create duplicate filename '/module/{name}'",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "Per-CPU data of the module could not be placed.",
@@ -291,7 +291,7 @@ export const loaderMessages: readonly Message[] = [
     "{module}: Could not allocate {number} bytes percpu data",
     "{module}: per-cpu alignment {number} > {text}",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "The kernel could not unpack the compressed module itself.",
@@ -306,14 +306,14 @@ export const loaderMessages: readonly Message[] = [
     "decompression failed with status {number}",
     "failed to initialize decompressor: {number}",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "The module's init function returned a positive number, which the kernel takes for success.",
     "return 0 or a negative error",
     "{module}: '{name}'->init suspiciously returned {number}, it should follow 0/-E convention{text}",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "A parameter of the module was misspelled or is not known to it.",
@@ -322,35 +322,35 @@ export const loaderMessages: readonly Message[] = [
     "{module}: parameters '{name}' after `--' ignored",
     "{module}: Ignoring obsolete parameters",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "The hash of the module, or of its signer, is on the kernel's blacklist.",
     "rebuild and sign it anew",
     "Module hash {text} is blacklisted",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "The module has both .ctors and .init_array; the kernel runs one of them only.",
     "build all its objects with one compiler",
     "{module}: has both .ctors and .init_array.",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "A symbol was asked for by name that is exported to GPL modules only.",
     "check MODULE_LICENSE",
     "failing symbol_get of non-GPLONLY symbol {symbol}.",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "A notice: the module lacks what the loader compares (checksums, or vermagic). This kernel is configured to load it unchecked (CONFIG_MODULE_FORCE_LOAD).",
     "build the module with kbuild, with the Module.symvers of the kernel",
     "{module}: {text}: kernel tainted.",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "A notice: the kernel is tainted. The module loads all the same.",
@@ -365,7 +365,7 @@ export const loaderMessages: readonly Message[] = [
     "{module}: module license taints kernel.",
     "{module}: loading module not compiled with retpoline compiler.",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "A summary; a line before it names the cause.",
@@ -391,28 +391,28 @@ export const loaderMessages: readonly Message[] = [
       `${f.section} was where GPL exports stood before 7.0; what is in it is not exported. The module loads all the same.`,
     help: () => SAME_BUILD,
   },
-  plain(
+  sentence(
     "module loader",
     "file",
     "The module's init function returned a positive number, which the kernel takes for success.",
     "return 0 or a negative error",
     "{module}: init suspiciously returned {number}, it should follow 0/-E convention",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "Memory that was to become read-only after the module's init function stays writable.",
     "it loads all the same; look for earlier messages about memory permissions",
     "{module}: module_enable_rodata_ro_after_init() returned {number}, ro_after_init data might still be writable",
   ),
-  plain(
+  sentence(
     "module loader",
     "file",
     "The module was removed while memory that it had allocated was still in use.",
     "free everything in the module's exit function",
     "{module}: memory allocation(s) from the module still alive, cannot unload cleanly",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "The kernel asked for a module to be loaded, and too many such requests are under way, or the same one twice.",
@@ -420,7 +420,7 @@ export const loaderMessages: readonly Message[] = [
     "request_module: modprobe {name} cannot be processed, kmod busy with {number} threads for more than {number} seconds now",
     "module-autoload: duplicate request for module {name}",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "The kernel had no memory, or no place in sysfs, for its own records.",
@@ -430,7 +430,7 @@ export const loaderMessages: readonly Message[] = [
     "Failed to create 'compression' attribute",
     "digest memory buffer allocate fail",
   ),
-  plain(
+  sentence(
     "module loader",
     "machine",
     "A part of a report of another fault: which modules are loaded, or were, with their taints.",

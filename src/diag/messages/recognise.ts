@@ -4,7 +4,7 @@ import { append } from "../../base/lists.ts";
 import { besideMessages, kpatchCoreMessages } from "./beside.ts";
 import { buildToolMessages } from "./buildTools.ts";
 import { needsOfCut, recogniseCut } from "./cut.ts";
-import type { Field, Message, Recognised } from "./define.ts";
+import type { LineField, Message, Recognised } from "./define.ts";
 import { longestPiece, type Need, PREFIX, patternOf, type Shown } from "./forms.ts";
 import { ftraceMessages } from "./ftrace.ts";
 import { insmodMessages } from "./insmod.ts";
@@ -40,7 +40,7 @@ interface Compiled extends Need {
   readonly pattern: RegExp;
   /** Finds the line behind words that are not a prefix; null for a form with too few words of its own. */
   readonly inside: RegExp | null;
-  readonly names: readonly Field[];
+  readonly names: readonly LineField[];
   /** Position among all forms: the first that fits is taken. */
   readonly rank: number;
 }
@@ -89,7 +89,7 @@ function compile(): Index {
   const byWord = new Map<string, Compiled[]>();
   const others: Compiled[] = [];
   for (const [rank, { message, form, shown }] of allShown().entries()) {
-    const names: Field[] = [];
+    const names: LineField[] = [];
     const source = patternOf(shown, (field) => {
       names.push(field);
       return "(";
@@ -135,7 +135,7 @@ export function needsOfLines(): Need[] {
 const LONGEST = 1200;
 
 /** What a line says, or null if it is none of the messages. */
-export function recognise(line: string): Recognised | null {
+export function recogniseLine(line: string): Recognised | null {
   // The innermost first; an outer one where a word of the message itself looked like something that loggers write.
   const layers = layersOf(line)
     .reverse()
@@ -151,8 +151,8 @@ export function recognise(line: string): Recognised | null {
   return recogniseInside(bare) ?? recogniseCut(bare, allShown());
 }
 
-function fieldsOf(names: readonly Field[], match: RegExpExecArray): Recognised["fields"] {
-  const fields: Partial<Record<Field, string>> = {};
+function fieldsOf(names: readonly LineField[], match: RegExpExecArray): Recognised["fields"] {
+  const fields: Partial<Record<LineField, string>> = {};
   for (const [i, name] of names.entries()) fields[name] ??= match[i + 1] ?? "";
   return fields;
 }

@@ -1,6 +1,6 @@
 // What the relocation code prints: arch/{powerpc,arm64,x86,s390}/kernel/module*.c.
 
-import { check, type Fields, type Message, NEW_KERNEL_FLAGS, plain, SAME_BUILD } from "./define.ts";
+import { checkCommand, type Fields, type Message, NEW_KERNEL_FLAGS, SAME_BUILD, sentence } from "./define.ts";
 
 const UNAPPLIED = "The module has a relocation of a type that this architecture's loader does not apply";
 
@@ -47,7 +47,7 @@ export const relocationMessages: readonly Message[] = [
     meaning: () =>
       "A call leaves the module through a stub, and the word behind it is not a nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC.",
     help: (f) =>
-      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
+      `\`${checkCommand(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
   },
   {
     forms: [
@@ -62,7 +62,7 @@ export const relocationMessages: readonly Message[] = [
     meaning: () =>
       "A call leaves the module through a stub, and the word behind it is not a nop (60000000) that the loader could turn into `ld r2,24(r1)`: after the call the module would work with another module's TOC. The address is that of the word behind the call.",
     help: (f) =>
-      `\`${check(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
+      `\`${checkCommand(f)}\` names the call and its line; \`klplink ${f.module ?? "MODULE"}.ko\` fixes the file without a rebuild`,
   },
   {
     forms: ["{module}: Unknown ADD relocation: {type}"],
@@ -250,7 +250,7 @@ export const relocationMessages: readonly Message[] = [
         : `The bytes at a relocation's place must be zero, and were not: ${OTHER_NONZERO}.`,
     help: (f) =>
       isPointer(f)
-        ? `\`${check(f)} --reference OTHER.ko\`, with a module that this kernel loads (one of /lib/modules/RELEASE), shows whether struct module differs; if so, ${SAME_BUILD}. Of a livepatch that was enabled before, unload the livepatch as well before the patched module is loaded again`
+        ? `\`${checkCommand(f)} --reference OTHER.ko\`, with a module that this kernel loads (one of /lib/modules/RELEASE), shows whether struct module differs; if so, ${SAME_BUILD}. Of a livepatch that was enabled before, unload the livepatch as well before the patched module is loaded again`
         : "start from the module as the compiler and linker made it; unload the livepatch as well before a patched module is loaded again",
   },
   {
@@ -286,7 +286,7 @@ export const relocationMessages: readonly Message[] = [
     meaning: () => "The file has no symbol table, so nothing in it can be relocated.",
     help: () => "load the unstripped file; `strip --strip-debug` keeps what a module needs",
   },
-  plain(
+  sentence(
     "relocation",
     "file",
     "The module has SHT_REL relocations; this architecture's loader takes SHT_RELA only.",

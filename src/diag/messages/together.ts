@@ -1,6 +1,6 @@
 // Lines that are given together: which of them is the reason for which.
 
-import { helpOf, type Recognised } from "./define.ts";
+import { lineHelpOf, type Recognised } from "./define.ts";
 
 export interface Cause {
   /** The line that is the reason. */
@@ -27,12 +27,16 @@ const agree = (a: Recognised, b: Recognised, ...fields: ("module" | "symbol")[])
 const isUnknown = (errno: string) => (line: Recognised) =>
   isForm(line, /Unknown symbol/) && line.fields.errno === errno;
 const isTool = ({ message }: Recognised): boolean => message.by === "insmod or modprobe";
-const isSummary = (line: Recognised): boolean => /lines before this one/.test(helpOf(line) ?? "");
+const isSummary = (line: Recognised): boolean => /lines before this one/.test(lineHelpOf(line) ?? "");
 /** A part of the report about types (BTF). */
 const isType = (line: Recognised): boolean => isForm(line, /^BPF:/);
 /** A line that says by itself why something was refused. */
 const isReason = (line: Recognised): boolean =>
-  !isTool(line) && !isType(line) && line.message.by !== "build tools" && !isSummary(line) && helpOf(line) !== "nothing";
+  !isTool(line) &&
+  !isType(line) &&
+  line.message.by !== "build tools" &&
+  !isSummary(line) &&
+  lineHelpOf(line) !== "nothing";
 
 /** The name of the module in a tool's line: the last word of a path, without its ending. */
 const namedBy = ({ fields }: Recognised): string | undefined =>

@@ -4,7 +4,7 @@ const starts = (bytes: Uint8Array, ...magic: readonly number[]): boolean =>
   bytes.length >= magic.length && magic.every((b, i) => bytes[i] === b);
 
 /** What a file that is not ELF most likely is, with what to do about it; for error messages only. */
-export function recognise(bytes: Uint8Array): string {
+export function fileKindOf(bytes: Uint8Array): string {
   if (bytes.length === 0) return "the file is empty";
   if (starts(bytes, 0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return "an .xz file: unpack it first (`xz -d`)";
   if (starts(bytes, 0x28, 0xb5, 0x2f, 0xfd)) return "a .zst file: unpack it first (`zstd -d`)";

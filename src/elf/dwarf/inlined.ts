@@ -12,7 +12,7 @@ import {
   DW_TAG_subprogram,
 } from "./consts.ts";
 import { Cursor } from "./cursor.ts";
-import type { Attributes, Range, Unit, UnitReader } from "./units.ts";
+import type { Attributes, DwarfUnit, Range, UnitReader } from "./units.ts";
 
 /** A subprogram or an inlined subroutine that covers code. */
 export interface FunctionNode {
@@ -34,7 +34,7 @@ export interface CallSite {
 const DEEPEST = 1000;
 
 /** The subprograms of a unit, with the inlined ones inside. Entries of other kinds are passed through. */
-export function readFunctions(reader: UnitReader, unit: Unit): FunctionNode[] {
+export function readFunctions(reader: UnitReader, unit: DwarfUnit): FunctionNode[] {
   const top: FunctionNode[] = [];
   const cursor = new Cursor(unit.info, reader.littleEndian, unit.firstEntry, unit.end);
   /** For each open entry with children, the list that functions below it go into. */
@@ -96,8 +96,8 @@ export function callSite({ attributes }: FunctionNode): CallSite {
 /** A function's name: its own, or that of its declaration or abstract instance. Null if it has none. */
 export function functionName(
   reader: UnitReader,
-  units: readonly Unit[],
-  unit: Unit,
+  units: readonly DwarfUnit[],
+  unit: DwarfUnit,
   attributes: Attributes,
 ): string | null {
   let home = unit;

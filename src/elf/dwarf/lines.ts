@@ -21,7 +21,7 @@ import {
 import { type Budget, Cursor, type DebugSection } from "./cursor.ts";
 import { readForm } from "./forms.ts";
 import { type LineHeader, readLineHeader } from "./lineHeader.ts";
-import type { Range, Unit } from "./units.ts";
+import type { DwarfUnit, Range } from "./units.ts";
 
 /** A file of a line table. */
 export interface LineFile {
@@ -94,7 +94,7 @@ interface Strings {
 /** Reads the line program of a unit. @throws DwarfError */
 export function readLines(
   section: DebugSection,
-  unit: Unit,
+  unit: DwarfUnit,
   strings: Strings,
   littleEndian: boolean,
   budget: Budget,
@@ -111,7 +111,7 @@ export function readLines(
 /** The names of the files that a unit's line program lists, by the numbers that DW_AT_decl_file uses. @throws DwarfError */
 export function readFileNames(
   section: DebugSection,
-  unit: Unit,
+  unit: DwarfUnit,
   strings: Strings,
   littleEndian: boolean,
   budget: Budget,

@@ -22,7 +22,7 @@ import {
 } from "./consts.ts";
 import { Budget, Cursor, type DebugSection, DwarfError } from "./cursor.ts";
 import { DebugSections, type DebugSource } from "./sections.ts";
-import { type Attributes, type Unit, UnitReader, type Value } from "./units.ts";
+import { type Attributes, type AttributeValue, type DwarfUnit, UnitReader } from "./units.ts";
 
 // The first entry of a unit says what the unit covers.
 const NAMES = ["info", "abbrev", "str", "str_offsets", "addr", "ranges", "rnglists"];
@@ -196,7 +196,7 @@ class MemberSearch {
     }
   }
 
-  #member(unit: Unit, struct: string, attributes: Attributes): void {
+  #member(unit: DwarfUnit, struct: string, attributes: Attributes): void {
     const key = `${struct}.${this.#reader.string(unit, attributes.get(DW_AT_name))}`;
     if (!this.#wanted.has(key) && !this.#wanted.has(`${struct}.${ALL}`)) return;
     const location = attributes.get(DW_AT_data_member_location);
@@ -206,7 +206,7 @@ class MemberSearch {
 }
 
 /** DW_AT_data_member_location: a constant, or in DWARF 2 a block `DW_OP_plus_uconst N`; null for any other expression. */
-export function memberLocation(reader: UnitReader, unit: Unit, value: Value): number | null {
+export function memberLocation(reader: UnitReader, unit: DwarfUnit, value: AttributeValue): number | null {
   if (!BLOCKS.has(value.form)) return value.value;
   const cursor = new Cursor(unit.info, reader.littleEndian, value.value, unit.end);
   return cursor.u8() === DW_OP_plus_uconst ? cursor.uleb() : null;

@@ -35,7 +35,7 @@ import { functionName } from "./inlined.ts";
 import { memberLocation } from "./members.ts";
 import { addPrototype, type ParameterType, type Prototype } from "./prototype.ts";
 import { DebugSections } from "./sections.ts";
-import { type Attributes, type Unit, UnitReader, type Value } from "./units.ts";
+import { type Attributes, type AttributeValue, type DwarfUnit, UnitReader } from "./units.ts";
 
 const NAMES = ["info", "abbrev", "str", "line_str", "str_offsets", "addr", "ranges", "rnglists"];
 const WRAPPERS = new Set([DW_TAG_typedef, DW_TAG_const_type, DW_TAG_volatile_type, DW_TAG_restrict_type]);
@@ -96,14 +96,19 @@ interface Search {
 /** One pass through a unit's entries. */
 class Walk {
   readonly #reader: UnitReader;
-  readonly #units: readonly Unit[];
-  readonly #unit: Unit;
+  readonly #units: readonly DwarfUnit[];
+  readonly #unit: DwarfUnit;
   readonly #prototypes: Map<string, Prototype | null>;
   readonly #wanted: ReadonlySet<string>;
   readonly #structs: ReadonlySet<string>;
   readonly #places: Map<string, number>;
 
-  constructor(reader: UnitReader, units: readonly Unit[], unit: Unit, { prototypes, members, places }: Search) {
+  constructor(
+    reader: UnitReader,
+    units: readonly DwarfUnit[],
+    unit: DwarfUnit,
+    { prototypes, members, places }: Search,
+  ) {
     this.#reader = reader;
     this.#units = units;
     this.#unit = unit;
@@ -208,7 +213,7 @@ class Walk {
     if (at !== null && !this.#places.has(key)) this.#places.set(key, at);
   }
 
-  #type(home: Unit, reference: Value): ParameterType {
+  #type(home: DwarfUnit, reference: AttributeValue): ParameterType {
     let unit = home;
     let at = reference;
     for (let depth = 0; depth < MAX_DEPTH; depth++) {

@@ -6,7 +6,7 @@ import { Budget, DwarfError } from "./cursor.ts";
 import { callSite, type FunctionNode, functionName, functionsAt, readFunctions } from "./inlined.ts";
 import { type LineTable, readLines } from "./lines.ts";
 import { DebugSections } from "./sections.ts";
-import { type Unit, UnitReader } from "./units.ts";
+import { type DwarfUnit, UnitReader } from "./units.ts";
 
 /** A place in the source. */
 export interface SourceFrame {
@@ -35,9 +35,9 @@ export class SourceIndex {
   readonly #file: ElfFile;
   readonly #sections: DebugSections | null;
   readonly #reader: UnitReader | null = null;
-  #units: readonly Unit[] = [];
-  readonly #tables = new Map<Unit, LineTable | null>();
-  readonly #functions = new Map<Unit, readonly FunctionNode[]>();
+  #units: readonly DwarfUnit[] = [];
+  readonly #tables = new Map<DwarfUnit, LineTable | null>();
+  readonly #functions = new Map<DwarfUnit, readonly FunctionNode[]>();
 
   private constructor(file: ElfFile, sections: DebugSections | null) {
     this.#file = file;
@@ -91,7 +91,7 @@ export class SourceIndex {
     return null;
   }
 
-  #table(unit: Unit): LineTable | null {
+  #table(unit: DwarfUnit): LineTable | null {
     const known = this.#tables.get(unit);
     if (known !== undefined) return known;
     const reader = this.#reader;
@@ -105,7 +105,7 @@ export class SourceIndex {
     return table;
   }
 
-  #frames(unit: Unit, row: { file: number; line: number; column: number }, address: number): SourceFrame[] {
+  #frames(unit: DwarfUnit, row: { file: number; line: number; column: number }, address: number): SourceFrame[] {
     const reader = this.#reader;
     const table = this.#tables.get(unit);
     if (reader === null || table == null) return [];

@@ -13,7 +13,7 @@ import {
 import { Budget, Cursor, DwarfError } from "./cursor.ts";
 import { isUnitReference } from "./forms.ts";
 import { DebugSections } from "./sections.ts";
-import { type Range, type Unit, UnitReader } from "./units.ts";
+import { type DwarfUnit, type Range, UnitReader } from "./units.ts";
 
 /** DW_INL_inlined, DW_INL_declared_inlined */
 const isInlinedCode = (value: number): boolean => value === 1 || value === 3;
@@ -79,7 +79,7 @@ function gather(reader: UnitReader, sections: DebugSections): Subprograms {
 /** Abstract instances (inlined), the out-of-line instances that refer to them, and plain functions with code. */
 function readUnit(
   reader: UnitReader,
-  unit: Unit,
+  unit: DwarfUnit,
   abstract: Map<number, string>,
   concrete: Set<number>,
   defined: Set<string>,

@@ -26,7 +26,7 @@ import { isUnitReference } from "./forms.ts";
 import { readFileNames } from "./lines.ts";
 import { memberLocation } from "./members.ts";
 import type { DebugSections } from "./sections.ts";
-import type { Attributes, Unit, UnitReader, Value } from "./units.ts";
+import type { Attributes, AttributeValue, DwarfUnit, UnitReader } from "./units.ts";
 
 /** An entry. References are offsets in .debug_info; null: absent. */
 export interface TypeNode {
@@ -66,7 +66,7 @@ export interface UnitNodes {
 const DEEPEST = 1000;
 
 /** Reads all entries of a unit. @throws DwarfError */
-export function readNodes(reader: UnitReader, sections: DebugSections, unit: Unit): UnitNodes {
+export function readNodes(reader: UnitReader, sections: DebugSections, unit: DwarfUnit): UnitNodes {
   const cursor = new Cursor(unit.info, reader.littleEndian, unit.firstEntry, unit.end);
   const byOffset = new Map<number, TypeNode>();
   const top: TypeNode[] = [];
@@ -99,7 +99,7 @@ export function readNodes(reader: UnitReader, sections: DebugSections, unit: Uni
 
 type Files = readonly ({ readonly path: string } | undefined)[];
 
-function fileNames(reader: UnitReader, sections: DebugSections, unit: Unit): Files {
+function fileNames(reader: UnitReader, sections: DebugSections, unit: DwarfUnit): Files {
   const lines = sections.find("line");
   if (lines === null || unit.lines === null) return [];
   const strings = { str: sections.find("str"), lineStr: sections.find("line_str") };
@@ -108,7 +108,7 @@ function fileNames(reader: UnitReader, sections: DebugSections, unit: Unit): Fil
 
 function nodeOf(
   reader: UnitReader,
-  unit: Unit,
+  unit: DwarfUnit,
   { tag, attributes }: { readonly tag: number; readonly attributes: Attributes },
   parent: TypeNode | null,
   files: Files,
@@ -141,7 +141,7 @@ function nodeOf(
   };
 }
 
-function referenceOf(unit: Unit, value: Value | undefined): number | null {
+function referenceOf(unit: DwarfUnit, value: AttributeValue | undefined): number | null {
   if (value === undefined) return null;
   if (isUnitReference(value.form)) return unit.start + value.value;
   return value.form === DW_FORM_ref_addr ? value.value : null;

@@ -44,13 +44,13 @@ export interface Abbreviation {
 }
 
 /** One attribute's value as {@link readForm} gives it. */
-export interface Value {
+export interface AttributeValue {
   readonly form: number;
   readonly value: number;
 }
 
 /** An entry's attributes by number. */
-export type Attributes = ReadonlyMap<number, Value>;
+export type Attributes = ReadonlyMap<number, AttributeValue>;
 
 /** A half-open range of made-up addresses (see sections.ts). */
 export interface Range {
@@ -59,7 +59,7 @@ export interface Range {
 }
 
 /** A unit of .debug_info with what its first entry says. Offsets are bytes in .debug_info. */
-export interface Unit extends FormSizes {
+export interface DwarfUnit extends FormSizes {
   readonly info: DebugSection;
   readonly start: number;
   readonly end: number;
@@ -98,12 +98,12 @@ export class UnitReader {
   }
 
   /** All units with code, in the order of the file. Those of an unknown version are passed over: `unknownUnits`. */
-  units(): Unit[] {
+  units(): DwarfUnit[] {
     return [...this.eachUnit()];
   }
 
   /** As {@link units}, one after the other: an error leaves those before it. */
-  *eachUnit(): Generator<Unit> {
+  *eachUnit(): Generator<DwarfUnit> {
     for (const info of this.sections.all("info")) {
       let at = 0;
       while (at < info.bytes.length) {
@@ -115,7 +115,7 @@ export class UnitReader {
   }
 
   /** The unit at `start` of a .debug_info, and where the next one begins. Null for one without code, or of an unknown version. */
-  unitAt(info: DebugSection, start: number): { unit: Unit | null; next: number } {
+  unitAt(info: DebugSection, start: number): { unit: DwarfUnit | null; next: number } {
     const cursor = new Cursor(info, this.littleEndian, start);
     const { length, offsetSize } = cursor.unitLength();
     const end = cursor.at + length;
@@ -156,7 +156,7 @@ export class UnitReader {
 
   #withRoot(
     bare: Omit<
-      Unit,
+      DwarfUnit,
       | "tag"
       | "name"
       | "directory"
@@ -170,14 +170,14 @@ export class UnitReader {
       | "ranges"
     >,
     cursor: Cursor,
-  ): Unit | null {
+  ): DwarfUnit | null {
     const abbreviation = bare.abbreviations.get(cursor.uleb());
     if (abbreviation === undefined) return null;
     const root = this.attributes(cursor, abbreviation, bare);
     // Where a unit does not state a base, its tables begin behind one header (DWARF 5, 7.26 to 7.29).
     const header = bare.offsetSize === 8 ? 16 : 8;
     const number = (at: number): number | null => root.get(at)?.value ?? null;
-    const unit: Unit = {
+    const unit: DwarfUnit = {
       ...bare,
       tag: abbreviation.tag,
       name: null,
@@ -228,7 +228,7 @@ export class UnitReader {
 
   /** The attributes of the entry whose abbreviation code was just read; leaves the cursor behind them. */
   attributes(cursor: Cursor, abbreviation: Abbreviation, sizes: FormSizes): Attributes {
-    const found = new Map<number, Value>();
+    const found = new Map<number, AttributeValue>();
     const list = abbreviation.attributes;
     for (let i = 0; i + 2 < list.length; i += 3) {
       const form = list[i + 1] ?? 0;
@@ -244,7 +244,7 @@ export class UnitReader {
   }
 
   /** An attribute of class string; null if it is absent or lies in a file that is not at hand. */
-  string(unit: Unit, value: Value | undefined): string | null {
+  string(unit: DwarfUnit, value: AttributeValue | undefined): string | null {
     if (value === undefined) return null;
     switch (value.form) {
       case DW_FORM_string:
@@ -266,18 +266,18 @@ export class UnitReader {
   }
 
   /** An attribute of class address. */
-  address(unit: Unit, value: Value): number {
+  address(unit: DwarfUnit, value: AttributeValue): number {
     return isAddressIndex(value.form) ? this.indexedAddress(unit, value.value) : value.value;
   }
 
   /** Entry `index` of the unit's part of .debug_addr. */
-  indexedAddress(unit: Unit, index: number): number {
+  indexedAddress(unit: DwarfUnit, index: number): number {
     const section = this.sections.find("addr") ?? { name: ".debug_addr", bytes: new Uint8Array() };
     return new Cursor(section, this.littleEndian, unit.addrBase + index * unit.addressSize).uint(unit.addressSize);
   }
 
   /** What an entry covers: DW_AT_low_pc and DW_AT_high_pc, or DW_AT_ranges. */
-  ranges(unit: Unit, attributes: Attributes): readonly Range[] {
+  ranges(unit: DwarfUnit, attributes: Attributes): readonly Range[] {
     const ranges = attributes.get(DW_AT_ranges);
     if (ranges !== undefined) {
       return unit.version >= 5 ? this.#rnglist(unit, ranges) : this.#rangesOfVersion4(unit, ranges.value);
@@ -293,7 +293,7 @@ export class UnitReader {
   }
 
   /** .debug_ranges (DWARF 4, 2.17.3). */
-  #rangesOfVersion4(unit: Unit, offset: number): Range[] {
+  #rangesOfVersion4(unit: DwarfUnit, offset: number): Range[] {
     const section = this.sections.find("ranges") ?? { name: ".debug_ranges", bytes: new Uint8Array() };
     const cursor = new Cursor(section, this.littleEndian, offset);
     const highest = unit.addressSize === 8 ? 2 ** 64 : 0xffff_ffff;
@@ -310,7 +310,7 @@ export class UnitReader {
   }
 
   /** .debug_rnglists (DWARF 5, 2.17.3 and 7.25). */
-  #rnglist(unit: Unit, value: Value): Range[] {
+  #rnglist(unit: DwarfUnit, value: AttributeValue): Range[] {
     const section = this.sections.find("rnglists") ?? { name: ".debug_rnglists", bytes: new Uint8Array() };
     let offset = value.value;
     if (value.form === DW_FORM_rnglistx) {
@@ -366,18 +366,22 @@ export class UnitReader {
   }
 
   /** The entry that a reference points to, with its unit; null if it lies in a file that is not at hand. */
-  target(units: readonly Unit[], unit: Unit, value: Value): { unit: Unit; attributes: Attributes } | null {
+  target(
+    units: readonly DwarfUnit[],
+    unit: DwarfUnit,
+    value: AttributeValue,
+  ): { unit: DwarfUnit; attributes: Attributes } | null {
     return this.entry(units, unit, value);
   }
 
   /** As {@link target}, with the entry's tag and the offset of what follows it: its children, if it has any. */
   entry(
-    units: readonly Unit[],
-    unit: Unit,
-    value: Value,
-  ): { unit: Unit; tag: number; attributes: Attributes; hasChildren: boolean; next: number } | null {
+    units: readonly DwarfUnit[],
+    unit: DwarfUnit,
+    value: AttributeValue,
+  ): { unit: DwarfUnit; tag: number; attributes: Attributes; hasChildren: boolean; next: number } | null {
     let at: number;
-    let home: Unit | undefined = unit;
+    let home: DwarfUnit | undefined = unit;
     if (isUnitReference(value.form)) at = unit.start + value.value;
     else if (value.form === DW_FORM_ref_addr) {
       at = value.value;

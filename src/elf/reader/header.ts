@@ -12,7 +12,7 @@ import {
   SHN_LORESERVE,
   SHN_XINDEX,
 } from "../consts.ts";
-import { recognise } from "../containers/recognise.ts";
+import { fileKindOf } from "../containers/recognise.ts";
 import { ElfError } from "../error.ts";
 import { EHDR, SHDR } from "../views/layout.ts";
 import { malformed } from "./malformed.ts";
@@ -32,7 +32,7 @@ export interface ElfHeader {
 /** Returns whether the file is little-endian. */
 export function checkIdentification(bytes: Uint8Array): boolean {
   if (latin1(bytes, 0, 4) !== "\x7fELF") {
-    throw new ElfError("not-elf", 0, `not an ELF file: ${recognise(bytes)}`);
+    throw new ElfError("not-elf", 0, `not an ELF file: ${fileKindOf(bytes)}`);
   }
   if (bytes.length < 16) throw malformed(bytes.length, "the file ends inside the ELF identification");
   const fileClass = bytes[EI_CLASS];

@@ -12,7 +12,7 @@ interface GrownStrings {
 }
 
 /** The bytes of each section of the new file: the original's where nothing else was set. */
-export class Content {
+export class NewContent {
   readonly #file: ElfFile;
   readonly #numbering: Numbering;
   readonly #bytes = new Map<SectionHandle, Uint8Array>();

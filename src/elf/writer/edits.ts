@@ -42,7 +42,7 @@ export interface SectionFields {
   readonly data: Uint8Array;
 }
 
-export interface Relocation {
+export interface RelocationFields {
   /** Bytes from the start of the target section. */
   readonly offset: number;
   readonly symbol: SymbolHandle;
@@ -56,7 +56,7 @@ interface RelocationChanges {
   readonly moved: Map<number, number>;
   /** Row -> new r_addend. */
   readonly addends: Map<number, bigint>;
-  readonly added: Relocation[];
+  readonly added: RelocationFields[];
 }
 
 /** What is to change in a file; the file itself stays untouched. Carried out by {@link writeElf}. */
@@ -242,7 +242,7 @@ export class ElfEdits {
     this.#changes(table.section).removed.add(row);
   }
   /** Appends a relocation to an SHT_RELA section, original or added. */
-  addRelocation(section: SectionHandle, relocation: Relocation): void {
+  addRelocation(section: SectionHandle, relocation: RelocationFields): void {
     const added = this.#addedSections[section - this.file.sections.count];
     const type = added !== undefined ? added.type : this.file.sections.type(section);
     if (type !== SHT_RELA) throw new Error(`section ${section} is not SHT_RELA`);
@@ -250,7 +250,7 @@ export class ElfEdits {
   }
 
   /** Row `row` with its edits; null if it is removed. */
-  relocation(table: RelocationTable, row: number): Relocation | null {
+  relocation(table: RelocationTable, row: number): RelocationFields | null {
     const changes = this.#relocations.get(table.section);
     if (changes?.removed.has(row)) return null;
     return {

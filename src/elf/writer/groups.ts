@@ -1,11 +1,11 @@
 import { viewOf } from "../../base/bytes.ts";
 import { SHF_GROUP } from "../consts.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { ElfEdits, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Section groups: the new indices of their members; an added SHF_GROUP section joins the group of its target. */
-export function writeGroups(edits: ElfEdits, numbering: Numbering, content: Content): void {
+export function writeGroups(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
   const { file } = edits;
   const joined = new Map<SectionHandle, SectionHandle[]>();
   const groupOf = new Map<SectionHandle, SectionHandle>();

@@ -15,13 +15,13 @@ import {
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
 import { EHDR, SHDR } from "../views/layout.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { SectionFields, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
-import type { Placement } from "./placement.ts";
+import type { FilePlacement } from "./placement.ts";
 
 /** New section index -> sh_name. Names of added sections are appended to the name table. */
-export function sectionNames(file: ElfFile, numbering: Numbering, content: Content): Uint32Array {
+export function sectionNames(file: ElfFile, numbering: Numbering, content: NewContent): Uint32Array {
   const { sections, header } = file;
   const names = new Uint32Array(numbering.sectionOrder.length);
   for (const [index, handle] of numbering.sectionOrder.entries()) {
@@ -37,8 +37,8 @@ export function sectionNames(file: ElfFile, numbering: Numbering, content: Conte
 /** What the sections of the new file are. */
 export interface NewLayout {
   readonly numbering: Numbering;
-  readonly content: Content;
-  readonly placement: Placement;
+  readonly content: NewContent;
+  readonly placement: FilePlacement;
   /** New section index -> sh_name. */
   readonly names: Uint32Array;
 }

@@ -2,7 +2,7 @@ import { alignUp } from "../../base/bytes.ts";
 import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
 import type { ElfFile } from "../reader.ts";
 import { EHDR, SHDR } from "../views/layout.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
@@ -19,7 +19,7 @@ interface Part {
 }
 
 /** File offsets of the new file. */
-export interface Placement {
+export interface FilePlacement {
   readonly offsets: ReadonlyMap<SectionHandle, number>;
   readonly tableOffset: number;
   /** Bytes up to the end of the last part. */
@@ -31,7 +31,7 @@ export interface Placement {
 }
 
 /** Parts keep the original's order, and their offsets up to the first one whose size changed. */
-export function place(file: ElfFile, numbering: Numbering, content: Content): Placement {
+export function placeContent(file: ElfFile, numbering: Numbering, content: NewContent): FilePlacement {
   const original = originalParts(file);
   const offsets = new Map<number, number>();
   let end: number = EHDR.size;

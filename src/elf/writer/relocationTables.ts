@@ -1,11 +1,11 @@
 import { viewOf } from "../../base/bytes.ts";
 import { RELA } from "../views/layout.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { ElfEdits, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** Relocation sections with their edits, and with the new symbol indices. */
-export function writeRelocations(edits: ElfEdits, numbering: Numbering, content: Content): void {
+export function writeRelocations(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
   const { file } = edits;
   const { sections } = file;
   const symbolSection = file.symbols?.section;

@@ -5,7 +5,7 @@ import { decodeUleb128, encodeUleb128 } from "../dwarf/leb128.ts";
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
 import { refersToSymbolsUnknown } from "../views/sectionTypes.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { ElfEdits } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
@@ -13,7 +13,7 @@ import type { Numbering } from "./numbering.ts";
 const CALL_GRAPH_ENTRY = 16;
 
 /** Sections that list symbol indices in their own formats. */
-export function writeSymbolLists(edits: ElfEdits, numbering: Numbering, content: Content): void {
+export function writeSymbolLists(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
   const { file } = edits;
   const table = file.symbols;
   if (!numbering.symbolsMoved || table === null) return;

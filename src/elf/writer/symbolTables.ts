@@ -2,12 +2,12 @@ import { viewOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_XINDEX, SHT_SYMTAB_SHNDX } from "../consts.ts";
 import { ElfError } from "../error.ts";
 import { SYM } from "../views/layout.ts";
-import type { Content } from "./content.ts";
+import type { NewContent } from "./content.ts";
 import type { ElfEdits, SymbolFields } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 /** The symbol table with its edits, and its SHT_SYMTAB_SHNDX. */
-export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: Content): void {
+export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
   const { file } = edits;
   const table = file.symbols;
   if (table === null) return;
@@ -61,7 +61,7 @@ export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: Con
 }
 
 /** Symbol tables that cannot be edited (SHT_DYNSYM, or one of several) still follow their sections. */
-export function writeOtherSymbolTables(edits: ElfEdits, numbering: Numbering, content: Content): void {
+export function writeOtherSymbolTables(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
   const { file } = edits;
   if (!numbering.sectionsMoved) return;
   for (const table of file.symbolTables.values()) {

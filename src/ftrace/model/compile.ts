@@ -4,7 +4,7 @@ import { ProtocolError } from "./parse.ts";
 import type { Property, Protocol } from "./protocol.ts";
 import { type Names, parseStatements, type Statement, StatementError, type Value } from "./statements.ts";
 
-export interface Place {
+export interface ModelPlace {
   readonly name: string;
   /** Cells that hold the code; empty for code that never changes. */
   readonly cells: readonly number[];
@@ -15,7 +15,7 @@ export interface Place {
   readonly title: string;
 }
 
-export interface Encoding {
+export interface CellEncoding {
   readonly instruction: string;
   readonly cells: readonly Value[];
 }
@@ -32,14 +32,14 @@ export interface CompiledStep {
 
 export interface Model {
   readonly protocol: Protocol;
-  readonly places: readonly Place[];
+  readonly places: readonly ModelPlace[];
   readonly placeIndex: ReadonlyMap<string, number>;
   readonly entries: readonly { readonly at: number; readonly end: number }[];
   readonly registers: readonly { readonly name: string; readonly value: Value }[];
   readonly cells: readonly { readonly name: string; readonly value: Value; readonly isCode: boolean }[];
   readonly variables: readonly { readonly name: string; readonly value: Value }[];
   readonly instructions: ReadonlyMap<string, readonly Statement[]>;
-  readonly encodings: readonly Encoding[];
+  readonly encodings: readonly CellEncoding[];
   readonly writer: readonly CompiledStep[];
   /** Register index; -1: sp. */
   readonly atEnd: readonly {
@@ -142,8 +142,8 @@ class Compiler {
     });
   }
 
-  #places(): Place[] {
-    const places = Object.entries(this.#protocol.places).map(([name, source], i): Place => {
+  #places(): ModelPlace[] {
+    const places = Object.entries(this.#protocol.places).map(([name, source], i): ModelPlace => {
       const path = `places.${name}`;
       const cells =
         source.run === undefined
@@ -163,9 +163,9 @@ class Compiler {
     return places;
   }
 
-  #encodings(): Encoding[] {
+  #encodings(): CellEncoding[] {
     const { encodings, instructions } = this.#protocol;
-    return Object.entries(encodings ?? {}).map(([instruction, cells]): Encoding => {
+    return Object.entries(encodings ?? {}).map(([instruction, cells]): CellEncoding => {
       if (!Object.hasOwn(instructions, instruction)) {
         throw new ProtocolError(`encodings.${instruction}`, "there is no such instruction");
       }
@@ -210,12 +210,12 @@ class Compiler {
 /** What cells of code may hold: what is misspelt is not a hazard. */
 class Contents {
   readonly #protocol: Protocol;
-  readonly #encodings: readonly Encoding[];
+  readonly #encodings: readonly CellEncoding[];
   /** The cells of each place that has some. */
   readonly #places: readonly (readonly number[])[];
   readonly #code: ReadonlySet<number>;
 
-  constructor(protocol: Protocol, places: readonly Place[], encodings: readonly Encoding[]) {
+  constructor(protocol: Protocol, places: readonly ModelPlace[], encodings: readonly CellEncoding[]) {
     this.#protocol = protocol;
     this.#encodings = encodings;
     this.#places = places.map((p) => p.cells);

@@ -6,16 +6,16 @@
 // as outside. NMIs run through the site on the CPU and stack of the task that they interrupt, and end before it goes on.
 
 import { append } from "../../base/lists.ts";
-import { type Model, compile as modelOf, type Place } from "./compile.ts";
-import { Machine } from "./machine.ts";
+import { type Model, type ModelPlace, compile as modelOf } from "./compile.ts";
+import { ModelCpu } from "./machine.ts";
 import { faultsAtEnd, patchingNotes } from "./oracles.ts";
 import { type Property, type Protocol, properties } from "./protocol.ts";
 import {
-  type Context,
   type Cpu,
   type ExploreOptions,
-  type Fault,
+  type ModelFault,
   type State,
+  type TaskContext,
   type TraceStep,
   type Verdict,
   whoIs,
@@ -31,7 +31,7 @@ const MAX_MIXTURES = 4096;
 interface Outcome {
   readonly state: State;
   readonly what: string;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly ModelFault[];
 }
 
 /** Explores all states of `protocol`. @throws ProtocolError if it does not fit together. */
@@ -44,7 +44,7 @@ class Explorer {
   readonly #maxStates: number;
   readonly #ends: ReadonlyMap<number, number>;
   readonly #stale: boolean;
-  readonly #idle: Context;
+  readonly #idle: TaskContext;
 
   readonly #states: State[] = [];
   readonly #parents: number[] = [];
@@ -143,7 +143,7 @@ class Explorer {
     return id;
   }
 
-  #violate(state: number, { property, what }: Fault): void {
+  #violate(state: number, { property, what }: ModelFault): void {
     this.#broken.add(state);
     if (!this.#first.has(property)) this.#first.set(property, { state, what });
   }
@@ -163,7 +163,7 @@ class Explorer {
     if (step.sync || step.stopMachine) {
       // An NMI runs with interrupts off.
       if (state.cpus.some((c) => c.contexts.length > 1)) return;
-      if (standing.some((c) => (this.#model.places[c.place] as Place).irqsOff)) return;
+      if (standing.some((c) => (this.#model.places[c.place] as ModelPlace).irqsOff)) return;
     }
     if (step.until.some(({ cell, value }) => state.memory[cell]?.at(-1) !== value)) return;
     const memory = state.memory.slice();
@@ -199,7 +199,7 @@ class Explorer {
   #cpuSteps(state: State, at: number, i: number): void {
     const { entries, protocol, places } = this.#model;
     const cpu = state.cpus[i] as Cpu;
-    const top = cpu.contexts.at(-1) as Context;
+    const top = cpu.contexts.at(-1) as TaskContext;
     const who = whoIs(i, cpu.contexts.length - 1);
     const begin = top.origin >= 0 ? [top] : entries.map((e, origin) => ({ ...top, origin, place: e.at }));
     for (const context of begin) {
@@ -221,8 +221,8 @@ class Explorer {
   }
 
   /** Everything that the context at the top of CPU `i` may do next: one outcome for each thing it may fetch. */
-  #execute(state: State, i: number, context: Context): Outcome[] {
-    const place = this.#model.places[context.place] as Place;
+  #execute(state: State, i: number, context: TaskContext): Outcome[] {
+    const place = this.#model.places[context.place] as ModelPlace;
     if (place.fixed !== null) {
       const what = place.title === "" ? place.name : `${place.name}: ${place.title}`;
       return [this.#perform(state, i, context, place.fixed, what)];
@@ -243,7 +243,7 @@ class Explorer {
       seen.add(instruction ?? `?${text}`);
       if (instruction === null) {
         const what = `fetches \`${text}\` at ${place.name}${fetched}`;
-        const faults: Fault[] = [{ property: "O5", what: `\`${text}\` at ${place.name} is not an instruction` }];
+        const faults: ModelFault[] = [{ property: "O5", what: `\`${text}\` at ${place.name} is not an instruction` }];
         outcomes.push({ state: withTop(state, i, { ...context }), what, faults });
         continue;
       }
@@ -262,12 +262,12 @@ class Explorer {
     return contents.length === 1 && this.#model.instructions.has(String(only)) ? String(only) : null;
   }
 
-  #perform(state: State, i: number, context: Context, statements: readonly Statement[], what: string): Outcome {
-    const machine = new Machine(this.#model, state, i, context);
+  #perform(state: State, i: number, context: TaskContext, statements: readonly Statement[], what: string): Outcome {
+    const machine = new ModelCpu(this.#model, state, i, context);
     machine.run(statements, context.place, 0);
     const faults = machine.faults;
-    const place = machine.place ?? (this.#model.places[context.place] as Place).next;
-    let after: Context = {
+    const place = machine.place ?? (this.#model.places[context.place] as ModelPlace).next;
+    let after: TaskContext = {
       ...context,
       place,
       registers: machine.registers,

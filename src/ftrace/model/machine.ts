@@ -1,17 +1,17 @@
 // One CPU while it executes one instruction: the statements of compile.ts carried out on copies of its state.
 
-import type { Model, Place } from "./compile.ts";
+import type { Model, ModelPlace } from "./compile.ts";
 import { ProtocolError } from "./parse.ts";
 import type { Property } from "./protocol.ts";
-import { type Context, type Cpu, type Fault, type State, show, stackPointer } from "./state.ts";
+import { type Cpu, type ModelFault, type State, show, stackPointer, type TaskContext } from "./state.ts";
 import {
+  type Assignable,
   addressOf,
   type Expression,
   isFar,
   MAX_DISTANCE,
   plus,
   type Statement,
-  type Target,
   type Value,
 } from "./statements.ts";
 
@@ -21,7 +21,7 @@ const MAX_EXEC = 4;
 const CALLERS_FRAME = "caller's frame";
 
 /** One CPU while it executes one instruction; works on copies. */
-export class Machine {
+export class ModelCpu {
   readonly #model: Model;
   readonly #level: number;
   registers: Value[];
@@ -33,9 +33,9 @@ export class Machine {
   memory: readonly (readonly Value[])[];
   /** Where execution goes on; null: behind the place. */
   place: number | null = null;
-  readonly faults: Fault[] = [];
+  readonly faults: ModelFault[] = [];
 
-  constructor(model: Model, state: State, i: number, context: Context) {
+  constructor(model: Model, state: State, i: number, context: TaskContext) {
     const cpu = state.cpus[i] as Cpu;
     this.#model = model;
     this.#level = cpu.contexts.length - 1;
@@ -98,7 +98,7 @@ export class Machine {
         if (statements === undefined || place === undefined || depth >= MAX_EXEC) {
           return this.#fault("fault", `cannot emulate ${show(name)} at ${show(at)}`);
         }
-        if (!this.run(statements, place, depth + 1)) this.place = (this.#model.places[place] as Place).next;
+        if (!this.run(statements, place, depth + 1)) this.place = (this.#model.places[place] as ModelPlace).next;
         return true;
       }
       case "fault":
@@ -114,7 +114,7 @@ export class Machine {
     return true;
   }
 
-  #set(target: Target, value: Value): void {
+  #set(target: Assignable, value: Value): void {
     if (target.kind === "register") this.registers[target.index] = value;
     else if (target.kind === "variable") this.variables[target.index] = value;
     else this.memory = this.memory.map((contents, i) => (i === target.index ? [value] : contents));
@@ -133,7 +133,7 @@ export class Machine {
       case "here":
         return addressOf(this.#model.places[here]?.name ?? "");
       case "next":
-        return addressOf(this.#model.places[(this.#model.places[here] as Place).next]?.name ?? "");
+        return addressOf(this.#model.places[(this.#model.places[here] as ModelPlace).next]?.name ?? "");
       case "sp":
         return stackPointer(this.stack, this.below);
       case "level":

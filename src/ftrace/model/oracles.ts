@@ -1,12 +1,16 @@
 // What is asked behind the site (the properties O1 to O4, O6 and L), and of the writer's words.
 
 import type { Model } from "./compile.ts";
-import { type Context, type Fault, show, stackPointer } from "./state.ts";
+import { type ModelFault, show, stackPointer, type TaskContext } from "./state.ts";
 import type { Value } from "./statements.ts";
 
 /** What is wrong with a context that has come to the entry `end`'s place behind the site. */
-export function faultsAtEnd({ atEnd, protocol, entries, places }: Model, context: Context, end: number): Fault[] {
-  const faults: Fault[] = [];
+export function faultsAtEnd(
+  { atEnd, protocol, entries, places }: Model,
+  context: TaskContext,
+  end: number,
+): ModelFault[] {
+  const faults: ModelFault[] = [];
   const nameOf = (place: number | undefined): string => places[place ?? 0]?.name ?? "";
   if (entries[context.origin]?.end !== entries[end]?.end) {
     const what = `a task that entered at ${nameOf(entries[context.origin]?.at)} goes on at ${nameOf(entries[end]?.end)}`;

@@ -3,7 +3,7 @@
 import type { Property } from "./protocol.ts";
 import type { Value } from "./statements.ts";
 
-export interface Context {
+export interface TaskContext {
   /** Index of the entry that it came through; -1: idle, about to enter. */
   readonly origin: number;
   readonly place: number;
@@ -18,7 +18,7 @@ export interface Context {
 export interface Cpu {
   readonly variables: readonly Value[];
   /** The task, then the NMIs on top of it. */
-  readonly contexts: readonly Context[];
+  readonly contexts: readonly TaskContext[];
 }
 
 export interface State {
@@ -66,7 +66,7 @@ export interface ExploreOptions {
   readonly maxStates?: number;
 }
 
-export interface Fault {
+export interface ModelFault {
   readonly property: Property;
   readonly what: string;
 }
@@ -86,7 +86,7 @@ export function withCpu(state: State, i: number, cpu: Cpu): State {
   return { ...state, cpus };
 }
 
-export function withTop(state: State, i: number, context: Context): State {
+export function withTop(state: State, i: number, context: TaskContext): State {
   const cpu = state.cpus[i] as Cpu;
   return withCpu(state, i, { ...cpu, contexts: [...cpu.contexts.slice(0, -1), context] });
 }

@@ -21,12 +21,12 @@ export type Expression =
   | { readonly kind: "here" | "next" | "sp" | "level" }
   | { readonly kind: "sum"; readonly of: Expression; readonly add: number };
 
-export type Target = { readonly kind: "register" | "cell" | "variable"; readonly index: number };
+export type Assignable = { readonly kind: "register" | "cell" | "variable"; readonly index: number };
 
 export type Statement =
-  | { readonly kind: "set"; readonly target: Target; readonly value: Expression }
+  | { readonly kind: "set"; readonly target: Assignable; readonly value: Expression }
   | { readonly kind: "push"; readonly values: readonly Expression[] }
-  | { readonly kind: "pop"; readonly targets: readonly Target[] }
+  | { readonly kind: "pop"; readonly targets: readonly Assignable[] }
   | { readonly kind: "goto"; readonly place: number }
   | { readonly kind: "jump"; readonly to: Expression }
   | { readonly kind: "callback"; readonly name: Expression }
@@ -122,7 +122,7 @@ function parseStatement(text: string, names: Names): Statement {
   }
 }
 
-function parseTarget(text: string, names: Names): Target {
+function parseTarget(text: string, names: Names): Assignable {
   const value = parseExpression(text, names);
   if (value.kind === "register" || value.kind === "cell" || value.kind === "variable") return value;
   throw new StatementError(`\`${text}\` cannot take a value`);

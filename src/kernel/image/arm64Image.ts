@@ -6,13 +6,13 @@ import { getUint64, viewOf } from "../../base/bytes.ts";
 import type { NameTables } from "./kallsyms/find.ts";
 import { namesIn } from "./kallsyms/find.ts";
 import type { OffsetTable } from "./kallsyms/offsets.ts";
-import { KernelMemory } from "./memory.ts";
+import { ImageMemory } from "./memory.ts";
 
 /** An Image with the address that it was linked for. */
 export interface PlacedImage {
   /** The bytes with all dynamic relocations applied, as they are in memory before the kernel rewrites itself. */
   readonly bytes: Uint8Array;
-  readonly memory: KernelMemory;
+  readonly memory: ImageMemory;
 }
 
 /** Its fields are little-endian in each kernel. */
@@ -34,7 +34,7 @@ export function placeArm64Image(bytes: Uint8Array, names: NameTables, offsets: O
   const base = baseOf(bytes, names, offsets, rows);
   if (base === null) return null;
   const applied = rows === null ? bytes : apply(bytes, rows, base);
-  return { bytes: applied, memory: new KernelMemory([{ address: base, offset: 0, bytes: applied }]) };
+  return { bytes: applied, memory: new ImageMemory([{ address: base, offset: 0, bytes: applied }]) };
 }
 
 /** The rows of `.rela.dyn`, as offsets in the file. */

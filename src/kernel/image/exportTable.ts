@@ -4,7 +4,7 @@
 import { latin1, viewOf } from "../../base/bytes.ts";
 import type { Export } from "../symbols/exports.ts";
 import type { ImageForm } from "./mcountLoc.ts";
-import type { KernelMemory } from "./memory.ts";
+import type { ImageMemory } from "./memory.ts";
 
 /** Where a table stands. */
 export interface TableRange {
@@ -41,7 +41,7 @@ const IDENTIFIER = /^[A-Za-z_.$][\w.$]*$/;
  * All rows of a kernel's own export tables, in their order.
  * @returns null if there is no table, or none of the known forms fits every row
  */
-export function readExportTable(form: ImageForm, memory: KernelMemory, rangeOf: RangeOf): ExportRow[] | null {
+export function readExportTable(form: ImageForm, memory: ImageMemory, rangeOf: RangeOf): ExportRow[] | null {
   const plain = rangeOf("__ksymtab");
   const gpl = rangeOf("__ksymtab_gpl");
   const tables = [
@@ -74,7 +74,7 @@ type NamedRow = Pick<ExportRow, "address" | "name" | "namespace">;
 /** The rows of one table; null if it is not of that form. */
 function rowsOf(
   { littleEndian }: ImageForm,
-  memory: KernelMemory,
+  memory: ImageMemory,
   { start, stop }: TableRange,
   { size, field }: RowForm,
 ): NamedRow[] | null {
@@ -107,7 +107,7 @@ function rowsOf(
  */
 function crcReader(
   { littleEndian }: ImageForm,
-  memory: KernelMemory,
+  memory: ImageMemory,
   range: TableRange | null,
   count: number,
 ): (row: number) => number | null {

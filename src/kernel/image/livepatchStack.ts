@@ -5,7 +5,7 @@
 import { OrderedView } from "../../base/bytes.ts";
 import type { Btf } from "../../elf/btf.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
-import type { KernelMemory } from "./memory.ts";
+import type { ImageMemory } from "./memory.ts";
 
 export interface LivepatchStack {
   /** Offset in the paca (r13) of the pointer to the current thread_info. Bytes. */
@@ -63,7 +63,7 @@ export function decodeStack(code: OrderedView): LivepatchStack | null {
 }
 
 /** The same from the kernel's own code; null if it has no livepatch_handler (only ppc64le has one), or one of another form. */
-export function livepatchStackOf(list: SymbolList, memory: KernelMemory, littleEndian: boolean): LivepatchStack | null {
+export function livepatchStackOf(list: SymbolList, memory: ImageMemory, littleEndian: boolean): LivepatchStack | null {
   const handler = list.find("livepatch_handler")[0];
   const code = handler === undefined ? null : memory.at(handler.address);
   return code === null ? null : decodeStack(new OrderedView(code.bytes, littleEndian));

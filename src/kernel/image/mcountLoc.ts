@@ -2,7 +2,7 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { distanceToFunction } from "./ftraceEntry.ts";
-import type { KernelMemory } from "./memory.ts";
+import type { ImageMemory } from "./memory.ts";
 
 /** Bytes that tell where an entry lies: two words in front, a bti, two words. */
 const LONGEST_ENTRY = 20;
@@ -20,7 +20,7 @@ export interface ImageForm {
  */
 export function readFtraceSites(
   { machine, littleEndian }: ImageForm,
-  memory: KernelMemory,
+  memory: ImageMemory,
   boundOf: (name: string) => bigint | undefined,
   fill: (start: bigint, stop: bigint, sites: BigUint64Array) => void,
 ): BigUint64Array | null {
@@ -40,7 +40,7 @@ export function readFtraceSites(
   // A relocatable kernel may keep the addresses in its dynamic relocations only.
   if (!isFilled) fill(start, stop, sites);
   sites.sort();
-  let code: ReturnType<KernelMemory["at"]> = null;
+  let code: ReturnType<ImageMemory["at"]> = null;
   for (const [k, site] of sites.entries()) {
     if (code === null || site < code.start || site >= code.end) code = memory.at(site);
     if (code === null) continue;

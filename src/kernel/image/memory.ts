@@ -12,7 +12,7 @@ export interface MemoryPart {
   readonly bytes: Uint8Array;
 }
 
-/** What {@link KernelMemory.at} finds. */
+/** What {@link ImageMemory.at} finds. */
 export interface MemoryPlace {
   /** Addresses of the part's first byte, and behind its last one. */
   readonly start: bigint;
@@ -23,7 +23,7 @@ export interface MemoryPlace {
 }
 
 /** Bytes by address. */
-export class KernelMemory {
+export class ImageMemory {
   readonly #parts: readonly MemoryPart[];
 
   constructor(parts: readonly MemoryPart[]) {
@@ -31,14 +31,14 @@ export class KernelMemory {
   }
 
   /** The memory that the sections of a linked file make up; those at address 0 are none. */
-  static of({ sections }: ElfExecutable): KernelMemory {
+  static of({ sections }: ElfExecutable): ImageMemory {
     const parts: MemoryPart[] = [];
     for (let i = 1; i < sections.count; i++) {
       const address = sections.addr(i);
       if (address === 0n || !sections.hasBytes(i)) continue;
       parts.push({ address, offset: sections.offset(i), bytes: sections.data(i) });
     }
-    return new KernelMemory(parts);
+    return new ImageMemory(parts);
   }
 
   /** What is at an address; null if the file has no byte of it. */

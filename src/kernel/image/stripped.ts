@@ -16,14 +16,14 @@ import { findOffsets, type OffsetTable } from "./kallsyms/offsets.ts";
 import { symbolsOf } from "./kallsyms/symbols.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { type ImageForm, readFtraceSites } from "./mcountLoc.ts";
-import { KernelMemory } from "./memory.ts";
+import { ImageMemory } from "./memory.ts";
 import { findRelease, findVermagic } from "./strings.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
 
 /** An image with all that was found out about its form. */
 interface Image extends ImageForm {
   readonly bytes: Uint8Array;
-  readonly memory: KernelMemory;
+  readonly memory: ImageMemory;
   readonly names: NameTables;
   readonly offsets: OffsetTable;
   /** The section of that name; null if there is none, or no sections at all. */
@@ -50,7 +50,7 @@ export function readStripped(file: ElfExecutable, source: string): Vmlinux {
   return tell(
     {
       bytes,
-      memory: KernelMemory.of(file),
+      memory: ImageMemory.of(file),
       machine,
       littleEndian,
       names,

@@ -29,7 +29,7 @@ import { SymbolList } from "../symbols/symbolList.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { readFtraceSites } from "./mcountLoc.ts";
-import { KernelMemory } from "./memory.ts";
+import { ImageMemory } from "./memory.ts";
 import { findRelease, findVermagic } from "./strings.ts";
 import { readStripped } from "./stripped.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
@@ -43,7 +43,7 @@ export const readVmlinux = (bytes: Uint8Array, source: string): Vmlinux => vmlin
 export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
   if (file.symbols === null) return readStripped(file, source);
   const { list, marks } = readSymbols(file, file.symbols, source);
-  const memory = KernelMemory.of(file);
+  const memory = ImageMemory.of(file);
   const release = findRelease(stringSections(file));
   const ftraceSites = readFtraceSites(
     file,
@@ -139,7 +139,7 @@ function sectionLetters({ sections }: ElfExecutable): string[] {
 /** Size of struct kernel_symbol: three pointers, or three 32-bit offsets (HAVE_ARCH_PREL32_RELOCATIONS). */
 const entrySize = (machine: number): number => (findKernelMachine(machine)?.relativeExports === false ? 24 : 12);
 
-function readExports(file: ElfExecutable, memory: KernelMemory, marks: Marks): Map<string, Export> {
+function readExports(file: ElfExecutable, memory: ImageMemory, marks: Marks): Map<string, Export> {
   const { bounds } = marks;
   const start = bounds.get("__start___ksymtab");
   const gplStart = bounds.get("__start___ksymtab_gpl");

@@ -26,7 +26,7 @@ export interface LoadedSection {
   readonly nobits: boolean;
 }
 
-export interface Place {
+export interface RegionPlace {
   readonly region: Region;
   /** Bytes from the region's base. */
   readonly offset: number;
@@ -34,7 +34,7 @@ export interface Place {
 
 export interface Layout {
   /** By section index; null for a section that is not loaded. */
-  readonly places: readonly (Place | null)[];
+  readonly places: readonly (RegionPlace | null)[];
   /** Bytes of each region that is not empty, before rounding up to pages. */
   readonly sizes: ReadonlyMap<Region, number>;
 }
@@ -90,7 +90,7 @@ export function isRelocated(name: string, isAllocated: boolean, version: KernelV
 /** Lays sections out (index 0 is the null section). */
 export function layOut(sections: readonly LoadedSection[], options: LayoutOptions): Layout {
   const { separate, pageSize } = options;
-  const places: (Place | null)[] = sections.map(() => null);
+  const places: (RegionPlace | null)[] = sections.map(() => null);
   const sizes = new Map<Region, number>();
   /** Before 6.4 all kinds share the counter of their half. */
   const counter = (region: Region): Region => (separate ? region : region.startsWith("init.") ? "init.text" : "text");
@@ -140,7 +140,7 @@ export function layOut(sections: readonly LoadedSection[], options: LayoutOption
 /** Symbols that stay after init, and the bytes of their names (is_core_symbol; with CONFIG_KALLSYMS_ALL). */
 function coreSymbols(
   sections: readonly LoadedSection[],
-  places: readonly (Place | null)[],
+  places: readonly (RegionPlace | null)[],
   { symbols, isLivepatch, isInit }: LayoutOptions,
 ): { count: number; nameBytes: number } {
   let count = 0;

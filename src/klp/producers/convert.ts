@@ -30,7 +30,7 @@ export type Resolution =
   | { readonly kind: "unknown" }
   | { readonly kind: "only-in-module"; readonly modules: readonly string[] }
   /** Several symbols of that name in one object, or in several modules. */
-  | { readonly kind: "ambiguous"; readonly object: string; readonly candidates: readonly Candidate[] }
+  | { readonly kind: "ambiguous"; readonly object: string; readonly candidates: readonly Namesake[] }
   | { readonly kind: "in-several-modules"; readonly modules: readonly string[] }
   /** The symbol's module is none that this patch patches, and which of those needs it is not known. */
   | { readonly kind: "no-object"; readonly owner: string; readonly patched: readonly string[] }
@@ -42,7 +42,7 @@ export type Resolution =
     };
 
 /** One of several symbols of one name. */
-export interface Candidate {
+export interface Namesake {
   readonly position: number;
   /** `ffffffff81234560` in vmlinux, `.text+0x40` in a module. */
   readonly place: string;
@@ -158,7 +158,7 @@ function isVisible(kernel: Kernel, name: string, module: string): boolean {
 function choose(
   owner: string,
   waitsFor: string,
-  candidates: readonly (Candidate & { readonly isGlobal: boolean })[],
+  candidates: readonly (Namesake & { readonly isGlobal: boolean })[],
   position: number | undefined,
 ): Resolution {
   const convert = { kind: "convert", owner, waitsFor } as const;

@@ -5,7 +5,7 @@ import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, S
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import type { ElfEdits, Relocation, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
+import type { ElfEdits, RelocationFields, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { formatKlpSymbol, type KlpSymbolName } from "../symbols/names.ts";
@@ -161,7 +161,7 @@ export class Finish {
   }
 
   /** @param object whose loading the relocation waits for. */
-  klpRelocation(target: SectionHandle, object: string, relocation: Relocation): void {
+  klpRelocation(target: SectionHandle, object: string, relocation: RelocationFields): void {
     this.router.add(target, object, relocation);
   }
 

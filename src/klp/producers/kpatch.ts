@@ -5,7 +5,7 @@ import { viewOf } from "../../base/bytes.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHT_PROGBITS, SHT_RELA } from "../../elf/consts.ts";
 import { RELA } from "../../elf/views/layout.ts";
-import type { Relocation, SectionHandle } from "../../elf/writer/edits.ts";
+import type { RelocationFields, SectionHandle } from "../../elf/writer/edits.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { type FilePlace, type Finish, type Pointer, Pointers } from "./intermediate.ts";
 import { KPATCH_RELOCATION_SIZE, KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
@@ -159,7 +159,7 @@ function symbolReader(finish: Finish, section: SectionHandle): (offset: number) 
 interface ArchSection {
   readonly parts: Uint8Array[];
   size: number;
-  readonly relocations: Relocation[];
+  readonly relocations: RelocationFields[];
 }
 
 /** `.klp.arch.OBJECT.SECTION` from the sections that `.kpatch.arch` names; the originals go. */

@@ -7,7 +7,7 @@ import { SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { Feature } from "../../reloc/def.ts";
-import type { NamedFile } from "../functions.ts";
+import type { SymbolizedFile } from "../functions.ts";
 import { LoadOrder } from "./loadOrder.ts";
 
 /** What is known of a module and its kernel, whatever stands in the file. */
@@ -25,7 +25,7 @@ export interface RuleFacts {
   readonly path: string;
 }
 
-export interface RuleContext extends NamedFile, RuleFacts {
+export interface RuleContext extends SymbolizedFile, RuleFacts {
   readonly loadOrder: LoadOrder;
   /** Objects that the module patches; null if that is not known. */
   readonly objects: ReadonlySet<string> | null;
@@ -33,7 +33,7 @@ export interface RuleContext extends NamedFile, RuleFacts {
 
 /** What rules may ask of one file of a module. */
 export function ruleContext(
-  { file, symbols, functions }: NamedFile,
+  { file, symbols, functions }: SymbolizedFile,
   { arch, features, module, version, kernel, path }: RuleFacts,
   objects: ReadonlySet<string> | null,
 ): RuleContext {

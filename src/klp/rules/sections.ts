@@ -200,7 +200,7 @@ class SectionRules {
 }
 
 /** Where the kernel would find a symbol: what it says in place of that, or null. */
-export type Lookup =
+export type SymbolLookup =
   | { readonly kind: "unknown-object" }
   | { readonly kind: "found"; readonly count: number }
   | { readonly kind: "missing" }
@@ -208,7 +208,7 @@ export type Lookup =
   | { readonly kind: "beyond"; readonly count: number };
 
 /** klp_find_object_symbol: position 0 means the only one, n the n-th. */
-export function findPosition(kernel: Kernel | null, object: string, name: string, position: number): Lookup {
+export function findPosition(kernel: Kernel | null, object: string, name: string, position: number): SymbolLookup {
   let count: number;
   if (object === "vmlinux") {
     if (kernel === null || !kernel.hasSymbols) return { kind: "unknown-object" };
@@ -225,7 +225,7 @@ export function findPosition(kernel: Kernel | null, object: string, name: string
 
 /** The kernel's words for a symbol that it does not find, and a warning where its position changes. */
 export function lookupProblems(
-  found: Lookup,
+  found: SymbolLookup,
   { object, name, position }: { readonly object: string; readonly name: string; readonly position: number },
   kernel: Kernel | null,
   at: Place,

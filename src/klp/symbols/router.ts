@@ -1,6 +1,6 @@
 import { SHF_ALLOC, SHF_GROUP, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
 import { RELA } from "../../elf/views/layout.ts";
-import type { ElfEdits, Relocation, SectionHandle } from "../../elf/writer/edits.ts";
+import type { ElfEdits, RelocationFields, SectionHandle } from "../../elf/writer/edits.ts";
 import { formatKlpSection, parseKlpSectionObject } from "./names.ts";
 
 /**
@@ -36,7 +36,7 @@ export class RelocationRouter {
   }
 
   /** @param object null for an ordinary relocation, else the object whose loading it waits for. */
-  add(target: SectionHandle, object: string | null, relocation: Relocation): void {
+  add(target: SectionHandle, object: string | null, relocation: RelocationFields): void {
     if (object !== null) this.#livepatchCount++;
     this.#edits.addRelocation(this.#sectionFor(target, object), relocation);
   }

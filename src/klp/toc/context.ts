@@ -4,7 +4,7 @@ import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { type RelocTable, relocName } from "../../reloc/def.ts";
-import { describe } from "../../stubs/insn.ts";
+import { describeWord } from "../../stubs/insn.ts";
 import type { Call } from "./calls.ts";
 
 const BEFORE = 1;
@@ -29,7 +29,7 @@ export function codeContext(
     lines.push({
       offset: at,
       word,
-      text: describe(word),
+      text: describeWord(word),
       relocation: row === undefined ? null : relocName(arch.relocs, row.table.type(row.row)),
       symbol: row === undefined ? null : printable(symbols.name(row.table.symbol(row.row))),
       marked: at === call.offset,

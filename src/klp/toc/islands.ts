@@ -6,7 +6,7 @@ import type { ZstdUnpacker } from "../../elf/containers/compressed.ts";
 import type { Prototypes } from "../../elf/dwarf/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import type { CodeSymbol, FunctionIndex, NamedFile } from "../functions.ts";
+import type { CodeSymbol, FunctionIndex, SymbolizedFile } from "../functions.ts";
 import type { Move } from "../move/move.ts";
 import { planRoom, type Room, type Wish } from "../move/room.ts";
 import type { Call } from "./calls.ts";
@@ -109,7 +109,7 @@ type Judge = (call: Call, kind: IslandKind) => Refusal | null;
  * where one of those callers cannot have such an island and the parameters are known to allow a frame.
  */
 function planSiblings(
-  { file, symbols, functions }: NamedFile,
+  { file, symbols, functions }: SymbolizedFile,
   calls: readonly Call[],
   { prototypes, preferFramed }: IslandChoice,
   judge: Judge,

@@ -15,7 +15,7 @@ import {
   miniFrameEntry,
   RETURN_HELPER,
 } from "../../stubs/strategies/miniFrame.ts";
-import type { CodeSymbol, FunctionIndex, NamedFile } from "../functions.ts";
+import type { CodeSymbol, FunctionIndex, SymbolizedFile } from "../functions.ts";
 import type { SectionMove } from "../move/layout.ts";
 import { replacementFunctions } from "../patch/replacements.ts";
 import { stackArguments } from "./framed.ts";
@@ -108,7 +108,7 @@ export const entryBytes = (f: CodeSymbol): number => LOCAL_ENTRY - (f.localEntry
  */
 export function placeMiniFrame(
   edits: ElfEdits,
-  { symbols, functions }: Pick<NamedFile, "symbols" | "functions">,
+  { symbols, functions }: Pick<SymbolizedFile, "symbols" | "functions">,
   { function: f, lead }: PlannedFrame,
   layout: SectionMove,
   helper: number,

@@ -5,7 +5,7 @@ import type { ElfEdits } from "../../elf/writer/edits.ts";
 import { decodeBranch, encodeBranch, returnAsBranch } from "../../stubs/insn.ts";
 import { slotRelocations } from "../../stubs/island.ts";
 import { RESTORE_AND_RETURN } from "../../stubs/strategies/epilogue.ts";
-import type { CodeSymbol, NamedFile } from "../functions.ts";
+import type { CodeSymbol, SymbolizedFile } from "../functions.ts";
 import { applyMove } from "../move/move.ts";
 import { endOfCode } from "../move/room.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
@@ -28,7 +28,7 @@ export interface IslandMeans {
 export const placeIslands = (edits: ElfEdits, code: NamedCode, plan: IslandPlan, means: IslandMeans): number =>
   new Placer(edits, code, plan).run(means);
 
-type NamedCode = Pick<NamedFile, "symbols" | "functions">;
+type NamedCode = Pick<SymbolizedFile, "symbols" | "functions">;
 
 class Placer {
   readonly #edits: ElfEdits;

@@ -7,9 +7,9 @@ import { isBefore } from "../../base/loadOrder.ts";
 import { kernelOf, levelOf, type Problem, titleOf } from "../../diag/catalogue.ts";
 import type { Disassembler, Instruction, Place } from "../../diag/define.ts";
 import { type Concern, codesOf, concernOf, type Recognised } from "../../diag/messages/define.ts";
-import { recognise } from "../../diag/messages/recognise.ts";
+import { recogniseLine } from "../../diag/messages/recognise.ts";
 import { type Analysis, analyseSubject, type Options } from "../analysis.ts";
-import { Lookup } from "../annotate.ts";
+import { PlaceLookup } from "../annotate.ts";
 import { checkSubject } from "../check.ts";
 import { Unusable } from "../input.ts";
 import { openModule, type Subject } from "../open.ts";
@@ -27,7 +27,7 @@ import { ValueFits } from "./values.ts";
  */
 export type Certainty = "exact" | "only" | "first" | "possible" | "use";
 
-export interface Candidate {
+export interface LikelyPlace {
   readonly at: Place;
   readonly certainty: Certainty;
   /** What speaks for it. */
@@ -37,9 +37,9 @@ export interface Candidate {
   readonly problem: Problem | null;
 }
 
-export interface Findings {
+export interface Explanation {
   /** Best first. */
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly LikelyPlace[];
   /** How many more places fit. */
   readonly more: number;
   /** For a line about a symbol: what `klplink check` says of the symbol. */
@@ -59,12 +59,12 @@ const MOST = 10;
 /** A module that lines of dmesg are about: opened, analysed, checked and laid out once for all of them. */
 export class Explainer {
   readonly #analysis: Analysis;
-  readonly #lookup: Lookup;
+  readonly #lookup: PlaceLookup;
   readonly #problems: readonly Problem[];
   readonly #values: ValueFits;
   readonly #path: string;
 
-  private constructor(subject: Subject, options: Options, lookup: Lookup) {
+  private constructor(subject: Subject, options: Options, lookup: PlaceLookup) {
     this.#analysis = analyseSubject(subject, options);
     this.#lookup = lookup;
     this.#problems = checkSubject(subject, options).problems;
@@ -78,11 +78,11 @@ export class Explainer {
     options: Options,
     openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
   ): Promise<Explainer> {
-    return new Explainer(subject, options, await Lookup.open(subject, openDisassembler));
+    return new Explainer(subject, options, await PlaceLookup.open(subject, openDisassembler));
   }
 
   /** The places that a line can be about. */
-  find(line: Recognised): Findings {
+  find(line: Recognised): Explanation {
     const analysis = this.#analysis;
     const lookup = this.#lookup;
     const problems = this.#problems;
@@ -94,7 +94,7 @@ export class Explainer {
     // A printed word says exactly which calls it can be about: none, then, if it fits none.
     const found = line.fields.word === undefined ? problems.filter((p) => fitsMessage(p, line)) : [];
     if (matches.length === 0) {
-      const candidates = found.slice(0, MOST).map((p): Candidate => {
+      const candidates = found.slice(0, MOST).map((p): LikelyPlace => {
         const annotated = lookup.annotate(p);
         return {
           at: annotated.at,
@@ -108,7 +108,7 @@ export class Explainer {
     }
     const ofSymbol = matches.some((m) => m.isUse === true) ? found : [];
     const [best, second] = matches;
-    const candidates = matches.slice(0, MOST).map((m, i): Candidate => {
+    const candidates = matches.slice(0, MOST).map((m, i): LikelyPlace => {
       const isBest =
         i === 0 && best !== undefined && (second === undefined || second.score < best.score || isFirst(best, matches));
       const certainty: Certainty =
@@ -152,7 +152,7 @@ export async function findPlaces(
   line: Recognised,
   options: Options,
   openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
-): Promise<Findings> {
+): Promise<Explanation> {
   const explainer = await Explainer.open(openModule(bytes, options.file), options, openDisassembler);
   return explainer.find(line);
 }
@@ -189,7 +189,7 @@ const isFirst = (m: Match, all: readonly Match[]): boolean =>
 /** Whether a problem of the file is one that the kernel reports in these words, in whatever kernel's wording. */
 function fitsMessage(p: Problem, line: Recognised): boolean {
   const predicted = kernelOf(p);
-  const words = predicted === null ? null : recognise(predicted);
+  const words = predicted === null ? null : recogniseLine(predicted);
   if (words?.message === line.message) return TOLD.every((f) => agree(words.fields[f], line.fields[f]));
   if (codesOf(line)?.includes(p.code) !== true) return false;
   const { symbol } = line.fields;

@@ -3,7 +3,7 @@
 
 import { defined } from "../../base/defined.ts";
 import type { Recognised } from "../../diag/messages/define.ts";
-import { recognise } from "../../diag/messages/recognise.ts";
+import { recogniseLine } from "../../diag/messages/recognise.ts";
 import { SHN_ABS, SHN_UNDEF } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { localEntryOffset } from "../../elf/views/symbols.ts";
@@ -185,7 +185,7 @@ function formsOf(def: RelocDef, module: string): Map<string, "value" | "target">
     for (const [major, minor] of WORDINGS) {
       const has = (fact: VersionFact): boolean => hasFact({ major, minor }, fact);
       const words = def.message({ kind, module, type: def.type, ...numbers, section: 0, row: 0, has });
-      const found = recognise(words.split("\n")[0] ?? "");
+      const found = recogniseLine(words.split("\n")[0] ?? "");
       const number = found === null ? null : printedValue(found);
       if (found === null || number === null) continue;
       if (number === numbers.value || number === numbers.target) {

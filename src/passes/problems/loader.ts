@@ -3,7 +3,7 @@
 import { LOADING } from "../../base/loadOrder.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { checkForm, checkSectionIndices, isFinishedModule } from "../../kernel/module/formRules.ts";
-import type { NamedFile } from "../../klp/functions.ts";
+import type { SymbolizedFile } from "../../klp/functions.ts";
 import type { RuleFacts } from "../../klp/rules/context.ts";
 import type { Preparation } from "../../stubs/loader.ts";
 import { loaderFacts } from "../loaderFacts.ts";
@@ -23,7 +23,7 @@ export function finishedProblems({
   version,
   kernel,
   path,
-}: RuleFacts & Pick<NamedFile, "file" | "symbols">): Problem[] {
+}: RuleFacts & Pick<SymbolizedFile, "file" | "symbols">): Problem[] {
   if (!isFinishedModule(file, path)) return [];
   const known =
     kernel?.hasSymbols === true ? { has: (name: string) => kernel.find(name).length > 0, addressOf: () => null } : null;

@@ -1,9 +1,9 @@
 // Made-up lines of the forms of messages.
 
-import type { Field } from "../../../src/diag/messages/define.ts";
+import type { LineField } from "../../../src/diag/messages/define.ts";
 
 /** A value of each field. */
-export const VALUES: Readonly<Record<Field, string>> = {
+export const VALUES: Readonly<Record<LineField, string>> = {
   module: "mod",
   symbol: "sym",
   word: "3d220000",
@@ -21,4 +21,4 @@ export const VALUES: Readonly<Record<Field, string>> = {
 };
 
 /** A line of a form. */
-export const lineOf = (form: string): string => form.replace(/\{(\w+)\}/g, (_, f: Field) => VALUES[f]);
+export const lineOf = (form: string): string => form.replace(/\{(\w+)\}/g, (_, f: LineField) => VALUES[f]);

@@ -4,7 +4,7 @@
 
 import { expect, test } from "vitest";
 import { stripLogger } from "../../../src/diag/messages/logger.ts";
-import { recognise } from "../../../src/diag/messages/recognise.ts";
+import { recogniseLine } from "../../../src/diag/messages/recognise.ts";
 
 const LINE = "m: Unknown symbol f (err -2)";
 const ESC = "\u001b";
@@ -86,7 +86,7 @@ test.each([
   ["an item of a list", `  - ${LINE}`],
 ])("%s", (_, line) => {
   expect(stripLogger(line)).toBe(LINE);
-  expect(recognise(line)?.fields.symbol).toBe("f");
+  expect(recogniseLine(line)?.fields.symbol).toBe("f");
 });
 
 test("what loggers put before a line is taken away, and nothing else", () => {
@@ -100,11 +100,11 @@ test.each([
   ["a comma", "m: no symbol version for f,"],
   ["a mark of what was left out", "m: no symbol version for f…"],
 ])("%s behind the line is not a part of its last value", (_, line) => {
-  expect(recognise(line)?.fields.symbol).toBe("f");
+  expect(recogniseLine(line)?.fields.symbol).toBe("f");
 });
 
 test("a full stop of the kernel's own stays", () => {
-  expect(recognise("m: doesn't contain .toc or .stubs.")?.text).toBe("m: doesn't contain .toc or .stubs.");
+  expect(recogniseLine("m: doesn't contain .toc or .stubs.")?.text).toBe("m: doesn't contain .toc or .stubs.");
 });
 
 test("ordinary lines in these forms are nothing", () => {
@@ -130,7 +130,7 @@ test("ordinary lines in these forms are nothing", () => {
     (l: string) => `"${l}"`,
     (l: string) => `'${l}'.`,
   ];
-  const found = noise.flatMap((line) => forms.map((form) => form(line)).filter((text) => recognise(text) !== null));
+  const found = noise.flatMap((line) => forms.map((form) => form(line)).filter((text) => recogniseLine(text) !== null));
   expect(found).toEqual([]);
 });
 
@@ -180,7 +180,7 @@ test("the time for a line grows no faster than the line", () => {
     for (const part of hostile) {
       const line = `${start}${part.repeat(1_000_000 / part.length)}x`;
       const before = performance.now();
-      recognise(line);
+      recogniseLine(line);
       // A pattern whose time grows with the square would take minutes.
       expect(performance.now() - before, `${start}${part}`).toBeLessThan(3000);
     }

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { layersOf, stripLogger } from "../../../src/diag/messages/logger.ts";
 import { prefixes } from "../../../src/diag/messages/prefixes.ts";
-import { messages, recognise } from "../../../src/diag/messages/recognise.ts";
+import { messages, recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { lineOf } from "./lines.ts";
 import { SAMPLES } from "./prefixSamples.ts";
 
@@ -20,7 +20,7 @@ test.each(prefixes)("$name: its samples, whole", ({ name, pattern }) => {
   for (const sample of SAMPLES[name] ?? []) {
     expect(pattern.test(`${sample}${LINE}`), sample).toBe(true);
     expect(stripLogger(`${sample}${LINE}`), sample).toBe(LINE);
-    expect(recognise(`${sample}${LINE}`)?.fields, sample).toEqual({ module: "m", symbol: "f", errno: "-2" });
+    expect(recogniseLine(`${sample}${LINE}`)?.fields, sample).toEqual({ module: "m", symbol: "f", errno: "-2" });
   }
 });
 
@@ -49,8 +49,8 @@ test.each([11, 12, 13, 14])("any message behind any chain of prefixes is what it
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...samples), { maxLength: 6 }), fc.constantFrom(...forms), (chain, form) => {
       const line = lineOf(form);
-      const alone = recognise(line);
-      const found = recognise(`${chain.join("")}${line}`);
+      const alone = recogniseLine(line);
+      const found = recogniseLine(`${chain.join("")}${line}`);
       expect(alone).not.toBeNull();
       expect({ form: found?.form, fields: found?.fields }).toEqual({ form: alone?.form, fields: alone?.fields });
     }),
@@ -59,12 +59,12 @@ test.each([11, 12, 13, 14])("any message behind any chain of prefixes is what it
 });
 
 test("a message behind words that are not a prefix of the list", () => {
-  const inside = (text: string): unknown => recognise(text)?.fields;
+  const inside = (text: string): unknown => recogniseLine(text)?.fields;
   expect(inside(`MYLOGGER/7 ~~ ${LINE}`)).toEqual({ module: "m", symbol: "f", errno: "-2" });
   expect(inside(`when I load it I get: ${LINE}`)).toEqual({ module: "m", symbol: "f", errno: "-2" });
   expect(inside(`dmesg says "${LINE}"`)).toEqual({ module: "m", symbol: "f", errno: "-2" });
   // Too few words of its own to be told from what anyone may write.
-  expect(recognise("we were told that foo: truncated")).toBeNull();
+  expect(recogniseLine("we were told that foo: truncated")).toBeNull();
 });
 
 test("layers: the line itself first, the one without any last", () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { codesOf, concernOf, helpOf, meaningOf } from "../../../src/diag/messages/define.ts";
-import { messages, recognise } from "../../../src/diag/messages/recognise.ts";
+import { codesOf, concernOf, lineHelpOf, lineMeaningOf } from "../../../src/diag/messages/define.ts";
+import { messages, recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { lineOf } from "./lines.ts";
 
 const lines = readFileSync(new URL("../../fixtures/dmesg/lines.txt", import.meta.url), "utf8")
@@ -11,13 +11,13 @@ const lines = readFileSync(new URL("../../fixtures/dmesg/lines.txt", import.meta
   .map((line) => line.split("\t") as [string, string]);
 
 test.each(lines)("%s", (line, code) => {
-  const found = recognise(line);
+  const found = recogniseLine(line);
   expect(found).not.toBeNull();
   expect((found === null ? undefined : codesOf(found))?.[0] ?? "-").toBe(code);
 });
 
 test("the parts of a message are taken apart", () => {
-  const fields = (line: string): unknown => recognise(line)?.fields;
+  const fields = (line: string): unknown => recogniseLine(line)?.fields;
   expect(fields("module_64: kpatch_meminfo: Expect noop after relocate, got 3d220000")).toEqual({
     module: "kpatch_meminfo",
     word: "3d220000",
@@ -53,7 +53,7 @@ test.each([
   ["modprobe: ERROR: could not insert 'p': Key was rejected by service", /^EKEYREJECTED: .*signature/],
   ["modprobe: ERROR: could not insert 'p': Module already in kernel", /^EEXIST: .*KLP441/],
 ])("%s: the error number, what it means for a livepatch, and a way on", (line, meaning) => {
-  const found = recognise(line);
+  const found = recogniseLine(line);
   expect(found?.message.by).toBe("insmod or modprobe");
   expect(found?.message.meaning(found.fields)).toMatch(meaning);
   expect(found?.message.help?.(found.fields)).toMatch(/dmesg \| klplink explain/);
@@ -78,7 +78,7 @@ describe("a line that ends too early", () => {
     ["livepatch: symbol 'f' not found", { symbol: "f" }],
     ["livepatch: failed to initialize patch 'p' for module 'nf", { name: "p" }],
   ])("%s", (line, fields) => {
-    const found = recognise(line);
+    const found = recogniseLine(line);
     expect(found?.fields).toEqual(fields);
     expect(found?.cut).toBe(found?.form);
   });
@@ -92,11 +92,11 @@ describe("a line that ends too early", () => {
     "Expect noop after relocation",
     "k: Expect noop after relocate, got 3d2z",
   ])("%s: too little, or another one", (line) => {
-    expect(recognise(line)).toBeNull();
+    expect(recogniseLine(line)).toBeNull();
   });
 
   test("whole lines are not taken for cut ones", () => {
-    for (const [line] of lines) expect(recognise(line)?.cut, line).toBeNull();
+    for (const [line] of lines) expect(recogniseLine(line)?.cut, line).toBeNull();
   });
 });
 
@@ -115,14 +115,14 @@ test("noise is not recognised", () => {
     "foo: bar",
     "Unknown symbol",
   ];
-  expect(noise.filter((line) => recognise(line) !== null)).toEqual([]);
+  expect(noise.filter((line) => recogniseLine(line) !== null)).toEqual([]);
 });
 
 test("no line hangs it, whatever the line repeats", () => {
   const parts = ["a: ", "'", "' ", "module: ", "livepatch: ", "symbol '", "x ", "[    1.000000] ", "<3>", "kernel: "];
   for (const part of parts) {
     // A pattern that backtracks without bounds would not come back from the first of these.
-    for (let n = 1; n * part.length < 1190; n += 7) expect(() => recognise(part.repeat(n))).not.toThrow();
+    for (let n = 1; n * part.length < 1190; n += 7) expect(() => recogniseLine(part.repeat(n))).not.toThrow();
   }
 });
 
@@ -131,7 +131,7 @@ test.each([1, 2, 3])("random lines made of the messages' own parts do no harm, s
     fc.property(
       fc.array(fc.constantFrom(...messages.flatMap((m) => m.forms.flatMap((f) => f.split(" ")))), { maxLength: 30 }),
       (words) => {
-        const found = recognise(words.join(" "));
+        const found = recogniseLine(words.join(" "));
         if (found === null) return;
         expect(typeof found.message.meaning(found.fields)).toBe("string");
       },
@@ -144,7 +144,7 @@ describe("the table", () => {
   test("each form leads to a row that means the same", () => {
     const wrong = messages.flatMap((m) =>
       m.forms.filter((form) => {
-        const found = recognise(lineOf(form));
+        const found = recogniseLine(lineOf(form));
         return found === null || found.message.by !== m.by;
       }),
     );
@@ -154,7 +154,7 @@ describe("the table", () => {
   test("each row says what its lines are about: those about a place tell something to find it by", () => {
     for (const m of messages) {
       for (const form of m.forms) {
-        const found = recognise(lineOf(form));
+        const found = recogniseLine(lineOf(form));
         const concern = found === null ? null : concernOf(found);
         expect(concern, form).toMatch(/^(?:place|file|machine)$/);
         if (concern !== "place") continue;
@@ -171,11 +171,13 @@ describe("the table", () => {
       for (const form of m.forms) {
         const line = lineOf(form);
         for (let n = 1; n < line.length; n++) {
-          const found = recognise(line.slice(0, n));
+          const found = recogniseLine(line.slice(0, n));
           if (found?.cut == null) continue;
           cuts++;
           expect(found.message.forms, line.slice(0, n)).toContain(form);
-          expect(`${meaningOf(found)} ${helpOf(found) ?? ""}`).not.toMatch(/undefined(?! (?:in|symbol|ones))|NaN|\{/);
+          expect(`${lineMeaningOf(found)} ${lineHelpOf(found) ?? ""}`).not.toMatch(
+            /undefined(?! (?:in|symbol|ones))|NaN|\{/,
+          );
         }
       }
     }
@@ -185,7 +187,7 @@ describe("the table", () => {
   test("meaning and help are whole sentences, whatever parts a line has", () => {
     for (const m of messages) {
       for (const form of m.forms) {
-        const fields = recognise(lineOf(form))?.fields ?? {};
+        const fields = recogniseLine(lineOf(form))?.fields ?? {};
         expect(m.meaning(fields)).toMatch(/^\S.*[.)]$/);
         expect(`${m.meaning(fields)} ${m.help?.(fields) ?? ""}`).not.toMatch(/undefined(?! (?:in|symbol|ones))|NaN|\{/);
       }

@@ -3,8 +3,8 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { helpOf, meaningOf, type Recognised } from "../../../src/diag/messages/define.ts";
-import { recognise } from "../../../src/diag/messages/recognise.ts";
+import { lineHelpOf, lineMeaningOf, type Recognised } from "../../../src/diag/messages/define.ts";
+import { recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { causesOf } from "../../../src/diag/messages/together.ts";
 
 interface Report {
@@ -28,8 +28,8 @@ const OTHER = /cut here|WARNING: CPU/;
 
 function answerOf(lines: readonly Recognised[]): string {
   const causes = causesOf(lines);
-  const answer = lines.find((l) => helpOf(l) !== "nothing" && !causes.has(l));
-  return answer === undefined ? "" : `${meaningOf(answer)} ${helpOf(answer) ?? ""}`;
+  const answer = lines.find((l) => lineHelpOf(l) !== "nothing" && !causes.has(l));
+  return answer === undefined ? "" : `${lineMeaningOf(answer)} ${lineHelpOf(answer) ?? ""}`;
 }
 
 test("as many reports as were asked for", () => {
@@ -37,7 +37,7 @@ test("as many reports as were asked for", () => {
 });
 
 test.each(reports)("$title", ({ lines, says }) => {
-  const known = lines.map(recognise);
+  const known = lines.map(recogniseLine);
   expect(lines.filter((line, i) => known[i] === null && !OTHER.test(line))).toEqual([]);
   expect(known.filter((l) => l?.cut != null).map((l) => l?.text)).toEqual([]);
   expect(answerOf(known.filter((l) => l !== null))).toMatch(says);

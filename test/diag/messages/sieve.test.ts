@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { messages, recognise } from "../../../src/diag/messages/recognise.ts";
+import { messages, recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { Sieve } from "../../../src/diag/messages/sieve.ts";
 import { lineOf } from "./lines.ts";
 import { SAMPLES } from "./prefixSamples.ts";
@@ -46,7 +46,7 @@ test.each([1, 2])("what it leaves out is not a message, seed %i", (seed) => {
   fc.assert(
     fc.property(cases, ([chain, form, change, n]) => {
       const line = `${chain.join("")}${change(lineOf(form), n)}`.replace(/[\r\n]/g, " ");
-      if (recognise(line) === null) return;
+      if (recogniseLine(line) === null) return;
       messagesSeen++;
       expect(kept(`${line}\n`)).toEqual([line]);
     }),
@@ -65,7 +65,7 @@ describe("what the kernel prints every day is left out", () => {
     "[    4.412345] loop: module loaded",
     "",
   ])("%s", (line) => {
-    expect(recognise(line)).toBeNull();
+    expect(recogniseLine(line)).toBeNull();
     expect(kept(line)).toEqual([]);
   });
 });

@@ -2,12 +2,12 @@
 
 import { expect, test } from "vitest";
 import type { Recognised } from "../../../src/diag/messages/define.ts";
-import { recognise } from "../../../src/diag/messages/recognise.ts";
+import { recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { causesOf } from "../../../src/diag/messages/together.ts";
 
 function read(lines: readonly string[]): Recognised[] {
   return lines.map((line) => {
-    const found = recognise(line);
+    const found = recogniseLine(line);
     if (found === null) throw new Error(`not recognised: ${line}`);
     return found;
   });

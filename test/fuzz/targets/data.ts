@@ -2,8 +2,8 @@
 
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { Collector } from "../../../src/diag/messages/collect.ts";
-import { meaningOf } from "../../../src/diag/messages/define.ts";
-import { recognise } from "../../../src/diag/messages/recognise.ts";
+import { lineMeaningOf } from "../../../src/diag/messages/define.ts";
+import { recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../../../src/elf/btf.ts";
 import { unpackedLimit } from "../../../src/elf/containers/budget.ts";
 import { isLz4Legacy, Lz4Error, unpackLz4Legacy } from "../../../src/elf/containers/lz4.ts";
@@ -159,8 +159,8 @@ const lines: Target = {
   run: (bytes) => {
     const collector = new Collector();
     for (const line of Buffer.from(bytes).toString("utf8").split("\n")) {
-      const known = recognise(line);
-      if (known !== null) meaningOf(known, []);
+      const known = recogniseLine(line);
+      if (known !== null) lineMeaningOf(known, []);
       collector.add(line);
     }
     const found = collector.lines();

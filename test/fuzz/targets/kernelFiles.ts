@@ -6,7 +6,7 @@ import { isConfig, parseConfig } from "../../../src/kernel/config.ts";
 import { findNames } from "../../../src/kernel/image/kallsyms/find.ts";
 import { findOffsets } from "../../../src/kernel/image/kallsyms/offsets.ts";
 import { symbolsOf } from "../../../src/kernel/image/kallsyms/symbols.ts";
-import { KernelMemory } from "../../../src/kernel/image/memory.ts";
+import { ImageMemory } from "../../../src/kernel/image/memory.ts";
 import { ArchiveError } from "../../../src/kernel/package/archive.ts";
 import { contentsOf } from "../../../src/kernel/package/contents.ts";
 import { cpioFiles, isCpio } from "../../../src/kernel/package/cpio.ts";
@@ -121,7 +121,7 @@ const kallsyms: Target = {
     const names = findNames(bytes, true);
     const offsets = names === null ? null : findOffsets(bytes, names, true);
     if (names === null || offsets === null) return { end: "no tables" };
-    const memory = new KernelMemory([{ address: START, offset: 0, bytes }]);
+    const memory = new ImageMemory([{ address: START, offset: 0, bytes }]);
     const symbols = symbolsOf(bytes, names, offsets, memory, true);
     if (symbols === null) return { end: "no place" };
     const [first] = symbols.all();

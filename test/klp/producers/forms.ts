@@ -2,7 +2,7 @@
 // the same references. For comparing what becomes of the three.
 
 import { readElf } from "../../../src/elf/reader.ts";
-import { ElfEdits, type Relocation, type SymbolHandle } from "../../../src/elf/writer/edits.ts";
+import { ElfEdits, type RelocationFields, type SymbolHandle } from "../../../src/elf/writer/edits.ts";
 import { writeElf } from "../../../src/elf/writer.ts";
 
 /** Of the architecture, by e_machine: R_X86_64_64, R_PPC64_ADDR64, R_AARCH64_ABS64. */
@@ -13,7 +13,7 @@ const DROPPED = [".klplink.diff", ".BTF", ".BTF.base"];
 const WEAK = 0x20;
 const UNDEFINED = { kind: "reserved", index: 0 } as const;
 
-interface Reference extends Relocation {
+interface Reference extends RelocationFields {
   /** The section with the place. */
   readonly target: number;
   readonly gate: string;
@@ -74,7 +74,7 @@ class Rewrite {
   }
 
   /** A section with pointers: each {offset, symbol, addend} of them. */
-  section(name: string, data: Uint8Array, pointers: readonly Omit<Relocation, "type">[]): number {
+  section(name: string, data: Uint8Array, pointers: readonly Omit<RelocationFields, "type">[]): number {
     const fields = { type: 1, flags: 2n, link: 0, info: 0, addralign: name.endsWith("strings") ? 1 : 8, entsize: 0 };
     const section = this.edits.addSection({ ...fields, name, data });
     if (pointers.length === 0) return section;

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { firstRefusal, kernelOf } from "../../../src/diag/catalogue.ts";
-import { recognise } from "../../../src/diag/messages/recognise.ts";
+import { recogniseLine } from "../../../src/diag/messages/recognise.ts";
 import { addressesOf } from "../../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../../src/kernel/symbols/parseSymbols.ts";
 import { parseKernelVersion } from "../../../src/kernel/version.ts";
@@ -49,7 +49,7 @@ for (const [list, name, kernels] of loads) {
       const { problems } = imageOf(bytes, golden.captured, kernel, more);
       const first = firstRefusal(problems);
       for (const line of ((first && kernelOf(first)) ?? "").split("\n")) {
-        const form = recognise(line)?.form;
+        const form = recogniseLine(line)?.form;
         if (form === undefined || first === null) {
           strange.push(`${list} ${version}, ${what}: ${line}`);
           continue;

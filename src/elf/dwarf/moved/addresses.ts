@@ -5,7 +5,7 @@ import type { ElfFile } from "../../reader.ts";
 import type { SectionAddresses } from "../sections.ts";
 
 /** Room in a section, in bytes; what begins at `at` or behind it moves. */
-export interface Room {
+export interface AddedRoom {
   readonly at: number;
   readonly size: number;
 }
@@ -15,7 +15,7 @@ export interface CodeLayout {
   /** Bytes by which what stands at `offset` moves; 0 or more, and never less than at a lower offset. */
   shift(offset: number): number;
   /** By offset. */
-  readonly gaps: readonly Room[];
+  readonly gaps: readonly AddedRoom[];
 }
 
 interface MovedSection {
@@ -23,7 +23,7 @@ interface MovedSection {
   readonly end: number;
   readonly layout: CodeLayout;
   /** By made-up address; rooms at one place count as one. */
-  readonly rooms: readonly Room[];
+  readonly rooms: readonly AddedRoom[];
 }
 
 /** The new layout of all code. All addresses are made-up ones of the old layout. */
@@ -34,7 +34,7 @@ export class AddressMove {
     const sections: MovedSection[] = [];
     for (const [section, layout] of layouts) {
       const base = addresses.baseOf(section);
-      const rooms: Room[] = [];
+      const rooms: AddedRoom[] = [];
       for (const { at, size } of layout.gaps) {
         const last = rooms.at(-1);
         if (size === 0) continue;
@@ -74,7 +74,7 @@ export class AddressMove {
   }
 
   /** Rooms behind the byte at `from` and before the one at `to`, that is with from < at <= to, by address. */
-  roomsIn(from: number, to: number): readonly Room[] {
+  roomsIn(from: number, to: number): readonly AddedRoom[] {
     const home = this.#at(from);
     if (home === null) return [];
     const behind = (address: number): number =>

@@ -8,12 +8,12 @@ import type { ElfFile } from "../../reader.ts";
 import { DW_AT_dwo_name, DW_AT_GNU_dwo_name, DW_FORM_loclistx, DW_FORM_rnglistx } from "../consts.ts";
 import { Budget, Cursor, type DebugSection, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
-import { type Unit, UnitReader } from "../units.ts";
+import { type DwarfUnit, UnitReader } from "../units.ts";
 import { AddressMove, type CodeLayout } from "./addresses.ts";
 import { DebugChanges, Draft, numberBytes } from "./draft.ts";
 import { type EntryVisitor, type Grown, moveEntries } from "./entries.ts";
 import { frameAcross, relocationTargets, type TargetAt } from "./frames.ts";
-import { listHeaders, moveAddressRanges, type Patch } from "./lengths.ts";
+import { listHeaders, moveAddressRanges, type NumberChange } from "./lengths.ts";
 import { moveLineProgram } from "./lineProgram.ts";
 import { ListMover } from "./lists.ts";
 
@@ -197,7 +197,7 @@ class DebugMover {
   }
 
   #units(): void {
-    const units: Unit[] = [];
+    const units: DwarfUnit[] = [];
     this.#guard(() => {
       for (const unit of this.#reader.eachUnit()) units.push(unit);
     });
@@ -213,7 +213,7 @@ class DebugMover {
   }
 
   /** A unit whose entries are in another file, which is not moved. */
-  #split(unit: Unit): void {
+  #split(unit: DwarfUnit): void {
     if (!unit.ranges.some(({ start, end }) => this.#move.roomsIn(start, end - 1).length > 0)) return;
     const cursor = new Cursor(unit.info, this.#file.littleEndian, unit.firstEntry, unit.end);
     const abbreviation = unit.abbreviations.get(cursor.uleb());
@@ -225,7 +225,7 @@ class DebugMover {
     this.#leave(unit.info.name, unit.start, `split debug information in a file of its own, ${path ?? "not named"}`);
   }
 
-  #visitor(unit: Unit): EntryVisitor {
+  #visitor(unit: DwarfUnit): EntryVisitor {
     return {
       piece: (work) => this.#piece(work),
       isRelocated: (at) => this.#isRelocated(unit.info, at),
@@ -244,7 +244,7 @@ class DebugMover {
     };
   }
 
-  #list(unit: Unit, form: number, value: number, hasLocations: boolean, draft: Draft): void {
+  #list(unit: DwarfUnit, form: number, value: number, hasLocations: boolean, draft: Draft): void {
     const name = unit.version >= 5 ? (hasLocations ? "loclists" : "rnglists") : hasLocations ? "loc" : "ranges";
     const section = this.#sections.find(name);
     if (section === null || this.#sections.all(name).length > 1) return;
@@ -312,7 +312,7 @@ class DebugMover {
 
   /** The new bytes of all sections that change. */
   #contents(): Map<number, Uint8Array> {
-    const patches = new Map<number, readonly Patch[]>();
+    const patches = new Map<number, readonly NumberChange[]>();
     const byIndex = new Map(READ.flatMap((name) => this.#sections.all(name)).map((s) => [s.index ?? 0, s]));
     for (const [index, splices] of this.#changes.splices) {
       const section = byIndex.get(index);

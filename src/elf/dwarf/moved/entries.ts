@@ -38,7 +38,7 @@ import {
 } from "../consts.ts";
 import { Cursor, DwarfError } from "../cursor.ts";
 import { isAddressIndex, readForm } from "../forms.ts";
-import type { Unit, UnitReader } from "../units.ts";
+import type { DwarfUnit, UnitReader } from "../units.ts";
 import type { AddressMove } from "./addresses.ts";
 import type { Draft } from "./draft.ts";
 
@@ -86,15 +86,15 @@ interface Found {
 /** Called for what the entries refer to. */
 export interface EntryVisitor {
   /** A range list or location list: an offset in its section, or an index if the form is an indexed one. */
-  list(unit: Unit, form: number, value: number, hasLocations: boolean): void;
+  list(unit: DwarfUnit, form: number, value: number, hasLocations: boolean): void;
   /** A plain number at `at` that is an offset in a section. */
   offset(cursor: Cursor, at: number, size: number, into: Grown, value: number): void;
   /** Runs `work` with a draft of its own, and keeps it. */
   piece(work: (draft: Draft) => void): void;
   /** Entry `index` of the unit's part of .debug_addr is the end of what begins at `start`. */
-  indexedEnd(unit: Unit, index: number, start: number, draft: Draft): void;
+  indexedEnd(unit: DwarfUnit, index: number, start: number, draft: Draft): void;
   /** Something begins at that entry. */
-  indexedStart(unit: Unit, index: number, draft: Draft): void;
+  indexedStart(unit: DwarfUnit, index: number, draft: Draft): void;
   /** Whether a relocation stands at an offset of the section that the entries are in. */
   isRelocated(at: number): boolean;
 }
@@ -103,7 +103,7 @@ export interface EntryVisitor {
  * Visits all entries of a unit and drafts their changes, entry by entry.
  * @throws DwarfError where the entries cannot be read further; what was committed before stays
  */
-export function moveEntries(reader: UnitReader, unit: Unit, move: AddressMove, visitor: EntryVisitor): void {
+export function moveEntries(reader: UnitReader, unit: DwarfUnit, move: AddressMove, visitor: EntryVisitor): void {
   const cursor = new Cursor(unit.info, reader.littleEndian, unit.firstEntry, unit.end);
   const found = new Map<number, Found>();
   for (let depth = 0; cursor.at < cursor.end; ) {
@@ -133,7 +133,7 @@ export function moveEntries(reader: UnitReader, unit: Unit, move: AddressMove, v
 /** What all entries of a unit have in common. */
 interface EntryContext {
   readonly reader: UnitReader;
-  readonly unit: Unit;
+  readonly unit: DwarfUnit;
   readonly move: AddressMove;
   readonly visitor: EntryVisitor;
 }
@@ -141,7 +141,7 @@ interface EntryContext {
 /** One entry. */
 class Entry {
   readonly #reader: UnitReader;
-  readonly #unit: Unit;
+  readonly #unit: DwarfUnit;
   readonly #move: AddressMove;
   readonly #visitor: EntryVisitor;
   readonly #cursor: Cursor;

@@ -32,7 +32,7 @@ export function moveAddressRanges(cursor: Cursor, move: AddressMove, budget: Bud
 }
 
 /** A number to overwrite in the new content; `at` is an offset of the old one. */
-export interface Patch {
+export interface NumberChange {
   readonly at: number;
   readonly size: number;
   readonly value: number;
@@ -42,8 +42,8 @@ export interface Patch {
  * The lengths of all tables of lists in a section, and the offsets in their indices, with `splices` carried out.
  * @throws DwarfError if the headers cannot be read
  */
-export function listHeaders(section: DebugSection, littleEndian: boolean, splices: Splices): Patch[] {
-  const patches: Patch[] = [];
+export function listHeaders(section: DebugSection, littleEndian: boolean, splices: Splices): NumberChange[] {
+  const patches: NumberChange[] = [];
   const cursor = new Cursor(section, littleEndian, 0);
   while (cursor.at < section.bytes.length) {
     cursor.end = section.bytes.length;

@@ -15,7 +15,7 @@ import {
 import type { Budget, Cursor } from "../cursor.ts";
 import { encodeSleb128, encodeUleb128 } from "../leb128.ts";
 import { type LineHeader, readLineHeader } from "../lineHeader.ts";
-import type { AddressMove, Room } from "./addresses.ts";
+import type { AddedRoom, AddressMove } from "./addresses.ts";
 import type { Draft } from "./draft.ts";
 
 /** Operands of the standard operations 1 to 9, as every version of DWARF has them. */
@@ -211,7 +211,7 @@ class Program {
    * From the row before: for each room a row of no line, and behind it one of the line before, if that line goes on
    * there. `reached`: the old address that the address register then stands for.
    */
-  #emptyRows(rooms: readonly Room[], next: number): { bytes: number[]; reached: number } {
+  #emptyRows(rooms: readonly AddedRoom[], next: number): { bytes: number[]; reached: number } {
     const { last } = this.#state;
     const bytes: number[] = [];
     let reached = last?.address ?? 0;

@@ -23,7 +23,7 @@ import {
 } from "../consts.ts";
 import { Cursor, type DebugSection } from "../cursor.ts";
 import { encodePaddedUleb128 } from "../leb128.ts";
-import type { Unit, UnitReader } from "../units.ts";
+import type { DwarfUnit, UnitReader } from "../units.ts";
 import type { AddressMove } from "./addresses.ts";
 import type { Draft } from "./draft.ts";
 
@@ -55,7 +55,7 @@ const LOCATION_KINDS: ReadonlyMap<number, Kind> = new Map([
 
 /** A list of version 5 that is being read. */
 interface List {
-  readonly unit: Unit;
+  readonly unit: DwarfUnit;
   readonly section: DebugSection;
   readonly cursor: Cursor;
   readonly draft: Draft;
@@ -77,7 +77,7 @@ export class ListMover {
   }
 
   /** The address at entry `index` of the unit's part of .debug_addr, and where it stands. */
-  indexed(unit: Unit, index: number): { readonly address: number; readonly at: number } {
+  indexed(unit: DwarfUnit, index: number): { readonly address: number; readonly at: number } {
     return { address: this.#reader.indexedAddress(unit, index), at: unit.addrBase + index * unit.addressSize };
   }
 
@@ -88,7 +88,7 @@ export class ListMover {
   }
 
   /** A list of version 5. */
-  moveList(unit: Unit, section: DebugSection, offset: number, hasLocations: boolean, draft: Draft): void {
+  moveList(unit: DwarfUnit, section: DebugSection, offset: number, hasLocations: boolean, draft: Draft): void {
     const cursor = new Cursor(section, this.#reader.littleEndian, offset);
     const kinds = hasLocations ? LOCATION_KINDS : RANGE_KINDS;
     const list: List = { unit, section, cursor, draft, base: unit.lowPc };
@@ -168,7 +168,7 @@ export class ListMover {
   }
 
   /** A list of version 2 to 4: pairs of addresses, each relocated or counted from a base. */
-  movePairs(unit: Unit, section: DebugSection, offset: number, hasLocations: boolean, draft: Draft): void {
+  movePairs(unit: DwarfUnit, section: DebugSection, offset: number, hasLocations: boolean, draft: Draft): void {
     const size = unit.addressSize;
     const cursor = new Cursor(section, this.#reader.littleEndian, offset);
     const highest = size === 8 ? 2 ** 64 : 0xffff_ffff;
@@ -199,7 +199,7 @@ export class ListMover {
     }
   }
 
-  #startx(unit: Unit, cursor: Cursor, draft: Draft): number {
+  #startx(unit: DwarfUnit, cursor: Cursor, draft: Draft): number {
     const { address, at } = this.indexed(unit, cursor.uleb());
     draft.start(at);
     return address;

@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { arm64, instructions, threeWords } from "./base/arm64.ts";
+import { arm64, arm64ThreeWords, instructions } from "./base/arm64.ts";
 
 export default {
   ...arm64,
@@ -10,7 +10,7 @@ export default {
   instructions,
   memory: { W0: "mov x9", W1: "nop", W2: "mov lr" },
   places: {
-    ...threeWords,
+    ...arm64ThreeWords,
     helper: { run: 'callback "ops"; x9 = "helper\'s x9"; jump x30', title: "the helper runs, changes x9, and returns" },
   },
   writer: [{ write: { W1: "bl" }, note: "W1 := bl" }],

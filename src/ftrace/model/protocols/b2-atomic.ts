@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { arm64, instructions, threeWords } from "./base/arm64.ts";
+import { arm64, arm64ThreeWords, instructions } from "./base/arm64.ts";
 
 export default {
   ...arm64,
@@ -9,6 +9,6 @@ export default {
   expect: ["O1"],
   instructions,
   memory: { W0: "nop", W1: "nop", W2: "nop" },
-  places: threeWords,
+  places: arm64ThreeWords,
   writer: [{ write: { W0: "mov x9", W1: "bl", W2: "mov lr" }, stopMachine: true, note: "all three words" }],
 } as const satisfies Protocol;

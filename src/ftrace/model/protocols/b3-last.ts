@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { arm64, instructions, threeWords } from "./base/arm64.ts";
+import { arm64, arm64ThreeWords, instructions } from "./base/arm64.ts";
 
 export default {
   ...arm64,
@@ -9,7 +9,7 @@ export default {
   expect: ["O1"],
   instructions,
   memory: { W0: "mov x9", W1: "bl", W2: "mov lr" },
-  places: threeWords,
+  places: arm64ThreeWords,
   writer: [
     { write: { W1: "nop" }, note: "W1 := nop" },
     { write: { W2: "nop" }, note: "W2 := nop" },

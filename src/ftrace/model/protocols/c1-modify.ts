@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { arm64, callbacks, instructions, today } from "./base/arm64.ts";
+import { arm64, arm64Today, callbacks, instructions } from "./base/arm64.ts";
 
 export default {
   ...arm64,
@@ -9,7 +9,7 @@ export default {
   expect: "holds",
   instructions,
   memory: { W0: "mov x9", W1: "bl", ops: "klp_ops" },
-  places: today,
+  places: arm64Today,
   writer: [
     { write: { ops: "list_ops" }, note: "literal := list ops" },
     { write: { W1: "bl" }, note: "W1 := bl ftrace_caller, the same word" },

@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { arm64, callbacks, instructions, today } from "./base/arm64.ts";
+import { arm64, arm64Today, callbacks, instructions } from "./base/arm64.ts";
 
 export default {
   ...arm64,
@@ -10,7 +10,7 @@ export default {
   expect: ["O1"],
   instructions,
   memory: { W0: "nop", W1: "nop", ops: "klp_ops" },
-  places: today,
+  places: arm64Today,
   writer: [
     { write: { W0: "mov x9" }, note: "W0 := mov x9,x30" },
     { write: { W1: "bl" }, note: "W1 := bl ftrace_caller" },

@@ -1,11 +1,11 @@
 import type { Protocol } from "../protocol.ts";
-import { ppc64le, profile, threeWords } from "./base/ppc64le.ts";
+import { ppc64le, ppcThreeWords, profile } from "./base/ppc64le.ts";
 
 export default {
   ...ppc64le,
   ...profile,
   entries: { W0: "body" },
-  places: threeWords,
+  places: ppcThreeWords,
   name: "P-H3-three",
   title: "today's ppc64le, -mprofile-kernel, three instructions: nop <-> bl",
   about: "gcc 5's form. One word changes; mflr and std stay.",

@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { registers, today, x86 } from "./base/x86.ts";
+import { registers, x86, x86Today } from "./base/x86.ts";
 
 export default {
   ...x86,
@@ -9,5 +9,5 @@ export default {
   expect: "holds",
   registers: { ...registers, trap: "?" },
   memory: { first: "e8", tail: "A", refs: 0, vector: "" },
-  ...today("nop5", "1f440000", "0f"),
+  ...x86Today("nop5", "1f440000", "0f"),
 } as const satisfies Protocol;

@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { registers, today, x86 } from "./base/x86.ts";
+import { registers, x86, x86Today } from "./base/x86.ts";
 
 export default {
   ...x86,
@@ -9,5 +9,5 @@ export default {
   expect: "holds",
   registers: { ...registers, trap: "?" },
   memory: { first: "0f", tail: "1f440000", refs: 0, vector: "" },
-  ...today("call A", "A", "e8"),
+  ...x86Today("call A", "A", "e8"),
 } as const satisfies Protocol;

@@ -1,5 +1,5 @@
 import type { Protocol } from "../protocol.ts";
-import { registers, today, x86 } from "./base/x86.ts";
+import { registers, x86, x86Today } from "./base/x86.ts";
 
 export default {
   ...x86,
@@ -10,5 +10,5 @@ export default {
   patchedThroughout: true,
   registers: { ...registers, trap: "?" },
   memory: { first: "e8", tail: "A", refs: 0, vector: "" },
-  ...today("call B", "B", "e8"),
+  ...x86Today("call B", "B", "e8"),
 } as const satisfies Protocol;

@@ -1,7 +1,7 @@
 import type { Protocol } from "../protocol.ts";
-import { registers, today, x86 } from "./base/x86.ts";
+import { registers, x86, x86Today } from "./base/x86.ts";
 
-const whole = today("call A", "A", "e8");
+const whole = x86Today("call A", "A", "e8");
 
 export default {
   ...x86,

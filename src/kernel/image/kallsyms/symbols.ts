@@ -2,7 +2,7 @@
 
 import { viewOf } from "../../../base/bytes.ts";
 import { SymbolColumns } from "../../symbols/symbolColumns.ts";
-import type { KernelMemory } from "../memory.ts";
+import type { ImageMemory } from "../memory.ts";
 import { type NameTables, namesIn } from "./find.ts";
 import type { OffsetTable } from "./offsets.ts";
 
@@ -15,7 +15,7 @@ export function symbolsOf(
   bytes: Uint8Array,
   names: NameTables,
   offsets: OffsetTable,
-  memory: KernelMemory,
+  memory: ImageMemory,
   littleEndian: boolean,
 ): SymbolColumns | null {
   const own = memory.addressOf(offsets.at);

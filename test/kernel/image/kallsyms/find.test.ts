@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { findNames, namesIn } from "../../../../src/kernel/image/kallsyms/find.ts";
 import { findOffsets } from "../../../../src/kernel/image/kallsyms/offsets.ts";
 import { symbolsOf } from "../../../../src/kernel/image/kallsyms/symbols.ts";
-import { KernelMemory } from "../../../../src/kernel/image/memory.ts";
+import { ImageMemory } from "../../../../src/kernel/image/memory.ts";
 import { kallsymsTables, LAYOUTS, type Layout, type Listed } from "./tables.ts";
 
 const START = 0xffff_ffff_8200_0000n;
@@ -29,7 +29,7 @@ function read(bytes: Uint8Array): Listed[] | null {
   const names = findNames(bytes, true);
   const offsets = names === null ? null : findOffsets(bytes, names, true);
   if (names === null || offsets === null) return null;
-  const memory = new KernelMemory([{ address: START, offset: 0, bytes }]);
+  const memory = new ImageMemory([{ address: START, offset: 0, bytes }]);
   const symbols = symbolsOf(bytes, names, offsets, memory, true);
   return symbols === null ? null : [...symbols.all()].map((s) => ({ ...s, address: BigInt(s.address) }));
 }

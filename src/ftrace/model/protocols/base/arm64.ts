@@ -39,7 +39,7 @@ export const fourWords: Readonly<Record<string, PlaceSource>> = {
 };
 
 /** Candidate (b): mov x9, bl, mov x30, in three words. */
-export const threeWords: Readonly<Record<string, PlaceSource>> = {
+export const arm64ThreeWords: Readonly<Record<string, PlaceSource>> = {
   W0: {},
   W1: {},
   W2: { next: "prologue" },
@@ -47,7 +47,7 @@ export const threeWords: Readonly<Record<string, PlaceSource>> = {
 };
 
 /** Today's form: mov x9, bl. ftrace_caller restores the link register from x9 and returns to where it was called from. */
-export const today: Readonly<Record<string, PlaceSource>> = {
+export const arm64Today: Readonly<Record<string, PlaceSource>> = {
   W0: {},
   W1: { next: "prologue" },
   helper: {

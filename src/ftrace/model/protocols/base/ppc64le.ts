@@ -31,7 +31,7 @@ export const twoWords: Readonly<Record<string, PlaceSource>> = {
   tracer: profileTracer,
 };
 
-export const threeWords: Readonly<Record<string, PlaceSource>> = {
+export const ppcThreeWords: Readonly<Record<string, PlaceSource>> = {
   W0: {},
   W1: {},
   W2: { next: "body" },

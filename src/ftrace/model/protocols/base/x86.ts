@@ -63,7 +63,11 @@ const emulateNew = {
 } as const;
 
 /** A protocol of today's kernels: from `old` to `next` contents. */
-export function today(next: string, tail: string, first: string): Pick<Protocol, "places" | "instructions" | "writer"> {
+export function x86Today(
+  next: string,
+  tail: string,
+  first: string,
+): Pick<Protocol, "places" | "instructions" | "writer"> {
   return {
     places: { site: { cells: ["first", "tail"], next: "site+5" }, ...tracer, ...emulateNew },
     instructions: { ...calls, int3: "trap = here; goto handler" },
