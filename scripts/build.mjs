@@ -50,7 +50,7 @@ const plainBuffers = {
 const LATE = {
   "node:zlib": ["deflateSync", "gunzipSync", "inflateSync"],
   "node:child_process": ["execFileSync", "spawn", "spawnSync"],
-  "node:os": ["availableParallelism", "release"],
+  "node:os": ["availableParallelism", "homedir", "release"],
   "node:v8": ["setFlagsFromString"],
 };
 const lateBuiltins = {

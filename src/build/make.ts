@@ -2,11 +2,12 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, closeSync, openSync, writeFileSync } from "node:fs";
-import { devNull } from "node:os";
+
 import { StringDecoder } from "node:string_decoder";
 import { problem } from "../diag/catalogue.ts";
 import { BuildStop, Interrupted } from "./stop.ts";
 
+const devNull = "/dev/null";
 /** Lines that are kept for a message. */
 const KEPT = 12;
 
@@ -50,6 +51,13 @@ export class Programs {
   /** @param env variables; those that would change what make does are left out */
   constructor(env: Environment) {
     this.#env = env;
+  }
+
+  #started: (pid: number) => void = () => {};
+
+  /** Told the process group of each program that starts. */
+  onStart(started: (pid: number) => void): void {
+    this.#started = started;
   }
 
   /** From here on all outputs are added to a file, which is emptied first. */
@@ -103,6 +111,7 @@ export class Programs {
       ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
     });
     this.#running.add(child);
+    if (child.pid !== undefined) this.#started(child.pid);
     child.stdin?.on("error", () => {});
     child.stdin?.end(how.input);
     const last: string[] = [];

@@ -41,9 +41,11 @@ export function patchProblem({ fault, patch: file, line }: PatchError): Problem 
   }
 }
 
+const OF_THE_PLACE = ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "ENOTDIR", "EFBIG", "EIO", "ENAMETOOLONG"];
+
 /** The stop of a failed access to the private tree: no space left, above all. Other errors stay what they are. */
 export function cacheStop(error: unknown, folder: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined || !/^E[A-Z]+$/.test(code)) return error;
+  if (code === undefined || !OF_THE_PLACE.includes(code)) return error;
   return new BuildStop([problem("KLP819", { file: folder }, { folder, why: reason(error) })], 3);
 }

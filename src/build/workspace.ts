@@ -87,7 +87,38 @@ export class Workspace {
     } finally {
       unlinkSync(own);
     }
+    await this.#endOrphans();
     this.recover();
+  }
+
+  /** Notes the process group that works here, for the case that this process is killed and it goes on. */
+  noteGroup(pid: number): void {
+    writeFileSync(this.#path("group"), `${pid} ${startOf(pid) ?? "-"}\n`);
+  }
+
+  /** Ends what a killed run had started, and waits until it is gone. */
+  async #endOrphans(): Promise<void> {
+    let text: string;
+    try {
+      text = readFileSync(this.#path("group"), "latin1");
+    } catch {
+      return;
+    }
+    const [, pid = "", start] = /^(\d+) (\S+)/.exec(text) ?? [];
+    const group = Number(pid);
+    // The number belongs to that group as long as one of its processes runs, and to no other: its leader has the number, or nothing has.
+    const now = group > 1 ? startOf(group) : null;
+    if (group > 1 && (now === null || now === start)) {
+      for (let tries = 0; tries < 100; tries++) {
+        try {
+          process.kill(-group, "SIGKILL");
+        } catch {
+          break;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    rmSync(this.#path("group"), { force: true });
   }
 
   /** The process that has the lock; null if it is gone. */

@@ -167,6 +167,7 @@ class Run {
     const workspace = await this.#lock(new Workspace(join(folder, sourceKey(source, machine))));
     try {
       programs.logTo(join(workspace.folder, "log"));
+      programs.onStart((pid) => workspace.noteGroup(pid));
       await copySource(source, workspace, machine, programs, this.#show);
       if (programs.isInterrupted) throw new Interrupted();
       return await this.#inTree({ patches, kernel, machine, programs, workspace, name, output, folder });

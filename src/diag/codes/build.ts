@@ -3,7 +3,7 @@
 import { define } from "../define.ts";
 
 const shown = (line: string | null): string =>
-  line === null ? "the file ends before it" : line === "" ? "an empty line" : `\`${line}\``;
+  line === null ? "the file ends before it" : line === "" ? "an empty line" : `\`${line.replace(/\s+/g, " ").trim()}\``;
 
 export const KLP801 = define<{ readonly what: string }>({
   level: "error",
