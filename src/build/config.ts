@@ -5,7 +5,7 @@ import { type Problem, problem } from "../diag/catalogue.ts";
 /** Options that are set, with their values; what is not set is absent. */
 export type Config = ReadonlyMap<string, string>;
 
-export function parseConfig(text: string): Config {
+export function parseConfigText(text: string): Config {
   const found = new Map<string, string>();
   for (const match of text.matchAll(/^(CONFIG_\w+)=(.*?)\r?$/gm)) {
     if (match[2] !== "n") found.set(match[1] ?? "", match[2] ?? "");

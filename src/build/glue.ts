@@ -24,7 +24,7 @@ export function glueFiles(): GlueFile[] {
 }
 
 /** The package's folder `glue`: beside `dist` or `src`. */
-export function glueFolder(): string {
+function glueFolder(): string {
   let at = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(at, "glue", "klplink-init.c"))) {
     const above = dirname(at);

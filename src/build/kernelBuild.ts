@@ -16,7 +16,7 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { problem } from "../diag/catalogue.ts";
-import { type Config, configChanges, parseConfig } from "./config.ts";
+import { type Config, configChanges, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
 import type { Ended, Environment, Programs } from "./make.ts";
 import type { PatchedFile } from "./patch/apply.ts";
@@ -65,7 +65,7 @@ export class KernelBuild {
   constructor(options: BuildOptions) {
     this.#options = options;
     const { machine, workspace, config, release } = options;
-    this.#wanted = parseConfig(config);
+    this.#wanted = parseConfigText(config);
     this.#config = this.#wanted;
     const chosen = chooseCompiler(options, this.#wanted);
     const flags = [...COMMON_FLAGS, ...machine.flags.filter((f) => !this.#wanted.has(f.unless)).map((f) => f.flag)];
@@ -140,7 +140,7 @@ export class KernelBuild {
       await this.make("`make syncconfig`", ["syncconfig"]);
       writeThrough(stamp, "");
     }
-    this.#config = parseConfig(readFileSync(join(this.out, ".config"), "latin1"));
+    this.#config = parseConfigText(readFileSync(join(this.out, ".config"), "latin1"));
     utimesSync(this.out, new Date(), new Date());
     this.#prune();
     return configChanges(this.#wanted, this.#config);

@@ -28,7 +28,7 @@ export function treeReader(tree: string): ReadFile {
   };
 }
 
-export interface Plan {
+export interface BuildPlan {
   readonly objects: readonly string[];
   /** Patched files that nothing that is compiled includes. */
   readonly unused: readonly string[];
@@ -47,7 +47,7 @@ export interface PlanOptions {
 }
 
 /** @throws Interrupted */
-export async function planObjects(options: PlanOptions): Promise<Plan> {
+export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
   const { files, patches, makefiles, machine, read, only, show } = options;
   const placeOf = (path: string): { file: string; line: number } => {
     const patch = patches.find((p) => p.to === path || p.from === path);

@@ -84,7 +84,7 @@ export function sourceKey(source: Source, machine: MakeMachine): string {
 }
 
 /** Whether a path of the source is needed to compile for an architecture. */
-export function needed(machine: MakeMachine): (path: string, isFolder: boolean) => boolean {
+function needed(machine: MakeMachine): (path: string, isFolder: boolean) => boolean {
   const others = new Set(ARCH_FOLDERS.filter((a) => a !== machine.folder && !machine.borrows.includes(a)));
   return (path, isFolder) => {
     const parts = path.split("/");

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
-import { configProblems, parseConfig } from "../../build/config.ts";
+import { configProblems, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
 import { makeMachines } from "../../build/machines.ts";
 import { Programs } from "../../build/make.ts";
@@ -11,7 +11,7 @@ import { type ApplyResult, applyPatches } from "../../build/patch/apply.ts";
 import { type FilePatch, PatchError } from "../../build/patch/file.ts";
 import { withLines } from "../../build/patch/lines.ts";
 import { parsePatch } from "../../build/patch/parse.ts";
-import { type Plan, planObjects, treeReader } from "../../build/plan.ts";
+import { type BuildPlan, planObjects, treeReader } from "../../build/plan.ts";
 import { refusedFiles } from "../../build/refused.ts";
 import { copySource, isOfVersion, openSource, sourceKey, sourceVersion } from "../../build/source.ts";
 import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/stop.ts";
@@ -29,7 +29,7 @@ import {
   takeOut,
 } from "../../passes/livepatchModule.ts";
 import type { Context } from "../context.ts";
-import { findConfig, findModule, findSymvers } from "../files/buildInputs.ts";
+import { findConfigFile, findModuleFile, findSymvers } from "../files/buildInputs.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
@@ -78,7 +78,7 @@ export async function runBuild(
 /** What a run found out, for its report. */
 interface Outcome {
   applied: ApplyResult | null;
-  plan: Plan | null;
+  plan: BuildPlan | null;
   changed: readonly ChangedPair[];
   taken: Taken | null;
   made: ModuleResult | null;
@@ -197,7 +197,7 @@ class Run {
     for (const { patch, line, path, offset, fuzz } of applied.adjusted)
       if (fuzz > 0) this.#problems.push(problem("KLP806", { file: patch, line }, { path, offset, fuzz }));
     if (applied.files.length === 0) return "the patch changes nothing in this source\n";
-    const found = await findConfig(
+    const found = await findConfigFile(
       options.config,
       {
         kernels: options.kernel ?? [],
@@ -208,7 +208,7 @@ class Run {
       this.#context,
     );
     this.#outcome.configuration = found.name;
-    this.#refuse(configProblems(parseConfig(found.text), found.name));
+    this.#refuse(configProblems(parseConfigText(found.text), found.name));
     const build = new KernelBuild({
       machine,
       workspace,
@@ -279,7 +279,7 @@ class Run {
     const missing = [...new Set(changed.map((c) => c.object))].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
     let known = kernel;
     for (const name of missing) {
-      const path = findModule(name, options.kernel ?? [], kernel.release, options.root ?? "/");
+      const path = findModuleFile(name, options.kernel ?? [], kernel.release, options.root ?? "/");
       if (path === null)
         throw new UsageError(`the patch changes module ${name}: give it as it is on the machine with -m ${name}.ko`);
       known = known.withModules([await loadModule(path, name, this.#context)]);

@@ -13,7 +13,7 @@ import { InputProblem, readUnpacked } from "./io.ts";
 import { kernelPlaces } from "./kernelPlaces.ts";
 
 /** Files that -k names, folders and releases included. */
-export const kernelFiles = (kernels: readonly string[], root: string): string[] =>
+const kernelFiles = (kernels: readonly string[], root: string): string[] =>
   kernels.flatMap((argument) => kernelPlaces(argument, root)?.files ?? [argument]);
 
 export interface FoundConfig {
@@ -26,7 +26,7 @@ export interface FoundConfig {
  * The configuration: as given, else beside the kernel, in /boot, in the kernel itself (CONFIG_IKCONFIG), in the source.
  * @throws InputProblem KLP823
  */
-export async function findConfig(
+export async function findConfigFile(
   given: string | undefined,
   {
     kernels,
@@ -103,7 +103,7 @@ export async function findSymvers(kernels: readonly string[], root: string, cont
 }
 
 /** The file of a module, as -m would name it: where modules of the release are, or below the folders of the kernel. Null: not found. */
-export function findModule(
+export function findModuleFile(
   name: string,
   kernels: readonly string[],
   release: string | null,
