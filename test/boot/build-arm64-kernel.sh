@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/kernelBuild.sh"
 
 configs=(arm64.config)
-options=(LIVEPATCH MODULES KALLSYMS_ALL DYNAMIC_FTRACE_WITH_ARGS SERIAL_AMBA_PL011_CONSOLE)
+options=(LIVEPATCH MODULES KALLSYMS_ALL DYNAMIC_FTRACE_WITH_ARGS DEBUG_BUGVERBOSE SERIAL_AMBA_PL011_CONSOLE)
 targets=(Image vmlinux modules_prepare)
 keep=(Image)
 remove_more() { rm -rf tools; }

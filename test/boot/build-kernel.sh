@@ -4,8 +4,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/kernelBuild.sh"
 
-configs=(ppc64le.config)
-options=(LIVEPATCH MODULES KALLSYMS_ALL DYNAMIC_FTRACE_WITH_REGS HVC_CONSOLE PPC_PSERIES)
+configs=(ppc64le.config ppc64le-labels.config)
+options=(LIVEPATCH MODULES KALLSYMS_ALL DYNAMIC_FTRACE_WITH_REGS JUMP_LABEL DEBUG_BUGVERBOSE HVC_CONSOLE PPC_PSERIES)
 targets=(vmlinux modules_prepare)
 keep=('crtsavres.*')
 remove_more() { rm -rf tools; }

@@ -10,7 +10,9 @@
  *   @@ end             no more steps; the machine is switched off
  *
  * Steps: insmod FILE | rmmod NAME | read FILE | write FILE TEXT | wait FILE TEXT (until it reads so) | gone FILE
- *        digest FILE (of each 1000 lines without a tab: how many, and their FNV-1a hash of 64 bits)
+ *        digest FILE (of each 1000 lines without a tab: how many, and their FNV-1a hash of 64 bits) | mount TYPE FOLDER
+ *        syslog TYPE LENGTH (what syslog(2) answers) | types FOLDER (of its entries, all types ORed) | notypes FOLDER (the errno of
+ *        reading them into memory that cannot be written)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -161,6 +164,41 @@ static int step_digest(const char *path)
 	return 0;
 }
 
+static int step_mount(const char *type, const char *folder)
+{
+	return mount(type, folder, type, 0, NULL) == 0 ? 0 : errno;
+}
+
+static int step_syslog(const char *type, const char *length)
+{
+	int answer = klogctl(atoi(type), NULL, atoi(length));
+
+	if (answer < 0)
+		return errno;
+	printf("@| %d\n", answer);
+	return 0;
+}
+
+/* linux_dirent64: inode, offset, length (u16), type (u8), name. */
+static int step_types(const char *folder, int writable)
+{
+	enum { SIZE = 1 << 16, LENGTH = 16, TYPE = 18 };
+	unsigned char *to = mmap(NULL, SIZE, writable ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY);
+	unsigned types = 0;
+	long got, at;
+
+	if (fd < 0 || to == MAP_FAILED)
+		return errno;
+	while ((got = syscall(SYS_getdents64, fd, to, SIZE)) > 0)
+		for (at = 0; at < got; at += to[at + LENGTH] | to[at + LENGTH + 1] << 8)
+			types |= to[at + TYPE];
+	if (got < 0 && writable)
+		return errno;
+	printf("@| %u\n", got < 0 ? (unsigned)errno : types);
+	return 0;
+}
+
 static int run(char *line)
 {
 	char *verb = strtok(line, " ");
@@ -179,12 +217,20 @@ static int run(char *line)
 		return step_gone(a);
 	if (strcmp(verb, "digest") == 0)
 		return step_digest(a);
+	if (strcmp(verb, "types") == 0)
+		return step_types(a, 1);
+	if (strcmp(verb, "notypes") == 0)
+		return step_types(a, 0);
 	if (b == NULL)
 		return EINVAL;
 	if (strcmp(verb, "write") == 0)
 		return step_write(a, b);
 	if (strcmp(verb, "wait") == 0)
 		return step_wait(a, b);
+	if (strcmp(verb, "mount") == 0)
+		return step_mount(a, b);
+	if (strcmp(verb, "syslog") == 0)
+		return step_syslog(a, b);
 	return EINVAL;
 }
 

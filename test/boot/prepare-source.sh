@@ -41,12 +41,12 @@ find_source() { # PACKAGE VERSION
 }
 
 unpack_source() { # FOLDER SRCARCH
-  # Kconfig and makefiles of all drivers stay: the configuration must come out as it is.
+  # Kconfig and makefiles of all drivers stay, and what is asked for the list of system calls: all must come out as it is.
   tar -xJf "$tarball" -C "$1" --strip-components=1 --wildcards \
     --exclude='*/arch/*/boot/dts' --exclude='*/Documentation/*/*' --exclude='*/tools/testing' --exclude='*/tools/perf' \
     --exclude='*/sound/*.[ch]' --exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' --exclude='*/drivers/media/*.[ch]' \
     --exclude='*/drivers/staging/*.[ch]' --exclude='*/drivers/infiniband/*.[ch]' --exclude='*/drivers/scsi/*.[ch]'
-  find "$1/arch" -type f ! -path "$1/arch/$2/*" ! -name 'Kconfig*' -delete
+  find "$1/arch" -type f ! -path "$1/arch/$2/*" ! -name 'Kconfig*' ! -name '*.tbl' -delete
   find "$1/arch" -type d -empty -delete
 }
 
