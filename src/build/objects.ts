@@ -215,22 +215,25 @@ class Includes {
     const text = this.#read(path);
     const found = new Set<string>();
     for (const match of (text ?? "").matchAll(/^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]/gm)) {
-      for (const candidate of this.#candidates(path, match[2] ?? "")) found.add(candidate);
+      for (const candidate of this.#candidates(path, match[2] ?? "", match[1] !== "<")) found.add(candidate);
     }
     const list = [...found];
     this.#lists.set(path, list);
     return list;
   }
 
-  #candidates(from: string, name: string): string[] {
+  #candidates(from: string, name: string, isQuoted: boolean): string[] {
     const clean = posix.normalize(name);
-    // What ends like it is taken for it: folders that are searched (-I) are not known.
-    const direct = this.#wanted.filter((w) => w === clean || w.endsWith(`/${clean.replace(/^(?:\.\.\/)+/, "")}`));
+    const beside = posix.join(dirname(from), clean);
+    // Between quotes, the folder of the file comes first.
+    if (isQuoted && this.#exists(beside)) return [beside];
     const asm = /^asm\/(.*)$/.exec(clean)?.[1];
     const generic = asm === undefined ? [] : [`include/asm-generic/${asm}`];
-    const places = [posix.join(dirname(from), clean), `include/${clean}`, `include/uapi/${clean}`, ...generic];
-    places.push(`${this.#arch}/include/${clean}`, `${this.#arch}/include/uapi/${clean}`);
-    return [...direct, ...places.filter((p) => this.#exists(p))];
+    const own = [`${this.#arch}/include/${clean}`, `${this.#arch}/include/uapi/${clean}`];
+    const found = [`include/${clean}`, `include/uapi/${clean}`, ...own, ...generic].filter((p) => this.#exists(p));
+    // Other folders that are searched (-I) are not known: what ends like it is taken for it.
+    const ending = `/${clean.replace(/^(?:\.\.\/)+/, "")}`;
+    return [...found, ...this.#wanted.filter((w) => w === clean || w.endsWith(ending))];
   }
 
   #exists(path: string): boolean {
