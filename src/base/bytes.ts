@@ -95,7 +95,7 @@ export function fromLatin1(text: string): Uint8Array {
 
 /**
  * A name from a file, made safe to show: bytes above 0x7f are shown as UTF-8 where they are valid UTF-8,
- * control characters and stray bytes as \xNN.
+ * control characters and other bytes as \xNN.
  */
 export function printable(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for

@@ -217,11 +217,11 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP513: failing("check", "broken/KLP513.ko", ...KERNEL, "--kernel-version", "7.2"),
   KLP514: odd("KLP514"),
   KLP601: unusable("model", "not-a-protocol.json"),
-  KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-stray", ...DEMO, "-o", "{out}"),
+  KLP602: failing("../klp/patch-x86_64.o", "-k", "../kernel/vmlinux-x86_64-orphan", ...DEMO, "-o", "{out}"),
   KLP603: good(
     "../klp/patch-ppc64le.o",
     "-k",
-    "../kernel/vmlinux-ppc64le-stray",
+    "../kernel/vmlinux-ppc64le-orphan",
     "-m",
     "../kernel/demo-mod-ppc64le.ko",
     "-o",

@@ -7,7 +7,7 @@ import type { Problem } from "../../diag/catalogue.ts";
 import { problemOf } from "../options.ts";
 import { unreadable } from "./io.ts";
 
-/** What was found and is no object to compare, with the reason in words. */
+/** What was found and is not an object to compare, with the reason in words. */
 export interface PassedOver {
   /** Below the folder, with `/`. */
   readonly path: string;

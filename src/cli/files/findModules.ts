@@ -11,7 +11,7 @@ export interface Skipped {
 }
 
 const MODULE = /\.k?o(?:\.(?:gz|xz|zst))?$/;
-/** File systems that the kernel makes up, where they are mounted: their files are no modules, and some of them never end. */
+/** File systems that the kernel makes up, where they are mounted: their files are not modules, and some of them never end. */
 const MADE_UP = ["/proc", "/sys", "/dev", "/sys/kernel/debug", "/sys/kernel/tracing", "/dev/pts"];
 
 /** Null: it cannot be told, and reading it will say why. */

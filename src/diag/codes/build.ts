@@ -16,7 +16,7 @@ export const KLP801 = define<{ readonly what: string }>({
 
 export const KLP802 = define<{ readonly path: string; readonly why: string }>({
   level: "error",
-  title: (d) => `\`${d.path}\` is no path in the kernel's source: ${d.why}`,
+  title: (d) => `\`${d.path}\` is not a path in the kernel's source: ${d.why}`,
   help: () =>
     "make the patch from the top of the source; `-p N` says how many parts of its paths are cut off (default: 1)",
   explain:
@@ -80,7 +80,7 @@ export const KLP805 = define<{ readonly path: string; readonly what: "binary" | 
       : `the patch makes ${d.path} a ${d.what === "link" ? "symbolic link" : "git submodule"}`,
   why: () => "code that runs in a kernel is made of text files",
   help: (d) => `leave ${d.path} out of the patch`,
-  explain: "Binary parts of a patch, symbolic links and submodules are not applied: they are no source of a function.",
+  explain: "Binary parts of a patch, symbolic links and submodules are not applied: no function comes from them.",
 });
 
 export const KLP806 = define<{ readonly path: string; readonly offset: number; readonly fuzz: number }>({

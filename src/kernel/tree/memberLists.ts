@@ -12,7 +12,7 @@ const MOST_OF_NAME = 4096;
 const HEADER = { size: 60, name: 16, length: 48, lengthEnd: 58 } as const;
 
 /**
- * Names of the members of a thin archive (built-in.a, vmlinux.a, lib.a), relative to its folder. Null if the bytes are no thin archive;
+ * Names of the members of a thin archive (built-in.a, vmlinux.a, lib.a), relative to its folder. Null if the bytes are not a thin archive;
  * what is cut off ends the list.
  */
 export function readThinArchive(bytes: Uint8Array): string[] | null {

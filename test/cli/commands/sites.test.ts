@@ -141,7 +141,7 @@ describe("klplink sites", () => {
       "livepatch: symbol position 2 for symbol 'show_one' in object 'vmlinux' not found",
     );
     expect(await patched("KLP443", "vmlinux-x86_64")).toMatchObject({ status: 0 });
-    const orphan = await patched("KLP443", "vmlinux-x86_64-stray", "--format", "json");
+    const orphan = await patched("KLP443", "vmlinux-x86_64-orphan", "--format", "json");
     expect(orphan.status).toBe(1);
     expect(JSON.parse(orphan.stdout).patched).toMatchObject([
       { object: "vmlinux", name: "show_one", verdict: "no effect", kernel: null },
