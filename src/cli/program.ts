@@ -277,6 +277,7 @@ function addDiff(klplink: Command, context: Context, end: End): void {
           "the size of an entry of a table, known or not: __jump_table=24 (repeatable)",
           collect,
         )
+        .option("--graph <file>", "draw what is taken and why: .svg, .html, .dot, or .txt")
         .option("--strict-lines", "a function that differs in a reported line number only is changed, too"),
     ),
   )

@@ -6,6 +6,8 @@ import type { Place } from "../diag/define.ts";
 import type { Difference, Side } from "../diff/compare.ts";
 import { type Change, type Diff, type DiffOptions, diffUnits } from "../diff/diff.ts";
 import { type Extract, extract, type TakenPart } from "../diff/extract.ts";
+import { type Graph, graphOf } from "../diff/graph.ts";
+import { include } from "../diff/include.ts";
 import { isSameWhenLoaded } from "../diff/loaded.ts";
 import { OwnedTables, type ToldSizes } from "../diff/ownedTables.ts";
 import type { Item } from "../diff/unit.ts";
@@ -118,6 +120,10 @@ export function extractDiffs(
   });
   return extract(parts, kernel, positions);
 }
+
+/** What a livepatch takes along of each pair; what it needs of the kernel is not asked for. */
+export const graphOfResults = (results: readonly DiffResult[]): Graph =>
+  graphOf(results.map(({ diff, orig }) => ({ side: diff.patched, inclusion: include(diff, siteFinder(orig)) })));
 
 /** @throws Unusable KLP704 unless both files are for one architecture and ABI */
 function refuseMixture(one: Subject, other: Subject): void {

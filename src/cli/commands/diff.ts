@@ -1,12 +1,22 @@
 import { statSync } from "node:fs";
 import { levelOf } from "../../diag/catalogue.ts";
-import { diffObjects, extractDiff } from "../../passes/diff.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
-import { type DiffCommandOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
+import {
+  type DiffCommandOptions,
+  graphForm,
+  objectOf,
+  parsePair,
+  parseSize,
+  titleOfGraph,
+  writeDiffObject,
+  writeGraph,
+} from "./diffOptions.ts";
 
 /** `klplink diff <orig> <patched>`: returns the exit status. */
 export async function runDiff(
@@ -21,8 +31,10 @@ export async function runDiff(
   if (folders.length === 1) return refuseFolder(folders[0] ?? "", folders[0] === orig ? patched : orig, context);
   const pairs = (options.pair ?? []).map(parsePair);
   const entrySizes = new Map((options.entrySize ?? []).map(parseSize));
+  const form = graphForm(options);
   const { output = null } = options;
-  if (output !== null) await refuseOverwriting(output, options, [orig, patched]);
+  for (const path of [output, options.graph ?? null])
+    if (path !== null) await refuseOverwriting(path, options, [orig, patched]);
   const kernel = await readKernel(options, context);
   const object = objectOf(options, kernel);
   const [one, other] = [await readUnpacked(orig, context), await readUnpacked(patched, context)];
@@ -31,10 +43,7 @@ export async function runDiff(
     { bytes: other.bytes, path: other.name },
     { pairs, strictLines: options.strictLines === true, kernel, entrySizes },
   );
-  const isRefused = result.problems.some((p) => levelOf(p) === "error");
-  const positions = options.sympos === undefined ? {} : { positions: options.sympos };
-  const taken =
-    output === null || kernel === null || isRefused ? null : extractDiff(result, { kernel, object, ...positions });
+  const taken = output === null || kernel === null ? null : extracted(result, kernel, object, options);
   const problems = [...result.problems, ...(taken?.problems ?? [])];
   const reporter = new Reporter(options, context);
   const outcome = reporter.isText
@@ -56,6 +65,7 @@ export async function runDiff(
     if (output === "-") await write(context.stdout, taken.bytes);
     else writeDiffObject(output, taken.bytes, other.mode);
   }
+  await writeGraph(options, form, [result], titleOfGraph([one.name, other.name]));
   const messages = output === "-" ? context.stderr : context.stdout;
   if (reporter.isText && options.quiet !== true) {
     await write(
@@ -73,6 +83,17 @@ async function refuseFolder(folder: string, other: string, context: Context): Pr
   // One that is not there is what is wrong, whatever it was to be.
   if (other !== "-") await readInput(other, context);
   throw new UsageError(`${folder} is a folder: give two objects, or two folders`);
+}
+
+/** Null where an error was found already. */
+function extracted(
+  result: DiffResult,
+  kernel: Kernel,
+  object: string,
+  { sympos }: DiffCommandOptions,
+): OneExtract | null {
+  if (result.problems.some((p) => levelOf(p) === "error")) return null;
+  return extractDiff(result, { kernel, object, ...(sympos === undefined ? {} : { positions: sympos }) });
 }
 
 function isFolder(path: string): boolean {

@@ -1,9 +1,12 @@
 // Options of `klplink diff`, of whatever it is given.
 
+import { printable } from "../../base/bytes.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { type DiffResult, graphOfResults } from "../../passes/diff.ts";
 import { InputProblem, UsageError } from "../files/io.ts";
+import { formOf, GRAPH_FORMS, type GraphForm } from "../graph/render.ts";
 import type { CommonOptions, KernelOptions } from "../options.ts";
 
 export interface DiffCommandOptions extends CommonOptions, KernelOptions {
@@ -12,6 +15,7 @@ export interface DiffCommandOptions extends CommonOptions, KernelOptions {
   readonly strictLines?: boolean;
   readonly pair?: readonly string[];
   readonly entrySize?: readonly string[];
+  readonly graph?: string;
 }
 
 /** What the objects belong to. @throws UsageError */
@@ -22,6 +26,30 @@ export function objectOf({ object = "vmlinux", output }: DiffCommandOptions, ker
     throw new UsageError(`--object ${object}: give that module with -m ${object}.ko`);
   }
   return object;
+}
+
+/** The form that --graph asks for by the end of the file's name; null: it was not given. @throws UsageError */
+export function graphForm({ graph }: DiffCommandOptions): GraphForm | null {
+  const form = graph === undefined ? null : formOf(graph);
+  if (graph !== undefined && form === null)
+    throw new UsageError(`--graph ${graph}: the name must end in ${GRAPH_FORMS.map((f) => `.${f}`).join(", ")}`);
+  return form;
+}
+
+/** What was compared. */
+export const titleOfGraph = ([orig, patched]: readonly [string, string]): string =>
+  `${printable(orig)} → ${printable(patched)}`;
+
+/** Writes what is taken, and why, as a picture. @throws InputProblem KLP105 */
+export async function writeGraph(
+  { graph }: DiffCommandOptions,
+  form: GraphForm | null,
+  results: readonly DiffResult[],
+  title: string,
+): Promise<void> {
+  if (graph === undefined || form === null) return;
+  const { renderGraph } = await import("../graph/render.ts");
+  writeDiffObject(graph, new TextEncoder().encode(renderGraph(graphOfResults(results), form, title)), 0o644);
 }
 
 export function writeDiffObject(path: string, bytes: Uint8Array, mode: number): void {

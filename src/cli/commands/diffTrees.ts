@@ -24,7 +24,16 @@ import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
-import { type DiffCommandOptions, objectOf, parsePair, parseSize, writeDiffObject } from "./diffOptions.ts";
+import {
+  type DiffCommandOptions,
+  graphForm,
+  objectOf,
+  parsePair,
+  parseSize,
+  titleOfGraph,
+  writeDiffObject,
+  writeGraph,
+} from "./diffOptions.ts";
 
 /** A pair that was compared. */
 interface Compared {
@@ -43,6 +52,7 @@ export async function runDiffTrees(
 ): Promise<number> {
   const pairs = (options.pair ?? []).map(parsePair);
   const entrySizes = new Map((options.entrySize ?? []).map(parseSize));
+  const form = graphForm(options);
   const { output = null } = options;
   if (output !== null) await refuseOverwriting(output, options);
   const kernel = await readKernel(options, context);
@@ -82,6 +92,8 @@ export async function runDiffTrees(
     if (output === "-") await write(context.stdout, taken.bytes);
     else writeDiffObject(output, taken.bytes, 0o644);
   }
+  const results = found.flatMap(({ result }) => (result === null ? [] : [result]));
+  await writeGraph(options, form, results, titleOfGraph([one.root, other.root]));
   const told: Told = { one, other, difference, chosen, compared: found, taken, problems, options };
   await report(told, reporter, output === "-" ? context.stderr : context.stdout);
   if (isUnreadable) return 3;

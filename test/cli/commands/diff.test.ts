@@ -1,3 +1,5 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { root } from "../../helpers.ts";
@@ -53,4 +55,21 @@ test("where there is no debug information, -v says that types were not compared"
   expect(stdout).toContain("structures, enums and parameters are not compared: no debug information");
   const quiet = await run("constant.x86_64.orig.o", "constant.x86_64.patched.o");
   expect(quiet.stdout).not.toContain("structures");
+});
+
+test("--graph draws what is taken, in the form that the name asks for", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-graph-"));
+  const pair = ["constant.x86_64.orig.o", "constant.x86_64.patched.o"];
+  for (const [name, begin] of [
+    ["a.svg", "<svg"],
+    ["a.html", "<!doctype html>"],
+    ["a.dot", "digraph"],
+    ["a.txt", "constant"],
+  ] as const) {
+    expect((await run(...pair, "--graph", join(folder, name))).status).toBe(0);
+    expect(readFileSync(join(folder, name), "utf8").startsWith(begin), name).toBe(true);
+  }
+  expect((await run(...pair, "--graph", join(folder, "a.png"))).status).toBe(2);
+  expect((await run(...pair, "--graph", join(folder, "none", "a.svg"))).status).toBe(3);
+  rmSync(folder, { recursive: true });
 });
