@@ -97,14 +97,19 @@ Examples:
 function addShow(klplink: Command, context: Context, end: End): void {
   addCommonOptions(
     klplink
-      .command("show <module>")
+      .command("show [module]")
       .summary("list what readelf leaves out")
       .description("list sections, symbols, relocations and calls, with what readelf leaves out")
       .option("--sections", "sections")
       .option("--symbols", "symbols, with local entry and livepatch fields")
       .option("--relocations", "relocations, with symbol names")
       .option("--toc", "ppc64le: each call and what the loader makes of it, and the ways to fix it, compared")
-      .option("-k, --kernel <vmlinux>", "with --toc: the kernel, for the livepatch stack", collect, undefined)
+      .option(
+        "-k, --kernel <file>",
+        "alone: what is known of this kernel; with --toc: for the livepatch stack",
+        collect,
+      )
+      .option("--root <folder>", "where -k RELEASE is looked for", "/")
       .option("--livepatch-stack <a,b>", "with --toc: as for link", livepatchStack, undefined),
     ["text", "json"],
   )
@@ -113,9 +118,10 @@ function addShow(klplink: Command, context: Context, end: End): void {
       `
 Examples:
   klplink show mod.ko
-  klplink show --toc --format json mod.ko`,
+  klplink show --toc --format json mod.ko
+  klplink show -k running`,
     )
-    .action(async (module: string, options) => {
+    .action(async (module: string | undefined, options) => {
       const { runShow } = await import("./commands/show.ts");
       end(await runShow(module, options, context));
     });

@@ -147,6 +147,21 @@ export class Kernel {
     );
   }
 
+  /** Exports of vmlinux, and the file that lists them; null if none does. */
+  get exportsOfVmlinux(): { readonly source: string; readonly exports: readonly Export[] } | null {
+    const own = this.#vmlinux?.exports;
+    if (own !== undefined && own.size > 0)
+      return { source: this.#vmlinux?.list.source ?? "", exports: [...own.values()] };
+    const exports: Export[] = [];
+    for (const listed of this.#symvers.values()) for (const e of listed) if (e.owner === "vmlinux") exports.push(e);
+    return exports.length === 0 ? null : { source: this.#parts.symvers?.source ?? "", exports };
+  }
+
+  /** Number of places that ftrace can patch in vmlinux; null if no file tells. */
+  get ftraceSiteCount(): number | null {
+    return this.#vmlinux?.ftraceSites?.length ?? null;
+  }
+
   /** What is known of an export, of vmlinux or of a module; null if nothing exports that name. */
   exportOf(name: string): Export | null {
     const listed = this.#symvers.get(name) ?? [];

@@ -5,10 +5,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { elfType, readExecutable } from "../../src/elf/executable.ts";
+import { parseConfig } from "../../src/kernel/config.ts";
+import { describeKernel } from "../../src/kernel/describe.ts";
 import { readKernelFile } from "../../src/kernel/detect.ts";
 import { readStripped } from "../../src/kernel/image/stripped.ts";
 import { unwrapKernel } from "../../src/kernel/image/unwrap.ts";
 import type { Vmlinux } from "../../src/kernel/image/vmlinux.ts";
+import { Kernel } from "../../src/kernel/kernel.ts";
 import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";
 import { boot, type Machine, PC, VIRT } from "./boot.ts";
 import type { ArchName } from "./capture.ts";
@@ -84,6 +87,32 @@ describe.each(rows)("$arch", ({ arch, debian, machine, some }) => {
     expect(seen?.output.trimEnd().split("\n")).toEqual(digest(lines));
     const { release: told } = await readBootable(kernel);
     expect(version?.output).toContain(`Linux version ${told} `);
+  });
+});
+
+describe("what show -k says of the kernel's configuration", () => {
+  const kernels = [
+    ["amd64", "6.12"],
+    ["arm64", "6.1"],
+    ["ppc64el", "7.2"],
+  ] as const;
+  test.each(kernels)("%s, Linux %s: as its .config has it", { timeout: 900_000 }, async (debian, release) => {
+    const kit = mustRun("bash", ["test/boot/fetch-headers.sh", debian, release]).trim();
+    const { kernel } = openDistro(join(kit, "kernel"));
+    const config = parseConfig(new Uint8Array(readFileSync(join(kit, "build/.config"))));
+    const facts = describeKernel(new Kernel({ vmlinux: await readBootable(kernel) }));
+    const options = {
+      livepatch: "CONFIG_LIVEPATCH",
+      listsData: "CONFIG_KALLSYMS_ALL",
+      modversions: "CONFIG_MODVERSIONS",
+      ...(debian === "amd64" ? { ibt: "CONFIG_X86_KERNEL_IBT" } : {}),
+    } as const;
+    for (const [fact, option] of Object.entries(options) as [keyof typeof facts, string][])
+      expect(facts[fact].value, option).toBe(config.has(option));
+    const padding = Number(config.get("CONFIG_FUNCTION_PADDING_BYTES") ?? 0);
+    expect(facts.callPadding.value).toBe(debian === "amd64" ? padding : null);
+    if (debian === "ppc64el") expect(facts.toc.value).toBe(config.has("CONFIG_PPC_KERNEL_PCREL") ? "PCREL" : "TOC");
+    expect(facts.structModule.value).toBeGreaterThan(500);
   });
 });
 

@@ -25,7 +25,7 @@ import { survey } from "../../passes/analysis.ts";
 import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
-import { readUnpacked, writePieces } from "../files/io.ts";
+import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
 import { type CommonOptions, readKernel } from "../options.ts";
 import { relocationRows, relocationText } from "./showRelocations.ts";
 
@@ -50,8 +50,13 @@ interface Table {
 
 const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
 
-/** `klplink show <module>`: returns the exit status. */
-export async function runShow(module: string, options: Options, context: Context): Promise<number> {
+/** `klplink show [module]`: returns the exit status. */
+export async function runShow(module: string | undefined, options: Options, context: Context): Promise<number> {
+  if (module === undefined) {
+    if (options.kernel === undefined) throw new UsageError("give a module, or a kernel with -k");
+    const { showKernel } = await import("./showKernel.ts");
+    return showKernel(options, context);
+  }
   const input = await readUnpacked(module, context);
   const file = read(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
