@@ -31,7 +31,6 @@ function program(only: string | null, context: Context, end: End): Command {
       `
 Examples:
   klplink mod.ko -k System.map         link: mod.klp.ko then loads
-  klplink check mod.ko                 say what a kernel would refuse, and why
   dmesg | klplink explain -m mod.ko    why the kernel refused it, and where
 Exit status: 0 good; 1 errors; 2 wrong usage; 3 a bad file; 70 a bug in klplink.`,
     );

@@ -32,7 +32,7 @@ export interface KernelOptions {
 }
 
 /** @param formats the forms that the command can write. */
-export function addCommonOptions(command: Command, formats: readonly Format[] = FORMATS): Command {
+export function addCommonOptions(command: Command, formats: readonly (Format | "html")[] = FORMATS): Command {
   const add = (option: Option): Command => command.addOption(option.helpGroup(MESSAGE_GROUP));
   add(new Option("--format <form>", "form of the output").choices(formats).default("text"));
   add(

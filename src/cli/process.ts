@@ -7,6 +7,9 @@ import { outputStream } from "./outputStream.ts";
 
 declare const KLPLINK_VERSION: string;
 
+/** The argument that workers of fleet/pool.ts are started with. */
+const FLEET_WORKER = "--fleet-worker";
+
 const { env } = process;
 /** What write() in io.ts writes, it answers for with a problem; the status is set here for all. */
 const answeredFor = (fd: 1 | 2): OutputStream =>
@@ -28,6 +31,14 @@ const context: Context = {
   stdout: answeredFor(1),
   stderr: answeredFor(2),
 };
-void main(process.argv.slice(2), context).then((status) => {
+const argv = process.argv.slice(2);
+const run = async (): Promise<number> => {
+  if (argv[0] === FLEET_WORKER) {
+    const { runWorker } = await import("./fleet/worker.ts");
+    if (runWorker(context)) return STATUS.good;
+  }
+  return main(argv, context);
+};
+void run().then((status) => {
   process.exitCode = status;
 });

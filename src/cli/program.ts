@@ -6,7 +6,8 @@ import { TOC_RESTORES } from "../stubs/strategies/strategy.ts";
 import { address, places, sectionAddress, taskCount, x86State } from "./arguments.ts";
 import { addBuild } from "./commands/buildOptions.ts";
 import type { Context } from "./context.ts";
-import { write } from "./files/io.ts";
+import { UsageError, write } from "./files/io.ts";
+import { KERNEL_GROUP } from "./help.ts";
 import {
   addCommonOptions,
   addKernelFileOptions,
@@ -15,6 +16,7 @@ import {
   collect,
   kernelVersion,
 } from "./options.ts";
+import { FORMATS } from "./report.ts";
 
 const PARAM_HELP = "loaded: a parameter that was given, or `none`";
 const PATCHED_HELP = "loaded: a livepatch in force before it, or `none`";
@@ -78,7 +80,19 @@ function addCheck(klplink: Command, context: Context, end: End): void {
       klplink
         .command("check <module...>")
         .summary("say what the kernel would refuse")
-        .description("say what the kernel would refuse; files, or folders to search for .ko and .o"),
+        .description("say what the kernel would refuse; files, or folders to search for .ko and .o")
+        .addOption(
+          new Option(
+            "--against <kernel...>",
+            "many kernels in place of -k: releases, packages, folders; end the list with --",
+          ).helpGroup(KERNEL_GROUP),
+        )
+        .addOption(
+          new Option("--shard <i/n>", "with --against: part i of n of the kernels, for `klplink merge`")
+            .argParser(shard)
+            .helpGroup(KERNEL_GROUP),
+        ),
+      [...FORMATS, "html"],
     ),
   )
     .addHelpText(
@@ -86,11 +100,42 @@ function addCheck(klplink: Command, context: Context, end: End): void {
       `
 Examples:
   klplink check mod.ko -k System.map
-  klplink check --format json build/ > report.json`,
+  klplink check --format json build/ > report.json
+  klplink check patch.ko --against /boot linux-image-*.deb 6.12.95+deb12-amd64`,
     )
     .action(async (modules: readonly string[], options) => {
+      if (options.against !== undefined) {
+        const { runAgainst } = await import("./commands/against.ts");
+        end(await runAgainst(modules, options, context));
+        return;
+      }
+      if (options.format === "html" || options.shard !== undefined)
+        throw new UsageError(`${options.shard === undefined ? "--format html" : "--shard"} is for --against KERNEL...`);
       const { runCheck } = await import("./commands/check.ts");
       end(await runCheck(modules, options, context));
+    });
+}
+
+function addMerge(klplink: Command, context: Context, end: End): void {
+  addCommonOptions(
+    klplink
+      .command("merge <file...>")
+      .summary("put parts of a run over many kernels together")
+      .description(
+        "put what `klplink check … --against … --shard I/N --format json` wrote together, as one run writes it",
+      ),
+    ["text", "json", "sarif", "github", "html"],
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  klplink merge part-*.json
+  klplink merge --format html part-*.json > fleet.html`,
+    )
+    .action(async (files: readonly string[], options) => {
+      const { runMerge } = await import("./commands/against.ts");
+      end(await runMerge(files, options, context));
     });
 }
 
@@ -375,6 +420,12 @@ Examples:
     });
 }
 
+function shard(value: string): { index: number; of: number } {
+  const [, index = "", of = ""] = /^(\d{1,6})\/(\d{1,6})$/.exec(value) ?? [];
+  if (Number(index) < 1 || Number(index) > Number(of)) throw new InvalidArgumentError("The form is I/N, as in `1/4`.");
+  return { index: Number(index), of: Number(of) };
+}
+
 function livepatchStack(value: string): { threadInfo: number; stackPointer: number } {
   const match = /^(0x[0-9a-f]{1,8}|-?\d{1,9}),(0x[0-9a-f]{1,8}|-?\d{1,9})$/i.exec(value);
   if (match === null) throw new InvalidArgumentError("The form is PACA,THREAD_INFO, as in `2312,16`.");
@@ -385,6 +436,7 @@ function livepatchStack(value: string): { threadInfo: number; stackPointer: numb
 export const COMMANDS: Readonly<Record<string, Add>> = {
   link: addLink,
   check: addCheck,
+  merge: addMerge,
   diff: addDiff,
   build: addBuild,
   image: addImage,

@@ -5,6 +5,7 @@ import * as diff from "./codes/diff.ts";
 import * as diffMeaning from "./codes/diffMeaning.ts";
 import * as diffTrees from "./codes/diffTrees.ts";
 import * as file from "./codes/file.ts";
+import * as fleet from "./codes/fleet.ts";
 import * as image from "./codes/image.ts";
 import * as later from "./codes/later.ts";
 import * as livepatch from "./codes/livepatch.ts";
@@ -16,7 +17,7 @@ import * as symbols from "./codes/symbols.ts";
 import * as toc from "./codes/toc.ts";
 import type { ContextLine, Definition, Instruction, Place } from "./define.ts";
 
-/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites, 7xx differences between builds, 8xx from a patch to a module. */
+/** One row a code. Codes are stable: 1xx the file, 2xx relocation, 3xx TOC and calls, 4xx livepatch symbols and sections, 5xx module metadata, 6xx patch sites, 7xx differences between builds, 8xx from a patch to a module, 85x many kernels. */
 const rows = {
   ...file,
   ...relocations,
@@ -29,6 +30,7 @@ const rows = {
   ...later,
   ...sites,
   ...diff,
+  ...fleet,
   ...diffTrees,
   ...build,
   ...diffMeaning,

@@ -2,6 +2,7 @@
 
 import { archNameOf } from "../elf/machine.ts";
 import type { Kernel } from "./kernel.ts";
+import { findKernelMachine } from "./machines.ts";
 
 /** One fact; null: nothing tells. */
 export interface Fact<T> {
@@ -59,8 +60,10 @@ export function describeKernel(kernel: Kernel): KernelFacts {
       : { value: kernel.config.options.has(option), from: `${option} in ${kernel.config.source}` };
   const told = (option: string, seen: Fact<boolean>): Fact<boolean> =>
     seen.value === null ? (ofConfig(option) ?? seen) : seen;
-  const isX86 = arch === "x86_64";
-  const hasToc = has(".TOC.") || has("p_toc") ? "TOC" : has("relative_toc") ? "PCREL" : null;
+  const row = machine === undefined ? null : findKernelMachine(machine);
+  const pads = row?.landingPadMark ?? null;
+  const marks = row?.tocMarks ?? { toc: [], pcrel: [] };
+  const toc = marks.toc.some(has) ? "TOC" : marks.pcrel.some(has) ? "PCREL" : null;
   return {
     release: fact(kernel.release, source && `banner in ${source}`),
     arch: fact<string>(arch, kernel.machines[0]?.source ?? null),
@@ -81,11 +84,12 @@ export function describeKernel(kernel: Kernel): KernelFacts {
       "CONFIG_MODVERSIONS",
       fact(kernel.vermagic === null ? null : / modversions /.test(`${kernel.vermagic} `), "vermagic"),
     ),
-    ibt: isX86
-      ? told("CONFIG_X86_KERNEL_IBT", fact(list === null ? null : has("ibt_save"), source && `ibt_save in ${source}`))
-      : unknown,
-    callPadding: isX86 ? callPaddingOf(kernel) : unknown,
-    toc: arch === "ppc64le" ? fact<"TOC" | "PCREL">(hasToc, source) : unknown,
+    ibt:
+      pads === null
+        ? unknown
+        : told("CONFIG_X86_KERNEL_IBT", fact(list === null ? null : has(pads), source && `${pads} in ${source}`)),
+    callPadding: row?.padsFunctions === true ? callPaddingOf(kernel) : unknown,
+    toc: fact<"TOC" | "PCREL">(toc, source),
     config: fact(kernel.config?.options.size ?? null, kernel.config?.source ?? null),
   };
 }

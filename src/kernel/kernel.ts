@@ -25,6 +25,8 @@ export interface KernelParts {
   readonly config?: { readonly source: string; readonly options: KernelConfig } | undefined;
   /** struct module, where it is known already: else vmlinux's types are asked. */
   readonly structModule?: ThisModule | null | undefined;
+  /** {@link Kernel.hasLivepatch}, where it is known already: else all names are looked through. */
+  readonly hasLivepatch?: boolean | null | undefined;
 }
 
 /** A module that defines a symbol. */
@@ -98,6 +100,7 @@ export class Kernel {
    * symbols may be missing.
    */
   get hasLivepatch(): boolean | null {
+    if (this.#hasLivepatch === undefined) this.#hasLivepatch = this.#parts.hasLivepatch;
     if (this.#hasLivepatch === undefined) {
       let hasLoader = false;
       let hasCore = false;

@@ -31,6 +31,12 @@ export interface KernelMachine {
   readonly listsBeforeFunctions: boolean;
   /** Whether its livepatch core has a stack of its own (livepatch_handler). */
   readonly hasLivepatchStack: boolean;
+  /** A symbol of kernels with landing pads (CONFIG_X86_KERNEL_IBT) alone; null: none have them. */
+  readonly landingPadMark: string | null;
+  /** Whether there may be bytes in front of functions, marked by `__pfx_NAME` (CONFIG_CALL_PADDING). */
+  readonly padsFunctions: boolean;
+  /** Symbols of kernels with a TOC, and of those without; null: none have one. */
+  readonly tocMarks: { readonly toc: readonly string[]; readonly pcrel: readonly string[] } | null;
 }
 
 export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
@@ -45,6 +51,9 @@ export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
     sitePages: [4096, 65536].flatMap((page) => [16, 24].map((record) => ({ page, record }))),
     listsBeforeFunctions: false,
     hasLivepatchStack: true,
+    landingPadMark: null,
+    padsFunctions: false,
+    tocMarks: { toc: [".TOC.", "p_toc"], pcrel: ["relative_toc"] },
   },
   arm64: {
     // KIMAGE_VADDR with 36 to 52 bits of virtual addresses.
@@ -56,6 +65,9 @@ export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
     sitePages: [4096, 16384, 65536].map((page) => ({ page, record: 16 })),
     listsBeforeFunctions: true,
     hasLivepatchStack: false,
+    landingPadMark: null,
+    padsFunctions: false,
+    tocMarks: null,
   },
   x86_64: {
     // __START_KERNEL_map and the 1 GiB that a kernel at a random address stays in (Documentation/arch/x86/x86_64/mm.rst).
@@ -69,6 +81,9 @@ export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
     sitePages: [{ page: 4096, record: 16 }],
     listsBeforeFunctions: false,
     hasLivepatchStack: false,
+    landingPadMark: "ibt_save",
+    padsFunctions: true,
+    tocMarks: null,
   },
 };
 

@@ -19,7 +19,7 @@ test.each([
   ["help chek", "there is no command chek; did you mean `klplink help check`?"],
   ["check --kernl x mod.ko", "unknown option '--kernl'; did you mean `--kernel`?"],
   ["--vesion", "unknown option '--vesion'; did you mean `--version`?"],
-  ["check mod.ko --format jsn", "--format jsn: the choices are text, json, sarif, github; did you mean `json`?"],
+  ["check mod.ko --format jsn", "--format jsn: the choices are text, json, sarif, github, html; did you mean `json`?"],
   ["mod.ko --from kpath", "did you mean `kpatch`?"],
   ["check", "missing required argument 'module': the form is `klplink check [options] <module...>`"],
   ["mod.ko System.map", "A kernel's symbols go with -k"],

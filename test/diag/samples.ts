@@ -288,4 +288,6 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP823: unusable(...built("good", "--config", "build/good.patch")),
   KLP824: failing(...built("good", "--config", "build/bitcode.config")),
   KLP745: failing(...builds("runtime-shift"), ...TARGET),
+  KLP850: unusable("merge", "modinfo.s"),
+  KLP851: unusable("check", "modinfo.o", "--against", "../dmesg"),
 };

@@ -1,6 +1,6 @@
 // What an argument of -k stands for: a file, a package with those beside it, or the files of a release; and where its modules are.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { problem } from "../../diag/catalogue.ts";
 import { UnpackBudget, unpackedLimit } from "../../elf/containers/budget.ts";
@@ -12,7 +12,7 @@ import { ArchiveError, type ArchiveFile } from "../../kernel/package/archive.ts"
 import { contentsOf, isNamedAfter, type PackageContents } from "../../kernel/package/contents.ts";
 import { openPackage, type PackageKind } from "../../kernel/package/open.ts";
 import { SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
-import { findModuleFiles } from "./findModule.ts";
+import { findModuleFiles, moduleFolders } from "./findModule.ts";
 import { InputProblem, readInput, readUnpacked, type Standard } from "./io.ts";
 import { type FileKind, kernelPlaces } from "./kernelPlaces.ts";
 
@@ -49,7 +49,8 @@ export interface KernelSource {
   readonly isFound: boolean;
 }
 
-const PACKAGE_NAME = /\.(?:deb|rpm|pkg\.tar(?:\.\w+)?|tar(?:\.\w+)?)$/;
+/** How files of packages are called. */
+export const PACKAGE_NAME = /\.(?:deb|rpm|pkg\.tar(?:\.\w+)?|tar(?:\.\w+)?)$/;
 
 /** @param root where the files of a release are looked for @throws InputProblem, UsageError */
 export async function openKernelSource(argument: string, root: string, context: Standard): Promise<KernelSource> {
@@ -65,17 +66,28 @@ export async function openKernelSource(argument: string, root: string, context: 
     throw new InputProblem(problem("KLP109", { file: argument }, { what }));
   }
   const inputs = places.found.map(({ kind, path }) => ({ kind, name: path, read: () => readPath(path, context) }));
-  const modules: ModuleStore = {
-    find: async (module) => {
-      const [path] = findModuleFiles(module, places.modules);
-      return path === undefined ? null : { name: path, read: async () => (await readUnpacked(path, context)).bytes };
-    },
-  };
-  return { name: argument, inputs, modules, isFound: true };
+  return { name: argument, inputs, modules: folderModules(places.modules, context), isFound: true };
+}
+
+/** The modules below some folders, the first one first. */
+export const folderModules = (folders: readonly string[], context: Standard): ModuleStore => ({
+  find: async (module) => {
+    const [path] = findModuleFiles(module, folders);
+    return path === undefined ? null : { name: path, read: async () => (await readUnpacked(path, context)).bytes };
+  },
+});
+
+/** Folders of the modules that belong to a kernel in a folder `boot`, by its name: beside that folder. */
+export function modulesBeside(path: string): string[] {
+  const [, above, release] = /^(.*?)boot\/(?:vmlinu[xz]|Image)-([^/]+)$/.exec(path) ?? [];
+  if (above === undefined || release === undefined) return [];
+  return moduleFolders(release)
+    .map((folder) => `${above}${folder.slice(1)}`)
+    .filter((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true);
 }
 
 /** Packages of a folder, by their names. */
-function packagesIn(folder: string): string[] {
+export function packagesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((name) => PACKAGE_NAME.test(name))
@@ -104,7 +116,9 @@ async function openFile(path: string, context: Standard): Promise<KernelSource> 
   const opened = await open(name, bytes, plain);
   if (opened !== null) return packageSource(path, opened, context);
   const read = (): Promise<Uint8Array> => unwrapped(name, () => plain, new UnpackBudget(unpackedLimit(plain.length)));
-  return { name: path, inputs: [{ kind: null, name, read }], modules: null, isFound: false };
+  const folders = modulesBeside(path);
+  const modules = folders.length === 0 ? null : folderModules(folders, context);
+  return { name: path, inputs: [{ kind: null, name, read }], modules, isFound: false };
 }
 
 /** A package with what of a kernel is in it. */

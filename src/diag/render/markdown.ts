@@ -13,7 +13,7 @@ const GROUPS: readonly (readonly [string, string])[] = [
   ["5", "Module metadata"],
   ["6", "Patch sites"],
   ["7", "Differences between two builds"],
-  ["8", "From a patch to a module"],
+  ["8", "From a patch to a module; many kernels"],
 ];
 
 /** @param examples command and output, by code. */

@@ -1,6 +1,12 @@
 import { firstIndex } from "../../base/search.ts";
 import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 
+/** The symbols of one object: in memory, or in a file of our own. */
+export type SymbolRows = Pick<
+  SymbolColumns,
+  "size" | "has" | "names" | "findListed" | "find" | "all" | "sortedAddresses"
+>;
+
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
 const EXPORT_PREFIX = "__ksymtab_";
 
@@ -19,16 +25,19 @@ export class SymbolList {
   #owners: ReadonlyMap<string, readonly string[]> | null = null;
   /** Number of symbols of vmlinux. */
   readonly size: number;
-  readonly #vmlinux: SymbolColumns;
+  readonly #vmlinux: SymbolRows;
   /** Module name -> its symbols. */
   readonly #modules: ReadonlyMap<string, SymbolColumns>;
 
   constructor(
     source: string,
     kind: "System.map" | "kallsyms" | "vmlinux",
-    vmlinux: SymbolColumns,
+    vmlinux: SymbolRows,
     modules: ReadonlyMap<string, SymbolColumns>,
+    known: { readonly hasExports: boolean; readonly hasData: boolean } | null = null,
   ) {
+    this.#hasExports = known?.hasExports ?? null;
+    this.#hasData = known?.hasData ?? null;
     this.source = source;
     this.kind = kind;
     this.#vmlinux = vmlinux;
@@ -71,6 +80,11 @@ export class SymbolList {
   /** All symbols of a module (of a kallsyms listing) called `name`, as listed. */
   findIn(module: string, name: string): readonly KernelSymbol[] {
     return this.#modules.get(module)?.findListed(name) ?? [];
+  }
+
+  /** Whether it is a kallsyms listing that shows modules, too. */
+  get hasModules(): boolean {
+    return this.#modules.size > 0;
   }
 
   /** Whether a kallsyms listing shows a module of this name. */

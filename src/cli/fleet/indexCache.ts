@@ -1,0 +1,207 @@
+// Indexes of kernels in the user's cache folder, by content: a kernel is parsed once. What does not fit, or is damaged, is made again and
+// nothing is said of it; where there is no such folder, all works without.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
+import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
+import { isNamedAfter } from "../../kernel/package/contents.ts";
+import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
+import type { Context } from "../context.ts";
+import { readParts } from "../files/kernel.ts";
+import { kernelPlaces } from "../files/kernelPlaces.ts";
+import {
+  folderModules,
+  type KernelSource,
+  type ModuleStore,
+  modulesBeside,
+  openKernelSource,
+  PACKAGE_NAME,
+  packagesIn,
+} from "../files/kernelSources.ts";
+
+/** Bytes that all indexes together may have; the ones that were used last are kept. */
+const MOST_BYTES = 2 ** 31;
+
+/** The folder; null if there is no place for one. */
+function indexFolder(env: Context["env"]): string | null {
+  const given = env.XDG_CACHE_HOME;
+  if (given !== undefined && isAbsolute(given)) return join(given, "klplink/kernels");
+  const home = env.HOME ?? homedir();
+  return isAbsolute(home) ? join(home, ".cache/klplink/kernels") : null;
+}
+
+/** A kernel, with the modules beside it. */
+export interface FleetKernel {
+  readonly kernel: Kernel;
+  readonly stores: readonly ModuleStore[];
+}
+
+/** Opens a kernel by one argument, from the cache where that has it. @throws InputProblem, UsageError */
+export async function openFleetKernel(argument: string, root: string, context: Context): Promise<FleetKernel> {
+  const folder = indexFolder(context.env);
+  const key = folder === null ? null : keyOf(argument, root, context.version);
+  const file = folder === null || key === null ? null : join(folder, key);
+  let opened: Promise<KernelSource> | null = null;
+  const source = (): Promise<KernelSource> => {
+    opened ??= openKernelSource(argument, root, context);
+    return opened;
+  };
+  const place = modulesPlace(argument, root);
+  const kept = file === null || key === null ? null : readKept(file, key);
+  if (kept !== null && file !== null)
+    return { kernel: new Kernel(kept), stores: await storesOf(place, { argument, index: file, source, context }) };
+  const found = await source();
+  const parts = await readParts([found]);
+  const kernel = new Kernel(parts);
+  // A package under another name is opened each time.
+  const isKeepable = place !== "none" || found.modules === null;
+  if (file === null || key === null || !isKeepable)
+    return { kernel, stores: found.modules === null ? [] : [found.modules] };
+  keep(file, () => writeStored(parts, kernel, key));
+  return { kernel, stores: await storesOf(place, { argument, index: file, source, context }) };
+}
+
+/** Where modules of a kernel are: nowhere, in a folder, or in a package. */
+type ModulesPlace = "none" | "folder" | "package";
+
+function modulesPlace(argument: string, root: string): ModulesPlace {
+  const places = kernelPlaces(argument, root);
+  if (places !== null) return places.files.length > 0 ? "folder" : "package";
+  if (PACKAGE_NAME.test(argument)) return "package";
+  return modulesBeside(argument).length > 0 ? "folder" : "none";
+}
+
+async function storesOf(
+  place: ModulesPlace,
+  {
+    argument,
+    index,
+    source,
+    context,
+  }: {
+    readonly argument: string;
+    readonly index: string;
+    readonly source: () => Promise<KernelSource>;
+    readonly context: Context;
+  },
+): Promise<readonly ModuleStore[]> {
+  if (place === "none") return [];
+  if (place === "package") return [keptModules(index, source)];
+  const beside = modulesBeside(argument);
+  if (beside.length > 0) return [folderModules(beside, context)];
+  const { modules } = await source();
+  return modules === null ? [] : [modules];
+}
+
+/** What an argument stands for, by the content of all files that tell of it; null if they cannot be read, which opening them says. */
+function keyOf(argument: string, root: string, version: string): string | null {
+  const hash = createHash("sha256").update(`klplink ${version}\0${argument}\0`);
+  try {
+    for (const path of filesOf(argument, root)) hash.update(`${path}\0`).update(digestOf(path));
+    return `${hash.digest("hex")}.index`;
+  } catch {
+    return null;
+  }
+}
+
+const digestOf = (path: string): Buffer => createHash("sha256").update(readFileSync(path)).digest();
+
+/** Files that tell of a kernel, but for its modules. */
+function filesOf(argument: string, root: string): readonly string[] {
+  const places = kernelPlaces(argument, root);
+  if (places !== null && places.files.length > 0) return places.files;
+  if (places !== null) return packagesIn(argument).filter((path) => !/modules/.test(path));
+  const name = argument.replace(/^.*\//, "");
+  // `6.12.117` of linux-image-6.12.117+deb13-amd64_6.12.117-1_amd64.deb
+  const [number] = /\d+\.\d+(?:\.\d+)?/.exec(name) ?? [];
+  if (number === undefined || !PACKAGE_NAME.test(name)) return [argument];
+  const siblings = packagesIn(dirname(argument)).filter((path) => {
+    const file = path.replace(/^.*\//, "");
+    return file !== name && isNamedAfter(file, number) && !/dbg|debug|doc|modules/.test(file);
+  });
+  return [argument, ...siblings];
+}
+
+function readKept(file: string, key: string): KernelParts | null {
+  try {
+    const parts = readStored(readFileSync(file), key);
+    const now = new Date();
+    utimesSync(file, now, now);
+    return parts;
+  } catch (error) {
+    if (error instanceof StoredError || (error as NodeJS.ErrnoException).code !== undefined) return null;
+    throw error;
+  }
+}
+
+/** Writes a file whole or not at all. */
+function keep(file: string, content: () => Uint8Array | null): void {
+  const bytes = content();
+  if (bytes === null) return;
+  const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(temporary, bytes, { mode: 0o600, flag: "wx" });
+    renameSync(temporary, file);
+    prune(dirname(file));
+  } catch {
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // There is no folder that it could be in.
+    }
+  }
+}
+
+/** Takes away what was not used for longest, until the rest is small enough. */
+function prune(folder: string): void {
+  const files = readdirSync(folder).flatMap((name) => {
+    const there = statSync(join(folder, name), { throwIfNoEntry: false });
+    return there === undefined ? [] : [{ name, size: there.size, used: there.mtimeMs }];
+  });
+  let size = files.reduce((sum, f) => sum + f.size, 0);
+  for (const { name, size: bytes } of files.sort((a, b) => a.used - b.used)) {
+    if (size <= MOST_BYTES) return;
+    rmSync(join(folder, name), { force: true });
+    size -= bytes;
+  }
+}
+
+/** Modules out of a package, each kept beside the index once it was needed: the package is opened for a new one only. */
+function keptModules(index: string, source: () => Promise<KernelSource>): ModuleStore {
+  return {
+    find: async (module) => {
+      const file = `${index}.${createHash("sha256").update(module).digest("hex").slice(0, 24)}`;
+      const known = readModuleFile(file);
+      if (known !== null) return known.bytes.length === 0 ? null : { name: known.name, read: async () => known.bytes };
+      const { modules } = await source();
+      const found = modules === null ? null : await modules.find(module);
+      const bytes = found === null ? new Uint8Array(0) : await found.read();
+      keep(file, () => moduleFile(found?.name ?? "", bytes));
+      return found === null ? null : { name: found.name, read: async () => bytes };
+    },
+  };
+}
+
+/** SHA-256 of the rest, 32 bytes | length of the name, 4 bytes | name | the module. */
+function moduleFile(name: string, bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(name);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(text.length);
+  const rest = Buffer.concat([length, text, bytes]);
+  return Buffer.concat([createHash("sha256").update(rest).digest(), rest]);
+}
+
+function readModuleFile(file: string): { readonly name: string; readonly bytes: Uint8Array } | null {
+  let all: Buffer;
+  try {
+    all = readFileSync(file);
+  } catch {
+    return null;
+  }
+  if (all.length < 36 || createHash("sha256").update(all.subarray(32)).digest().compare(all, 0, 32) !== 0) return null;
+  const end = 36 + all.readUInt32LE(32);
+  return { name: all.subarray(36, end).toString(), bytes: new Uint8Array(all.subarray(end)) };
+}

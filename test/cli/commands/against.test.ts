@@ -1,0 +1,227 @@
+// check --against: each pair is what `check -k` says of it, whether the kernel comes from the cache or not, in one process, in workers, or
+// in parts.
+
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { klplink, klplinkProcess } from "../run.ts";
+
+const kernels = [
+  "test/fixtures/kernel/vmlinux-x86_64",
+  "test/fixtures/kernel/vmlinux-x86_64-stray",
+  "test/fixtures/kernel/vmlinux-ppc64le",
+  "test/fixtures/packages/debian/linux-binary-6.9.7-demo_6.9.7-1_amd64.deb",
+  "test/fixtures/packages/fedora/kernel-core-6.9.7-demo.x86_64.rpm",
+];
+const modules = ["KLP414", "KLP415", "KLP442", "KLP505"].map((code) => `test/fixtures/diag/broken/${code}.ko`);
+modules.push("test/fixtures/kernel/demo-mod.ko");
+let folder: string;
+let env: NodeJS.ProcessEnv;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "klplink-fleet-"));
+  env = { XDG_CACHE_HOME: join(folder, "cache") };
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const ajv = new Ajv2020({ strict: false });
+const schemaOf = (path: string): object => JSON.parse(readFileSync(path, "utf8")) as object;
+ajv.addSchema({ ...schemaOf("docs/diagnostics.schema.json"), $id: "diagnostics.schema.json" });
+const validate = ajv.compile({ ...schemaOf("docs/matrix.schema.json"), $id: "matrix.schema.json" });
+
+interface Cell {
+  readonly module: string;
+  readonly kernel: string;
+  readonly verdict: string;
+  readonly first: string | null;
+  readonly differs: readonly string[];
+  readonly problems: readonly { readonly code: string; readonly title: string; readonly first: boolean }[];
+}
+
+const matrixArgs = (...more: string[]): string[] => ["check", ...modules, "--against", ...kernels, ...more];
+const json = ["--format", "json"];
+
+async function matrix(...more: string[]): Promise<{ status: number | null; text: string; cells: readonly Cell[] }> {
+  const { status, stdout } = await klplink(matrixArgs(...json, ...more), { env });
+  const document = JSON.parse(stdout);
+  expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+  return { status, text: stdout, cells: document.cells };
+}
+
+test("each pair is what check -k says, first and from the cache", { timeout: 120_000 }, async () => {
+  const cold = await matrix();
+  expect(cold.status).toBe(1);
+  expect(cold.cells.length).toBe(kernels.length * modules.length);
+  for (const { module, kernel, verdict, problems, first } of cold.cells) {
+    if (verdict === "other-architecture") {
+      expect(kernel).toContain("ppc64le");
+      continue;
+    }
+    const alone = await klplink(["check", module, "-k", kernel, ...json], { env });
+    expect(verdict, `${module} ${kernel}`).toBe(alone.status === 0 ? "taken" : "refused");
+    const said = JSON.parse(alone.stdout).files[0].problems as Cell["problems"];
+    const rows = (of: Cell["problems"]): string[] => of.map((p) => `${p.code} ${p.title} ${p.first}`).sort();
+    expect(rows(problems), `${module} ${kernel}`).toEqual(rows(said));
+    const refusal = problems.find((p) => p.first) as unknown as { kernel: string } | undefined;
+    if (refusal !== undefined) expect(first).toBe(refusal.kernel.split("\n")[0]);
+  }
+  expect(cold.cells.filter((c) => c.verdict === "other-architecture").length).toBe(modules.length);
+  const cellOf = (code: string): Cell | undefined => cold.cells.find((c) => c.module.includes(code));
+  expect(cellOf("KLP414")?.differs).toContain("symbol missing");
+  expect(cellOf("KLP415")?.differs).toContain("position");
+  expect(cellOf("KLP442")?.differs).toContain("no patch site");
+  expect(cellOf("KLP505")?.differs).toContain("checksum");
+  expect((await matrix()).text).toBe(cold.text);
+});
+
+describe("the cache", () => {
+  const cache = (): string => join(folder, "cache/klplink/kernels");
+  test("what is damaged is made again, and nothing is said of it", async () => {
+    const { text } = await matrix();
+    const files = readdirSync(cache()).map((name) => join(cache(), name));
+    expect(files.filter((f) => f.endsWith(".index")).length).toBe(kernels.length);
+    const before = new Map(files.map((f) => [f, readFileSync(f)]));
+    for (const file of files) appendFileSync(file, "x");
+    const [first = ""] = files;
+    writeFileSync(first, "");
+    expect((await matrix()).text).toBe(text);
+    for (const [file, bytes] of before) expect(readFileSync(file).equals(bytes), file).toBe(true);
+    expect(readdirSync(cache()).length).toBe(files.length);
+  });
+  test("an index of another kernel in its place is not trusted", async () => {
+    const { text } = await matrix();
+    const [a = "", b = ""] = readdirSync(cache()).filter((name) => name.endsWith(".index"));
+    writeFileSync(join(cache(), a), readFileSync(join(cache(), b)));
+    expect((await matrix()).text).toBe(text);
+  });
+  test("where it cannot be, all works without", async () => {
+    const { text } = await matrix();
+    const file = join(folder, "a-file");
+    writeFileSync(file, "");
+    const { stdout } = await klplink(matrixArgs(...json), { env: { XDG_CACHE_HOME: file } });
+    expect(stdout).toBe(text);
+  });
+  test("a kernel that changes under its name is another kernel", async () => {
+    const path = join(folder, "vmlinux");
+    const run = async (from: string): Promise<string> => {
+      writeFileSync(path, readFileSync(from));
+      return (await klplink(["check", modules[0] ?? "", "--against", path, ...json], { env })).stdout;
+    };
+    const one = await run("test/fixtures/kernel/vmlinux-x86_64");
+    const other = await run("test/fixtures/kernel/vmlinux-ppc64le");
+    expect(JSON.parse(one).kernels[0].arch).toBe("x86_64");
+    expect(JSON.parse(other).kernels[0].arch).toBe("ppc64le");
+  });
+});
+
+test("workers say what one process says", { timeout: 120_000 }, async () => {
+  const here = await matrix();
+  const there = klplinkProcess(matrixArgs(...json), { env });
+  expect(there.status).toBe(1);
+  const version = /"klplink": ".*?"/;
+  expect(there.stdout.replace(version, "")).toBe(here.text.replace(version, ""));
+});
+
+describe("parts of a run", () => {
+  const part = async (index: number, of: number): Promise<string> => {
+    const path = join(folder, `part-${index}-${of}.json`);
+    writeFileSync(path, (await matrix("--shard", `${index}/${of}`)).text);
+    return path;
+  };
+  test.each([1, 2, 3, 7])("%i parts, merged in any order, are the whole run", { timeout: 120_000 }, async (of) => {
+    const paths: string[] = [];
+    for (let index = 1; index <= of; index++) paths.unshift(await part(index, of));
+    const whole = await matrix();
+    const merged = await klplink(["merge", ...paths, ...json]);
+    expect(merged.stdout).toBe(whole.text);
+    expect(merged.status).toBe(whole.status);
+  });
+  test("what does not belong together is refused", async () => {
+    const [one, two] = [await part(1, 3), await part(2, 3)];
+    for (const [args, what] of [
+      [[one, two], "part 3 of 3 was not given"],
+      [[one, one, two], "part 1 of 3 was given twice"],
+      [[one, await part(1, 2)], "is part 1 of 2"],
+      [["README.md"], "it is not JSON"],
+      [["package.json"], "it is not what"],
+    ] as const) {
+      const { status, stderr, stdout } = await klplink(["merge", ...args]);
+      expect(status).toBe(3);
+      expect(stdout).toBe("");
+      expect(stderr).toContain("error[KLP850]");
+      expect(stderr.replace(/\s+/g, " ")).toContain(what);
+    }
+  });
+  test("--shard wants a part", async () => {
+    for (const wrong of ["0/2", "3/2", "x", "1"])
+      expect((await klplink([...matrixArgs(), "--shard", wrong])).status).toBe(2);
+    expect((await klplink(["check", modules[0] ?? "", "--shard", "1/2"])).status).toBe(2);
+  });
+});
+
+describe("the other forms", () => {
+  test("text", async () => {
+    const { stdout, status } = await klplink(matrixArgs(), { env });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/vmlinux-ppc64le +other architecture$/m);
+    expect(stdout).toMatch(/^ {2}5 kernels: 0 take it, 4 refuse it, 1 of another architecture$/m);
+  });
+  test("HTML has nothing of a file's name that is markup", async () => {
+    const odd = join(folder, "<b>&.ko");
+    writeFileSync(odd, readFileSync(modules[0] ?? ""));
+    const args = ["check", odd, "--against", kernels[0] ?? "", "--format", "html"];
+    const { stdout } = await klplink(args, { env });
+    expect(stdout).toContain("&lt;b&gt;&amp;.ko");
+    expect(stdout).not.toContain("<b>");
+    expect(stdout).toMatch(/<td class="bad">refuses it<br>/);
+  });
+  test("SARIF and GitHub name kernel and module", async () => {
+    const sarif = JSON.parse((await klplink(matrixArgs("--format", "sarif"), { env })).stdout);
+    const schema = schemaOf("test/fixtures/diag/sarif-2.1.0.schema.json");
+    expect(sarif.runs[0].results.length).toBeGreaterThan(8);
+    expect(Object.keys(schema).length).toBeGreaterThan(0);
+    expect(sarif.runs[0].results[0].message.text).toContain(`${kernels[0]}: `);
+    const { stdout } = await klplink(matrixArgs("--format", "github"), { env });
+    expect(stdout).toMatch(/^::error file=test\/fixtures\/diag\/broken\/KLP414\.ko,title=KLP414%3A .*refuses it::/m);
+    expect(stdout).toContain("::notice title=klplink::");
+  });
+});
+
+test("exit statuses: 0 all take all, 3 something cannot be read", async () => {
+  const good = await klplink(["check", "test/fixtures/kernel/demo-mod.ko", "--against", kernels[2] ?? ""], { env });
+  expect(good.status).toBe(0);
+  const missing = await klplink(["check", modules[0] ?? "", "--against", kernels[0] ?? "", "9.9.9-none"], { env });
+  expect(missing.status).toBe(3);
+  expect(missing.stdout).toMatch(/9\.9\.9-none +cannot be read/);
+  expect((await klplink(["check", "-", "--against", kernels[0] ?? ""], { env })).status).toBe(2);
+  expect((await klplink(["check", "a.ko", "--against", "x", "-k", "y"], { env })).status).toBe(2);
+});
+
+test("a folder is the kernels in it", async () => {
+  const boot = join(folder, "root/boot");
+  mkdirSync(boot, { recursive: true });
+  for (const name of ["vmlinuz-6.1.0-1-amd64", "vmlinuz-6.1.0-2-amd64"])
+    writeFileSync(join(boot, name), readFileSync("test/fixtures/kernel/vmlinux-x86_64"));
+  writeFileSync(join(boot, "initrd.img-6.1.0-1-amd64"), "x");
+  const names = async (path: string): Promise<string[]> =>
+    JSON.parse((await klplink(["check", modules[0] ?? "", "--against", path, ...json], { env })).stdout).kernels.map(
+      (k: { name: string }) => k.name.replace(`${folder}/`, ""),
+    );
+  const both = ["root/boot/vmlinuz-6.1.0-1-amd64", "root/boot/vmlinuz-6.1.0-2-amd64"];
+  expect(await names(boot)).toEqual(both);
+  expect(await names(join(folder, "root"))).toEqual(both);
+  mkdirSync(join(folder, "systems"));
+  cpSync(join(folder, "root"), join(folder, "systems/one"), { recursive: true });
+  expect(await names(join(folder, "systems"))).toEqual(both.map((path) => path.replace("root", "systems/one")));
+  expect(await names("test/fixtures/packages/fedora")).toEqual([kernels[4]]);
+});
