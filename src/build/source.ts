@@ -84,7 +84,7 @@ export function sourceKey(source: Source, machine: MakeMachine): string {
 }
 
 /** Whether a path of the source is needed to compile for an architecture. */
-function needed(machine: MakeMachine): (path: string, isFolder: boolean) => boolean {
+export function needed(machine: MakeMachine): (path: string, isFolder: boolean) => boolean {
   const others = new Set(ARCH_FOLDERS.filter((a) => a !== machine.folder && !machine.borrows.includes(a)));
   return (path, isFolder) => {
     const parts = path.split("/");
@@ -92,9 +92,9 @@ function needed(machine: MakeMachine): (path: string, isFolder: boolean) => bool
     if (first === ".git" || first === "debian") return false;
     if (first === "Documentation") return parts.length === 2 ? !isFolder : parts.length < 2;
     if (first === "tools") return second !== "testing" && second !== "perf";
-    // Drivers read Kconfig files of architectures that are not theirs.
+    // Drivers read Kconfig files of other architectures, and scripts/checksyscalls.sh the list of system calls of x86.
     if (first === "arch" && third !== undefined && others.has(second))
-      return isFolder || /^Kconfig/.test(parts.at(-1) ?? "");
+      return isFolder || /^Kconfig|\.tbl$/.test(parts.at(-1) ?? "");
     if (first === "arch" && third === "boot" && parts[3] === "dts")
       return parts.length === 4 || /^Makefile$/.test(parts[4] ?? "");
     return true;
