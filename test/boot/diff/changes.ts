@@ -27,7 +27,7 @@ export interface Change {
   readonly after: readonly Step[];
 }
 
-export const says = (path: string, text: string | RegExp): Step => ({
+const says = (path: string, text: string | RegExp): Step => ({
   line: `read ${path}`,
   output: typeof text === "string" ? () => text : text,
 });
@@ -45,7 +45,7 @@ const TYPES = 4 | 8 | 10;
 const EFAULT = "14";
 
 /** The number of the line of a source that holds a text once. */
-export function lineOf(source: string, text: string): number {
+function lineOf(source: string, text: string): number {
   const [before, ...after] = source.split(text);
   if (before === undefined || after.length !== 1) throw new Error(`not once in the source: ${text}`);
   return before.split("\n").length;
