@@ -4,11 +4,10 @@
 
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { Patch } from "../patch/tables.ts";
-import type { RuleContext } from "./context.ts";
+import { placeIn, type RuleContext } from "./context.ts";
 
 /** Sections that name code for another purpose than to branch there: those of validate_ibt that stay in a module. */
 const NAMES_ONLY =
@@ -41,7 +40,7 @@ export function checkLandingPads(context: RuleContext, patches: readonly Patch[]
   const pad = padOf(context);
   if (pad === null) return [];
   const left = replacementsOf(patches);
-  const { file, symbols, functions, path } = context;
+  const { file, symbols, functions } = context;
   const { sections } = file;
   const problems: Problem[] = [];
   const said = new Set<string>();
@@ -66,9 +65,7 @@ export function checkLandingPads(context: RuleContext, patches: readonly Patch[]
       const key = `${section}+${start}`;
       if (said.has(key) || (user !== null && user.section === section && user.start === start)) continue;
       said.add(key);
-      const place = { file: path, section: printable(sections.name(table.target)), offset };
-      const at: Place =
-        user === null ? place : { ...place, function: { name: printable(user.name), offset: offset - user.start } };
+      const at = placeIn(context, table.target, offset);
       problems.push(problem("KLP472", at, { symbol: printable(callee.name) }));
     }
   }

@@ -6,6 +6,7 @@ import type { Place } from "../../diag/define.ts";
 import type { Recognised } from "../../diag/messages/define.ts";
 import { SHF_ALLOC, SHN_COMMON, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
+import { namedPlaceIn } from "../../klp/rules/context.ts";
 import { parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { Analysis } from "../analysis.ts";
 import { EXACT, fitOfCall, SYMBOLIC } from "./calls.ts";
@@ -47,11 +48,8 @@ export function matchesOf(line: Recognised, analysis: Analysis, values: ValueFit
   return fields.address === undefined ? null : matchAddress(analysis, path, fields.address);
 }
 
-function placeAt(analysis: Analysis, path: string, section: number, offset: number): Place {
-  const at = { file: path, section: printable(analysis.file.sections.name(section)), offset };
-  const owner = analysis.functions.at(section, offset);
-  return owner === null ? at : { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
-}
+const placeAt = ({ file, functions }: Analysis, path: string, section: number, offset: number): Place =>
+  namedPlaceIn({ file, functions, path }, section, offset);
 
 /** Calls whose following word is the printed one. */
 function matchCalls(
