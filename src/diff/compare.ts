@@ -5,6 +5,7 @@ import { SHF_WRITE } from "../elf/consts.ts";
 import { type Content, contentOf, itemContent, type Reference } from "./content.ts";
 import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
 import { entryTarget, type OwnedEntry, type OwnedTables } from "./ownedTables.ts";
+import { PlainComparison } from "./plainly.ts";
 import { bundledName } from "./sections.ts";
 import { constantAt, describeTarget, stringAt, type Target } from "./targets.ts";
 import { passedToUbsan } from "./ubsan.ts";
@@ -46,6 +47,7 @@ export class Comparison {
   readonly twins: Twins;
   readonly lineNotes: LineNote[] = [];
   readonly #strictLines: boolean;
+  readonly #plain: PlainComparison;
   readonly #contents = new WeakMap<Item, Content>();
   /** Pairs of items without a twin that are being compared, or were found equal. */
   readonly #assumed = new Map<Item, Set<Item>>();
@@ -57,9 +59,12 @@ export class Comparison {
     this.patched = patched;
     this.twins = twins;
     this.#strictLines = strictLines;
+    this.#plain = new PlainComparison(orig.unit, patched.unit, twins);
   }
 
   content(side: Side, item: Item): Content {
+    // What has a name is compared once; of a kernel's functions not all can be kept.
+    if (!isByContent(item)) return itemContent(side.unit, item);
     let found = this.#contents.get(item);
     if (found === undefined) {
       found = itemContent(side.unit, item);
@@ -71,7 +76,9 @@ export class Comparison {
   /** The first difference between two items that are counterparts; null if they are the same. */
   difference(a: Item, b: Item): Difference | null {
     const pairs = new Map<Item, Item>();
-    return this.#placeDifference(a, b) ?? this.#itemDifference(a, b, pairs) ?? this.#tableDifference(a, b, pairs);
+    const isSame = this.#plain.isSame(a, b);
+    const own = this.#placeDifference(a, b) ?? (isSame ? null : this.#itemDifference(a, b, pairs));
+    return own ?? this.#tableDifference(a, b, pairs);
   }
 
   /** Moved to another kind of section: code that becomes init code, data that becomes writable. */

@@ -3,8 +3,9 @@
 import { sameBytes } from "../base/bytes.ts";
 import { isByContent } from "./compare.ts";
 import { type Content, itemContent } from "./content.ts";
+import { matchFiles } from "./files.ts";
 import { canonicalName } from "./names.ts";
-import { pairStatics, type StaticsResult } from "./statics.ts";
+import { isAlike, pairStatics, type StaticsResult } from "./statics.ts";
 import type { Item, Unit } from "./unit.ts";
 
 export interface Correlation extends StaticsResult {
@@ -27,10 +28,19 @@ export function correlate(orig: Unit, patched: Unit, stated: readonly (readonly 
     twins.set(a, b);
     back.set(b, a);
   };
-  pairByName(orig, patched, pair);
+  const files = matchFiles(orig.files, patched.files);
+  pairByName(orig, patched, files, pair);
+  pairNamesakes(orig, patched, { twins, back, pair });
   const left = (unit: Unit, known: ReadonlyMap<Item, Item>): Item[] =>
     unit.items.filter((i) => i.kind === "function" && !known.has(i));
-  pairCopies(orig, patched, left(orig, twins), left(patched, back), pair);
+  // Copies of one name may come from several files; those of one file belong together.
+  const inFiles = (list: readonly Item[]): Map<number, Item[]> => groupBy(list, (i) => i.file);
+  const theirs = inFiles(left(patched, back));
+  for (const [file, list] of inFiles(left(orig, twins)))
+    pairCopies(orig, patched, list, theirs.get(files.get(file) ?? -1) ?? [], pair);
+  // Those with a plain name are another file's: which, nothing tells.
+  const copies = (list: readonly Item[]): Item[] => list.filter((i) => !isNamed(i));
+  pairCopies(orig, patched, copies(left(orig, twins)), copies(left(patched, back)), pair);
   const statics = pairStatics(orig, patched, { twins, back, pair }, stated);
   return { twins, back, ...statics };
 }
@@ -44,7 +54,22 @@ function isNamed(item: Item): boolean {
 /** `f.cnt`: clang's name of a static variable of function f; a second one of the name is `f.cnt.1`. */
 const isClangStatic = (item: Item): boolean => item.kind === "object" && item.isLocal && item.name.includes(".");
 
-function pairByName(orig: Unit, patched: Unit, pair: (a: Item, b: Item) => void): void {
+function groupBy<K>(list: readonly Item[], key: (item: Item) => K): Map<K, Item[]> {
+  const groups = new Map<K, Item[]>();
+  for (const item of list) {
+    const group = groups.get(key(item));
+    if (group === undefined) groups.set(key(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function pairByName(
+  orig: Unit,
+  patched: Unit,
+  files: ReadonlyMap<number, number>,
+  pair: (a: Item, b: Item) => void,
+): void {
   const globals = new Map<string, Item>();
   const locals = new Map<string, Item[]>();
   for (const item of patched.items) {
@@ -64,11 +89,37 @@ function pairByName(orig: Unit, patched: Unit, pair: (a: Item, b: Item) => void)
       continue;
     }
     const all = (locals.get(item.name) ?? []).filter((i) => i.kind === item.kind);
-    // Of one name in several files: those of the same file, then in order where there are as many.
-    const inFile = all.filter((i) => patched.files[i.file - 1] === orig.files[item.file - 1]);
+    // Of one name in several files: that of the same file.
+    const inFile = all.filter((i) => i.file === (files.get(item.file) ?? -1));
     const [only, more] = inFile.length > 0 ? inFile : all;
     if (only !== undefined && more === undefined && (counts.get(item.name) === 1 || inFile.length > 0))
       pair(item, only);
+  }
+}
+
+/**
+ * Functions and variables of one name in files that nothing tells apart: in order, where there are as many; variables where each is
+ * like its counterpart besides.
+ */
+function pairNamesakes(
+  orig: Unit,
+  patched: Unit,
+  { twins, back, pair }: Pick<Correlation, "twins" | "back"> & { pair: (a: Item, b: Item) => void },
+): void {
+  const groups = new Map<string, readonly [Item[], Item[]]>();
+  for (const [side, unit] of [orig, patched].entries()) {
+    for (const item of unit.items) {
+      if (!item.isLocal || !isNamed(item) || twins.has(item) || back.has(item)) continue;
+      const group = groups.get(`${item.kind} ${item.name}`) ?? [[], []];
+      groups.set(`${item.kind} ${item.name}`, group);
+      group[side as 0 | 1].push(item);
+    }
+  }
+  for (const [mine, theirs] of groups.values()) {
+    const isSure =
+      mine.length === theirs.length &&
+      mine.every((a, i) => a.kind === "function" || isAlike(orig, a, patched, theirs[i] as Item));
+    if (mine.length > 1 && isSure) for (const [i, a] of mine.entries()) pair(a, theirs[i] as Item);
   }
 }
 

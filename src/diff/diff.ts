@@ -4,6 +4,7 @@ import { type Annotations, readAnnotations } from "./annotations.ts";
 import { Comparison, type Difference, isByContent, type LineNote, type Side } from "./compare.ts";
 import { itemContent } from "./content.ts";
 import { type Correlation, correlate } from "./correlate.ts";
+import { mayMention } from "./mentions.ts";
 import { parentOfCold } from "./names.ts";
 import { entryTarget } from "./ownedTables.ts";
 import type { Target } from "./targets.ts";
@@ -128,14 +129,17 @@ function withParts(changes: readonly Change[]): Change[] {
   return changes.flatMap((c) => found.get(c) ?? []);
 }
 
-/** Every item that something of an object refers to. */
-function referencedItems({ unit, tables }: Side): Set<Item> {
+/** Every item without a name that something of an object refers to. */
+function usedPieces({ unit, tables }: Side): Set<Item> {
+  const sections = new Set(unit.items.flatMap((i) => (i.kind === "anonymous" ? [i.section] : [])));
   const found = new Set<Item>();
   const add = (target: Target): void => {
     if (target.kind === "item") found.add(target.item);
     else if (target.kind === "toc" && target.slot.target !== null) add(target.slot.target);
   };
-  for (const item of unit.items) for (const r of itemContent(unit, item).references) add(r.target);
+  for (const item of unit.items) {
+    if (mayMention(unit, item, sections)) for (const r of itemContent(unit, item).references) add(r.target);
+  }
   for (const entry of tables.entries) {
     for (const r of unit.relocations.range(entry.section, entry.at, entry.at + entry.size)) {
       add(entryTarget(unit, entry.table, entry.at, r));
@@ -148,13 +152,15 @@ function referencedItems({ unit, tables }: Side): Set<Item> {
 function looseChanges(orig: Side, patched: Side, comparison: Comparison): LooseChange[] {
   const found: LooseChange[] = [];
   const groups = [orig, patched].map((side) => {
-    const used = referencedItems(side);
+    const used = usedPieces(side);
     const bySection = new Map<string, Item[]>();
     for (const item of side.unit.items) {
       if (item.kind !== "anonymous" || used.has(item) || side.unit.kinds[item.section] === "pieces") continue;
       if (isFill(side.unit, item)) continue;
       const name = side.unit.sectionName(item).replace(/\d+$/, "");
-      bySection.set(name, [...(bySection.get(name) ?? []), item]);
+      const list = bySection.get(name);
+      if (list === undefined) bySection.set(name, [item]);
+      else list.push(item);
     }
     return bySection;
   });

@@ -1,6 +1,7 @@
 // Entries of tables that belong to functions: which table, which entry, whose it is, and code elsewhere that is a part of it.
 
 import type { OwnedTable } from "../arch/code/code.ts";
+import { firstIndex } from "../base/search.ts";
 import { SHF_EXECINSTR } from "../elf/consts.ts";
 import type { Relocation } from "./relocations.ts";
 import { type Target, targetOf } from "./targets.ts";
@@ -113,7 +114,10 @@ export class OwnedTables {
   /** The entry in whose piece a place is; null if it is in none. */
   pieceAt(section: number, at: number): { readonly piece: Piece; readonly entry: OwnedEntry } | null {
     const list = this.#pieces.get(section) ?? [];
-    return list.find(({ piece }) => at >= piece.start && at < piece.end) ?? null;
+    const holds = ({ piece }: { piece: Piece }): boolean => at >= piece.start && at < piece.end;
+    // Compilers write them in the order of the entries; where they do not, each is looked at.
+    const found = list[firstIndex(list.length, (i) => (list[i]?.piece.start ?? 0) > at) - 1];
+    return found !== undefined && holds(found) ? found : (list.find(holds) ?? null);
   }
 
   /** Entries that belong to a function, in the order of the tables. */
@@ -123,7 +127,10 @@ export class OwnedTables {
 
   /** The entry at an offset of a table; null if there is none. */
   entryAt(section: number, at: number): OwnedEntry | null {
-    return (this.#bySection.get(section) ?? []).find((e) => at >= e.at && at < e.at + e.size) ?? null;
+    const list = this.#bySection.get(section) ?? [];
+    // Entries follow one another, all of one size.
+    const found = list[Math.floor(at / (list[0]?.size ?? 1))];
+    return found !== undefined && at >= found.at && at < found.at + found.size ? found : null;
   }
 }
 

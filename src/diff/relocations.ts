@@ -59,6 +59,19 @@ export class Relocations {
     return found;
   }
 
+  /** Whether the symbol of any relocation of `section` at offsets in [from, to) passes. */
+  someSymbol(section: number, [from, to]: readonly [number, number], passes: (symbol: number) => boolean): boolean {
+    const sorted = this.#of(section);
+    if (sorted === null) return false;
+    const { offsets, rows, tableOf, tables } = sorted;
+    const first = firstIndex(offsets.length, (i) => (offsets[i] ?? 0) >= from);
+    for (let i = first; i < offsets.length && (offsets[i] ?? 0) < to; i++) {
+      const table = tables[tableOf[i] ?? 0] as RelocationTable;
+      if (passes(table.symbol(rows[i] ?? 0))) return true;
+    }
+    return false;
+  }
+
   /** Whether a section has relocation tables. */
   has(section: number): boolean {
     return this.#tables.has(section);

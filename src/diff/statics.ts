@@ -4,6 +4,7 @@
 import { sameBytes } from "../base/bytes.ts";
 import { isByContent, isWritable } from "./compare.ts";
 import { type Content, instructionAt, itemContent, type Reference } from "./content.ts";
+import { mayMention } from "./mentions.ts";
 import type { Target } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
@@ -96,6 +97,9 @@ class Statics {
   readonly #twins: ReadonlyMap<Item, Item>;
   readonly #back: ReadonlyMap<Item, Item>;
   readonly #pair: Pairing["pair"];
+  readonly #first = new Map<Unit, readonly Item[]>();
+  readonly #names = new Map<Unit, Map<string, Item[]>>();
+  readonly #sections = new Map<Unit, ReadonlySet<number>>();
   readonly #uses = new Map<Item, readonly Use[]>();
   readonly #users = new Map<Unit, Map<Item, Item[]>>();
   /** Variables of the original that were said to have no counterpart. */
@@ -133,8 +137,8 @@ class Statics {
     for (const item of this.#openOf(this.#orig)) {
       const fits = (unit: Unit, i: Item): boolean =>
         alike ? isAlike(this.#orig, item, unit, i) : i.canonical === item.canonical;
-      const own = this.#openOf(this.#orig).filter((i) => fits(this.#orig, i));
-      const [candidate, more] = this.#openOf(this.#patched).filter((i) => fits(this.#patched, i));
+      const own = this.#openLike(this.#orig, item).filter((i) => fits(this.#orig, i));
+      const [candidate, more] = this.#openLike(this.#patched, item).filter((i) => fits(this.#patched, i));
       if (own.length !== 1 || candidate === undefined || more !== undefined) continue;
       const users = this.#usersOf(this.#orig, item);
       const theirs = this.#usersOf(this.#patched, candidate);
@@ -149,9 +153,7 @@ class Statics {
     for (const item of this.#openOf(this.#orig)) {
       if (!item.isNumbered || this.#twins.has(item)) continue;
       const like = (unit: Unit): Item[] =>
-        this.#openOf(unit).filter(
-          (i) => i.isNumbered && i.canonical === item.canonical && this.#usersOf(unit, i).length === 0,
-        );
+        this.#openLike(unit, item).filter((i) => i.isNumbered && this.#usersOf(unit, i).length === 0);
       const [own, others] = [like(this.#orig), like(this.#patched)];
       if (own.length !== others.length) continue;
       for (const [n, one] of own.entries()) this.#pair(one, others[n] as Item);
@@ -160,8 +162,42 @@ class Statics {
 
   /** Variables without a counterpart. */
   #openOf(unit: Unit): Item[] {
-    const known = unit === this.#orig ? this.#twins : this.#back;
-    return unit.items.filter((i) => isVariable(i) && !known.has(i) && !this.#forgotten.has(i));
+    return this.#firstOpen(unit).filter((i) => this.#isOpen(unit, i));
+  }
+
+  /** Those of one name without numbers. */
+  #openLike(unit: Unit, { canonical }: Item): Item[] {
+    let names = this.#names.get(unit);
+    if (names === undefined) {
+      names = new Map<string, Item[]>();
+      for (const item of this.#firstOpen(unit)) {
+        const list = names.get(item.canonical);
+        if (list === undefined) names.set(item.canonical, [item]);
+        else list.push(item);
+      }
+      this.#names.set(unit, names);
+    }
+    return (names.get(canonical) ?? []).filter((i) => this.#isOpen(unit, i));
+  }
+
+  #isOpen(unit: Unit, item: Item): boolean {
+    return !(unit === this.#orig ? this.#twins : this.#back).has(item);
+  }
+
+  /** Those that had none when the work began. */
+  #firstOpen(unit: Unit): readonly Item[] {
+    const known = this.#first.get(unit);
+    if (known !== undefined) return known;
+    const found = unit.items.filter((i) => isVariable(i) && this.#isOpen(unit, i) && !this.#forgotten.has(i));
+    this.#first.set(unit, found);
+    return found;
+  }
+
+  /** Sections with variables that had none. */
+  #openSections(unit: Unit): ReadonlySet<number> {
+    const known = this.#sections.get(unit) ?? new Set(this.#firstOpen(unit).map((i) => i.section));
+    this.#sections.set(unit, known);
+    return known;
   }
 
   leftovers(mine: readonly Item[], theirs: readonly Item[]): { lost: LostState[]; unused: Item[] } {
@@ -216,6 +252,7 @@ class Statics {
 
   #usesOf(unit: Unit, item: Item): readonly Use[] {
     let found = this.#uses.get(item);
+    if (found === undefined && !mayMention(unit, item, this.#openSections(unit))) found = [];
     if (found === undefined) {
       const content = itemContent(unit, item);
       found = content.references.flatMap((reference) => {
@@ -224,8 +261,8 @@ class Statics {
           ? [{ item: used, reference, code: codeAt(content, reference.at) }]
           : [];
       });
-      this.#uses.set(item, found);
     }
+    this.#uses.set(item, found);
     return found;
   }
 
@@ -246,7 +283,7 @@ class Statics {
 }
 
 /** Whether two variables may be one: name without numbers, size, whether they are written, initial value. */
-function isAlike(one: Unit, a: Item, other: Unit, b: Item): boolean {
+export function isAlike(one: Unit, a: Item, other: Unit, b: Item): boolean {
   return (
     a.canonical === b.canonical &&
     a.symbolEnd - a.entry === b.symbolEnd - b.entry &&

@@ -130,7 +130,7 @@ export class Unit {
     const size = sections.size(section);
     const suffix = bundledName(sectionName);
     const isText = sections.hasFlags(section, SHF_EXECINSTR);
-    const prefixes = all.filter((c) => isPrefix(c.name));
+    const prefixes = prefixesOf(all);
     const starts = startsOf(all.filter((c) => !isPrefix(c.name)));
     const items: Item[] = [];
     const add = (item: Omit<Item, "id" | "isInit" | "section">): void => {
@@ -180,11 +180,12 @@ export class Unit {
   }
 
   /** Where what belongs to an item begins: a prefix symbol's place, or the TOC pointer of a ppc64le function. */
-  #prefixStart(section: number, group: readonly Candidate[], prefixes: readonly Candidate[], isText: boolean): number {
+  #prefixStart(section: number, group: readonly Candidate[], prefixes: Prefixes, isText: boolean): number {
     const at = group[0]?.at ?? 0;
     let start = at;
-    for (const p of prefixes) {
-      if (p.at < at && group.some((c) => isPrefixOf(p.name, c.name))) start = Math.min(start, p.at);
+    for (const { name } of group) {
+      // Several functions of one name may lie in a section: each has its own.
+      for (const p of prefixes.get(name) ?? []) if (p < at && at - p <= MOST_BEFORE_ENTRY) start = Math.min(start, p);
     }
     // .quad .TOC. - f, which stands directly before a function of the large code model.
     if (isText && this.arch.hasToc && at >= 8) {
@@ -231,7 +232,24 @@ function isLabel(name: string, type: number, bind: number): boolean {
 }
 
 const isPrefix = (name: string): boolean => name.startsWith("__cfi_") || name.startsWith("__pfx_");
-const isPrefixOf = (prefix: string, name: string): boolean => prefix.slice(6) === name;
+
+/** Offsets of prefix symbols by the name of the function that they stand before. */
+type Prefixes = ReadonlyMap<string, readonly number[]>;
+
+/** More than any compiler puts before a function's entry, bytes. */
+const MOST_BEFORE_ENTRY = 256;
+
+function prefixesOf(all: readonly Candidate[]): Prefixes {
+  const found = new Map<string, number[]>();
+  for (const { name, at } of all) {
+    if (!isPrefix(name)) continue;
+    const own = name.slice("__cfi_".length);
+    const list = found.get(own);
+    if (list === undefined) found.set(own, [at]);
+    else list.push(at);
+  }
+  return found;
+}
 
 /** Groups of symbols that begin items, by offset. Labels, and symbols without a size inside another one, begin none. */
 function startsOf(all: readonly Candidate[]): Candidate[][] {

@@ -1,0 +1,90 @@
+// Linked objects: what `ld -r` made of several files that have names in common, before and after a change of one of them. Each function is
+// told by its file, or where the file symbols were stripped, by what it is.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { diffObjects } from "../../src/passes/diff.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "klplink-linked-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const CC: readonly string[] = [
+  ...["-O2", "-ffunction-sections", "-fdata-sections", "-fno-PIE", "-ffreestanding", "-fno-asynchronous-unwind-tables"],
+  ...["-mcmodel=kernel", "-mno-red-zone", "-pg", "-mfentry"],
+];
+
+/** A file core.c; its static functions and variables have the names of all others'. */
+const source = (number: number, more: number): string => `
+extern int ext(int); extern int printk(const char *, ...);
+static int state = ${number};
+static __attribute__((noinline)) int step(int x) { static int calls; printk("step ${number}\\n"); return ext(x + ${more}) + (state += ++calls); }
+int run${number}(int x) { static int calls; return step(x) * ${number} + ++calls; }
+`;
+
+/** Its number, what is added in step(), and its name. */
+type File = readonly [number, number, string?];
+const one: File = [1, 5];
+const two: File = [2, 5];
+
+/** @param files in the order of the link */
+function linked(name: string, files: readonly File[], strip: boolean): Uint8Array {
+  const objects = files.map(([number, more, name = "core.c"]) => {
+    const [c, o] = [join(folder, name), join(folder, `${number}-${more}.o`)];
+    writeFileSync(c, source(number, more));
+    execFileSync("x86_64-linux-gnu-gcc", [...CC, "-c", c, "-o", o]);
+    return o;
+  });
+  const out = join(folder, `${name}.o`);
+  execFileSync("x86_64-linux-gnu-ld", ["-r", ...objects, "-o", out]);
+  if (strip) execFileSync("x86_64-linux-gnu-strip", ["-g", out]);
+  return new Uint8Array(readFileSync(out));
+}
+
+const diffOf = async (a: Uint8Array, b: Uint8Array) => {
+  const { diff, problems } = await diffObjects({ bytes: a, path: "orig.o" }, { bytes: b, path: "patched.o" });
+  const told = (list: typeof diff.functions): string[] =>
+    list.flatMap((c) => (c.status === "same" ? [] : [`${c.name} ${c.status} ${c.orig?.file ?? 0}`]));
+  return { functions: told(diff.functions), data: told(diff.data), problems: problems.map((p) => p.code) };
+};
+
+describe.each([false, true])("stripped: %s", (strip) => {
+  const base = [
+    [1, 5],
+    [2, 5],
+    [3, 5],
+  ] as const;
+
+  test("one file of three differs: its function alone changed", async () => {
+    const patched = base.map(([n]) => [n, n === 2 ? 6 : 5] as const);
+    const found = await diffOf(linked("a", base, strip), linked("b", patched, strip));
+    expect(found).toEqual({ functions: [`step changed ${strip ? 0 : 2}`], data: [], problems: [] });
+  });
+
+  test("an object and itself", async () => {
+    const bytes = linked("c", base, strip);
+    expect(await diffOf(bytes, bytes)).toEqual({ functions: [], data: [], problems: [] });
+  });
+});
+
+test("a file more in the middle, of a name of its own: the others keep their counterparts", async () => {
+  const orig = linked("d", [one, two], false);
+  const found = await diffOf(orig, linked("e", [one, [9, 5, "extra.c"], [2, 6]], false));
+  expect(found.functions.filter((f) => f.includes("changed"))).toEqual(["step changed 2"]);
+  expect(found.functions.filter((f) => f.includes("new")).length).toBe(2);
+  expect(found.problems).toEqual([]);
+});
+
+test("a file more of the same name: none of its functions is taken for that of another file", async () => {
+  const orig = linked("f", [one, two], false);
+  const found = await diffOf(orig, linked("g", [one, [9, 5], [2, 6]], false));
+  expect(found.functions.filter((f) => f.startsWith("step changed"))).toEqual([]);
+  // Those that call it go on to the new one.
+  expect(found.functions.filter((f) => f.startsWith("run"))).toEqual([
+    "run1 changed 0",
+    "run2 changed 0",
+    "run9 new 0",
+  ]);
+});
