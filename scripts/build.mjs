@@ -10,6 +10,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { examplesPlugin } from "./examples.mjs";
+import { packagesOf, writeNotices, writeSbom } from "./notices.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -76,12 +77,18 @@ const form = {
   minifyWhitespace: true,
   legalComments: "eof",
   logLevel: "warning",
+  metafile: true,
+};
+/** Files that went into what is built. */
+const inputs = new Set();
+const note = ({ metafile }) => {
+  for (const path of Object.keys(metafile.inputs)) inputs.add(path);
 };
 for (const name of APART) {
   const plugins = [examplesPlugin, plainBuffers];
   // zstddec would load its WebAssembly by fetch(), which takes Node.js longer than all else.
   const define = { fetch: "undefined" };
-  await build({ ...form, define, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins });
+  note(await build({ ...form, define, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins }));
 }
 
 /**
@@ -90,7 +97,7 @@ for (const name of APART) {
  */
 async function buildFunction(outfile, options) {
   const head = "(function(require,late,module,exports,__filename,__dirname){";
-  const { outputFiles } = await build({
+  const built = await build({
     ...form,
     outfile,
     write: false,
@@ -98,7 +105,8 @@ async function buildFunction(outfile, options) {
     footer: { js: "})" },
     ...options.esbuild,
   });
-  const [{ text }] = outputFiles;
+  note(built);
+  const [{ text }] = built.outputFiles;
   const digest = createHash("sha256").update(text).digest("hex").slice(0, 16);
   mkdirSync(dirname(join(root, outfile)), { recursive: true });
   writeFileSync(join(root, outfile), `/*${digest}*/${text}`);
@@ -159,7 +167,9 @@ async function makeCode() {
   }
 }
 
+writeNotices(root, packagesOf(inputs));
 if (!bundleOnly) {
+  writeSbom(root, packagesOf(inputs));
   const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
   execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.lib.json")], { stdio: "inherit" });
 }

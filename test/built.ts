@@ -29,6 +29,7 @@ function sourcesDigest(): string {
     ...files,
     ...examples,
     "scripts/build.mjs",
+    "scripts/notices.mjs",
     "scripts/examples.mjs",
     "package.json",
     "package-lock.json",

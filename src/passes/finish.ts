@@ -46,7 +46,7 @@ export function recogniseProducer(file: ElfFile): { readonly producer: Producer 
 
 /**
  * Finishes a producer's file. Deterministic; a finished file is not finished again.
- * @throws ElfError of kind `edit` if the file cannot be rewritten without guessing.
+ * @throws ElfError of kind `edit` or `removed` if the file cannot be rewritten without guessing.
  */
 export function finish(file: ElfFile, options: FinishOptions): Finished {
   const { producer: found, traces } = recogniseProducer(file);

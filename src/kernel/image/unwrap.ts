@@ -45,13 +45,26 @@ export async function unwrapKernel(
 ): Promise<Unwrapped> {
   const through: string[] = [];
   let now: Step = { what: "", bytes };
+  /** Whether what is looked at came out of compressed data. */
+  let isInside = false;
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const step = (await compressed(now, budget)) ?? wrapped(now.bytes);
+    const unpacked = await compressed(now, budget);
+    const step = unpacked ?? (isInside ? inside(() => wrapped(now.bytes)) : wrapped(now.bytes));
     if (step === null) return { bytes: now.bytes, through };
+    isInside ||= unpacked !== null;
     through.push(step.what);
     now = step;
   }
   throw new ElfError("unsupported", 0, `more than ${MOST_ROUNDS} wrappings, one in the other`);
+}
+
+/** Offsets in what was unpacked say nothing of the file. */
+function inside<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof ElfError ? new ElfError(error.kind, 0, error.what) : error;
+  }
 }
 
 async function compressed({ bytes, size }: Step, budget: UnpackBudget): Promise<Step | null> {

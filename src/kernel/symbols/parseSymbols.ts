@@ -56,6 +56,9 @@ const [LOW_K, LOW_Y, HIGH_L, HIGH_S, DOLLAR, DOT, UNDERSCORE] = [0x6b, 0x79, 0x4
 const THIRD = new Set([..."cekpA"].map((letter) => letter.charCodeAt(0)));
 const OPENING = 0x5b;
 
+/** Each has tables of its own; distributions have some thousands of modules, of which a kernel has some hundred loaded. */
+const MOST_MODULES = 1 << 14;
+
 class LineParser {
   readonly #text: Buffer;
   readonly #vmlinux: SymbolColumns;
@@ -200,6 +203,9 @@ class LineParser {
   #columnsOf(module: string): SymbolColumns {
     let own = this.#modules.get(module);
     if (own === undefined) {
+      if (this.#modules.size === MOST_MODULES) {
+        throw new SymbolListError(this.#line, `more than ${MOST_MODULES} modules: no kernel has so many`);
+      }
       own = new SymbolColumns(this.#text);
       this.#modules.set(module, own);
     }

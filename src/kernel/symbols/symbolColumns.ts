@@ -17,6 +17,10 @@ const mixed = (hash: number, byte: number): number => {
   return h ^ (h >>> 15);
 };
 
+// Shared: a listing may have very many modules.
+const EMPTY_WORDS = new Uint32Array(0);
+const EMPTY_BYTES = new Uint8Array(0);
+
 /**
  * The symbols of one object in columns: a kernel has 200,000, of which few are ever looked at. Names stay bytes (Latin-1) where they
  * are until one is given out; they are put in order for look-ups when the first one is looked up.
@@ -35,10 +39,10 @@ export class SymbolColumns {
   /** How many rows have been put in order. */
   #ordered = 0;
   /** By hash, open addressing: the first row of a name, and 1; 0: none. */
-  #slots = new Uint32Array(0);
+  #slots = EMPTY_WORDS;
   /** By row: the next row of its name, and 1; 0: none. */
-  #next = new Uint32Array(0);
-  #isFirst = new Uint8Array(0);
+  #next = EMPTY_WORDS;
+  #isFirst = EMPTY_BYTES;
 
   /** @param text the list that {@link addAt} refers to; without it, the names are kept here */
   constructor(text?: Uint8Array) {

@@ -1,6 +1,7 @@
 // `npm run fuzz -- TARGET… [--minutes N] [--seed N] [--count N]`: runs targets in this process, for so long. A failure is made small and kept in
 // crashes/; one of each kind. `all` takes the targets in turn. The last line of each is for docs/reliability.md.
 
+import { Worker } from "node:worker_threads";
 import { targets } from "../targets/index.ts";
 import { keepCrash } from "./crashes.ts";
 import { inputOf, kindOf, runInput, samplesOf } from "./invariants.ts";
@@ -9,6 +10,38 @@ import type { Target } from "./target.ts";
 
 /** An input that takes longer is said, milliseconds. */
 const SLOW = 10_000;
+
+/** An input that takes longer ends the run, and is kept: nothing else can be told of work that does not end. Milliseconds. */
+const FOR_EVER = 300_000;
+
+/** Watches the seed from another thread: this one may never come back. */
+class Watch {
+  readonly #now = new Int32Array(new SharedArrayBuffer(4));
+  readonly #worker: Worker;
+
+  constructor(name: string) {
+    const code = `const { workerData: { now, name, limit } } = require("node:worker_threads");
+      let seed = 0, since = Date.now();
+      setInterval(() => {
+        if (now[0] !== seed) [seed, since] = [now[0], Date.now()];
+        else if (seed !== 0 && Date.now() - since > limit) {
+          require("node:fs").writeSync(1, name + ": seed " + seed + " does not end: run it with --seed " + seed + " --count 1\\n");
+          process.kill(process.pid, "SIGKILL");
+        }
+      }, 1000).unref();
+      setInterval(() => {}, 1e9);`;
+    this.#worker = new Worker(code, { eval: true, workerData: { now: this.#now, name, limit: FOR_EVER } });
+    this.#worker.unref();
+  }
+
+  set seed(seed: number) {
+    this.#now[0] = seed;
+  }
+
+  end(): Promise<number> {
+    return this.#worker.terminate();
+  }
+}
 
 interface Limits {
   readonly minutes: number;
@@ -22,7 +55,9 @@ async function fuzz(name: string, target: Target, { minutes, seed: first, count 
   const until = Date.now() + minutes * 60_000;
   let slowest = { milliseconds: 0, seed: first };
   let seed = first;
+  const watch = new Watch(name);
   for (; seed < first + count && Date.now() < until; seed++) {
+    watch.seed = seed;
     const bytes = inputOf(target, seed);
     const start = performance.now();
     try {
@@ -44,6 +79,7 @@ async function fuzz(name: string, target: Target, { minutes, seed: first, count 
     if (milliseconds > slowest.milliseconds) slowest = { milliseconds, seed };
     if (milliseconds > SLOW) console.log(`${name}: seed ${seed} took ${Math.round(milliseconds)} ms`);
   }
+  await watch.end();
   const counts = [...ends].sort(([a], [b]) => (a < b ? -1 : 1)).map(([end, n]) => `${end} ${n}`);
   console.log(
     `${name}: seeds ${first} to ${seed - 1}, ${seed - first} inputs: ${counts.join(", ")}; ${kinds.size} kinds of failure; slowest seed ${slowest.seed}, ${Math.round(slowest.milliseconds)} ms`,

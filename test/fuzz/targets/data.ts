@@ -88,8 +88,11 @@ const kernels: Target = {
       others,
     ),
   run: async (bytes) => {
+    // Offsets are in what is read: the file, or what came out of it.
+    let size = bytes.length;
     try {
       const { bytes: inner, through } = await unwrapKernel(bytes);
+      size = inner.length;
       const file = readKernelFile(inner, "in");
       const kernel =
         file.kind === "symbols"
@@ -103,7 +106,7 @@ const kernels: Target = {
       kernel.find("_text");
       return { end: `${file.kind}${through.length === 0 ? "" : ", wrapped"}` };
     } catch (error) {
-      if (error instanceof ElfError && !(error.offset >= 0 && error.offset <= bytes.length)) throw error;
+      if (error instanceof ElfError && !(error.offset >= 0 && error.offset <= size)) throw error;
       if (
         !(
           error instanceof ElfError ||

@@ -192,6 +192,16 @@ const verifying: Target = {
   },
 };
 
+/** What an edit gives; null where the file cannot be rewritten without guessing. */
+function edited<T>(action: () => T): T | null {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof ElfError && (error.kind === "edit" || error.kind === "removed")) return null;
+    throw error;
+  }
+}
+
 const producers: Target = {
   count: 400,
   samples: () =>
@@ -209,7 +219,7 @@ const producers: Target = {
       symbols: symbolsFor(bytes),
       ...(from === undefined ? {} : { from }),
     };
-    const done = usable(() => finish(file, options));
+    const done = usable(() => edited(() => finish(file, options)));
     if (done === null) return { end: "unusable" };
     const text = render(done.problems, bytes);
     if (done.output !== null) readElf(done.output);
