@@ -4,6 +4,7 @@ import type { Context, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
 import { main, STATUS } from "./main.ts";
 import { outputStream } from "./outputStream.ts";
+import { WORKER } from "./workers/workerWord.ts";
 
 declare const KLPLINK_VERSION: string;
 
@@ -36,6 +37,10 @@ const run = async (): Promise<number> => {
   if (argv[0] === FLEET_WORKER) {
     const { runWorker } = await import("./fleet/worker.ts");
     if (runWorker(context)) return STATUS.good;
+  }
+  if (argv[1] === WORKER) {
+    const { runCheckWorker } = await import("./workers/checkWorker.ts");
+    if (runCheckWorker(context)) return STATUS.good;
   }
   return main(argv, context);
 };

@@ -68,6 +68,32 @@ export async function disassembler(arch: ArchName): Promise<Disassembler | null>
 
 const none = (): Promise<null> => Promise.resolve(null);
 
+/** Diagnostics as they are to be shown. */
+export interface Prepared {
+  readonly shown: readonly Problem[];
+  /** Why there are no source lines, where they were looked for. */
+  readonly noSource: string | null;
+}
+
+/** What of the diagnostics of a file is wanted, with source lines and instructions. @param subject as of {@link Reporter.add} */
+export async function prepare(
+  { format, quiet }: Pick<ReportOptions, "format" | "quiet">,
+  subject: Subject | null,
+  problems: readonly Problem[],
+): Promise<Prepared> {
+  let shown = problems;
+  if (quiet === true && problems.length > 0) {
+    const { levelOf } = await import("../diag/catalogue.ts");
+    shown = problems.filter((p) => levelOf(p) === "error" || (p.code === "KLP117" && p.data.level === "error"));
+  }
+  if (subject === null || shown.length === 0) return { shown, noSource: null };
+  const { annotateSubject } = await import("../passes/annotate.ts");
+  // The other forms show source lines, but no instructions.
+  const wantsInstructions = format === "text" || format === "json";
+  const annotated = await annotateSubject(subject, shown, wantsInstructions ? disassembler : none);
+  return { shown: annotated.problems, noSource: annotated.noSource };
+}
+
 interface ReportOptions {
   readonly format: Format;
   readonly color: ColorChoice;
@@ -105,22 +131,13 @@ export class Reporter {
     problems: readonly Problem[],
     result: Record<string, unknown> = {},
   ): Promise<void> {
+    await this.give(file, await prepare(this.#options, subject, problems), result);
+  }
+
+  /** Takes the diagnostics of one file, as {@link prepare} made them. */
+  async give(file: string, { shown, noSource }: Prepared, result: Record<string, unknown> = {}): Promise<void> {
     const { format, color, quiet, verbose } = this.#options;
     const { stdout, stderr, env } = this.#context;
-    let shown = problems;
-    if (quiet === true && problems.length > 0) {
-      const { levelOf } = await import("../diag/catalogue.ts");
-      shown = problems.filter((p) => levelOf(p) === "error" || (p.code === "KLP117" && p.data.level === "error"));
-    }
-    let noSource: string | null = null;
-    if (subject !== null && shown.length > 0) {
-      const { annotateSubject } = await import("../passes/annotate.ts");
-      // The other forms show source lines, but no instructions.
-      const wantsInstructions = format === "text" || format === "json";
-      const annotated = await annotateSubject(subject, shown, wantsInstructions ? disassembler : none);
-      shown = annotated.problems;
-      noSource = annotated.noSource;
-    }
     switch (format) {
       case "text": {
         if (shown.length === 0) return;

@@ -27,8 +27,15 @@ function put<K>(map: Map<K, string[]>, key: K, path: string): void {
   else known.push(path);
 }
 
+/** What a file says: the module's name, and the names that it exports. */
+export interface FileContents {
+  readonly path: string;
+  readonly name: string;
+  readonly exports: readonly string[];
+}
+
 /** What the files themselves say: paths by the modules' names, and by what they export. */
-interface Contents {
+export interface Contents {
   readonly names: ReadonlyMap<string, readonly string[]>;
   readonly exports: ReadonlyMap<string, readonly string[]>;
 }
@@ -41,15 +48,23 @@ export class TreeModules {
   readonly #context: Context;
   /** Told which file is read, where all are. */
   readonly #show: (path: string) => void;
+  readonly #ask: (() => Promise<Contents>) | null;
   /** By the names of the files. */
   readonly #paths = new Map<string, string[]>();
   #contents: Contents | null = null;
   /** By path; the one that was asked for last stands last. Null: it cannot be read, which its own check says. */
   readonly #kept = new Map<string, ModuleFile | null>();
 
-  constructor(files: readonly string[], context: Context, show: (path: string) => void = () => {}) {
+  /** @param ask tells what all files say, where others have a part in reading them */
+  constructor(
+    files: readonly string[],
+    context: Context,
+    show: (path: string) => void = () => {},
+    ask: (() => Promise<Contents>) | null = null,
+  ) {
     this.#context = context;
     this.#show = show;
+    this.#ask = ask;
     for (const path of files) {
       if (KO.test(path)) put(this.#paths, normalModuleName(path.replace(/^.*\//, "").replace(KO, "")), path);
     }
@@ -88,19 +103,30 @@ export class TreeModules {
     return nearest === null ? null : this.#open(nearest);
   }
 
+  /** The modules' files, in the order in which they are read. */
+  paths(): string[] {
+    return [...this.#paths.values()].flat();
+  }
+
+  /** What one of them says; null if it cannot be read. */
+  async contentsOf(path: string): Promise<FileContents | null> {
+    const module = await this.#open(path);
+    return module === null ? null : { path, name: module.name, exports: [...module.exports.keys()] };
+  }
+
   /** Reads all modules, once. */
   async #read(): Promise<Contents> {
     if (this.#contents !== null) return this.#contents;
-    const names = new Map<string, string[]>();
-    const exports = new Map<string, string[]>();
-    for (const path of [...this.#paths.values()].flat()) {
-      this.#show(path);
-      const module = await this.#open(path);
-      if (module === null) continue;
-      put(names, module.name, path);
-      for (const name of module.exports.keys()) put(exports, name, path);
+    if (this.#ask !== null) {
+      this.#contents = await this.#ask();
+      return this.#contents;
     }
-    this.#contents = { names, exports };
+    const all: (FileContents | null)[] = [];
+    for (const path of this.paths()) {
+      this.#show(path);
+      all.push(await this.contentsOf(path));
+    }
+    this.#contents = merged(all);
     return this.#contents;
   }
 
@@ -120,6 +146,18 @@ export class TreeModules {
     if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
     return module;
   }
+}
+
+/** What all files say, in the order given. */
+export function merged(all: readonly (FileContents | null)[]): Contents {
+  const names = new Map<string, string[]>();
+  const exports = new Map<string, string[]>();
+  for (const file of all) {
+    if (file === null) continue;
+    put(names, file.name, file.path);
+    for (const name of file.exports) put(exports, name, file.path);
+  }
+  return { names, exports };
 }
 
 function withThose(kernel: Kernel | null, found: ReadonlyMap<string, ModuleFile>): Kernel | null {

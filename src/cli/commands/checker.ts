@@ -1,0 +1,108 @@
+// One file of those that `klplink check` is given.
+
+import { defined } from "../../base/defined.ts";
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import { packingFault } from "../../kernel/module/packing.ts";
+import { type CheckResult, checkSubject } from "../../passes/check.ts";
+import { openModule, type Subject } from "../../passes/open.ts";
+import type { Context } from "../context.ts";
+import { readUnpacked } from "../files/io.ts";
+import { KernelModules } from "../files/kernelModules.ts";
+import type { ModuleStore } from "../files/kernelSources.ts";
+import { type Contents, TreeModules } from "../files/treeModules.ts";
+import {
+  type CommonOptions,
+  type KernelOptions,
+  linkCommand,
+  problemOf,
+  readKernelFiles,
+  readReference,
+} from "../options.ts";
+import { type Prepared, prepare } from "../report.ts";
+
+export type CheckOptions = CommonOptions & KernelOptions;
+
+/** What came of one file: nothing but data. */
+export interface Checked extends Prepared {
+  readonly file: string;
+  readonly problems: readonly Problem[];
+  /** Null: it could not be read. */
+  readonly outcome: Pick<CheckResult, "arch" | "module" | "calls" | "unchecked"> | null;
+}
+
+/** What is needed for each of several files, read once. */
+export interface Checker {
+  readonly check: (file: string) => Promise<Checked>;
+  readonly tree: TreeModules | null;
+}
+
+/**
+ * @param show is told which file of a tree is read
+ * @param ask tells what all files of a tree say, where others have a part in reading them
+ * @throws InputProblem, UsageError
+ */
+export async function openChecker(
+  files: readonly string[],
+  options: CheckOptions,
+  context: Context,
+  show: (path: string) => void,
+  ask: (() => Promise<Contents>) | null = null,
+): Promise<Checker> {
+  const loaded = await readKernelFiles(options, context);
+  const kernel = loaded?.kernel ?? null;
+  const stores = loaded?.stores ?? [];
+  const own = new KernelModules(stores);
+  const reference = await readReference(options, context);
+  const tree = files.length > 1 ? new TreeModules(files, context, show, ask) : null;
+  const check = async (file: string): Promise<Checked> => {
+    let subject: Subject | null = null;
+    try {
+      const input = await readChecked(file, stores, context);
+      subject = openModule(input.bytes, input.name);
+      const inTree = tree === null ? kernel : await tree.add(kernel, subject, file);
+      const known = await own.add(inTree, subject);
+      const {
+        problems: found,
+        arch,
+        module,
+        calls,
+        unchecked,
+      } = checkSubject(subject, {
+        file: input.name,
+        command: linkCommand(file, options),
+        ...(known === null ? {} : { kernel: known }),
+        ...(reference === null ? {} : { reference }),
+        ...defined({ positions: options.sympos, kernelVersion: options.kernelVersion }),
+      });
+      const fault = input.packing === null ? null : packingFault(input.packed, input.packing);
+      const packed =
+        fault === null ? [] : [problem("KLP114", { file: input.name }, { packing: input.packing ?? "", ...fault })];
+      // Among several files, a position may be meant for another one.
+      const problems = [...packed, ...(files.length > 1 ? found.filter((p) => p.code !== "KLP452") : found)];
+      const outcome = { arch, module, calls, unchecked };
+      return { file: input.name, problems, outcome, ...(await prepare(options, subject, problems)) };
+    } catch (error) {
+      const p = problemOf(error);
+      if (p === null) throw error;
+      return { file, problems: [p], outcome: null, ...(await prepare(options, subject, [p])) };
+    }
+  };
+  return { check, tree };
+}
+
+/** A file, or a module of the kernel by its name. @throws InputProblem */
+async function readChecked(
+  path: string,
+  stores: readonly ModuleStore[],
+  context: Context,
+): Promise<Awaited<ReturnType<typeof readUnpacked>>> {
+  if (stores.length > 0) {
+    const { namedModule } = await import("../files/kernel.ts");
+    const found = await namedModule(path, stores);
+    if (found !== null) {
+      const bytes = await found.read();
+      return { name: found.name, bytes, mode: 0o644, packing: null, packed: bytes };
+    }
+  }
+  return readUnpacked(path, context);
+}

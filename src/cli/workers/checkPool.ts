@@ -1,0 +1,177 @@
+// Many files checked at the same time, by as many threads as there are processors. Results come in the order of the files, and not far
+// ahead of what was asked for, so that memory is bounded however many there are.
+
+import { availableParallelism } from "node:os";
+import type { Checked, CheckOptions } from "../commands/checker.ts";
+import type { Context } from "../context.ts";
+import { type FileContents, merged } from "../files/treeModules.ts";
+import { WORKER } from "./workerWord.ts";
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly klplink: "check";
+  readonly files: readonly string[];
+  readonly options: CheckOptions;
+  readonly env: Context["env"];
+}
+
+/** What a worker is told: to check a file, to read some, or what all files say. */
+export type Order =
+  | { readonly kind: "check"; readonly index: number }
+  | { readonly kind: "read"; readonly at: number; readonly paths: readonly string[] }
+  | { readonly kind: "contents"; readonly contents: ReturnType<typeof merged> };
+
+/** What a worker says. `ask`: it needs to know what all files say. */
+export type Answer =
+  | { readonly kind: "checked"; readonly index: number; readonly result: Checked }
+  | { readonly kind: "read"; readonly at: number; readonly files: readonly (FileContents | null)[] }
+  | { readonly kind: "ask"; readonly paths: readonly string[] };
+
+/** Below this many files the start of the threads takes longer than they bring. */
+const FEWEST = 100;
+/** Threads beyond these bring little: files are read from one disk. */
+const MOST_WORKERS = 8;
+/** Files of one thread that may be checked before their turn. */
+const AHEAD = 16;
+/** Files that are read at once for what they say. */
+const SLICE = 32;
+
+export interface Pool {
+  /** What came of a file; each is asked for once, in their order. */
+  readonly result: (index: number) => Promise<Checked>;
+  /** Ends the threads. */
+  readonly end: () => void;
+}
+
+/** Null: one thread does it all, because there is one processor, there are few files, or one is standard input. */
+export async function startPool(
+  files: readonly string[],
+  options: CheckOptions,
+  context: Context,
+): Promise<Pool | null> {
+  const script = workerScript();
+  const count = Math.min(availableParallelism(), MOST_WORKERS);
+  const given = [...files, ...(options.kernel ?? []), ...(options.module ?? []), options.reference ?? ""];
+  if (script === null || count < 2 || files.length < FEWEST || given.some((path) => path === "-")) return null;
+  const { Worker } = await import("node:worker_threads");
+  const workerData: WorkerStart = { klplink: "check", files, options, env: { ...context.env } };
+  const pool = new CheckPool(files.length);
+  for (let i = 0; i < count; i++) {
+    const worker = new Worker(script, { workerData, argv: ["check", WORKER] });
+    pool.add({ post: (order) => worker.postMessage(order), end: () => void worker.terminate() });
+    worker.on("message", (answer: Answer) => pool.take(i, answer));
+    worker.on("error", (error) => pool.fail(error));
+  }
+  return pool;
+}
+
+/** The program that runs as a worker: that of the bundle; null if this is not the bundle. */
+function workerScript(): string | null {
+  const url = import.meta.url;
+  if (!url.endsWith("/dist/klplink.cjs")) return null;
+  return decodeURIComponent(url.slice("file://".length).replace(/dist\/klplink\.cjs$/, "bin/klplink.js"));
+}
+
+interface Hand {
+  readonly post: (order: Order) => void;
+  readonly end: () => void;
+}
+
+/** Gives out the work; knows nothing of threads. */
+export class CheckPool implements Pool {
+  readonly #count: number;
+  readonly #hands: { readonly hand: Hand; busy: number }[] = [];
+  readonly #results = new Map<number, Checked>();
+  /** The next file to be checked, and the one that is asked for. */
+  #next = 0;
+  #wanted = 0;
+  #waiting: { readonly resolve: (result: Checked) => void; readonly reject: (error: Error) => void } | null = null;
+  #error: Error | null = null;
+  /** What files say, by slices; null: nobody has asked. */
+  #slices: (readonly (FileContents | null)[] | null)[] | null = null;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  add(hand: Hand): void {
+    this.#hands.push({ hand, busy: 0 });
+    this.#give();
+  }
+
+  result(index: number): Promise<Checked> {
+    this.#wanted = index;
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#settle();
+    });
+  }
+
+  take(from: number, answer: Answer): void {
+    switch (answer.kind) {
+      case "checked": {
+        this.#results.set(answer.index, answer.result);
+        const hand = this.#hands[from];
+        if (hand !== undefined) hand.busy--;
+        this.#settle();
+        return;
+      }
+      case "ask":
+        if (this.#slices === null) this.#readAll(answer.paths);
+        return;
+      case "read": {
+        const slices = this.#slices;
+        if (slices === null) return;
+        slices[answer.at] = answer.files;
+        if (slices.includes(null)) return;
+        const contents = merged(slices.flatMap((files) => files ?? []));
+        for (const { hand } of this.#hands) hand.post({ kind: "contents", contents });
+      }
+    }
+  }
+
+  fail(error: Error): void {
+    this.#error = error;
+    this.#settle();
+  }
+
+  /** All take part in reading what the files say; each has an order to check at the same time, which waits for it. */
+  #readAll(paths: readonly string[]): void {
+    const slices = Array.from({ length: Math.ceil(paths.length / SLICE) }, () => null);
+    this.#slices = slices;
+    for (const at of slices.keys()) {
+      const some = paths.slice(at * SLICE, (at + 1) * SLICE);
+      this.#hands[at % this.#hands.length]?.hand.post({ kind: "read", at, paths: some });
+    }
+  }
+
+  #settle(): void {
+    this.#give();
+    const waiting = this.#waiting;
+    if (waiting === null) return;
+    const result = this.#results.get(this.#wanted);
+    if (this.#error !== null) waiting.reject(this.#error);
+    else if (result === undefined) return;
+    else {
+      this.#results.delete(this.#wanted);
+      waiting.resolve(result);
+    }
+    this.#waiting = null;
+  }
+
+  end(): void {
+    for (const { hand } of this.#hands) hand.end();
+  }
+
+  /** Two files to each that has fewer, not too far ahead. */
+  #give(): void {
+    const end = Math.min(this.#count, this.#wanted + AHEAD * this.#hands.length);
+    for (let round = 0; round < 2; round++) {
+      for (const one of this.#hands) {
+        if (one.busy > round || this.#next >= end) continue;
+        one.busy++;
+        one.hand.post({ kind: "check", index: this.#next++ });
+      }
+    }
+  }
+}
