@@ -19,7 +19,7 @@ import { klplink, klplinkProcess } from "../run.ts";
 
 const kernels = [
   "test/fixtures/kernel/vmlinux-x86_64",
-  "test/fixtures/kernel/vmlinux-x86_64-stray",
+  "test/fixtures/kernel/vmlinux-x86_64-orphan",
   "test/fixtures/kernel/vmlinux-ppc64le",
   "test/fixtures/packages/debian/linux-binary-6.9.7-demo_6.9.7-1_amd64.deb",
   "test/fixtures/packages/fedora/kernel-core-6.9.7-demo.x86_64.rpm",

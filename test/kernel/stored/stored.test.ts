@@ -37,7 +37,7 @@ function partsOf(path: string): KernelParts {
   throw new Error(file.kind);
 }
 
-describe.each(["vmlinux-x86_64", "vmlinux-ppc64le-stray", "vmlinux-arm64", "System.map"])("%s", (name) => {
+describe.each(["vmlinux-x86_64", "vmlinux-ppc64le-orphan", "vmlinux-arm64", "System.map"])("%s", (name) => {
   const parts = partsOf(`test/fixtures/kernel/${name}`);
   const config = { source: "config", options: new Map([["CONFIG_X", "y"]]) };
   const symvers = { source: "m", exports: [{ name: "f", owner: "m", crc: 7, gplOnly: true, namespace: "NS" }] };
