@@ -25,4 +25,4 @@ export function meaningDocument({ meaning }: DiffResult): Record<string, unknown
 export const meaningText = ({ meaning, patched }: DiffResult): string | null =>
   meaning === null || meaning.types !== null
     ? null
-    : `${patched.path}: structures, enums and parameters are not compared: no debug information (-g) on both sides`;
+    : `${patched.path}: structures, enums and parameters are not compared: no debug information (-g) on both sides, or more of it than 96 MiB`;
