@@ -34,7 +34,7 @@ export { btfTypes, type KernelTypes } from "./load/structModule.ts";
 export { type Analysis, analyse, type Options } from "./passes/analysis.ts";
 export { type CheckResult, check } from "./passes/check.ts";
 export { type Finished, type FinishOptions, finish, recogniseProducer } from "./passes/finish.ts";
-export { type ImageOptions, type ImageResult, image, type ModuleImage } from "./passes/image.ts";
+export { type ImageOptions, type ImageResult, image, type ModuleImage } from "./passes/image/image.ts";
 export { Unusable } from "./passes/input.ts";
 export { type LinkOptions, type LinkResult, link } from "./passes/link.ts";
 export { type Sites, sites } from "./passes/sites.ts";

@@ -108,27 +108,56 @@ function circle(graph: ReadonlyMap<string, readonly string[]>): string[] {
 const subRooms: Readonly<Record<string, readonly string[]>> = {
   kernel: ["symbols", "running", "loader", "image", "module", "package", "tree", "stored"],
   klp: ["symbols", "producers", "patch", "move", "toc", "rules"],
-  passes: ["problems", "explain"],
+  "elf/dwarf": ["lines", "types", "moved"],
+  diff: ["canon", "compare", "correlate", "take", "emit", "meaning"],
+  passes: ["problems", "image", "diff", "explain"],
+  "cli/files": ["kernel", "builds"],
 };
+
+/** The sub-room of a room that a file lies in; null: in none of it. */
+function subRoomOf(room: string, path: string): string | null {
+  if (!path.startsWith(`${room}/`)) return null;
+  const [sub = "", inside] = path.slice(room.length + 1).split("/");
+  return inside === undefined ? null : sub;
+}
 
 test("sub-rooms are named, and import only from those before them", () => {
   const wrong: string[] = [];
   for (const [room, order] of Object.entries(subRooms)) {
-    const subOf = (path: string): string | null => {
-      const [first, second, third] = path.split("/");
-      return first === room && third !== undefined && second !== undefined ? second : null;
-    };
     for (const { path, imports } of files) {
-      const from = subOf(path);
+      const from = subRoomOf(room, path);
       if (from === null) continue;
       if (!order.includes(from)) wrong.push(`src/${room}/${from} has no place in the order`);
       for (const to of imports) {
-        const other = subOf(to);
+        const other = subRoomOf(room, to);
         if (other !== null && order.indexOf(other) > order.indexOf(from)) wrong.push(`${path} imports ${to}`);
       }
     }
+    const empty = order.filter((sub) => !files.some(({ path }) => subRoomOf(room, path) === sub));
+    expect(empty, `sub-rooms of src/${room} that hold no file`).toEqual([]);
   }
   expect(wrong).toEqual([]);
+  expect(subRoomOf("elf/dwarf", "elf/dwarf/types/members.ts")).toBe("types");
+  expect(subRoomOf("elf/dwarf", "elf/dwarf/units.ts")).toBe(null);
+});
+
+/** Most files of a folder of src. */
+const MOST_FILES = 15;
+/** Folders of more, with the reason, which docs/architecture.md gives too. */
+const LARGER: Readonly<Record<string, string>> = {
+  "cli/commands": "one a command, and what it prints",
+  "diag/messages": "one a speaker",
+  "ftrace/model/protocols": "one a protocol",
+  "klp/rules": "one a rule",
+};
+
+test("folders hold no more files than a reader looks over", () => {
+  const counts = new Map<string, number>();
+  for (const { path } of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  const larger = [...counts].filter(([, count]) => count > MOST_FILES).map(([folder]) => folder);
+  expect(larger.sort()).toEqual(Object.keys(LARGER).sort());
+  const told = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  expect(Object.keys(LARGER).filter((folder) => !told.includes(`\`${folder}\``))).toEqual([]);
 });
 
 test("src holds index.ts and folders", () => {

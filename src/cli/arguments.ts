@@ -1,7 +1,7 @@
 // Forms of option values, for commander: each returns the value or says what the form is.
 
 import { InvalidArgumentError } from "commander";
-import type { X86State } from "../passes/image.ts";
+import type { X86State } from "../passes/image/image.ts";
 
 export function taskCount(value: string): number {
   if (/^[1-4]$/.test(value)) return Number(value);

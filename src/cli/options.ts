@@ -8,7 +8,7 @@ import type { ModuleFile } from "../kernel/module/moduleFile.ts";
 import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import type { Context } from "./context.ts";
 import { InputProblem, type Standard, UsageError, write } from "./files/io.ts";
-import type { LoadedKernel, Opened } from "./files/kernel.ts";
+import type { LoadedKernel, Opened } from "./files/kernel/kernel.ts";
 import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
 import { type ColorChoice, FORMATS, type Format } from "./report.ts";
 
@@ -129,11 +129,11 @@ export async function readKernelFiles(
     if (options.sympos !== undefined) throw new UsageError("--sympos needs the kernel's symbols: give them with -k");
     return null;
   }
-  const { loadKernel } = await import("./files/kernel.ts");
+  const { loadKernel } = await import("./files/kernel/kernel.ts");
   const loaded = await loadKernel(options.kernel ?? [], options.module ?? [], context, opened, options.root);
   const { verbose, format } = options as Partial<CommonOptions>;
   if (verbose === true && format === "text") {
-    const { takenText } = await import("./files/taken.ts");
+    const { takenText } = await import("./files/kernel/taken.ts");
     await write(context.stderr, takenText(loaded.sources));
   }
   return loaded;
@@ -145,11 +145,11 @@ export async function refuseOverwriting(
   { kernel = [], module = [], reference, root = "/" }: KernelOptions,
   more: readonly (string | undefined)[] = [],
 ): Promise<void> {
-  const { kernelPlaces } = await import("./files/kernelPlaces.ts");
+  const { kernelPlaces } = await import("./files/kernel/kernelPlaces.ts");
   const kernels = kernel.flatMap((argument) => kernelPlaces(argument, root)?.files ?? [argument]);
   const given = [...kernels, reference, ...more].filter((path) => path !== undefined);
   if (module.length > 0) {
-    const { parseModuleArgument } = await import("./files/kernel.ts");
+    const { parseModuleArgument } = await import("./files/kernel/kernel.ts");
     append(
       given,
       module.map((argument) => parseModuleArgument(argument).path),
@@ -162,7 +162,7 @@ export async function refuseOverwriting(
 /** Reads what --reference names. @throws InputProblem, UsageError */
 export async function readReference(options: KernelOptions, context: Standard): Promise<ModuleFile | null> {
   if (options.reference === undefined) return null;
-  const { loadModule } = await import("./files/kernel.ts");
+  const { loadModule } = await import("./files/kernel/kernel.ts");
   return loadModule(options.reference, undefined, context);
 }
 

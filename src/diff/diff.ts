@@ -1,14 +1,14 @@
 // The comparison of two objects as a whole: what changed, what is new, what is gone.
 
-import { type Annotations, readAnnotations } from "./annotations.ts";
-import { Comparison, type Difference, isByContent, type LineNote, type Side } from "./compare.ts";
-import { itemContent } from "./content.ts";
-import { type Correlation, correlate } from "./correlate.ts";
-import { mayMention } from "./mentions.ts";
-import { parentOfCold } from "./names.ts";
-import { entryTarget } from "./ownedTables.ts";
-import type { Target } from "./targets.ts";
-import type { Item, Unit } from "./unit.ts";
+import { type Annotations, readAnnotations } from "./canon/annotations.ts";
+import { itemContent } from "./canon/content.ts";
+import { mayMention } from "./canon/mentions.ts";
+import { parentOfCold } from "./canon/names.ts";
+import type { Target } from "./canon/targets.ts";
+import type { Item, Unit } from "./canon/unit.ts";
+import { Comparison, type Difference, isByContent, type LineNote, type Side } from "./compare/compare.ts";
+import { entryTarget } from "./compare/ownedTables.ts";
+import { type Correlation, correlate } from "./correlate/correlate.ts";
 
 export type Status = "same" | "changed" | "new" | "removed";
 

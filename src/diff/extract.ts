@@ -4,17 +4,17 @@ import { append } from "../base/lists.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import type { NewSymbol } from "../elf/writer/newObject.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { CallbackKind } from "./annotations.ts";
+import type { CallbackKind } from "./canon/annotations.ts";
+import type { Item } from "./canon/unit.ts";
 import type { Diff } from "./diff.ts";
-import { Emitter } from "./emit.ts";
-import { type Inclusion, type InclusionReason, include, type SiteOf } from "./include.ts";
-import type { Told } from "./namesakes.ts";
-import { addNamespaces, addNote, addPatchTables, type ReplacedObject, type Replacement } from "./patchTables.ts";
-import { copyRebuilt } from "./rebuilt.ts";
-import { TargetObject } from "./refer.ts";
-import type { Elsewhere } from "./resolve.ts";
-import { SharedParts } from "./sharedParts.ts";
-import type { Item } from "./unit.ts";
+import { Emitter } from "./emit/emit.ts";
+import { addNamespaces, addNote, addPatchTables, type ReplacedObject, type Replacement } from "./emit/patchTables.ts";
+import { copyRebuilt } from "./emit/rebuilt.ts";
+import type { Elsewhere } from "./emit/resolve.ts";
+import { SharedParts } from "./emit/sharedParts.ts";
+import { type Inclusion, type InclusionReason, include, type SiteOf } from "./take/include.ts";
+import type { Told } from "./take/namesakes.ts";
+import { TargetObject } from "./take/refer.ts";
 
 /** What changed in one object file, for one object of the kernel. */
 export interface Part {

@@ -2,8 +2,8 @@
 // Every read is checked; a table that contradicts itself ends the reading with a BtfError.
 
 import { latin1, viewOf } from "../base/bytes.ts";
-import type { StructLayout } from "./dwarf/members.ts";
-import { addPrototype, type ParameterType, type Prototype } from "./dwarf/prototype.ts";
+import type { StructLayout } from "./dwarf/types/members.ts";
+import { addPrototype, type ParameterType, type Prototype } from "./dwarf/types/prototype.ts";
 
 const MAGIC = 0xeb9f;
 const HEADER_SIZE = 24;

@@ -242,7 +242,7 @@ export class Kernel {
   async readLivepatchStack(): Promise<LivepatchStackSource | null> {
     const file = this.#vmlinux?.debug ?? null;
     if (file === null || findKernelMachine(file.machine)?.hasLivepatchStack !== true) return null;
-    const { findMembers } = await import("../elf/dwarf/members.ts");
+    const { findMembers } = await import("../elf/dwarf/types/members.ts");
     const places = await findMembers(file, STACK_MEMBERS);
     const told = stackFromMembers((member) => places.get(member) ?? null);
     return told === null ? null : { ...told, source: "vmlinux's debug information" };

@@ -6,7 +6,7 @@
 
 import { OrderedView } from "../base/bytes.ts";
 import type { Btf } from "../elf/btf.ts";
-import type { StructLayout } from "../elf/dwarf/members.ts";
+import type { StructLayout } from "../elf/dwarf/types/members.ts";
 import type { ModInfo } from "../kernel/module/modinfo.ts";
 import type { UnknownRange } from "../stubs/loader.ts";
 import type { ImageSection } from "./memory.ts";

@@ -6,7 +6,7 @@ import { firstIndex } from "../base/search.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler, FunctionPlace, Instruction, Place } from "../diag/define.ts";
 import { SHF_EXECINSTR, SHT_NOBITS } from "../elf/consts.ts";
-import type { SourceIndex } from "../elf/dwarf/source.ts";
+import type { SourceIndex } from "../elf/dwarf/lines/source.ts";
 import type { CodeSymbol } from "../klp/functions.ts";
 import { shortName } from "../klp/symbols/names.ts";
 import { relocName } from "../reloc/def.ts";

@@ -2,7 +2,7 @@
 
 import type { Arch } from "../arch/index.ts";
 import { SHT_SYMTAB } from "../elf/consts.ts";
-import { SourceIndex } from "../elf/dwarf/source.ts";
+import { SourceIndex } from "../elf/dwarf/lines/source.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";

@@ -1,7 +1,7 @@
 // The sites pass: where ftrace can patch the functions of a file, and so which of them can be livepatched.
 
 import { ET_REL } from "../elf/consts.ts";
-import { readSubprograms, type Subprograms } from "../elf/dwarf/subprograms.ts";
+import { readSubprograms, type Subprograms } from "../elf/dwarf/lines/subprograms.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfExecutable, elfType, readExecutable } from "../elf/executable.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";

@@ -12,7 +12,7 @@ import { SHF_WRITE } from "../../src/elf/consts.ts";
 import { findSignature } from "../../src/elf/containers/signature.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { btfTypes, type KernelTypes, STRUCT_MODULE } from "../../src/load/structModule.ts";
-import type { ImageResult } from "../../src/passes/image.ts";
+import type { ImageResult } from "../../src/passes/image/image.ts";
 import { type Captured, neededNames, writeGolden } from "../passes/image/captured.ts";
 import { type Comparison, compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "../passes/image/compare.ts";
 import { type ArchName, capture, dumpsOf, type ReadMemory } from "./capture.ts";

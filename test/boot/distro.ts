@@ -7,7 +7,7 @@ import { readElf } from "../../src/elf/reader.ts";
 import { readModInfo } from "../../src/kernel/module/modinfo.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
-import type { ModuleImage } from "../../src/passes/image.ts";
+import type { ModuleImage } from "../../src/passes/image/image.ts";
 import type { Captured } from "../passes/image/captured.ts";
 import type { ReadMemory } from "./capture.ts";
 

@@ -10,7 +10,7 @@ import { titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { addressesOf, type KernelAddresses } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
-import type { ImageOptions } from "../../src/passes/image.ts";
+import type { ImageOptions } from "../../src/passes/image/image.ts";
 import { patchedNames } from "../../src/passes/patchedBy.ts";
 import { type Captured, type Moments, writeGolden } from "../passes/image/captured.ts";
 import { compare, imageOf, MITIGATIONS_OFF, verifyCaptured } from "../passes/image/compare.ts";

@@ -2,7 +2,7 @@
 // it, and what that makes of a module's returns, indirect branches and calls. FineIBT is not among them: it needs a kernel
 // that clang built with CONFIG_CFI, which Debian has not.
 
-import type { X86State } from "../../src/passes/image.ts";
+import type { X86State } from "../../src/passes/image/image.ts";
 import type { ReadMemory } from "./capture.ts";
 
 export interface Mitigated {

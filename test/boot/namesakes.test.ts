@@ -4,9 +4,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { isSpecialStatic } from "../../src/diff/names.ts";
-import { Namesakes } from "../../src/diff/namesakes.ts";
-import type { Item, Unit } from "../../src/diff/unit.ts";
+import { isSpecialStatic } from "../../src/diff/canon/names.ts";
+import type { Item, Unit } from "../../src/diff/canon/unit.ts";
+import { Namesakes } from "../../src/diff/take/namesakes.ts";
 import { readVmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { type PlacedSymbol, type PlacedSymbols, placedOfKernel } from "../../src/kernel/symbols/placedSymbols.ts";
 import { labKernels, treeOf } from "./kernels.ts";

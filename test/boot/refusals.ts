@@ -2,7 +2,7 @@
 
 import { firstRefusal, kernelOf } from "../../src/diag/catalogue.ts";
 import type { KernelAddresses } from "../../src/kernel/running/addresses.ts";
-import { image } from "../../src/passes/image.ts";
+import { image } from "../../src/passes/image/image.ts";
 import type { Spoiled } from "./spoiled.ts";
 
 /** Lines of the kernel's log about one module, without its time stamps. Warnings about the module's origin are not faults. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type DiffResult, diffObjects } from "../../src/passes/diff.ts";
+import { type DiffResult, diffObjects } from "../../src/passes/diff/diff.ts";
 import { load, root } from "../helpers.ts";
 
 const folder = "test/fixtures/diff/cases";

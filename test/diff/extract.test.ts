@@ -5,7 +5,7 @@ import { findArch } from "../../src/arch/index.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../src/elf/consts.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import { diffObjects, extractDiff } from "../../src/passes/diff.ts";
+import { diffObjects, extractDiff } from "../../src/passes/diff/diff.ts";
 import { link } from "../../src/passes/link.ts";
 import { load, root } from "../helpers.ts";
 import { kernelWith } from "./targetOf.ts";

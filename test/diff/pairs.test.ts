@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { levelOf } from "../../src/diag/catalogue.ts";
-import { diffObjects, extractDiff } from "../../src/passes/diff.ts";
+import { diffObjects, extractDiff } from "../../src/passes/diff/diff.ts";
 import { load, root } from "../helpers.ts";
 import { kernelWith } from "./targetOf.ts";
 

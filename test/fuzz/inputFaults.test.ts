@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { jsonDataOf } from "../../src/diag/catalogue.ts";
 import { readExecutable } from "../../src/elf/executable.ts";
 import { SYM } from "../../src/elf/views/layout.ts";
-import { image } from "../../src/passes/image.ts";
+import { image } from "../../src/passes/image/image.ts";
 import { link } from "../../src/passes/link.ts";
 import { klplink } from "../cli/run.ts";
 import { buildElf, words } from "../elf/build.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SourceIndex } from "../../src/elf/dwarf/source.ts";
+import { SourceIndex } from "../../src/elf/dwarf/lines/source.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { check } from "../../src/passes/check.ts";

@@ -9,7 +9,7 @@ import { addressesOf } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../src/kernel/symbols/symbolList.ts";
 import { check } from "../../src/passes/check.ts";
-import { image } from "../../src/passes/image.ts";
+import { image } from "../../src/passes/image/image.ts";
 import { link } from "../../src/passes/link.ts";
 import { load } from "../helpers.ts";
 import { Part } from "./part.ts";

@@ -8,7 +8,7 @@ import { titleOf } from "../../src/diag/catalogue.ts";
 import { addressesOf } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import type { GivenParameter } from "../../src/load/facts.ts";
-import { type ImageOptions, image } from "../../src/passes/image.ts";
+import { type ImageOptions, image } from "../../src/passes/image/image.ts";
 import { patchedNames } from "../../src/passes/patchedBy.ts";
 
 const folder = join(import.meta.dirname, "../fixtures/diag/image");

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, expect, test, vi } from "vitest";
-import { SourceIndex } from "../../src/elf/dwarf/source.ts";
+import { SourceIndex } from "../../src/elf/dwarf/lines/source.ts";
 import { klplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 

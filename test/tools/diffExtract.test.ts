@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { check } from "../../src/passes/check.ts";
-import { diffObjects, extractDiff } from "../../src/passes/diff.ts";
+import { diffObjects, extractDiff } from "../../src/passes/diff/diff.ts";
 import { link } from "../../src/passes/link.ts";
 import { kernelWith } from "../diff/targetOf.ts";
 import { compile, compilers, disassembly, workFolder } from "./compilers.ts";

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { diffObjects } from "../../src/passes/diff.ts";
+import { diffObjects } from "../../src/passes/diff/diff.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-linked-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { diffObjects } from "../../src/passes/diff.ts";
+import { diffObjects } from "../../src/passes/diff/diff.ts";
 import { compile, compilers, disassembly, loadedContent, workFolder } from "./compilers.ts";
 import { makeSource, mutate } from "./kernelLikeC.ts";
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addressesOf } from "../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
-import { imageElf } from "../../src/passes/imageOutput.ts";
+import { imageElf } from "../../src/passes/image/output.ts";
 import { klplinkProcess } from "../cli/run.ts";
 import { goldenCaptures } from "../passes/image/captured.ts";
 import { imageOf, MITIGATIONS_OFF } from "../passes/image/compare.ts";

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadKernel } from "../../src/cli/files/kernel.ts";
+import { loadKernel } from "../../src/cli/files/kernel/kernel.ts";
 import { contentsOf } from "../../src/kernel/package/contents.ts";
 import { openPackage } from "../../src/kernel/package/open.ts";
 import { openDistro } from "../boot/distro.ts";

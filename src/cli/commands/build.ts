@@ -27,9 +27,9 @@ import {
   makeModule,
   type Taken,
   takeOut,
-} from "../../passes/livepatchModule.ts";
+} from "../../passes/diff/livepatchModule.ts";
 import type { Context } from "../context.ts";
-import { findConfigFile, findModuleFile, findSymvers } from "../files/buildInputs.ts";
+import { findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
@@ -274,7 +274,7 @@ class Run {
 
   /** The kernel with the modules that the patch changes: those of -m, else where they lie beside it. */
   async #withModules(kernel: Kernel, changed: readonly ChangedPair[]): Promise<Kernel> {
-    const { loadModule } = await import("../files/kernel.ts");
+    const { loadModule } = await import("../files/kernel/kernel.ts");
     const options = this.#options;
     const missing = [...new Set(changed.map((c) => c.object))].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
     let known = kernel;

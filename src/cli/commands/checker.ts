@@ -7,9 +7,9 @@ import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked } from "../files/io.ts";
-import { KernelModules } from "../files/kernelModules.ts";
-import type { ModuleStore } from "../files/kernelSources.ts";
-import { type Contents, TreeModules } from "../files/treeModules.ts";
+import { KernelModules } from "../files/kernel/kernelModules.ts";
+import type { ModuleStore } from "../files/kernel/kernelSources.ts";
+import { type Contents, TreeModules } from "../files/kernel/treeModules.ts";
 import {
   type CommonOptions,
   type KernelOptions,
@@ -97,7 +97,7 @@ async function readChecked(
   context: Context,
 ): Promise<Awaited<ReturnType<typeof readUnpacked>>> {
   if (stores.length > 0) {
-    const { namedModule } = await import("../files/kernel.ts");
+    const { namedModule } = await import("../files/kernel/kernel.ts");
     const found = await namedModule(path, stores);
     if (found !== null) {
       const bytes = await found.read();

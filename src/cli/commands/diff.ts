@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { levelOf } from "../../diag/catalogue.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff.ts";
+import { type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff/diff.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";

@@ -1,6 +1,6 @@
 // What `klplink diff` says of types beyond its diagnostics: in JSON, and with -v where there is nothing to say it of.
 
-import type { DiffResult } from "../../passes/diff.ts";
+import type { DiffResult } from "../../passes/diff/diff.ts";
 
 /** Members of the JSON document. */
 export function meaningDocument({ meaning }: DiffResult): Record<string, unknown> {

@@ -4,7 +4,7 @@ import { printable } from "../../base/bytes.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type DiffResult, graphOfResults } from "../../passes/diff.ts";
+import { type DiffResult, graphOfResults } from "../../passes/diff/diff.ts";
 import { InputProblem, UsageError } from "../files/io.ts";
 import { formOf, GRAPH_FORMS, type GraphForm } from "../graph/render.ts";
 import type { CommonOptions, KernelOptions } from "../options.ts";

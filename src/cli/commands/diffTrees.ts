@@ -14,12 +14,12 @@ import {
   extractDiffs,
   isSameObject,
   type OwnedResult,
-} from "../../passes/diff.ts";
+} from "../../passes/diff/diff.ts";
 import type { Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
-import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/buildTree.ts";
+import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/builds/buildTree.ts";
+import { chosenPairs, type Pair } from "../files/builds/treePairs.ts";
 import { UsageError, unreadable, write } from "../files/io.ts";
-import { chosenPairs, type Pair } from "../files/treePairs.ts";
 import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";

@@ -20,8 +20,8 @@ import type { SymbolSource } from "../../kernel/running/addresses.ts";
 import { addressesOf } from "../../kernel/running/addresses.ts";
 import type { GivenParameter, PatchedName } from "../../load/facts.ts";
 import { btfTypes, type KernelTypes, STRUCTS } from "../../load/structModule.ts";
-import { type ImageResult, imageOf, type ModuleImage, type X86State } from "../../passes/image.ts";
-import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/imageOutput.ts";
+import { type ImageResult, imageOf, type ModuleImage, type X86State } from "../../passes/image/image.ts";
+import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/image/output.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import { patchedNames } from "../../passes/patchedBy.ts";
@@ -175,7 +175,7 @@ export async function patchedFunctions(
 async function kernelTypes(kernel: Kernel | null, elf: ElfFile | null): Promise<KernelTypes | null> {
   const btf = kernel?.btf ?? null;
   if (btf?.structLayout("module") != null) return btfTypes(btf);
-  const { findStructs } = await import("../../elf/dwarf/members.ts");
+  const { findStructs } = await import("../../elf/dwarf/types/members.ts");
   for (const file of [elf, kernel?.debug ?? null]) {
     if (file === null) continue;
     const found = await findStructs(file, STRUCTS);
@@ -187,7 +187,7 @@ async function kernelTypes(kernel: Kernel | null, elf: ElfFile | null): Promise<
 /** Modules given with -m, and where they are loaded if that was said. */
 async function loadedModules(kernel: Kernel | null, { module = [] }: KernelOptions): Promise<LoadedModule[]> {
   if (kernel === null || module.length === 0) return [];
-  const { parseModuleArgument } = await import("../files/kernel.ts");
+  const { parseModuleArgument } = await import("../files/kernel/kernel.ts");
   return [...kernel.modules.values()].map((file, i) => {
     const { sections } = parseModuleArgument(module[i] ?? "");
     return { file, sections: sections === null ? null : readSections(sections) };

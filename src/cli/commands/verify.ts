@@ -14,12 +14,12 @@ import { filledUp, ShiftError } from "../../kernel/running/shifted.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
 import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
 import { btfTypes, type KernelTypes } from "../../load/structModule.ts";
-import type { X86State } from "../../passes/image.ts";
+import type { X86State } from "../../passes/image/image.ts";
+import { type VerifyResult, verifyOf } from "../../passes/image/verify.ts";
 import { openFile, openModule, type Subject, tryRead } from "../../passes/open.ts";
-import { type VerifyResult, verifyOf } from "../../passes/verify.ts";
 import type { Context } from "../context.ts";
-import { findModuleFiles, isPath, moduleFolders } from "../files/findModule.ts";
 import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { findModuleFiles, isPath, moduleFolders } from "../files/kernel/findModule.ts";
 import { RunningMachine } from "../files/machine.ts";
 import { type CommonOptions, problemOf } from "../options.ts";
 import { Reporter } from "../report.ts";
@@ -168,7 +168,7 @@ async function readGiven(
 ): Promise<{ readonly list: SymbolList | null; readonly modules: readonly LoadedModule[] }> {
   const { kernel = [], module = [] } = options;
   if (kernel.length === 0 && module.length === 0) return { list: null, modules: [] };
-  const { loadKernel, parseModuleArgument } = await import("../files/kernel.ts");
+  const { loadKernel, parseModuleArgument } = await import("../files/kernel/kernel.ts");
   const { kernel: read } = await loadKernel(kernel, module, context);
   const modules = [...read.modules.values()].map((file, i) => {
     const { sections } = parseModuleArgument(module[i] ?? "");

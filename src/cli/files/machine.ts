@@ -12,7 +12,7 @@ import { parseKernelAddress } from "../../kernel/loader/placement.ts";
 import { type KernelMemory, MemoryError, openDumps, openKcore } from "../../kernel/running/memory.ts";
 import { parseSymbols, SymbolListError } from "../../kernel/symbols/parseSymbols.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
-import type { Unread } from "../../passes/verify.ts";
+import type { Unread } from "../../passes/image/verify.ts";
 import { problemOf } from "../options.ts";
 import { InputProblem } from "./io.ts";
 

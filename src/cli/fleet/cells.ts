@@ -18,7 +18,7 @@ import { checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked } from "../files/io.ts";
-import { KernelModules } from "../files/kernelModules.ts";
+import { KernelModules } from "../files/kernel/kernelModules.ts";
 import { problemOf } from "../options.ts";
 import { differencesOf } from "./differs.ts";
 import type { Cell, MatrixKernel } from "./document.ts";

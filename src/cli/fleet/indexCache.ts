@@ -9,8 +9,8 @@ import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { isNamedAfter } from "../../kernel/package/contents.ts";
 import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
 import type { Context } from "../context.ts";
-import { readParts } from "../files/kernel.ts";
-import { kernelPlaces } from "../files/kernelPlaces.ts";
+import { readParts } from "../files/kernel/kernel.ts";
+import { kernelPlaces } from "../files/kernel/kernelPlaces.ts";
 import {
   folderModules,
   type KernelSource,
@@ -19,7 +19,7 @@ import {
   openKernelSource,
   PACKAGE_NAME,
   packagesIn,
-} from "../files/kernelSources.ts";
+} from "../files/kernel/kernelSources.ts";
 
 /** Bytes that all indexes together may have; the ones that were used last are kept. */
 const MOST_BYTES = 2 ** 31;

@@ -4,7 +4,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { problem } from "../../diag/catalogue.ts";
 import { InputProblem } from "../files/io.ts";
-import { kernelPlaces } from "../files/kernelPlaces.ts";
+import { kernelPlaces } from "../files/kernel/kernelPlaces.ts";
 
 const BOOTABLE = /^(?:vmlinu[xz]|Image|bzImage)(?:[-.].*)?$/;
 /** Packages that hold a kernel: those of its modules and headers lie beside it. */

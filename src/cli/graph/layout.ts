@@ -1,6 +1,6 @@
 // Where the nodes of a graph are drawn: a column for each step from what changed, the nodes that one needs beside it.
 
-import { type Graph, type GraphNode, walk } from "../../diff/graph.ts";
+import { type Graph, type GraphNode, walk } from "../../diff/take/graph.ts";
 
 /** A node with its box. Pixels. */
 export interface Box {

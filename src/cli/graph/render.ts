@@ -1,6 +1,6 @@
 // `--graph FILE`: the form is told by the file's name.
 
-import { type Graph, walk, whyOfNode } from "../../diff/graph.ts";
+import { type Graph, walk, whyOfNode } from "../../diff/take/graph.ts";
 import { escaped, svgOf } from "./svg.ts";
 
 export const GRAPH_FORMS = ["svg", "html", "dot", "txt"] as const;

@@ -1,6 +1,6 @@
 // The graph as SVG, light or dark as the reader has it; nothing in it comes from elsewhere.
 
-import { type Graph, type NodeKind, whyOfNode } from "../../diff/graph.ts";
+import { type Graph, type NodeKind, whyOfNode } from "../../diff/take/graph.ts";
 import { type Box, layOutGraph, SIZES } from "./layout.ts";
 
 /** Text in XML. Characters that XML does not have (control characters, halves of pairs) are replaced. */

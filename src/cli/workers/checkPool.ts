@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import type { Checked, CheckOptions } from "../commands/checker.ts";
 import type { Context } from "../context.ts";
-import { type FileContents, merged } from "../files/treeModules.ts";
+import { type FileContents, merged } from "../files/kernel/treeModules.ts";
 import { WORKER } from "./workerWord.ts";
 
 /** What a worker is started with. */

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openChecker } from "../commands/checker.ts";
 import type { Context } from "../context.ts";
-import type { Contents } from "../files/treeModules.ts";
+import type { Contents } from "../files/kernel/treeModules.ts";
 import type { Answer, Order, WorkerStart } from "./checkPool.ts";
 
 /** False if this is not a worker. */

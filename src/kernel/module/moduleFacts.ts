@@ -9,8 +9,8 @@ import {
   usesZstd,
   type ZstdUnpacker,
 } from "../../elf/containers/compressed.ts";
-import { addPrototype, type Prototype, type Prototypes } from "../../elf/dwarf/prototype.ts";
-import { readTypeFacts } from "../../elf/dwarf/prototypes.ts";
+import { addPrototype, type Prototype, type Prototypes } from "../../elf/dwarf/types/prototype.ts";
+import { readTypeFacts } from "../../elf/dwarf/types/prototypes.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromMembers } from "../image/livepatchStack.ts";
 import type { Kernel } from "../kernel.ts";

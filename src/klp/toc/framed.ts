@@ -1,6 +1,6 @@
 // Rule S1: whether a function takes all its arguments in registers, so that a frame may be put between it and its caller.
 
-import type { ParameterType, Prototypes } from "../../elf/dwarf/prototype.ts";
+import type { ParameterType, Prototypes } from "../../elf/dwarf/types/prototype.ts";
 
 /** Doublewords of arguments that r3 to r10 hold (ELFv2 ABI 2.2.3.1). */
 const IN_REGISTERS = 8;

@@ -3,7 +3,7 @@
 import { hex, printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import type { ZstdUnpacker } from "../../elf/containers/compressed.ts";
-import type { Prototypes } from "../../elf/dwarf/prototype.ts";
+import type { Prototypes } from "../../elf/dwarf/types/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { CodeSymbol, FunctionIndex, SymbolizedFile } from "../functions.ts";

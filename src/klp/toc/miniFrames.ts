@@ -3,7 +3,7 @@
 
 import { hex, viewOf, wordBytes } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC, STT_SECTION } from "../../elf/consts.ts";
-import type { Prototypes } from "../../elf/dwarf/prototype.ts";
+import type { Prototypes } from "../../elf/dwarf/types/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";

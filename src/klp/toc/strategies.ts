@@ -1,7 +1,7 @@
 // The ways in which r2 can come back, as rows: what each is called and costs, what it needs to know, and what it plans. Options,
 // help, `show --toc` and the passes read them here.
 
-import type { Prototypes } from "../../elf/dwarf/prototype.ts";
+import type { Prototypes } from "../../elf/dwarf/types/prototype.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { strategies as texts } from "../../stubs/strategies/index.ts";

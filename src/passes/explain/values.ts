@@ -12,7 +12,7 @@ import { hasFact, type VersionFact } from "../../kernel/versionFacts.ts";
 import { parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import type { Analysis, Options } from "../analysis.ts";
-import { type ImageResult, imageOf } from "../image.ts";
+import { type ImageResult, imageOf } from "../image/image.ts";
 import type { Subject } from "../open.ts";
 
 /** What speaks for a place, and how much. */

@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../../src/elf/reader.ts";
 import { addressesOf } from "../../../src/kernel/running/addresses.ts";
 import { parseSymbols } from "../../../src/kernel/symbols/parseSymbols.ts";
-import { image } from "../../../src/passes/image.ts";
+import { image } from "../../../src/passes/image/image.ts";
 import { type BuiltSection, buildElf } from "../../elf/build.ts";
 import { root } from "../../helpers.ts";
 import { goldenCaptures } from "../../passes/image/captured.ts";

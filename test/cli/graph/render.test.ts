@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { layOutGraph, SIZES } from "../../../src/cli/graph/layout.ts";
 import { formOf, GRAPH_FORMS, renderGraph } from "../../../src/cli/graph/render.ts";
 import { escaped } from "../../../src/cli/graph/svg.ts";
-import { type Graph, graphOf, type NodeKind } from "../../../src/diff/graph.ts";
-import { diffObjects, extractDiff, graphOfResults } from "../../../src/passes/diff.ts";
+import { type Graph, graphOf, type NodeKind } from "../../../src/diff/take/graph.ts";
+import { diffObjects, extractDiff, graphOfResults } from "../../../src/passes/diff/diff.ts";
 import { kernelWith } from "../../diff/targetOf.ts";
 import { load } from "../../helpers.ts";
 

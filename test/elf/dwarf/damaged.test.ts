@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { CompressionError, sectionContent } from "../../../src/elf/containers/compressed.ts";
-import { SourceIndex } from "../../../src/elf/dwarf/source.ts";
+import { SourceIndex } from "../../../src/elf/dwarf/lines/source.ts";
 import { ElfError } from "../../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../../src/elf/reader.ts";
 

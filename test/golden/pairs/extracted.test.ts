@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { levelOf, titleOf } from "../../../src/diag/catalogue.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import { check } from "../../../src/passes/check.ts";
-import { diffObjects, extractDiff } from "../../../src/passes/diff.ts";
+import { diffObjects, extractDiff } from "../../../src/passes/diff/diff.ts";
 import { link } from "../../../src/passes/link.ts";
 import { kernelWith } from "../../diff/targetOf.ts";
 import { root } from "../../helpers.ts";

@@ -4,8 +4,8 @@
 import { describe, expect, test } from "vitest";
 import { OrderedView, wordBytes } from "../../../src/base/bytes.ts";
 import { Btf, BtfError } from "../../../src/elf/btf.ts";
-import { findMembers } from "../../../src/elf/dwarf/members.ts";
-import type { Prototype } from "../../../src/elf/dwarf/prototype.ts";
+import { findMembers } from "../../../src/elf/dwarf/types/members.ts";
+import type { Prototype } from "../../../src/elf/dwarf/types/prototype.ts";
 import { readExecutable } from "../../../src/elf/executable.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import { decodeStack } from "../../../src/kernel/image/livepatchStack.ts";

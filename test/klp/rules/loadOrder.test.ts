@@ -4,7 +4,7 @@ import { readElf } from "../../../src/elf/reader.ts";
 import { ElfEdits } from "../../../src/elf/writer/edits.ts";
 import { writeElf } from "../../../src/elf/writer.ts";
 import { check } from "../../../src/passes/check.ts";
-import { image } from "../../../src/passes/image.ts";
+import { image } from "../../../src/passes/image/image.ts";
 import { Unusable } from "../../../src/passes/input.ts";
 import { objects } from "../../everyFixture.ts";
 

@@ -3,9 +3,9 @@
 import { readElf } from "../../../src/elf/reader.ts";
 import { PERCPU_SECTION } from "../../../src/kernel/loader/layout.ts";
 import type { KernelAddresses } from "../../../src/kernel/running/addresses.ts";
-import type { ImageOptions, ImageResult, ModuleImage, X86State } from "../../../src/passes/image.ts";
-import { image } from "../../../src/passes/image.ts";
-import { type VerifyResult, verify } from "../../../src/passes/verify.ts";
+import type { ImageOptions, ImageResult, ModuleImage, X86State } from "../../../src/passes/image/image.ts";
+import { image } from "../../../src/passes/image/image.ts";
+import { type VerifyResult, verify } from "../../../src/passes/image/verify.ts";
 import type { Captured } from "./captured.ts";
 
 export interface Comparison {

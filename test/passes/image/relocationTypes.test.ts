@@ -7,8 +7,8 @@ import { kernelOf, type Problem, titleOf } from "../../../src/diag/catalogue.ts"
 import { readElf } from "../../../src/elf/reader.ts";
 import { parseKernelVersion } from "../../../src/kernel/version.ts";
 import { check } from "../../../src/passes/check.ts";
-import { image } from "../../../src/passes/image.ts";
-import { verify } from "../../../src/passes/verify.ts";
+import { image } from "../../../src/passes/image/image.ts";
+import { verify } from "../../../src/passes/image/verify.ts";
 import { goldenCaptures } from "./captured.ts";
 
 const modules = new Map(goldenCaptures().map((g) => [g.name, g.module]));

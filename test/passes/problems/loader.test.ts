@@ -9,7 +9,7 @@ import { Kernel } from "../../../src/kernel/kernel.ts";
 import { ModuleFile } from "../../../src/kernel/module/moduleFile.ts";
 import { parseSymbols } from "../../../src/kernel/symbols/parseSymbols.ts";
 import { check } from "../../../src/passes/check.ts";
-import { image } from "../../../src/passes/image.ts";
+import { image } from "../../../src/passes/image/image.ts";
 import { link } from "../../../src/passes/link.ts";
 import { collect } from "../../klp/collect.ts";
 import { changeHeader } from "../../klp/header.ts";

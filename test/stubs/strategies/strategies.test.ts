@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { levelOf } from "../../../src/diag/catalogue.ts";
-import type { Prototype, Prototypes } from "../../../src/elf/dwarf/prototype.ts";
+import type { Prototype, Prototypes } from "../../../src/elf/dwarf/types/prototype.ts";
 import { type ElfFile, readElf } from "../../../src/elf/reader.ts";
 import { localEntryOffset } from "../../../src/elf/views/symbols.ts";
 import type { ModuleFacts } from "../../../src/kernel/module/moduleFacts.ts";

@@ -14,7 +14,7 @@ import {
 } from "../consts.ts";
 import type { Budget, Cursor } from "../cursor.ts";
 import { encodeSleb128, encodeUleb128 } from "../leb128.ts";
-import { type LineHeader, readLineHeader } from "../lineHeader.ts";
+import { type LineHeader, readLineHeader } from "../lines/lineHeader.ts";
 import type { AddedRoom, AddressMove } from "./addresses.ts";
 import type { Draft } from "./draft.ts";
 

@@ -4,7 +4,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { SourceIndex } from "../../../../src/elf/dwarf/source.ts";
+import { SourceIndex } from "../../../../src/elf/dwarf/lines/source.ts";
 import { readElf } from "../../../../src/elf/reader.ts";
 import { ElfEdits } from "../../../../src/elf/writer/edits.ts";
 import { writeElf } from "../../../../src/elf/writer.ts";

@@ -1,0 +1,210 @@
+// The modules of a folder that is checked: each may need the others, or patch them.
+
+import { Kernel } from "../../../kernel/kernel.ts";
+import { normalModuleName } from "../../../kernel/module/modinfo.ts";
+import type { ModuleFile } from "../../../kernel/module/moduleFile.ts";
+import { readPatches } from "../../../klp/patch/tables.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../../../klp/symbols/names.ts";
+import type { Subject } from "../../../passes/open.ts";
+import type { Context } from "../../context.ts";
+import { problemOf } from "../../options.ts";
+import { loadModule } from "./kernel.ts";
+
+const KO = /\.ko(?:\.(?:gz|xz|zst))?$/;
+/** Modules that are kept read: a few are needed by most (snd, drm, usbcore), and a tree has thousands. */
+const KEPT = 24;
+
+/** How many characters two paths have in common from the left. */
+function common(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n++;
+  return n;
+}
+
+function put<K>(map: Map<K, string[]>, key: K, path: string): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [path]);
+  else known.push(path);
+}
+
+/** What a file says: the module's name, and the names that it exports. */
+export interface FileContents {
+  readonly path: string;
+  readonly name: string;
+  readonly exports: readonly string[];
+}
+
+/** What the files themselves say: paths by the modules' names, and by what they export. */
+export interface Contents {
+  readonly names: ReadonlyMap<string, readonly string[]>;
+  readonly exports: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * The modules among some files. They are read when they are asked for, and only a few are kept; all of them are read once, where
+ * one needs what no module has that it names.
+ */
+export class TreeModules {
+  readonly #context: Context;
+  /** Told which file is read, where all are. */
+  readonly #show: (path: string) => void;
+  readonly #ask: (() => Promise<Contents>) | null;
+  /** By the names of the files. */
+  readonly #paths = new Map<string, string[]>();
+  #contents: Contents | null = null;
+  /** By path; the one that was asked for last stands last. Null: it cannot be read, which its own check says. */
+  readonly #kept = new Map<string, ModuleFile | null>();
+
+  /** @param ask tells what all files say, where others have a part in reading them */
+  constructor(
+    files: readonly string[],
+    context: Context,
+    show: (path: string) => void = () => {},
+    ask: (() => Promise<Contents>) | null = null,
+  ) {
+    this.#context = context;
+    this.#show = show;
+    this.#ask = ask;
+    for (const path of files) {
+      if (KO.test(path)) put(this.#paths, normalModuleName(path.replace(/^.*\//, "").replace(KO, "")), path);
+    }
+  }
+
+  /**
+   * The kernel with the modules of the tree that one of them needs or patches, and that it does not know yet: those that it names, and
+   * those that export what nothing else does. Of several of one name, or with one export, the nearest counts.
+   * @param kernel null: nothing was given; it stays so where the tree has none of them either
+   * @param user path of the file that needs them
+   */
+  async add(kernel: Kernel | null, subject: Subject, user: string): Promise<Kernel | null> {
+    const found = new Map<string, ModuleFile>();
+    const take = (module: ModuleFile | null): void => {
+      if (module !== null && module.name !== subject.module) found.set(module.name, module);
+    };
+    for (const name of modulesNamedBy(subject, kernel)) {
+      if (name !== subject.module && kernel?.modules.has(name) !== true) take(await this.#find(name, user));
+    }
+    for (const name of openNames(subject, withThose(kernel, found))) {
+      const { exports } = await this.#read();
+      if ([...found.values()].some((m) => m.exports.has(name))) continue;
+      const nearest = nearestOf(exports.get(name) ?? [], user);
+      if (nearest !== null) take(await this.#open(nearest));
+    }
+    return withThose(kernel, found);
+  }
+
+  /** The module of a name: most files are called like their modules. */
+  async #find(name: string, user: string): Promise<ModuleFile | null> {
+    const byFile = nearestOf(this.#paths.get(name) ?? [], user);
+    const module = byFile === null ? null : await this.#open(byFile);
+    if (module?.name === name) return module;
+    const { names } = await this.#read();
+    const nearest = nearestOf(names.get(name) ?? [], user);
+    return nearest === null ? null : this.#open(nearest);
+  }
+
+  /** The modules' files, in the order in which they are read. */
+  paths(): string[] {
+    return [...this.#paths.values()].flat();
+  }
+
+  /** What one of them says; null if it cannot be read. */
+  async contentsOf(path: string): Promise<FileContents | null> {
+    const module = await this.#open(path);
+    return module === null ? null : { path, name: module.name, exports: [...module.exports.keys()] };
+  }
+
+  /** Reads all modules, once. */
+  async #read(): Promise<Contents> {
+    if (this.#contents !== null) return this.#contents;
+    if (this.#ask !== null) {
+      this.#contents = await this.#ask();
+      return this.#contents;
+    }
+    const all: (FileContents | null)[] = [];
+    for (const path of this.paths()) {
+      this.#show(path);
+      all.push(await this.contentsOf(path));
+    }
+    this.#contents = merged(all);
+    return this.#contents;
+  }
+
+  async #open(path: string): Promise<ModuleFile | null> {
+    let module = this.#kept.get(path);
+    if (module === undefined) {
+      try {
+        module = await loadModule(path, undefined, this.#context);
+      } catch (error) {
+        if (problemOf(error) === null) throw error;
+        module = null;
+      }
+    }
+    this.#kept.delete(path);
+    this.#kept.set(path, module);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    return module;
+  }
+}
+
+/** What all files say, in the order given. */
+export function merged(all: readonly (FileContents | null)[]): Contents {
+  const names = new Map<string, string[]>();
+  const exports = new Map<string, string[]>();
+  for (const file of all) {
+    if (file === null) continue;
+    put(names, file.name, file.path);
+    for (const name of file.exports) put(exports, name, file.path);
+  }
+  return { names, exports };
+}
+
+function withThose(kernel: Kernel | null, found: ReadonlyMap<string, ModuleFile>): Kernel | null {
+  if (found.size === 0) return kernel;
+  const modules = [...found.values()];
+  return kernel === null ? new Kernel({ modules }) : kernel.withModules(modules);
+}
+
+function nearestOf(paths: readonly string[], user: string): string | null {
+  let nearest: string | null = null;
+  for (const path of paths) {
+    if (path !== user && (nearest === null || common(path, user) > common(nearest, user))) nearest = path;
+  }
+  return nearest;
+}
+
+/** Names of modules that a module says it needs loaded first, or patches, or that the kernel's lists name as owners of its symbols. */
+export function modulesNamedBy({ file, modInfo, symbols, arch }: Subject, kernel: Kernel | null): Set<string> {
+  const names = new Set(modInfo?.depends ?? []);
+  for (const patch of readPatches(file, symbols, arch.absolute)) for (const { name } of patch.objects) names.add(name);
+  for (let i = 1; i < file.sections.count; i++) {
+    const object = parseKlpSectionObject(file.sections.name(i));
+    if (object !== null) names.add(object);
+  }
+  for (let i = 1; i < symbols.count; i++) {
+    const name = symbols.name(i);
+    const object = parseKlpSymbol(name)?.object;
+    if (object !== undefined) names.add(object);
+    else if (kernel !== null && symbols.isUndefined(i) && name !== "" && !kernel.exports(name)) {
+      for (const { module } of kernel.modulesWith(name)) names.add(module);
+    }
+  }
+  names.delete("vmlinux");
+  return names;
+}
+
+/** Undefined symbols that neither vmlinux has, as far as that is known, nor a module exports that is. */
+function* openNames({ symbols, arch }: Subject, kernel: Kernel | null): Generator<string> {
+  const isKnown = (name: string): boolean =>
+    kernel !== null &&
+    (kernel.exports(name) ||
+      kernel.find(name).some((s) => s.letter !== s.letter.toLowerCase()) ||
+      kernel.modulesWith(name).some((o) => o.exported && kernel.modules.has(o.module)));
+  const own = arch.hasToc ? new Set([".TOC.", "TOC."]) : new Set<string>();
+  for (let i = 1; i < symbols.count; i++) {
+    const name = symbols.name(i);
+    if (!symbols.isUndefined(i) || name === "" || own.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    if (!isKnown(name)) yield name;
+  }
+}

@@ -1,0 +1,56 @@
+// The file of a module that is named as the kernel names it.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { findModuleFiles, isPath } from "../../../../src/cli/files/kernel/findModule.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "klplink-find-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function put(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), "");
+  }
+}
+const find = (name: string, ...below: string[]): string[] =>
+  findModuleFiles(
+    name,
+    (below.length === 0 ? ["a"] : below).map((f) => join(folder, f)),
+  ).map((path) => path.slice(folder.length + 1));
+
+test("packed or not, with - or _, in any folder", () => {
+  put("a/kernel/net/nf-tables.ko.xz", "a/kernel/fs/ext4.ko", "a/updates/late.ko.zst", "a/kernel/fs/ext4.ko.txt");
+  expect(find("nf_tables")).toEqual(["a/kernel/net/nf-tables.ko.xz"]);
+  expect(find("nf-tables")).toEqual(["a/kernel/net/nf-tables.ko.xz"]);
+  expect(find("ext4")).toEqual(["a/kernel/fs/ext4.ko"]);
+  expect(find("late")).toEqual(["a/updates/late.ko.zst"]);
+  expect(find("xt4")).toEqual([]);
+});
+
+test("the one that modprobe's list names; without a list, all of the name", () => {
+  put("a/kernel/fs/ext4.ko", "a/updates/ext4.ko");
+  expect(find("ext4")).toEqual(["a/kernel/fs/ext4.ko", "a/updates/ext4.ko"]);
+  writeFileSync(
+    join(folder, "a/modules.dep"),
+    "kernel/lib/gone.ko:\nupdates/ext4.ko: kernel/lib/crc16.ko kernel/fs/jbd2.ko\n",
+  );
+  expect(find("ext4")).toEqual(["a/updates/ext4.ko"]);
+  // Listed, but not there.
+  expect(find("gone")).toEqual([]);
+});
+
+test("folders in their order", () => {
+  put("b/klp.ko", "c/klp.ko");
+  expect(find("klp", "a", "b", "c")).toEqual(["b/klp.ko"]);
+});
+
+test("names and paths", () => {
+  for (const path of ["-", "./ext4", "a/b", "ext4.ko", "ext4.ko.xz", "mod.o"]) expect(isPath(path), path).toBe(true);
+  for (const name of ["ext4", "nf-tables", "snd_hda_intel"]) expect(isPath(name), name).toBe(false);
+});
