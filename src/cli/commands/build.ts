@@ -11,7 +11,7 @@ import { type ApplyResult, applyPatches } from "../../build/patch/apply.ts";
 import { type FilePatch, PatchError } from "../../build/patch/file.ts";
 import { withLines } from "../../build/patch/lines.ts";
 import { parsePatch } from "../../build/patch/parse.ts";
-import { type BuildPlan, planObjects, treeReader } from "../../build/plan.ts";
+import { planObjects, treeReader } from "../../build/plan.ts";
 import { refusedFiles } from "../../build/refused.ts";
 import { copySource, isOfVersion, openSource, sourceKey, sourceVersion } from "../../build/source.ts";
 import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/stop.ts";
@@ -20,21 +20,14 @@ import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { archNameOf } from "../../elf/machine.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import {
-  type ChangedPair,
-  comparePairs,
-  type ModuleResult,
-  makeModule,
-  type Taken,
-  takeOut,
-} from "../../passes/diff/livepatchModule.ts";
+import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passes/diff/livepatchModule.ts";
 import type { Context } from "../context.ts";
 import { findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 import { type Progress, startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
-import { linkedText } from "./link.ts";
+import { type BuildOutcome, reportBuild } from "./buildReport.ts";
 
 export interface BuildCommandOptions extends CommonOptions, KernelOptions {
   readonly source: string;
@@ -75,23 +68,13 @@ export async function runBuild(
   }
 }
 
-/** What a run found out, for its report. */
-interface Outcome {
-  applied: ApplyResult | null;
-  plan: BuildPlan | null;
-  changed: readonly ChangedPair[];
-  taken: Taken | null;
-  made: ModuleResult | null;
-  configuration: string | null;
-}
-
 class Run {
   readonly #patches: readonly string[];
   readonly #options: BuildCommandOptions;
   readonly #context: Context;
   readonly #reporter: Reporter;
   readonly #problems: Problem[] = [];
-  readonly #outcome: Outcome = {
+  readonly #outcome: BuildOutcome = {
     applied: null,
     plan: null,
     changed: [],
@@ -140,7 +123,10 @@ class Run {
     }
     this.#progress.clear();
     const hasError = this.#problems.some((p) => levelOf(p) === "error");
-    return await this.#report(output, said, status !== 0 ? status : hasError ? 1 : 0);
+    const ended = status !== 0 ? status : hasError ? 1 : 0;
+    const found = { outcome: this.#outcome, problems: this.#problems, said, isGood: ended === 0 };
+    await reportBuild({ ...found, output, options }, this.#reporter, this.#context);
+    return ended;
   }
 
   /** All steps. @returns what is said at the end @throws BuildStop, Interrupted, InputProblem, UsageError */
@@ -353,59 +339,6 @@ class Run {
     if (stderr.isTTY === true || this.#options.quiet === true || !this.#reporter.isText) return;
     void write(stderr, `klplink: ${printable(step)}\n`);
   };
-
-  async #report(output: string, said: string, status: number): Promise<number> {
-    const { made, taken, plan, applied, changed, configuration } = this.#outcome;
-    const isWritten = made?.bytes != null && status === 0;
-    const document = {
-      output: isWritten ? output : null,
-      configuration,
-      files: applied?.files.map((f) => f.path) ?? [],
-      objects: plan?.objects ?? [],
-      differing: changed.map(({ path, object }) => ({ path, object })),
-      replaced: taken?.functions ?? [],
-      linked: made?.link.done ?? null,
-    };
-    const groups = new Map<string, Problem[]>();
-    for (const p of this.#problems) groups.set(p.at.file, [...(groups.get(p.at.file) ?? []), p]);
-    const subjects = new Map(changed.map(({ path, result }) => [path, result.patched]));
-    if (made !== null) subjects.set(made.subject.path, made.subject);
-    for (const [file, problems] of groups)
-      if (file !== output) await this.#reporter.add(file, subjects.get(file) ?? null, problems);
-    await this.#reporter.add(output, null, groups.get(output) ?? [], document);
-    await this.#reporter.finish();
-    if (this.#reporter.isText && this.#options.quiet !== true)
-      await write(this.#context.stdout, this.#text(output, said, isWritten));
-    return status;
-  }
-
-  #text(output: string, said: string, isWritten: boolean): string {
-    const { made, taken, plan, applied } = this.#outcome;
-    const options = this.#options;
-    const lines: string[] = [];
-    if (options.verbose === true || options.dryRun === true) {
-      for (const { path } of applied?.files ?? []) lines.push(`file      ${printable(path)}`);
-      for (const { path, line, offset } of applied?.adjusted ?? [])
-        if (offset !== 0)
-          lines.push(`moved     ${printable(path)}: the hunk in line ${line} of the patch, by ${offset} lines`);
-      for (const path of plan?.unused ?? [])
-        lines.push(`unused    ${printable(path)}: nothing that is compiled includes it`);
-      for (const object of plan?.objects ?? []) lines.push(`object    ${printable(object)}`);
-    }
-    for (const f of taken?.functions ?? [])
-      lines.push(`replaces  ${printable(f.name)}${f.position === 0 ? "" : `,${f.position}`} of ${printable(f.object)}`);
-    if (isWritten && made !== null) {
-      const text = linkedText(made.link);
-      lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
-      const unchecked = made.check?.unchecked ?? [];
-      if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
-    } else if (said === "" && options.dryRun === true && plan !== null) {
-      lines.push(
-        `${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"} to compile; nothing was compiled`,
-      );
-    } else if (said === "") lines.push(`${output}: not written`);
-    return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
-  }
 }
 
 interface InTree {

@@ -1,0 +1,90 @@
+// What `klplink build` says at its end: a document, problems by file, and lines for people.
+
+import { printable } from "../../base/bytes.ts";
+import type { ApplyResult } from "../../build/patch/apply.ts";
+import type { BuildPlan } from "../../build/plan.ts";
+import type { Problem } from "../../diag/catalogue.ts";
+import type { ChangedPair, ModuleResult, Taken } from "../../passes/diff/livepatchModule.ts";
+import type { Context } from "../context.ts";
+import { write } from "../files/io.ts";
+import type { CommonOptions } from "../options.ts";
+import type { Reporter } from "../report.ts";
+import { linkedText } from "./link.ts";
+
+/** What a run found out; null: it did not come that far. */
+export interface BuildOutcome {
+  applied: ApplyResult | null;
+  plan: BuildPlan | null;
+  changed: readonly ChangedPair[];
+  taken: Taken | null;
+  made: ModuleResult | null;
+  configuration: string | null;
+}
+
+/** A run that has ended. */
+export interface BuildEnd {
+  readonly outcome: BuildOutcome;
+  readonly problems: readonly Problem[];
+  /** The path of the module. */
+  readonly output: string;
+  /** Why there is none, where nothing went wrong: a line. */
+  readonly said: string;
+  readonly isGood: boolean;
+  readonly options: Pick<CommonOptions, "quiet" | "verbose"> & { readonly dryRun?: boolean };
+}
+
+const isWritten = ({ outcome, isGood }: BuildEnd): boolean => outcome.made?.bytes != null && isGood;
+
+/** Reports a run. @throws InputProblem if the output cannot be written */
+export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Context): Promise<void> {
+  const { outcome, problems, output, options } = end;
+  const { made, taken, plan, applied, changed, configuration } = outcome;
+  const document = {
+    output: isWritten(end) ? output : null,
+    configuration,
+    files: applied?.files.map((f) => f.path) ?? [],
+    objects: plan?.objects ?? [],
+    differing: changed.map(({ path, object }) => ({ path, object })),
+    replaced: taken?.functions ?? [],
+    linked: made?.link.done ?? null,
+  };
+  const groups = new Map<string, Problem[]>();
+  for (const p of problems) groups.set(p.at.file, [...(groups.get(p.at.file) ?? []), p]);
+  const subjects = new Map(changed.map(({ path, result }) => [path, result.patched]));
+  if (made !== null) subjects.set(made.subject.path, made.subject);
+  for (const [file, found] of groups) if (file !== output) await reporter.add(file, subjects.get(file) ?? null, found);
+  await reporter.add(output, null, groups.get(output) ?? [], document);
+  await reporter.finish();
+  if (reporter.isText && options.quiet !== true) await write(context.stdout, buildText(end));
+}
+
+/** The lines behind the problems. */
+function buildText(end: BuildEnd): string {
+  const { outcome, output, said, options } = end;
+  const { made, taken, plan } = outcome;
+  const lines = options.verbose === true || options.dryRun === true ? workLines(outcome) : [];
+  for (const f of taken?.functions ?? [])
+    lines.push(`replaces  ${printable(f.name)}${f.position === 0 ? "" : `,${f.position}`} of ${printable(f.object)}`);
+  if (isWritten(end) && made !== null) {
+    const text = linkedText(made.link);
+    lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
+    const unchecked = made.check?.unchecked ?? [];
+    if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
+  } else if (said === "" && options.dryRun === true && plan !== null) {
+    lines.push(`${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"} to compile; nothing was compiled`);
+  } else if (said === "") lines.push(`${output}: not written`);
+  return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
+}
+
+/** What is patched and compiled. */
+function workLines({ applied, plan }: BuildOutcome): string[] {
+  const lines: string[] = [];
+  for (const { path } of applied?.files ?? []) lines.push(`file      ${printable(path)}`);
+  for (const { path, line, offset } of applied?.adjusted ?? [])
+    if (offset !== 0)
+      lines.push(`moved     ${printable(path)}: the hunk in line ${line} of the patch, by ${offset} lines`);
+  for (const path of plan?.unused ?? [])
+    lines.push(`unused    ${printable(path)}: nothing that is compiled includes it`);
+  for (const object of plan?.objects ?? []) lines.push(`object    ${printable(object)}`);
+  return lines;
+}
