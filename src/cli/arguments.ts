@@ -1,6 +1,8 @@
 // Forms of option values, for commander: each returns the value or says what the form is.
 
 import { InvalidArgumentError } from "commander";
+import type { LivepatchStack } from "../kernel/image/livepatchStack.ts";
+import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import type { X86State } from "../passes/image/image.ts";
 
 export function taskCount(value: string): number {
@@ -53,4 +55,29 @@ export function x86State(value: string): X86State {
     else throw new InvalidArgumentError(X86_FORM);
   }
   return state as unknown as X86State;
+}
+
+export function shard(value: string): { index: number; of: number } {
+  const [, index = "", of = ""] = /^(\d{1,6})\/(\d{1,6})$/.exec(value) ?? [];
+  if (Number(index) < 1 || Number(index) > Number(of)) throw new InvalidArgumentError("The form is I/N, as in `1/4`.");
+  return { index: Number(index), of: Number(of) };
+}
+
+export function livepatchStack(value: string): LivepatchStack {
+  const match = /^(0x[0-9a-f]{1,8}|-?\d{1,9}),(0x[0-9a-f]{1,8}|-?\d{1,9})$/i.exec(value);
+  if (match === null) throw new InvalidArgumentError("The form is PACA,THREAD_INFO, as in `2312,16`.");
+  return { threadInfo: Number(match[1]), stackPointer: Number(match[2]) };
+}
+
+/** `[MODULE:]NAME=N`, added to those before. */
+export function position(value: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> {
+  const match = /^(.+)[=,](\d{1,9})$/.exec(value);
+  if (match === null) throw new InvalidArgumentError("The form is NAME=N, as in `show_val_kb=2`.");
+  return new Map([...(before ?? []), [match[1] ?? "", Number(match[2])]]);
+}
+
+export function kernelVersion(value: string): KernelVersion {
+  const version = parseKernelVersion(value);
+  if (version === null) throw new InvalidArgumentError("The form is MAJOR.MINOR, as in `6.1` or `6.12.107-1`.");
+  return version;
 }

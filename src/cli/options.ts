@@ -1,105 +1,20 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
 import { append } from "../base/lists.ts";
 import { shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ModuleFile } from "../kernel/module/moduleFile.ts";
-import { type KernelVersion, parseKernelVersion } from "../kernel/version.ts";
 import type { Context } from "./context.ts";
 import { InputProblem, type Standard, UsageError, write } from "./files/io.ts";
 import type { LoadedKernel, Opened } from "./files/kernel/kernel.ts";
-import { KERNEL_GROUP, MESSAGE_GROUP } from "./help.ts";
-import { type ColorChoice, FORMATS, type Format } from "./report.ts";
+import type { commonRows, kernelRows } from "./optionRows.ts";
+import type { ValuesOf } from "./optionTable.ts";
 
 /** Options that every command has. */
-export interface CommonOptions {
-  readonly format: Format;
-  readonly color: ColorChoice;
-  readonly quiet?: boolean;
-  readonly verbose?: boolean;
-}
+export type CommonOptions = ValuesOf<typeof commonRows>;
 
-/** Options about the kernel that a module is for. */
-export interface KernelOptions {
-  readonly kernel?: readonly string[];
-  readonly module?: readonly string[];
-  /** Where the files of a release are looked for. */
-  readonly root?: string;
-  readonly reference?: string;
-  readonly sympos?: ReadonlyMap<string, number>;
-  readonly kernelVersion?: KernelVersion;
-}
-
-/** @param formats the forms that the command can write. */
-export function addCommonOptions(command: Command, formats: readonly (Format | "html")[] = FORMATS): Command {
-  const add = (option: Option): Command => command.addOption(option.helpGroup(MESSAGE_GROUP));
-  add(new Option("--format <form>", "form of the output").choices(formats).default("text"));
-  add(
-    new Option("--color <when>", "colour, beside NO_COLOR and FORCE_COLOR")
-      .choices(["auto", "always", "never"])
-      .default("auto"),
-  );
-  add(new Option("-q, --quiet", "errors only"));
-  return add(new Option("-v, --verbose", "say more"));
-}
-
-export function addKernelOptions(command: Command): Command {
-  addSymbolOptions(command);
-  const add = (option: Option): Command => command.addOption(option.helpGroup(KERNEL_GROUP));
-  add(new Option("--reference <file.ko>", "a module built for it: struct module is compared"));
-  return add(kernelVersionOption());
-}
-
-/** What tells of a kernel's symbols: `-k`, `-m` and `--sympos`. */
-export function addSymbolOptions(command: Command): Command {
-  const add = (option: Option): Command => command.addOption(option.helpGroup(KERNEL_GROUP));
-  add(
-    new Option(
-      "-k, --kernel <file>",
-      "System.map, vmlinux, vmlinuz, Module.symvers, a package; or a release, `running` (repeatable)",
-    ).argParser(collect),
-  );
-  add(
-    new Option(
-      "-m, --module <file>",
-      "a module that it changes or needs: NAME, FILE, NAME=FILE (image: FILE@SECTIONS)",
-    ).argParser(collect),
-  );
-  add(
-    new Option("--sympos <name=n>", "the n-th of several symbols of one name ([MODULE:]NAME=N)").argParser(
-      collectPosition,
-    ),
-  );
-  return add(new Option("--root <folder>", "where -k RELEASE is looked for").default("/"));
-}
-
-/** `-k` and `--kernel-version`, for a command that looks at one module as the kernel saw it. */
-export function addKernelFileOptions(command: Command): Command {
-  const kernel = new Option("-k, --kernel <file>", "the kernel that refused it: System.map, kallsyms");
-  return command
-    .addOption(kernel.argParser(collect).helpGroup(KERNEL_GROUP))
-    .addOption(kernelVersionOption().helpGroup(KERNEL_GROUP));
-}
-
-const kernelVersionOption = (): Option =>
-  new Option("--kernel-version <version>", "where the module does not tell: 6.1").argParser(kernelVersion);
-
-export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value];
-}
-
-function collectPosition(value: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> {
-  const match = /^(.+)[=,](\d{1,9})$/.exec(value);
-  if (match === null) throw new InvalidArgumentError("The form is NAME=N, as in `show_val_kb=2`.");
-  return new Map([...(before ?? []), [match[1] ?? "", Number(match[2])]]);
-}
-
-export function kernelVersion(value: string): KernelVersion {
-  const version = parseKernelVersion(value);
-  if (version === null) throw new InvalidArgumentError("The form is MAJOR.MINOR, as in `6.1` or `6.12.107-1`.");
-  return version;
-}
+/** Options about the kernel that a module is for; some commands have only a part of them. */
+export type KernelOptions = Partial<ValuesOf<typeof kernelRows>>;
 
 /** The command that links a file with the same kernel, modules and positions, for help texts. */
 export function linkCommand(file: string, options: KernelOptions): string {

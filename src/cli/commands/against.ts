@@ -7,17 +7,15 @@ import { type Matrix, mergeMatrices, parseMatrix, shardOf, statusOf } from "../f
 import { expandKernels } from "../fleet/kernels.ts";
 import { checkFleet } from "../fleet/pool.ts";
 import { matrixGithub, matrixHtml, matrixSarif, matrixText } from "../fleet/render.ts";
-import type { CommonOptions, KernelOptions } from "../options.ts";
+import type { checkRows, mergeRows } from "../optionRows.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { startProgress } from "../progress.ts";
-import type { Format } from "../report.ts";
 
 /** Forms of the matrix. */
-type MatrixOptions = Omit<CommonOptions, "format"> & { readonly format: Format | "html" };
+type MatrixOptions = ValuesOf<typeof mergeRows>;
 
-export interface AgainstOptions extends MatrixOptions, KernelOptions {
-  readonly against: readonly string[];
-  readonly shard?: { readonly index: number; readonly of: number };
-}
+/** What check has; `--against` is there. */
+export type AgainstOptions = ValuesOf<typeof checkRows> & { readonly against: readonly string[] };
 
 /** Returns the exit status. */
 export async function runAgainst(paths: readonly string[], options: AgainstOptions, context: Context): Promise<number> {

@@ -24,30 +24,14 @@ import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passe
 import type { Context } from "../context.ts";
 import { findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
-import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
+import type { buildRows } from "../optionRows.ts";
+import { readKernel } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { type Progress, startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
 import { type BuildOutcome, reportBuild } from "./buildReport.ts";
 
-export interface BuildCommandOptions extends CommonOptions, KernelOptions {
-  readonly source: string;
-  readonly rev?: string;
-  readonly config?: string;
-  readonly output?: string;
-  readonly name?: string;
-  readonly replace: boolean;
-  readonly cross?: string;
-  readonly cc?: string;
-  readonly jobs?: number;
-  readonly fuzz: number;
-  readonly strip: number;
-  readonly lines: boolean;
-  readonly only?: readonly string[];
-  readonly dryRun?: boolean;
-  readonly keep?: boolean;
-  readonly sign?: readonly string[];
-  readonly pair?: readonly string[];
-}
+export type BuildCommandOptions = ValuesOf<typeof buildRows>;
 
 /** Exit status of a run that a signal ended. */
 const INTERRUPTED = 130;

@@ -7,16 +7,10 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { type DiffResult, graphOfResults } from "../../passes/diff/diff.ts";
 import { InputProblem, UsageError } from "../files/io.ts";
 import { formOf, GRAPH_FORMS, type GraphForm } from "../graph/render.ts";
-import type { CommonOptions, KernelOptions } from "../options.ts";
+import type { diffRows } from "../optionRows.ts";
+import type { ValuesOf } from "../optionTable.ts";
 
-export interface DiffCommandOptions extends CommonOptions, KernelOptions {
-  readonly output?: string;
-  readonly object?: string;
-  readonly strictLines?: boolean;
-  readonly pair?: readonly string[];
-  readonly entrySize?: readonly string[];
-  readonly graph?: string;
-}
+export type DiffCommandOptions = ValuesOf<typeof diffRows>;
 
 /** What the objects belong to. @throws UsageError */
 export function objectOf({ object = "vmlinux", output }: DiffCommandOptions, kernel: Kernel | null): string {

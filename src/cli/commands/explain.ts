@@ -20,14 +20,14 @@ import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type Input, readUnpacked, UsageError, write, writePieces } from "../files/io.ts";
 import { eachBlock, LONGEST_LINE } from "../files/textLines.ts";
-import { type CommonOptions, type KernelOptions, linkCommand, readKernel } from "../options.ts";
+import type { explainRows } from "../optionRows.ts";
+import { linkCommand, readKernel } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { disassembler, textStyle } from "../report.ts";
 import { type Explained, explainedText, lineJson } from "./explained.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
-interface Options extends CommonOptions, Omit<KernelOptions, "module"> {
-  readonly module?: string;
-}
+type Options = ValuesOf<typeof explainRows>;
 
 /** `klplink explain [what...]`: returns the exit status. */
 export async function runExplain(what: readonly string[], options: Options, context: Context): Promise<number> {
@@ -138,7 +138,7 @@ async function passOptions(input: Input, options: Options, context: Context): Pr
     file: input.name,
     command: linkCommand(options.module ?? "-", ofKernel),
     ...(known === null ? {} : { kernel: known }),
-    ...defined({ positions: options.sympos, kernelVersion: options.kernelVersion }),
+    ...defined({ kernelVersion: options.kernelVersion }),
   };
 }
 

@@ -7,11 +7,10 @@ import { OutputError } from "../../elf/output.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, write } from "../files/io.ts";
 import { writeSet } from "../files/writeSet.ts";
-import type { CommonOptions } from "../options.ts";
+import type { glueRows } from "../optionRows.ts";
+import type { ValuesOf } from "../optionTable.ts";
 
-interface Options extends CommonOptions {
-  readonly force?: boolean;
-}
+type Options = ValuesOf<typeof glueRows>;
 
 /** `klplink glue <folder>`: returns the exit status. @throws InputProblem */
 export async function runGlue(folder: string, options: Options, context: Context): Promise<number> {

@@ -20,7 +20,7 @@ import type { SymbolSource } from "../../kernel/running/addresses.ts";
 import { addressesOf } from "../../kernel/running/addresses.ts";
 import type { GivenParameter, PatchedName } from "../../load/facts.ts";
 import { btfTypes, type KernelTypes, STRUCTS } from "../../load/structModule.ts";
-import { type ImageResult, imageOf, type ModuleImage, type X86State } from "../../passes/image/image.ts";
+import { type ImageResult, imageOf, type ModuleImage } from "../../passes/image/image.ts";
 import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/image/output.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
@@ -28,25 +28,12 @@ import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
 import { type NamedFile, writeSet } from "../files/writeSet.ts";
-import { type CommonOptions, type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
+import type { imageRows } from "../optionRows.ts";
+import { type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { Reporter } from "../report.ts";
 
-export interface ImageCommandOptions extends CommonOptions, KernelOptions {
-  readonly output?: string;
-  readonly at?: string;
-  readonly sections?: string;
-  readonly raw?: string;
-  readonly map?: boolean | string;
-  readonly kernelToc?: string;
-  readonly pacaTocOffset?: string;
-  readonly erratum843419?: boolean;
-  readonly x86?: X86State;
-  readonly late?: string;
-  readonly param?: readonly string[];
-  readonly patchedBy?: readonly string[];
-  readonly stage: "relocated" | "loaded";
-  readonly force?: boolean;
-}
+export type ImageCommandOptions = ValuesOf<typeof imageRows>;
 
 /** `klplink image <module>`: returns the exit status. */
 export async function runImage(module: string, options: ImageCommandOptions, context: Context): Promise<number> {

@@ -5,27 +5,17 @@ import { fileText, shellFile } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { isSameFile, OutputError, replaceWhole, writeWhole } from "../../elf/output.ts";
 import type { FileState } from "../../elf/regularFile.ts";
-import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
-import type { Producer } from "../../klp/producers/producer.ts";
 import { linkFacts } from "../../passes/facts.ts";
 import { type LinkOptions, type LinkResult, linkSubject } from "../../passes/link.ts";
 import { openModule } from "../../passes/open.ts";
-import type { TocRestore } from "../../stubs/strategies/strategy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
-import { type CommonOptions, type KernelOptions, readKernel, readReference, refuseOverwriting } from "../options.ts";
+import type { linkRows } from "../optionRows.ts";
+import { readKernel, readReference, refuseOverwriting } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { Reporter } from "../report.ts";
 
-interface Options extends CommonOptions, KernelOptions {
-  readonly output?: string;
-  readonly inPlace?: boolean;
-  readonly tocRestore: TocRestore;
-  readonly siblings?: "auto" | "framed";
-  readonly livepatchStack?: LivepatchStack;
-  readonly force?: boolean;
-  readonly from?: Producer;
-  readonly keep?: boolean;
-}
+type Options = ValuesOf<typeof linkRows>;
 
 /** `klplink <module>`: returns the exit status. */
 export async function runLink(module: string, options: Options, context: Context): Promise<number> {

@@ -12,15 +12,10 @@ import { isAsExpected, listText, verdictText } from "../../ftrace/model/text.ts"
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readInput, UsageError, write } from "../files/io.ts";
-import type { CommonOptions } from "../options.ts";
+import type { modelRows } from "../optionRows.ts";
+import type { ValuesOf } from "../optionTable.ts";
 
-interface Options extends CommonOptions {
-  readonly list?: boolean;
-  readonly source?: boolean;
-  readonly svg?: string;
-  readonly tasks?: number;
-  readonly assumeEmpty?: readonly string[];
-}
+type Options = ValuesOf<typeof modelRows>;
 
 interface Judged {
   readonly protocol: Protocol;

@@ -17,7 +17,6 @@ import {
 } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { localEntryCode, localEntryOffset, type SymbolTable } from "../../elf/views/symbols.ts";
-import type { LivepatchStack } from "../../kernel/image/livepatchStack.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { parseKlpSectionObject, parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
@@ -26,17 +25,12 @@ import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
-import { type CommonOptions, readKernel } from "../options.ts";
+import type { showRows } from "../optionRows.ts";
+import { readKernel } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { relocationRows, relocationText } from "./showRelocations.ts";
 
-interface Options extends CommonOptions {
-  readonly sections?: boolean;
-  readonly symbols?: boolean;
-  readonly relocations?: boolean;
-  readonly toc?: boolean;
-  readonly kernel?: readonly string[];
-  readonly livepatchStack?: LivepatchStack;
-}
+type Options = ValuesOf<typeof showRows>;
 
 type Row = Readonly<Record<string, string | number | null>>;
 

@@ -2,7 +2,7 @@ import { hex, printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { visible } from "../../base/visible.ts";
-import { type SiteAddress, SiteBytesError, type SiteState, siteBytes } from "../../ftrace/bytes.ts";
+import { type SiteAddress, SiteBytesError, siteBytes } from "../../ftrace/bytes.ts";
 import type { CodeFile, CodePlace } from "../../ftrace/codeFile.ts";
 import { forms } from "../../ftrace/forms.ts";
 import {
@@ -16,15 +16,10 @@ import {
 import { sites, withDebugInfo } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
 import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
-import type { CommonOptions, KernelOptions } from "../options.ts";
+import type { sitesRows } from "../optionRows.ts";
+import type { ValuesOf } from "../optionTable.ts";
 
-interface Options extends CommonOptions, KernelOptions {
-  readonly function?: readonly string[];
-  readonly as?: SiteState;
-  readonly target?: bigint;
-  readonly ops?: bigint;
-  readonly section?: ReadonlyMap<string, bigint>;
-}
+type Options = ValuesOf<typeof sitesRows>;
 
 /** `klplink sites <file>`: returns the exit status. */
 export async function runSites(path: string, options: Options, context: Context): Promise<number> {

@@ -12,28 +12,21 @@ import { addressesOf, type KernelAddresses, type SymbolSource } from "../../kern
 import type { KernelMemory } from "../../kernel/running/memory.ts";
 import { filledUp, ShiftError } from "../../kernel/running/shifted.ts";
 import type { SymbolList } from "../../kernel/symbols/symbolList.ts";
-import { type KernelVersion, parseKernelVersion } from "../../kernel/version.ts";
+import { parseKernelVersion } from "../../kernel/version.ts";
 import { btfTypes, type KernelTypes } from "../../load/structModule.ts";
-import type { X86State } from "../../passes/image/image.ts";
 import { type VerifyResult, verifyOf } from "../../passes/image/verify.ts";
 import { openFile, openModule, type Subject, tryRead } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type Input, InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import { findModuleFiles, isPath, moduleFolders } from "../files/kernel/findModule.ts";
 import { RunningMachine } from "../files/machine.ts";
-import { type CommonOptions, problemOf } from "../options.ts";
+import type { verifyRows } from "../optionRows.ts";
+import { problemOf } from "../options.ts";
+import type { ValuesOf } from "../optionTable.ts";
 import { Reporter } from "../report.ts";
 import { patchedFunctions, readSections } from "./image.ts";
 
-export interface VerifyCommandOptions extends CommonOptions {
-  readonly root?: string;
-  readonly kernel?: readonly string[];
-  readonly module?: readonly string[];
-  readonly kernelVersion?: KernelVersion;
-  readonly erratum843419?: boolean;
-  readonly patchedBy?: readonly string[];
-  readonly x86?: X86State;
-}
+export type VerifyCommandOptions = ValuesOf<typeof verifyRows>;
 
 /** What is the same for all modules of a run; read when first needed. */
 interface Running {
@@ -185,7 +178,7 @@ async function compare(
 ): Promise<VerifyResult> {
   const { machine, list, symbols, memory } = running;
   const { file: elf, module } = subject;
-  const release = options.kernelVersion ?? parseKernelVersion(machine.release ?? "");
+  const release = parseKernelVersion(machine.release ?? "");
   const percpu =
     findPercpu(elf, module, symbols) ??
     percpuFromStruct(sections.get(".gnu.linkonce.this_module") ?? null, () => machine.btf(), memory, elf);

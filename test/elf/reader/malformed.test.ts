@@ -665,7 +665,14 @@ describe("command line", () => {
       );
     }
     const { context } = captured();
-    const options = { format: "text", color: "never", tocRestore: "island", force: true } as const;
+    const options = {
+      format: "text",
+      color: "never",
+      tocRestore: "island",
+      siblings: "auto",
+      root: "/",
+      force: true,
+    } as const;
     for (const { path, kind, offset } of files) {
       const expected = {
         problem: expect.objectContaining({
