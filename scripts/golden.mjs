@@ -53,6 +53,18 @@ const steps = [
     tools: ["gcc"],
     needs: ["LINUX_6_1", "LINUX_6_12"],
   },
+  { name: "fixtures/tree", run: script("fixtures/tree"), tools: BINUTILS },
+  // After fixtures/kernel, which it packs.
+  {
+    name: "fixtures/packages",
+    run: script("fixtures/packages"),
+    tools: ["dpkg-deb", "rpmbuild", "bsdtar", "xz", "zstd"],
+  },
+  // objtool of a kernel's kbuild package.
+  { name: "fixtures/later", run: script("fixtures/later"), tools: ["gcc", ...BINUTILS], needs: ["OBJTOOL"] },
+  // What kbuild leaves in its trees; headers are fetched.
+  { name: "fixtures/trees", run: script("fixtures/trees"), tools: ["gcc", "apt-get"], needs: ["LINUX_6_12"] },
+  { name: "fixtures/diff/trees", run: script("fixtures/diff/trees"), tools: ["x86_64-linux-gnu-gcc"] },
   // What klplink itself says of all that.
   { name: "samples", run: suite("test/samples.test.ts", "-u"), tools: [] },
   { name: "diag/expected", run: suite("test/diag/samples.test.ts", "-u"), tools: [] },

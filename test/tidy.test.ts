@@ -414,3 +414,14 @@ test("an exported name has one meaning, and is imported somewhere", () => {
   expect(dead).toEqual([]);
   expect(names.declared.size).toBeGreaterThan(1000);
 });
+
+test("npm run golden makes everything that has a script which makes it", () => {
+  const makers = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" }).filter((path) =>
+    /(?:^|\/)make\.(?:sh|mjs)$/.test(path),
+  );
+  const steps = readFileSync(join(root, "scripts/golden.mjs"), "utf8");
+  const isStep = (path: string): boolean =>
+    steps.includes(`script("${dirname(path)}")`) || steps.includes(`"test/${path}"`);
+  expect(makers.length).toBeGreaterThan(20);
+  expect(makers.filter((path) => !isStep(path))).toEqual([]);
+});

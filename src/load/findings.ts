@@ -16,7 +16,7 @@ import type { KernelAddresses } from "../kernel/running/addresses.ts";
 import { NearSearch } from "../kernel/symbols/nearNames.ts";
 import { versionFacts } from "../kernel/versionFacts.ts";
 import { FunctionIndex } from "../klp/functions.ts";
-import { namedPlaceIn } from "../klp/rules/context.ts";
+import { namedPlaceIn } from "../klp/place.ts";
 import { labelOf } from "../klp/symbols/names.ts";
 import type { KlpFault } from "../klp/symbols/resolve.ts";
 import { otherBuild, relocName } from "../reloc/def.ts";

@@ -142,7 +142,7 @@ function look(subject: Subject, options: Options): Survey {
   const patches = readPatches(file, symbols, arch.absolute);
   const facts = { arch, features, module, version, kernel, path };
   const context = ruleContext({ file, symbols, functions }, facts, objectsOf(patches));
-  const uses = new SymbolUses(file, functions, path);
+  const uses = new SymbolUses({ file, functions, path });
   const problems: Problem[] = checkObjectForm(file, symbols, options.file, arch.hasToc);
   const undefineds = lookUpSymbols(subject, { options, patches, kernel, uses, version }, problems);
   append(problems, livepatchSymbolProblems(file, symbols, uses, module, arch.loader(features).dedots));

@@ -10,10 +10,11 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { damagedAddend, isOffset } from "../../reloc/addend.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
+import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import type { RuleContext } from "./context.ts";
 import { Instructions } from "./instructions.ts";
 
 /** Such relocations of loaded sections, livepatch and others. */

@@ -6,7 +6,8 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_EXECINSTR } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { isFinishedModule } from "../../kernel/module/formRules.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import { placeIn } from "../place.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Bytes of an entry: distances to code, target and key. */
 const ENTRY = 16;

@@ -7,7 +7,8 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import type { Patch } from "../patch/tables.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import { placeIn } from "../place.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Sections that name code for another purpose than to branch there: those of validate_ibt that stay in a module. */
 const NAMES_ONLY =

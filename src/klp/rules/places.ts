@@ -8,8 +8,9 @@ import { SHF_ALLOC, SHF_RELA_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
+import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import type { RuleContext } from "./context.ts";
 
 interface Write {
   readonly start: number;

@@ -5,9 +5,10 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
 import { relocName } from "../../reloc/def.ts";
+import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Sections and relocations that such a tool has spoiled; nothing for files that were no livepatch. */
 export function checkRelinked(context: RuleContext): Problem[] {

@@ -6,8 +6,9 @@ import { SHF_ALLOC } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { otherBuild, relocName, unknownBefore } from "../../reloc/def.ts";
+import { namedPlaceIn } from "../place.ts";
 import { labelOf } from "../symbols/names.ts";
-import { namedPlaceIn, type RuleContext } from "./context.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Types that the loader does not know, and places outside their section, among the relocations it applies. */
 export function checkRelocations(context: RuleContext): Problem[] {

@@ -7,7 +7,8 @@ import { SHF_ALLOC, SHF_EXECINSTR, STT_FUNC } from "../../elf/consts.ts";
 import { isFinishedModule } from "../../kernel/module/formRules.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { decodeInto, emptyInsn } from "../../reloc/x86Insn.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import { placeIn } from "../place.ts";
+import type { RuleContext } from "./context.ts";
 
 const LIST = ".return_sites";
 const JUMP = 0xe9;

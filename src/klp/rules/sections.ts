@@ -14,9 +14,10 @@ import { isFreedInit } from "../../kernel/machines.ts";
 import { NearSearch } from "../../kernel/symbols/nearNames.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
+import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import type { RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 
 /** Whether a section's memory is freed after init. */

@@ -10,7 +10,8 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { CodeFile } from "../../ftrace/codeFile.ts";
 import { buildOf } from "../../ftrace/sites.ts";
 import { relocName } from "../../reloc/def.ts";
-import { placeIn, type RuleContext } from "./context.ts";
+import { placeIn } from "../place.ts";
+import type { RuleContext } from "./context.ts";
 
 /** Sections whose size is not a multiple of their entry. */
 export function checkTableSizes({ file, path, arch, version }: RuleContext): Problem[] {

@@ -6,7 +6,7 @@ import type { Place } from "../../diag/define.ts";
 import type { Recognised } from "../../diag/messages/define.ts";
 import { SHF_ALLOC, SHN_COMMON, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
-import { namedPlaceIn } from "../../klp/rules/context.ts";
+import { namedPlaceIn } from "../../klp/place.ts";
 import { parseKlpSymbol } from "../../klp/symbols/names.ts";
 import type { Analysis } from "../analysis.ts";
 import { EXACT, fitOfCall, SYMBOLIC } from "./calls.ts";

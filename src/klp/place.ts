@@ -1,0 +1,26 @@
+// Places for diagnostics.
+
+import { printable } from "../base/bytes.ts";
+import type { Place } from "../diag/define.ts";
+import { SHF_EXECINSTR } from "../elf/consts.ts";
+import type { SymbolizedFile } from "./functions.ts";
+
+/** What a diagnostic needs to name a place. */
+export interface Placer extends Pick<SymbolizedFile, "file" | "functions"> {
+  /** Name of the file for messages. */
+  readonly path: string;
+}
+
+/** A place in a section for a diagnostic: in code with the function that it is in. */
+export function placeIn(placer: Placer, section: number, offset: number): Place {
+  const { sections } = placer.file;
+  if (sections.hasFlags(section, SHF_EXECINSTR)) return namedPlaceIn(placer, section, offset);
+  return { file: placer.path, section: printable(sections.name(section)), offset };
+}
+
+/** As {@link placeIn}, in data with the symbol that it is in, too. */
+export function namedPlaceIn({ file, functions, path }: Placer, section: number, offset: number): Place {
+  const at = { file: path, section: printable(file.sections.name(section)), offset };
+  const owner = functions.at(section, offset);
+  return owner === null ? at : { ...at, function: { name: printable(owner.name), offset: offset - owner.start } };
+}
