@@ -35,7 +35,11 @@ import {
   type UnknownRange,
 } from "./loader.ts";
 
-const PLT_ENTRY_SIZE = 12;
+/** struct plt_entry: adrp, add, br. */
+type PltEntry = readonly [adrp: number, add: number, br: number];
+const PLT_WORDS: PltEntry["length"] = 3;
+/** Bytes of one. */
+const PLT_ENTRY_SIZE = PLT_WORDS * 4;
 /** Entries in a page; one in so many may have to be skipped for the erratum. */
 const ENTRIES_A_PAGE = 341;
 const L1_CACHE_BYTES = 64;
@@ -232,7 +236,7 @@ class Plt {
     return this.view.getUint32(slot * PLT_ENTRY_SIZE + i * 4);
   }
   /** False if the slot lies outside: the loader would write behind the section. */
-  write(slot: number, words: readonly number[]): boolean {
+  write(slot: number, words: PltEntry): boolean {
     if ((slot + 1) * PLT_ENTRY_SIZE > this.view.byteLength) return false;
     for (const [i, word] of words.entries()) this.view.setUint32(slot * PLT_ENTRY_SIZE + i * 4, word);
     return true;
@@ -316,7 +320,7 @@ class Veneers implements ModuleLoader {
     if (plt.used > plt.most) return this.#full(report);
     if (isForbidden(plt.addressOf(slot))) slot = plt.used++;
     const back = BigInt.asIntN(64, site.P + 4n - (plt.addressOf(slot) + 8n));
-    const words = [...adrpAdd(plt.addressOf(slot), target, word & 0x1f), branchWord(back)];
+    const words: PltEntry = [...adrpAdd(plt.addressOf(slot), target, word & 0x1f), branchWord(back)];
     if (!plt.write(slot, words)) return this.#full(report);
     this.stubs.push(this.#row(plt, slot, target, site.symbol));
     site.view.setUint32(site.at, branchWord(BigInt.asIntN(64, plt.addressOf(slot) - site.P)));

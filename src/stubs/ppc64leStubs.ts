@@ -21,14 +21,15 @@ import {
   type UnknownRange,
 } from "./loader.ts";
 
-/** A call of a function that keeps no r2. */
-
-export const STUB_SIZE = 40;
+/** struct ppc64_stub_entry: so many instructions, a mark, and the target's address. Places are bytes from its start. */
+const STUB_WORDS = 7;
+const MAGIC_AT = STUB_WORDS * 4;
 /** Behind the instructions: "stub", by which ftrace knows one. */
 const STUB_MAGIC = 0x7374_7562;
-const MAGIC_AT = 28;
 /** Bytes from a stub to its target's address. */
-export const TARGET_AT = 32;
+export const TARGET_AT = MAGIC_AT + 4;
+/** Bytes of a stub. */
+export const STUB_SIZE = TARGET_AT + 8;
 
 /** Calls to these are the profiler's: they get the other stub, and no TOC is restored behind them. */
 export const PROFILER = new Set(["_mcount", "ftrace_caller", "ftrace_regs_caller"]);
@@ -222,6 +223,7 @@ export class StubArea {
       report({ kind: "refused", why: code.refusal });
       return false;
     }
+    if (code.words.length > STUB_WORDS) throw new Error(`a stub has ${code.words.length} instructions`);
     for (const [i, word] of code.words.entries()) this.#view.setUint32(at + i * 4, word);
     this.#view.setUint32(at + MAGIC_AT, STUB_MAGIC);
     this.#view.setBigUint64(at + TARGET_AT, target);

@@ -13,7 +13,7 @@ import type { Call } from "./calls.ts";
 import { functionKey, TailCalls } from "./closure.ts";
 import { EPILOGUE_SIZE, type EpiloguePlan, NO_EPILOGUES, type PlannedEpilogue } from "./epilogues.ts";
 import { stackArguments } from "./framed.ts";
-import { type IslandKind, islandSize, LARGEST_CALL_ISLAND } from "./islandCode.ts";
+import { type IslandKind, islandForms, LARGEST_CALL_ISLAND } from "./islandCode.ts";
 import { IslandRules, type Refusal } from "./islandRules.ts";
 import { entryBytes, HELPER_SIZE, type MiniFramePlan, NO_FRAMES } from "./miniFrames.ts";
 
@@ -179,8 +179,8 @@ function largestGrowth(file: ElfFile, calls: readonly Call[], stubs: boolean): M
   const seen = new Set<CodeSymbol | null>();
   const hasSiblings = calls.some((c) => c.verdict === "sibling");
   const most = (verdict: Call["verdict"]): number => {
-    if (verdict === "no-nop") return stubs ? islandSize("klp-stub") : LARGEST_CALL_ISLAND;
-    if (verdict === "sibling") return stubs ? islandSize("klp-stub") : islandSize("framed");
+    if (verdict === "no-nop") return stubs ? islandForms["klp-stub"].size : LARGEST_CALL_ISLAND;
+    if (verdict === "sibling") return stubs ? islandForms["klp-stub"].size : islandForms.framed.size;
     return verdict === "local" && hasSiblings && !stubs ? LARGEST_CALL_ISLAND : 0;
   };
   for (const call of calls) {
@@ -207,7 +207,7 @@ function wishes(islands: readonly PlannedIsland[], epilogues: EpiloguePlan, fram
     const key = stubKey(island);
     if (island.call.caller === null || (key !== null && stubs.has(key))) continue;
     if (key !== null) stubs.add(key);
-    found.push({ function: island.call.caller, behind: islandSize(island.kind), before: 0, lead: 0 });
+    found.push({ function: island.call.caller, behind: islandForms[island.kind].size, before: 0, lead: 0 });
   }
   for (const { function: f } of epilogues.planned)
     found.push({ function: f, behind: EPILOGUE_SIZE, before: 0, lead: 0 });

@@ -10,7 +10,7 @@ import { applyMove } from "../move/move.ts";
 import { endOfCode } from "../move/room.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
 import { EPILOGUE_SIZE, type PlannedEpilogue } from "./epilogues.ts";
-import { islandCode, islandSize, type StackPlaces } from "./islandCode.ts";
+import { islandForms, type StackPlaces } from "./islandCode.ts";
 import { type IslandPlan, stubKey } from "./islands.ts";
 import { entryBytes, HELPER_SIZE, type PlannedFrame, placeMiniFrame } from "./miniFrames.ts";
 import { TocSlots } from "./tocSlots.ts";
@@ -115,7 +115,8 @@ class Placer {
     );
     for (const island of islands) {
       const { call, kind } = island;
-      const size = islandSize(kind);
+      const form = islandForms[kind];
+      const { size } = form;
       const site = this.#plan.move.sections.get(call.section)?.to(call.offset) ?? call.offset;
       const key = stubKey(island);
       const shared = key === null ? undefined : stubs.get(key);
@@ -123,11 +124,11 @@ class Placer {
       if (key !== null) stubs.set(key, at);
       const links = kind === "klp-stub" && decodeBranch(call.word)?.links === true;
       edits.patchWord(call.section, site, encodeBranch(at - site) | (links ? 1 : 0));
-      const code = islandCode(kind, at, site, stack);
+      const code = form.codeAt(at, site, stack);
       if (code.callAt !== null) edits.moveRelocation(call.table, call.row, at + code.callAt);
       else edits.removeRelocation(call.table, call.row);
       if (shared !== undefined) continue;
-      edits.patch(call.section, at, wordBytes(code.words, this.#littleEndian));
+      form.writeTo(edits, { section: call.section, at, littleEndian: this.#littleEndian }, code);
       if (code.slotAt !== null) {
         const slot = slots.slotFor(call);
         for (const r of slotRelocations(at + code.slotAt, slot.symbol, slot.offset)) router.add(call.section, null, r);
