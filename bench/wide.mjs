@@ -154,7 +154,7 @@ function standIns(machine) {
   };
 }
 
-/** What an image is made with: straight after relocation, before init with nothing told, and with all that can be known. */
+/** What an image is made with: straight after relocation, before init with nothing given, and with all that can be known. */
 const STAGES = {
   relocated: { stage: "relocated" },
   loaded: { stage: "loaded" },
@@ -298,7 +298,7 @@ function docsTables(results) {
   }
   lines.push(
     "",
-    "| tree | kernel's types | MB in memory | relocated | loaded, nothing told | loaded, all told |",
+    "| tree | kernel's types | MB in memory | relocated | loaded, nothing given | loaded, all given |",
     "|---|---|---|---|---|---|",
   );
   const measured = results.filter((r) => r.shares.relocated !== undefined);

@@ -148,7 +148,7 @@ export const buildRows = {
   replace: unless("--no-replace", "add to the livepatches that are in force"),
   cross: word("--cross <prefix>", "prefix of the compiler and its tools"),
   cc: word("--cc <command>", "the compiler"),
-  jobs: parsed("-j, --jobs <n>", "so many compiles at a time (default: processors)", count(1, 1024)),
+  jobs: parsed("-j, --jobs <n>", "compiles at a time (default: one a processor)", count(1, 1024)),
   strip: parsedOr("-p, --strip <n>", "parts to cut off paths in the patch", count(0, 20), 1),
   fuzz: parsedOr("--fuzz <n>", "lines of context that need not fit", count(0, 10), 0),
   lines: unless("--no-lines", "no #line directives behind changes"),

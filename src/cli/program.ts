@@ -141,7 +141,7 @@ function addImage(klplink: Command, context: Context, end: End): void {
 function addVerify(klplink: Command, context: Context, end: End): void {
   const command = klplink
     .command("verify <module...>")
-    .summary("compare a loaded module's memory with that")
+    .summary("compare a loaded module's memory with its file")
     .description(
       "compare a loaded module's memory with what the loader makes of its file; a name (its file is then found as modprobe finds it) or a file",
     );

@@ -20,7 +20,7 @@ export const KLP802 = define<{ readonly path: string; readonly why: string }>({
   help: () =>
     "make the patch from the top of the source; `-p N` says how many parts of its paths are cut off (default: 1)",
   explain:
-    "Paths in a patch are those of files below the top of the source, with one part in front (`a/`, `b/`). A patch may name any other file, and none of them is touched.",
+    "Paths in a patch are those of files below the top of the source, with one part in front (`a/`, `b/`). A patch that names a file elsewhere is refused.",
 });
 
 export const KLP803 = define<{
@@ -122,7 +122,7 @@ export const KLP812 = define<{ readonly option: string; readonly why: string; re
 export const KLP813 = define<{ readonly changes: readonly string[] }>({
   level: "warning",
   title: (d) =>
-    `${d.changes.length} option${d.changes.length === 1 ? "" : "s"} of the configuration became another here: ${d.changes.slice(0, 6).join(", ")}${d.changes.length > 6 ? ", …" : ""}`,
+    `${d.changes.length} option${d.changes.length === 1 ? "" : "s"} of the configuration changed here: ${d.changes.slice(0, 6).join(", ")}${d.changes.length > 6 ? ", …" : ""}`,
   why: () => "compiler and tools of this machine are not those that the configuration was made with",
   help: () => "where an option changes code or structures, build with the compiler of the kernel: --cc, --cross",
   explain:
@@ -131,12 +131,12 @@ export const KLP813 = define<{ readonly changes: readonly string[] }>({
 
 export const KLP814 = define<{ readonly kernel: string; readonly here: string }>({
   level: "warning",
-  title: (d) => `the kernel was compiled by ${d.kernel}, here compiles ${d.here}`,
+  title: (d) => `the kernel was compiled by ${d.kernel}, the compiler here is ${d.here}`,
   why: () =>
     "another compiler inlines and splits functions in another way, so what the patch replaces may not be what runs",
   help: () => "use the same compiler: --cc NAME, or --cross PREFIX",
   explain:
-    "klplink compares two compiles by the compiler that is here. What it concludes holds for the running kernel as far as that was compiled likewise: which functions exist, what is inlined where.",
+    "klplink compares two compiles by the compiler that is here. What it concludes holds for the running kernel as far as that was compiled in the same way: which functions exist, what is inlined where.",
 });
 
 export const KLP815 = define<{ readonly source: string; readonly kernel: string }>({
@@ -164,7 +164,7 @@ export const KLP817 = define<{
   level: "error",
   title: (d) => `${d.step} failed${d.place === null ? "" : `: ${d.place}`}`,
   why: (d) => `the last lines of the log are: ${d.lines.length === 0 ? "(none)" : d.lines.join(" | ")}`,
-  help: () => "the file that is named above has all that was said",
+  help: () => "the log file named above has the whole output",
   explain: "The kernel's make, or a program that it starts, ended with an error. Its output is kept in a log file.",
 });
 

@@ -45,7 +45,7 @@ export const KLP704 = define<{ readonly orig: string; readonly patched: string }
   level: "error",
   title: (d) =>
     d.orig === d.patched
-      ? "the two objects have other flags in their headers"
+      ? "the two objects have different flags in their headers"
       : `the original is for ${d.orig}, the patched object for ${d.patched}`,
   help: () => "build both with the same compiler and configuration",
   explain: "Two builds of one file by one compiler are for one architecture and one ABI.",
@@ -97,7 +97,7 @@ export const KLP708 = define<{
 
 export const KLP709 = define<{ readonly name: string; readonly object: string }>({
   level: "error",
-  title: (d) => `\`${d.name}\` is not in the kernel that -k and -m tell of`,
+  title: (d) => `\`${d.name}\` is not in the kernel that -k and -m give`,
   why: (d) =>
     `taken code uses it, and neither vmlinux nor ${d.object === "vmlinux" ? "a module" : d.object} has such a symbol`,
   help: () =>

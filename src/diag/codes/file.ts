@@ -140,7 +140,7 @@ export const KLP111 = define<{ readonly own: string; readonly source: string; re
   title: (d) => `the module is for ${d.own}, and ${d.source} for ${d.other}`,
   help: (d) => `give the files of a kernel for ${d.own} with -k, -m and --reference`,
   explain:
-    "A file that was given for the kernel is of another architecture than the module. vmlinux and modules say so in their ELF header; a symbol list shows it by the address of the kernel's text (`_stext`). Nothing that it tells would hold for the module.",
+    "A file that was given for the kernel is of another architecture than the module. vmlinux and modules say so in their ELF header; a symbol list shows it by the address of the kernel's text (`_stext`). Nothing in it would hold for the module.",
 });
 
 export const KLP112 = define<{ readonly what: string }>({

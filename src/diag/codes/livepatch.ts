@@ -191,7 +191,7 @@ export const KLP421 = define<{ readonly traces: readonly { readonly producer: st
   help: (d) =>
     `link each part with its own tool first, or say which one to go by: \`--from ${d.traces.map((t) => t.producer).join("|")}\``,
   explain:
-    "The sections of two producers, or of one beside finished livepatch sections, stand in one file. klplink goes by one of them only if told so with --from.",
+    "The sections of two producers, or of one beside finished livepatch sections, stand in one file. klplink goes by one of them only where --from names it.",
 });
 
 const PRODUCER_NAMES: ReadonlyMap<string, string> = new Map([
@@ -357,7 +357,7 @@ export const KLP456 = define<{ readonly source: string }>({
   level: "error",
   title: (d) => `${d.source} is of a kernel without livepatching: the livepatch relocations would never be applied`,
   why: () =>
-    "the loader leaves .klp.rela sections to the livepatch core: where that is not built in, their places stay as they are in the file, and nobody says a word",
+    "the loader leaves .klp.rela sections to the livepatch core: where that is not built in, their places stay as they are in the file, and nothing is reported",
   help: () => "use a kernel with CONFIG_LIVEPATCH=y, or give the symbols of that kernel with -k",
   explain:
     "The kernel's symbols are all there, its module loader's among them, and none of the livepatch core's (`klp_…`). Debian builds its kernels for ppc64le so. A module without livepatch= in its .modinfo is loaded there (KLP512 is for those with it), with calls that lead nowhere.",

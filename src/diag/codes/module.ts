@@ -5,7 +5,7 @@ import { define, faultColumns } from "../define.ts";
 export const KLP211 = define<{ readonly size: number; readonly limit: number }>({
   level: "error",
   title: (d) => `the module would take ${d.size} bytes of memory; the limit is ${d.limit}`,
-  help: () => "no module is that large: the file is damaged, or no module",
+  help: () => "no module is that large: the file is damaged, or not a module",
   explain: "The sizes in the section headers add up to more than a kernel could give to a module.",
 });
 

@@ -201,7 +201,7 @@ export const KLP452 = define<{
   level: "warning",
   title: (d) =>
     d.has === null
-      ? `--sympos ${d.asked} is about no symbol of this file`
+      ? `--sympos ${d.asked} names no symbol of this file`
       : `--sympos ${d.asked} changes nothing: the file has ${d.has} already`,
   why: (d) => {
     if (d.has !== null) return "a symbol that is a livepatch symbol keeps the position that it has";
