@@ -43,7 +43,7 @@ async function run(bytes: Uint8Array): Promise<{ output: string; again: string; 
   const result = await bootWith(lab, bytes, script);
   const [first, second] = result.steps.filter((s) => s.line === "read /proc/twenty");
   const warning = first?.log
-    .map((l) => /WARNING: CPU: 0 PID: \d+ at (\S+)\/0x/.exec(l.text)?.[1])
+    .map((l) => /WARNING: CPU: 0 PID: \d+ at (?:\S+:\d+ )?(\S+)\/0x/.exec(l.text)?.[1])
     .find((w) => w !== undefined);
   // The warning is wanted, once; nothing else may be said.
   const others = complaints({ ...result, steps: result.steps.map((s) => (s === first ? { ...s, log: [] } : s)) }, plan);

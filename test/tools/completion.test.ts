@@ -77,7 +77,7 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     ["klplink check -k two", ["two words.ko"]],
     ["klplink two", ["two words.ko"]],
     ["klplink check --format=s", ["sarif"]],
-    ["klplink check --format=", ["github", "json", "sarif", "text"]],
+    ["klplink check --format=", ["github", "html", "json", "sarif", "text"]],
     ["klplink explain KLP30", [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `KLP30${n}`)],
     ["klplink completion ", ["bash", "fish", "zsh"]],
     ["klplink help ch", ["check"]],
