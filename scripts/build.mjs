@@ -84,11 +84,15 @@ const inputs = new Set();
 const note = ({ metafile }) => {
   for (const path of Object.keys(metafile.inputs)) inputs.add(path);
 };
+/** What these export as default is what require() gives: import() of CommonJS takes that for the default. */
+const DEFAULT_ONLY = ["ora"];
 for (const name of APART) {
+  const footer = DEFAULT_ONLY.includes(name) ? { js: "module.exports = module.exports.default;" } : {};
   const plugins = [examplesPlugin, plainBuffers];
   // zstddec would load its WebAssembly by fetch(), which takes Node.js longer than all else.
   const define = { fetch: "undefined" };
-  note(await build({ ...form, define, entryPoints: [name], outfile: join("dist", fileApart(name)), plugins }));
+  const outfile = join("dist", fileApart(name));
+  note(await build({ ...form, define, entryPoints: [name], outfile, plugins, footer }));
 }
 
 /**

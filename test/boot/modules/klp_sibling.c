@@ -25,15 +25,28 @@ static volatile unsigned long uptime_reads;
 static volatile unsigned long execdomains_reads;
 static volatile unsigned long mark = 0x7369626c696e6721;
 
+/*
+ * 0 and "it does not fit" the first time: seq_read_iter() then makes a buffer of twice the size and asks once more. What it does in
+ * between needs its own r2; a read that fits may get by with a wrong one (where static keys are jump labels). No branch: each of
+ * the functions below has one sibling call.
+ */
+static __always_inline unsigned long room(struct seq_file *m)
+{
+	unsigned long first = m->size == PAGE_SIZE;
+
+	m->count |= -first & m->size;
+	return first ^ 1;
+}
+
 static __attribute__((noipa)) int klp_sibling_cmdline(struct seq_file *m, void *v)
 {
-	cmdline_reads++;
+	cmdline_reads += room(m);
 	return filesystems_proc_show(m, v);
 }
 
 static __attribute__((noipa)) int klp_sibling_uptime(struct seq_file *m, void *v)
 {
-	uptime_reads++;
+	uptime_reads += room(m);
 	return version_proc_show(m, v);
 }
 
@@ -41,7 +54,8 @@ static __attribute__((noipa)) int klp_sibling_execdomains(struct seq_file *m, vo
 {
 	int ret = klp_sibling_uptime(m, v);
 
-	seq_printf(m, "execdomains=%lu mark=%lx ret=%d\n", ++execdomains_reads, mark, ret);
+	execdomains_reads += m->size != PAGE_SIZE;
+	seq_printf(m, "execdomains=%lu mark=%lx ret=%d\n", execdomains_reads, mark, ret);
 	seq_printf(m, "cmdline=%lu uptime=%lu\n", cmdline_reads, uptime_reads);
 	return ret;
 }
