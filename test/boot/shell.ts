@@ -39,7 +39,10 @@ export interface Guest {
 /** Seconds; a limit against hanging. */
 const LIMIT = 900;
 
-/** The console's text. The machine is stopped when the script is at its end. */
+/**
+ * The console's text. The machine is stopped when the script is at its end: from here, as soon as its last line has come, because a guest
+ * that powers itself off at once loses what its console has not sent yet.
+ */
 export function bootShell({ arch, kernel, files, script, folder, ...more }: Guest): Promise<string> {
   const box = mustRun("bash", ["test/boot/fetch-package.sh", debian[arch], "busybox-static"]).trim();
   const busybox = ["usr/bin/busybox", "bin/busybox"].map((p) => join(box, p)).find((p) => existsSync(p));
@@ -47,7 +50,7 @@ export function bootShell({ arch, kernel, files, script, folder, ...more }: Gues
   const initrd = join(folder, "initrd");
   const all: GuestFile[] = [
     { name: "busybox", data: readFileSync(busybox), executable: true },
-    { name: "script", data: Buffer.from(`${PROLOGUE}${script}\necho "@@ end"\npoweroff -f\n`) },
+    { name: "script", data: Buffer.from(`${PROLOGUE}${script}\necho "@@ end"\nsleep 30\npoweroff -f\n`) },
     ...files,
   ];
   writeFileSync(initrd, cpio(all));
