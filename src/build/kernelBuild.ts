@@ -1,6 +1,5 @@
 // The kernel's own make, in the private tree: configured, prepared, and the objects that a patch concerns compiled before and after.
 
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -16,9 +15,10 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { problem } from "../diag/catalogue.ts";
+import { chooseCompiler } from "./compiler.ts";
 import { type Config, configChanges, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
-import type { Ended, Environment, Programs } from "./make.ts";
+import type { Ended, Programs } from "./make.ts";
 import type { PatchedFile } from "./patch/apply.ts";
 import { BuildStop } from "./stop.ts";
 import { copyTimes, type Workspace, writeThrough } from "./workspace.ts";
@@ -232,58 +232,3 @@ function ownersOf(command: string): string[] {
   const name = /-DKBUILD_MODNAME='"([^"']+)"'|-DKBUILD_MODNAME=\\?"([\w:-]+)/.exec(line);
   return (name?.[1] ?? name?.[2] ?? "").split(":").map((n) => n.replaceAll("-", "_"));
 }
-
-interface Chosen {
-  readonly variables: readonly string[];
-  readonly version: string;
-  readonly differs: { readonly kernel: string; readonly here: string } | null;
-}
-
-/** The first line of `--version`; null if there is no such program. */
-function versionOf(command: string, env: Environment): string | null {
-  const ran = spawnSync(command, ["--version"], { encoding: "utf8", env: { ...env, LC_ALL: "C" } });
-  return ran.error === undefined && ran.status === 0 ? (ran.stdout.split("\n")[0] ?? "") : null;
-}
-
-/** A compiler's version without the name that it was called by. */
-const withoutName = (version: string): string => version.replace(/^\S+ /, "");
-
-function chooseCompiler({ machine, programs, cross: given, compiler }: BuildOptions, config: Config): Chosen {
-  const wanted = (config.get("CONFIG_CC_VERSION_TEXT") ?? "").replace(/^"|"$/g, "");
-  const isClang = config.has("CONFIG_CC_IS_CLANG");
-  const isNative = process.arch === machine.host;
-  const differs = (here: string): Chosen["differs"] =>
-    wanted === "" || withoutName(wanted) === withoutName(here) ? null : { kernel: wanted, here };
-  if (isClang && compiler === undefined) {
-    const version = versionOf("clang", programs.env);
-    if (version === null) throw noCompiler("clang", "the kernel is compiled by it");
-    return {
-      variables: ["LLVM=1", ...(given === undefined ? [] : [`CROSS_COMPILE=${given}`])],
-      version,
-      differs: differs(version),
-    };
-  }
-  const prefixes = given !== undefined ? [given] : isNative ? [machine.cross, ""] : [machine.cross];
-  const major = / (\d+)\.\d+\.\d+$/.exec(wanted)?.[1];
-  const names = compiler !== undefined ? [compiler] : ["gcc", ...(major === undefined ? [] : [`gcc-${major}`])];
-  const found = prefixes.flatMap((cross) =>
-    names.flatMap((name) => {
-      const cc = compiler ?? `${cross}${name}`;
-      const version = versionOf(cc, programs.env);
-      return version === null ? [] : [{ cross, cc, version }];
-    }),
-  );
-  const best = found.find(({ version }) => differs(version) === null) ?? found[0];
-  if (best === undefined) {
-    const need = "it compiles for the kernel's architecture";
-    throw noCompiler(compiler ?? `${prefixes[0] ?? ""}gcc`, need);
-  }
-  const variables = [
-    ...(best.cross === "" ? [] : [`CROSS_COMPILE=${best.cross}`]),
-    ...(best.cc === `${best.cross}gcc` ? [] : [`CC=${best.cc}`]),
-  ];
-  return { variables, version: best.version, differs: differs(best.version) };
-}
-
-const noCompiler = (command: string, need: string): BuildStop =>
-  new BuildStop([problem("KLP816", { file: command }, { command, need })], 3);

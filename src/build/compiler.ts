@@ -1,0 +1,81 @@
+// Which compiler a kernel's code is compiled with here.
+
+import { spawnSync } from "node:child_process";
+import { problem } from "../diag/catalogue.ts";
+import type { Config } from "./config.ts";
+import type { MakeMachine } from "./machines.ts";
+import type { Environment, Programs } from "./make.ts";
+import { BuildStop } from "./stop.ts";
+
+/** The compiler that is used. */
+export interface Chosen {
+  /** Variables of make: CROSS_COMPILE, CC, LLVM. */
+  readonly variables: readonly string[];
+  /** Its command; make is told LLVM=1 where it is null. */
+  readonly command: string | null;
+  /** The first line of `--version`. */
+  readonly version: string;
+  readonly differs: { readonly kernel: string; readonly here: string } | null;
+}
+
+/** The first line of `--version`; null if there is no such program. */
+function versionOf(command: string, env: Environment): string | null {
+  const ran = spawnSync(command, ["--version"], { encoding: "utf8", env: { ...env, LC_ALL: "C" } });
+  return ran.error === undefined && ran.status === 0 ? (ran.stdout.split("\n")[0] ?? "") : null;
+}
+
+/** A compiler's version without the name that it was called by. */
+const withoutName = (version: string): string => version.replace(/^\S+ /, "");
+
+/** What says which compiler is used. */
+export interface Wanted {
+  readonly machine: MakeMachine;
+  readonly programs: Programs;
+  readonly cross?: string;
+  readonly compiler?: string;
+}
+
+/**
+ * The compiler for a configuration: as the user says, else the one here that is most like the kernel's.
+ * @throws BuildStop KLP816 if there is none
+ */
+export function chooseCompiler({ machine, programs, cross: given, compiler }: Wanted, config: Config): Chosen {
+  const wanted = (config.get("CONFIG_CC_VERSION_TEXT") ?? "").replace(/^"|"$/g, "");
+  const isClang = config.has("CONFIG_CC_IS_CLANG");
+  const isNative = process.arch === machine.host;
+  const differs = (here: string): Chosen["differs"] =>
+    wanted === "" || withoutName(wanted) === withoutName(here) ? null : { kernel: wanted, here };
+  if (isClang && compiler === undefined) {
+    const version = versionOf("clang", programs.env);
+    if (version === null) throw noCompiler("clang", "the kernel is compiled by it");
+    return {
+      variables: ["LLVM=1", ...(given === undefined ? [] : [`CROSS_COMPILE=${given}`])],
+      command: null,
+      version,
+      differs: differs(version),
+    };
+  }
+  const prefixes = given !== undefined ? [given] : isNative ? [machine.cross, ""] : [machine.cross];
+  const major = / (\d+)\.\d+\.\d+$/.exec(wanted)?.[1];
+  const names = compiler !== undefined ? [compiler] : ["gcc", ...(major === undefined ? [] : [`gcc-${major}`])];
+  const found = prefixes.flatMap((cross) =>
+    names.flatMap((name) => {
+      const cc = compiler ?? `${cross}${name}`;
+      const version = versionOf(cc, programs.env);
+      return version === null ? [] : [{ cross, cc, version }];
+    }),
+  );
+  const best = found.find(({ version }) => differs(version) === null) ?? found[0];
+  if (best === undefined) {
+    const need = "it compiles for the kernel's architecture";
+    throw noCompiler(compiler ?? `${prefixes[0] ?? ""}gcc`, need);
+  }
+  const variables = [
+    ...(best.cross === "" ? [] : [`CROSS_COMPILE=${best.cross}`]),
+    ...(best.cc === `${best.cross}gcc` ? [] : [`CC=${best.cc}`]),
+  ];
+  return { variables, command: best.cc, version: best.version, differs: differs(best.version) };
+}
+
+const noCompiler = (command: string, need: string): BuildStop =>
+  new BuildStop([problem("KLP816", { file: command }, { command, need })], 3);
