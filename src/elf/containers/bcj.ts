@@ -14,35 +14,40 @@ const isSignByte = (b: number): boolean => b === 0x00 || b === 0xff;
  */
 function x86(bytes: Uint8Array, start: number): void {
   const view = viewOf(bytes);
-  const goesOn = [true, true, true, false, true, false, false, false];
-  const byteOf = [0, 1, 2, 2, 3, 3, 3, 3];
+  const end = bytes.length - 4;
   let recent = 0;
-  let last = -1;
-  for (let at = 0; at + 5 <= bytes.length; at++) {
-    if (((bytes[at] ?? 0) & 0xfe) !== 0xe8) continue;
-    const gap = last < 0 ? 4 : at - last;
+  /** Where the last candidate stood; far away: none that matters. */
+  let last = -STEP_OF_X86;
+  for (let at = 0; ; at++) {
+    // Most bytes are none, and a kernel has 60 million.
+    while (at < end && ((bytes[at] ?? 0) & 0xfe) !== 0xe8) at++;
+    if (at >= end) return;
+    const gap = at - last;
     recent = gap > 3 ? 0 : (recent << (gap - 1)) & 7;
     last = at;
-    if (recent !== 0 && (goesOn[recent] !== true || isSignByte(bytes[at + 4 - (byteOf[recent] ?? 0)] ?? 0))) {
+    const isHidden = recent !== 0 && (GOES_ON[recent] !== 1 || isSignByte(bytes[at + 4 - (BYTE_OF[recent] ?? 0)] ?? 0));
+    if (isHidden || !isSignByte(bytes[at + 4] ?? 0)) {
       recent = (recent << 1) | 1;
       continue;
     }
-    if (!isSignByte(bytes[at + 4] ?? 0)) {
-      recent = (recent << 1) | 1;
-      continue;
-    }
-    view.setUint32(at + 1, x86Distance(view.getUint32(at + 1, true), start + at + 5, recent, byteOf), true);
+    view.setUint32(at + 1, x86Distance(view.getUint32(at + 1, true), start + at + 5, recent), true);
     at += 4;
     recent = 0;
-    last = -1;
+    last = -STEP_OF_X86;
   }
 }
 
-function x86Distance(packed: number, next: number, recent: number, byteOf: readonly number[]): number {
+/** Bytes of a branch. */
+const STEP_OF_X86 = 5;
+/** By the pattern of recent candidates: 1 where the packer went on, and which byte of the distance it looked at. */
+const GOES_ON = Uint8Array.of(1, 1, 1, 0, 1, 0, 0, 0);
+const BYTE_OF = Uint8Array.of(0, 1, 2, 2, 3, 3, 3, 3);
+
+function x86Distance(packed: number, next: number, recent: number): number {
   let target = packed;
   for (;;) {
     const distance = (target - next) >>> 0;
-    const bits = 8 * (byteOf[recent] ?? 0);
+    const bits = 8 * (BYTE_OF[recent] ?? 0);
     // What the packer saw as a sign byte within the distance was turned around as a whole.
     if (recent !== 0 && isSignByte((distance >>> (24 - bits)) & 0xff)) {
       target = (distance ^ (2 ** (32 - bits) - 1)) >>> 0;

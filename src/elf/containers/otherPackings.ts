@@ -1,8 +1,9 @@
-// The ways in which kernels are packed and modules are not: lz4, lzma, bzip2; and lzo, which is known but not read.
+// The ways in which kernels are packed and modules are not: lz4, lzma, bzip2, lzo.
 
 import { latin1 } from "../../base/bytes.ts";
 import { isLz4Legacy, Lz4Error, unpackLz4Legacy } from "./lz4.ts";
 import { isLzma, LzmaError, unpackLzma } from "./lzma.ts";
+import { isLzo, LzoError, unpackLzo } from "./lzo.ts";
 
 export type OtherPacking = "lz4" | "lzma" | "bzip2" | "lzo";
 
@@ -13,7 +14,7 @@ export class OtherPackedError extends Error {}
 export function otherPackingOf(bytes: Uint8Array): OtherPacking | null {
   if (isLz4Legacy(bytes)) return "lz4";
   if (/^BZh[1-9]1AY&SY/.test(latin1(bytes, 0, 10))) return "bzip2";
-  if (latin1(bytes, 0, 9) === "\x89LZO\0\r\n\x1a\n") return "lzo";
+  if (isLzo(bytes)) return "lzo";
   return isLzma(bytes) ? "lzma" : null;
 }
 
@@ -32,10 +33,11 @@ export async function unpackOther(packing: OtherPacking, bytes: Uint8Array, limi
       case "bzip2":
         return await unpackBzip2(bytes, limit);
       case "lzo":
-        throw new OtherPackedError("packed with lzo, which klplink does not read: unpack it first (`lzop -d`)");
+        return unpackLzo(bytes, limit);
     }
   } catch (error) {
-    if (error instanceof Lz4Error || error instanceof LzmaError) throw new OtherPackedError(error.message);
+    if (error instanceof Lz4Error || error instanceof LzmaError || error instanceof LzoError)
+      throw new OtherPackedError(error.message);
     throw error;
   }
 }

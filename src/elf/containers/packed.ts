@@ -94,7 +94,27 @@ class Chunks {
     this.#chunks.push(chunk);
   }
   join(): Uint8Array {
-    return Buffer.concat(this.#chunks);
+    const [only] = this.#chunks;
+    return only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
+  }
+}
+
+/** The same where the size is known: written where they belong. */
+class Filled {
+  readonly #bytes: Uint8Array;
+  readonly #packing: Packing;
+  #size = 0;
+  constructor(packing: Packing, size: number) {
+    this.#bytes = new Uint8Array(size);
+    this.#packing = packing;
+  }
+  add(chunk: Uint8Array): void {
+    if (chunk.length > this.#bytes.length - this.#size) throw tooLarge(this.#packing, this.#bytes.length);
+    this.#bytes.set(chunk, this.#size);
+    this.#size += chunk.length;
+  }
+  join(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
   }
 }
 
@@ -117,7 +137,7 @@ async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   try {
     for (const block of xzBlocks(bytes)) {
       if (block.size > limit) throw tooLarge("xz", limit);
-      const content = await unpackLzma2(block.plain, limit);
+      const content = await unpackLzma2(block.plain, limit, block.size);
       if (content.length !== block.size) throw new XzBlockError("a block is damaged");
       block.finish(content);
       chunks.add(content);
@@ -129,13 +149,14 @@ async function unpackXz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   return chunks.join();
 }
 
-async function unpackLzma2(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
+/** @param size bytes that it unpacks to, where the file tells; null: not known @throws PackedError if there are more */
+async function unpackLzma2(bytes: Uint8Array, limit: number, size: number | null = null): Promise<Uint8Array> {
   const { XzReadableStream } = await import("xz-decompress");
-  const chunks = new Chunks("xz", limit);
+  const chunks = size === null ? new Chunks("xz", limit) : new Filled("xz", size);
   const reader = new XzReadableStream(new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as never).getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return chunks.join();
-    chunks.add(new Uint8Array(value));
+    chunks.add(value);
   }
 }

@@ -121,10 +121,19 @@ function zboot(bytes: Uint8Array): Step {
   return { what: "zboot", bytes: payload };
 }
 
-/** U-Boot's legacy header of 64 bytes, big-endian. */
+/** U-Boot's legacy header of 64 bytes, big-endian (include/image.h). */
 function uImage(bytes: Uint8Array): Step {
-  if (bytes.length < 64) throw new ElfError("malformed", bytes.length, "the uImage header is cut off");
-  return { what: "uImage", bytes: part(bytes, 12, 64, viewOf(bytes).getUint32(12, false)) };
+  const HEADER = 64;
+  /** Several files in one: their sizes and a 0 stand in front. The first one is the kernel. */
+  const MULTI = 4;
+  if (bytes.length < HEADER) throw new ElfError("malformed", bytes.length, "the uImage header is cut off");
+  const view = viewOf(bytes);
+  const data = part(bytes, 12, HEADER, view.getUint32(12, false));
+  if (bytes[30] !== MULTI) return { what: "uImage", bytes: data };
+  let at = HEADER;
+  while (at + 4 <= bytes.length && view.getUint32(at, false) !== 0) at += 4;
+  if (at === HEADER || at + 4 > bytes.length) throw new ElfError("malformed", HEADER, "the uImage lists no file");
+  return { what: "uImage", bytes: part(bytes, HEADER, at + 4, view.getUint32(HEADER, false)) };
 }
 
 /** A unified kernel image: a PE file whose section `.linux` is the kernel; null for another PE file. */

@@ -1,4 +1,4 @@
-// Wrappings of a kernel. lz4 data are from the lz4 tool, xz data with filters from xz (test/fixtures/kernel/make.sh).
+// Wrappings of a kernel. What is packed in them was packed by lz4, xz, zstd, bzip2 and lzop (test/fixtures/kernel/make.sh).
 
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
@@ -29,6 +29,9 @@ describe("a kernel comes out of", () => {
     ["xz with the ARM64 filter", fixture("vmlinux-x86_64.arm64.xz"), ["xz"]],
     ["lzma", fixture("vmlinux-x86_64.lzma"), ["lzma"]],
     ["bzip2", fixture("vmlinux-x86_64.bz2"), ["bzip2"]],
+    ["lzo", fixture("vmlinux-x86_64.lzo"), ["lzo"]],
+    ["bzImage, lzo", bzImage(sized(fixture("vmlinux-x86_64.lzo"))), ["bzImage", "lzo"]],
+    ["uImage, lzo", uImage(fixture("vmlinux-x86_64.lzo"), 4), ["uImage", "lzo"]],
     ["bzImage, lzma", bzImage(sized(fixture("vmlinux-x86_64.lzma"))), ["bzImage", "lzma"]],
     ["bzImage, bzip2", bzImage(sized(fixture("vmlinux-x86_64.bz2"))), ["bzImage", "bzip2"]],
     ["uImage, bzip2", uImage(fixture("vmlinux-x86_64.bz2"), 2), ["uImage", "bzip2"]],
@@ -71,7 +74,10 @@ describe("refused, with the place", () => {
     await expect(unwrapKernel(bzImage(packed))).rejects.toThrow(PackedError);
   });
   test.each([
-    ["lzo", bzImage(sized(fixture("vmlinux-x86_64.lzo"))), /lzop -d/],
+    ["lzo, cut off", fixture("vmlinux-x86_64.lzo").subarray(0, 600), /lzo data are cut off/],
+    ["lzo, a damaged block", Buffer.from(fixture("vmlinux-x86_64.lzo")).fill(0x55, 500, 520), /lzo data are damaged/],
+    ["lzo, a damaged header", Buffer.from(fixture("vmlinux-x86_64.lzo")).fill(7, 30, 31), /header's checksum/],
+    ["lzo, a method of its own", Buffer.from(fixture("vmlinux-x86_64.lzo")).fill(9, 15, 16), /method 9/],
     ["lzma, cut off", fixture("vmlinux-x86_64.lzma").subarray(0, 600), /lzma data are cut off/],
     ["bzip2, cut off", fixture("vmlinux-x86_64.bz2").subarray(0, 600), /bzip2 data are cut off/],
     ["bzip2, damaged", Buffer.from(fixture("vmlinux-x86_64.bz2")).fill(0x55, 500, 520), /bzip2 data are damaged/],
@@ -80,7 +86,7 @@ describe("refused, with the place", () => {
     expect(error).toBeInstanceOf(OtherPackedError);
     expect((error as Error).message).toMatch(what);
   });
-  test.each(["lz4", "lzma", "bz2", "zst", "bcj.xz"])("%s, beyond the budget", async (kind) => {
+  test.each(["lz4", "lzma", "bz2", "lzo", "zst", "bcj.xz"])("%s, beyond the budget", async (kind) => {
     const bytes = fixture(`vmlinux-x86_64.${kind}`);
     await expect(unwrapKernel(bytes, new UnpackBudget(vmlinux.length - 1))).rejects.toThrow(/more than 3567 bytes/);
     const budget = new UnpackBudget(vmlinux.length);
@@ -101,7 +107,12 @@ test("other bytes come back as they are", async () => {
 });
 
 test("any bytes are safe: damaged wrappings end with one of three errors, or not at all", async () => {
-  const forms = [bzImage(sized(fixture("vmlinux-x86_64.lz4"))), zboot(gzipSync(vmlinux)), unified(bzImage(vmlinux))];
+  const forms = [
+    bzImage(sized(fixture("vmlinux-x86_64.lz4"))),
+    uImage(fixture("vmlinux-x86_64.lzo")),
+    zboot(gzipSync(vmlinux)),
+    unified(bzImage(vmlinux)),
+  ];
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...forms),
