@@ -47,6 +47,8 @@ const EXTRA: readonly (readonly [fixed: number, each: number])[] = [
 const WRAPPERS = new Set([TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG]);
 /** How many types may wrap one another; a ring of them is not a type. */
 const MAX_DEPTH = 64;
+/** Bytes of a name. The kernel takes those of up to 512 (btf_name_valid_identifier, KSYM_NAME_LEN); of longer ones the beginning counts. */
+const LONGEST_NAME = 4096;
 
 const sameLayout = (a: StructLayout, b: StructLayout): boolean =>
   a.size === b.size &&
@@ -65,6 +67,16 @@ export class BtfError extends Error {
 
 /** The byte order of types without a file around them, as their first bytes tell it. */
 export const isLittleEndianBtf = (bytes: Uint8Array): boolean => bytes[0] === (MAGIC & 0xff);
+
+/** Types that a walk through members without a name has come to: those that hold one another would never end, or twice as late each. */
+class Seen {
+  readonly #types = new Map<Btf, Set<number>>();
+  isNew(table: Btf, at: number): boolean {
+    const own = this.#types.get(table) ?? new Set();
+    this.#types.set(table, own);
+    return own.size < own.add(at).size;
+  }
+}
 
 /** A table of types, on its own or on top of a base (vmlinux's, for a module). */
 export class Btf {
@@ -129,9 +141,9 @@ export class Btf {
     const at = offset - before;
     if (at >= this.#stringsLength) return "";
     const start = this.#strings + at;
-    const end = this.#bytes.indexOf(0, start);
-    const limit = this.#strings + this.#stringsLength;
-    return latin1(this.#bytes, start, end < 0 || end > limit ? limit : end);
+    const limit = Math.min(this.#strings + this.#stringsLength, start + LONGEST_NAME);
+    const length = this.#bytes.subarray(start, limit).indexOf(0);
+    return latin1(this.#bytes, start, length < 0 ? limit : start + length);
   }
 
   /** String offsets below this belong to this table or its base. */
@@ -157,7 +169,7 @@ export class Btf {
     let result: number | null = null;
     for (const at of this.#types) {
       if (this.#kindAt(at) !== STRUCT || this.#string(this.#u32(at)) !== name || this.#vlenAt(at) === 0) continue;
-      const found = this.#memberBits(at, member, 0);
+      const found = this.#memberBits(at, member, new Seen());
       if (found === null || found % 8 !== 0 || (result !== null && result !== found / 8)) return null;
       result = found / 8;
     }
@@ -173,7 +185,7 @@ export class Btf {
     for (const at of this.#types) {
       if (this.#kindAt(at) !== STRUCT || this.#string(this.#u32(at)) !== name || this.#vlenAt(at) === 0) continue;
       const members = new Map<string, number>();
-      this.#addMembers(at, 0, members, 0);
+      this.#addMembers(at, 0, members, new Seen());
       const one = { size: this.#u32(at + 8), members };
       if (found !== null && !sameLayout(found, one)) return null;
       found ??= one;
@@ -181,7 +193,7 @@ export class Btf {
     return found ?? this.#base?.structLayout(name) ?? null;
   }
 
-  #addMembers(struct: number, start: number, members: Map<string, number>, depth: number): void {
+  #addMembers(struct: number, start: number, members: Map<string, number>, seen: Seen): void {
     const hasBitfields = this.#u32(struct + 4) >>> 31 !== 0;
     for (let k = 0; k < this.#vlenAt(struct); k++) {
       const at = struct + TYPE_SIZE + k * 12;
@@ -189,14 +201,19 @@ export class Btf {
       const raw = this.#u32(at + 8);
       const bits = start * 8 + (hasBitfields ? raw & 0xff_ffff : raw);
       if (name !== "" && !(hasBitfields && raw >>> 24 !== 0)) members.set(name, bits / 8);
-      if (name !== "" || depth >= MAX_DEPTH) continue;
-      const inner = this.#strip(this.#u32(at + 4));
-      if (inner === null || ![STRUCT, UNION].includes(inner.table.#kindAt(inner.at))) continue;
-      inner.table.#addMembers(inner.at, bits / 8, members, depth + 1);
+      const inner = name === "" ? this.#inner(this.#u32(at + 4), seen) : null;
+      if (inner !== null) inner.table.#addMembers(inner.at, bits / 8, members, seen);
     }
   }
 
-  #memberBits(struct: number, member: string, depth: number): number | null {
+  /** The struct or union of a member without a name, which stands in one place only; null if it is none, or has been seen. */
+  #inner(type: number, seen: Seen): { readonly table: Btf; readonly at: number } | null {
+    const inner = this.#strip(type);
+    if (inner === null || ![STRUCT, UNION].includes(inner.table.#kindAt(inner.at))) return null;
+    return seen.isNew(inner.table, inner.at) ? inner : null;
+  }
+
+  #memberBits(struct: number, member: string, seen: Seen): number | null {
     const hasBitfields = this.#u32(struct + 4) >>> 31 !== 0;
     for (let k = 0; k < this.#vlenAt(struct); k++) {
       const at = struct + TYPE_SIZE + k * 12;
@@ -205,10 +222,8 @@ export class Btf {
       // With kind_flag the upper byte is the width of a bit-field, 0 for others.
       const bits = hasBitfields ? raw & 0xff_ffff : raw;
       if (name === member) return hasBitfields && raw >>> 24 !== 0 ? null : bits;
-      if (name !== "" || depth >= MAX_DEPTH) continue;
-      const inner = this.#strip(this.#u32(at + 4));
-      if (inner === null || ![STRUCT, UNION].includes(inner.table.#kindAt(inner.at))) continue;
-      const found = inner.table.#memberBits(inner.at, member, depth + 1);
+      const inner = name === "" ? this.#inner(this.#u32(at + 4), seen) : null;
+      const found = inner === null ? null : inner.table.#memberBits(inner.at, member, seen);
       if (found !== null) return bits + found;
     }
     return null;
@@ -217,9 +232,17 @@ export class Btf {
   /** The functions of this table (not of its base) with their parameters. */
   prototypes(): Map<string, Prototype | null> {
     const found = new Map<string, Prototype | null>();
+    // Functions share their prototypes.
+    const known = new Map<number, Prototype | null>();
     for (const at of this.#types) {
       if (this.#kindAt(at) !== FUNC) continue;
-      addPrototype(found, this.#string(this.#u32(at)), this.#prototype(this.#u32(at + 8)));
+      const type = this.#u32(at + 8);
+      let prototype = known.get(type);
+      if (prototype === undefined) {
+        prototype = this.#prototype(type);
+        known.set(type, prototype);
+      }
+      addPrototype(found, this.#string(this.#u32(at)), prototype);
     }
     return found;
   }

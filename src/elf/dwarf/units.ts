@@ -1,5 +1,6 @@
 // .debug_info: the headers of units, abbreviations, and the attributes of single entries (DWARF 5, 7.5; DWARF 4, 7.5).
 
+import { firstIndex } from "../../base/search.ts";
 import {
   DW_AT_addr_base,
   DW_AT_comp_dir,
@@ -90,6 +91,8 @@ export class UnitReader {
   /** Units that were passed over, because their version is not one of 2 to 5. */
   readonly unknownUnits: { readonly section: DebugSection; readonly at: number; readonly version: number }[] = [];
   readonly #abbreviations = new Map<number, ReadonlyMap<number, Abbreviation>>();
+  /** The units of each section, of lists that references were looked up in. */
+  readonly #homes = new WeakMap<readonly DwarfUnit[], Map<DebugSection, readonly DwarfUnit[]>>();
 
   constructor(sections: DebugSections, littleEndian: boolean, budget: Budget) {
     this.sections = sections;
@@ -262,7 +265,12 @@ export class UnitReader {
   }
 
   #stringAt(section: DebugSection | null, offset: number): string | null {
-    return section === null ? null : new Cursor(section, this.littleEndian, offset).string();
+    if (section === null) return null;
+    const cursor = new Cursor(section, this.littleEndian, offset);
+    const text = cursor.string();
+    // Any number of entries may name one long string.
+    this.budget.spend(cursor, text.length >> 2);
+    return text;
   }
 
   /** An attribute of class address. */
@@ -365,6 +373,17 @@ export class UnitReader {
     }
   }
 
+  /** The unit in whose entries an offset of .debug_info lies. */
+  #unitOf(units: readonly DwarfUnit[], info: DebugSection, at: number): DwarfUnit | undefined {
+    const homes = this.#homes.get(units) ?? new Map<DebugSection, readonly DwarfUnit[]>();
+    this.#homes.set(units, homes);
+    // Units of a section stand one behind the other.
+    const own = homes.get(info) ?? units.filter((u) => u.info === info);
+    homes.set(info, own);
+    const found = own[firstIndex(own.length, (i) => (own[i]?.end ?? 0) > at)];
+    return found !== undefined && at >= found.firstEntry ? found : undefined;
+  }
+
   /** The entry that a reference points to, with its unit; null if it lies in a file that is not at hand. */
   target(
     units: readonly DwarfUnit[],
@@ -385,7 +404,7 @@ export class UnitReader {
     if (isUnitReference(value.form)) at = unit.start + value.value;
     else if (value.form === DW_FORM_ref_addr) {
       at = value.value;
-      home = units.find((u) => u.info === unit.info && at >= u.firstEntry && at < u.end);
+      home = this.#unitOf(units, unit.info, at);
     } else return null;
     if (home === undefined || at < home.firstEntry || at >= home.end) return null;
     const cursor = new Cursor(home.info, this.littleEndian, at, home.end);

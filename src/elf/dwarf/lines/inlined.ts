@@ -1,5 +1,6 @@
 // Which functions a place is in: the subprogram, and the calls that were inlined into it (DWARF 5, 3.3.8).
 
+import { Cover } from "../../../base/cover.ts";
 import {
   DW_AT_abstract_origin,
   DW_AT_call_column,
@@ -71,20 +72,27 @@ export function readFunctions(reader: UnitReader, unit: DwarfUnit): FunctionNode
 export function functionsAt(functions: readonly FunctionNode[], address: number): FunctionNode[] {
   const chain: FunctionNode[] = [];
   for (let level = functions; ; ) {
-    const next = smallest(level.filter((f) => f.isInlined === chain.length > 0 && covers(f, address)));
+    const next = coverOf(level, chain.length > 0).at(address);
     if (next === null) return chain;
     chain.push(next);
     level = next.inner;
   }
 }
 
-const covers = (f: FunctionNode, address: number): boolean =>
-  f.ranges.some((r) => address >= r.start && address < r.end);
+const covers = new WeakMap<readonly FunctionNode[], Cover<FunctionNode>>();
 
-/** Folded functions may share code: the one that covers least is meant. */
-function smallest(functions: readonly FunctionNode[]): FunctionNode | null {
-  const size = (f: FunctionNode): number => f.ranges.reduce((sum, r) => sum + r.end - r.start, 0);
-  return functions.reduce<FunctionNode | null>((best, f) => (best === null || size(f) < size(best) ? f : best), null);
+/** Folded functions may share code: the one that covers least is meant. @param isInlined those of a level that count */
+function coverOf(level: readonly FunctionNode[], isInlined: boolean): Cover<FunctionNode> {
+  let cover = covers.get(level);
+  if (cover === undefined) {
+    const size = (f: FunctionNode): number => f.ranges.reduce((sum, r) => sum + r.end - r.start, 0);
+    const own = level
+      .filter((f) => f.isInlined === isInlined)
+      .map((item) => ({ item, ranges: item.ranges, rank: size(item) }));
+    cover = new Cover(own);
+    covers.set(level, cover);
+  }
+  return cover;
 }
 
 /** Where an inlined function was called. */

@@ -2,7 +2,7 @@
 
 import { CompressionError } from "../../containers/compressed.ts";
 import type { ElfFile } from "../../reader.ts";
-import { Budget, DwarfError } from "../cursor.ts";
+import { Budget, Cursor, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
 import { type DwarfUnit, UnitReader } from "../units.ts";
 import { callSite, type FunctionNode, functionName, functionsAt, readFunctions } from "./inlined.ts";
@@ -36,12 +36,15 @@ export class SourceIndex {
   readonly #sections: DebugSections | null;
   readonly #reader: UnitReader | null = null;
   #units: readonly DwarfUnit[] = [];
+  /** Very many places, each looked for in very many units. */
+  readonly #lookUps: Budget;
   readonly #tables = new Map<DwarfUnit, LineTable | null>();
   readonly #functions = new Map<DwarfUnit, readonly FunctionNode[]>();
 
   private constructor(file: ElfFile, sections: DebugSections | null) {
     this.#file = file;
     this.#sections = sections;
+    this.#lookUps = new Budget((1 << 24) + (sections?.totalSize ?? 0));
     this.hasLines = sections?.find("line") != null && sections.find("info") !== null;
     if (sections === null || !this.hasLines) return;
     this.#reader = new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
@@ -84,6 +87,10 @@ export class SourceIndex {
   #lookUp(address: number): readonly SourceFrame[] | null {
     for (const unit of this.#units) {
       if (unit.lines === null) continue;
+      this.#lookUps.spend(
+        new Cursor(unit.info, this.#file.littleEndian, unit.firstEntry, unit.end),
+        1 + unit.ranges.length,
+      );
       if (unit.ranges.length > 0 && !unit.ranges.some((r) => address >= r.start && address < r.end)) continue;
       const row = this.#table(unit)?.find(address) ?? null;
       if (row !== null) return this.#frames(unit, row, address);

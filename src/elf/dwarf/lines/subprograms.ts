@@ -1,6 +1,7 @@
 // Which functions the compiler inlined wherever they are called, so that none of them is left (DWARF 5, 3.3.8), and which
 // code comes from assembler sources.
 
+import { Cover } from "../../../base/cover.ts";
 import { CompressionError } from "../../containers/compressed.ts";
 import type { ElfFile } from "../../reader.ts";
 import {
@@ -54,10 +55,10 @@ function gather(reader: UnitReader, sections: DebugSections): Subprograms {
   const abstract = new Map<number, string>();
   const concrete = new Set<number>();
   const defined = new Set<string>();
-  const code: { readonly range: Range; readonly assembler: boolean }[] = [];
+  const code: { readonly item: boolean; readonly ranges: readonly Range[]; readonly rank: number }[] = [];
   for (const unit of units) {
     const assembler = unit.language === DW_LANG_Mips_Assembler;
-    for (const range of unit.ranges) code.push({ range, assembler });
+    code.push({ item: assembler, ranges: unit.ranges, rank: code.length });
     if (!assembler) readUnit(reader, unit, abstract, concrete, defined);
   }
   const inlined = new Set<string>();
@@ -65,13 +66,13 @@ function gather(reader: UnitReader, sections: DebugSections): Subprograms {
   // A function of the same name elsewhere has code.
   for (const [at, name] of abstract) if (concrete.has(at)) inlined.delete(name);
   for (const name of defined) inlined.delete(name);
+  const isAssemblerAt = new Cover(code);
   return {
     inlinedEverywhere: inlined,
     isAssembler: (section, offset) => {
       const base = sections.addresses.baseOf(section);
       if (base === 0) return null;
-      const address = base + offset;
-      return code.find(({ range }) => address >= range.start && address < range.end)?.assembler ?? null;
+      return isAssemblerAt.at(base + offset);
     },
   };
 }

@@ -34,10 +34,14 @@ function isSamePrototype(a: Prototype, b: Prototype): boolean {
   );
 }
 
+/** More parameters than any function has. What has more tells nothing. */
+const MOST_PARAMETERS = 4096;
+
 /** Notes a function; a second one of the same name with other parameters makes the name useless. */
-export function addPrototype(found: Map<string, Prototype | null>, name: string, prototype: Prototype | null): void {
+export function addPrototype(found: Map<string, Prototype | null>, name: string, of: Prototype | null): void {
   if (name === "") return;
   const known = found.get(name);
+  const prototype = of !== null && of.parameters.length > MOST_PARAMETERS ? null : of;
   if (known === undefined) found.set(name, prototype);
   else if (known === null || prototype === null || !isSamePrototype(known, prototype)) found.set(name, null);
 }

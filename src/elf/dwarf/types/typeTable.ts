@@ -25,7 +25,7 @@ import {
   DW_TAG_variable,
   DW_TAG_volatile_type,
 } from "../consts.ts";
-import { Budget, DwarfError } from "../cursor.ts";
+import { Budget, Cursor, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
 import { UnitReader } from "../units.ts";
 import { readNodes, type TypeNode, type UnitNodes } from "./typeNodes.ts";
@@ -47,9 +47,12 @@ export async function readDwarfTypes(file: ElfFile): Promise<TypeTable | null> {
     const reader = new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
     const made = new Tables();
     const units = reader.units();
+    const work = new Budget(4 * sections.totalSize);
     for (const unit of units) {
       const scope = units.length > 1 ? `${unit.name ?? ""}:` : "";
-      new UnitTypes(readNodes(reader, sections, unit), scope, made).run();
+      const place = new Cursor(unit.info, file.littleEndian, unit.firstEntry, unit.end);
+      const spend = (amount: number): void => work.spend(place, amount);
+      new UnitTypes(readNodes(reader, sections, unit), { prefix: scope, made, spend }).run();
     }
     return units.length === 0 ? null : made;
   } catch (error) {
@@ -79,10 +82,21 @@ class UnitTypes {
   readonly #aliases = new Map<TypeNode, string>();
   readonly #keys = new Map<TypeNode, string>();
 
-  constructor(nodes: UnitNodes, prefix: string, made: Tables) {
+  /** Counts steps: types refer to one another, and a few could have everything gone through over and over. @throws DwarfError */
+  readonly #spend: (amount: number) => void;
+
+  constructor(
+    nodes: UnitNodes,
+    {
+      prefix,
+      made,
+      spend,
+    }: { readonly prefix: string; readonly made: Tables; readonly spend: (amount: number) => void },
+  ) {
     this.#nodes = nodes;
     this.#prefix = prefix;
     this.#made = made;
+    this.#spend = spend;
   }
 
   run(): void {
@@ -134,12 +148,14 @@ class UnitTypes {
 
   /** Members, and in the place of members of types without a name the members of those. @param start bits */
   #flatten(node: TypeNode, start: number, prefix: string, members: Member[], depth: number): void {
+    this.#spend(node.children.length);
     for (const child of node.children) {
       if (child.tag !== DW_TAG_member || depth > DEEPEST || members.length > 65_536) continue;
       const inner = this.#strip(child.type);
       const isNameless = inner !== null && isAggregate(inner.tag) && !this.#keys.has(inner) && !inner.isDeclaration;
       const { at, bits, isBitField } = this.#placeOf(child);
       const path = child.name === null ? prefix : `${prefix}${child.name}`;
+      this.#spend(path.length >> 4);
       if (isNameless) {
         this.#flatten(inner, start + at, child.name === null ? prefix : `${path}.`, members, depth + 1);
       } else if (child.name !== null)
@@ -175,6 +191,7 @@ class UnitTypes {
     if (node.tag === DW_TAG_pointer_type) return node.size ?? 8;
     if (node.size !== null || node.tag !== DW_TAG_array_type) return node.size;
     const element = this.#sizeOf(node.type, depth + 1);
+    this.#spend(node.children.length);
     return node.children
       .filter((c) => c.tag === DW_TAG_subrange_type)
       .reduce<number | null>((sum, c) => (sum === null ? null : sum * (c.count ?? 0)), element);
@@ -241,6 +258,7 @@ class UnitTypes {
     const origin = this.#whole(node, (n) => n.name !== null);
     const { name } = origin;
     if (name === null) return;
+    this.#spend(origin.children.length);
     if (!this.#made.signatures.has(name)) {
       const parameters = origin.children.filter((c) => c.tag === DW_TAG_formal_parameter);
       this.#made.signatures.set(name, {
@@ -258,6 +276,7 @@ class UnitTypes {
   }
 
   #usesIn(node: TypeNode, uses: Set<string>, depth: number): void {
+    this.#spend(node.children.length);
     if (node.type !== null) this.#use(node.type, uses);
     for (const child of node.children) {
       if (child.tag === DW_TAG_formal_parameter || child.tag === DW_TAG_variable)
@@ -265,6 +284,7 @@ class UnitTypes {
       else if (depth < DEEPEST && !isAggregate(child.tag)) {
         // What was inlined has its parameters, as far as they are left, here as well.
         const origin = child.tag === DW_TAG_inlined_subroutine ? this.#at(child.origin) : null;
+        this.#spend(origin?.children.length ?? 0);
         for (const p of origin?.children ?? []) if (p.tag === DW_TAG_formal_parameter) this.#use(p.type, uses);
         this.#usesIn(child, uses, depth + 1);
       }
