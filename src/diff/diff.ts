@@ -6,7 +6,7 @@ import { mayMention } from "./canon/mentions.ts";
 import { parentOfCold } from "./canon/names.ts";
 import type { Target } from "./canon/targets.ts";
 import type { Item, Unit } from "./canon/unit.ts";
-import { Comparison, type Difference, isByContent, type LineNote, type Side } from "./compare/compare.ts";
+import { Comparison, type Difference, type LineNote, type Side } from "./compare/compare.ts";
 import { entryTarget } from "./compare/ownedTables.ts";
 import { type Correlation, correlate } from "./correlate/correlate.ts";
 
@@ -69,7 +69,7 @@ export function diffUnits(orig: Side, patched: Side, options: DiffOptions = {}):
   const changes: Change[] = [];
   const ignored: Item[] = [];
   for (const item of orig.unit.items) {
-    if (item.kind === "anonymous" || isByContent(item)) continue;
+    if (item.kind === "anonymous" || item.isByContent) continue;
     const twin = correlation.twins.get(item) ?? null;
     const difference = twin === null ? null : comparison.difference(item, twin);
     const status = twin === null ? "removed" : difference === null ? "same" : "changed";
@@ -82,7 +82,7 @@ export function diffUnits(orig: Side, patched: Side, options: DiffOptions = {}):
     );
   }
   for (const item of patched.unit.items) {
-    if (item.kind === "anonymous" || isByContent(item) || correlation.back.has(item)) continue;
+    if (item.kind === "anonymous" || item.isByContent || correlation.back.has(item)) continue;
     changes.push({ name: item.name, status: "new", orig: null, patched: item, difference: null, part: null });
   }
   const isFunction = (c: Change): boolean => (c.patched ?? c.orig)?.kind === "function";
@@ -131,7 +131,8 @@ function withParts(changes: readonly Change[]): Change[] {
 
 /** Every item without a name that something of an object refers to. */
 function usedPieces({ unit, tables }: Side): Set<Item> {
-  const sections = new Set(unit.items.flatMap((i) => (i.kind === "anonymous" ? [i.section] : [])));
+  const isAsked = (i: Item): boolean => i.kind === "anonymous" && unit.kinds[i.section] !== "pieces";
+  const sections = new Set(unit.items.filter(isAsked).map((i) => i.section));
   const found = new Set<Item>();
   const add = (target: Target): void => {
     if (target.kind === "item") found.add(target.item);

@@ -88,3 +88,36 @@ test("a file more of the same name: none of its functions is taken for that of a
     "run9 new 0",
   ]);
 });
+
+describe("functions of the kernel that are in the linked object themselves", () => {
+  const reporter = `void __might_sleep(const char *file, int line) { asm volatile("" :: "r"(file), "r"(line)); }
+void *kthread_create_on_node(int (*f)(void *), void *data, int node, const char *name) { asm volatile("" :: "r"(f)); return data; }
+`;
+  const user = (before: string, more: number): string => `${before}
+extern void __might_sleep(const char *, int), *kthread_create_on_node(int (*)(void *), void *, int, const char *);
+extern int ext(int);
+static __attribute__((noinline)) int loop(void *data) { return ext(${more}); }
+void *start(void) { return kthread_create_on_node(loop, 0, -1, "loop"); }
+int waits(int x) { __might_sleep("user.c", __LINE__); return ext(x); }
+`;
+  const both = (name: string, text: string): Uint8Array => {
+    const objects = [["reporter.c", reporter] as const, ["user.c", text] as const].map(([file, content]) => {
+      writeFileSync(join(folder, file), content);
+      execFileSync("x86_64-linux-gnu-gcc", [...CC, "-g", "-w", "-c", file, "-o", `${name}-${file}.o`], { cwd: folder });
+      return join(folder, `${name}-${file}.o`);
+    });
+    const out = join(folder, `${name}.o`);
+    execFileSync("x86_64-linux-gnu-ld", ["-r", ...objects, "-o", out]);
+    return new Uint8Array(readFileSync(out));
+  };
+
+  test("a line that only moved is seen by the name of what it is passed to", async () => {
+    const found = await diffOf(both("lines-a", user("", 1)), both("lines-b", user("\n\n\n", 1)));
+    expect(found).toEqual({ functions: [], data: [], problems: [] });
+  });
+
+  test("the main function of a thread is told by whom its address is given to", async () => {
+    const found = await diffOf(both("thread-a", user("", 1)), both("thread-b", user("", 2)));
+    expect(found).toEqual({ functions: ["loop changed 2"], data: [], problems: ["KLP731"] });
+  });
+});

@@ -14,12 +14,14 @@ export interface Relocation {
 
 /** The rows of the tables of a section, by offset. */
 interface Sorted {
+  readonly count: number;
   readonly tables: readonly RelocationTable[];
-  /** For each row in order: its offset, and where it stands. */
-  readonly offsets: Float64Array;
-  readonly rows: Uint32Array;
-  readonly tableOf: Uint8Array;
+  /** For each row in order, where it stands; null: the rows of the only table are in order as they stand. */
+  readonly places: { readonly rows: Uint32Array; readonly tableOf: Uint8Array } | null;
 }
+
+/** A row, by its table and its place in it. */
+type Visit<T> = (table: RelocationTable, row: number) => T;
 
 export class Relocations {
   readonly #tables = new Map<number, RelocationTable[]>();
@@ -38,38 +40,25 @@ export class Relocations {
 
   /** Relocations of `section` at offsets in [from, to), in order; of equal offsets in the order of the file. */
   range(section: number, from: number, to: number): Relocation[] {
-    const sorted = this.#of(section);
-    if (sorted === null) return [];
-    const { offsets, rows, tableOf, tables } = sorted;
-    const first = firstIndex(offsets.length, (i) => (offsets[i] ?? 0) >= from);
     const found: Relocation[] = [];
-    for (let i = first; i < offsets.length && (offsets[i] ?? 0) < to; i++) {
-      const table = tables[tableOf[i] ?? 0] as RelocationTable;
-      const row = rows[i] ?? 0;
+    this.#visit(section, from, to, (table, row) => {
       const type = table.type(row);
-      if (this.#ignored.has(type)) continue;
-      const addend = Number(table.addend(row));
+      if (this.#ignored.has(type)) return false;
+      const addend = table.addendNumber(row);
       found.push({
-        offset: offsets[i] ?? 0,
+        offset: table.offset(row),
         type,
         symbol: table.symbol(row),
         addend: Number.isSafeInteger(addend) ? addend : Number.NaN,
       });
-    }
+      return false;
+    });
     return found;
   }
 
   /** Whether the symbol of any relocation of `section` at offsets in [from, to) passes. */
   someSymbol(section: number, [from, to]: readonly [number, number], passes: (symbol: number) => boolean): boolean {
-    const sorted = this.#of(section);
-    if (sorted === null) return false;
-    const { offsets, rows, tableOf, tables } = sorted;
-    const first = firstIndex(offsets.length, (i) => (offsets[i] ?? 0) >= from);
-    for (let i = first; i < offsets.length && (offsets[i] ?? 0) < to; i++) {
-      const table = tables[tableOf[i] ?? 0] as RelocationTable;
-      if (passes(table.symbol(rows[i] ?? 0))) return true;
-    }
-    return false;
+    return this.#visit(section, from, to, (table, row) => passes(table.symbol(row)));
   }
 
   /** Whether a section has relocation tables. */
@@ -77,23 +66,48 @@ export class Relocations {
     return this.#tables.has(section);
   }
 
+  /** Shows the rows of [from, to) in order, up to the first for which `visit` says true. @returns whether there was one */
+  #visit(section: number, from: number, to: number, visit: Visit<boolean>): boolean {
+    const sorted = this.#of(section);
+    if (sorted === null) return false;
+    const { count, places, tables } = sorted;
+    const tableOf = (i: number): RelocationTable =>
+      tables[places === null ? 0 : (places.tableOf[i] ?? 0)] as RelocationTable;
+    const rowOf = (i: number): number => (places === null ? i : (places.rows[i] ?? 0));
+    for (let i = firstIndex(count, (n) => tableOf(n).offset(rowOf(n)) >= from); i < count; i++) {
+      const [table, row] = [tableOf(i), rowOf(i)];
+      if (!(table.offset(row) < to)) return false;
+      if (visit(table, row)) return true;
+    }
+    return false;
+  }
+
   #of(section: number): Sorted | null {
     const known = this.#sorted.get(section);
     if (known !== undefined) return known;
     const tables = this.#tables.get(section);
     if (tables === undefined) return null;
-    const places: { offset: number; row: number; table: number }[] = [];
-    for (const [t, table] of tables.entries()) {
-      for (let row = 0; row < table.count; row++) places.push({ offset: table.offset(row), row, table: t });
-    }
-    places.sort((a, b) => a.offset - b.offset || a.table - b.table || a.row - b.row);
-    const sorted: Sorted = {
-      tables,
-      offsets: Float64Array.from(places, (p) => p.offset),
-      rows: Uint32Array.from(places, (p) => p.row),
-      tableOf: Uint8Array.from(places, (p) => p.table),
-    };
+    const sorted = sortedRows(tables);
     this.#sorted.set(section, sorted);
     return sorted;
   }
+}
+
+function sortedRows(tables: readonly RelocationTable[]): Sorted {
+  const [first] = tables;
+  // What compilers and linkers write is one table, in order.
+  if (first !== undefined && tables.length === 1 && isInOrder(first))
+    return { count: first.count, tables, places: null };
+  const places: { offset: number; row: number; table: number }[] = [];
+  for (const [t, table] of tables.entries()) {
+    for (let row = 0; row < table.count; row++) places.push({ offset: table.offset(row), row, table: t });
+  }
+  places.sort((a, b) => a.offset - b.offset || a.table - b.table || a.row - b.row);
+  const rows = Uint32Array.from(places, (p) => p.row);
+  return { count: rows.length, tables, places: { rows, tableOf: Uint8Array.from(places, (p) => p.table) } };
+}
+
+function isInOrder(table: RelocationTable): boolean {
+  for (let row = 1; row < table.count; row++) if (table.offset(row) < table.offset(row - 1)) return false;
+  return true;
 }

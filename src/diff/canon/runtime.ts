@@ -71,6 +71,11 @@ class RuntimeConstants {
     }
   }
 
+  /** Whether there are any in the code of a section. */
+  isIn(section: number): boolean {
+    return this.#bySection.has(section);
+  }
+
   /**
    * Puts loads in the place of constants.
    * @param code the bytes of a section from `start` on, which are changed

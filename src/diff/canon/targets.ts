@@ -80,6 +80,18 @@ export function targetOf(unit: Unit, relocation: Relocation, toEnd: number | nul
   return { kind: "item", item, distance: at - item.entry };
 }
 
+/** The item that a target is in, through a TOC slot; null: it is in none. */
+export function itemIn(target: Target): Item | null {
+  if (target.kind === "item") return target.item;
+  return target.kind === "toc" && target.slot.target !== null ? itemIn(target.slot.target) : null;
+}
+
+/** The name by which a call's target is known to all files: one that is outside, or in a linked object a global one. Null: it has none. */
+export function calledName(target: Target): string | null {
+  if (target.kind === "undefined") return target.name;
+  return target.kind === "item" && target.distance === 0 && !target.item.isLocal ? target.item.name : null;
+}
+
 const SLOT = 8;
 
 function tocTarget(unit: Unit, section: number, at: number): Target {

@@ -1,6 +1,8 @@
 // Descriptions of places for UBSAN that have no name of their own: clang's.
 
 import { itemContent } from "./content.ts";
+import { namesAny } from "./mentions.ts";
+import { calledName } from "./targets.ts";
 import type { Item, Unit } from "./unit.ts";
 
 const known = new WeakMap<Unit, ReadonlySet<Item>>();
@@ -14,12 +16,12 @@ export function passedToUbsan(unit: Unit): ReadonlySet<Item> {
   if (before !== undefined) return before;
   const found = new Set<Item>();
   for (const user of unit.items) {
-    if (user.kind !== "function") continue;
+    if (user.kind !== "function" || !namesAny(unit, user, isHandlerName)) continue;
     let waiting: Item[] = [];
     for (const { isBranch, target } of itemContent(unit, user).references) {
       const item = target.kind === "toc" ? target.slot.target : target;
       if (!isBranch && item?.kind === "item" && item.distance === 0) waiting.push(item.item);
-      const isHandler = isBranch && target.kind === "undefined" && target.name.startsWith("__ubsan_handle_");
+      const isHandler = isBranch && isHandlerName(calledName(target) ?? "");
       for (const data of isHandler ? waiting : []) if (beginsWithString(unit, data)) found.add(data);
       if (isBranch) waiting = [];
     }
@@ -27,6 +29,8 @@ export function passedToUbsan(unit: Unit): ReadonlySet<Item> {
   known.set(unit, found);
   return found;
 }
+
+const isHandlerName = (name: string): boolean => name.startsWith("__ubsan_handle_");
 
 function beginsWithString(unit: Unit, item: Item): boolean {
   const [first] = itemContent(unit, item).references;

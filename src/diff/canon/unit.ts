@@ -44,6 +44,8 @@ export interface Item {
   /** Two builds may give its name to different things. */
   readonly isNumbered: boolean;
   readonly isInit: boolean;
+  /** Nothing names it: only its content counts. */
+  readonly isByContent: boolean;
   /** For locals: the number of the STT_FILE symbol that it stands behind. */
   readonly file: number;
 }
@@ -133,25 +135,11 @@ export class Unit {
     const prefixes = prefixesOf(all);
     const starts = startsOf(all.filter((c) => !isPrefix(c.name)));
     const items: Item[] = [];
-    const add = (item: Omit<Item, "id" | "isInit" | "section">): void => {
-      items.push({ ...item, id: firstId + items.length, section, isInit: isInitSection(sectionName) });
-    };
-    const anonymous = (start: number, end: number): void => {
-      const none = {
-        name: "",
-        canonical: "",
-        symbol: 0,
-        aliases: [],
-        isLocal: true,
-        isSpecial: false,
-        isNumbered: false,
-      };
-      add({ kind: "anonymous", ...none, start, entry: start, symbolEnd: end, end, file: 0 });
-    };
+    const isInit = isInitSection(sectionName);
     const isBundled = starts.length === 1 && suffix !== null;
     const groups = starts.map((group) => ({ group, start: this.#prefixStart(section, group, prefixes, isText) }));
     const firstStart = groups[0]?.start ?? size;
-    if (!isBundled && firstStart > 0) anonymous(0, firstStart);
+    if (!isBundled && firstStart > 0) items.push(nameless(firstId, section, firstStart, isInit));
     else if (starts.length === 0 && size === 0) return items;
     for (const [i, { group, start }] of groups.entries()) {
       const [named, ...aliases] = chooseName(group, suffix);
@@ -160,19 +148,24 @@ export class Unit {
       const longest = group.reduce((most, c) => Math.max(most, c.size), 0);
       const symbolEnd = longest === 0 ? end : Math.min(named.at + longest, end);
       const isLocal = named.bind === STB_LOCAL;
-      add({
+      const isSpecial = !isText && isLocal && isSpecialStatic(named.name, sectionName);
+      items.push({
+        id: firstId + items.length,
         kind: isText ? "function" : "object",
         name: named.name,
         canonical: canonicalName(named.name),
         symbol: named.symbol,
-        aliases: aliases.map((a) => a.symbol),
+        aliases: aliases.length === 0 ? NO_ALIASES : aliases.map((a) => a.symbol),
+        section,
         start: isBundled ? 0 : start,
         entry: named.at,
         symbolEnd: Math.max(symbolEnd, named.at),
         end,
         isLocal,
-        isSpecial: !isText && isLocal && isSpecialStatic(named.name, sectionName),
+        isSpecial,
         isNumbered: isLocal && isNumbered(named.name),
+        isInit,
+        isByContent: isSpecial || /^\.L|^CSWTCH/.test(named.name),
         file: isLocal ? named.file : 0,
       });
     }
@@ -211,6 +204,7 @@ export class Unit {
    */
   itemAt(section: number, offset: number): Item | null {
     const list = this.inSection(section);
+    if (list.length < 2) return list[0] ?? null;
     // An offset that is not known (NaN) is before all.
     const behind = firstIndex(list.length, (i) => !((list[i]?.start ?? 0) <= offset));
     return list[Math.max(0, behind - 1)] ?? null;
@@ -224,6 +218,31 @@ export class Unit {
   sectionName(item: Item): string {
     return this.file.sections.name(item.section);
   }
+}
+
+const NO_ALIASES: readonly number[] = [];
+
+/** What stands before the first symbol of a section, or a section without symbols. */
+function nameless(id: number, section: number, end: number, isInit: boolean): Item {
+  return {
+    id,
+    kind: "anonymous",
+    name: "",
+    canonical: "",
+    symbol: 0,
+    aliases: NO_ALIASES,
+    section,
+    start: 0,
+    entry: 0,
+    symbolEnd: end,
+    end,
+    isLocal: true,
+    isSpecial: false,
+    isNumbered: false,
+    isInit,
+    isByContent: true,
+    file: 0,
+  };
 }
 
 /** Labels of assembler code and mapping symbols: no items of their own. */

@@ -64,7 +64,7 @@ export class Comparison {
 
   content(side: Side, item: Item): Content {
     // What has a name is compared once; of a kernel's functions not all can be kept.
-    if (!isByContent(item)) return itemContent(side.unit, item);
+    if (!item.isByContent) return itemContent(side.unit, item);
     let found = this.#contents.get(item);
     if (found === undefined) {
       found = itemContent(side.unit, item);
@@ -83,6 +83,7 @@ export class Comparison {
 
   /** Moved to another kind of section: code that becomes init code, data that becomes writable. */
   #placeDifference(a: Item, b: Item): Difference | null {
+    if (this.orig.unit.sectionName(a) === this.patched.unit.sectionName(b)) return null;
     const [one, other] = [placeName(this.orig.unit, a), placeName(this.patched.unit, b)];
     if (one === other) return null;
     const isData = a.kind === "object";
@@ -284,7 +285,7 @@ export class Comparison {
     if (twin !== undefined) return twin === u.item && t.distance === u.distance;
     const kinds = [this.orig.unit.kinds[t.item.section], this.patched.unit.kinds[u.item.section]];
     if (kinds[0] === "pieces" || kinds[1] === "pieces") return this.#samePiecePlace(t, u, pairs);
-    if (t.distance !== u.distance || !isByContent(t.item) || !isByContent(u.item)) return false;
+    if (t.distance !== u.distance || !t.item.isByContent || !u.item.isByContent) return false;
     if (t.item.isSpecial !== u.item.isSpecial || t.item.canonical !== u.item.canonical) return false;
     if (isWritable(this.orig.unit, t.item) !== isWritable(this.patched.unit, u.item)) return false;
     // What one object stands for on one side, it stands for everywhere in this function.
@@ -326,6 +327,7 @@ export class Comparison {
 
   #tableDifference(a: Item, b: Item, pairs: Map<Item, Item>): Difference | null {
     const [mine, theirs] = [this.orig.tables.of(a), this.patched.tables.of(b)];
+    if (mine.length === 0 && theirs.length === 0) return null;
     const names = new Set([...mine, ...theirs].map((e) => e.table.section));
     for (const name of [...names].sort()) {
       const [p, q] = [mine, theirs].map((list) => list.filter((e) => e.table.section === name)) as [
@@ -402,10 +404,6 @@ function isEndOfPiece(e: OwnedEntry, at: number): boolean {
   const size = e.table.piece?.size;
   return size !== undefined && "end" in size && size.end === at;
 }
-
-/** Items that nothing names: only their content counts. */
-export const isByContent = (item: Item): boolean =>
-  item.kind === "anonymous" || item.isSpecial || /^\.L|^CSWTCH/.test(item.name);
 
 export const isWritable = (unit: Unit, item: Item): boolean =>
   unit.file.sections.hasFlags(item.section, SHF_WRITE) &&

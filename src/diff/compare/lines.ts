@@ -3,7 +3,7 @@
 import type { CodeTraits } from "../../arch/code/code.ts";
 import { latin1 } from "../../base/bytes.ts";
 import { type Content, instructionAt, type PlacedInstruction } from "../canon/content.ts";
-import { stringAt, type Target } from "../canon/targets.ts";
+import { calledName, stringAt, type Target } from "../canon/targets.ts";
 import type { Item, Unit } from "../canon/unit.ts";
 
 /** The line of the source that an instruction belongs to; 0: none in particular; null: not known. Offset in the section. */
@@ -100,8 +100,10 @@ function callBehind({ content }: LineSide, number: LoadedNumber): { at: number; 
       continue;
     }
     const reference = content.references.find((r) => r.at >= one.at && r.at < one.at + one.size && r.isBranch);
-    const { target } = reference ?? {};
-    return target?.kind === "undefined" && target.distance <= 0 ? { at: one.at, callee: target.name } : null;
+    const callee = reference === undefined ? null : calledName(reference.target);
+    const isWhole =
+      reference?.target.kind === "item" || (reference?.target.kind === "undefined" && reference.target.distance <= 0);
+    return callee !== null && isWhole ? { at: one.at, callee } : null;
   }
   return null;
 }

@@ -4,7 +4,6 @@ import { sameBytes } from "../../base/bytes.ts";
 import { type Content, itemContent } from "../canon/content.ts";
 import { canonicalName } from "../canon/names.ts";
 import type { Item, Unit } from "../canon/unit.ts";
-import { isByContent } from "../compare/compare.ts";
 import { matchFiles } from "./files.ts";
 import { isAlike, pairStatics, type StaticsResult } from "./statics.ts";
 
@@ -47,7 +46,7 @@ export function correlate(orig: Unit, patched: Unit, stated: readonly (readonly 
 
 /** Whether a name says certainly which item is meant. */
 function isNamed(item: Item): boolean {
-  if (item.kind === "anonymous" || isByContent(item)) return false;
+  if (item.kind === "anonymous" || item.isByContent) return false;
   return item.kind === "function" ? canonicalName(item.name) === item.name : !item.isNumbered && !isClangStatic(item);
 }
 
@@ -79,6 +78,7 @@ function pairByName(
     if (list === undefined) locals.set(item.name, [item]);
     else list.push(item);
   }
+  const inFiles = new InFiles();
   const counts = new Map<string, number>();
   for (const item of orig.items) counts.set(item.name, (counts.get(item.name) ?? 0) + 1);
   for (const item of orig.items) {
@@ -88,12 +88,34 @@ function pairByName(
       if (global.kind === item.kind) pair(item, global);
       continue;
     }
-    const all = (locals.get(item.name) ?? []).filter((i) => i.kind === item.kind);
+    const namesakes = locals.get(item.name) ?? [];
     // Of one name in several files: that of the same file.
-    const inFile = all.filter((i) => i.file === (files.get(item.file) ?? -1));
-    const [only, more] = inFile.length > 0 ? inFile : all;
-    if (only !== undefined && more === undefined && (counts.get(item.name) === 1 || inFile.length > 0))
-      pair(item, only);
+    const isOne = (i: Item): boolean => i.kind === item.kind;
+    const inFile = inFiles.of(namesakes, files.get(item.file) ?? -1).filter(isOne);
+    const only = onlyOne(inFile.length > 0 ? inFile : namesakes, isOne);
+    if (only !== null && (counts.get(item.name) === 1 || inFile.length > 0)) pair(item, only);
+  }
+}
+
+/** The only one of a list that passes; null: there is none, or there are several. */
+function onlyOne(list: readonly Item[], passes: (item: Item) => boolean): Item | null {
+  let found: Item | null = null;
+  for (const item of list) {
+    if (!passes(item)) continue;
+    if (found !== null) return null;
+    found = item;
+  }
+  return found;
+}
+
+/** Lists of items by their files: a name may be one of each file of a kernel. */
+class InFiles {
+  readonly #known = new Map<readonly Item[], Map<number, Item[]>>();
+
+  of(list: readonly Item[], file: number): readonly Item[] {
+    const known = this.#known.get(list) ?? groupBy(list, (i) => i.file);
+    this.#known.set(list, known);
+    return known.get(file) ?? [];
   }
 }
 
@@ -137,6 +159,8 @@ function pairCopies(
     if (list === undefined) groups.set(item.canonical, [item]);
     else list.push(item);
   }
+  const counts = new Map<string, number>();
+  for (const item of a) counts.set(item.canonical, (counts.get(item.canonical) ?? 0) + 1);
   const contents = new Map<Item, Content>();
   const contentOf = (unit: Unit, item: Item): Content => {
     const known = contents.get(item) ?? itemContent(unit, item);
@@ -146,7 +170,13 @@ function pairCopies(
   const taken = new Set<Item>();
   const waiting: Item[] = [];
   for (const item of a) {
-    const candidates = (groups.get(item.canonical) ?? []).filter((c) => !taken.has(c));
+    const group = groups.get(item.canonical) ?? [];
+    const [first] = group;
+    if (group.length === 1 && counts.get(item.canonical) === 1 && first !== undefined) {
+      pair(item, first);
+      continue;
+    }
+    const candidates = group.filter((c) => !taken.has(c));
     const like = candidates.find((c) => looksAlike(contentOf(orig, item), contentOf(patched, c)));
     if (like === undefined) {
       waiting.push(item);

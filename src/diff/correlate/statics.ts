@@ -2,11 +2,10 @@
 // The references to them tell which is which, since a number tells nothing.
 
 import { sameBytes } from "../../base/bytes.ts";
-import { type Content, instructionAt, itemContent, type Reference } from "../canon/content.ts";
-import { mayMention } from "../canon/mentions.ts";
-import type { Target } from "../canon/targets.ts";
+import { type Content, instructionAt, itemContent } from "../canon/content.ts";
+import { mayMention, mentioned } from "../canon/mentions.ts";
 import type { Item, Unit } from "../canon/unit.ts";
-import { isByContent, isWritable } from "../compare/compare.ts";
+import { isWritable } from "../compare/compare.ts";
 
 export interface StaticsResult {
   /** Written variables of the original that functions of it use, that stay in use by that name, and that have no certain counterpart. */
@@ -33,15 +32,19 @@ export interface Pairing {
 }
 
 /** A variable with a state. Those whose names say which they are have their counterparts already. */
-const isVariable = (item: Item): boolean => item.kind === "object" && !isByContent(item);
+const isVariable = (item: Item): boolean => item.kind === "object" && !item.isByContent;
 
 /** An uncertain variable as one place uses it. */
 interface Use {
   readonly item: Item;
-  readonly reference: Reference;
-  /** The instruction, without what is filled in. */
-  readonly code: string;
+  /** The function, or the variable, that refers to it, and in which object. */
+  readonly by: Item;
+  readonly unit: Unit;
+  /** Offset of the field from the start of {@link by}. */
+  readonly at: number;
 }
+
+const NO_USES: readonly Use[] = [];
 
 /**
  * Pairs the variables that are uncertain.
@@ -252,15 +255,11 @@ class Statics {
 
   #usesOf(unit: Unit, item: Item): readonly Use[] {
     let found = this.#uses.get(item);
-    if (found === undefined && !mayMention(unit, item, this.#openSections(unit))) found = [];
-    if (found === undefined) {
-      const content = itemContent(unit, item);
-      found = content.references.flatMap((reference) => {
-        const used = itemOf(reference.target);
-        return used !== null && isVariable(used)
-          ? [{ item: used, reference, code: codeAt(content, reference.at) }]
-          : [];
-      });
+    if (found !== undefined) return found;
+    found = NO_USES;
+    if (mayMention(unit, item, this.#openSections(unit))) {
+      const uses = mentioned(unit, item).filter((m) => isVariable(m.item));
+      if (uses.length > 0) found = uses.map((m) => ({ item: m.item, by: item, unit, at: m.at }));
     }
     this.#uses.set(item, found);
     return found;
@@ -292,11 +291,6 @@ export function isAlike(one: Unit, a: Item, other: Unit, b: Item): boolean {
   );
 }
 
-function itemOf(target: Target): Item | null {
-  if (target.kind === "item") return target.item;
-  return target.kind === "toc" && target.slot.target !== null ? itemOf(target.slot.target) : null;
-}
-
 function bytesOrZeros(unit: Unit, item: Item): Uint8Array {
   const bytes = unit.bytesOf(item);
   if (bytes.every((b) => b === 0)) return new Uint8Array(0);
@@ -310,8 +304,20 @@ function codeAt(content: Content, at: number): string {
   return Buffer.from(content.bytes.subarray(one.at, one.at + one.size)).toString("hex");
 }
 
+/** Each with the instruction that uses it, without what is filled in. */
+function withCode(list: readonly Use[]): (Use & { readonly code: string })[] {
+  const contents = new Map<Item, Content>();
+  return list.map((use) => {
+    const content = contents.get(use.by) ?? itemContent(use.unit, use.by);
+    contents.set(use.by, content);
+    return { ...use, code: codeAt(content, use.at) };
+  });
+}
+
 /** The longest common subsequence of two lists of uses, by the instructions that use them first; none where it is not the only one. */
-function subsequence(a: readonly Use[], b: readonly Use[]): (readonly [Use, Use])[] {
+function subsequence(mine: readonly Use[], theirs: readonly Use[]): (readonly [Use, Use])[] {
+  if (mine.length === 0 || theirs.length === 0) return [];
+  const [a, b] = [withCode(mine), withCode(theirs)];
   const width = b.length + 1;
   const lengths = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
@@ -327,7 +333,7 @@ function subsequence(a: readonly Use[], b: readonly Use[]): (readonly [Use, Use]
   }
   const pairs: (readonly [Use, Use])[] = [];
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    const [one, other] = [a[i] as Use, b[j] as Use];
+    const [one, other] = [a[i] as Use & { code: string }, b[j] as Use & { code: string }];
     const isUnique =
       a.filter((u) => u.code === one.code).length === 1 && b.filter((u) => u.code === one.code).length === 1;
     if (one.code === other.code) {

@@ -1,9 +1,10 @@
 // Functions that are on the stack of some task at any time: a transition that waits until they are not never ends.
 
 import { itemContent } from "../canon/content.ts";
+import { mentioners } from "../canon/mentions.ts";
+import { calledName, itemIn } from "../canon/targets.ts";
 import type { Item } from "../canon/unit.ts";
 import type { Side } from "../compare/compare.ts";
-import { itemIn } from "../take/include.ts";
 
 const SLEEP = "tasks that sleep do so below it, and kernel threads and many others sleep most of the time";
 const THREAD = "it is the main loop of kernel threads that every kernel has";
@@ -53,12 +54,13 @@ export interface OnStack {
   readonly isThread: boolean;
 }
 
-/** Which functions of an object are on some stack at any time. @returns by item */
-export function alwaysOnStack(side: Side): Map<Item, OnStack> {
+/** Which of some functions of an object are on some stack at any time. @returns by item */
+export function alwaysOnStack(side: Side, asked: readonly Item[]): Map<Item, OnStack> {
   const found = new Map<Item, OnStack>();
   const { unit } = side;
   const handedOut = new Set<Item>();
-  for (const user of unit.items) {
+  const sections = new Set(asked.map((i) => i.section));
+  for (const user of mentioners(unit, sections)) {
     if (user.kind === "anonymous") continue;
     const { references } = itemContent(unit, user);
     let waiting: Item[] = [];
@@ -69,7 +71,7 @@ export function alwaysOnStack(side: Side): Map<Item, OnStack> {
         handedOut.add(item);
         waiting.push(item);
       }
-      const callee = r.isBranch && r.target.kind === "undefined" ? r.target.name : null;
+      const callee = r.isBranch ? calledName(r.target) : null;
       if (callee !== null && MAKERS.has(callee)) {
         for (const f of waiting) {
           const why = `\`${user.name}\` gives it to ${callee}: it stays on the stack of that thread for as long as it runs`;
@@ -79,16 +81,15 @@ export function alwaysOnStack(side: Side): Map<Item, OnStack> {
       if (r.isBranch) waiting = [];
     }
   }
-  for (const item of unit.items) {
+  for (const item of asked) {
     if (item.kind !== "function" || found.has(item)) continue;
     const known = KNOWN.get(item.name);
     if (known !== undefined) found.set(item, { why: known, isThread: known === THREAD });
     else if (handedOut.has(item)) {
-      const asked = itemContent(unit, item).references.find(
-        (r) => r.isBranch && r.target.kind === "undefined" && ASKS.has(r.target.name),
-      );
-      if (asked?.target.kind !== "undefined") continue;
-      const why = `its address is handed out, and it asks ${asked.target.name}, as the main function of a thread does`;
+      const callees = itemContent(unit, item).references.map((r) => (r.isBranch ? calledName(r.target) : null));
+      const call = callees.find((name) => name !== null && ASKS.has(name));
+      if (call == null) continue;
+      const why = `its address is handed out, and it asks ${call}, as the main function of a thread does`;
       found.set(item, { why, isThread: true });
     }
   }

@@ -3,10 +3,11 @@
 import type { Problem } from "../../diag/catalogue.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { type Content, contentOf, itemContent } from "../canon/content.ts";
+import { mentioners } from "../canon/mentions.ts";
 import { parentOfCold } from "../canon/names.ts";
-import type { Target } from "../canon/targets.ts";
+import { itemIn, type Target } from "../canon/targets.ts";
 import type { Item } from "../canon/unit.ts";
-import { isByContent, type Side } from "../compare/compare.ts";
+import type { Side } from "../compare/compare.ts";
 import { entryTarget, type OwnedEntry } from "../compare/ownedTables.ts";
 import type { Diff } from "../diff.ts";
 
@@ -48,6 +49,7 @@ class Closure {
   readonly #replaced: { orig: Item; patched: Item }[] = [];
   readonly #problems: Problem[] = [];
   readonly #queue: Item[] = [];
+  readonly #parts = new Map<string, Item[]>();
 
   constructor(diff: Diff, siteOf: SiteOf) {
     this.#diff = diff;
@@ -89,13 +91,28 @@ class Closure {
   #replace(orig: Item, patched: Item, reason: InclusionReason): void {
     if (this.#items.has(patched)) return;
     this.#take(patched, reason);
-    for (const part of this.#side.unit.items) {
-      if (part.kind === "function" && parentOfCold(part.name) === patched.name && part.file === patched.file)
-        this.#take(part, { kind: "part", of: patched });
+    for (const part of this.#partsOf(patched.name)) {
+      if (part.file === patched.file) this.#take(part, { kind: "part", of: patched });
     }
     const why = this.#siteOf(orig);
     if (why === null) this.#replaced.push({ orig, patched });
     else this.#replaceCallers(orig, patched, why);
+  }
+
+  /** Parts that were split off from functions of a name. */
+  #partsOf(name: string): readonly Item[] {
+    if (this.#parts.size === 0) {
+      for (const item of this.#side.unit.items) {
+        const parent = item.kind === "function" ? parentOfCold(item.name) : null;
+        if (parent === null) continue;
+        const list = this.#parts.get(parent);
+        if (list === undefined) this.#parts.set(parent, [item]);
+        else list.push(item);
+      }
+      // Not looked for again where there are none.
+      this.#parts.set("", []);
+    }
+    return this.#parts.get(name) ?? [];
   }
 
   /** A function without a patch site is taken with all of its callers, if those are all known and can be patched. */
@@ -121,7 +138,8 @@ class Closure {
   /** Functions that call one; null if something else than a call refers to it. */
   #callersOf(item: Item): Item[] | null {
     const found: Item[] = [];
-    for (const user of this.#side.unit.items) {
+    const sections = new Set([item.section]);
+    for (const user of mentioners(this.#side.unit, sections)) {
       if (user === item || user.isInit) continue;
       for (const r of itemContent(this.#side.unit, user).references) {
         if (itemIn(r.target) !== item) continue;
@@ -164,18 +182,26 @@ class Closure {
     } else if (target.kind === "item") {
       const { item } = target;
       if (this.#side.unit.kinds[item.section] === "pieces" || item.isInit) return;
-      if (isByContent(item) || !this.#diff.correlation.back.has(item)) this.#take(item, { kind: "used", by });
+      if (item.isByContent || !this.#diff.correlation.back.has(item)) this.#take(item, { kind: "used", by });
     }
   }
 
   /** Tables of a form that is not known, with references to what is taken: entries would be missing. */
   #findUnknownTables(): void {
     const { unit } = this.#side;
+    const isOpen = (item: Item): boolean =>
+      item.kind === "anonymous" &&
+      !this.#items.has(item) &&
+      !item.isInit &&
+      unit.kinds[item.section] === "data" &&
+      !REGISTRATIONS.test(unit.sectionName(item));
+    const open = unit.items.filter(isOpen);
+    const sections = new Set(open.map((i) => i.section));
     const used = new Set<Item>();
-    for (const item of unit.items) for (const r of itemContent(unit, item).references) add(used, r.target);
-    for (const item of unit.items) {
-      if (item.kind !== "anonymous" || used.has(item) || this.#items.has(item) || item.isInit) continue;
-      if (unit.kinds[item.section] !== "data" || REGISTRATIONS.test(unit.sectionName(item))) continue;
+    for (const item of mentioners(unit, sections))
+      for (const r of itemContent(unit, item).references) add(used, r.target);
+    for (const item of open) {
+      if (used.has(item)) continue;
       for (const r of itemContent(unit, item).references) {
         const target = itemIn(r.target);
         if (target === null || !this.#items.has(target) || target.kind !== "function") continue;
@@ -194,10 +220,4 @@ const REGISTRATIONS =
 function add(found: Set<Item>, target: Target): void {
   const item = itemIn(target);
   if (item !== null) found.add(item);
-}
-
-/** The item that a target is in, through a TOC slot. */
-export function itemIn(target: Target): Item | null {
-  if (target.kind === "item") return target.item;
-  return target.kind === "toc" && target.slot.target !== null ? itemIn(target.slot.target) : null;
 }

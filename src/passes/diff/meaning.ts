@@ -3,7 +3,9 @@
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { itemContent } from "../../diff/canon/content.ts";
+import { mayMention, mentioners } from "../../diff/canon/mentions.ts";
 import { parentOfCold } from "../../diff/canon/names.ts";
+import { itemIn } from "../../diff/canon/targets.ts";
 import type { Item } from "../../diff/canon/unit.ts";
 import type { Side } from "../../diff/compare/compare.ts";
 import type { Change, Diff } from "../../diff/diff.ts";
@@ -11,7 +13,6 @@ import { compareExports, exportsOf } from "../../diff/meaning/exports.ts";
 import { compareTypes, type LayoutChange, type TypeChanges } from "../../diff/meaning/layouts.ts";
 import { alwaysOnStack, blacklisted } from "../../diff/meaning/onStack.ts";
 import { signatureChange } from "../../diff/meaning/signatures.ts";
-import { itemIn } from "../../diff/take/include.ts";
 import type { Declared, TypeTable } from "../../elf/typeTable.ts";
 
 export interface Meaning {
@@ -65,14 +66,18 @@ function usersOf(
   const keys = [key, ...holders];
   const has = (found: ReadonlySet<string> | undefined): boolean => keys.some((k) => found?.has(k) === true);
   const found = { changed: [] as string[], unchanged: [] as string[] };
+  const { unit } = diff.patched;
+  const holding = unit.items.filter((i) => i.kind === "object" && has(variables.get(i.name)));
+  const sections = new Set(holding.map((i) => i.section));
   for (const { name, patched, status } of diff.functions) {
     if (patched === null) continue;
     const isUser =
       has(uses.get(name)) ||
-      itemContent(diff.patched.unit, patched).references.some((r) => {
-        const item = itemIn(r.target);
-        return item?.kind === "object" && has(variables.get(item.name));
-      });
+      (mayMention(unit, patched, sections) &&
+        itemContent(unit, patched).references.some((r) => {
+          const item = itemIn(r.target);
+          return item?.kind === "object" && has(variables.get(item.name));
+        }));
     if (isUser) found[status === "same" ? "unchanged" : "changed"].push(name);
   }
   return found;
@@ -105,7 +110,8 @@ const isHandedOut = (side: Side, item: Item): boolean => giverOf(side, item) !==
 
 /** What hands out the address of a function first; null: nothing. */
 function giverOf({ unit }: Side, item: Item): Item | null {
-  const found = unit.items.find(
+  const sections = new Set([item.section]);
+  const found = mentioners(unit, sections).find(
     (user) =>
       user !== item &&
       !/^(?:__patchable|__mcount_loc|\.discard|_kprobe_blacklist)/.test(unit.sectionName(user)) &&
@@ -140,7 +146,10 @@ function stackProblems(diff: Diff): Problem[] {
   const list = changed(diff);
   if (list.length === 0) return [];
   // What the running kernel's threads and callers do counts, so the original tells.
-  const stacks = alwaysOnStack(diff.orig);
+  const stacks = alwaysOnStack(
+    diff.orig,
+    list.map((c) => c.orig),
+  );
   const black = blacklisted(diff.orig);
   for (const { name, orig, patched } of list) {
     const found = stacks.get(orig);
