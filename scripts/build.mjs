@@ -51,6 +51,7 @@ const plainBuffers = {
 const LATE = {
   "node:zlib": ["deflateSync", "gunzipSync", "inflateSync"],
   "node:child_process": ["execFileSync", "spawn", "spawnSync"],
+  "node:crypto": ["createHash"],
   "node:os": ["availableParallelism", "homedir", "release"],
   "node:v8": ["setFlagsFromString"],
 };

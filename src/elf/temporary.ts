@@ -17,14 +17,19 @@ function namespaceName(): string | null {
   }
 }
 
-const space = namespaceName();
+let knownSpace: string | null | undefined;
+/** {@link namespaceName}, asked once: most runs write no file. */
+function space(): string | null {
+  if (knownSpace === undefined) knownSpace = namespaceName();
+  return knownSpace;
+}
 const PREFIX = ".klplink-";
 /** Names that are in use now. */
 const own = new Set<string>();
 let count = 0;
 
 function newName(): string {
-  const name = `${PREFIX}${space ?? "x"}-${process.pid}-${count++}.tmp`;
+  const name = `${PREFIX}${space() ?? "x"}-${process.pid}-${count++}.tmp`;
   own.add(name);
   return name;
 }
@@ -63,7 +68,7 @@ export function removeLeft(folder: string): void {
   }
   for (const name of names) {
     const [, where, pid] = LEFT.exec(name) ?? [];
-    if (where === undefined || where !== space || own.has(name) || isAlive(Number(pid))) continue;
+    if (where === undefined || where !== space() || own.has(name) || isAlive(Number(pid))) continue;
     try {
       rmSync(join(folder, name), { recursive: true, force: true });
     } catch {

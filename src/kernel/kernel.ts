@@ -90,6 +90,11 @@ export class Kernel {
     return this.#list?.find(name) ?? [];
   }
 
+  /** How many symbols of vmlinux are called `name`. */
+  countOf(name: string): number {
+    return this.#list?.countOf(name) ?? 0;
+  }
+
   /** Symbols of a loaded module called `name`, with their addresses, where the list is that of a running kernel. */
   findIn(module: string, name: string): readonly KernelSymbol[] {
     return this.#list?.findIn(module, name) ?? [];
@@ -189,16 +194,19 @@ export class Kernel {
 
   /** Modules that define `name`: those given with -m, those of a kallsyms listing, those in Module.symvers. */
   modulesWith(name: string): SymbolOwner[] {
+    const listed = this.#list?.modulesWith(name) ?? [];
+    const exports = this.#symvers.get(name);
+    if (this.modules.size === 0 && exports === undefined) return listed;
     const found = new Map<string, SymbolOwner>();
     for (const module of this.modules.values()) {
       if (module.find(name).length > 0 || module.exports.has(name)) {
         found.set(module.name, { module: module.name, exported: module.exports.has(name) });
       }
     }
-    for (const owner of this.#list?.modulesWith(name) ?? []) {
+    for (const owner of listed) {
       if (!found.has(owner.module)) found.set(owner.module, owner);
     }
-    for (const exported of this.#symvers.get(name) ?? []) {
+    for (const exported of exports ?? []) {
       if (exported.owner !== "vmlinux" && !found.get(exported.owner)?.exported) {
         found.set(exported.owner, { module: exported.owner, exported: true });
       }

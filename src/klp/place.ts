@@ -11,6 +11,9 @@ export interface Placer extends Pick<SymbolizedFile, "file" | "functions"> {
   readonly path: string;
 }
 
+/** Makes a place when a problem is found there: rules look at far more places than they say something of. */
+export type PlaceOf = () => Place;
+
 /** A place in a section for a diagnostic: in code with the function that it is in. */
 export function placeIn(placer: Placer, section: number, offset: number): Place {
   const { sections } = placer.file;

@@ -4,7 +4,10 @@ import type { SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
 
 interface GrownStrings {
-  readonly parts: Uint8Array[];
+  /** Appended names, each of which ends with NUL. */
+  readonly names: string[];
+  /** NUL bytes in front of them. */
+  readonly zeros: number;
   /** Bytes, with the original's. */
   size: number;
   /** Appended name -> its offset. */
@@ -36,21 +39,27 @@ export class NewContent {
     if (grown === undefined) {
       const original = this.of(section);
       // An empty table gets the NUL at offset 0 that the specification requires.
-      const parts = original.length === 0 ? [new Uint8Array(1)] : [];
-      grown = { parts, size: original.length + parts.length, known: new Map() };
+      const zeros = original.length === 0 ? 1 : 0;
+      grown = { names: [], zeros, size: original.length + zeros, known: new Map() };
       this.#strings.set(section, grown);
     }
     const known = grown.known.get(name);
     if (known !== undefined) return known;
     const offset = grown.size;
-    grown.parts.push(fromLatin1(`${name}\0`));
+    grown.names.push(name, "\0");
     grown.size += name.length + 1;
     grown.known.set(name, offset);
     return offset;
   }
   /** Puts the appended names behind their tables; once, when all are known. */
   finishStrings(): void {
-    for (const [section, { parts }] of this.#strings) this.set(section, Buffer.concat([this.of(section), ...parts]));
+    for (const [section, { names, zeros, size }] of this.#strings) {
+      const original = this.of(section);
+      const bytes = new Uint8Array(size);
+      bytes.set(original);
+      bytes.set(fromLatin1(names.join("")), original.length + zeros);
+      this.set(section, bytes);
+    }
     this.#strings.clear();
   }
 }

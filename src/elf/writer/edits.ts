@@ -204,7 +204,8 @@ export class ElfEdits {
 
   setSymbol(symbol: SymbolHandle, fields: Partial<SymbolFields>): void {
     if (symbol <= 0 || symbol >= this.symbolTable().count) throw new Error(`no symbol ${symbol} to edit`);
-    this.#symbols.set(symbol, { ...this.#symbols.get(symbol), ...fields });
+    const before = this.#symbols.get(symbol);
+    this.#symbols.set(symbol, before === undefined ? fields : { ...before, ...fields });
   }
 
   addSymbol(fields: SymbolFields): SymbolHandle {

@@ -21,13 +21,16 @@ export function writeRelocations(edits: ElfEdits, numbering: Numbering, content:
     let at = 0;
     for (let row = 0; row < table.count; row++) {
       if (changes?.removed.has(row)) continue;
-      out.set(original.subarray(row * table.rowSize, (row + 1) * table.rowSize), at);
+      const from = row * table.rowSize;
+      out.set(original.subarray(from, from + table.rowSize), at);
       const moved = changes?.moved.get(row);
       if (moved !== undefined) view.setBigUint64(at + RELA.offset, BigInt(moved), file.littleEndian);
       const addend = changes?.addends.get(row);
       if (addend !== undefined) view.setBigInt64(at + RELA.addend, addend, file.littleEndian);
       if (renumber && table.symbol(row) !== 0) {
-        const symbol = numbering.symbol(table.symbol(row), `relocation ${row} of section ${table.section}`);
+        const old = table.symbol(row);
+        const symbol =
+          numbering.symbolIndex(old) ?? numbering.symbol(old, `relocation ${row} of section ${table.section}`);
         view.setUint32(at + RELA.info + (file.littleEndian ? 4 : 0), symbol, file.littleEndian);
       }
       at += table.rowSize;
@@ -52,11 +55,17 @@ function addRelocations(
   start: number,
 ): void {
   const { littleEndian } = edits.file;
+  const [low, high] = littleEndian ? [0, 4] : [4, 0];
   let at = start;
   for (const r of edits.relocationEdits.get(section)?.added ?? []) {
-    const symbol = r.symbol === 0 ? 0 : numbering.symbol(r.symbol, `a new relocation of section ${section}`);
-    view.setBigUint64(at + RELA.offset, BigInt(r.offset), littleEndian);
-    view.setBigUint64(at + RELA.info, (BigInt(symbol) << 32n) | BigInt(r.type), littleEndian);
+    const symbol =
+      r.symbol === 0
+        ? 0
+        : (numbering.symbolIndex(r.symbol) ?? numbering.symbol(r.symbol, `a new relocation of section ${section}`));
+    view.setUint32(at + RELA.offset + low, r.offset >>> 0, littleEndian);
+    view.setUint32(at + RELA.offset + high, Math.floor(r.offset / 0x1_0000_0000), littleEndian);
+    view.setUint32(at + RELA.info + low, r.type, littleEndian);
+    view.setUint32(at + RELA.info + high, symbol, littleEndian);
     view.setBigInt64(at + RELA.addend, r.addend, littleEndian);
     at += RELA.size;
   }

@@ -25,11 +25,12 @@ export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: New
   const extended = new Uint8Array(numbering.symbolOrder.length * 4);
   const extendedView = viewOf(extended);
   const stringSection = sections.link(table.section);
-  for (const [index, handle] of numbering.symbolOrder.entries()) {
+  copyRows(original, numbering.symbolOrder, out);
+  for (let index = 0; index < numbering.symbolOrder.length; index++) {
+    const handle = numbering.symbolOrder[index] ?? 0;
     const at = index * SYM.size;
     const fields: Partial<SymbolFields> | undefined =
       handle < table.count ? edits.symbolEdits.get(handle) : edits.addedSymbols[handle - table.count];
-    if (handle < table.count) out.set(original.subarray(handle * SYM.size, (handle + 1) * SYM.size), at);
     if (fields?.name !== undefined) {
       view.setUint32(at + SYM.name, content.string(stringSection, fields.name), file.littleEndian);
     }
@@ -48,7 +49,7 @@ export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: New
       home = table.sectionOf(handle);
     }
     if (home === null) continue;
-    const section = numbering.section(home, `symbol ${handle}`);
+    const section = numbering.sectionIndex(home) ?? numbering.section(home, `symbol ${handle}`);
     const short = section < SHN_LORESERVE;
     view.setUint16(at + SYM.shndx, short ? section : SHN_XINDEX, file.littleEndian);
     if (!short) extendedView.setUint32(index * 4, section, file.littleEndian);
@@ -57,6 +58,21 @@ export function writeSymbols(edits: ElfEdits, numbering: Numbering, content: New
   if (numbering.extended !== null) content.set(numbering.extended.handle, extended);
   for (let i = 1; i < sections.count; i++) {
     if (sections.type(i) === SHT_SYMTAB_SHNDX && sections.link(i) === table.section) content.set(i, extended);
+  }
+}
+
+/** Copies the rows that the original has to their new places, as many at once as stay together. */
+function copyRows(original: Uint8Array, order: readonly number[], out: Uint8Array): void {
+  const count = original.length / SYM.size;
+  for (let from = 0; from < order.length; ) {
+    const first = order[from] ?? 0;
+    let behind = from + 1;
+    if (first < count) {
+      while (behind < order.length && order[behind] === first + behind - from && first + behind - from < count)
+        behind++;
+      out.set(original.subarray(first * SYM.size, (first + behind - from) * SYM.size), from * SYM.size);
+    }
+    from = behind;
   }
 }
 

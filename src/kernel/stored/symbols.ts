@@ -118,6 +118,12 @@ export class StoredSymbols implements SymbolRows {
     for (let row = 0; row < this.size; row++) if (first[row] === 1) yield this.#name(row);
   }
 
+  countOf(name: string): number {
+    let count = 0;
+    for (const _ of this.#rows(name)) count++;
+    return count;
+  }
+
   findListed(name: string): KernelSymbol[] {
     return [...this.#rows(name)].sort((a, b) => a - b).map((row) => this.#symbol(row));
   }

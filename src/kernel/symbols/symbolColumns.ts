@@ -17,6 +17,9 @@ const mixed = (hash: number, byte: number): number => {
   return h ^ (h >>> 15);
 };
 
+/** Two halves become an address here. */
+const JOINED = new DataView(new ArrayBuffer(8));
+
 // Shared: a listing may have very many modules.
 const EMPTY_WORDS = new Uint32Array(0);
 const EMPTY_BYTES = new Uint8Array(0);
@@ -180,6 +183,13 @@ export class SymbolColumns {
     for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1) yield this.#name(row);
   }
 
+  /** How many symbols have that name. */
+  countOf(name: string): number {
+    let count = 0;
+    for (let row = this.#rowOf(name); row !== 0; row = this.#next[row - 1] ?? 0) count++;
+    return count;
+  }
+
   /** All symbols of that name in the order in which they were added. */
   findListed(name: string): KernelSymbol[] {
     const found: KernelSymbol[] = [];
@@ -197,7 +207,9 @@ export class SymbolColumns {
   }
 
   #address(row: number): Addr {
-    return addr((BigInt(this.#halves[row * 2 + 1] ?? 0) << 32n) | BigInt(this.#halves[row * 2] ?? 0));
+    JOINED.setUint32(0, this.#halves[row * 2 + 1] ?? 0);
+    JOINED.setUint32(4, this.#halves[row * 2] ?? 0);
+    return addr(JOINED.getBigUint64(0));
   }
 
   #symbol(name: string, row: number): KernelSymbol {

@@ -4,7 +4,7 @@ import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 /** The symbols of one object: in memory, or in a file of our own. */
 export type SymbolRows = Pick<
   SymbolColumns,
-  "size" | "has" | "names" | "findListed" | "find" | "all" | "sortedAddresses"
+  "size" | "has" | "names" | "countOf" | "findListed" | "find" | "all" | "sortedAddresses"
 >;
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
@@ -50,6 +50,11 @@ export class SymbolList {
     return this.#vmlinux.find(name);
   }
 
+  /** How many symbols of vmlinux are called `name`. */
+  countOf(name: string): number {
+    return this.#vmlinux.countOf(name);
+  }
+
   /** Whether vmlinux exports `name` to modules. */
   exports(name: string): boolean {
     return this.#vmlinux.has(EXPORT_PREFIX + name);
@@ -70,7 +75,8 @@ export class SymbolList {
   /** Modules (of a kallsyms listing) that define `name`, and whether each exports it. */
   modulesWith(name: string): { readonly module: string; readonly exported: boolean }[] {
     this.#owners ??= ownersOf(this.#modules);
-    const owners = this.#owners.get(name) ?? [];
+    const owners = this.#owners.get(name);
+    if (owners === undefined) return [];
     return owners.map((module) => ({
       module,
       exported: this.#modules.get(module)?.has(EXPORT_PREFIX + name) ?? false,

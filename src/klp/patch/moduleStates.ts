@@ -2,8 +2,8 @@
 
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
-import type { Place } from "../../diag/define.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import type { PlaceOf } from "../place.ts";
 
 /**
  * A symbol of a module whose position is another one once the module has run its init function.
@@ -13,7 +13,7 @@ export function stateProblems(
   kernel: Kernel | null,
   { owner, position }: { readonly owner: string; readonly position: number },
   name: string,
-  at: Place,
+  at: PlaceOf,
 ): Problem[] {
   const module = kernel?.modules.get(owner);
   const coming = module?.find(name) ?? [];
@@ -22,5 +22,5 @@ export function stateProblems(
   if (module === undefined || meant === undefined || coming.length === live.length) return [];
   const inLive = live.indexOf(meant) + 1;
   const data = { symbol: printable(name), module: owner, coming: position, live: inLive, count: live.length };
-  return position === inLive && position > 0 ? [] : [problem("KLP426", at, data)];
+  return position === inLive && position > 0 ? [] : [problem("KLP426", at(), data)];
 }

@@ -5,6 +5,7 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { isGranted } from "../../kernel/symbols/exports.ts";
+import type { KernelSymbol } from "../../kernel/symbols/symbolColumns.ts";
 import { formatKlpSymbol, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
 import { moveRelocations } from "./intermediate.ts";
@@ -85,21 +86,12 @@ function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes):
   if (position === undefined && kernel.exports(name) && isVisible(kernel, name, wishes.module)) {
     return { kind: "exported" };
   }
-  const owners = kernel.modulesWith(name);
-  const isGlobal = candidates.some((c) => c.letter !== c.letter.toLowerCase());
   // By the rules of C a reference means a global symbol: a module's export comes before a static one of vmlinux.
-  if (candidates.length > 0 && (isGlobal || !owners.some((o) => o.exported))) {
-    return choose(
-      "vmlinux",
-      "vmlinux",
-      candidates.map((c, i) => ({
-        position: i + 1,
-        place: c.address.toString(16).padStart(16, "0"),
-        letter: c.letter,
-        isGlobal: c.letter !== c.letter.toLowerCase(),
-      })),
-      position,
-    );
+  if (candidates.length > 0 && (candidates.some(isGlobal) || !kernel.modulesWith(name).some((o) => o.exported))) {
+    return choose("vmlinux", "vmlinux", position, candidates.map(isGlobal), (i) => {
+      const { address, letter } = candidates[i] as KernelSymbol;
+      return { position: i + 1, place: address.toString(16).padStart(16, "0"), letter };
+    });
   }
   return resolveInModules(name, isWeak, kernel, wishes);
 }
@@ -128,18 +120,19 @@ function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes:
   const waitsFor = objectFor(owner.module, kernel, wishes.patched);
   if (waitsFor === null) return { kind: "no-object", owner: owner.module, patched: [...wishes.patched] };
   const twins = kernel.modules.get(owner.module)?.find(name) ?? [];
-  return choose(
-    owner.module,
-    waitsFor,
-    twins.map((t, i) => ({
+  const wish = wishes.positions.get(`${owner.module}:${name}`) ?? wishes.positions.get(name);
+  const globals = twins.map((t) => t.isGlobal);
+  return choose(owner.module, waitsFor, wish, globals, (i) => {
+    const { section, offset } = twins[i] as (typeof twins)[number];
+    return {
       position: i + 1,
-      place: `${t.section ?? "*ABS*"}+0x${t.offset.toString(16)}`,
-      letter: t.isGlobal ? "T" : "t",
-      isGlobal: t.isGlobal,
-    })),
-    wishes.positions.get(`${owner.module}:${name}`) ?? wishes.positions.get(name),
-  );
+      place: `${section ?? "*ABS*"}+0x${offset.toString(16)}`,
+      letter: globals[i] ? "T" : "t",
+    };
+  });
 }
+
+const isGlobal = ({ letter }: KernelSymbol): boolean => letter !== letter.toLowerCase();
 
 /** The patched object whose relocations may name symbols of `owner`: itself, or the one that needs it loaded. */
 function objectFor(owner: string, kernel: Kernel, patched: ReadonlySet<string>): string | null {
@@ -155,27 +148,36 @@ function isVisible(kernel: Kernel, name: string, module: string): boolean {
   return !namespace.startsWith("module:") || isGranted(namespace, module);
 }
 
+/**
+ * Decides between the symbols of one name.
+ * @param position the one that was asked for @param globals whether each is global @param tell describes the i-th
+ */
 function choose(
   owner: string,
   waitsFor: string,
-  candidates: readonly (Namesake & { readonly isGlobal: boolean })[],
   position: number | undefined,
+  globals: readonly boolean[],
+  tell: (i: number) => Namesake,
 ): Resolution {
-  const convert = { kind: "convert", owner, waitsFor } as const;
+  const count = globals.length;
+  const convert = (position: number, chosenOf: number | null): Resolution => ({
+    kind: "convert",
+    owner,
+    position,
+    chosenOf,
+    waitsFor,
+  });
   if (position !== undefined) {
-    return position <= candidates.length && (position > 0 || candidates.length === 1)
-      ? { ...convert, position, chosenOf: null }
-      : { kind: "no-such-position", object: owner, position, count: candidates.length };
+    return position <= count && (position > 0 || count === 1)
+      ? convert(position, null)
+      : { kind: "no-such-position", object: owner, position, count };
   }
   // 0 lets the kernel check that the name is unique there, too.
-  if (candidates.length === 1) return { ...convert, position: 0, chosenOf: null };
-  const globals = candidates.filter((c) => c.isGlobal);
-  const only = globals.length === 1 ? globals[0] : undefined;
-  if (only === undefined) {
-    const told = candidates.map(({ position: n, place, letter }) => ({ position: n, place, letter }));
-    return { kind: "ambiguous", object: owner, candidates: told };
-  }
-  return { ...convert, position: only.position, chosenOf: candidates.length };
+  if (count === 1) return convert(0, null);
+  const only = globals.indexOf(true);
+  return only >= 0 && globals.indexOf(true, only + 1) < 0
+    ? convert(only + 1, count)
+    : { kind: "ambiguous", object: owner, candidates: globals.map((_, i) => tell(i)) };
 }
 
 /** Renames the symbols to convert and moves their relocations. */

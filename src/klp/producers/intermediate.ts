@@ -1,5 +1,6 @@
 // What all producers' formats come down to: livepatch symbols, and relocations against them that wait for an object.
 
+import { latin1 } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
@@ -21,27 +22,59 @@ export interface Pointer {
 
 /** The relocations of one section by offset: pointer fields hold 0, their value stands in the relocation. */
 export class Pointers {
-  readonly #rows = new Map<number, { table: RelocationTable; row: number }>();
+  readonly #tables: RelocationTable[] = [];
+  /** Of each eight bytes of the section: the last row of their beginning, and 1, counted through all tables; 0: none. */
+  readonly #aligned: Uint32Array;
+  /** The last rows of other places, counted in the same way. */
+  readonly #others = new Map<number, number>();
   readonly #absolute: number;
 
   /** @param absolute the architecture's 64-bit absolute relocation type. */
   constructor(file: ElfFile, section: number, absolute: number) {
     this.#absolute = absolute;
+    this.#aligned = new Uint32Array(Math.ceil(file.sections.data(section).length / 8));
+    let before = 1;
     for (const table of file.relocations) {
       if (table.target !== section || file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-      for (let row = 0; row < table.count; row++) this.#rows.set(table.offset(row), { table, row });
+      for (let row = 0; row < table.count; row++) {
+        const offset = table.offset(row);
+        if (offset % 8 === 0 && offset / 8 < this.#aligned.length) this.#aligned[offset / 8] = before + row;
+        else this.#others.set(offset, before + row);
+      }
+      this.#tables.push(table);
+      before += table.count;
     }
   }
 
   /** The pointer at `offset`; null if there is none, or a relocation of another kind. */
   at(offset: number): Pointer | null {
-    const found = this.#rows.get(offset);
-    if (found === undefined) return null;
-    const { table, row } = found;
-    const type = table.type(row);
-    return type === this.#absolute ? { symbol: table.symbol(row), addend: table.addend(row), type } : null;
+    const isAligned = offset % 8 === 0 && offset / 8 < this.#aligned.length;
+    let row = ((isAligned ? this.#aligned[offset / 8] : this.#others.get(offset)) ?? 0) - 1;
+    if (row < 0) return null;
+    for (const table of this.#tables) {
+      if (row >= table.count) {
+        row -= table.count;
+        continue;
+      }
+      const type = table.type(row);
+      return type === this.#absolute ? { symbol: table.symbol(row), addend: table.addend(row), type } : null;
+    }
+    return null;
   }
 }
+
+/** The value of a pointer's symbol and its addend; null if no offset in a file is so large. */
+function placeOffset(symbols: SymbolTable, { symbol, addend }: Pointer): number | null {
+  const [value, more] = [symbols.offset(symbol), Number(addend)];
+  // Exact, as nearly all are.
+  const sum = value <= LARGE && Math.abs(more) <= LARGE ? value + more : null;
+  if (sum !== null) return sum < 0 ? null : sum;
+  const exact = symbols.value(symbol) + addend;
+  return exact < 0n || exact > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(exact);
+}
+
+/** Two numbers up to here have a sum that is exact. */
+const LARGE = 2 ** 52 - 1;
 
 /** An offset in a section of the file. */
 export interface FilePlace {
@@ -67,6 +100,7 @@ export class Finish {
   readonly #path: string;
   readonly #made = new Map<string, SymbolHandle>();
   readonly #dropped = new Set<SectionHandle>();
+  readonly #goodObjects = new Set<string>();
   #known = false;
 
   constructor(
@@ -99,8 +133,10 @@ export class Finish {
 
   /** As {@link malformed} with what is wrong with an object's name; true if nothing is. */
   checkObject(name: string, section: SectionHandle | null, offset: number): boolean {
+    if (this.#goodObjects.has(name)) return true;
     const fault = objectFault(name);
-    if (fault !== null) this.malformed(section, offset, fault);
+    if (fault === null) this.#goodObjects.add(name);
+    else this.malformed(section, offset, fault);
     return fault === null;
   }
 
@@ -108,8 +144,8 @@ export class Finish {
   resolve(pointer: Pointer): FilePlace | null {
     const section = this.symbols.sectionOf(pointer.symbol);
     if (section === null) return null;
-    const offset = this.symbols.value(pointer.symbol) + pointer.addend;
-    return offset < 0n || offset > BigInt(Number.MAX_SAFE_INTEGER) ? null : { section, offset: Number(offset) };
+    const offset = placeOffset(this.symbols, pointer);
+    return offset === null ? null : { section, offset };
   }
 
   /** What is wrong with a place to relocate: it lies behind its section's end. Null: nothing. */
@@ -126,7 +162,7 @@ export class Finish {
     const data = this.file.sections.data(place.section);
     if (place.offset >= data.length) return null;
     const end = data.indexOf(0, place.offset);
-    return end < 0 ? null : Buffer.from(data.subarray(place.offset, end)).toString("latin1");
+    return end < 0 ? null : latin1(data, place.offset, end);
   }
 
   /** The livepatch symbol of that name, made if the file has none. @param info st_info of a new one. */

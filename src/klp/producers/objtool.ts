@@ -98,7 +98,7 @@ class Entries {
 /** Ordinary relocations of the file by the place that they relocate; each section is indexed once, when asked for. */
 class PlaceIndex {
   readonly #finish: Finish;
-  readonly #bySection = new Map<number, Map<number, { table: RelocationTable; rows: number[] }[]>>();
+  readonly #bySection = new Map<number, Map<number, { table: RelocationTable; row: number }[]>>();
   readonly #left = new Map<RelocationTable, number>();
 
   readonly #referred: ReadonlySet<number>;
@@ -108,7 +108,7 @@ class PlaceIndex {
     this.#referred = referredSections(finish.file);
   }
 
-  #index(section: number): Map<number, { table: RelocationTable; rows: number[] }[]> {
+  #index(section: number): Map<number, { table: RelocationTable; row: number }[]> {
     let index = this.#bySection.get(section);
     if (index !== undefined) return index;
     index = new Map();
@@ -117,9 +117,10 @@ class PlaceIndex {
       if (table.target !== section || file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
       this.#left.set(table, table.count);
       for (let row = 0; row < table.count; row++) {
-        const list = index.get(table.offset(row));
-        if (list === undefined) index.set(table.offset(row), [{ table, rows: [row] }]);
-        else list.push({ table, rows: [row] });
+        const offset = table.offset(row);
+        const list = index.get(offset);
+        if (list === undefined) index.set(offset, [{ table, row }]);
+        else list.push({ table, row });
       }
     }
     this.#bySection.set(section, index);
@@ -128,13 +129,11 @@ class PlaceIndex {
 
   remove(section: number, offset: number): void {
     const index = this.#index(section);
-    for (const { table, rows } of index.get(offset) ?? []) {
-      for (const row of rows) {
-        this.#finish.edits.removeRelocation(table, row);
-        const left = (this.#left.get(table) ?? 0) - 1;
-        this.#left.set(table, left);
-        if (left === 0 && !this.#referred.has(table.section)) this.#finish.edits.removeSection(table.section);
-      }
+    for (const { table, row } of index.get(offset) ?? []) {
+      this.#finish.edits.removeRelocation(table, row);
+      const left = (this.#left.get(table) ?? 0) - 1;
+      this.#left.set(table, left);
+      if (left === 0 && !this.#referred.has(table.section)) this.#finish.edits.removeSection(table.section);
     }
     index.delete(offset);
   }

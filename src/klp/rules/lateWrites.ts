@@ -10,6 +10,7 @@ import { CodeFile } from "../../ftrace/codeFile.ts";
 import { buildOf } from "../../ftrace/sites.ts";
 import { hasFact, versionFacts } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
+import type { PlaceOf } from "../place.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Whether the memory of a section is read-only once its module is loaded. */
@@ -22,23 +23,23 @@ export function lateWrite(
   table: RelocationTable,
   row: number,
   object: string,
-  at: Place,
+  at: PlaceOf,
 ): Problem | null {
   const late = arch.lateWrites;
   const type = table.type(row);
   if (late === null || !hasFact(version, "vmlinuxAtLoad") || (arch.relocs.defs.get(type)?.bytes ?? 0) === 0)
     return null;
-  const data = { name: relocName(arch.relocs, type), target: file.sections.name(table.target), object };
   const isHeld =
     isReadOnly(file, table.target) && (late.readOnlySince === null || hasFact(version, late.readOnlySince));
+  const data = () => ({ name: relocName(arch.relocs, type), target: file.sections.name(table.target), object });
   if (isHeld && late.types?.has(type) === false)
-    return problem("KLP431", at, { ...data, how: "oops", message: late.oops });
+    return problem("KLP431", at(), { ...data(), how: "oops", message: late.oops });
   if (!hasFact(version, late.since)) {
     const since = versionFacts[late.since].since.join(".");
-    return isHeld ? problem("KLP470", at, { ...data, since, message: late.oops }) : null;
+    return isHeld ? problem("KLP470", at(), { ...data(), since, message: late.oops }) : null;
   }
   const isWritten = table.offset(row) % late.align === 0;
-  return isWritten ? null : problem("KLP431", at, { ...data, how: "skip", message: null });
+  return isWritten ? null : problem("KLP431", at(), { ...data(), how: "skip", message: null });
 }
 
 /**

@@ -21,6 +21,8 @@ export class LoadOrder {
   readonly #relocs: RelocTable;
   readonly #version: KernelVersion | null;
   readonly #loader: ArchLoader;
+  /** Relocation sections that are applied at load. */
+  readonly #applied = new Set<number>();
   /** Relocation section -> rank of each row in the loader's order. */
   readonly #ranks = new Map<number, Uint32Array>();
   /** Target section -> tables applied to it at load, in order. */
@@ -38,6 +40,7 @@ export class LoadOrder {
     this.#relocs = relocs;
     for (const table of file.relocations) {
       if (!this.#appliedAtLoad(table)) continue;
+      this.#applied.add(table.section);
       const list = this.#tables.get(table.target);
       if (list === undefined) this.#tables.set(table.target, [table]);
       else list.push(table);
@@ -55,7 +58,7 @@ export class LoadOrder {
 
   /** Sort key of a row's problem; null if the relocation is not applied at load. */
   of(table: RelocationTable, row: number): LoadMoment | null {
-    if (!this.#appliedAtLoad(table)) return null;
+    if (!this.#applied.has(table.section)) return null;
     return LOADING.relocation(table.section, this.#rank(table)[row] ?? 0);
   }
 
@@ -65,8 +68,8 @@ export class LoadOrder {
     if (known !== undefined) return known;
     const { symbols } = this.#file;
     const order = symbols === null ? null : this.#loader.order(this.#file, symbols, table, this.#version);
-    const ranks = Uint32Array.from({ length: table.count }, (_, row) => row);
-    for (const [rank, row] of (order ?? []).entries()) ranks[row] = rank;
+    const ranks = new Uint32Array(table.count);
+    for (let rank = 0; rank < ranks.length; rank++) ranks[order?.[rank] ?? rank] = rank;
     this.#ranks.set(table.section, ranks);
     return ranks;
   }

@@ -138,7 +138,13 @@ function checkFunction(context: RuleContext, patched: PatchedFunction, object: n
   const isVmlinux = patched.object === "vmlinux";
   append(
     problems,
-    lookupProblems(found, { object: patched.object, name: oldName, position }, kernel, at, isVmlinux ? enabling : {}),
+    lookupProblems(
+      found,
+      { object: patched.object, name: oldName, position },
+      kernel,
+      () => at,
+      isVmlinux ? enabling : {},
+    ),
   );
   if (found.kind === "found" && lacksSite(context, patched)) {
     const more = isVmlinux ? { loadOrder: LOADING.patching(object, index) } : {};

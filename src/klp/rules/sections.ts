@@ -14,9 +14,15 @@ import { isFreedInit } from "../../kernel/machines.ts";
 import { NearSearch } from "../../kernel/symbols/nearNames.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
-import { placeIn } from "../place.ts";
+import { type PlaceOf, placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
-import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
+import {
+  KLP_SECTION_PREFIX,
+  KLP_SYMBOL_PREFIX,
+  type KlpSymbolName,
+  parseKlpSectionObject,
+  parseKlpSymbol,
+} from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 
@@ -42,10 +48,13 @@ class SectionRules {
   readonly #table: RelocationTable;
   readonly #name: string;
   readonly #search: NearSearch;
+  /** Whether the kernel applies those of vmlinux when it loads the module. */
+  readonly #atLoad: boolean;
   readonly #problems = new ProblemList();
 
   constructor(context: RuleContext, table: RelocationTable, search: NearSearch) {
     this.#search = search;
+    this.#atLoad = hasFact(context.version, "vmlinuxAtLoad");
     this.#context = context;
     this.#table = table;
     this.#name = context.file.sections.name(table.section);
@@ -67,7 +76,7 @@ class SectionRules {
       this.#problems.push(problem("KLP418", at, { name: printable(this.#name), target }));
       return this.#problems.all();
     }
-    if (!sections.hasFlags(table.section, SHF_ALLOC) && !(object === "vmlinux" && this.#atLoad())) {
+    if (!sections.hasFlags(table.section, SHF_ALLOC) && !(object === "vmlinux" && this.#atLoad)) {
       this.#problems.push(problem("KLP417", at, { name: printable(this.#name) }));
     }
     this.#checkName(object, at);
@@ -78,10 +87,6 @@ class SectionRules {
 
   #add(found: Problem | null): void {
     if (found !== null) this.#problems.push(found);
-  }
-
-  #atLoad(): boolean {
-    return hasFact(this.#context.version, "vmlinuxAtLoad");
   }
 
   /** The kernel reads the object up to the first dot, and at most 55 bytes; what was meant shows in the rest. */
@@ -108,13 +113,13 @@ class SectionRules {
   /** klp_init_object_loaded applies the relocations of the patch's objects, and of no other. */
   #checkObject(object: string, at: Place): void {
     const { objects } = this.#context;
-    if (objects === null || objects.has(object) || (object === "vmlinux" && this.#atLoad())) return;
+    if (objects === null || objects.has(object) || (object === "vmlinux" && this.#atLoad)) return;
     const data = { name: printable(this.#name), object: printable(object), patched: [...objects].map(printable) };
     this.#problems.push(problem("KLP455", at, data));
   }
 
   #checkRows(object: string): void {
-    const { file, arch, symbols, loadOrder } = this.#context;
+    const { file, arch, symbols } = this.#context;
     const table = this.#table;
     const isVmlinux = object === "vmlinux";
     const said = new Set<number>();
@@ -123,24 +128,20 @@ class SectionRules {
     let saidSpecial = false;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
-      const at = this.#place(row);
-      // With a module's section the fault shows when that module is there.
-      const rank = isVmlinux && this.#atLoad() ? loadOrder.of(table, row) : null;
-      // All symbols of a section are resolved before its first relocation is applied.
-      const more = rank === null ? {} : { loadOrder: LOADING.livepatchSymbol(table.section, rank[2] ?? 0) };
+      const at = (): Place => this.#place(row);
       if (!said.has(symbol)) {
         said.add(symbol);
-        this.#checkSymbol(symbol, row, object, at, more);
+        this.#checkSymbol(symbol, row, object, at);
       }
       if (!isVmlinux) this.#add(lateWrite(this.#context, table, row, object, at));
-      if (row === 0 && !(isVmlinux && this.#atLoad()) && isFreed(file, table.target)) {
+      if (row === 0 && !(isVmlinux && this.#atLoad) && isFreed(file, table.target)) {
         const what = `the place of ${printable(symbols.name(symbol))}`;
-        this.#problems.push(problem("KLP449", at, { what, section: printable(target) }));
+        this.#problems.push(problem("KLP449", at(), { what, section: printable(target) }));
       }
       if (special?.isReadEarly === true && !isVmlinux && !saidSpecial) {
         saidSpecial = true;
         const name = printable(symbols.name(symbol));
-        this.#problems.push(problem("KLP430", at, { target, object, symbol: name }));
+        this.#problems.push(problem("KLP430", at(), { target, object, symbol: name }));
       }
       this.#checkBranch(row, at);
     }
@@ -150,37 +151,45 @@ class SectionRules {
     return placeIn(this.#context, this.#table.target, this.#table.offset(row));
   }
 
-  #checkSymbol(symbol: number, row: number, object: string, at: Place, more: { loadOrder?: LoadMoment }): void {
+  /** When a relocation's symbol is resolved; with a module's section the fault shows when that module is there. */
+  #moment(row: number, object: string): { loadOrder?: LoadMoment } {
+    const rank = object === "vmlinux" && this.#atLoad ? this.#context.loadOrder.of(this.#table, row) : null;
+    // All symbols of a section are resolved before its first relocation is applied.
+    return rank === null ? {} : { loadOrder: LOADING.livepatchSymbol(this.#table.section, rank[2] ?? 0) };
+  }
+
+  #checkSymbol(symbol: number, row: number, object: string, at: PlaceOf): void {
     const { symbols, version } = this.#context;
     const name = symbols.name(symbol);
-    const shown = printable(name);
+    const more = (): { loadOrder?: LoadMoment } => this.#moment(row, object);
     if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) {
       const withIndex = hasFact(version, "symbolIndexInMessage");
       const table = symbols.section;
-      this.#problems.push(problem("KLP412", at, { symbol: shown, table, row, withIndex }, more));
+      this.#problems.push(problem("KLP412", at(), { symbol: printable(name), table, row, withIndex }, more()));
       return;
     }
     const parsed = parseKlpSymbol(name);
     const limit = longestSymbolName(version);
     if (parsed === null || parsed.name.length > limit) {
-      this.#problems.push(problem("KLP409", at, { symbol: shown }, more));
+      this.#problems.push(problem("KLP409", at(), { symbol: printable(name) }, more()));
       return;
     }
-    if (object !== "vmlinux" && parsed.object === "vmlinux" && this.#atLoad()) {
-      this.#problems.push(
-        problem("KLP413", at, { symbol: printable(parsed.name), section: printable(this.#name) }, more),
-      );
+    if (object !== "vmlinux" && parsed.object === "vmlinux" && this.#atLoad) {
+      const data = { symbol: printable(parsed.name), section: printable(this.#name) };
+      this.#problems.push(problem("KLP413", at(), data, more()));
       return;
     }
     if (object === "vmlinux" && parsed.object !== "vmlinux") {
-      this.#problems.push(problem("KLP429", at, { symbol: shown, object: printable(parsed.object) }));
+      this.#problems.push(problem("KLP429", at(), { symbol: printable(name), object: printable(parsed.object) }));
     }
     const found = findPosition(this.#context.kernel, parsed.object, parsed.name, parsed.position);
-    this.#problems.add(lookupProblems(found, parsed, this.#context.kernel, at, { ...more, search: this.#search }));
+    const { kernel } = this.#context;
+    if (found.kind === "found") this.#problems.add(stateProblems(kernel, stateOf(parsed), parsed.name, at));
+    else this.#problems.add(lookupProblems(found, parsed, kernel, at, { ...more(), search: this.#search }));
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
-  #checkBranch(row: number, at: Place): void {
+  #checkBranch(row: number, at: PlaceOf): void {
     const { file, functions } = this.#context;
     const { branches } = this.#context.arch;
     const table = this.#table;
@@ -196,7 +205,7 @@ class SectionRules {
     const localEntry = owner === null ? 0 : owner.localEntry - owner.start;
     const distances = localEntry > 0 ? [localEntry, 8, 4] : [8, 4];
     const meant = distances.flatMap((d) => [offset + d, offset - d]).find(isBranch);
-    if (meant !== undefined) this.#problems.push(problem("KLP434", at, { by: meant - offset }));
+    if (meant !== undefined) this.#problems.push(problem("KLP434", at(), { by: meant - offset }));
   }
 }
 
@@ -213,7 +222,7 @@ export function findPosition(kernel: Kernel | null, object: string, name: string
   let count: number;
   if (object === "vmlinux") {
     if (kernel === null || !kernel.hasSymbols) return { kind: "unknown-object" };
-    count = kernel.find(name).length;
+    count = kernel.countOf(name);
   } else {
     const module = kernel?.modules.get(object);
     if (module === undefined) return { kind: "unknown-object" };
@@ -224,22 +233,27 @@ export function findPosition(kernel: Kernel | null, object: string, name: string
   return position <= count ? { kind: "found", count } : { kind: "beyond", count };
 }
 
+const stateOf = ({ object, position }: KlpSymbolName): { readonly owner: string; readonly position: number } => ({
+  owner: object,
+  position,
+});
+
 /** The kernel's words for a symbol that it does not find, and a warning where its position changes. */
 export function lookupProblems(
   found: SymbolLookup,
-  { object, name, position }: { readonly object: string; readonly name: string; readonly position: number },
+  symbol: KlpSymbolName,
   kernel: Kernel | null,
-  at: Place,
+  place: PlaceOf,
   { search = new NearSearch(), ...more }: { readonly loadOrder?: readonly number[]; readonly search?: NearSearch } = {},
 ): Problem[] {
+  if (found.kind === "unknown-object") return [];
+  const { object, name, position } = symbol;
+  if (found.kind === "found") return stateProblems(kernel, stateOf(symbol), name, place);
+  const at = place();
   const shown = printable(name);
   const objectName = printable(object);
   const source = kernel?.modules.get(object)?.source ?? kernel?.source ?? "";
   switch (found.kind) {
-    case "unknown-object":
-      return [];
-    case "found":
-      return stateProblems(kernel, { owner: object, position }, name, at);
     case "missing": {
       const ofModule = object === "vmlinux" ? undefined : kernel?.modules.get(object);
       const near = search.of(name, () => ofModule?.names() ?? kernel?.names() ?? []);

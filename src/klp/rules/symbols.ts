@@ -13,6 +13,7 @@ import { NearSearch, nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
+import type { PlaceOf } from "../place.ts";
 import type { Undefined } from "../producers/convert.ts";
 import { KLP_CONVERT_SYMBOL_PREFIX } from "../producers/producer.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX, parseKlpSymbol } from "../symbols/names.ts";
@@ -78,8 +79,13 @@ class Undefineds {
   }
 
   #check({ symbol, name, resolution }: Undefined): void {
-    if (["exported", "exported-by-module", "weak"].includes(resolution.kind)) return;
     const { kernel, module, uses } = this.#search;
+    if (resolution.kind === "exported" || resolution.kind === "exported-by-module" || resolution.kind === "weak")
+      return;
+    if (resolution.kind === "convert") {
+      this.#converted(name, resolution, () => uses.placeOf(symbol));
+      return;
+    }
     const shown = printable(name);
     const at = uses.placeOf(symbol);
     const more = { loadOrder: LOADING.symbol(symbol) };
@@ -109,13 +115,6 @@ class Undefineds {
         this.#problems.push(problem("KLP406", at, { symbol: shown, object, position, count }));
         break;
       }
-      case "convert":
-        this.#converted(name, resolution, at);
-        break;
-      case "exported":
-      case "exported-by-module":
-      case "weak":
-        break;
     }
   }
 
@@ -142,14 +141,17 @@ class Undefineds {
     this.#problems.push(problem("KLP401", at, data, this.#patched.length > 0 ? {} : { loadOrder }));
   }
 
-  #converted(name: string, resolution: Undefined["resolution"] & { readonly kind: "convert" }, at: Place): void {
+  #converted(name: string, resolution: Undefined["resolution"] & { readonly kind: "convert" }, at: PlaceOf): void {
     const { kernel, version } = this.#search;
-    const symbol = printable(name);
     const limit = longestSymbolName(version);
-    if (name.length > limit) this.#problems.push(problem("KLP407", at, { symbol, limit, length: name.length }));
+    if (name.length > limit) {
+      const data = { symbol: printable(name), limit, length: name.length };
+      this.#problems.push(problem("KLP407", at(), data));
+    }
     this.#problems.add(stateProblems(kernel, resolution, name, at));
     const { position, chosenOf } = resolution;
-    if (chosenOf !== null) this.#problems.push(problem("KLP405", at, { symbol, position, count: chosenOf }));
+    if (chosenOf === null) return;
+    this.#problems.push(problem("KLP405", at(), { symbol: printable(name), position, count: chosenOf }));
   }
 }
 
@@ -227,12 +229,13 @@ export function livepatchSymbolProblems(
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
     const name = symbols.name(i);
-    const symbol = printable(name);
     // The annotations of klp-convert are named by KLP420.
     if (!name.startsWith(KLP_SYMBOL_PREFIX) || name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
+    if (raw === SHN_LIVEPATCH && used.has(i)) continue;
+    const symbol = printable(name);
     if (raw === SHN_LIVEPATCH) {
       // Those that a livepatch section uses are met there.
-      if (!used.has(i) && parseKlpSymbol(name) === null) problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
+      if (parseKlpSymbol(name) === null) problems.push(problem("KLP409", uses.placeOf(i), { symbol }));
     } else {
       const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
       // One that a livepatch section uses is met there (KLP412).

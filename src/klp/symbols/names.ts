@@ -21,9 +21,17 @@ export function formatKlpSymbol({ object, name, position }: KlpSymbolName): stri
 
 /** The parts of a livepatch symbol's name, as the kernel reads them; null if it would refuse the name. */
 export function parseKlpSymbol(text: string): KlpSymbolName | null {
-  const match = /^\.klp\.sym\.([^.]{1,55})\.([^,]{1,511}),\s*(\d+)/.exec(text);
-  if (match === null) return null;
-  return { object: match[1] ?? "", name: match[2] ?? "", position: Number(match[3]) };
+  // `.klp.sym.%55[^.].%511[^,],%lu`, by hand: a module may have very many.
+  if (!text.startsWith(KLP_SYMBOL_PREFIX)) return null;
+  const object = KLP_SYMBOL_PREFIX.length;
+  const dot = text.indexOf(".", object);
+  const comma = text.indexOf(",", dot + 1);
+  if (dot - object < 1 || dot - object > 55 || comma - dot < 2 || comma - dot > 512) return null;
+  const digits = /\s*(\d+)/y;
+  digits.lastIndex = comma + 1;
+  const position = digits.exec(text)?.[1];
+  if (position === undefined) return null;
+  return { object: text.slice(object, dot), name: text.slice(dot + 1, comma), position: Number(position) };
 }
 
 /** `.klp.rela.OBJECT.SECTION`; a section name keeps its own dot, so two dots stand before `text`. */

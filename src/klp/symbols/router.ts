@@ -41,7 +41,19 @@ export class RelocationRouter {
     this.#edits.addRelocation(this.#sectionFor(target, object), relocation);
   }
 
+  /** The section of the relocation before: most of those that follow one another go to the same. */
+  #last: { readonly target: SectionHandle; readonly object: string | null; readonly section: SectionHandle } | null =
+    null;
+
   #sectionFor(target: SectionHandle, object: string | null): SectionHandle {
+    const last = this.#last;
+    if (last !== null && last.target === target && last.object === object) return last.section;
+    const section = this.#findSection(target, object);
+    this.#last = { target, object, section };
+    return section;
+  }
+
+  #findSection(target: SectionHandle, object: string | null): SectionHandle {
     const key = `${object ?? ""}:${target}`;
     const known = this.#sections.get(key);
     if (known !== undefined) return known;
