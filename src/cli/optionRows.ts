@@ -48,6 +48,7 @@ const messageRows = <Form extends string>(formats: readonly (Form | "text")[]) =
 
 export const commonRows = messageRows(FORMATS);
 const textOrJson = messageRows(["text", "json"]);
+const textJsonOrHtml = messageRows(["text", "json", "html"]);
 
 const ROOT_ROW = wordOr("--root <folder>", "where -k RELEASE is looked for", "/");
 
@@ -116,11 +117,11 @@ export const checkRows = {
     ),
     shard: parsed("--shard <i/n>", "with --against: part i of n of the kernels, for `klplink merge`", shard),
   }),
-  ...messageRows([...FORMATS, "html"]),
+  ...messageRows(FORMATS),
   ...kernelRows,
 };
 
-export const mergeRows = messageRows(["text", "json", "sarif", "github", "html"]);
+export const mergeRows = messageRows(FORMATS);
 
 export const diffRows = {
   output: word("-o, --output <file>", "write the diff object; `-` is standard output (needs -k)"),
@@ -222,7 +223,7 @@ export const showRows = {
 
 export const explainRows = {
   module: word("-m, --module <file>", "the module that was refused: finds the very instruction"),
-  ...textOrJson,
+  ...textJsonOrHtml,
   ...kernelFileRows,
 };
 
@@ -238,7 +239,7 @@ export const sitesRows = {
   ),
   module: repeatedWord("-m, --module <file>", "a module that it patches: FILE.ko or NAME=FILE"),
   kernelVersion: parsed("--kernel-version <version>", "kernel version, where the bytes depend on it", kernelVersion),
-  ...textOrJson,
+  ...textJsonOrHtml,
 };
 
 export const modelRows = {

@@ -48,20 +48,20 @@ function addCheck(klplink: Command, context: Context, end: End): void {
     .summary("say what the kernel would refuse")
     .description("say what the kernel would refuse; files, or folders to search for .ko and .o");
   acts(command, checkRows, end, async (options, modules) => {
-    const { against, shard, format } = options;
+    const { against, shard } = options;
     if (against !== undefined) {
       const { runAgainst } = await import("./commands/against.ts");
       return runAgainst(modules, { ...options, against }, context);
     }
-    if (format === "html" || shard !== undefined)
-      throw new UsageError(`${shard === undefined ? "--format html" : "--shard"} is for --against KERNEL...`);
+    if (shard !== undefined) throw new UsageError("--shard is for --against KERNEL...");
     const { runCheck } = await import("./commands/check.ts");
-    return runCheck(modules, { ...options, format }, context);
+    return runCheck(modules, options, context);
   });
   withExamples(
     command,
     `  klplink check mod.ko -k System.map
   klplink check --format json build/ > report.json
+  klplink check --format html mod.ko -k System.map > report.html
   klplink check patch.ko --against /boot linux-image-*.deb 6.12.95+deb12-amd64`,
   );
 }

@@ -1,13 +1,15 @@
 import type { ArchName } from "../base/archName.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
+import type { ProblemStyle } from "../diag/render/html/problem.ts";
+import type { FileResult } from "../diag/render/json.ts";
 import type { Palette, TextStyle } from "../diag/render/text.ts";
 import type { Subject } from "../passes/open.ts";
 import type { Context, OutputStream } from "./context.ts";
 import { write, writePieces } from "./files/io.ts";
 
 export type ColorChoice = "auto" | "always" | "never";
-export const FORMATS = ["text", "json", "sarif", "github"] as const;
+export const FORMATS = ["text", "json", "sarif", "github", "html"] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
@@ -56,6 +58,13 @@ export async function textStyle(
   };
 }
 
+/** How diagnostics are shown on a page: paths relative to the working folder, lines of the source below it. */
+export async function pageStyle(): Promise<ProblemStyle> {
+  const folder = process.cwd();
+  const { linesAround } = await import("./files/sourceText.ts");
+  return { folder, sourceLines: linesAround(folder) };
+}
+
 /** Null also where it cannot be loaded: diagnostics are worth more than their instructions. */
 export async function disassembler(arch: ArchName): Promise<Disassembler | null> {
   try {
@@ -89,7 +98,7 @@ export async function prepare(
   if (subject === null || shown.length === 0) return { shown, noSource: null };
   const { annotateSubject } = await import("../passes/annotate.ts");
   // The other forms show source lines, but no instructions.
-  const wantsInstructions = format === "text" || format === "json";
+  const wantsInstructions = format === "text" || format === "json" || format === "html";
   const annotated = await annotateSubject(subject, shown, wantsInstructions ? disassembler : none);
   return { shown: annotated.problems, noSource: annotated.noSource };
 }
@@ -109,7 +118,7 @@ const NO_SOURCE_HELP =
 export class Reporter {
   readonly #options: ReportOptions;
   readonly #context: Context;
-  readonly #files: { file: string; problems: readonly Problem[]; result: Record<string, unknown> }[] = [];
+  readonly #files: FileResult[] = [];
   /** Problems of each file, where no document keeps them. */
   readonly #said: (readonly Problem[])[] = [];
   #saidNoSource = false;
@@ -159,6 +168,7 @@ export class Reporter {
       }
       case "json":
       case "sarif":
+      case "html":
         this.#files.push({ file, problems: shown, result });
     }
   }
@@ -168,6 +178,9 @@ export class Reporter {
     if (this.#options.format === "json") {
       const { renderJson } = await import("../diag/render/json.ts");
       await writePieces(stream, renderJson(this.#context.version, this.#files));
+    } else if (this.#options.format === "html") {
+      const { renderHtml } = await import("../diag/render/html/diagnostics.ts");
+      await writePieces(stream, renderHtml(this.#context.version, this.#files, await pageStyle()));
     } else if (this.#options.format === "sarif") {
       const { renderSarif } = await import("../diag/render/sarif.ts");
       await writePieces(stream, renderSarif(this.#context.version, this.#files, process.cwd()));

@@ -9,6 +9,7 @@ import { afterAll, expect, test } from "vitest";
 import { cleaned, isHidden, streamText, visible } from "../../src/base/visible.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { klplink } from "../cli/run.ts";
+import { whole } from "../diag/render/html/page.ts";
 import { objects } from "../everyFixture.ts";
 import { root } from "../helpers.ts";
 
@@ -70,11 +71,13 @@ async function holds(args: readonly string[], input?: Uint8Array): Promise<void>
   ]);
   expect(status).toBeLessThan(4);
   if (args.includes("json") && stdout !== "") JSON.parse(stdout);
+  if (args.includes("html") && stdout !== "") whole(stdout);
 }
 
 const IN = join(folder, "in.ko");
 const OUT = join(folder, "out.ko");
-const FORMS = ["text", "json", "sarif", "github"];
+const FORMS = ["text", "json", "sarif", "github", "html"];
+const DOCUMENTS = ["text", "json", "html"];
 const VMLINUX = join(root, "test/fixtures/kernel/vmlinux-x86_64");
 
 /** A few of each kind of fixture: those with debug information, producers' intermediates, broken modules, patches. */
@@ -86,16 +89,17 @@ test.each(POISONS.map((p) => [JSON.stringify(p), p]))("names of files with %s", 
   for (let i = first; i < some.length; i += step) {
     const [, bytes] = some[i] ?? ["", new Uint8Array(0)];
     writeFileSync(IN, poisoned(bytes, poison ?? "", 1 + (i % 3)));
-    const form = ["--format", FORMS[Math.floor(i / step) % 4] ?? "text"];
+    const form = ["--format", FORMS[Math.floor(i / step) % FORMS.length] ?? "text"];
     const kernel = i % 2 === 0 ? [] : ["-k", VMLINUX];
     const textOrJson = ["--format", i % 2 === 0 ? "text" : "json"];
     await holds(["check", IN, ...kernel, ...form, "-v", "--color", i % 4 < 2 ? "always" : "never"]);
     await holds(["link", IN, "-o", OUT, "--force", ...kernel, ...form]);
     await holds(["show", IN, ...textOrJson]);
-    await holds(["sites", IN, ...textOrJson]);
-    if (kernel.length > 0) await holds(["sites", IN, ...kernel, ...textOrJson]);
+    const document = ["--format", DOCUMENTS[Math.floor(i / 7) % 3] ?? "text"];
+    await holds(["sites", IN, ...document]);
+    if (kernel.length > 0) await holds(["sites", IN, ...kernel, ...document]);
     await holds(["image", IN, "-o", OUT, "--map", "--force", ...kernel, ...form]);
-    await holds(["explain", "-m", IN, "x: Unknown symbol undefined_77 (err -2)", ...textOrJson]);
+    await holds(["explain", "-m", IN, "x: Unknown symbol undefined_77 (err -2)", ...document]);
   }
 });
 
@@ -119,7 +123,7 @@ test("lists of symbols, modules that are needed, references", async () => {
       ["--reference", "in.ko"],
     ].entries()) {
       const [option = "", name = ""] = given;
-      await holds(["check", module, option, join(folder, name), "--format", FORMS[(i + n) % 4] ?? "text"]);
+      await holds(["check", module, option, join(folder, name), "--format", FORMS[(i + n) % FORMS.length] ?? "text"]);
     }
   }
 });
@@ -129,7 +133,7 @@ test("differences between objects", async () => {
   for (const [i, [path, bytes]] of orig.entries()) {
     writeFileSync(IN, poisoned(bytes, POISONS[i % POISONS.length] ?? "", 2));
     const before = join(root, path.replace(".patched.o", ".orig.o"));
-    await holds(["diff", before, IN, "-v", "--format", i % 2 === 0 ? "text" : "json"]);
+    await holds(["diff", before, IN, "-v", "--format", DOCUMENTS[i % 3] ?? "text"]);
     await holds(["diff", IN, before, "-v", "--format", "text"]);
   }
 });
@@ -155,7 +159,7 @@ test("lines of a log", async () => {
     const log = lines
       .map((line, k) => (k % 3 === i % 3 ? line.replace(/\w{4,}(?=\W*$)|'(?=\w)/, (w) => `${w}${poison}`) : line))
       .join("\n");
-    for (const form of ["text", "json"]) await holds(["explain", "--format", form], Buffer.from(log, "latin1"));
+    for (const form of DOCUMENTS) await holds(["explain", "--format", form], Buffer.from(log, "latin1"));
   }
 });
 
@@ -205,7 +209,7 @@ test("paths of the command line, in every place that takes one", async () => {
   for (const args of runs) {
     await holds(args);
     if (!/^(show|sites|explain|model|glue|completion)$/.test(args[0] ?? ""))
-      await holds([...args, "--format", "github"]);
+      for (const form of ["github", "html"]) await holds([...args, "--format", form]);
   }
 });
 

@@ -66,7 +66,7 @@ describe.each(["bash", "zsh", "fish"])("%s", (shell) => {
     ["klplink ex", ["explain"]],
     ["klplink check --ker", ["--kernel", "--kernel-version"]],
     ["klplink check --format s", ["sarif"]],
-    ["klplink explain --format ", ["json", "text"]],
+    ["klplink explain --format ", ["html", "json", "text"]],
     ["klplink mod.ko --format g", ["github"]],
     ["klplink mod.ko --in", ["--in-place"]],
     ["klplink mod.ko --from kp", ["kpatch"]],

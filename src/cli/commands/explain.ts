@@ -11,6 +11,7 @@ import { inCapitals, type Message } from "../../diag/messages/define.ts";
 import { messages, recogniseLine } from "../../diag/messages/recognise.ts";
 import { Sieve } from "../../diag/messages/sieve.ts";
 import { causesOf } from "../../diag/messages/together.ts";
+import type { ExplainDocument } from "../../diag/render/html/explained.ts";
 import { toJson } from "../../diag/render/json.ts";
 import { type TextStyle, wrap } from "../../diag/render/text.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
@@ -23,7 +24,7 @@ import { eachBlock, LONGEST_LINE } from "../files/textLines.ts";
 import type { explainRows } from "../optionRows.ts";
 import { linkCommand, readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
-import { disassembler, textStyle } from "../report.ts";
+import { disassembler, pageStyle, textStyle } from "../report.ts";
 import { type Explained, explainedText, lineJson } from "./explained.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
@@ -42,14 +43,21 @@ export async function runExplain(what: readonly string[], options: Options, cont
   const unlisted = log.unlisted();
   const explained = await explainLines(lines, about);
   const errors = about === null || !needsCheck(lines) ? [] : about.errors();
-  if (options.format === "json") {
+  if (options.format !== "text") {
     const document = {
-      schema: "klplink-explain/1",
       lines: mapped(explained, lineJson),
-      ...(unlisted.length === 0 ? {} : { unlisted: unlisted.map(unlistedJson) }),
-      errors: errors.map((p) => toJson(p, false)),
+      unlisted: unlisted.map(unlistedJson),
+      errors: (about === null || options.format === "json" ? errors : await about.annotated(errors)).map((p) =>
+        toJson(p, false),
+      ),
     };
-    await writePieces(context.stdout, joined(jsonPieces(document), "", "\n"));
+    const count = `${lines.length} line${lines.length === 1 ? "" : "s"}`;
+    const said = lines.length === 0 ? log.unknownText() : `${count} that klplink knows`;
+    const pieces =
+      options.format === "json"
+        ? explainedJson(document)
+        : await explainedHtml(document, said, input?.name ?? null, context.version);
+    await writePieces(context.stdout, pieces);
     return lines.length > 0 ? 0 : 1;
   }
   const style = await textStyle(options.color, context.stdout, context.env, true);
@@ -59,6 +67,17 @@ export async function runExplain(what: readonly string[], options: Options, cont
   if (errors.length > 0) more.push(await errorList(errors, about, style));
   await writePieces(context.stdout, joined(chained(parts, more), "\n\n", "\n"));
   return lines.length > 0 ? 0 : 1;
+}
+
+function explainedJson({ lines, unlisted, errors }: ExplainDocument): Iterable<string> {
+  const document = { schema: "klplink-explain/1", lines, ...(unlisted.length === 0 ? {} : { unlisted }), errors };
+  return joined(jsonPieces(document), "", "\n");
+}
+
+/** @param said above the lines @param file the module that they are about */
+async function explainedHtml(document: ExplainDocument, said: string, file: string | null, version: string) {
+  const { renderExplained } = await import("../../diag/render/html/explained.ts");
+  return renderExplained(version, document, said, file, await pageStyle());
 }
 
 const isStandard = (what: readonly string[]): boolean => what.length === 0 || (what.length === 1 && what[0] === "-");
@@ -73,7 +92,7 @@ function* joined(pieces: Iterable<string>, between: string, behind: string): Gen
   if (!isFirst) yield behind;
 }
 
-const unlistedJson = ({ message, count }: Unlisted): Record<string, unknown> => ({ form: message.forms[0], count });
+const unlistedJson = ({ message, count }: Unlisted) => ({ form: message.forms[0] ?? "", count });
 
 /** Arguments that are lines by themselves, or the words of one line that was not quoted. */
 const textOf = (what: readonly string[]): string =>
@@ -242,6 +261,11 @@ async function explainCodes(asked: readonly string[], options: Options, context:
       }),
     };
     await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);
+    return 0;
+  }
+  if (options.format === "html") {
+    const { renderStories } = await import("../../diag/render/html/explained.ts");
+    await writePieces(context.stdout, renderStories(context.version, asked as Code[]));
     return 0;
   }
   const style = await textStyle(options.color, context.stdout, context.env);

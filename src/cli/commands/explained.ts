@@ -14,7 +14,8 @@ import {
   type Recognised,
 } from "../../diag/messages/define.ts";
 import type { Cause } from "../../diag/messages/together.ts";
-import { toJson } from "../../diag/render/json.ts";
+import type { CandidateDocument } from "../../diag/render/html/explained.ts";
+import { instructionJson, toJson } from "../../diag/render/json.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../../diag/render/text.ts";
 import type { Explanation, LikelyPlace } from "../../passes/explain/explain.ts";
 
@@ -148,7 +149,7 @@ function certaintyText(best: LikelyPlace, total: number, concerns: Concern): str
 }
 
 /** The form of a line in JSON: docs/explain.schema.json, `$defs/line`. */
-export function lineJson(e: Explained): Record<string, unknown> {
+export function lineJson(e: Explained) {
   const { recognised, count, decoded, findings } = e;
   const { message, fields, text, cut } = recognised;
   const found = codesFound(e);
@@ -170,15 +171,18 @@ export function lineJson(e: Explained): Record<string, unknown> {
     concerns: concernOf(recognised),
     problems: (findings?.problems ?? []).map((p) => toJson(p, false)),
     more: findings?.more ?? 0,
-    candidates: (findings?.candidates ?? []).map((c) => ({
-      certainty: c.certainty,
-      because: c.because,
-      section: c.at.section ?? null,
-      offset: c.at.offset ?? null,
-      function: c.at.function?.name ?? null,
-      functionOffset: c.at.function?.offset ?? null,
-      source: c.at.source ?? [],
-      problem: c.problem === null ? null : toJson(c.problem, false),
-    })),
+    candidates: (findings?.candidates ?? []).map(candidateJson),
   };
 }
+
+const candidateJson = (c: LikelyPlace): CandidateDocument => ({
+  certainty: c.certainty,
+  because: c.because,
+  section: c.at.section ?? null,
+  offset: c.at.offset ?? null,
+  function: c.at.function?.name ?? null,
+  functionOffset: c.at.function?.offset ?? null,
+  source: c.at.source ?? [],
+  instructions: c.instructions.map(instructionJson),
+  problem: c.problem === null ? null : toJson(c.problem, false),
+});

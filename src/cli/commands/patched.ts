@@ -8,7 +8,7 @@ import { forms } from "../../ftrace/forms.ts";
 import { type PatchedSite, patchedSites } from "../../passes/problems/patchedSites.ts";
 import { type Sites, sitesOf } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
-import { columns, type Input, UsageError, write } from "../files/io.ts";
+import { columns, type Input, UsageError, write, writePieces } from "../files/io.ts";
 import { type CommonOptions, type KernelOptions, readKernel } from "../options.ts";
 
 /** Returns the exit status: 1 if a function cannot be patched, or a patch would have no effect. */
@@ -29,7 +29,11 @@ export async function runPatched(
     objects,
   );
   if (found === null) throw new UsageError(`${input.name} patches nothing: -k and -m are for livepatch modules`);
-  await write(context.stdout, options.format === "json" ? json(found, input.name) : plain(found, input.name));
+  if (options.format === "html") {
+    const { renderPatched } = await import("../../diag/render/html/sites.ts");
+    const patched = found.map((p) => ({ ...p, site: place(p) }));
+    await writePieces(context.stdout, renderPatched(context.version, { file: input.name, patched }, summary(found)));
+  } else await write(context.stdout, options.format === "json" ? json(found, input.name) : plain(found, input.name));
   return found.some((p) => p.verdict === "refused" || p.verdict === "no effect") ? 1 : 0;
 }
 
@@ -57,15 +61,17 @@ function plain(found: readonly PatchedSite[], name: string): string {
     out.push(lines[i + 1] ?? "");
     if (p.kernel !== null) out.push(`    kernel: ${visible(p.kernel)}`);
   }
+  out.push("", `${fileText(name)}: ${summary(found)}`);
+  return `${out.join("\n")}\n`;
+}
+
+/** `3 patched functions: 2 patchable, 1 refused` */
+function summary(found: readonly PatchedSite[]): string {
   const count = (verdict: string): number => found.filter((p) => p.verdict === verdict).length;
   const parts = ["patchable", "refused", "no effect", "unclear", "not known"]
     .filter((v) => count(v) > 0)
     .map((v) => `${count(v)} ${v}`);
-  out.push(
-    "",
-    `${fileText(name)}: ${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`,
-  );
-  return `${out.join("\n")}\n`;
+  return `${found.length} patched function${found.length === 1 ? "" : "s"}: ${parts.join(", ")}`;
 }
 
 function json(found: readonly PatchedSite[], name: string): string {

@@ -15,7 +15,7 @@ import {
 } from "../../ftrace/sites.ts";
 import { sites, withDebugInfo } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
-import { columns, readUnpacked, UsageError, write } from "../files/io.ts";
+import { columns, readUnpacked, UsageError, write, writePieces } from "../files/io.ts";
 import type { sitesRows } from "../optionRows.ts";
 import type { ValuesOf } from "../optionTable.ts";
 
@@ -38,8 +38,13 @@ export async function runSites(path: string, options: Options, context: Context)
   const { file, report } = found;
   const chosen = choose(report, options.function);
   const view: View = { file, report, chosen, options, inlined: debug?.inlinedEverywhere ?? null };
-  const text = options.format === "json" ? json(view, input.name) : plain(view, input.name);
-  await write(context.stdout, text);
+  if (options.format === "html") {
+    const { renderSites } = await import("../../diag/render/html/sites.ts");
+    const pieces = renderSites(context.version, sitesDocument(view, input.name), summary(file, report));
+    await writePieces(context.stdout, pieces);
+  } else if (options.format === "json")
+    await write(context.stdout, `${JSON.stringify(sitesDocument(view, input.name), null, 2)}\n`);
+  else await write(context.stdout, plain(view, input.name));
   const isMissing =
     options.function !== undefined && (chosen.missing.length > 0 || chosen.functions.some((f) => f.reason !== null));
   return isMissing || report.disagreements.some((d) => d.kind !== "overridden") ? 1 : 0;
@@ -243,14 +248,14 @@ function summary(file: CodeFile, report: SiteReport): string {
   return `${file.arch}, ${table}; ${count(usable, "function")} with a usable site, ${functions.length - usable} without${odd}`;
 }
 
-function json(view: View, name: string): string {
+function sitesDocument(view: View, name: string) {
   const { file, report, chosen } = view;
   const placeOf = (section: number, offset: number) => ({
     section: file.sections.name(section),
     offset,
     address: file.isLinked ? hex(file.addressOf(section, offset)) : null,
   });
-  const document = {
+  return {
     schema: "klplink-sites/1",
     file: name,
     arch: file.arch,
@@ -287,5 +292,4 @@ function json(view: View, name: string): string {
       near: "near" in d ? (d.near?.name ?? null) : null,
     })),
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
 }

@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, sep } from "node:path";
 import type { SourcePlace } from "../../diag/define.ts";
+import type { SourceLine } from "../../diag/render/html/problem.ts";
 
 /** Files that a compiler reads; debug information may name any other, which then is none of ours to show. */
 const SOURCE = /\.(?:c|h|S|s|inc|rs)$/;
@@ -15,6 +16,32 @@ const LARGEST = 8 << 20;
  * information calls its source may be any path of this machine.
  */
 export function sourceReader(folder: string): (place: SourcePlace) => string | null {
+  const find = sourceFinder(folder);
+  return (place) => {
+    const text = find(place)?.[place.line - 1]?.trim();
+    return text === undefined ? null : text.replace(HIDDEN, " ");
+  };
+}
+
+/** As {@link sourceReader}, with the lines beside it: as they are indented. */
+export function linesAround(folder: string): (place: SourcePlace) => SourceLine[] {
+  const find = sourceFinder(folder);
+  return (place) => {
+    const lines = find(place) ?? [];
+    const first = Math.max(1, place.line - BESIDE);
+    return lines.slice(first - 1, place.line + BESIDE).map((text, i) => ({
+      line: first + i,
+      text: text.replaceAll("\t", "        ").replace(HIDDEN, " ").trimEnd(),
+      marked: first + i === place.line,
+    }));
+  };
+}
+
+/** Lines of the source on either side. */
+const BESIDE = 2;
+
+/** All lines of the file that a place is in; null where the file is not at hand, or has nothing on that line. */
+function sourceFinder(folder: string): (place: SourcePlace) => readonly string[] | null {
   const files = new Map<string, readonly string[]>();
   return ({ file, directory, line }) => {
     if (line < 1 || !SOURCE.test(file)) return null;
@@ -27,7 +54,7 @@ export function sourceReader(folder: string): (place: SourcePlace) => string | n
         files.set(full, lines);
       }
       const text = lines[line - 1]?.trim();
-      if (text !== undefined && text !== "") return text.replace(HIDDEN, " ");
+      if (text !== undefined && text !== "") return lines;
     }
     return null;
   };

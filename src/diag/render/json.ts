@@ -2,6 +2,7 @@ import { hexWord } from "../../base/bytes.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
 import {
+  type Code,
   fixOf,
   helpOf,
   jsonDataOf,
@@ -18,7 +19,49 @@ import { bytesText } from "./text.ts";
 
 const signedHex = (value: bigint): string => (value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);
 
-function instruction(i: Instruction): Record<string, unknown> {
+export type InstructionDocument = {
+  readonly offset: number;
+  /** In hexadecimal, in their order in the file. */
+  readonly bytes: string;
+  readonly text: string | null;
+  readonly relocations: readonly { readonly name: string; readonly symbol: string; readonly addend: string | null }[];
+  readonly marked: boolean;
+  readonly note: string | null;
+};
+
+/** One diagnostic as plain data. Null: not known, or the kernel says nothing. */
+export type ProblemDocument = {
+  readonly code: Code;
+  readonly level: "error" | "warning";
+  readonly title: string;
+  readonly file: string;
+  readonly fileOffset: number | null;
+  readonly line: number | null;
+  readonly section: string | null;
+  readonly offset: number | null;
+  readonly function: string | null;
+  readonly functionOffset: number | null;
+  readonly functionSize: number | null;
+  readonly uses: number | null;
+  readonly source: readonly {
+    readonly file: string;
+    readonly directory: string | null;
+    readonly line: number | null;
+    readonly column: number | null;
+    readonly function: string | null;
+  }[];
+  readonly kernel: string | null;
+  /** Whether the loader prints the kernel's words. */
+  readonly first: boolean;
+  readonly why: string | null;
+  readonly help: string | null;
+  readonly fix: string | null;
+  readonly instructions: readonly InstructionDocument[];
+  readonly data: Readonly<Record<string, unknown>>;
+};
+
+/** An instruction in JSON: docs/diagnostics.schema.json, `$defs/instruction`. */
+export function instructionJson(i: Instruction): InstructionDocument {
   return {
     offset: i.offset,
     bytes: bytesText(i.bytes),
@@ -30,7 +73,7 @@ function instruction(i: Instruction): Record<string, unknown> {
 }
 
 /** A word of which nothing but what the analysis itself says is known. */
-function word(l: ContextLine): Record<string, unknown> {
+function word(l: ContextLine): InstructionDocument {
   return {
     offset: l.offset,
     bytes: hexWord(l.word).match(/../g)?.reverse().join(" ") ?? "",
@@ -42,7 +85,7 @@ function word(l: ContextLine): Record<string, unknown> {
 }
 
 /** The form of one diagnostic in JSON: docs/diagnostics.schema.json, `$defs/problem`. */
-export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unknown> {
+export function toJson(p: Problem, isFirstRefusal: boolean): ProblemDocument {
   return {
     code: p.code,
     level: levelOf(p),
@@ -68,20 +111,20 @@ export function toJson(p: Problem, isFirstRefusal: boolean): Record<string, unkn
     why: whyOf(p),
     help: helpOf(p),
     fix: fixOf(p),
-    instructions: p.instructions?.map(instruction) ?? p.context?.map(word) ?? [],
+    instructions: p.instructions?.map(instructionJson) ?? p.context?.map(word) ?? [],
     data: jsonDataOf(p),
   };
 }
 
+/** What came of a file; `result` is what the command itself has to say of it. */
+export interface FileResult {
+  readonly file: string;
+  readonly problems: readonly Problem[];
+  readonly result: Record<string, unknown>;
+}
+
 /** One document for all files of a run, in pieces: docs/diagnostics.schema.json. */
-export function renderJson(
-  version: string,
-  files: readonly {
-    readonly file: string;
-    readonly problems: readonly Problem[];
-    readonly result: Record<string, unknown>;
-  }[],
-): Iterable<string> {
+export function renderJson(version: string, files: readonly FileResult[]): Iterable<string> {
   const total = tallyOf(files.map((f) => f.problems));
   const document = {
     schema: "klplink-diagnostics/1",

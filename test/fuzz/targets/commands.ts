@@ -82,6 +82,7 @@ const WORDS = [
     "text",
     "sarif",
     "github",
+    "html",
     "--color",
     "always",
     "-q",
@@ -202,7 +203,7 @@ export const commandTargets = {
   ]),
   "command-check": command((seed) => [
     ...["check", IN, ...pick([[], ["-k", VMLINUX], ["--reference", IN], ["-m", IN, "-k", VMLINUX]], seed)],
-    ...["--format", pick(["text", "json", "sarif", "github"], seed >> 2)],
+    ...["--format", pick(["text", "json", "sarif", "github", "html"], seed >> 2)],
   ]),
   "command-image": command((seed) => [
     ...["image", IN, "-o", OUT, ...pick([[], ["-k", VMLINUX], ["--raw", RAW], ["-k", VMLINUX, "--map"]], seed)],
