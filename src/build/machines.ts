@@ -12,6 +12,8 @@ export interface MakeMachine {
   readonly host: string;
   /** Folders of other architectures whose files it takes. */
   readonly borrows: readonly string[];
+  /** Whether the kernel's build runs objtool, which is compiled with libelf: x86 in all versions, powerpc since 6.2 (--mcount). */
+  readonly hasObjtool: boolean;
   /** What modules are linked with beside what modules_prepare makes. */
   readonly extra: readonly string[];
   /** Flags beside the common ones, unless an option that is named is set. */
@@ -25,6 +27,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     cross: "powerpc64le-linux-gnu-",
     host: "ppc64",
     borrows: [],
+    hasObjtool: true,
     extra: ["arch/powerpc/lib/crtsavres.o"],
     // The kernel's own data is out of reach of 32-bit distances to the TOC in a module. Modules are compiled so anyway.
     flags: [{ flag: "-mcmodel=large", unless: "CONFIG_PPC_KERNEL_PCREL" }],
@@ -35,6 +38,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     cross: "aarch64-linux-gnu-",
     host: "arm64",
     borrows: ["arm"],
+    hasObjtool: false,
     extra: [],
     flags: [],
   },
@@ -44,6 +48,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     cross: "x86_64-linux-gnu-",
     host: "x64",
     borrows: ["um"],
+    hasObjtool: true,
     extra: [],
     flags: [],
   },

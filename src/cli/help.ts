@@ -30,6 +30,7 @@ function subcommandTerm(command: Command): string {
 export const helpConfiguration: HelpConfiguration = {
   optionDescription,
   subcommandTerm,
+  minWidthToWrap: 24,
   groupItems(unsorted, visible, getGroup) {
     const groups = new Help().groupItems(unsorted, visible, getGroup);
     const place = (heading: string): number => (ORDER.includes(heading) ? ORDER.indexOf(heading) : -1);
@@ -46,7 +47,8 @@ export function shortenHelp(program: Command): Command {
         visibleOptions: () => [],
         visibleCommands: () => helper.visibleCommands(program).filter((c) => c.name() !== "help"),
       });
-      return Help.prototype.formatHelp.call(shorter, command, shorter);
+      // A line less: it is to fit a screen.
+      return Help.prototype.formatHelp.call(shorter, command, shorter).replace("\n\n", "\n");
     },
   });
 }

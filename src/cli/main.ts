@@ -17,7 +17,7 @@ function program(only: string | null, context: Context, end: End): Command {
   const klplink = new Command("klplink")
     .description("Link, check and explain Linux livepatch modules, for ppc64le, arm64, x86_64.")
     .version(context.version, "-V, --version")
-    .usage("<module> [options]\n       klplink <command> [arguments] | help <command> | --version")
+    .usage("<module> [options] | <command> ... | help <command> | --version")
     .helpCommand(true)
     .configureHelp(helpConfiguration)
     .exitOverride()
@@ -39,7 +39,7 @@ Exit status: 0 good; 1 errors; 2 wrong usage; 3 a bad file; 70 a bug in klplink.
 }
 
 /** Commands that look at all others. */
-const NEED_ALL = ["completion", "man"];
+const NEED_ALL = ["completion", "man", "setup"];
 
 /** The command that the words ask for, where neither help nor the version is asked for; null: that needs all of them. */
 function onlyCommand(argv: readonly string[]): string | null {
@@ -92,17 +92,15 @@ async function fail(error: unknown, argv: readonly string[], all: () => Command,
     // A standard output that takes nothing cannot take the report either.
     const format = problem.at.file === STDOUT ? "text" : given("--format", FORMATS, "text");
     const color = given("--color", ["auto", "always", "never"], "auto");
+    const [first = "", ...rest] = argv;
+    const wish = problem.code === "KLP104" && /^\w+$/.test(first) ? meantCommand(first, all()) : null;
+    if (wish !== null && wish !== first && problem.at.file === first) {
+      const command = ["klplink", wish, ...rest].map(shellWord).join(" ");
+      await write(context.stderr, `klplink: there is no command ${shellWord(first)}; did you mean \`${command}\`?\n`);
+    }
     const reporter = new Reporter({ format, color }, context);
     await reporter.add(problem.at.file, null, [problem]);
     await reporter.finish();
-    const [first = ""] = argv;
-    const wish = problem.code === "KLP104" && /^\w+$/.test(first) ? meantCommand(first, all()) : null;
-    if (wish !== null && wish !== first && problem.at.file === first) {
-      await write(
-        context.stderr,
-        `klplink: there is no command ${shellWord(first)}; did you mean \`klplink ${wish}\`?\n`,
-      );
-    }
     return STATUS.file;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

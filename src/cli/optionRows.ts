@@ -218,6 +218,7 @@ export const showRows = {
   ),
   root: ROOT_ROW,
   livepatchStack: parsed("--livepatch-stack <a,b>", "with --toc: as for link", livepatchStack),
+  pager: unless("--no-pager", "on a terminal, too, all at once (else by PAGER, or less)"),
   ...textOrJson,
 };
 
@@ -257,5 +258,20 @@ export const modelRows = {
 
 export const glueRows = {
   force: flag("--force", "overwrite files of these names that say something else"),
+  ...textOrJson,
+};
+
+export const doctorRows = {
+  root: wordOr("--root <folder>", "look below this folder instead: another system's files", "/"),
+  ...textOrJson,
+};
+
+export const setupRows = {
+  prefix: word(
+    "--prefix <folder>",
+    "write below FOLDER/share (default: /usr/local for root, else your own folder of data)",
+  ),
+  remove: flag("--remove", "remove what an earlier run wrote"),
+  force: flag("--force", "overwrite or remove files of these names that are not klplink's"),
   ...textOrJson,
 };

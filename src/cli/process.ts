@@ -4,6 +4,7 @@ import type { Context, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
 import { main, STATUS } from "./main.ts";
 import { outputStream } from "./outputStream.ts";
+import { fitTerminal } from "./terminal/fitted.ts";
 import { WORKER } from "./workers/workerWord.ts";
 
 declare const KLPLINK_VERSION: string;
@@ -29,8 +30,8 @@ const context: Context = {
   get stdin() {
     return process.stdin;
   },
-  stdout: answeredFor(1),
-  stderr: answeredFor(2),
+  stdout: fitTerminal(answeredFor(1)),
+  stderr: fitTerminal(answeredFor(2)),
 };
 const argv = process.argv.slice(2);
 const run = async (): Promise<number> => {

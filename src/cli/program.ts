@@ -7,12 +7,14 @@ import {
   buildRows,
   checkRows,
   diffRows,
+  doctorRows,
   explainRows,
   glueRows,
   imageRows,
   linkRows,
   mergeRows,
   modelRows,
+  setupRows,
   showRows,
   sitesRows,
   verifyRows,
@@ -170,6 +172,7 @@ function addShow(klplink: Command, context: Context, end: End): void {
     command,
     `  klplink show mod.ko
   klplink show --toc --format json mod.ko
+  klplink show --relocations --no-pager mod.ko
   klplink show -k running`,
   );
 }
@@ -244,6 +247,47 @@ function addGlue(klplink: Command, context: Context, end: End): void {
   );
 }
 
+function addDoctor(klplink: Command, context: Context, end: End): void {
+  const command = klplink
+    .command("doctor")
+    .summary("say what this machine offers and lacks")
+    .description(
+      "say what this machine offers (kernels, tools, terminal, cache), and what is missing for which command, with the package that has it",
+    );
+  acts(command, doctorRows, end, async (options) => {
+    const { runDoctor } = await import("./commands/doctor.ts");
+    return runDoctor(options, context);
+  });
+  withExamples(
+    command,
+    `  klplink doctor
+  klplink doctor --format json --root /mnt`,
+  );
+}
+
+function addSetup(klplink: Command, context: Context, end: End): void {
+  const command = klplink
+    .command("setup")
+    .summary("install man page and completions")
+    .description("install the man page, and completions for bash, zsh and fish; asks nothing, and says what it wrote");
+  acts(command, setupRows, end, async (options) => {
+    const { runSetup } = await import("./commands/setup.ts");
+    const { completionScript } = await import("./commands/completion.ts");
+    const { manPage } = await import("./man.ts");
+    const texts = {
+      man: () => manPage(klplink, context.version),
+      completion: (shell: string) => completionScript(klplink, shell),
+    };
+    return runSetup(texts, options, context);
+  });
+  withExamples(
+    command,
+    `  klplink setup
+  klplink setup --remove
+  klplink setup --prefix ~/.local`,
+  );
+}
+
 function addCompletion(klplink: Command, context: Context): void {
   klplink
     .command("completion <shell>")
@@ -283,6 +327,8 @@ export const COMMANDS: Readonly<Record<string, Add>> = {
   sites: addSites,
   model: addModel,
   glue: addGlue,
+  doctor: addDoctor,
+  setup: addSetup,
   completion: addCompletion,
   man: addMan,
 };

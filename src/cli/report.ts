@@ -12,9 +12,9 @@ export type ColorChoice = "auto" | "always" | "never";
 export const FORMATS = ["text", "json", "sarif", "github", "html"] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
+/** Whether output to `stream` is coloured: --color first, then NO_COLOR and FORCE_COLOR, then whether it is a terminal that has any. */
 function wantsColor(choice: ColorChoice, stream: OutputStream, env: Context["env"]): boolean {
-  const { NO_COLOR, FORCE_COLOR } = env;
+  const { NO_COLOR, FORCE_COLOR, TERM } = env;
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
   return (
     choice === "always" ||
@@ -22,7 +22,7 @@ function wantsColor(choice: ColorChoice, stream: OutputStream, env: Context["env
       (NO_COLOR === undefined || NO_COLOR === "") &&
       FORCE_COLOR !== "0" &&
       FORCE_COLOR !== "false" &&
-      (forced || stream.isTTY === true))
+      (forced || (stream.isTTY === true && TERM !== "dumb")))
   );
 }
 

@@ -34,6 +34,8 @@ test.each([
 
 test.each([
   ["chekc", "there is no command chekc; did you mean `klplink check`?"],
+  ["verfy", "there is no command verfy; did you mean `klplink verify`?"],
+  ["verfy --format json", "did you mean `klplink verify --format json`?"],
   ["check mod", "did you mean `mod.ko`?"],
   ["check mod.k", "did you mean `mod.ko`?"],
   ["check mod.ko -k Sytem.map", "did you mean `System.map`?"],
@@ -42,6 +44,10 @@ test.each([
   const { status, stderr } = await run(line);
   expect(stderr.replace(/\s+/g, " ")).toContain(said);
   expect(status).toBe(3);
+});
+
+test("the near command stands before what is wrong with the file", async () => {
+  expect((await run("verfy")).stderr).toMatch(/^klplink: there is no command verfy.*\nerror\[KLP104\]/);
 });
 
 test("nothing to explain", async () => {

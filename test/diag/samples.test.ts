@@ -140,6 +140,33 @@ describe("SARIF", () => {
     expect(valid(log)).toBe(false);
   });
 
+  test("each result is known by something of its own, the same in a second run", async () => {
+    const prints = async (): Promise<string[]> => {
+      const { stdout } = await klplink(["check", "--format", "sarif", ...files]);
+      const log = JSON.parse(stdout) as { runs: [{ results: { partialFingerprints: Record<string, string> }[] }] };
+      return log.runs[0].results.map((result) => result.partialFingerprints["klplink/v2"] ?? "");
+    };
+    const found = await prints();
+    expect(found).not.toContain("");
+    expect(new Set(found).size).toBe(found.length);
+    expect(await prints()).toEqual(found);
+  });
+
+  test("rules lead to their text", async () => {
+    const { stdout } = await klplink(["check", "--format", "sarif", "got-arm64.o"]);
+    const { driver } = (
+      JSON.parse(stdout) as { runs: [{ tool: { driver: { informationUri: string; rules: { helpUri: string }[] } } }] }
+    ).runs[0].tool;
+    const { homepage } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { homepage: string };
+    expect(driver.informationUri).toBe(homepage.replace(/#.*$/, ""));
+    const headings = readFileSync(join(root, "docs/diagnostics.md"), "utf8").match(/^### KLP\d+$/gm);
+    for (const { helpUri } of driver.rules) {
+      const [page, anchor = ""] = helpUri.split("#");
+      expect(page).toBe(`${driver.informationUri}/blob/main/docs/diagnostics.md`);
+      expect(headings).toContain(`### ${anchor.toUpperCase()}`);
+    }
+  });
+
   test("one log in full", async () => {
     const { stdout } = await klplink(["check", "--format", "sarif", "got-arm64.o"]);
     await expect(stdout).toMatchFileSnapshot(join(root, "test/diag/expected/sarif.json"));

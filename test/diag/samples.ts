@@ -193,6 +193,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP460: good("../klp/convert-2024-x86_64.o", "-o", "{out}"),
   KLP461: good("../klp/kpatch-x86_64.o", "-o", "{out}"),
   KLP462: unusable("glue", "glue"),
+  KLP143: unusable("setup", "--prefix", "taken"),
   KLP464: failing("check", "modinfo.o", "-k", "other.symvers"),
   KLP465: failing("check", "../tree/user.ko", ...VMLINUX, "-m", "../tree/exporter-proprietary.ko"),
   KLP470: good("check", "broken/KLP470.ko", "--kernel-version", "5.15.10"),

@@ -33,7 +33,8 @@ type Options = ValuesOf<typeof explainRows>;
 /** `klplink explain [what...]`: returns the exit status. */
 export async function runExplain(what: readonly string[], options: Options, context: Context): Promise<number> {
   const asked = what.flatMap((w) => w.toUpperCase().split(",")).filter((w) => w !== "");
-  if (asked.length > 0 && asked.every((w) => /^KLP\w*$/.test(w))) return explainCodes(asked, options, context);
+  if (asked.length > 0 && asked.every((w) => /^(?:KLP\w*|\d{3})$/.test(w)))
+    return explainCodes(asked.map(wholeCode), options, context);
 
   const log = new Log();
   await log.read(isStandard(what) ? standardInput(context) : [Buffer.from(textOf(what))]);
@@ -79,6 +80,9 @@ async function explainedHtml(document: ExplainDocument, said: string, file: stri
   const { renderExplained } = await import("../../diag/render/html/explained.ts");
   return renderExplained(version, document, said, file, await pageStyle());
 }
+
+/** `KLP301` for `301`. */
+const wholeCode = (word: string): string => (/^\d/.test(word) ? `KLP${word}` : word);
 
 const isStandard = (what: readonly string[]): boolean => what.length === 0 || (what.length === 1 && what[0] === "-");
 
@@ -251,13 +255,19 @@ async function explainCodes(asked: readonly string[], options: Options, context:
     const meant = near.length > 0 ? `did you mean ${near.join(" or ")}? ` : "";
     throw new UsageError(`${unknown} is not a diagnostic of this version; ${meant}docs/diagnostics.md lists all`);
   }
-  const { storyOf } = await import("../../diag/render/story.ts");
+  const { exampleTitle, storyOf } = await import("../../diag/render/story.ts");
   if (options.format === "json") {
     const document = {
       schema: "klplink-explain/1",
       codes: asked.map((code) => {
         const { level, explain } = catalogue[code as Code] as Definition<unknown>;
-        return { code, level, explain, messages: messagesOf(code as Code).flatMap((m) => m.forms) };
+        return {
+          code,
+          level,
+          title: exampleTitle(code as Code),
+          explain,
+          messages: messagesOf(code as Code).flatMap((m) => m.forms),
+        };
       }),
     };
     await write(context.stdout, `${JSON.stringify(document, null, 2)}\n`);

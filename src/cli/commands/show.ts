@@ -23,12 +23,15 @@ import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
 import { survey } from "../../passes/analysis.ts";
 import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
+import { summaryOf } from "../../passes/summary.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
 import type { showRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
+import { paged } from "../terminal/pager.ts";
 import { relocationRows, relocationText } from "./showRelocations.ts";
+import { summaryText } from "./showSummary.ts";
 
 type Options = ValuesOf<typeof showRows>;
 
@@ -54,6 +57,7 @@ export async function runShow(module: string | undefined, options: Options, cont
   const input = await readUnpacked(module, context);
   const file = read(input.bytes, input.name);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
+  const summary = all ? summaryOf(file, input.name) : null;
   const tables: Record<string, Table> = {};
   if (all || options.sections) tables.sections = sectionTable(file);
   if (all || options.symbols) tables.symbols = symbolTable(file);
@@ -89,13 +93,16 @@ export async function runShow(module: string | undefined, options: Options, cont
       machine,
       littleEndian: file.littleEndian,
       signed: file.signature !== null,
+      ...(summary === null ? {} : { summary }),
       ...Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table.rows])),
     };
     await writePieces(context.stdout, chained(jsonPieces(document), ["\n"]));
     return 0;
   }
   const head = `${fileText(input.name)}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
-  await writePieces(context.stdout, chained([head], formatTables(Object.values(tables)), [picture]));
+  const first = summary === null ? [head] : [head, summaryText(summary)];
+  const text = chained(first, formatTables(Object.values(tables)), [picture]);
+  await paged(options.pager, context, (stdout) => writePieces(stdout, text));
   return 0;
 }
 

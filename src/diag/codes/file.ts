@@ -202,6 +202,15 @@ export const KLP462 = define<{ readonly names: readonly string[]; readonly comma
     "`klplink glue FOLDER` writes the source of the part of a livepatch module that enables the patch. It does not overwrite a file that says something else, and then writes none of the others either.",
 });
 
+export const KLP143 = define<{ readonly command: string }>({
+  level: "error",
+  title: () => "is there already, and is not klplink's",
+  why: () => "no man page or completion of klplink's begins so: another package or somebody by hand put it there",
+  help: (d) => `give another folder with --prefix, or say \`${d.command}\``,
+  explain:
+    "`klplink setup` writes the man page and the shells' completions to where man and the shells look for them, and `klplink setup --remove` takes them away. A file of such a name that klplink did not write is neither overwritten nor removed, and then none of the others is.",
+});
+
 export const KLP117 = define<{ readonly code: string; readonly level: "error" | "warning"; readonly count: number }>({
   level: "warning",
   title: (d) => `${d.count} more ${d.level}s ${d.code} are not listed`,

@@ -3,7 +3,7 @@
 import { append } from "../../base/lists.ts";
 import { type Code, catalogue, codes } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
-import { kernelWords, paragraphs } from "./story.ts";
+import { exampleTitle, kernelWords, paragraphs } from "./story.ts";
 
 const GROUPS: readonly (readonly [string, string])[] = [
   ["1", "The file"],
@@ -32,7 +32,8 @@ export function referenceOf(examples: ReadonlyMap<string, string>): string {
 
 function entry(code: Code, example: string | undefined): string[] {
   const { level, explain } = catalogue[code] as Definition<unknown>;
-  const parts = [`### ${code}`, `*${level}*`];
+  const title = exampleTitle(code, example);
+  const parts = [`### ${code}`, `*${level}*${title === null ? "" : `: \`${title.replaceAll("`", "'")}\``}`];
   for (const { isCode, lines } of paragraphs(explain)) parts.push(isCode ? fenced(lines.join("\n")) : lines.join("\n"));
   const words = kernelWords(code);
   if (words.length > 0) parts.push(`The kernel's words for it:\n\n${fenced(words.join("\n"))}`);

@@ -21,6 +21,8 @@ import { formatPlace, formatSource } from "./text.ts";
 type Json = Record<string, unknown>;
 
 const SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+/** Where klplink and its documentation are; package.json has it as `homepage`. */
+export const PROJECT = "https://github.com/klplink/klplink";
 /** The base that relative paths refer to: the folder in which klplink ran. */
 const BASE = "ROOT";
 
@@ -32,24 +34,49 @@ export function renderSarif(
 ): Iterable<string> {
   const problems = withoutRepeats(files.flatMap((f) => f.problems));
   const used = codes.filter((code) => problems.some((p) => p.code === code));
+  const fingerprints = fingerprintsOf(problems);
   const log = {
     $schema: SCHEMA,
     version: "2.1.0",
     runs: [
       {
-        tool: { driver: { name: "klplink", version, semanticVersion: version, rules: used.map(ruleOf) } },
+        tool: {
+          driver: {
+            name: "klplink",
+            version,
+            semanticVersion: version,
+            informationUri: PROJECT,
+            rules: used.map(ruleOf),
+          },
+        },
         originalUriBaseIds: { [BASE]: { description: { text: "The folder in which klplink ran." } } },
         artifacts: [...new Set(files.map((f) => f.file))].map((file) => ({
           location: artifact(file),
           roles: ["analysisTarget"],
         })),
         columnKind: "unicodeCodePoints",
-        results: mapped(problems, (p) => resultOf(p, used.indexOf(p.code), folder)),
+        results: mapped(problems, (p) => resultOf(p, used.indexOf(p.code), fingerprints.get(p) ?? "", folder)),
         properties: { total: tallyOf(files.map((f) => f.problems)) },
       },
     ],
   };
   return chained(jsonPieces(log), ["\n"]);
+}
+
+/**
+ * What a result is known by in another log. It stays the same when code in front of it grows: the place within the function is not
+ * part of it. Of several that are alike in a file, each has its number behind it.
+ */
+function fingerprintsOf(problems: readonly Problem[]): ReadonlyMap<Problem, string> {
+  const counts = new Map<string, number>();
+  return new Map(
+    problems.map((p) => {
+      const words = [p.code, p.at.file, p.at.section, p.at.function?.name, titleOf(p)].join("|");
+      const count = (counts.get(words) ?? 0) + 1;
+      counts.set(words, count);
+      return [p, count === 1 ? words : `${words}|${count}`];
+    }),
+  );
 }
 
 /** `KlpXxx` names are for people; ids stay the codes. */
@@ -61,11 +88,12 @@ function ruleOf(code: Code): Json {
     shortDescription: { text: first.replace(/\s+/g, " ") },
     fullDescription: { text: explain },
     help: { text: `${explain}\n\nklplink explain ${code}` },
+    helpUri: `${PROJECT}/blob/main/docs/diagnostics.md#${code.toLowerCase()}`,
     defaultConfiguration: { level },
   };
 }
 
-function resultOf(p: Problem, ruleIndex: number, folder: string | undefined): Json {
+function resultOf(p: Problem, ruleIndex: number, fingerprint: string, folder: string | undefined): Json {
   const kernel = kernelOf(p);
   const why = whyOf(p);
   const help = helpOf(p);
@@ -110,8 +138,7 @@ function resultOf(p: Problem, ruleIndex: number, folder: string | undefined): Js
       },
     ],
     ...(related.length === 0 ? {} : { relatedLocations: related }),
-    // Stays the same when code in front of it grows: the place within the function is not part of it.
-    partialFingerprints: { "klplink/v1": [p.code, p.at.section, p.at.function?.name, titleOf(p)].join("|") },
+    partialFingerprints: { "klplink/v2": fingerprint },
     properties: { kernel, fix: fixOf(p) },
   };
 }

@@ -20,10 +20,26 @@ export function kernelWords(code: Code): string[] {
   return messages.filter((m) => m.codes?.includes(code) === true).flatMap((m) => m.forms.map(inCapitals));
 }
 
+/** The title of a code's diagnostic, as its example has it: with that file's names; null without an example. */
+export function exampleTitle(code: Code, shown: string | undefined = examples[code]): string | null {
+  const lines = shown?.split("\n") ?? [];
+  const head = `${(catalogue[code] as Definition<unknown>).level}[${code}]: `;
+  const first = lines.findIndex((line) => line.startsWith(head));
+  if (first < 0) return null;
+  const rest = lines.slice(first + 1);
+  // A title of several lines goes on in the fifth column; the place behind it has its arrow in the third.
+  const end = rest.findIndex((line) => !/^ {4}\S/.test(line));
+  return [lines[first]?.slice(head.length), ...rest.slice(0, end).map((line) => line.trim())].join(" ");
+}
+
 export function storyOf(code: Code, style: TextStyle): string {
   const { level, explain } = catalogue[code] as Definition<unknown>;
   const { palette, width } = style;
-  const blocks = [palette[level](`${level}[${code}]`)];
+  const tag = `${level}[${code}]`;
+  const title = exampleTitle(code);
+  const [first = tag, ...more] = wrap(title === null ? tag : `${tag}: ${title}`, width);
+  const head = [palette[level](tag) + palette.strong(first.slice(tag.length)), ...more.map((l) => palette.strong(l))];
+  const blocks = [head.join("\n")];
   for (const { isCode, lines } of paragraphs(explain)) {
     blocks.push(lines.flatMap((l) => (isCode ? [l] : wrap(l, width))).join("\n"));
   }

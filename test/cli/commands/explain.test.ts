@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { codes } from "../../../src/diag/catalogue.ts";
 import { root } from "../../helpers.ts";
 import { klplink } from "../run.ts";
 import { type Explained, explain, fixtures, isExplanation } from "./explained.ts";
@@ -215,9 +216,20 @@ test.each([
 test("codes: the whole story, with the kernel's words and an example", async () => {
   const ran = await klplink(["explain", "klp301"]);
   expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.stdout).toMatch(
+    /^error\[KLP301\]: call to show_val_kb has no nop behind it, so the TOC cannot be\nrestored\n\n/,
+  );
+  expect((await klplink(["explain", "301"])).stdout).toBe(ran.stdout);
+  expect((await klplink(["explain", "KLP301"])).stdout).toBe(ran.stdout);
   expect(ran.stdout).toContain("Expect noop after relocate, got WORD");
   const shown = readFileSync(join(root, "test/diag/expected/KLP301.txt"), "utf8");
   expect(ran.stdout).toContain(shown.replace(/^the whole story: .*\n/m, "").trimEnd());
+});
+
+test("each code's story begins with a title", async () => {
+  const { stdout } = await klplink(["explain", "--format", "json", ...codes]);
+  const all = (JSON.parse(stdout) as { codes: { code: string; title: string | null }[] }).codes;
+  expect(all.filter(({ title }) => title === null || title === "")).toEqual([]);
 });
 
 test("as text, in full", async () => {
