@@ -56,6 +56,16 @@ export function configProblems(config: Config, file: string): Problem[] {
     );
 }
 
+/** With one of these kbuild runs objtool on linked objects (scripts/Makefile.lib, delay-objtool; 6.1 to 7.2). */
+const DELAYED = ["CONFIG_LTO_CLANG", "CONFIG_X86_KERNEL_IBT", "CONFIG_KLP_BUILD"];
+
+/**
+ * Variables with which objects are compiled that go into a livepatch. Where objtool runs on the livepatch when that is linked, it must
+ * not have run on them: it passes over tables that are there already. kbuild runs it on modules of one source file all the same.
+ */
+export const objectVariables = (config: Config): readonly string[] =>
+  DELAYED.some((option) => config.has(option)) ? ["objtool-enabled="] : [];
+
 /** Options that say what compiler and tools can do; by themselves they are no part of the code. */
 const OF_TOOLS =
   /^CONFIG_(?:CC_|GCC_VERSION|CLANG_VERSION|AS_|LD_|LLD_|RUSTC?_|PAHOLE|TOOLS_|HAVE_|BUILDTIME_|DEBUG_INFO_BTF|BINDGEN|ARCH_(?:HAS|HAVE|SUPPORTS|USES?)_)/;

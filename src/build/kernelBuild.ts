@@ -1,27 +1,20 @@
 // The kernel's own make, in the private tree: configured, prepared, and the objects that a patch concerns compiled before and after.
 
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, dirname, join } from "node:path";
-import { problem } from "../diag/catalogue.ts";
+import { join } from "node:path";
+import { isBuilt } from "./compiled/dependents.ts";
+import { compileTwice, type ObjectPair } from "./compiled/pairs.ts";
 import { chooseCompiler } from "./compiler.ts";
-import { type Config, configChanges, parseConfigText } from "./config.ts";
+import { type Config, configChanges, objectVariables, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
-import type { Ended, Programs } from "./make.ts";
+import { type Ended, makeFailure, type Programs } from "./make.ts";
+import { KernelMakefiles } from "./objects.ts";
 import type { PatchedFile } from "./patch/apply.ts";
-import { BuildStop } from "./stop.ts";
-import { copyTimes, type Workspace, writeThrough } from "./workspace.ts";
+import type { PatchBuild, PlanRequest } from "./patchBuild.ts";
+import { type BuildPlan, planObjects } from "./plan.ts";
+import { type Workspace, writeThrough } from "./workspace.ts";
 
 export interface BuildOptions {
   readonly machine: MakeMachine;
@@ -34,24 +27,15 @@ export interface BuildOptions {
   readonly cross?: string;
   readonly compiler?: string;
   readonly jobs?: number;
+  /** Folders in which the kernel itself may have been built. They are only read. */
+  readonly builtFolders: readonly string[];
   readonly show: (text: string) => void;
-}
-
-/** An object before and after, as files of the private folder. */
-export interface ObjectPair {
-  /** Path from the top of the tree. */
-  readonly path: string;
-  /** Null: it was not made. */
-  readonly orig: string;
-  readonly patched: string;
-  /** `vmlinux`, or the names of the modules that it is a part of. */
-  readonly owners: readonly string[];
 }
 
 /** Output folders that are kept of one source. */
 const KEPT = 3;
 
-export class KernelBuild {
+export class KernelBuild implements PatchBuild {
   readonly #options: BuildOptions;
   readonly #variables: readonly string[];
   readonly #wanted: Config;
@@ -87,9 +71,12 @@ export class KernelBuild {
     this.out = join(workspace.folder, `out-${key.slice(0, 16)}`);
   }
 
-  /** Variables that make is called with. */
-  get variables(): readonly string[] {
-    return this.#variables;
+  get exportList(): string {
+    return join(this.out, "Module.symvers");
+  }
+
+  get signer(): string {
+    return join(this.out, "scripts/sign-file");
   }
 
   /** The configuration as make has made it of the one that was given. */
@@ -112,19 +99,8 @@ export class KernelBuild {
       ...args,
     ];
     const ended = await programs.run("make", all, onLine === undefined ? {} : { onLine });
-    if (ended.status !== 0) throw this.#failed(step, ended);
+    if (ended.status !== 0) throw makeFailure(step, ended, programs, workspace.tree);
     return ended;
-  }
-
-  #failed(step: string, { last, place }: Ended): BuildStop {
-    const { programs, workspace } = this.#options;
-    const short = (line: string): string => line.replaceAll(`${workspace.tree}/`, "");
-    const at = place === null ? null : short(place);
-    const lines = last
-      .map(short)
-      .filter((l) => l.trim() !== "")
-      .slice(-4);
-    return new BuildStop([problem("KLP817", { file: programs.log }, { step, place: at, lines })], 1);
   }
 
   /** Makes the output folder, with the configuration. @returns options that became others */
@@ -166,14 +142,27 @@ export class KernelBuild {
   }
 
   /** @throws BuildStop KLP817, Interrupted */
+  plan({ files, patches, read, only }: PlanRequest): Promise<BuildPlan> {
+    const { workspace, machine, programs, show, builtFolders, config } = this.#options;
+    const makefiles = new KernelMakefiles(workspace.tree, this.out, machine, programs, this.#variables);
+    const built = builtFolders.find((f) => isBuilt(f) && isSame(join(f, ".config"), config)) ?? null;
+    const notes = { built, own: this.out, since: workspace.sourceTime() };
+    return planObjects({ files, patches, makefiles, machine, read, only, show, notes });
+  }
+
+  /** @throws BuildStop KLP817, Interrupted */
   async compile(step: string, objects: readonly string[]): Promise<void> {
     const { show } = this.#options;
     let done = 0;
     for (let at = 0; at < objects.length; at += MOST_TARGETS) {
-      await this.make(step, ["KBUILD_MODPOST_WARN=1", ...objects.slice(at, at + MOST_TARGETS)], (line) => {
-        const [, object] = /^\s+(?:CC|AS)\s+(?:\[M\]\s+)?(\S+\.o)$/.exec(line) ?? [];
-        if (object !== undefined) show(`${step}: ${++done} of ${objects.length}: ${object}`);
-      });
+      await this.make(
+        step,
+        ["KBUILD_MODPOST_WARN=1", ...objectVariables(this.#config), ...objects.slice(at, at + MOST_TARGETS)],
+        (line) => {
+          const [, object] = /^\s+(?:CC|AS)\s+(?:\[M\]\s+)?(\S+\.o)$/.exec(line) ?? [];
+          if (object !== undefined) show(`${step}: ${++done} of ${objects.length}: ${object}`);
+        },
+      );
     }
   }
 
@@ -181,54 +170,12 @@ export class KernelBuild {
    * Compiles objects of the source as it is, and as the patches make it. The tree is then as it was.
    * @throws BuildStop KLP817, Interrupted
    */
-  async pairs(objects: readonly string[], files: readonly PatchedFile[]): Promise<ObjectPair[]> {
+  pairs(objects: readonly string[], files: readonly PatchedFile[]): Promise<ObjectPair[]> {
     const { workspace } = this.#options;
-    const folder = join(workspace.folder, "pairs");
-    rmSync(folder, { recursive: true, force: true });
-    await this.compile("compiles the original", objects);
-    const saved: [string, string][] = [];
-    const save = (path: string): void => {
-      const to = join(folder, "orig", path);
-      mkdirSync(dirname(to), { recursive: true });
-      if (!existsSync(join(this.out, path))) return;
-      copyFileSync(join(this.out, path), to);
-      copyTimes(join(this.out, path), to);
-      saved.push([to, join(this.out, path)]);
-    };
-    for (const object of objects) {
-      save(object);
-      save(commandFile(object));
-    }
-    try {
-      workspace.swapIn(files, this.out);
-      await this.compile("compiles the patched source", objects);
-      for (const object of objects) {
-        const to = join(folder, "patched", object);
-        mkdirSync(dirname(to), { recursive: true });
-        copyFileSync(join(this.out, object), to);
-      }
-    } finally {
-      workspace.recover();
-    }
-    for (const [from, to] of saved) {
-      copyFileSync(from, to);
-      copyTimes(from, to);
-    }
-    return objects.map((path) => {
-      const command = join(folder, "orig", commandFile(path));
-      const owners = existsSync(command) ? ownersOf(readFileSync(command, "latin1")) : ["vmlinux"];
-      return { path, orig: join(folder, "orig", path), patched: join(folder, "patched", path), owners };
-    });
+    return compileTwice({ workspace, out: this.out, objects, files, compile: (step) => this.compile(step, objects) });
   }
 }
 
-const MOST_TARGETS = 400;
-const commandFile = (object: string): string => join(dirname(object), `.${basename(object)}.cmd`);
+const isSame = (path: string, text: string): boolean => existsSync(path) && readFileSync(path, "latin1") === text;
 
-/** What an object is a part of, by the definitions that it was compiled with (6.1 to 7.2: scripts/Makefile.lib, modname_flags). */
-function ownersOf(command: string): string[] {
-  const line = command.slice(0, command.indexOf("\n"));
-  if (!/ -DMODULE\b/.test(line)) return ["vmlinux"];
-  const name = /-DKBUILD_MODNAME='"([^"']+)"'|-DKBUILD_MODNAME=\\?"([\w:-]+)/.exec(line);
-  return (name?.[1] ?? name?.[2] ?? "").split(":").map((n) => n.replaceAll("-", "_"));
-}
+const MOST_TARGETS = 400;

@@ -156,6 +156,17 @@ export class Programs {
   }
 }
 
+/** The stop of a make that failed. @param tree whose path is left out of what it said */
+export function makeFailure(step: string, { last, place }: Ended, programs: Programs, tree: string): BuildStop {
+  const short = (line: string): string => line.replaceAll(`${tree}/`, "");
+  const lines = last
+    .map(short)
+    .filter((l) => l.trim() !== "")
+    .slice(-4);
+  const data = { step, place: place === null ? null : short(place), lines };
+  return new BuildStop([problem("KLP817", { file: programs.log }, data)], 1);
+}
+
 function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {

@@ -3,6 +3,7 @@
 import { existsSync, lstatSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { commandText, dependsOn, objectsBelow } from "./compiled/dependents.ts";
 import type { MakeMachine } from "./machines.ts";
 import { type KernelMakefiles, usersOf } from "./objects.ts";
 import type { PatchedFile, ReadFile } from "./patch/apply.ts";
@@ -33,6 +34,19 @@ export interface BuildPlan {
   /** Patched files that nothing that is compiled includes. */
   readonly unused: readonly string[];
   readonly problems: readonly Problem[];
+  /**
+   * How it is known which objects include a patched file: by what kbuild noted when it compiled them, by their #include lines, or not
+   * yet; null where no patched file is included.
+   */
+  readonly basis: "commands" | "lines" | "unbuilt" | null;
+}
+
+export interface Notes {
+  /** A folder in which all of the kernel was built, with this configuration; null: there is none. */
+  readonly built: string | null;
+  readonly own: string;
+  /** Milliseconds; what is older in the private folder was noted of an older state of the source. */
+  readonly since: number;
 }
 
 export interface PlanOptions {
@@ -44,11 +58,13 @@ export interface PlanOptions {
   /** Objects that alone are compiled; empty: all. */
   readonly only: readonly string[];
   readonly show: (text: string) => void;
+  /** Folders with what kbuild noted of objects. */
+  readonly notes: Notes;
 }
 
 /** @throws Interrupted */
 export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
-  const { files, patches, makefiles, machine, read, only, show } = options;
+  const { files, patches, makefiles, only } = options;
   const placeOf = (path: string): { file: string; line: number } => {
     const patch = patches.find((p) => p.to === path || p.from === path);
     return { file: patch?.patch ?? path, line: patch?.line ?? 1 };
@@ -77,20 +93,58 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
     }
   }
   const unused: string[] = [];
-  if (included.length > 0 && only.length === 0) {
-    show("looks for what includes the patched files");
-    const after = new Map(files.map((f) => [f.path, f.text]));
-    const readPatched: ReadFile = (path) => (after.has(path) ? (after.get(path) ?? null) : read(path));
-    const all = await makefiles.all((folder) => show(`looks for what includes the patched files: ${folder}`));
+  const users = included.length > 0 && only.length === 0 ? await usersIn(options, included) : null;
+  if (users !== null) {
     for (const path of included) {
-      const users = usersOf([path], all, `arch/${machine.folder}`, readPatched);
-      for (const user of users) objects.add(user.replace(/\.c$/, ".o"));
+      const found = users.of.get(path) ?? [];
+      for (const object of found) objects.add(object);
       const rule = left.find((l) => l.path === path);
-      if (users.length > 0) continue;
+      if (found.length > 0) continue;
       if (rule !== undefined) problems.push(problem("KLP811", placeOf(path), rule));
       else unused.push(path);
     }
   } else for (const { path, rule } of left) problems.push(problem("KLP811", placeOf(path), { path, rule }));
   const chosen = only.length === 0 ? [...objects].sort() : only.map((o) => o.replace(/\.c$/, ".o"));
-  return { objects: chosen, unused, problems };
+  return { objects: chosen, unused, problems, basis: users?.basis ?? null };
+}
+
+interface Users {
+  readonly basis: "commands" | "lines";
+  /** Objects by the patched file that they include. */
+  readonly of: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Which objects of the configuration include patched files: each as kbuild noted it, where it did; else as the #include lines say. */
+async function usersIn(options: PlanOptions, included: readonly string[]): Promise<Users> {
+  const { files, makefiles, machine, read, show, notes } = options;
+  show("looks for what includes the patched files");
+  const isNew = (path: string): boolean => files.some((f) => f.path === path && f.before === null);
+  // A file that is new was read by no compiler.
+  const isWhole = notes.built !== null && !included.some(isNew);
+  const all = isWhole
+    ? objectsBelow(notes.built ?? "")
+    : [...(await makefiles.all((folder) => show(`looks for what includes the patched files: ${folder}`)))];
+  const found = new Map<string, string[]>(included.map((path) => [path, []]));
+  const unknown: string[] = [];
+  for (const object of all) {
+    const text =
+      (notes.built === null ? null : commandText(notes.built, object)) ?? commandText(notes.own, object, notes.since);
+    let isKnown = text !== null;
+    for (const path of included) {
+      const is = text === null || isNew(path) ? null : dependsOn(text, object, new Set([path]));
+      if (is === null) isKnown = false;
+      else if (is && (!isWhole || (await makefiles.isCompiled(object)) === true)) found.get(path)?.push(object);
+    }
+    if (!isKnown && !isWhole) unknown.push(object);
+  }
+  if (unknown.length > 0) {
+    const after = new Map(files.map((f) => [f.path, f.text]));
+    const readPatched: ReadFile = (path) => (after.has(path) ? (after.get(path) ?? null) : read(path));
+    for (const path of included) {
+      const users = usersOf([path], unknown, `arch/${machine.folder}`, readPatched).map((u) => u.replace(/\.c$/, ".o"));
+      const list = found.get(path) ?? [];
+      for (const object of users) if (!list.includes(object)) list.push(object);
+    }
+  }
+  return { basis: unknown.length === 0 ? "commands" : "lines", of: found };
 }

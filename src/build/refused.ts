@@ -5,6 +5,8 @@ import type { FilePatch } from "./patch/file.ts";
 
 interface Row {
   readonly path: RegExp;
+  /** It is a place in the kernel's source, and says nothing of a folder out of it. */
+  readonly isOfKernel?: true;
   readonly why: string;
   readonly help: string;
 }
@@ -25,21 +27,30 @@ const rows: readonly Row[] = [
   },
   {
     path: /^(?:tools|samples|Documentation|usr|LICENSES)\//,
+    isOfKernel: true,
     why: "it is no part of the running kernel",
     help: "leave the file out of the patch",
   },
-  { path: /(?:^|\/)vdso(?:32|64)?\//, why: "a vDSO is code of processes, mapped into each of them", help: LEAVE_OUT },
   {
+    isOfKernel: true,
+    path: /(?:^|\/)vdso(?:32|64)?\//,
+    why: "a vDSO is code of processes, mapped into each of them",
+    help: LEAVE_OUT,
+  },
+  {
+    isOfKernel: true,
     path: /^arch\/[^/]+\/(?:boot|purgatory|realmode|coreboot)\/|^drivers\/firmware\/efi\/libstub\/|^arch\/x86\/platform\/efi\/runtime-map/,
     why: "it runs before the kernel, or outside of it",
     help: LEAVE_OUT,
   },
   {
+    isOfKernel: true,
     path: /^lib\/(?:decompress[^/]*|inflate|unxz|zlib_inflate\/|zstd\/decompress\/(?:huf|zstd)_.*_stub)/,
     why: "it unpacks the kernel and its first file system, and is compiled into the boot code as well",
     help: LEAVE_OUT,
   },
   {
+    isOfKernel: true,
     path: /^init\/|^arch\/powerpc\/kernel\/prom_init\.c$|^arch\/[^/]+\/kernel\/(?:head|early|setup_percpu)[^/]*\.c$|^arch\/arm64\/kernel\/pi\//,
     why: "it runs when the kernel starts, and is gone from memory then",
     help: "redo its effect in a callback of the livepatch, or in another file",
@@ -64,14 +75,14 @@ const WITHOUT_EFFECT = /^Documentation\/|^(?:MAINTAINERS|CREDITS|\.mailmap|\.git
 /** Whether a file cannot have an effect on the running kernel by its nature. */
 export const hasNoEffect = (path: string): boolean => WITHOUT_EFFECT.test(path);
 
-/** One problem for each file that a livepatch cannot carry. */
-export function refusedFiles(patches: readonly FilePatch[]): Problem[] {
+/** One problem for each file that a livepatch cannot carry. @param isOut whether the files are those of a module out of the kernel's source */
+export function refusedFiles(patches: readonly FilePatch[], isOut = false): Problem[] {
   const problems: Problem[] = [];
   const told = new Set<string>();
   for (const { from, to, kind, patch, line } of patches) {
     const path = kind === "removed" ? from : to;
     if (told.has(path) || hasNoEffect(path)) continue;
-    const row = rows.find((r) => r.path.test(path));
+    const row = rows.find((r) => !(isOut && r.isOfKernel === true) && r.path.test(path));
     if (row === undefined) continue;
     told.add(path);
     problems.push(problem("KLP810", { file: patch, line }, { path, why: row.why, help: row.help }));

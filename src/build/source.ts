@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { problem } from "../diag/catalogue.ts";
+import { isProductFile } from "./compiled/products.ts";
 import { ARCH_FOLDERS, type MakeMachine } from "./machines.ts";
 import type { Programs } from "./make.ts";
 import { BuildStop } from "./stop.ts";
@@ -113,7 +114,7 @@ export async function copySource(
   show: (text: string) => void,
 ): Promise<void> {
   if (source.kind === "folder") {
-    await copyFolder(source.path, workspace, machine, programs, show);
+    await copyFolder(source.path, workspace, needed(machine), programs, show);
     return;
   }
   const stamp = join(workspace.folder, "unpacked");
@@ -149,10 +150,14 @@ export async function copySource(
 /** So many files are copied between two words of progress, and looks whether the user ended it. */
 const STEP = 500;
 
-async function copyFolder(
+/**
+ * Makes the private copy of a folder, or brings it up to date; products of builds in it are left out.
+ * @param wanted whether a path, of a folder or not, is taken @throws Error of node:fs
+ */
+export async function copyFolder(
   from: string,
   workspace: Workspace,
-  machine: MakeMachine,
+  wanted: (path: string, isFolder: boolean) => boolean,
   programs: Programs,
   show: (text: string) => void,
 ): Promise<void> {
@@ -160,7 +165,6 @@ async function copyFolder(
   const known: Manifest = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Manifest) : {};
   if (!existsSync(path)) rmSync(workspace.tree, { recursive: true, force: true });
   const now: Manifest = {};
-  const wanted = needed(machine);
   const changed: string[] = [];
   const walk = (below: string): void => {
     const folder = join(from, below);
@@ -222,9 +226,5 @@ function isProduct(root: string, name: string, isFolder: boolean): boolean {
     // An output folder (O=) inside the source.
     return !name.includes("/") && existsSync(join(root, name, ".config")) && existsSync(join(root, name, "Makefile"));
   }
-  return (
-    /(?:^|\/)(?:\.config(?:\.old)?|vmlinux(?:\.(?:o|a|unstripped))?|System\.map|Module\.symvers|modules\.(?:order|builtin.*)|\.[^/]*\.(?:cmd|d)|[^/]*\.(?:o|ko|a|mod|mod\.c|so|so\.dbg))$/.test(
-      name,
-    ) && !/^scripts\/.*\.a$/.test(name)
-  );
+  return isProductFile(name);
 }

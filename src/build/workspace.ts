@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { isProductFile } from "./compiled/products.ts";
 import type { PatchedFile } from "./patch/apply.ts";
 import { Interrupted } from "./stop.ts";
 
@@ -141,6 +142,11 @@ export class Workspace {
     return now !== null && start !== "-" && start !== now ? null : number;
   }
 
+  /** When the copy of the source was last changed, milliseconds. */
+  sourceTime(): number {
+    return statSync(this.#path("manifest.json"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  }
+
   unlock(): void {
     try {
       unlinkSync(this.#path("lock"));
@@ -187,19 +193,33 @@ export class Workspace {
         renameSync(join(this.folder, "saved", saved), place);
       }
     }
-    removeNewer(journal.out, journal.since);
+    removeNewer(journal.out, journal.since, journal.out === this.tree ? isProductFile : () => true);
     rmSync(path, { force: true });
   }
 }
 
-/** Removes the files of a build that are not older than a time, and what kbuild noted of them. */
-function removeNewer(folder: string, since: number): void {
+/** Removes the files of a build that are not older than a time, and what kbuild noted of them. @param which by their paths */
+function removeNewer(folder: string, since: number, which: (path: string) => boolean): void {
   if (!existsSync(folder)) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) removeNewer(path, since);
-    else if (entry.isFile() && statSync(path).mtimeMs >= since) rmSync(path, { force: true });
+    if (entry.isDirectory()) removeNewer(path, since, which);
+    else if (entry.isFile() && which(path) && statSync(path).mtimeMs >= since) rmSync(path, { force: true });
   }
+}
+
+/** Files below a folder. Links are not followed. */
+export function filesBelow(folder: string): string[] {
+  const found: string[] = [];
+  const open = [""];
+  for (let below = open.pop(); below !== undefined; below = open.pop()) {
+    for (const entry of readdirSync(join(folder, below), { withFileTypes: true })) {
+      const path = below === "" ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory()) open.push(path);
+      else found.push(path);
+    }
+  }
+  return found;
 }
 
 /** When a process started, as the kernel counts it; null where that is not told. */

@@ -22,7 +22,6 @@ import {
   flagOrWord,
   inGroup,
   listWord,
-  neededWord,
   parsed,
   parsedOr,
   repeatedWord,
@@ -141,11 +140,14 @@ export const diffRows = {
 };
 
 export const buildRows = {
-  source: neededWord("--source <path>", "the kernel's source: folder, tar file, git repository"),
+  source: word("--source <path>", "the kernel's source: folder, tar, git; --oot: headers"),
   rev: word("--rev <revision>", "a tag or commit of that repository"),
+  oot: word("--oot <folder>", "a module out of the tree, which the patch is for"),
+  make: repeatedWord("--make <var=value>", "with --oot: a variable for make (repeatable)"),
   config: word("--config <file>", "its configuration (default: is looked for)"),
   output: word("-o, --output <file>", "the module (default: livepatch-NAME.ko)"),
   name: word("--name <name>", "NAME (default: that of the first patch)"),
+  previous: word("--previous <file>", "the livepatch in force, which this one replaces"),
   replace: unless("--no-replace", "add to the livepatches that are in force"),
   cross: word("--cross <prefix>", "prefix of the compiler and its tools"),
   cc: word("--cc <command>", "the compiler"),

@@ -13,7 +13,6 @@ export interface OptionRow<Value> {
   readonly standard?: unknown;
   /** Reads a value; `before` is that of the same option before. Throws InvalidArgumentError. */
   readonly read?: (value: string, before: never) => unknown;
-  readonly isNeeded?: boolean;
   /** Heading of help. */
   readonly group?: string;
   /** Never there: it carries the type. */
@@ -43,9 +42,6 @@ export const unless = (flags: string, text: string): OptionRow<boolean> => ({ fl
 export const word = (flags: string, text: string): OptionRow<string | undefined> => ({ flags, text });
 
 export const wordOr = (flags: string, text: string, standard: string): OptionRow<string> => ({ flags, text, standard });
-
-/** A word without which the command cannot be run. */
-export const neededWord = (flags: string, text: string): OptionRow<string> => ({ flags, text, isNeeded: true });
 
 /** `--map [file]`: true where it stands alone. */
 export const flagOrWord = (flags: string, text: string): OptionRow<string | boolean | undefined> => ({ flags, text });
@@ -95,7 +91,7 @@ function optionOf(name: string, row: OptionRow<unknown>): Option {
   if (row.read !== undefined) option.argParser(row.read as (value: string, before: unknown) => unknown);
   if (row.standard !== undefined) option.default(row.standard);
   if (row.group !== undefined) option.helpGroup(row.group);
-  return option.makeOptionMandatory(row.isNeeded === true);
+  return option;
 }
 
 /** What a command does. @param given its arguments, one after the other @returns the exit status */

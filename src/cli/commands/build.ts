@@ -2,18 +2,20 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
+import { defined } from "../../base/defined.ts";
 import { configProblems, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
 import { makeMachines } from "../../build/machines.ts";
 import { Programs } from "../../build/make.ts";
-import { KernelMakefiles } from "../../build/objects.ts";
+import { ModuleFolderBuild } from "../../build/moduleFolder.ts";
 import { type ApplyResult, applyPatches } from "../../build/patch/apply.ts";
 import { type FilePatch, PatchError } from "../../build/patch/file.ts";
 import { withLines } from "../../build/patch/lines.ts";
 import { parsePatch } from "../../build/patch/parse.ts";
-import { planObjects, treeReader } from "../../build/plan.ts";
+import type { PatchBuild } from "../../build/patchBuild.ts";
+import { treeReader } from "../../build/plan.ts";
 import { refusedFiles } from "../../build/refused.ts";
-import { copySource, isOfVersion, openSource, sourceKey, sourceVersion } from "../../build/source.ts";
+import { isOfVersion, sourceVersion } from "../../build/source.ts";
 import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/stop.ts";
 import { cacheFolder, Workspace } from "../../build/workspace.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
@@ -22,7 +24,8 @@ import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passes/diff/livepatchModule.ts";
 import type { Context } from "../context.ts";
-import { findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
+import { type FoundConfig, findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
+import { type BuildPlace, isFolder, openPlace } from "../files/builds/buildPlace.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import type { buildRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
@@ -117,7 +120,7 @@ class Run {
   async #build(name: string, output: string): Promise<string> {
     const options = this.#options;
     const patches = await this.#readPatches();
-    this.#refuse(refusedFiles(patches));
+    this.#refuse(refusedFiles(patches, options.oot !== undefined));
     const kernel = await readKernel(options, this.#context);
     if (kernel === null || !kernel.hasSymbols)
       throw new UsageError("build needs the kernel that is to be patched: give vmlinux, or System.map, with -k");
@@ -133,14 +136,14 @@ class Run {
     if (this.#isInterrupted) programs.interrupt();
     if (options.sign !== undefined && options.sign.length !== 2)
       throw new UsageError("--sign takes two files: KEY CERTIFICATE");
-    const source = await openSource(options.source, options.rev, programs);
-    const workspace = await this.#lock(new Workspace(join(folder, sourceKey(source, machine))));
+    const place = await openPlace(options, kernel.release, machine, programs);
+    const workspace = await this.#lock(new Workspace(join(folder, place.key)));
     try {
       programs.logTo(join(workspace.folder, "log"));
       programs.onStart((pid) => workspace.noteGroup(pid));
-      await copySource(source, workspace, machine, programs, this.#show);
+      await place.copy(workspace, this.#show);
       if (programs.isInterrupted) throw new Interrupted();
-      return await this.#inTree({ patches, kernel, machine, programs, workspace, name, output, folder });
+      return await this.#inTree({ patches, kernel, machine, programs, workspace, place, name, output });
     } catch (error) {
       throw cacheStop(error, folder);
     }
@@ -157,49 +160,24 @@ class Run {
 
   async #inTree(at: InTree): Promise<string> {
     const options = this.#options;
-    const { patches, kernel, machine, programs, workspace } = at;
+    const { patches, kernel, workspace, place } = at;
     const read = treeReader(workspace.tree);
-    const version = sourceVersion(read("Makefile") ?? "");
+    const version = place.headers === null ? sourceVersion(read("Makefile") ?? "") : null;
     if (kernel.release !== null && version !== null && !isOfVersion(kernel.release, version))
-      this.#problems.push(problem("KLP815", { file: options.source }, { source: version, kernel: kernel.release }));
+      this.#problems.push(problem("KLP815", { file: place.name }, { source: version, kernel: kernel.release }));
     const applied = this.#apply(patches, read);
     this.#outcome.applied = applied;
     for (const { patch, line, path, offset, fuzz } of applied.adjusted)
       if (fuzz > 0) this.#problems.push(problem("KLP806", { file: patch, line }, { path, offset, fuzz }));
     if (applied.files.length === 0) return "the patch changes nothing in this source\n";
-    const found = await findConfigFile(
-      options.config,
-      {
-        kernels: options.kernel ?? [],
-        release: kernel.release,
-        root: options.root ?? "/",
-        source: resolve(options.source),
-      },
-      this.#context,
-    );
-    this.#outcome.configuration = found.name;
-    this.#refuse(configProblems(parseConfigText(found.text), found.name));
-    const build = new KernelBuild({
-      machine,
-      workspace,
-      programs,
-      config: found.text,
-      release: kernel.release,
-      show: this.#show,
-      ...(options.cross === undefined ? {} : { cross: options.cross }),
-      ...(options.cc === undefined ? {} : { compiler: options.cc }),
-      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
-    });
-    if (build.compilers !== null) this.#problems.push(problem("KLP814", { file: found.name }, build.compilers));
-    const changes = await build.configure();
-    if (changes.length > 0) this.#problems.push(problem("KLP813", { file: found.name }, { changes }));
-    const makefiles = new KernelMakefiles(workspace.tree, build.out, machine, programs, build.variables);
+    const build = await this.#prepared(at);
     const only = options.only ?? [];
-    const plan = await planObjects({ files: applied.files, patches, makefiles, machine, read, only, show: this.#show });
+    const isDry = options.dryRun === true;
+    const plan = await build.plan({ files: applied.files, patches, read, only, isDry });
     this.#outcome.plan = plan;
     this.#refuse(plan.problems);
+    if (isDry && (plan.objects.length > 0 || plan.basis === "unbuilt")) return "";
     if (plan.objects.length === 0) return "nothing that is compiled in this configuration includes a patched file\n";
-    if (options.dryRun === true) return "";
     await build.prepare();
     if (options.sign !== undefined) this.#refuse(signProblems(build));
     const files = applied.files.map((f) =>
@@ -215,7 +193,37 @@ class Run {
     return await this.#module(at, build, changed);
   }
 
-  async #module(at: InTree, build: KernelBuild, changed: readonly ChangedPair[]): Promise<string> {
+  /** The build, configured, with what is to be said of its configuration. */
+  async #prepared({ kernel, machine, programs, workspace, place: { headers } }: InTree): Promise<PatchBuild> {
+    const options = this.#options;
+    const found = headers?.config ?? (await this.#configuration(kernel));
+    this.#outcome.configuration = found.name;
+    this.#refuse(configProblems(parseConfigText(found.text), found.name));
+    const common = {
+      machine,
+      workspace,
+      programs,
+      config: found.text,
+      show: this.#show,
+      ...defined({ cross: options.cross, compiler: options.cc, jobs: options.jobs }),
+    };
+    const build =
+      headers === null
+        ? new KernelBuild({ ...common, release: kernel.release, builtFolders: (options.kernel ?? []).filter(isFolder) })
+        : new ModuleFolderBuild({ ...common, headers: headers.folder, variables: options.make ?? [] });
+    if (build.compilers !== null) this.#problems.push(problem("KLP814", { file: found.name }, build.compilers));
+    const changes = await build.configure();
+    if (changes.length > 0) this.#problems.push(problem("KLP813", { file: found.name }, { changes }));
+    return build;
+  }
+
+  #configuration({ release }: Kernel): Promise<FoundConfig> {
+    const { config, kernel, root, source } = this.#options;
+    const about = { kernels: kernel ?? [], release, root: root ?? "/", source: resolve(source ?? ".") };
+    return findConfigFile(config, about, this.#context);
+  }
+
+  async #module(at: InTree, build: PatchBuild, changed: readonly ChangedPair[]): Promise<string> {
     const { workspace, name, output } = at;
     const options = this.#options;
     const kernel = await this.#withModules(at.kernel, changed);
@@ -249,7 +257,12 @@ class Run {
     const missing = [...new Set(changed.map((c) => c.object))].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
     let known = kernel;
     for (const name of missing) {
-      const path = findModuleFile(name, options.kernel ?? [], kernel.release, options.root ?? "/");
+      const path = findModuleFile(
+        name,
+        [...(options.kernel ?? []), ...(options.oot === undefined ? [] : [options.oot])],
+        kernel.release,
+        options.root ?? "/",
+      );
       if (path === null)
         throw new UsageError(`the patch changes module ${name}: give it as it is on the machine with -m ${name}.ko`);
       known = known.withModules([await loadModule(path, name, this.#context)]);
@@ -258,11 +271,11 @@ class Run {
   }
 
   /** Signs a module by the kernel's own program. @throws BuildStop KLP822 */
-  async #sign(bytes: Uint8Array, build: KernelBuild, folder: string): Promise<Uint8Array> {
+  async #sign(bytes: Uint8Array, build: PatchBuild, folder: string): Promise<Uint8Array> {
     const [key = "", certificate = ""] = this.#options.sign ?? [];
     const file = join(folder, "signed.ko");
     writeFileSync(file, bytes);
-    const tool = join(build.out, SIGN);
+    const tool = build.signer;
     const hash = (build.config.get("CONFIG_MODULE_SIG_HASH") ?? '"sha256"').replaceAll('"', "");
     const { readFileSync } = await import("node:fs");
     const ended = await (this.#programs as Programs).run(tool, [hash, resolve(key), resolve(certificate), file]);
@@ -331,16 +344,15 @@ interface InTree {
   readonly machine: (typeof makeMachines)[ArchName];
   readonly programs: Programs;
   readonly workspace: Workspace;
+  readonly place: BuildPlace;
   readonly name: string;
   readonly output: string;
-  readonly folder: string;
 }
 
 const SIGN = "scripts/sign-file";
 
-function signProblems(build: KernelBuild): Problem[] {
-  const file = join(build.out, SIGN);
-  if (existsSync(file)) return [];
+function signProblems(build: PatchBuild): Problem[] {
+  if (existsSync(build.signer)) return [];
   return [problem("KLP822", { file: SIGN }, { tool: SIGN, lines: ["without CONFIG_MODULE_SIG it is not built"] })];
 }
 

@@ -1,6 +1,7 @@
 // What `klplink build` says at its end: a document, problems by file, and lines for people.
 
 import { printable } from "../../base/bytes.ts";
+import { defined } from "../../base/defined.ts";
 import type { ApplyResult } from "../../build/patch/apply.ts";
 import type { BuildPlan } from "../../build/plan.ts";
 import type { Problem } from "../../diag/catalogue.ts";
@@ -44,6 +45,7 @@ export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Co
     configuration,
     files: applied?.files.map((f) => f.path) ?? [],
     objects: plan?.objects ?? [],
+    ...defined({ basis: plan?.basis ?? undefined }),
     differing: changed.map(({ path, object }) => ({ path, object })),
     replaced: taken?.functions ?? [],
     linked: made?.link.done ?? null,
@@ -71,10 +73,16 @@ function buildText(end: BuildEnd): string {
     const unchecked = made.check?.unchecked ?? [];
     if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
   } else if (said === "" && options.dryRun === true && plan !== null) {
-    lines.push(`${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"} to compile; nothing was compiled`);
+    const count = `${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"}`;
+    if (plan.basis === "unbuilt")
+      lines.push("not known yet: which objects include a patched file, until the module was built once");
+    else lines.push(`${count} to compile; nothing was compiled`);
   } else if (said === "") lines.push(`${output}: not written`);
   return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
 }
+
+const BY_LINES =
+  "found by #include lines, whatever the conditions around them: more may be compiled than need be; a folder in which the kernel was built tells (-k)";
 
 /** What is patched and compiled. */
 function workLines({ applied, plan }: BuildOutcome): string[] {
@@ -85,6 +93,7 @@ function workLines({ applied, plan }: BuildOutcome): string[] {
       lines.push(`moved     ${printable(path)}: the hunk in line ${line} of the patch, by ${offset} lines`);
   for (const path of plan?.unused ?? [])
     lines.push(`unused    ${printable(path)}: nothing that is compiled includes it`);
+  if (plan?.basis === "lines") lines.push(BY_LINES);
   for (const object of plan?.objects ?? []) lines.push(`object    ${printable(object)}`);
   return lines;
 }

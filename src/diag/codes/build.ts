@@ -184,6 +184,34 @@ export const KLP819 = define<{ readonly folder: string; readonly why: string }>(
     "klplink build copies the source into its cache folder and builds there, so that nothing of the user's is written to. It takes one to three gigabytes.",
 });
 
+export const KLP840 = define<{ readonly headers: string; readonly kernel: string }>({
+  level: "error",
+  title: (d) => `the headers are those of ${d.headers}, the kernel is ${d.kernel}`,
+  why: () => "the kernel refuses modules of another release (vermagic), and structures may differ between the two",
+  help: (d) =>
+    `give the headers of ${d.kernel} with --source: of Debian, linux-headers-${d.kernel} has them, in /usr/src/linux-headers-${d.kernel}`,
+  explain:
+    "A module out of the kernel's source is compiled with the headers of the kernel that is to load it, and those say which release they are of.",
+});
+
+export const KLP841 = define<{ readonly release: string | null; readonly what: string | null }>({
+  level: "error",
+  title: (d) =>
+    d.what === null ? "the headers of the kernel are not there" : `modules cannot be built with this folder: ${d.what}`,
+  help: (d) =>
+    `give the folder that modules of the kernel are built with (make -C FOLDER M=…) with --source; of Debian, apt install linux-headers-${d.release ?? "RELEASE"} makes it`,
+  explain:
+    "With --oot the module is compiled by kbuild with the kernel's headers alone: a folder as distributions have it in a package of its own, or the folder in which the kernel was built. It is looked for where -k points to, in /lib/modules/RELEASE/build and in /usr/src, and only read.",
+});
+
+export const KLP842 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the module's source cannot be used: ${d.what}`,
+  help: () => "--oot names the folder that `make -C KERNEL M=FOLDER` builds, with its Kbuild or Makefile",
+  explain:
+    "With --oot the patch is for a module that is no part of the kernel's source. Its folder is copied, and built twice, as it is and patched.",
+});
+
 export const KLP822 = define<{ readonly tool: string; readonly lines: readonly string[] }>({
   level: "error",
   title: (d) => `the module could not be signed: ${d.tool} failed`,

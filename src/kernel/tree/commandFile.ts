@@ -47,3 +47,24 @@ function namesIn(word: string, definition: string): string[] {
   const value = word.slice(definition.length).replace(/['"\\]/g, "");
   return value.split(":").filter((name) => /^\w+$/.test(name));
 }
+
+/** What an object was compiled of (scripts/basic/fixdep.c of 6.1 to 7.2 writes it). Paths as make knew them. */
+export interface Prerequisites {
+  readonly source: string;
+  /** Files that the compiler read beside it; what the configuration has is left out. */
+  readonly files: readonly string[];
+}
+
+/** Reads what a command file says of prerequisites; null if it says nothing. Any text is safe. */
+export function readPrerequisites(text: string): Prerequisites | null {
+  const source = /^source_\S+ := (\S+)$/m.exec(text)?.[1];
+  const start = /^deps_\S+ := ?\\?$/m.exec(text);
+  if (source === undefined || start === null) return null;
+  const files: string[] = [];
+  for (const line of text.slice(start.index + start[0].length + 1).split("\n")) {
+    const word = /^\s+(\$\(wildcard [^)]*\)|\S+)(?: \\)?$/.exec(line)?.[1];
+    if (word === undefined) break;
+    if (!word.startsWith("$(")) files.push(word);
+  }
+  return { source, files };
+}

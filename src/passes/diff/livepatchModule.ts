@@ -2,8 +2,9 @@
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ObjectPair } from "../../build/compiled/pairs.ts";
 import { glueFiles } from "../../build/glue.ts";
-import type { KernelBuild, ObjectPair } from "../../build/kernelBuild.ts";
+import type { PatchBuild } from "../../build/patchBuild.ts";
 import { BuildStop } from "../../build/stop.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import type { DiffOptions } from "../../diff/diff.ts";
@@ -67,7 +68,7 @@ export function takeOut(
 }
 
 export interface ModuleOptions {
-  readonly build: KernelBuild;
+  readonly build: PatchBuild;
   /** Folder that is made anew for it. */
   readonly folder: string;
   /** The module's name, `livepatch-…`. */
@@ -96,9 +97,9 @@ export async function makeModule(diffObject: Uint8Array, options: ModuleOptions)
     writeFileSync(join(folder, file), bytes);
   }
   writeFileSync(join(folder, "diff.o_shipped"), diffObject);
-  const list = join(build.out, "Module.symvers");
-  if (symvers !== null) writeFileSync(list, symvers);
-  else if (!existsSync(list)) writeFileSync(list, "");
+  const list = build.exportList;
+  if (list !== null && symvers !== null) writeFileSync(list, symvers);
+  else if (list !== null && !existsSync(list)) writeFileSync(list, "");
   // Names that are no exports become livepatch symbols behind it; objtool may warn of them, and no BTF is kept.
   const args = [`M=${folder}`, `KLPLINK_NAME=${name}`, `KLPLINK_REPLACE=${replace ? 1 : 0}`, "KBUILD_MODPOST_WARN=1"];
   const without = ["CONFIG_OBJTOOL_WERROR=", "CONFIG_DEBUG_INFO_BTF_MODULES="];

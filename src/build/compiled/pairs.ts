@@ -1,0 +1,79 @@
+// Objects compiled twice in one folder: of the source as it is, and as patches make it.
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { PatchedFile } from "../patch/apply.ts";
+import { copyTimes, type Workspace } from "../workspace.ts";
+import { commandFile } from "./dependents.ts";
+
+/** An object before and after, as files of the private folder. */
+export interface ObjectPair {
+  /** Path from the top of the tree. */
+  readonly path: string;
+  /** Null: it was not made. */
+  readonly orig: string;
+  readonly patched: string;
+  /** `vmlinux`, or the names of the modules that it is a part of. */
+  readonly owners: readonly string[];
+}
+
+interface Twice {
+  readonly workspace: Workspace;
+  /** Folder below which the objects are made. */
+  readonly out: string;
+  readonly objects: readonly string[];
+  readonly files: readonly PatchedFile[];
+  /** Makes the objects of what the tree has. */
+  readonly compile: (step: string) => Promise<void>;
+}
+
+/**
+ * Compiles objects of the source as it is, and as the patches make it. Tree and objects are then as they were.
+ * @throws BuildStop KLP817, Interrupted
+ */
+export async function compileTwice({ workspace, out, objects, files, compile }: Twice): Promise<ObjectPair[]> {
+  const folder = join(workspace.folder, "pairs");
+  rmSync(folder, { recursive: true, force: true });
+  await compile("compiles the original");
+  const saved: [string, string][] = [];
+  const save = (path: string): void => {
+    const to = join(folder, "orig", path);
+    mkdirSync(dirname(to), { recursive: true });
+    if (!existsSync(join(out, path))) return;
+    copyFileSync(join(out, path), to);
+    copyTimes(join(out, path), to);
+    saved.push([to, join(out, path)]);
+  };
+  for (const object of objects) {
+    save(object);
+    save(commandFile(object));
+  }
+  try {
+    workspace.swapIn(files, out);
+    await compile("compiles the patched source");
+    for (const object of objects) {
+      const to = join(folder, "patched", object);
+      mkdirSync(dirname(to), { recursive: true });
+      copyFileSync(join(out, object), to);
+    }
+  } finally {
+    workspace.recover();
+  }
+  for (const [from, to] of saved) {
+    copyFileSync(from, to);
+    copyTimes(from, to);
+  }
+  return objects.map((path) => {
+    const command = join(folder, "orig", commandFile(path));
+    const owners = existsSync(command) ? ownersOf(readFileSync(command, "latin1")) : ["vmlinux"];
+    return { path, orig: join(folder, "orig", path), patched: join(folder, "patched", path), owners };
+  });
+}
+
+/** What an object is a part of, by the definitions that it was compiled with (6.1 to 7.2: scripts/Makefile.lib, modname_flags). */
+function ownersOf(command: string): string[] {
+  const line = command.slice(0, command.indexOf("\n"));
+  if (!/ -DMODULE\b/.test(line)) return ["vmlinux"];
+  const name = /-DKBUILD_MODNAME='"([^"']+)"'|-DKBUILD_MODNAME=\\?"([\w:-]+)/.exec(line);
+  return (name?.[1] ?? name?.[2] ?? "").split(":").map((n) => n.replaceAll("-", "_"));
+}
