@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { readInput, UsageError, write } from "../files/io.ts";
 import { type FleetJob, moduleRows } from "../fleet/cells.ts";
 import { type Matrix, mergeMatrices, parseMatrix, shardOf, statusOf } from "../fleet/document.ts";
+import { indexLimit } from "../fleet/indexCache.ts";
 import { expandKernels } from "../fleet/kernels.ts";
 import { checkFleet } from "../fleet/pool.ts";
 import { matrixGithub, matrixHtml, matrixSarif, matrixText } from "../fleet/render.ts";
@@ -28,6 +29,7 @@ export async function runAgainst(paths: readonly string[], options: AgainstOptio
       throw new UsageError(`${name} is of one kernel: --against takes all from each kernel itself`);
   if (paths.includes("-") || options.against.includes("-"))
     throw new UsageError("--against reads each file for each kernel: `-` can be read once only");
+  indexLimit(context.env);
   const all = expandKernels(options.against, options.root ?? "/");
   const { shard } = options;
   const kernels = shard === undefined ? all : shardOf(all, shard.index, shard.of);
@@ -60,7 +62,7 @@ export async function runMerge(paths: readonly string[], options: MatrixOptions,
   const parts: { file: string; matrix: Matrix }[] = [];
   for (const path of paths) {
     const { name, bytes } = await readInput(path, context);
-    parts.push({ file: name, matrix: parseMatrix(Buffer.from(bytes).toString("utf8"), name) });
+    parts.push({ file: name, matrix: parseMatrix(bytes, name) });
   }
   const matrix = mergeMatrices(parts);
   await writeMatrix(matrix, options, context);

@@ -1,5 +1,6 @@
 // The matrix module × kernel as plain data: docs/matrix.schema.json. Parts of one run, made on several machines, are put together again.
 
+import { count, isAtMostDeep, listOf, oneOf, orNull, record, text } from "../../base/shape.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { InputProblem } from "../files/io.ts";
 
@@ -47,34 +48,54 @@ export function statusOf({ cells }: Matrix): 0 | 1 | 3 {
 export const shardOf = <T>(all: readonly T[], index: number, of: number): T[] =>
   all.filter((_, i) => i % of === index - 1);
 
-/** A part as it was read. @throws InputProblem KLP850 if it is not one */
-export function parseMatrix(text: string, file: string): Matrix {
+const problems = listOf(record({ code: text, level: text, title: text, kernel: orNull(text) }));
+const FORM = record({
+  klplink: text,
+  shard: orNull(record({ index: count, of: count })),
+  modules: listOf(record({ file: text, module: orNull(text), arch: orNull(text) })),
+  kernels: listOf(record({ name: text, release: orNull(text), arch: orNull(text) })),
+  cells: listOf(
+    record({
+      module: text,
+      kernel: text,
+      verdict: oneOf("taken", "refused", "other-architecture", "unreadable"),
+      code: orNull(text),
+      first: orNull(text),
+      differs: listOf(text),
+      errors: count,
+      warnings: count,
+      unchecked: listOf(text),
+      problems,
+    }),
+  ),
+});
+/** Objects and lists in one another: the form has eight. */
+const DEEPEST = 32;
+
+/**
+ * A part as it was read.
+ * @param bytes of a file that anyone may have written
+ * @throws InputProblem KLP850 if it is not one
+ */
+export function parseMatrix(bytes: Uint8Array, file: string): Matrix {
   const wrong = (what: string): InputProblem => new InputProblem(problem("KLP850", { file }, { what }));
-  let found: Partial<Matrix>;
+  let found: unknown;
   try {
-    found = JSON.parse(text) as Partial<Matrix>;
+    // Half a gigabyte is more than a text may have.
+    found = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
   } catch {
     throw wrong("it is not JSON");
   }
-  if (typeof found !== "object" || found === null || found.schema !== "klplink-matrix/1")
+  if (!record({ schema: oneOf("klplink-matrix/1") })(found))
     throw wrong("it is not what `klplink check --against … --format json` writes");
-  const isStrings = (row: unknown, keys: readonly string[]): boolean =>
-    typeof row === "object" &&
-    row !== null &&
-    keys.every((k) => typeof (row as Record<string, unknown>)[k] === "string");
-  const fits =
-    typeof found.klplink === "string" &&
-    Array.isArray(found.modules) &&
-    found.modules.every((m) => isStrings(m, ["file"])) &&
-    Array.isArray(found.kernels) &&
-    found.kernels.every((k) => isStrings(k, ["name"])) &&
-    Array.isArray(found.cells) &&
-    found.cells.every(
-      (c) => isStrings(c, ["module", "kernel", "verdict"]) && Array.isArray(c.problems) && Array.isArray(c.differs),
-    ) &&
-    (found.shard === null || (Number.isInteger(found.shard?.index) && Number.isInteger(found.shard?.of)));
-  if (!fits) throw wrong("parts of it are missing or of another form");
-  return found as Matrix;
+  if (!FORM(found) || !isAtMostDeep(found, DEEPEST)) throw wrong("parts of it are missing or of another form");
+  const matrix = found as Matrix;
+  const names = new Set(matrix.kernels.map((k) => k.name));
+  const files = new Set(matrix.modules.map((m) => m.file));
+  const isPair = (c: Cell): boolean => names.has(c.kernel) && files.has(c.module);
+  if (names.size !== matrix.kernels.length || !matrix.cells.every(isPair))
+    throw wrong("it has a kernel twice, or what it says is of a kernel or a module that it does not list");
+  return matrix;
 }
 
 /** All parts of a run as one. @throws InputProblem KLP850 if they are not parts of one run, or one is missing */

@@ -9,6 +9,7 @@ import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { isNamedAfter } from "../../kernel/package/contents.ts";
 import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
 import type { Context } from "../context.ts";
+import { UsageError } from "../files/io.ts";
 import { readParts } from "../files/kernel/kernel.ts";
 import { kernelPlaces } from "../files/kernel/kernelPlaces.ts";
 import {
@@ -21,8 +22,16 @@ import {
   packagesIn,
 } from "../files/kernel/kernelSources.ts";
 
-/** Bytes that all indexes together may have; the ones that were used last are kept. */
+/** Bytes that all indexes together may have, where nothing else is said; the ones that were used last are kept. */
 const MOST_BYTES = 2 ** 31;
+
+/** The same as the user has it: KLPLINK_CACHE_BYTES. @throws UsageError if that is no number */
+export function indexLimit(env: Context["env"]): number {
+  const given = env.KLPLINK_CACHE_BYTES;
+  if (given === undefined || given === "") return MOST_BYTES;
+  if (!/^\d{1,15}$/.test(given)) throw new UsageError(`KLPLINK_CACHE_BYTES: not a number of bytes: ${given}`);
+  return Number(given);
+}
 
 /** The folder; null if there is no place for one. */
 function indexFolder(env: Context["env"]): string | null {
@@ -59,7 +68,7 @@ export async function openFleetKernel(argument: string, root: string, context: C
   const isKeepable = place !== "none" || found.modules === null;
   if (file === null || key === null || !isKeepable)
     return { kernel, stores: found.modules === null ? [] : [found.modules] };
-  keep(file, () => writeStored(parts, kernel, key));
+  keep(file, context, () => writeStored(parts, kernel, key));
   return { kernel, stores: await storesOf(place, { argument, index: file, source, context }) };
 }
 
@@ -88,7 +97,7 @@ async function storesOf(
   },
 ): Promise<readonly ModuleStore[]> {
   if (place === "none") return [];
-  if (place === "package") return [keptModules(index, source)];
+  if (place === "package") return [keptModules(index, source, context)];
   const beside = modulesBeside(argument);
   if (beside.length > 0) return [folderModules(beside, context)];
   const { modules } = await source();
@@ -137,15 +146,16 @@ function readKept(file: string, key: string): KernelParts | null {
 }
 
 /** Writes a file whole or not at all. */
-function keep(file: string, content: () => Uint8Array | null): void {
+function keep(file: string, { env }: Context, content: () => Uint8Array | null): void {
+  const most = indexLimit(env);
   const bytes = content();
-  if (bytes === null) return;
+  if (bytes === null || bytes.length > most) return;
   const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     writeFileSync(temporary, bytes, { mode: 0o600, flag: "wx" });
     renameSync(temporary, file);
-    prune(dirname(file));
+    prune(dirname(file), most);
   } catch {
     try {
       rmSync(temporary, { force: true });
@@ -156,21 +166,21 @@ function keep(file: string, content: () => Uint8Array | null): void {
 }
 
 /** Takes away what was not used for longest, until the rest is small enough. */
-function prune(folder: string): void {
+function prune(folder: string, most: number): void {
   const files = readdirSync(folder).flatMap((name) => {
     const there = statSync(join(folder, name), { throwIfNoEntry: false });
     return there === undefined ? [] : [{ name, size: there.size, used: there.mtimeMs }];
   });
   let size = files.reduce((sum, f) => sum + f.size, 0);
   for (const { name, size: bytes } of files.sort((a, b) => a.used - b.used)) {
-    if (size <= MOST_BYTES) return;
+    if (size <= most) return;
     rmSync(join(folder, name), { force: true });
     size -= bytes;
   }
 }
 
 /** Modules out of a package, each kept beside the index once it was needed: the package is opened for a new one only. */
-function keptModules(index: string, source: () => Promise<KernelSource>): ModuleStore {
+function keptModules(index: string, source: () => Promise<KernelSource>, context: Context): ModuleStore {
   return {
     find: async (module) => {
       const file = `${index}.${createHash("sha256").update(module).digest("hex").slice(0, 24)}`;
@@ -179,7 +189,7 @@ function keptModules(index: string, source: () => Promise<KernelSource>): Module
       const { modules } = await source();
       const found = modules === null ? null : await modules.find(module);
       const bytes = found === null ? new Uint8Array(0) : await found.read();
-      keep(file, () => moduleFile(found?.name ?? "", bytes));
+      keep(file, context, () => moduleFile(found?.name ?? "", bytes));
       return found === null ? null : { name: found.name, read: async () => bytes };
     },
   };

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { latin1 } from "../../base/bytes.ts";
+import { count, flag, listOf, orNull, record, text, tuple } from "../../base/shape.ts";
 import type { FtraceRecords } from "../image/ftraceLookup.ts";
 import type { LivepatchStack } from "../image/livepatchStack.ts";
 import type { Vmlinux } from "../image/vmlinuxFacts.ts";
@@ -51,6 +52,31 @@ interface Header {
   /** Bytes of each column, in order; each begins at a multiple of 8. */
   readonly columns: readonly number[];
 }
+
+const exportRows = listOf(tuple(text, text, orNull(count), orNull(flag), orNull(text)));
+const options = listOf(tuple(text, text));
+/** What is read of a header: its digest says that it was not damaged, not that it was written here. */
+const HEADER = record({
+  key: text,
+  list: record({ source: text, kind: text, hasExports: flag, hasData: flag }),
+  vmlinux: orNull(
+    record({
+      release: orNull(text),
+      vermagic: orNull(text),
+      machine: count,
+      exports: exportRows,
+      livepatchStack: orNull(record({})),
+      config: orNull(options),
+      records: orNull(record({ init: orNull(tuple(text, text)) })),
+      hasSites: flag,
+    }),
+  ),
+  symvers: orNull(record({ source: text, exports: exportRows })),
+  config: orNull(record({ source: text, options })),
+  structModule: orNull(record({ size: count })),
+  hasLivepatch: orNull(flag),
+  columns: listOf(count),
+});
 
 const rowOf = (e: Export): ExportRow => [e.name, e.owner, e.crc, e.gplOnly, e.namespace];
 const exportOf = ([name, owner, crc, gplOnly, namespace]: ExportRow): Export => ({
@@ -110,13 +136,13 @@ export function writeStored(parts: KernelParts, kernel: Kernel, key: string): Ui
     hasLivepatch: kernel.hasLivepatch,
     columns: columns.map((c) => c.length),
   };
-  const text = Buffer.from(JSON.stringify(header));
-  const size = columns.reduce((sum, c) => sum + padded(c.length), START + padded(text.length));
+  const head = Buffer.from(JSON.stringify(header));
+  const size = columns.reduce((sum, c) => sum + padded(c.length), START + padded(head.length));
   const out = Buffer.alloc(size);
   out.write(MAGIC, 0, "latin1");
-  out.writeBigUInt64LE(BigInt(text.length), MAGIC.length + DIGEST);
-  text.copy(out, START);
-  let at = START + padded(text.length);
+  out.writeBigUInt64LE(BigInt(head.length), MAGIC.length + DIGEST);
+  head.copy(out, START);
+  let at = START + padded(head.length);
   for (const column of columns) {
     out.set(column, at);
     at += padded(column.length);
@@ -143,6 +169,7 @@ export function readStored(file: Uint8Array, key: string): KernelParts {
   try {
     const length = Number(Buffer.from(bytes.buffer, bytes.byteOffset).readBigUInt64LE(MAGIC.length + DIGEST));
     const header = JSON.parse(Buffer.from(bytes.subarray(START, START + length)).toString()) as Header;
+    if (!HEADER(header)) throw new StoredError("another form");
     if (header.key !== key) throw new StoredError("of something else");
     return partsOf(header, columnsIn(bytes, START + padded(length), header.columns));
   } catch (error) {

@@ -55,6 +55,9 @@ export class StoredSymbols implements SymbolRows {
     if (offsets.length !== this.size + 1 || order.length !== this.size || addresses.length !== this.size)
       throw new RangeError("columns of different lengths");
     if (offsets[this.size] !== names.length) throw new RangeError("names of another length");
+    for (let row = 0; row < this.size; row++)
+      if ((offsets[row] ?? 0) > (offsets[row + 1] ?? 0) || (order[row] ?? 0) >= this.size)
+        throw new RangeError("a row beyond the end");
     this.#names = Buffer.from(names.buffer, names.byteOffset, names.byteLength);
   }
 

@@ -9,6 +9,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -110,6 +112,31 @@ describe("the cache", () => {
     writeFileSync(file, "");
     const { stdout } = await klplink(matrixArgs(...json), { env: { XDG_CACHE_HOME: file } });
     expect(stdout).toBe(text);
+  });
+  test("what was not used for longest goes when all is more than KLPLINK_CACHE_BYTES", async () => {
+    const own = join(folder, "small/klplink/kernels");
+    const run = (kernel: string, bytes: string) =>
+      klplink(["check", modules[0] ?? "", "--against", kernel, ...json], {
+        env: { XDG_CACHE_HOME: join(folder, "small"), KLPLINK_CACHE_BYTES: bytes },
+      });
+    const kept = (): string[] => readdirSync(own).sort();
+    const [a = "", b = "", c = ""] = kernels;
+    const said = [await run(a, "100000"), await run(b, "100000")].map((r) => r.stdout);
+    const two = kept();
+    expect(two.length).toBe(2);
+    const sizes = two.map((name) => statSync(join(own, name)).size);
+    // The first one is used again, later than the second.
+    utimesSync(join(own, two[0] ?? ""), 1000, 1000);
+    utimesSync(join(own, two[1] ?? ""), 1000, 1000);
+    expect((await run(a, "100000")).stdout).toBe(said[0]);
+    const used = two.find((name) => statSync(join(own, name)).mtimeMs > 1_000_000);
+    await run(c, String(Math.max(...sizes) * 2 + 100));
+    expect(kept().length).toBe(2);
+    expect(kept()).toContain(used);
+    // Nothing is kept that is larger than all may be, and all is said as before.
+    expect((await run(a, "10")).stdout).toBe(said[0]);
+    expect((await run(b, "0")).stdout).toBe(said[1]);
+    expect((await run(b, "many")).status).toBe(2);
   });
   test("a kernel that changes under its name is another kernel", async () => {
     const path = join(folder, "vmlinux");

@@ -3,6 +3,7 @@
 import type { Target } from "../frame/target.ts";
 import { commandTargets } from "./commands.ts";
 import { dataTargets } from "./data.ts";
+import { fleetTargets } from "./fleet.ts";
 import { kernelFileTargets } from "./kernelFiles.ts";
 import { objectTargets } from "./objects.ts";
 import { treeTargets } from "./trees.ts";
@@ -11,6 +12,7 @@ export const targets: Readonly<Record<string, Target>> = {
   ...objectTargets,
   ...dataTargets,
   ...kernelFileTargets,
+  ...fleetTargets,
   ...commandTargets,
   ...treeTargets,
 };
