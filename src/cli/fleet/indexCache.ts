@@ -182,6 +182,7 @@ function prune(folder: string, most: number): void {
 /** Modules out of a package, each kept beside the index once it was needed: the package is opened for a new one only. */
 function keptModules(index: string, source: () => Promise<KernelSource>, context: Context): ModuleStore {
   return {
+    needs: () => [],
     find: async (module) => {
       const file = `${index}.${createHash("sha256").update(module).digest("hex").slice(0, 24)}`;
       const known = readModuleFile(file);

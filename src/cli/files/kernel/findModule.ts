@@ -22,36 +22,84 @@ export const moduleFolders = (release: string): string[] => [
 
 const nameOf = (path: string): string => normalModuleName(path.replace(/^.*\//, "").replace(KO, ""));
 
-/**
- * Files of a module, the one that modprobe would load alone if its list has it; otherwise all of that name.
- * @param module as /proc/modules has it @param folders as {@link moduleFolders} gives them
- */
-export function findModuleFiles(module: string, folders: readonly string[]): string[] {
-  const wanted = normalModuleName(module);
-  for (const folder of folders) {
-    const listed = listedIn(folder, wanted);
-    if (listed !== null) return [listed];
-    const found = filesBelow(folder, wanted);
-    if (found.length > 0) return found;
+/** The modules below some folders, the first one first. What modules.dep says is read once. */
+export class ModuleFolders {
+  readonly #folders: readonly string[];
+  /** By folder; null: it has no such list. */
+  readonly #lists = new Map<string, ReadonlyMap<string, Listed> | null>();
+
+  /** @param folders as {@link moduleFolders} gives them */
+  constructor(folders: readonly string[]) {
+    this.#folders = folders;
   }
-  return [];
+
+  /**
+   * Files of a module, the one that modprobe would load alone if its list has it; otherwise all of that name.
+   * @param module as /proc/modules has it
+   */
+  files(module: string): string[] {
+    const wanted = normalModuleName(module);
+    for (const folder of this.#folders) {
+      const listed = this.#list(folder)?.get(wanted);
+      if (listed !== undefined && existsSync(listed.path)) return [listed.path];
+      const found = filesBelow(folder, wanted);
+      if (found.length > 0) return found;
+    }
+    return [];
+  }
+
+  /** Modules that modprobe loads before one, by its list; empty if no list has it. */
+  needs(module: string): readonly string[] {
+    const wanted = normalModuleName(module);
+    for (const folder of this.#folders) {
+      const listed = this.#list(folder)?.get(wanted);
+      if (listed !== undefined) return listed.needs;
+    }
+    return [];
+  }
+
+  #list(folder: string): ReadonlyMap<string, Listed> | null {
+    let list = this.#lists.get(folder);
+    if (list === undefined) {
+      list = readList(folder);
+      this.#lists.set(folder, list);
+    }
+    return list;
+  }
 }
 
-/** As modules.dep says, lines of `PATH: PATHS THAT IT NEEDS`. */
-function listedIn(folder: string, wanted: string): string | null {
+/** {@link ModuleFolders.files} once. */
+export const findModuleFiles = (module: string, folders: readonly string[]): string[] =>
+  new ModuleFolders(folders).files(module);
+
+/** What modules.dep says of a module. */
+interface Listed {
+  readonly path: string;
+  readonly needs: readonly string[];
+}
+
+/** By the modules' names: lines of `PATH: PATHS THAT IT NEEDS`. */
+function readList(folder: string): ReadonlyMap<string, Listed> | null {
   let text: string;
   try {
     text = latin1(readRegular(join(folder, "modules.dep")).bytes);
   } catch {
     return null;
   }
+  const found = new Map<string, Listed>();
   for (const line of text.split("\n")) {
-    const path = line.slice(0, Math.max(0, line.indexOf(":")));
-    if (path === "" || nameOf(path) !== wanted) continue;
-    const file = isAbsolute(path) ? path : join(folder, path);
-    if (existsSync(file)) return file;
+    const end = line.indexOf(":");
+    const path = line.slice(0, Math.max(0, end));
+    const name = nameOf(path);
+    if (path === "" || found.has(name)) continue;
+    const needs = line
+      .slice(end + 1)
+      .split(" ")
+      .filter((needed) => needed !== "")
+      .map(nameOf);
+    found.set(name, { path: isAbsolute(path) ? path : join(folder, path), needs });
   }
-  return null;
+  return found;
 }
 
 function filesBelow(folder: string, wanted: string): string[] {

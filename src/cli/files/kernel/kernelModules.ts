@@ -21,11 +21,16 @@ export class KernelModules {
     this.#stores = stores;
   }
 
-  /** The kernel with the modules that one names (`depends=`, objects that it patches), as far as the kernel has them. */
+  /**
+   * The kernel with the modules that one names (`depends=`, objects that it patches) or that modules.dep has for it, as far as the
+   * kernel has them. The list says what modprobe loads before it, and the file what it was built against: both count.
+   */
   async add(kernel: Kernel | null, subject: Subject): Promise<Kernel | null> {
     if (this.#stores.length === 0 || kernel === null) return kernel;
     const found: ModuleFile[] = [];
-    for (const name of modulesNamedBy(subject, kernel)) {
+    const names = modulesNamedBy(subject, kernel);
+    for (const store of this.#stores) for (const name of store.needs(subject.module)) names.add(name);
+    for (const name of names) {
       if (name === subject.module || kernel.modules.has(name)) continue;
       const module = await this.find(name);
       if (module !== null && module.name === name) found.push(module);

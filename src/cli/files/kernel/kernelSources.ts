@@ -13,7 +13,7 @@ import { contentsOf, isNamedAfter, type PackageContents } from "../../../kernel/
 import { openPackage, type PackageKind } from "../../../kernel/package/open.ts";
 import { SymbolListError } from "../../../kernel/symbols/parseSymbols.ts";
 import { InputProblem, readInput, readUnpacked, type Standard } from "../io.ts";
-import { findModuleFiles, moduleFolders } from "./findModule.ts";
+import { ModuleFolders, moduleFolders } from "./findModule.ts";
 import { type FileKind, kernelPlaces } from "./kernelPlaces.ts";
 
 /** A file about a kernel. */
@@ -36,6 +36,8 @@ export interface FoundModule {
 export interface ModuleStore {
   /** The file of a module by its name; null if there is none. @throws InputProblem */
   readonly find: (module: string) => Promise<FoundModule | null>;
+  /** Modules that are loaded before one, by modules.dep; empty if that does not say. */
+  readonly needs: (module: string) => readonly string[];
 }
 
 /** All that one argument of -k stands for. */
@@ -70,12 +72,16 @@ export async function openKernelSource(argument: string, root: string, context: 
 }
 
 /** The modules below some folders, the first one first. */
-export const folderModules = (folders: readonly string[], context: Standard): ModuleStore => ({
-  find: async (module) => {
-    const [path] = findModuleFiles(module, folders);
-    return path === undefined ? null : { name: path, read: async () => (await readUnpacked(path, context)).bytes };
-  },
-});
+export function folderModules(folders: readonly string[], context: Standard): ModuleStore {
+  const below = new ModuleFolders(folders);
+  return {
+    find: async (module) => {
+      const [path] = below.files(module);
+      return path === undefined ? null : { name: path, read: async () => (await readUnpacked(path, context)).bytes };
+    },
+    needs: (module) => below.needs(module),
+  };
+}
 
 /** Folders of the modules that belong to a kernel in a folder `boot`, by its name: beside that folder. */
 export function modulesBeside(path: string): string[] {
@@ -212,6 +218,8 @@ async function packageSource(argument: string, own: Opened, context: Standard): 
       const name = `${found.in.path}: ${found.file.name}`;
       return { name, read: () => packedIn(name, found.file.bytes, found.in.budget) };
     },
+    // depmod makes the list where the package is installed.
+    needs: () => [],
   };
   const kernelKind = kernel.file === kernel.in.contents.kernel ? "kernel" : "map";
   const inputs = [...input(kernelKind, kernel), ...input("symvers", symvers), ...input("config", config)];

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findModuleFiles, isPath } from "../../../../src/cli/files/kernel/findModule.ts";
+import { findModuleFiles, isPath, ModuleFolders } from "../../../../src/cli/files/kernel/findModule.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -43,6 +43,10 @@ test("the one that modprobe's list names; without a list, all of the name", () =
   expect(find("ext4")).toEqual(["a/updates/ext4.ko"]);
   // Listed, but not there.
   expect(find("gone")).toEqual([]);
+  const folders = new ModuleFolders([join(folder, "none"), join(folder, "a")]);
+  expect(folders.needs("ext4")).toEqual(["crc16", "jbd2"]);
+  expect(folders.needs("gone")).toEqual([]);
+  expect(folders.needs("nothing")).toEqual([]);
 });
 
 test("folders in their order", () => {

@@ -1,6 +1,6 @@
 // -k PACKAGE: what klplink says of a module is what it says with the same kernel, module and lists given as files.
 
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -119,4 +119,27 @@ describe("modules by name", () => {
     expect(alone.stderr).toContain("  not known: exports of modules that are not given: no Module.symvers");
     expect((await klplink(["check", checked, "-k", debian])).stderr).not.toContain("symbols and exports:");
   });
+});
+
+test("what a module needs is also taken from modules.dep, where the module itself does not say", async () => {
+  const root = join(folder, "system");
+  const modules = join(root, "lib/modules/6.9.7-demo");
+  mkdirSync(join(modules, "kernel"), { recursive: true });
+  mkdirSync(join(root, "boot"));
+  cpSync(`${kernel}/vmlinux-x86_64`, join(root, "boot/vmlinuz-6.9.7-demo"));
+  cpSync("test/fixtures/tree/user.ko", join(modules, "kernel/tree_user.ko"));
+  cpSync("test/fixtures/tree/exporter.ko", join(modules, "kernel/tree-exporter.ko"));
+  const found = async (): Promise<string[]> => {
+    const run = ["check", "tree_user", "-k", "6.9.7-demo", "--root", root, "--format", "json"];
+    const { files } = JSON.parse((await klplink(run)).stdout) as { files: { problems: { kernel: string }[] }[] };
+    return files.flatMap((f) => f.problems.map((p) => p.kernel));
+  };
+  expect(await found()).toContain("tree_user: Unknown symbol tree_open (err -2)");
+  writeFileSync(join(modules, "modules.dep"), "kernel/tree_user.ko:\nkernel/tree-exporter.ko:\n");
+  expect(await found()).toContain("tree_user: Unknown symbol tree_open (err -2)");
+  writeFileSync(
+    join(modules, "modules.dep"),
+    "kernel/tree_user.ko: kernel/tree-exporter.ko\nkernel/tree-exporter.ko:\n",
+  );
+  expect(await found()).toEqual([]);
 });
