@@ -78,6 +78,25 @@ class Seen {
   }
 }
 
+/** A type as the table has it. */
+export interface BtfRow {
+  readonly kind: number;
+  readonly name: string;
+  /** kind_flag. */
+  readonly hasFlag: boolean;
+  /** Its size in bytes, or the number of the type that it is about. */
+  readonly value: number;
+  /** The words behind the common part. */
+  readonly info: readonly [number, number, number];
+  /** Members, enumerators, parameters: a name, the second word (a type, or a value), and for members bits from the start and of a bit-field. */
+  readonly entries: readonly {
+    readonly name: string;
+    readonly second: number;
+    readonly offset: number;
+    readonly bits: number;
+  }[];
+}
+
 /** A table of types, on its own or on top of a base (vmlinux's, for a module). */
 export class Btf {
   readonly #bytes: Uint8Array;
@@ -227,6 +246,25 @@ export class Btf {
       if (found !== null) return bits + found;
     }
     return null;
+  }
+
+  /** All types of this table (not of its base), in order: the first has the number 1 in a table without a base. */
+  rows(): BtfRow[] {
+    return this.#types.map((at) => {
+      const hasBits = this.#u32(at + 4) >>> 31 !== 0;
+      const kind = this.#kindAt(at);
+      const [fixed, each] = EXTRA[kind] ?? [0, 0];
+      const from = at + TYPE_SIZE + fixed;
+      const entries = Array.from({ length: each === 0 ? 0 : this.#vlenAt(at) }, (_, k) => {
+        const [name, second] = [this.#u32(from + k * each), this.#u32(from + k * each + 4)];
+        const third = each === 12 ? this.#u32(from + k * each + 8) : 0;
+        const bits = kind === STRUCT || kind === UNION ? (hasBits ? third >>> 24 : 0) : 0;
+        const offset = hasBits && (kind === STRUCT || kind === UNION) ? third & 0xff_ffff : third;
+        return { name: this.#string(name), second, offset, bits };
+      });
+      const info = [0, 4, 8].map((k) => (k < fixed ? this.#u32(at + TYPE_SIZE + k) : 0)) as [number, number, number];
+      return { kind, name: this.#string(this.#u32(at)), hasFlag: hasBits, value: this.#u32(at + 8), info, entries };
+    });
   }
 
   /** The functions of this table (not of its base) with their parameters. */

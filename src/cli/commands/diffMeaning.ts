@@ -7,7 +7,7 @@ export function meaningDocument({ meaning }: DiffResult): Record<string, unknown
   const types = meaning?.types ?? null;
   return {
     types: types?.source ?? null,
-    layouts: (types?.changes.layouts ?? []).map(({ name, scope, sizes, members, isGrowth, declared }) => ({
+    layouts: (types?.layouts ?? []).map(({ name, scope, sizes, members, isGrowth, declared }) => ({
       name,
       scope,
       sizes,
@@ -15,7 +15,7 @@ export function meaningDocument({ meaning }: DiffResult): Record<string, unknown
       members,
       declared,
     })),
-    enumerators: (types?.changes.values ?? []).flatMap(({ of, values, declared }) =>
+    enumerators: (types?.values ?? []).flatMap(({ of, values, declared }) =>
       values.map((v) => ({ enum: of, ...v, declared })),
     ),
   };
@@ -25,4 +25,4 @@ export function meaningDocument({ meaning }: DiffResult): Record<string, unknown
 export const meaningText = ({ meaning, patched }: DiffResult): string | null =>
   meaning === null || meaning.types !== null
     ? null
-    : `${patched.path}: structures, enums and parameters are not compared: no debug information (-g) on both sides, or more of it than 96 MiB`;
+    : `${patched.path}: structures, enums and parameters are not compared: no debug information (-g) or BTF on both sides`;

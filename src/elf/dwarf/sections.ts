@@ -101,32 +101,48 @@ export function relocated(
   tables: readonly RelocationTable[],
   baseOf: (section: number) => bigint,
 ): Uint8Array {
-  const sizes = findElfMachine(file.header.machine)?.absolutes;
-  if (tables.length === 0 || sizes === undefined) return content;
+  if (tables.length === 0 || findElfMachine(file.header.machine) === null) return content;
   const bytes = new Uint8Array(content);
-  const view = viewOf(bytes);
-  for (const table of tables) {
-    const symbols = file.symbolTables.get(file.sections.link(table.section));
-    if (symbols === undefined) continue;
-    for (let row = 0; row < table.count; row++) {
-      const size = sizes.get(table.type(row));
-      const at = table.offset(row);
-      if (size === undefined || at + size > bytes.length) continue;
-      const symbol = table.symbol(row);
-      const section = symbols.sectionOf(symbol);
-      const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
-      const base = section === null ? 0n : baseOf(section);
-      const addend = table.hasAddends
-        ? table.addend(row)
-        : size === 8
-          ? view.getBigInt64(at, file.littleEndian)
-          : BigInt(view.getInt32(at, file.littleEndian));
-      const value = (isKnown ? base + symbols.value(symbol) : 0n) + addend;
-      if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
-      else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
-    }
-  }
+  for (const table of tables) relocateRows(file, bytes, { table, first: 0, end: table.count, start: 0 }, baseOf);
   return bytes;
+}
+
+/** Rows of a table, for a part of its section that begins at `start`. Bytes. */
+export interface PartRows {
+  readonly table: RelocationTable;
+  readonly first: number;
+  readonly end: number;
+  readonly start: number;
+}
+
+/** Applies rows of a table to a part of its section. */
+export function relocateRows(
+  file: DebugSource,
+  bytes: Uint8Array,
+  { table, first, end, start }: PartRows,
+  baseOf: (section: number) => bigint,
+): void {
+  const sizes = findElfMachine(file.header.machine)?.absolutes;
+  const symbols = file.symbolTables.get(file.sections.link(table.section));
+  if (symbols === undefined || sizes === undefined) return;
+  const view = viewOf(bytes);
+  for (let row = first; row < end; row++) {
+    const size = sizes.get(table.type(row));
+    const at = table.offset(row) - start;
+    if (size === undefined || !(at >= 0) || at + size > bytes.length) continue;
+    const symbol = table.symbol(row);
+    const section = symbols.sectionOf(symbol);
+    const isKnown = section !== null || symbols.rawShndx(symbol) === SHN_ABS;
+    const base = section === null ? 0n : baseOf(section);
+    const addend = table.hasAddends
+      ? table.addend(row)
+      : size === 8
+        ? view.getBigInt64(at, file.littleEndian)
+        : BigInt(view.getInt32(at, file.littleEndian));
+    const value = (isKnown ? base + symbols.value(symbol) : 0n) + addend;
+    if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, value), file.littleEndian);
+    else view.setUint32(at, Number(BigInt.asUintN(32, value)), file.littleEndian);
+  }
 }
 
 /** Indices of the sections called `.debug_NAME` or `.zdebug_NAME`, with NAME, in the order of the file. */

@@ -12,7 +12,6 @@ import { type Change, type Diff, type DiffOptions, diffUnits } from "../../diff/
 import { type Extract, extract, type TakenPart } from "../../diff/extract.ts";
 import { type Graph, graphOf } from "../../diff/take/graph.ts";
 import { include } from "../../diff/take/include.ts";
-import { readDwarfTypes } from "../../elf/dwarf/types/typeTable.ts";
 import { ElfError } from "../../elf/error.ts";
 import { readElf } from "../../elf/reader.ts";
 import { EHDR } from "../../elf/views/layout.ts";
@@ -24,6 +23,7 @@ import { noSymbols, read, refuseOtherMachine, supportedArch, Unusable } from "..
 import { openFile, type Subject } from "../open.ts";
 import { toldSizes, withTables } from "./entrySizes.ts";
 import { type Meaning, meaningOf } from "./meaning.ts";
+import { typeChanges } from "./typeChanges.ts";
 
 export interface DiffInput {
   readonly bytes: Uint8Array;
@@ -72,7 +72,7 @@ export async function diffObjects(
     !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
     diff.loose.length === 0 &&
     diff.annotations.callbacks.size === 0;
-  const meaning = isEmpty ? null : meaningOf(diff, [await readDwarfTypes(one.file), await readDwarfTypes(other.file)]);
+  const meaning = isEmpty ? null : meaningOf(diff, await typeChanges(one.file, other.file));
   const problems = [...problemsOf(diff), ...(meaning?.problems ?? [])];
   return { diff, orig: one, patched: other, problems, meaning, isEmpty };
 }

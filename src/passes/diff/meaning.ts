@@ -3,34 +3,28 @@
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { itemContent } from "../../diff/canon/content.ts";
-import { mayMention, mentioners } from "../../diff/canon/mentions.ts";
+import { mayMention, mentioned, mentioners } from "../../diff/canon/mentions.ts";
 import { parentOfCold } from "../../diff/canon/names.ts";
 import { itemIn } from "../../diff/canon/targets.ts";
 import type { Item } from "../../diff/canon/unit.ts";
 import type { Side } from "../../diff/compare/compare.ts";
 import type { Change, Diff } from "../../diff/diff.ts";
 import { compareExports, exportsOf } from "../../diff/meaning/exports.ts";
-import { compareTypes, type LayoutChange, type TypeChanges } from "../../diff/meaning/layouts.ts";
 import { alwaysOnStack, blacklisted } from "../../diff/meaning/onStack.ts";
-import { signatureChange } from "../../diff/meaning/signatures.ts";
-import type { Declared, TypeTable } from "../../elf/typeTable.ts";
+import type { Declared } from "../../elf/typeTable.ts";
+import type { GatheredTypes, UsedLayout } from "./typeChanges.ts";
 
 export interface Meaning {
   /** What the types came from; null: the two objects do not tell, so nothing is said of them. */
-  readonly types: { readonly source: TypeTable["source"]; readonly changes: TypeChanges } | null;
+  readonly types: GatheredTypes | null;
   readonly problems: readonly Problem[];
 }
 
-/** @param types of the original and of the patched object */
-export function meaningOf(diff: Diff, types: readonly [TypeTable | null, TypeTable | null]): Meaning {
-  const [before, after] = types;
+/** @param types what of them is another; null: the objects do not tell */
+export function meaningOf(diff: Diff, types: GatheredTypes | null): Meaning {
   const problems = [...exportProblems(diff), ...stackProblems(diff), ...perCpuProblems(diff), ...addressProblems(diff)];
-  if (before === null || after === null) return { types: null, problems };
-  const changes = compareTypes(before, after);
-  return {
-    types: { source: after.source, changes },
-    problems: [...typeProblems(diff, changes, after), ...signatureProblems(diff, before, after), ...problems],
-  };
+  if (types === null) return { types: null, problems };
+  return { types, problems: [...typeProblems(diff, types), ...signatureProblems(diff, types), ...problems] };
 }
 
 const at = ({ unit }: Side, item: Item, declared: Declared | null = null): Place => ({
@@ -43,13 +37,12 @@ const at = ({ unit }: Side, item: Item, declared: Declared | null = null): Place
 const sourceOf = (declared: Declared | null): Pick<Place, "source"> =>
   declared === null ? {} : { source: [{ ...declared, column: 0, function: null }] };
 
-function typeProblems(diff: Diff, { layouts, values }: TypeChanges, table: TypeTable): Problem[] {
+function typeProblems(diff: Diff, { layouts, values }: GatheredTypes): Problem[] {
   const problems: Problem[] = [];
   const file = diff.patched.unit.path;
   for (const change of layouts) {
     const { name, scope, sizes, members, isGrowth, declared } = change;
-    const holders = change.holders.flatMap((key) => table.aggregates.get(key)?.name ?? []);
-    const data = { name, scope, sizes, members, isGrowth, holders, ...usersOf(diff, change, table) };
+    const data = { name, scope, sizes, members, isGrowth, holders: change.holderNames, ...usersOf(diff, change) };
     problems.push(problem("KLP725", { file, ...sourceOf(declared) }, data));
   }
   for (const { of, values: list, declared } of values)
@@ -58,27 +51,19 @@ function typeProblems(diff: Diff, { layouts, values }: TypeChanges, table: TypeT
 }
 
 /** Functions of the object that use a struct, or one that holds it. */
-function usersOf(
-  diff: Diff,
-  { key, holders }: LayoutChange,
-  { uses, variables }: TypeTable,
-): { changed: string[]; unchanged: string[] } {
-  const keys = [key, ...holders];
-  const has = (found: ReadonlySet<string> | undefined): boolean => keys.some((k) => found?.has(k) === true);
+function usersOf(diff: Diff, { functions, variables }: UsedLayout): { changed: string[]; unchanged: string[] } {
   const found = { changed: [] as string[], unchanged: [] as string[] };
   const { unit } = diff.patched;
-  const holding = unit.items.filter((i) => i.kind === "object" && has(variables.get(i.name)));
-  const sections = new Set(holding.map((i) => i.section));
+  const holding = new Set(unit.items.filter((i) => i.kind === "object" && variables.has(i.name)));
+  const sections = new Set([...holding].map((i) => i.section));
+  const isOf = (item: Item, files: ReadonlySet<string | null> | undefined): boolean =>
+    files !== undefined && (files.has(null) || item.file === 0 || files.has(unit.files[item.file - 1] ?? null));
+  const isUser = (name: string, patched: Item): boolean =>
+    // Debug information has no suffixes of copies.
+    isOf(patched, functions.get(name) ?? functions.get(name.split(".")[0] ?? name)) ||
+    (mayMention(unit, patched, sections) && mentioned(unit, patched).some(({ item }) => holding.has(item)));
   for (const { name, patched, status } of diff.functions) {
-    if (patched === null) continue;
-    const isUser =
-      has(uses.get(name)) ||
-      (mayMention(unit, patched, sections) &&
-        itemContent(unit, patched).references.some((r) => {
-          const item = itemIn(r.target);
-          return item?.kind === "object" && has(variables.get(item.name));
-        }));
-    if (isUser) found[status === "same" ? "unchanged" : "changed"].push(name);
+    if (patched !== null && isUser(name, patched)) found[status === "same" ? "unchanged" : "changed"].push(name);
   }
   return found;
 }
@@ -90,12 +75,12 @@ const changed = (diff: Diff): (Change & { patched: Item; orig: Item })[] =>
       : [],
   );
 
-function signatureProblems(diff: Diff, before: TypeTable, after: TypeTable): Problem[] {
+function signatureProblems(diff: Diff, { signatures }: GatheredTypes): Problem[] {
   const problems: Problem[] = [];
   const exported = exportsOf(diff.orig.unit);
   for (const { name, orig, patched } of changed(diff)) {
-    const change = signatureChange(name, before, after);
-    if (change === null) continue;
+    const change = signatures.get(name);
+    if (change === undefined) continue;
     const { before: one, after: other, declared } = change;
     const place = at(diff.patched, patched, declared);
     if (exported.has(name)) problems.push(problem("KLP727", place, { name, before: one, after: other }));

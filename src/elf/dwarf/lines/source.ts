@@ -4,6 +4,7 @@ import { CompressionError } from "../../containers/compressed.ts";
 import type { ElfFile } from "../../reader.ts";
 import { Budget, Cursor, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
+import { readUnitSlices, type UnitPlace, type UnitSlices } from "../unitSlices.ts";
 import { type DwarfUnit, UnitReader } from "../units.ts";
 import { callSite, type FunctionNode, functionName, functionsAt, readFunctions } from "./inlined.ts";
 import { type LineTable, readLines } from "./lines.ts";
@@ -22,9 +23,17 @@ export interface SourceFrame {
   readonly function: string | null;
 }
 
+/** More debug information than this is that of a linked kernel. Bytes. */
+const MOST_AT_ONCE = 96 << 20;
 /** So many lines are told of one place. */
 const MOST_FRAMES = 64;
 const NAMES = ["info", "abbrev", "line", "str", "line_str", "str_offsets", "addr", "ranges", "rnglists"];
+
+function sizeOfInfo({ sections }: ElfFile): number {
+  let size = 0;
+  for (let i = 1; i < sections.count; i++) if (/^\.z?debug_info$/.test(sections.name(i))) size += sections.size(i);
+  return size;
+}
 
 /** The debug information of one relocatable file. Units are read when they are first needed. */
 export class SourceIndex {
@@ -41,19 +50,29 @@ export class SourceIndex {
   readonly #tables = new Map<DwarfUnit, LineTable | null>();
   readonly #functions = new Map<DwarfUnit, readonly FunctionNode[]>();
 
-  private constructor(file: ElfFile, sections: DebugSections | null) {
+  /** Of a linked kernel: units are read when a place of them is first asked for. */
+  readonly #slices: UnitSlices | null;
+  readonly #read = new Set<UnitPlace>();
+
+  private constructor(file: ElfFile, sections: DebugSections | null, slices: UnitSlices | null = null) {
     this.#file = file;
     this.#sections = sections;
+    this.#slices = slices;
     this.#lookUps = new Budget((1 << 24) + (sections?.totalSize ?? 0));
-    this.hasLines = sections?.find("line") != null && sections.find("info") !== null;
+    this.hasLines = sections?.find("line") != null && (slices !== null || sections.find("info") !== null);
     if (sections === null || !this.hasLines) return;
-    this.#reader = new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
-    this.#units = this.#guard(() => this.#reader?.units()) ?? [];
+    this.#reader = slices?.newReader() ?? new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
+    if (slices === null) this.#units = this.#guard(() => this.#reader?.units()) ?? [];
   }
 
-  /** Never throws for what is wrong with debug information: `fault` says it then. */
-  static async read(file: ElfFile): Promise<SourceIndex> {
+  /**
+   * Never throws for what is wrong with debug information: `fault` says it then.
+   * @param most bytes of .debug_info in the file beyond which its units are read one by one
+   */
+  static async read(file: ElfFile, most = MOST_AT_ONCE): Promise<SourceIndex> {
     try {
+      const slices = sizeOfInfo(file) > most ? await readUnitSlices(file) : null;
+      if (slices !== null) return new SourceIndex(file, slices.sections, slices);
       return new SourceIndex(file, await DebugSections.read(file, NAMES));
     } catch (error) {
       if (!(error instanceof CompressionError)) throw error;
@@ -81,7 +100,20 @@ export class SourceIndex {
     if (this.#sections === null || !(offset >= 0 && offset < this.#file.sections.size(section))) return null;
     const base = this.#sections.addresses.baseOf(section);
     if (base === 0) return null;
-    return this.#guard(() => this.#lookUp(base + offset));
+    return this.#guard(() => {
+      this.#readUnits(section);
+      return this.#lookUp(base + offset);
+    });
+  }
+
+  /** Those of a section, where units are read one by one. */
+  #readUnits(section: number): void {
+    for (const place of this.#slices?.about(section) ?? []) {
+      if (this.#read.has(place)) continue;
+      this.#read.add(place);
+      const unit = this.#slices?.unitOf(place) ?? null;
+      if (unit !== null) this.#units = [...this.#units, unit];
+    }
   }
 
   #lookUp(address: number): readonly SourceFrame[] | null {

@@ -27,6 +27,7 @@ import {
 } from "../consts.ts";
 import { Budget, Cursor, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
+import type { UnitPlace, UnitSlices } from "../unitSlices.ts";
 import { UnitReader } from "../units.ts";
 import { readNodes, type TypeNode, type UnitNodes } from "./typeNodes.ts";
 
@@ -59,6 +60,18 @@ export async function readDwarfTypes(file: ElfFile): Promise<TypeTable | null> {
     if (error instanceof DwarfError || error instanceof CompressionError) return null;
     throw error;
   }
+}
+
+/** The types of one unit of a linked object. Null for one without code. @param prefix of all keys @throws DwarfError */
+export function tableOfUnit(slices: UnitSlices, place: UnitPlace, prefix: string): TypeTable | null {
+  const unit = slices.unitOf(place);
+  if (unit === null) return null;
+  const made = new Tables();
+  const cursor = new Cursor(unit.info, slices.file.littleEndian, unit.firstEntry, unit.end);
+  const work = new Budget(4 * (slices.sections.totalSize + unit.end));
+  const spend = (amount: number): void => work.spend(cursor, amount);
+  new UnitTypes(readNodes(slices.newReader(), slices.sections, unit), { prefix, made, spend }).run();
+  return made;
 }
 
 class Tables implements TypeTable {
