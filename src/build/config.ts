@@ -1,6 +1,7 @@
 // Kernel configurations: what stands in a .config, what makes a livepatch impossible, what became another option.
 
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { type MakeMachine, makeMachines } from "./machines.ts";
 
 /** Options that are set, with their values; what is not set is absent. */
 export type Config = ReadonlyMap<string, string>;
@@ -47,8 +48,24 @@ const rows: readonly { readonly option: string; readonly unset?: true; readonly 
     },
   ];
 
-/** What makes livepatches impossible with a configuration. */
-export function configProblems(config: Config, file: string): Problem[] {
+/** Options of which a configuration has the one of its architecture. */
+const ARCHITECTURES = [
+  "CONFIG_RISCV",
+  "CONFIG_S390",
+  "CONFIG_LOONGARCH",
+  ...Object.values(makeMachines).map((m) => m.option),
+];
+
+/** What makes livepatches impossible with a configuration. @param machine of the kernel */
+export function configProblems(config: Config, file: string, machine: MakeMachine): Problem[] {
+  const other = ARCHITECTURES.find((option) => option !== machine.option && config.has(option));
+  if (other !== undefined) {
+    const [why, help] = [
+      `the kernel is one with ${machine.option}`,
+      "--config says which one the kernel was built with",
+    ];
+    return [problem("KLP812", { file }, { option: other, why, help })];
+  }
   return rows
     .filter(({ option, unset }) => config.has(option) !== (unset === true))
     .map(({ option, unset, why, help }) =>

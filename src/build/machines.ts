@@ -6,6 +6,8 @@ export interface MakeMachine {
   /** ARCH, and its folder below arch/. */
   readonly arch: string;
   readonly folder: string;
+  /** The option of configurations for it. */
+  readonly option: string;
   /** Prefix of Debian's cross compilers, and of most others. */
   readonly cross: string;
   /** Node's name of it (process.arch): on such a host no prefix is needed. */
@@ -24,6 +26,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   ppc64le: {
     arch: "powerpc",
     folder: "powerpc",
+    option: "CONFIG_PPC64",
     cross: "powerpc64le-linux-gnu-",
     host: "ppc64",
     borrows: [],
@@ -35,6 +38,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   arm64: {
     arch: "arm64",
     folder: "arm64",
+    option: "CONFIG_ARM64",
     cross: "aarch64-linux-gnu-",
     host: "arm64",
     borrows: ["arm"],
@@ -45,6 +49,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   x86_64: {
     arch: "x86_64",
     folder: "x86",
+    option: "CONFIG_X86_64",
     cross: "x86_64-linux-gnu-",
     host: "x64",
     borrows: ["um"],

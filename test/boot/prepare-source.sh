@@ -18,28 +18,6 @@ set -euo pipefail
 script=prepare-source.sh
 source "$(dirname "${BASH_SOURCE[0]}")/kernelBuild.sh"
 
-# The machine's own source, or the one in the cache, or in the archive: sets tarball to the one of an upstream version (6.12.117), or,
-# with a word on it, to the newest.
-find_source() { # PACKAGE VERSION
-  local package=$1 wanted=$2 folder version
-  tarball=/usr/src/$package.tar.xz
-  [[ -f $tarball && $(dpkg-query -W -f '${Version}' "$package") == "$wanted"[-+~]* ]] && return
-  folder=$(find "$cache/debian" -maxdepth 1 -name "$package-$wanted[-+~]*-amd64" 2>/dev/null | sort -V | tail -n 1)
-  if [[ -z $folder ]]; then
-    while read -r _ version; do
-      [[ $version == "$wanted"[-+~]* ]] || continue
-      folder=$cache/debian/$package-$version-amd64
-      debian_unpack amd64 "$folder" "$package=$version" && break
-      folder=
-    done <<<"$(debian_offers amd64 "$package")"
-  fi
-  if [[ -z $folder ]]; then
-    folder=$("$here/fetch-package.sh" amd64 "$package")
-    echo "$script: the archive has no $package of $wanted; instead: ${folder##*/}" >&2
-  fi
-  tarball=$(ls "$folder"/usr/src/linux-source-*.tar.xz)
-}
-
 unpack_source() { # FOLDER SRCARCH
   # Kconfig and makefiles of all drivers stay, and what is asked for the list of system calls: all must come out as it is.
   tar -xJf "$tarball" -C "$1" --strip-components=1 --wildcards \
@@ -93,7 +71,7 @@ fi
 rm -rf "$folders/preparing-$name".* # one that was killed left this
 work=$(mktemp -d "$folders/preparing-$name.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-find_source "$package" "$version"
+tarball=$("$here/find-source.sh" "${package#linux-source-}" "$version")
 echo "$script: $package $version for $name, a minute or two" >&2
 unpack_source "$work" "$srcarch"
 mkdir "$work/build"

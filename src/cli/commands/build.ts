@@ -198,7 +198,7 @@ class Run {
     const options = this.#options;
     const found = headers?.config ?? (await this.#configuration(kernel));
     this.#outcome.configuration = found.name;
-    this.#refuse(configProblems(parseConfigText(found.text), found.name));
+    this.#refuse(configProblems(parseConfigText(found.text), found.name, machine));
     const common = {
       machine,
       workspace,

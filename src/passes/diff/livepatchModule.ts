@@ -100,9 +100,10 @@ export async function makeModule(diffObject: Uint8Array, options: ModuleOptions)
   const list = build.exportList;
   if (list !== null && symvers !== null) writeFileSync(list, symvers);
   else if (list !== null && !existsSync(list)) writeFileSync(list, "");
-  // Names that are no exports become livepatch symbols behind it; objtool may warn of them, and no BTF is kept.
+  // Names that are no exports become livepatch symbols behind it; objtool may warn of them. No BTF is kept, and no debug information: it
+  // would tell the path of the private folder.
   const args = [`M=${folder}`, `KLPLINK_NAME=${name}`, `KLPLINK_REPLACE=${replace ? 1 : 0}`, "KBUILD_MODPOST_WARN=1"];
-  const without = ["CONFIG_OBJTOOL_WERROR=", "CONFIG_DEBUG_INFO_BTF_MODULES="];
+  const without = ["CONFIG_OBJTOOL_WERROR=", "CONFIG_DEBUG_INFO_BTF_MODULES=", "CFLAGS_MODULE=-g0"];
   await build.make("`make modules` of the livepatch", [...args, ...without, "modules"]);
   const file = `${name}.ko`;
   const subject = openModule(readFileSync(join(folder, file)), file);

@@ -10,7 +10,8 @@ import { normalModuleName } from "../../../kernel/module/modinfo.ts";
 import type { Context } from "../../context.ts";
 import { InputProblem, readUnpacked } from "../io.ts";
 import { findModuleFiles, moduleFolders } from "../kernel/findModule.ts";
-import { kernelPlaces } from "../kernel/kernelPlaces.ts";
+import { type FileKind, kernelPlaces } from "../kernel/kernelPlaces.ts";
+import { openKernelSource, PACKAGE_NAME } from "../kernel/kernelSources.ts";
 
 /** Files that -k names, folders and releases included. */
 const kernelFiles = (kernels: readonly string[], root: string): string[] =>
@@ -23,7 +24,7 @@ export interface FoundConfig {
 }
 
 /**
- * The configuration: as given, else beside the kernel, in /boot, in the kernel itself (CONFIG_IKCONFIG), in the source.
+ * The configuration: as given, else in the package that -k names, beside the kernel, in /boot, in the kernel itself (CONFIG_IKCONFIG), in the source.
  * @throws InputProblem KLP823
  */
 export async function findConfigFile(
@@ -40,6 +41,8 @@ export async function findConfigFile(
     const { bytes, name } = await readUnpacked(given, context);
     return checked(name, Buffer.from(bytes).toString("latin1"));
   }
+  const packed = await inPackages("config", kernels, root, context);
+  if (packed !== null) return checked(packed.name, Buffer.from(packed.bytes).toString("latin1"));
   const files = kernelFiles(kernels, root);
   const folders = kernels.filter((k) => kernelPlaces(k, root) !== null && existsSync(k));
   const beside = [...folders, ...files.map((file) => dirname(file))];
@@ -71,6 +74,24 @@ export async function findConfigFile(
   throw new InputProblem(problem("KLP823", { file: files[0] ?? source }, { why }));
 }
 
+/** A file of a kind in the packages that -k names; null: there is none. */
+async function inPackages(
+  kind: FileKind,
+  kernels: readonly string[],
+  root: string,
+  context: Context,
+): Promise<{ readonly name: string; readonly bytes: Uint8Array } | null> {
+  for (const argument of kernels) {
+    const places = kernelPlaces(argument, root);
+    const isPackage = places === null ? PACKAGE_NAME.test(argument) : places.files.length === 0;
+    if (!isPackage) continue;
+    const { inputs } = await openKernelSource(argument, root, context);
+    const input = inputs.find((i) => i.kind === kind);
+    if (input !== undefined) return { name: input.name, bytes: await input.read() };
+  }
+  return null;
+}
+
 function checked(name: string, text: string): FoundConfig {
   if (/^CONFIG_\w+=/m.test(text)) return { name, text };
   throw new InputProblem(problem("KLP823", { file: name }, { why: "the file has no line CONFIG_NAME=…" }));
@@ -93,8 +114,10 @@ async function configInside(path: string): Promise<string | null> {
   }
 }
 
-/** Text of the Module.symvers among the files that -k names; null if none is. */
+/** Text of the Module.symvers among the files that -k names, packages and those beside them included; null if none is. */
 export async function findSymvers(kernels: readonly string[], root: string, context: Context): Promise<string | null> {
+  const packed = await inPackages("symvers", kernels, root, context);
+  if (packed !== null) return Buffer.from(packed.bytes).toString("latin1");
   for (const file of kernelFiles(kernels, root)) {
     if (!/symvers/i.test(file) || file === "-") continue;
     return Buffer.from((await readUnpacked(file, context)).bytes).toString("latin1");

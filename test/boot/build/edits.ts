@@ -1,0 +1,70 @@
+// Changes of the kernel's source, as replacements of text that stands once in a file; patches are made of them by git.
+
+export type Edit = readonly [path: string, from: string, to: string];
+
+/** The end of a function that shows a file of /proc, in front of the one that makes the file. */
+const END = "\treturn 0;\n}\n\nstatic int __init";
+
+/** Counts how often the file was read, behind what it says. */
+export const COUNT: readonly Edit[] = [
+  [
+    "fs/proc/version.c",
+    "\tseq_printf(m, linux_proc_banner,",
+    "\tstatic int reads;\n\n\tseq_printf(m, linux_proc_banner,",
+  ],
+  ["fs/proc/version.c", END, `\tseq_printf(m, "patched %d\\n", ++reads);\n${END}`],
+];
+/** Once more behind the same file, for a source that has COUNT. */
+export const MORE: readonly Edit[] = [["fs/proc/version.c", END, `\tseq_puts(m, "and more\\n");\n${END}`]];
+/** Another file, which calls a new function of the first one. */
+export const TWO: readonly Edit[] = [
+  [
+    "fs/proc/version.c",
+    "static int version_proc_show",
+    'void version_note(struct seq_file *m);\nvoid version_note(struct seq_file *m)\n{\n\tseq_puts(m, "two files\\n");\n}\n\nstatic int version_proc_show',
+  ],
+  [
+    "fs/proc/uptime.c",
+    "static int uptime_proc_show",
+    "void version_note(struct seq_file *m);\n\nstatic int uptime_proc_show",
+  ],
+  ["fs/proc/uptime.c", END, `\tversion_note(m);\n${END}`],
+];
+/** A header, and one of the sources that include it uses what is new. Its function has a name that others have, too. */
+export const HEADER: readonly Edit[] = [
+  [
+    "fs/proc/fd.h",
+    "extern const struct file_operations proc_fd_operations;",
+    '#define FD_NOTE "from a header\\n"\n\nextern const struct file_operations proc_fd_operations;',
+  ],
+  [
+    "fs/proc/fd.c",
+    "\tshow_fd_locks(m, file, files);\n\tif (seq_has_overflowed(m))",
+    "\tshow_fd_locks(m, file, files);\n\tseq_puts(m, FD_NOTE);\n\tif (seq_has_overflowed(m))",
+  ],
+];
+/** Modules: each tells something of what is its own, and of no other object. */
+export const RNG_CORE: readonly Edit[] = [
+  [
+    "drivers/char/hw_random/core.c",
+    '"%s\\n", rng ? rng->name : "none")',
+    '"%s, %d\\n", rng ? rng->name : "none",\n\t\t list_empty(&rng_list))',
+  ],
+];
+export const PKTGEN: readonly Edit[] = [
+  ["net/core/pktgen.c", "\tseq_puts(seq, version);", '\tseq_puts(seq, version);\n\tseq_puts(seq, "patched\\n");'],
+];
+
+/** What is refused: why a livepatch cannot carry it stands in the diagnostic. */
+export const BOOT_CODE: readonly Edit[] = [
+  ["init/main.c", "static int kernel_init(void *);", "static int kernel_init(void *);\nint more;"],
+];
+export const MAKEFILE: readonly Edit[] = [
+  ["fs/proc/Makefile", "obj-y   += proc.o", "obj-y   += proc.o\nccflags-y += -DX"],
+];
+/** The structure is the running kernel's own, and has been read by then. */
+export const DATA: readonly Edit[] = [["fs/proc/stat.c", "\t.proc_flags\t= PROC_ENTRY_PERMANENT,\n", ""]];
+export const UNDECLARED: readonly Edit[] = [["fs/proc/version.c", END, END.replace("return 0", "return missing")]];
+export const NOTHING: readonly Edit[] = [["fs/proc/version.c", END, `\t/* and no more */\n\n${END}`]];
+/** Behind loadavg_proc_show lies an overridden weak function of the ppc64le kernel (test/boot/orphans.test.ts). */
+export const LOADAVG: readonly Edit[] = [["fs/proc/loadavg.c", END, `\tseq_puts(m, "");\n${END}`]];

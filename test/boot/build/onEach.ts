@@ -1,0 +1,136 @@
+// What holds on each architecture: patches in force on a booted kernel, one after the other in one boot, and patches that are refused.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { beforeAll, expect, test } from "vitest";
+import { readElf } from "../../../src/elf/reader.ts";
+import { repo } from "../run.ts";
+import type { Answers, Planned } from "../scenario.ts";
+import { BOOT_CODE, COUNT, DATA, HEADER, MAKEFILE, MORE, NOTHING, TWO, UNDECLARED } from "./edits.ts";
+import type { TargetKind } from "./targets.ts";
+import { enter, leave, refusal, replaced, Workshop } from "./workshop.ts";
+
+/** Milliseconds; a limit against hanging. */
+export const LONG = 1_800_000;
+
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
+const isReport = ajv.compile(JSON.parse(readFileSync(join(repo, "docs/diagnostics.schema.json"), "utf8")));
+const BTF = [".BTF", ".BTF.base", ".BTF_ids"];
+const btfOf = (path: string): string[] => {
+  const { sections } = readElf(readFileSync(path));
+  return BTF.filter((name) => sections.findByName(name) !== null);
+};
+
+const VERSION = "/proc/version";
+const UPTIME = "/proc/uptime";
+const OPEN_FILE = "/proc/self/fdinfo/0";
+const says = (more: string): Planned => ({
+  line: `read ${VERSION}`,
+  output: (answers: Answers) => `${answers.get(VERSION) ?? "?"}${more}`,
+});
+const reads = (file: string, output: RegExp): Planned => ({ line: `read ${file}`, output });
+
+/** @param above folder for what is made @returns the workshop, once the tests run */
+export function onEach(kind: TargetKind, above: string): () => Workshop {
+  let shop: Workshop;
+  beforeAll(async () => {
+    shop = await Workshop.open(kind, above);
+  }, LONG);
+
+  test("one file, a cumulative patch over it, two files, a header, a module", { timeout: LONG }, async () => {
+    const { module } = shop.target;
+    const one = shop.patch("one", COUNT);
+    const made = [
+      shop.livepatch("one", one),
+      shop.livepatch("cumulative", one, shop.patch("more", MORE, COUNT)),
+      shop.livepatch("two", shop.patch("two", TWO)),
+      shop.livepatch("header", shop.patch("header", HEADER), "--no-replace"),
+      shop.livepatch("module", shop.patch("module", module.edits), "--no-replace", ...module.about),
+    ];
+    const names = made.map(({ ran }) => ran.stdout.split("\n").filter((line) => line.startsWith("replaces  ")));
+    const file = module.path.replace(/^.*\//, "");
+    const [before, after] = module.answers;
+    const plan: Planned[] = [
+      { line: `read ${VERSION}` },
+      reads(UPTIME, /^[\d. ]+\n$/),
+      reads(OPEN_FILE, /^pos:.*\nino:.*\n$/s),
+      ...enter("one"),
+      says("patched 1\n"),
+      says("patched 2\n"),
+      ...enter("cumulative"),
+      ...replaced("one"),
+      // Its variable is its own: the livepatch that had it is gone.
+      says("patched 1\nand more\n"),
+      ...enter("two"),
+      ...replaced("cumulative"),
+      reads(UPTIME, /^[\d. ]+\ntwo files\n$/),
+      says(""),
+      ...enter("header"),
+      reads(OPEN_FILE, /^pos:.*\nino:.*\nfrom a header\n$/s),
+      { line: `insmod /${file}` },
+      reads(module.file, before),
+      ...enter("module"),
+      reads(module.file, after),
+      ...leave("module"),
+      reads(module.file, before),
+      { line: `rmmod ${module.name}` },
+      // The module comes when the livepatch is there.
+      ...enter("module"),
+      { line: `insmod /${file}` },
+      reads(module.file, after),
+      { line: `rmmod ${module.name}` },
+      ...leave("module"),
+      ...leave("header"),
+      ...leave("two"),
+      says(""),
+      reads(UPTIME, /^[\d. ]+\n$/),
+      reads(OPEN_FILE, /^pos:.*\nino:[^\n]*\n$/s),
+    ];
+    expect(await shop.life([...made.map((m) => m.file), module.path], plan)).toEqual([]);
+    expect(names).toEqual([
+      ["replaces  version_proc_show of vmlinux"],
+      ["replaces  version_proc_show of vmlinux"],
+      ["replaces  uptime_proc_show of vmlinux"],
+      [expect.stringMatching(/^replaces {2}seq_show(?:,\d+)? of vmlinux$/)],
+      [expect.stringMatching(new RegExp(`^replaces  \\w+ of ${module.name}$`))],
+    ]);
+    for (const { file: path } of made) expect(btfOf(path)).toEqual([]);
+  });
+
+  test("what no livepatch can carry is refused, and why", { timeout: LONG }, () => {
+    expect(refusal(shop.build(shop.patch("boot", BOOT_CODE)))).toMatch(
+      /^error\[KLP810\]: the patch changes init\/main\.c, which no livepatch can carry/,
+    );
+    expect(refusal(shop.build(shop.patch("make", MAKEFILE)))).toMatch(
+      /^error\[KLP810\]: the patch changes fs\/proc\/Makefile, which/,
+    );
+    expect(refusal(shop.build(shop.patch("data", DATA)))).toMatch(/^error\[KLP701\].*stat_proc_ops/);
+    expect(refusal(shop.build(shop.patch("wrong", UNDECLARED)))).toMatch(
+      /^error\[KLP817\].*fs\/proc\/version\.c:\d+:\d+: error: .missing. undeclared/,
+    );
+  });
+
+  test("the report is a document of the form that is described", { timeout: LONG }, () => {
+    const output = join(shop.folder, "livepatch-two.ko");
+    const ran = shop.build(shop.patch("two", TWO), "--name", "two", "-o", output, "--format", "json");
+    expect(ran, ran.stderr).toMatchObject({ status: 0 });
+    const document = JSON.parse(ran.stdout);
+    expect(isReport(document), JSON.stringify(isReport.errors)).toBe(true);
+    expect(document.files.at(-1)).toMatchObject({
+      output,
+      files: ["fs/proc/version.c", "fs/proc/uptime.c"],
+      objects: ["fs/proc/uptime.o", "fs/proc/version.o"],
+      replaced: [{ object: "vmlinux", name: "uptime_proc_show", position: 0 }],
+      linked: { symbols: expect.any(Number), relocations: expect.any(Number) },
+    });
+  });
+
+  test("a patch that changes nothing is said to be one", { timeout: LONG }, () => {
+    expect(shop.build(shop.patch("nothing", NOTHING))).toMatchObject({
+      status: 0,
+      stdout: "no functional change: the patch applies, and the code stays the same\n",
+    });
+  });
+  return () => shop;
+}
