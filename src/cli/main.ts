@@ -38,6 +38,15 @@ Exit status: 0 good; 1 errors; 2 wrong usage; 3 a bad file; 70 a bug in klplink.
   return shortenHelp(klplink);
 }
 
+/** Commands that take the place of other tools, and read the command line as those do. */
+const STAND_IN_WORDS = ["create-diff-object", "create-klp-module", "klp"];
+
+/** The words for a program that was started by the name of one of these tools, as a link to klplink is. */
+export function namedWords(program: string, words: readonly string[]): readonly string[] {
+  const name = program.replace(/^.*\//, "");
+  return name === "create-diff-object" || name === "create-klp-module" ? [name, ...words] : words;
+}
+
 /** Commands that look at all others. */
 const NEED_ALL = ["completion", "man", "setup"];
 
@@ -64,11 +73,14 @@ export async function main(argv: readonly string[], context: Context): Promise<n
     await klplink.parseAsync(argv, { from: "user" });
   };
   const all = (): Command => program(null, context, () => {});
+  const standIn = STAND_IN_WORDS.includes(argv[0] ?? "") ? await import("./standins/standIn.ts") : null;
   if (argv.length === 0) {
     await write(context.stderr, all().helpInformation());
     return STATUS.usage;
   }
   try {
+    const ended = (await standIn?.runStandIn(argv, context)) ?? null;
+    if (ended !== null) return ended;
     await parse(onlyCommand(argv));
     return status;
   } catch (error) {

@@ -1,5 +1,6 @@
 // The options of all commands, each declared once: see optionTable.ts.
 
+import { DIFF_FORMS } from "../diff/emit/forms/form.ts";
 import { PRODUCERS } from "../klp/producers/producer.ts";
 import { TOC_RESTORES } from "../stubs/strategies/strategy.ts";
 import {
@@ -132,6 +133,12 @@ export const diffRows = {
   entrySize: repeatedWord(
     "--entry-size <section=bytes>",
     "the size of an entry of a table, known or not: __jump_table=24 (repeatable)",
+  ),
+  form: choiceOr(
+    "--form <form>",
+    "with -o: klplink's own form, kpatch's for create-klp-module, or objtool's for `klp post-link`",
+    DIFF_FORMS,
+    "klplink",
   ),
   graph: word("--graph <file>", "draw what is taken and why: .svg, .html, .dot, or .txt"),
   strictLines: flag("--strict-lines", "a function that differs in a reported line number only is changed, too"),

@@ -2,7 +2,7 @@
 
 import type { Context, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
-import { main, STATUS } from "./main.ts";
+import { main, namedWords, STATUS } from "./main.ts";
 import { outputStream } from "./outputStream.ts";
 import { fitTerminal } from "./terminal/fitted.ts";
 import { WORKER } from "./workers/workerWord.ts";
@@ -33,7 +33,7 @@ const context: Context = {
   stdout: fitTerminal(answeredFor(1)),
   stderr: fitTerminal(answeredFor(2)),
 };
-const argv = process.argv.slice(2);
+const argv = namedWords(process.argv[1] ?? "", process.argv.slice(2));
 const run = async (): Promise<number> => {
   if (argv[0] === FLEET_WORKER) {
     const { runWorker } = await import("./fleet/worker.ts");

@@ -287,6 +287,39 @@ function addSetup(klplink: Command, context: Context, end: End): void {
   klplink setup --prefix ~/.local`,
   );
 }
+/** Commands that take the place of other tools; main.ts runs them, because they read the command line as those tools do. */
+function addStandIn(klplink: Command, name: string, text: string, examples: string): void {
+  const command = klplink.command(`${name} [words...]`, { hidden: true }).description(text);
+  withExamples(command.allowUnknownOption().helpOption("--help"), examples);
+}
+
+const addCreateDiffObject: Add = (klplink) =>
+  addStandIn(
+    klplink,
+    "create-diff-object",
+    "in the place of kpatch's tool of that name: compare two objects for kpatch-build. Exit status: 0 good, 1 error, 2 a change that cannot be taken, 3 nothing changed, 64 wrong usage",
+    `  klplink create-diff-object [-a] [-d] original.o patched.o parent-name parent-symtab Module.symvers patch-module-name output.o
+  ln -s $(command -v klplink) /usr/lib/kpatch/create-diff-object`,
+  );
+
+const addCreateKlpModule: Add = (klplink) =>
+  addStandIn(
+    klplink,
+    "create-klp-module",
+    "in the place of kpatch's tool of that name: finish a module for kpatch-build. Exit status: 0 good, 1 error, 64 wrong usage",
+    `  klplink create-klp-module [-n] [-d] input.ko output.ko
+  ln -s $(command -v klplink) /usr/lib/kpatch/create-klp-module`,
+  );
+
+const addKlp: Add = (klplink) =>
+  addStandIn(
+    klplink,
+    "klp",
+    "in the place of `objtool klp`, for scripts/livepatch/klp-build of Linux 7.2. Exit status: 0 good, 255 error, 129 wrong usage",
+    `  klplink klp checksum [--dry-run] [--debug-checksum=names] file.o
+  klplink klp diff [--debug] orig.o patched.o out.o
+  klplink klp post-link file.ko`,
+  );
 
 function addCompletion(klplink: Command, context: Context): void {
   klplink
@@ -329,6 +362,9 @@ export const COMMANDS: Readonly<Record<string, Add>> = {
   glue: addGlue,
   doctor: addDoctor,
   setup: addSetup,
+  "create-diff-object": addCreateDiffObject,
+  "create-klp-module": addCreateKlpModule,
+  klp: addKlp,
   completion: addCompletion,
   man: addMan,
 };

@@ -8,7 +8,17 @@ import type { CallbackKind } from "./canon/annotations.ts";
 import type { Item } from "./canon/unit.ts";
 import type { Diff } from "./diff.ts";
 import { Emitter } from "./emit/emit.ts";
-import { addNamespaces, addNote, addPatchTables, type ReplacedObject, type Replacement } from "./emit/patchTables.ts";
+import type { DiffForm } from "./emit/forms/form.ts";
+import { toKpatch } from "./emit/forms/kpatch.ts";
+import { toObjtool } from "./emit/forms/objtool.ts";
+import {
+  addGlueTables,
+  addNamespaces,
+  addNote,
+  addPatchTables,
+  type ReplacedObject,
+  type Replacement,
+} from "./emit/patchTables.ts";
 import { copyRebuilt } from "./emit/rebuilt.ts";
 import type { Elsewhere } from "./emit/resolve.ts";
 import { SharedParts } from "./emit/sharedParts.ts";
@@ -45,17 +55,25 @@ interface Work extends TakenPart {
   readonly target: TargetObject;
 }
 
-/**
- * Takes out what changed in all parts of a patch, as one object. The parts are of one architecture.
- * @param positions positions of symbols that were stated, by `NAME` or `OBJECT:NAME`
- */
-export function extract(list: readonly Part[], kernel: Kernel, positions: ReadonlyMap<string, number>): Extract {
-  const parts = new SharedParts();
+export interface ExtractOptions {
+  /** Positions of symbols that were stated, by `NAME` or `OBJECT:NAME`. */
+  readonly positions?: ReadonlyMap<string, number>;
+  readonly form?: DiffForm;
+  /** Other objects of the patch are linked to this one later: what is in no kernel may be there. */
+  readonly isPartial?: boolean;
+  /** For kpatch's form: `.kpatch.arch` is wanted. */
+  readonly hasKlpArch?: boolean;
+}
+
+/** Takes out what changed in all parts of a patch, as one object. The parts are of one architecture. */
+export function extract(list: readonly Part[], kernel: Kernel, options: ExtractOptions = {}): Extract {
+  const { positions = new Map(), isPartial = false } = options;
+  const parts = new SharedParts(options.form);
   const works: Work[] = [];
   const problems: Problem[] = [];
   for (const part of list) {
     const inclusion = include(part.diff, part.siteOf);
-    const target = new TargetObject(kernel, part.object, positions);
+    const target = new TargetObject(kernel, part.object, positions, isPartial);
     const found = replacements(part.diff, inclusion, target);
     append(problems, inclusion.problems);
     append(problems, found.problems);
@@ -71,17 +89,59 @@ export function extract(list: readonly Part[], kernel: Kernel, positions: Readon
     append(problems, emitter.problems);
   }
   const objects = patchedObjects(works, problems);
+  append(problems, withoutStates(works, parts.form));
   const result = { parts: works, problems: unique(problems) };
   const [first] = works;
   const hasError = problems.some((p) => levelOf(p) === "error");
   if (first === undefined || hasError || works.every((w) => w.inclusion.items.size === 0))
     return { ...result, bytes: null };
-  const { file, arch } = first.diff.patched.unit;
-  const states = Buffer.concat(works.map((w) => w.diff.annotations.states));
-  addPatchTables(parts.out, objects, states, { littleEndian: file.littleEndian, absolute: arch.absolute });
+  const { file } = first.diff.patched.unit;
   addNamespaces(parts.out, new Set(works.flatMap((w) => [...w.emitter.namespaces])));
-  addNote(parts.out, file.littleEndian, noteOf(works));
+  finishForm(works, objects, parts, kernel, options);
   return { ...result, bytes: parts.out.build(file.header.machine, file.header.flags, file.littleEndian) };
+}
+
+/** What belongs to the form alone. */
+function finishForm(
+  works: readonly Work[],
+  objects: readonly ReplacedObject[],
+  { out, form, klpTargets }: SharedParts,
+  kernel: Kernel,
+  { hasKlpArch = false }: ExtractOptions,
+): void {
+  const [first] = works;
+  if (first === undefined) return;
+  const { file, arch } = first.diff.patched.unit;
+  const table = { littleEndian: file.littleEndian, absolute: arch.absolute };
+  switch (form) {
+    case "klplink":
+      addGlueTables(out, objects, Buffer.concat(works.map((w) => w.diff.annotations.states)), table);
+      addNote(out, file.littleEndian, noteOf(works));
+      return;
+    case "objtool":
+      addPatchTables(out, objects, table);
+      toObjtool(out, klpTargets, table);
+      return;
+    case "kpatch":
+      toKpatch(out, klpTargets, objects, table, {
+        addressOf: ({ owner, name, position }) =>
+          owner === "vmlinux" ? (kernel.find(name)[Math.max(0, position - 1)]?.address ?? 0n) : 0n,
+        isExported: (name) => kernel.exportOf(name) !== null,
+        hasArch: hasKlpArch,
+        lateTables: LATE_TABLES,
+      });
+  }
+}
+
+/** Tables that kernels before 5.8 read from `.klp.arch` sections when the patched module is there. */
+const LATE_TABLES = [".altinstructions", ".parainstructions"];
+
+/** States are a part of klplink's form alone. */
+function withoutStates(works: readonly Work[], form: DiffForm): Problem[] {
+  if (form === "klplink") return [];
+  return works.flatMap(({ diff }) =>
+    diff.annotations.states.length === 0 ? [] : [problem("KLP736", { file: diff.patched.unit.path }, { form })],
+  );
 }
 
 /** Finds what the parts define for one another: by its name, and the object that it is used in. */
@@ -139,10 +199,10 @@ function patchedObjects(works: readonly Work[], problems: Problem[]): ReplacedOb
     if (work.inclusion.items.size === 0 && callbacks.size === 0) continue;
     const known: ToldOfObject = objects.get(work.object) ?? { functions: [], callbacks: new Map() };
     objects.set(work.object, known);
-    for (const { patched, name, position } of work.replaced) {
+    for (const { patched, name, position, oldSize } of work.replaced) {
       const symbol = work.emitter.placeOf(patched)?.symbol ?? null;
       if (once(position === 0 ? name : `${name},${position}`, work, patched))
-        known.functions.push({ symbol, name, position });
+        known.functions.push({ symbol, name, position, oldSize });
     }
     for (const [kind, item] of callbacks) {
       const symbol = work.emitter.placeOf(item)?.symbol ?? null;
@@ -174,7 +234,7 @@ function replacements(
     const position = target.positionOf(diff.orig.unit, orig);
     const found = target.klp(target.object, orig.name, target.object, position);
     if (found.ok && position !== null) {
-      replaced.push({ patched, name: orig.name, position });
+      replaced.push({ patched, name: orig.name, position, oldSize: diff.orig.unit.symbols.size(orig.symbol) });
       continue;
     }
     const { unit } = diff.orig;

@@ -22,6 +22,8 @@ export interface FinishOptions {
   /** Keeps the intermediate sections that are of no use to the kernel. */
   readonly keep?: boolean;
   readonly kernelVersion?: KernelVersion;
+  /** kpatch: whether tables of patched modules go to `.klp.arch` sections; the kernel's version decides if absent. */
+  readonly hasKlpArch?: boolean;
   /** What is known of the kernel, or its symbols alone: where a producer's names can be read in two ways, they decide. */
   readonly kernel?: Kernel;
   readonly symbols?: SymbolList;
@@ -68,6 +70,7 @@ export function finish(file: ElfFile, options: FinishOptions): Finished {
     absolute: arch.absolute,
     version,
     kernel: givenKernel(options),
+    hasKlpArch: options.hasKlpArch ?? null,
   });
   finishFile(work, options.keep === true, options.file);
   work.dropMarked();

@@ -31,6 +31,8 @@ export interface LinkOptions extends Options {
   readonly from?: Producer;
   /** Keeps the producer's intermediate sections. */
   readonly keep?: boolean;
+  /** kpatch: whether tables of patched modules go to `.klp.arch` sections; the kernel's version decides if absent. */
+  readonly hasKlpArch?: boolean;
   /** Makes an output even when errors were found, and does what was refused for lack of knowledge; they are reported. */
   readonly force?: boolean;
 }
@@ -121,8 +123,8 @@ const keptReady = keeper<Ready>();
 
 /** The module after its producer's last step, found out once for a subject. */
 function finishedSubject(input: Subject, options: LinkOptions): Ready {
-  const { from, keep, kernelVersion, file } = options;
-  return keptReady(input, [from, keep, kernelVersion], () => {
+  const { from, keep, hasKlpArch, kernelVersion, file } = options;
+  return keptReady(input, [from, keep, hasKlpArch, kernelVersion], () => {
     let finished: Finished;
     try {
       finished = finish(input.file, options);

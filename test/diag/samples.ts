@@ -269,6 +269,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP733: failing(...builds("landing"), "-k", "../diff/cases/landing.map", "-o", "{out}"),
   KLP734: failing(...builds("jump-label", "pairs"), "-k", "../diff/namesakes/types.x86_64"),
   KLP735: good(...builds("address-of-new", "pairs")),
+  KLP736: failing(...builds("annotations"), "-k", "../diff/cases/annotations.map", "--form", "kpatch", "-o", "{out}"),
   KLP801: unusable(...built("cut-off")),
   KLP802: unusable(...built("outside")),
   KLP803: failing(...built("elsewhere")),

@@ -9,6 +9,7 @@ import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
 import {
   type DiffCommandOptions,
+  extractOptions,
   graphForm,
   objectOf,
   parsePair,
@@ -86,14 +87,9 @@ async function refuseFolder(folder: string, other: string, context: Context): Pr
 }
 
 /** Null where an error was found already. */
-function extracted(
-  result: DiffResult,
-  kernel: Kernel,
-  object: string,
-  { sympos }: DiffCommandOptions,
-): OneExtract | null {
+function extracted(result: DiffResult, kernel: Kernel, object: string, options: DiffCommandOptions): OneExtract | null {
   if (result.problems.some((p) => levelOf(p) === "error")) return null;
-  return extractDiff(result, { kernel, object, ...(sympos === undefined ? {} : { positions: sympos }) });
+  return extractDiff(result, { kernel, object, ...extractOptions(options) });
 }
 
 function isFolder(path: string): boolean {

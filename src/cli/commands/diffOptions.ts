@@ -1,7 +1,9 @@
 // Options of `klplink diff`, of whatever it is given.
 
 import { printable } from "../../base/bytes.ts";
+import { defined } from "../../base/defined.ts";
 import { problem } from "../../diag/catalogue.ts";
+import type { ExtractOptions } from "../../diff/extract.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type DiffResult, graphOfResults } from "../../passes/diff/diff.ts";
@@ -21,6 +23,12 @@ export function objectOf({ object = "vmlinux", output }: DiffCommandOptions, ker
   }
   return object;
 }
+
+/** What decides how things are taken out. */
+export const extractOptions = ({ form, sympos }: DiffCommandOptions): ExtractOptions => ({
+  form,
+  ...defined({ positions: sympos }),
+});
 
 /** The form that --graph asks for by the end of the file's name; null: it was not given. @throws UsageError */
 export function graphForm({ graph }: DiffCommandOptions): GraphForm | null {

@@ -26,6 +26,7 @@ import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
 import {
   type DiffCommandOptions,
+  extractOptions,
   graphForm,
   objectOf,
   parsePair,
@@ -87,7 +88,7 @@ export async function runDiffTrees(
   const taken =
     output === null || kernel === null || isRefused || owned.length === 0
       ? null
-      : extractDiffs(owned, kernel, options.sympos);
+      : extractDiffs(owned, kernel, extractOptions(options));
   if (output !== null && taken?.bytes != null) {
     if (output === "-") await write(context.stdout, taken.bytes);
     else writeDiffObject(output, taken.bytes, 0o644);

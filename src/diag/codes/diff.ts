@@ -178,3 +178,11 @@ export const KLP745 = define<{ readonly name: string; readonly constant: string 
   explain:
     "Since 6.11 kernels write what is settled at boot into instructions: addresses and sizes of tables, limits of user memory. Where such a constant is a value that a variable holds, klplink takes a load from that variable in its place, as the kernel's own modules do. The width of a shift has no such form of the same length.",
 });
+
+export const KLP736 = define<{ readonly form: string }>({
+  level: "error",
+  title: (d) => `the patch has states (KLPLINK_STATE), for which the form of ${d.form} has no place`,
+  help: () => "write klplink's own form, whose glue hands states to the livepatch core, or take the states out",
+  explain:
+    "The intermediate files of kpatch and of 7.2's objtool hold functions and callbacks. What kpatch's patch hook and the kernel's scripts/livepatch/init.c make of them has no states (klp_patch.states), so a livepatch made of such a file would lose them without a word.",
+});

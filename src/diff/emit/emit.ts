@@ -15,8 +15,9 @@ import type { OwnedEntry } from "../compare/ownedTables.ts";
 import type { Diff } from "../diff.ts";
 import type { Inclusion } from "../take/include.ts";
 import type { TargetObject } from "../take/refer.ts";
+import { isMadeLater } from "./forms/form.ts";
 import { Copies, type Elsewhere, type From, type ItemCopy, Resolver } from "./resolve.ts";
-import { SharedParts } from "./sharedParts.ts";
+import type { SharedParts } from "./sharedParts.ts";
 
 /** Builds the sections of what is taken. */
 export class Emitter {
@@ -33,7 +34,7 @@ export class Emitter {
     diff: Diff,
     inclusion: Inclusion,
     target: TargetObject,
-    parts = new SharedParts(),
+    parts: SharedParts,
     elsewhere: Elsewhere = () => null,
   ) {
     this.#diff = diff;
@@ -59,7 +60,9 @@ export class Emitter {
   /** Copies what is taken. */
   place(): void {
     for (const item of this.#inclusion.items.keys()) this.#place(item);
-    this.#entries = this.side.tables.entries.filter((e) => this.#inclusion.entries.has(e));
+    const isWanted = (e: OwnedEntry): boolean =>
+      this.#inclusion.entries.has(e) && !isMadeLater(this.parts.form, e.table.section);
+    this.#entries = this.side.tables.entries.filter(isWanted);
     for (const entry of this.#entries) this.#placeEntry(entry);
   }
 

@@ -13,6 +13,8 @@ export interface Replacement {
   /** Its name in the target. */
   readonly name: string;
   readonly position: number;
+  /** Bytes of the original. */
+  readonly oldSize: number;
 }
 
 const FUNC = { size: 24, name: 0, newFunc: 8, position: 16 } as const;
@@ -30,6 +32,7 @@ export interface ReplacedObject {
     readonly symbol: NewSymbol | null;
     readonly name: string;
     readonly position: number;
+    readonly oldSize: number;
   }[];
   readonly callbacks: ReadonlyMap<CallbackKind, NewSymbol | null>;
 }
@@ -41,13 +44,29 @@ export interface TableForm {
   readonly absolute: number;
 }
 
-/** Adds the tables of a patch. @param states bytes of all states */
-export function addPatchTables(
+/** Adds the tables of a patch, as klplink's glue reads them. @param states bytes of all states */
+export function addGlueTables(
   out: NewObject,
   objects: readonly ReplacedObject[],
   states: Uint8Array,
-  { littleEndian, absolute }: TableForm,
+  form: TableForm,
 ): void {
+  const table = addPatchTables(out, objects, form);
+  bound(out, table, "__klplink_objects", 0);
+  bound(out, table, "__klplink_objects_end", table.size);
+  if (states.length === 0) return;
+  const listed = out.section({ name: ".klplink.states", type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), entsize: 0 });
+  listed.append(states, 8);
+  bound(out, listed, "__klplink_states", 0);
+  bound(out, listed, "__klplink_states_end", listed.size);
+}
+
+/** Adds the tables of a patch; returns that of objects. */
+export function addPatchTables(
+  out: NewObject,
+  objects: readonly ReplacedObject[],
+  { littleEndian, absolute }: TableForm,
+): NewSection {
   const strings = out.section({ name: ".rodata.klp.str1.1", type: SHT_PROGBITS, flags: STRINGS, entsize: 1 });
   const text = (section: NewSection, offset: number, name: string): void => {
     const value = BigInt(strings.append(fromLatin1(`${name}\0`), 1));
@@ -80,13 +99,7 @@ export function addPatchTables(
       if (symbol !== null) point(OBJECT.callbacks + 8 * i, symbol, 0);
     }
   }
-  bound(out, table, "__klplink_objects", 0);
-  bound(out, table, "__klplink_objects_end", table.size);
-  if (states.length === 0) return;
-  const listed = out.section({ name: ".klplink.states", type: SHT_PROGBITS, flags: BigInt(SHF_ALLOC), entsize: 0 });
-  listed.append(states, 8);
-  bound(out, listed, "__klplink_states", 0);
-  bound(out, listed, "__klplink_states_end", listed.size);
+  return table;
 }
 
 function bound(out: NewObject, section: NewSection, name: string, at: number): NewSymbol {

@@ -9,6 +9,7 @@ import { alignmentOf } from "../canon/sections.ts";
 import { type Target, targetOf } from "../canon/targets.ts";
 import type { Item } from "../canon/unit.ts";
 import type { Emitter } from "./emit.ts";
+import { isMadeLater } from "./forms/form.ts";
 
 /** Tables for objtool, which the module's link leaves out: entries of a place, with a word behind it in the annotations of 6.13 on. */
 const FOR_OBJTOOL: ReadonlyMap<string, number | null> = new Map([
@@ -32,7 +33,7 @@ export function copyRebuilt(emitter: Emitter): void {
     const name = sections.name(section);
     if (unit.arch.siteTables.some((t) => t === name)) copySites(emitter, section);
     else if (FOR_OBJTOOL.has(name)) copyEntries(emitter, section, FOR_OBJTOOL.get(name) ?? null);
-    else if (name === ".orc_unwind_ip") copyOrc(emitter, section);
+    else if (name === ".orc_unwind_ip" && !isMadeLater(emitter.parts.form, name)) copyOrc(emitter, section);
   }
 }
 

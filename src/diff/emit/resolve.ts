@@ -209,7 +209,7 @@ export class Resolver {
     if (!found.ok) {
       // A weak symbol that nothing defines is zero, there as here.
       if (weak !== null && found.why === "missing")
-        return { symbol: this.#parts.outside({ name: weak, isKlp: true, gate: null }), addend };
+        return { symbol: this.#parts.outside({ name: weak, isWeak: true, klp: null }), addend };
       const { name, object, count } = found;
       this.problems.push(
         found.why === "missing"
@@ -219,19 +219,15 @@ export class Resolver {
       return null;
     }
     const { symbol } = found;
-    if (symbol.gate !== null && symbol.gate !== "vmlinux" && from.entry !== null) {
-      const name = /^[^,]*\.([^,]+),/.exec(symbol.name)?.[1] ?? symbol.name;
+    const { klp } = symbol;
+    if (klp !== null && klp.gate !== "vmlinux" && from.entry !== null) {
+      const { section } = from.entry.table;
       this.problems.push(
-        problem("KLP713", at, {
-          section: from.entry.table.section,
-          name,
-          object: symbol.gate,
-          function: from.item.name,
-        }),
+        problem("KLP713", at, { section, name: klp.name, object: klp.gate, function: from.item.name }),
       );
       return null;
     }
-    if (!symbol.isKlp) {
+    if (klp === null) {
       const namespace = this.#target.namespaceOf(symbol.name);
       if (namespace !== null && namespace !== "") this.namespaces.add(namespace);
     }

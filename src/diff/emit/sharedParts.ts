@@ -6,7 +6,8 @@ import { NewObject, type NewSection, type NewSymbol, type SectionForm } from "..
 import { alignmentOf } from "../canon/sections.ts";
 import { characterSize, type TocSlot } from "../canon/targets.ts";
 import type { Unit } from "../canon/unit.ts";
-import type { OutsideSymbol } from "../take/refer.ts";
+import type { KlpTarget, OutsideSymbol } from "../take/refer.ts";
+import type { DiffForm } from "./forms/form.ts";
 
 /** A place that relocations can name. */
 export interface Named {
@@ -18,6 +19,7 @@ export interface Named {
 /** The new object, and what is in it once. Forms of sections are those of the patched units. */
 export class SharedParts {
   readonly out = new NewObject();
+  readonly form: DiffForm;
   readonly #sections = new Map<string, NewSection>();
   readonly #constants = new Map<string, NewSymbol>();
   readonly #outside = new Map<string, NewSymbol>();
@@ -25,6 +27,10 @@ export class SharedParts {
   #toc: NewSection | null = null;
   readonly #slots = new Map<string, number>();
   readonly #keys = new Map<NewSymbol | null, number>();
+
+  constructor(form: DiffForm = "klplink") {
+    this.form = form;
+  }
 
   /** A section that several things share. */
   section(name: string, type: number, flags: bigint, entsize = 0): NewSection {
@@ -90,12 +96,17 @@ export class SharedParts {
     return this.out.symbol({ ...symbol, bind });
   }
 
+  /** Symbols that the livepatch core resolves, and what they stand for. */
+  readonly klpTargets = new Map<NewSymbol, KlpTarget>();
+
   /** An undefined symbol: weak where the livepatch core resolves it. */
-  outside({ name, isKlp }: OutsideSymbol): NewSymbol {
-    return this.#once(name, () => ({
+  outside({ name, isWeak, klp }: OutsideSymbol): NewSymbol {
+    const symbol = this.#once(name, () => ({
       ...{ name, section: null, value: 0n, size: 0, type: STT_NOTYPE, other: 0 },
-      bind: isKlp ? STB_WEAK : STB_GLOBAL,
+      bind: isWeak ? STB_WEAK : STB_GLOBAL,
     }));
+    if (klp !== null && !this.klpTargets.has(symbol)) this.klpTargets.set(symbol, klp);
+    return symbol;
   }
 
   /** A symbol that is a number. */

@@ -1,17 +1,31 @@
 // Where taken code's references out of it go: which symbols of the target they name, and as what.
 
+import { STB_GLOBAL } from "../../elf/consts.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { KLP_CONVERT_SYMBOL_PREFIX } from "../../klp/producers/producer.ts";
 import type { Item, Unit } from "../canon/unit.ts";
 import { Namesakes, type Told } from "./namesakes.ts";
 
+/** A symbol that the livepatch core resolves. */
+export interface KlpTarget {
+  /** The object whose loading the relocations wait for. */
+  readonly gate: string;
+  /** The object that has it. */
+  readonly owner: string;
+  readonly name: string;
+  /** Among the symbols of its name, from 1; 0: it is the only one. */
+  readonly position: number;
+  /** st_info as the original object has it. */
+  readonly info: number;
+}
+
 /** An undefined symbol of the diff object. */
 export interface OutsideSymbol {
   readonly name: string;
-  /** The livepatch core resolves it; otherwise the module loader does. */
-  readonly isKlp: boolean;
-  /** The object whose loading the relocations wait for; null for others than livepatch symbols. */
-  readonly gate: string | null;
+  /** Nothing need define it before the module is loaded: the livepatch core resolves it, or it stays zero. */
+  readonly isWeak: boolean;
+  /** Null: the module loader resolves it. */
+  readonly klp: KlpTarget | null;
 }
 
 export type Found =
@@ -41,11 +55,17 @@ export class TargetObject {
   /** Positions that were found out, by name. */
   readonly told = new Map<string, Told>();
 
-  /** @param positions positions that were stated, by `NAME` or `OBJECT:NAME` */
-  constructor(kernel: Kernel, object: string, positions: ReadonlyMap<string, number>) {
+  readonly #isPartial: boolean;
+
+  /**
+   * @param positions positions that were stated, by `NAME` or `OBJECT:NAME`
+   * @param isPartial what is in no kernel may be defined by another object of the patch, which is linked later
+   */
+  constructor(kernel: Kernel, object: string, positions: ReadonlyMap<string, number>, isPartial = false) {
     this.kernel = kernel;
     this.object = object;
     this.#positions = positions;
+    this.#isPartial = isPartial;
   }
 
   get isVmlinux(): boolean {
@@ -58,7 +78,8 @@ export class TargetObject {
       .map((s) => unit.symbols.name(s))
       .find((n) => this.isVmlinux && this.#isPlainExport(n));
     if (exported !== undefined) return plain(exported);
-    return this.klp(this.object, item.name, this.object, this.positionOf(unit, item));
+    const info = unit.symbols.info(item.symbol);
+    return this.klp(this.object, item.name, this.object, this.positionOf(unit, item), info);
   }
 
   /** The position of a symbol that the original object defines; null where it is not known. */
@@ -90,13 +111,14 @@ export class TargetObject {
   /** A symbol that the original object does not define. */
   foreign(name: string): Found {
     if (ALWAYS_PLAIN.test(name)) return plain(name);
-    if (name === "__this_module" && !this.isVmlinux) return this.#klpName(this.object, this.object, name, 0);
+    if (name === "__this_module" && !this.isVmlinux) return this.#klpName(this.object, this.object, name, 0, FOREIGN);
     if (this.#isPlainExport(name)) return plain(name);
     if (!this.isVmlinux && this.#namesakes(this.object, name) > 0) return this.klp(this.object, name);
     if (this.kernel.find(name).length > 0) return this.klp("vmlinux", name, "vmlinux");
     const owners = this.kernel.modulesWith(name);
     const exporters = owners.filter((o) => o.exported);
     const [owner, more] = exporters.length > 0 ? exporters : owners;
+    if (owner === undefined && this.#isPartial) return plain(name);
     if (owner === undefined) return { ok: false, why: "missing", name, object: this.object, count: 0 };
     if (more !== undefined) return { ok: false, why: "many", name, object: this.object, count: owners.length };
     return this.klp(owner.module, name, this.isVmlinux ? owner.module : this.object);
@@ -133,17 +155,20 @@ export class TargetObject {
   }
 
   /** @param known its position, where that was looked for otherwise than by its name; null: in vain */
-  klp(object: string, name: string, gate = object, known?: number | null): Found {
+  klp(object: string, name: string, gate = object, known?: number | null, info = FOREIGN): Found {
     const position = known !== undefined ? known : (this.position(object, name) ?? this.#globalOf(object, name));
     const count = this.#namesakes(object, name);
-    if (position !== null) return this.#klpName(gate, object, name, position);
+    if (position !== null) return this.#klpName(gate, object, name, position, info);
     return { ok: false, why: count === 0 ? "missing" : "ambiguous", name, object, count };
   }
 
-  #klpName(gate: string, owner: string, name: string, position: number): Found {
+  #klpName(gate: string, owner: string, name: string, position: number, info: number): Found {
     const symbol = `${KLP_CONVERT_SYMBOL_PREFIX}${gate}.${owner}.${name},${position}`;
-    return { ok: true, symbol: { name: symbol, isKlp: true, gate } };
+    return { ok: true, symbol: { name: symbol, isWeak: true, klp: { gate, owner, name, position, info } } };
   }
 }
 
-const plain = (name: string): Found => ({ ok: true, symbol: { name, isKlp: false, gate: null } });
+/** st_info of a symbol that the original object only uses: global, of no type. */
+const FOREIGN = STB_GLOBAL << 4;
+
+const plain = (name: string): Found => ({ ok: true, symbol: { name, isWeak: false, klp: null } });

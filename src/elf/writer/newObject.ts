@@ -80,6 +80,13 @@ export class NewSection {
     }
   }
 
+  /** Puts another relocation, or none, in the place of each. */
+  changeRelocations(change: (relocation: NewRelocation) => NewRelocation | null): void {
+    const kept = this.relocations.flatMap((r) => change(r) ?? []);
+    this.relocations.length = 0;
+    for (const r of kept) this.relocations.push(r);
+  }
+
   /** The symbol that stands for the section. */
   get symbol(): NewSymbol {
     this.#symbol ??= { name: "", section: this, value: 0n, size: 0, type: STT_SECTION, bind: STB_LOCAL, other: 0 };
@@ -107,6 +114,13 @@ export class NewObject {
   symbol(symbol: NewSymbol): NewSymbol {
     this.symbols.push(symbol);
     return symbol;
+  }
+
+  /** Takes symbols out that nothing refers to any more. */
+  dropSymbols(gone: { readonly has: (symbol: NewSymbol) => boolean }): void {
+    const kept = this.symbols.filter((s) => !gone.has(s));
+    this.symbols.length = 0;
+    for (const s of kept) this.symbols.push(s);
   }
 
   /** The file. Same content, same bytes. */

@@ -94,6 +94,8 @@ export class Finish {
   readonly version: KernelVersion | null;
   /** The kernel that the module is for; null if nothing was given. */
   readonly kernel: Kernel | null;
+  /** Whether tables of patched modules go to `.klp.arch` sections; null: the version decides. */
+  readonly hasKlpArch: boolean | null;
   readonly problems: Problem[] = [];
   /** Livepatch symbols made. */
   symbolCount = 0;
@@ -111,6 +113,7 @@ export class Finish {
       readonly absolute: number;
       readonly version: KernelVersion | null;
       readonly kernel: Kernel | null;
+      readonly hasKlpArch?: boolean | null;
     },
   ) {
     this.edits = edits;
@@ -121,6 +124,7 @@ export class Finish {
     this.absolute = where.absolute;
     this.version = where.version;
     this.kernel = where.kernel;
+    this.hasKlpArch = where.hasKlpArch ?? null;
     this.#path = where.path;
   }
 

@@ -37,8 +37,9 @@ export function finishKpatch(finish: Finish, keep: boolean, path: string): void 
   new Entries(finish, relocations, symbols).finishAll();
   const arch = sections.findByName(ARCH_SECTION);
   // Since 5.8 the loader applies these sections itself, after the livepatch relocations of vmlinux.
-  if (arch !== null && !hasFact(finish.version, "vmlinuxAtLoad")) makeArchSections(finish, arch);
-  else if (arch !== null && finish.version === null && !keep) {
+  const hasArch = finish.hasKlpArch ?? !hasFact(finish.version, "vmlinuxAtLoad");
+  if (arch !== null && hasArch) makeArchSections(finish, arch);
+  else if (arch !== null && finish.version === null && finish.hasKlpArch === null && !keep) {
     const at = { file: path, section: ARCH_SECTION, offset: 0 };
     finish.problems.push(problem("KLP461", at, { entries: Math.floor(sections.data(arch).length / ARCH.size) }));
   }

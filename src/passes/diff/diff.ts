@@ -9,7 +9,7 @@ import type { Difference, Side } from "../../diff/compare/compare.ts";
 import { isSameWhenLoaded } from "../../diff/compare/loaded.ts";
 import { OwnedTables, type ToldSizes } from "../../diff/compare/ownedTables.ts";
 import { type Change, type Diff, type DiffOptions, diffUnits } from "../../diff/diff.ts";
-import { type Extract, extract, type TakenPart } from "../../diff/extract.ts";
+import { type Extract, type ExtractOptions, extract, type TakenPart } from "../../diff/extract.ts";
 import { type Graph, graphOf } from "../../diff/take/graph.ts";
 import { include } from "../../diff/take/include.ts";
 import { ElfError } from "../../elf/error.ts";
@@ -77,11 +77,10 @@ export async function diffObjects(
   return { diff, orig: one, patched: other, problems, meaning, isEmpty };
 }
 
-export interface ExtractInput {
+export interface ExtractInput extends ExtractOptions {
   readonly kernel: Kernel;
   /** `vmlinux`, or the module that the objects belong to. */
   readonly object: string;
-  readonly positions?: ReadonlyMap<string, number>;
 }
 
 /** A diff object of one pair. */
@@ -91,8 +90,8 @@ export type OneExtract = Extract & Pick<TakenPart, "inclusion" | "replaced" | "t
  * Takes what changed out into a diff object.
  * @throws Unusable KLP111 if the kernel is of another architecture
  */
-export function extractDiff(result: DiffResult, { kernel, object, positions }: ExtractInput): OneExtract {
-  const taken = extractDiffs([{ result, object }], kernel, positions);
+export function extractDiff(result: DiffResult, { kernel, object, ...options }: ExtractInput): OneExtract {
+  const taken = extractDiffs([{ result, object }], kernel, options);
   const [{ inclusion, replaced, told }] = taken.parts as [TakenPart];
   return { ...taken, inclusion, replaced, told };
 }
@@ -108,17 +107,13 @@ export interface OwnedResult {
  * Takes what changed in several pairs out into one diff object.
  * @throws Unusable KLP111 if the kernel is of another architecture; KLP704 if the pairs are of several
  */
-export function extractDiffs(
-  pairs: readonly OwnedResult[],
-  kernel: Kernel,
-  positions: ReadonlyMap<string, number> = new Map(),
-): Extract {
+export function extractDiffs(pairs: readonly OwnedResult[], kernel: Kernel, options: ExtractOptions = {}): Extract {
   const parts = pairs.map(({ result, object }) => {
     refuseOtherMachine(result.patched.path, result.patched.arch.machine, kernel.machines);
     refuseMixture((pairs[0] as OwnedResult).result.patched, result.patched);
     return { diff: result.diff, object, siteOf: siteFinder(result.orig) };
   });
-  return extract(parts, kernel, positions);
+  return extract(parts, kernel, options);
 }
 
 /** What a livepatch takes along of each pair; what it needs of the kernel is not asked for. */

@@ -60,7 +60,7 @@ export function takeOut(
   positions: ReadonlyMap<string, number>,
 ): Taken {
   if (changed.length === 0) return { bytes: null, functions: [], items: 0, problems: [] };
-  const { bytes, parts, problems } = extractDiffs(changed, kernel, positions);
+  const { bytes, parts, problems } = extractDiffs(changed, kernel, { positions });
   const functions = parts.flatMap(({ object, replaced }) =>
     replaced.map(({ name, position }) => ({ object, name, position })),
   );
