@@ -9,7 +9,7 @@ import type { Context } from "../context.ts";
 import { type Input, write } from "../files/io.ts";
 import { tell } from "./tell.ts";
 
-export interface Wanted extends ExtractOptions {
+interface Wanted extends ExtractOptions {
   readonly orig: Input;
   readonly patched: Input;
   readonly output: string;

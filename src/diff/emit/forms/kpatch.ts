@@ -18,7 +18,7 @@ const CALLBACK = { size: 16, function: 0, object: 8 } as const;
 const ALLOC = BigInt(SHF_ALLOC);
 
 /** What the tables tell beside the references: kpatch's own core used it, livepatch does not. */
-export interface KpatchFacts {
+interface KpatchFacts {
   /** Address of a symbol of vmlinux; 0: not known. */
   readonly addressOf: (target: Pick<KlpTarget, "owner" | "name" | "position">) => bigint;
   /** Whether a module exports a name. */
