@@ -31,7 +31,16 @@ function load(id) {
   return require(id.startsWith("./") ? join(dist, id) : id);
 }
 
-const bundle = readText(join(dist, "klplink.cjs"));
+/** In a fresh checkout nothing is built: the first run does it, so that installing has nothing to do. */
+function built() {
+  const script = join(dirname(__dirname), "scripts/build.mjs");
+  if (readText(script) === null) return null;
+  process.stderr.write("klplink: the first run of a checkout builds it\n");
+  require("node:child_process").spawnSync(process.execPath, [script, "--bundle"], { stdio: ["ignore", 2, 2] });
+  return readText(join(dist, "klplink.cjs"));
+}
+
+const bundle = readText(join(dist, "klplink.cjs")) ?? built();
 if (bundle !== null) run("klplink.cjs", commandOf(process.argv[2]), bundle);
 else {
   process.stderr.write("klplink: dist/klplink.cjs is missing: run `npm run build` first\n");

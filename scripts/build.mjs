@@ -1,7 +1,7 @@
 // Builds dist/: the bundled command line (one function, dynamic imports evaluated lazily inside it), the code that this
-// Node makes of it (dist/code, for the checkout alone: not in the package), and dist/lib, the public API as ES modules with
-// declarations. `--bundle`: the command line alone.
-import { execFileSync, spawn } from "node:child_process";
+// Node makes of it (dist/code, for the checkout alone: not in the package), and dist/lib, the public API (library.mjs).
+// `--bundle`: the command line alone.
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -172,9 +172,9 @@ async function makeCode() {
   }
 }
 
-writeNotices(root, packagesOf(inputs));
 if (!bundleOnly) {
+  const { buildLibrary } = await import("./library.mjs");
+  await buildLibrary([examplesPlugin, plainBuffers], note);
   writeSbom(root, packagesOf(inputs));
-  const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.lib.json")], { stdio: "inherit" });
 }
+writeNotices(root, packagesOf(inputs));

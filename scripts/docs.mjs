@@ -1,4 +1,5 @@
-// Writes what is generated and checked in: docs/diagnostics.md, docs/kernel-versions.md, docs/klplink.1.
+// Writes what is generated and checked in: docs/diagnostics.md, docs/kernel-versions.md, the functions in
+// docs/api.md, docs/klplink.1.
 // `--check [FOLDER]` writes nothing and fails if one (of that checkout) is not current. The samples' output
 // stands in test/diag/expected.
 import { execFileSync } from "node:child_process";
@@ -6,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { apiPage } from "./api.mjs";
 import { examplesPlugin, readExamples } from "./examples.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -29,6 +31,7 @@ const { versionTable } = await load("src/kernel/versionFacts.ts");
 const files = {
   "docs/diagnostics.md": referenceOf(readExamples()),
   "docs/kernel-versions.md": versionTable(),
+  "docs/api.md": apiPage(root),
   "docs/klplink.1": execFileSync(process.execPath, [join(root, "bin/klplink.js"), "man"], { encoding: "utf8" }),
 };
 

@@ -1,4 +1,4 @@
-// The public API.
+// The public API. What docs/api.md lists keeps its meaning within a major version; all else is there to be looked at.
 
 export {
   type Code,
@@ -30,11 +30,35 @@ export type { Export } from "./kernel/symbols/exports.ts";
 export { parseSymbols, SymbolListError } from "./kernel/symbols/parseSymbols.ts";
 export type { SymbolList } from "./kernel/symbols/symbolList.ts";
 export type { Producer } from "./klp/producers/producer.ts";
+export {
+  type AboutKernel,
+  checkModuleFile as check,
+  diffModules as diff,
+  type ExplainedLine,
+  explainLog as explain,
+  type ImageAsked,
+  imageModule as image,
+  type LinkAsked,
+  linkModule as link,
+  type ModuleInput,
+  type NamedBytes,
+  openBytes as openModule,
+  openKernel,
+  sitesOfFile as sites,
+  summarise as summary,
+  type VerifyAsked,
+  verifyModule as verify,
+} from "./library/library.ts";
 export { btfTypes, type KernelTypes } from "./load/structModule.ts";
 export { type Analysis, analyse, type Options } from "./passes/analysis.ts";
-export { type CheckResult, check } from "./passes/check.ts";
+export type { CheckResult } from "./passes/check.ts";
+export type { DiffResult } from "./passes/diff/diff.ts";
+export type { Explanation } from "./passes/explain/explain.ts";
 export { type Finished, type FinishOptions, finish, recogniseProducer } from "./passes/finish.ts";
-export { type ImageOptions, type ImageResult, image, type ModuleImage } from "./passes/image/image.ts";
+export type { ImageOptions, ImageResult, ModuleImage } from "./passes/image/image.ts";
+export type { VerifyResult } from "./passes/image/verify.ts";
 export { Unusable } from "./passes/input.ts";
-export { type LinkOptions, type LinkResult, link } from "./passes/link.ts";
-export { type Sites, sites } from "./passes/sites.ts";
+export type { LinkOptions, LinkResult } from "./passes/link.ts";
+export type { Subject } from "./passes/open.ts";
+export type { Sites } from "./passes/sites.ts";
+export type { Summary } from "./passes/summary.ts";

@@ -18,6 +18,7 @@ const layers: readonly (readonly string[])[] = [
   ["load"],
   ["build"],
   ["passes"],
+  ["library"],
   ["index.ts"],
   ["cli"],
 ];
