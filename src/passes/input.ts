@@ -2,6 +2,7 @@
 
 import { type Arch, findArch } from "../arch/index.ts";
 import { printable } from "../base/bytes.ts";
+import { TooMuchWork } from "../base/work.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { machineNames } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
@@ -67,6 +68,26 @@ export function supportedArch(machine: number, littleEndian: boolean, path: stri
  */
 export const noSymbols = (path: string, several: boolean, module: string | null): Unusable =>
   new Unusable(problem("KLP107", { file: path }, { several, module }));
+
+/** What an action gives. @throws Unusable KLP127 in the place of TooMuchWork */
+export async function inProportion<T>(action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw error instanceof TooMuchWork ? new Unusable(workProblem(error)) : error;
+  }
+}
+
+/** As {@link inProportion}, of what waits for nothing. */
+export function inProportionNow<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof TooMuchWork ? new Unusable(workProblem(error)) : error;
+  }
+}
+
+const workProblem = ({ path, what, bytes }: TooMuchWork): Problem => problem("KLP127", { file: path }, { what, bytes });
 
 /** @throws Unusable if the bytes are not a relocatable ELF64 file. */
 export function read(bytes: Uint8Array, file: string): ElfFile {

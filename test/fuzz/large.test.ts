@@ -3,8 +3,9 @@ import { SourceIndex } from "../../src/elf/dwarf/lines/source.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { parseSymbols } from "../../src/kernel/symbols/parseSymbols.ts";
 import { check } from "../../src/passes/check.ts";
+import { type DiffInput, diffObjects } from "../../src/passes/diff/diff.ts";
 import { link } from "../../src/passes/link.ts";
-import { buildElf, words } from "../elf/build.ts";
+import { type BuiltSection, buildElf, words } from "../elf/build.ts";
 
 // Large, well formed, and the worst case of each pass. Work that grows with the square of the input would not end within
 // the time that a test may take.
@@ -195,4 +196,77 @@ test("300,000 inlined calls, each in the one before", async () => {
     const frames = index.find(1, at);
     expect([index.fault, frames?.length, frames?.at(-1)?.function]).toEqual([null, 64, "outer"]);
   }
+});
+
+const data = (name: string, size: number) => ({ name, type: 1, flags: 3, align: 8, data: new Uint8Array(size) });
+const relaOf = (name: string, info: string | number, relocations: BuiltSection["relocations"], flags = 0x40) => ({
+  ...{ name, type: 4, flags, link: ".symtab", info, align: 8, entsize: 24, relocations: relocations ?? [] },
+});
+const TEXT = (size: number) => ({ name: ".text", type: 1, flags: 6, align: 16, data: new Uint8Array(size).fill(0x90) });
+
+test("diff: 20,000 variables without a name, each with a pointer to the next one", async () => {
+  const n = 20_000;
+  const bytes = (size: number) =>
+    buildElf({
+      machine: 62,
+      sections: [
+        TEXT(size),
+        relaOf(".rela.text", ".text", [{ offset: 8, symbol: 2, type: 1 }]),
+        ...Array.from({ length: n }, (_, i) => data(`.data..L__unnamed_${i}`, 16)),
+        ...Array.from({ length: n - 1 }, (_, i) =>
+          relaOf(`.rela.data..L__unnamed_${i}`, 3 + i, [{ offset: 8, symbol: 3 + i, type: 1 }]),
+        ),
+      ],
+      symbols: [
+        { name: "f", type: 2, home: ".text", size: 64 },
+        ...Array.from({ length: n }, (_, i) => ({ name: "", type: 3, home: 3 + i })),
+      ],
+    });
+  const sides = [bytes(64), bytes(65)].map((b, i) => ({ bytes: b, path: `${i}.o` })) as [DiffInput, DiffInput];
+  await expect(diffObjects(...sides)).rejects.toMatchObject({ problem: { code: "KLP127", at: { file: "0.o" } } });
+});
+
+test("diff: TOC entries that lead through the TOC to one another", async () => {
+  const n = 20_000;
+  const bytes = buildElf({
+    machine: 21,
+    sections: [
+      TEXT(64),
+      relaOf(".rela.text", ".text", [{ offset: 8, symbol: 2, type: 47 }]),
+      data(".toc", 8 * n),
+      relaOf(
+        ".rela.toc",
+        ".toc",
+        Array.from({ length: n }, (_, i) => ({
+          offset: 8 * i,
+          symbol: 2,
+          type: 47,
+          addend: BigInt(8 * ((i + 1) % n)),
+        })),
+      ),
+    ],
+    symbols: [
+      { name: "f", type: 2, home: ".text", size: 64 },
+      { name: "", type: 3, home: ".toc" },
+    ],
+  });
+  const { diff } = await diffObjects({ bytes, path: "0.o" }, { bytes: bytes.slice(), path: "1.o" });
+  // Nothing tells where such an entry leads.
+  expect(diff.functions.map((f) => [f.name, f.status])).toEqual([["f", "changed"]]);
+});
+
+test("5,000 livepatch sections, each of an object of its own", () => {
+  const n = 5000;
+  const bytes = buildElf({
+    machine: 62,
+    sections: [
+      TEXT(64),
+      ...Array.from({ length: n }, (_, i) =>
+        relaOf(`.klp.rela.m${i}..text`, ".text", [{ offset: 8, symbol: 1 + i, type: 2 }], 0x100042),
+      ),
+    ],
+    symbols: Array.from({ length: n }, (_, i) => ({ name: `.klp.sym.m${i}.s,0`, bind: 1, home: 0xff20 })),
+  });
+  // Of each kind so many are listed.
+  expect(check(bytes, { file: "x.o" }).problems.length).toBeGreaterThan(2000);
 });

@@ -262,3 +262,12 @@ export const KLP120 = define<Record<string, never>>({
   explain:
     "Where -k names a kernel by its release, its folder or its package, a module may be named as the kernel names it: `-` and `_` are the same, and packed files are found. It is looked for in lib/modules/RELEASE, as modules.dep lists it or by its file's name, or in the package. What is part of the kernel itself (modules.builtin) has no file.",
 });
+
+export const KLP127 = define<{ readonly what: string; readonly bytes: number }>({
+  level: "error",
+  title: (d) => `too much work: ${d.what} takes more steps than are in proportion to ${d.bytes} bytes`,
+  help: () =>
+    "if a compiler made the file, report it as a bug in klplink, with the file; without debug information and for one source file, there is less to compare",
+  explain:
+    "Where klplink compares parts of a file with one another, or looks for one in many, the steps are counted: 268 million, and 256 for each byte of the file. Objects of kernels take a few for each byte. A file whose parts repeat one another out of all proportion, as one can be made on purpose, is given up rather than worked at for hours. Nothing is written.",
+});

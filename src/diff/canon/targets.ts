@@ -105,12 +105,18 @@ function tocTarget(unit: Unit, section: number, at: number): Target {
   const slot: TocSlot = {
     section,
     at: slotAt,
-    target: inside === undefined ? null : targetOf(unit, inside, 0),
+    target: inside === undefined ? null : slotTarget(unit, inside),
     type: inside?.type ?? 0,
     bytes: data.subarray(slotAt, slotAt + SLOT),
   };
   return { kind: "toc", slot, distance: at - slotAt };
 }
+
+/** What a slot holds is an address: one that leads through the TOC again would lead anywhere, itself included. */
+const slotTarget = (unit: Unit, inside: Relocation): Target =>
+  unit.arch.code.tocTypes.has(inside.type)
+    ? { kind: "unknown", why: "a TOC entry that is not an address" }
+    : targetOf(unit, inside, 0);
 
 /** Bytes of a character in a section of strings that states this entry size; what no character has counts as one. */
 export const characterSize = (entsize: number): 1 | 2 | 4 => (entsize === 2 || entsize === 4 ? entsize : 1);
@@ -126,6 +132,8 @@ export function stringAt(unit: Unit, section: number, at: number): Uint8Array {
     if (isEnd) break;
     end += width;
   }
+  // Any number of references may lead to one long string.
+  unit.work.take(end - at, "comparing strings");
   return data.subarray(at, Math.min(end, data.length));
 }
 
@@ -135,6 +143,7 @@ export function constantAt(unit: Unit, section: number, at: number): { bytes: Ui
   // A size that the section cannot hold stands for nothing.
   const size = Math.max(1, Math.min(unit.file.sections.entsize(section), data.length));
   const start = Math.floor(at / size) * size;
+  unit.work.take(size, "comparing constants");
   return { bytes: data.subarray(start, start + size), within: at - start };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Arch } from "../../arch/index.ts";
 import { firstIndex } from "../../base/search.ts";
+import { Work } from "../../base/work.ts";
 import {
   SHF_EXECINSTR,
   STB_GLOBAL,
@@ -70,6 +71,8 @@ export class Unit {
   readonly kinds: readonly SectionKind[];
   readonly items: readonly Item[];
   readonly relocations: Relocations;
+  /** What is compared with one another is counted. */
+  readonly work: Work;
   /** Names of the STT_FILE symbols, in order. */
   readonly files: readonly string[];
   readonly #bySection = new Map<number, Item[]>();
@@ -80,6 +83,7 @@ export class Unit {
     this.file = file;
     this.arch = arch;
     this.symbols = symbols;
+    this.work = new Work(path, file.bytes.length);
     this.kinds = sectionKinds(file.sections, arch.code);
     this.relocations = new Relocations(file, arch.code.noneTypes);
     const { candidates, files } = this.#candidates();
@@ -178,7 +182,9 @@ export class Unit {
     let start = at;
     for (const { name } of group) {
       // Several functions of one name may lie in a section: each has its own.
-      for (const p of prefixes.get(name) ?? []) if (p < at && at - p <= MOST_BEFORE_ENTRY) start = Math.min(start, p);
+      const own = prefixes.get(name) ?? [];
+      this.work.take(own.length, "telling what stands before functions");
+      for (const p of own) if (p < at && at - p <= MOST_BEFORE_ENTRY) start = Math.min(start, p);
     }
     // .quad .TOC. - f, which stands directly before a function of the large code model.
     if (isText && this.arch.hasToc && at >= 8) {

@@ -41,6 +41,10 @@ export interface LineNote {
   readonly callee: string;
 }
 
+const COMPARING = "comparing functions and data";
+/** Items without a name that lead to one another beyond this are given up: no compiler makes such chains. */
+const DEEPEST = 300;
+
 export class Comparison {
   readonly orig: Side;
   readonly patched: Side;
@@ -49,6 +53,8 @@ export class Comparison {
   readonly #strictLines: boolean;
   readonly #plain: PlainComparison;
   readonly #contents = new WeakMap<Item, Content>();
+  /** How many items without a name lead to the one that is being compared. */
+  #depth = 0;
   /** Pairs of items without a twin that are being compared, or were found equal. */
   readonly #assumed = new Map<Item, Set<Item>>();
   /** The same in the order in which they came: what was found on a wrong assumption goes with it. */
@@ -164,6 +170,7 @@ export class Comparison {
   ): { at: number; detail: string } | null {
     const exempt = exemptBytes(this.orig.unit, a);
     const end = Math.min(x.bytes.length, y.bytes.length);
+    this.orig.unit.work.take(end + x.references.length, COMPARING);
     const limit = x.references.length < y.references.length ? x.references.length : y.references.length;
     let next = 0;
     const referenceBefore = (at: number): { at: number; detail: string } | null => {
@@ -291,14 +298,19 @@ export class Comparison {
     // What one object stands for on one side, it stands for everywhere in this function.
     const known = pairs.get(t.item);
     if (known !== undefined) return known === u.item;
-    if ([...pairs.values()].includes(u.item)) return false;
+    this.orig.unit.work.take(pairs.size, COMPARING);
+    for (const known of pairs.values()) if (known === u.item) return false;
     pairs.set(t.item, u.item);
     const assumed = this.#assumed.get(t.item) ?? new Set();
     this.#assumed.set(t.item, assumed);
     if (assumed.has(u.item)) return true;
     assumed.add(u.item);
     const mark = this.#trail.push([t.item, u.item]) - 1;
-    if (this.#itemDifference(t.item, u.item, pairs) === null) return true;
+    if (++this.#depth > DEEPEST)
+      this.orig.unit.work.take(Number.POSITIVE_INFINITY, "comparing data that leads to data");
+    const difference = this.#itemDifference(t.item, u.item, pairs);
+    this.#depth--;
+    if (difference === null) return true;
     for (const [one, other] of this.#trail.splice(mark)) this.#assumed.get(one)?.delete(other);
     return false;
   }

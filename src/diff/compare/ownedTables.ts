@@ -44,6 +44,8 @@ export class OwnedTables {
   readonly #byOwner = new Map<Item, OwnedEntry[]>();
   readonly #bySection = new Map<number, OwnedEntry[]>();
   readonly #pieces = new Map<number, { readonly piece: Piece; readonly entry: OwnedEntry }[]>();
+  /** Sections of pieces that do not stand in the order of their entries, or overlap. */
+  readonly #mixed = new Set<number>();
   readonly #unit: Unit;
 
   /** @param sizes entry sizes that are told from elsewhere */
@@ -81,21 +83,24 @@ export class OwnedTables {
   #read(table: OwnedTable, section: number, size: number, entries: OwnedEntry[]): void {
     const unit = this.#unit;
     const list: OwnedEntry[] = [];
+    const counts = new Map<Item, number>();
     this.#bySection.set(section, list);
     for (let at = 0; at < unit.file.sections.size(section); at += size) {
       const owner = this.#ownerOf(fieldTarget(unit, table, section, at, table.owner));
       const own = owner === null ? [] : (this.#byOwner.get(owner) ?? []);
-      const ordinal = own.filter((e) => e.table === table).length;
+      const ordinal = owner === null ? 0 : (counts.get(owner) ?? countOf(unit, own, table));
       const piece = pieceOf(unit, table, section, at, size);
       const entry: OwnedEntry = { table, section, at, size, owner, ordinal, piece };
       entries.push(entry);
       list.push(entry);
       if (owner !== null) {
         own.push(entry);
+        counts.set(owner, ordinal + 1);
         this.#byOwner.set(owner, own);
       }
       if (piece === null) continue;
       const pieces = this.#pieces.get(piece.section) ?? [];
+      if (piece.start < (pieces.at(-1)?.piece.end ?? 0)) this.#mixed.add(piece.section);
       pieces.push({ piece, entry });
       this.#pieces.set(piece.section, pieces);
     }
@@ -117,7 +122,10 @@ export class OwnedTables {
     const holds = ({ piece }: { piece: Piece }): boolean => at >= piece.start && at < piece.end;
     // Compilers write them in the order of the entries; where they do not, each is looked at.
     const found = list[firstIndex(list.length, (i) => (list[i]?.piece.start ?? 0) > at) - 1];
-    return found !== undefined && holds(found) ? found : (list.find(holds) ?? null);
+    if (found !== undefined && holds(found)) return found;
+    if (!this.#mixed.has(section)) return null;
+    this.#unit.work.take(list.length, "finding the entries that code belongs to");
+    return list.find(holds) ?? null;
   }
 
   /** Entries that belong to a function, in the order of the tables. */
@@ -132,6 +140,12 @@ export class OwnedTables {
     const found = list[Math.floor(at / (list[0]?.size ?? 1))];
     return found !== undefined && at >= found.at && at < found.at + found.size ? found : null;
   }
+}
+
+/** How many entries of a table there are in a list. */
+function countOf(unit: Unit, entries: readonly OwnedEntry[], table: OwnedTable): number {
+  unit.work.take(entries.length, "reading tables");
+  return entries.reduce((n, e) => n + (e.table === table ? 1 : 0), 0);
 }
 
 /** What a field of an entry refers to; null if it has no relocation. */

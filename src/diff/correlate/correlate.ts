@@ -89,6 +89,7 @@ function pairByName(
       continue;
     }
     const namesakes = locals.get(item.name) ?? [];
+    orig.work.take(namesakes.length, "pairing what has one name");
     // Of one name in several files: that of the same file.
     const isOne = (i: Item): boolean => i.kind === item.kind;
     const inFile = inFiles.of(namesakes, files.get(item.file) ?? -1).filter(isOne);
@@ -176,8 +177,13 @@ function pairCopies(
       pair(item, first);
       continue;
     }
+    orig.work.take(group.length, "pairing copies of functions");
     const candidates = group.filter((c) => !taken.has(c));
-    const like = candidates.find((c) => looksAlike(contentOf(orig, item), contentOf(patched, c)));
+    const like = candidates.find((c) => {
+      const [x, y] = [contentOf(orig, item), contentOf(patched, c)];
+      orig.work.take(x.bytes.length + x.references.length, "pairing copies of functions");
+      return looksAlike(x, y);
+    });
     if (like === undefined) {
       waiting.push(item);
       continue;
@@ -185,10 +191,13 @@ function pairCopies(
     taken.add(like);
     pair(item, like);
   }
+  const waitingOf = groupBy(waiting, (w) => w.canonical);
   for (const item of waiting) {
+    const same = waitingOf.get(item.canonical) ?? [];
+    orig.work.take(same.length + (groups.get(item.canonical)?.length ?? 0), "pairing copies of functions");
     const rest = (groups.get(item.canonical) ?? []).filter((c) => !taken.has(c));
     // In order, and only where there are as many left on both sides.
-    const others = waiting.filter((w) => w.canonical === item.canonical && !taken.has(w));
+    const others = same.filter((w) => !taken.has(w));
     const [first] = rest;
     if (first === undefined || rest.length !== others.length) continue;
     taken.add(first);

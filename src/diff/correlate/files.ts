@@ -10,10 +10,15 @@ const MOST_CELLS = 1 << 26;
  */
 export function matchFiles(orig: readonly string[], patched: readonly string[]): ReadonlyMap<number, number> {
   const found = inOrder(orig, patched);
-  const count = (list: readonly string[], name: string): number => list.filter((n) => n === name).length;
+  const counted = (list: readonly string[]): Map<string, number> => {
+    const counts = new Map<string, number>();
+    for (const name of list) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts;
+  };
+  const counts = [counted(orig), counted(patched)] as const;
   const names = new Set([...orig, ...patched]);
   const open = new Set(
-    orig.length === patched.length ? [] : [...names].filter((n) => count(orig, n) !== count(patched, n)),
+    orig.length === patched.length ? [] : [...names].filter((n) => counts[0].get(n) !== counts[1].get(n)),
   );
   if (open.size === 0) return found;
   // One of several files of a name that came or went: only files beside it tell which the others are.

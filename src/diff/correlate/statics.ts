@@ -94,6 +94,8 @@ function pairStated(
   return { wrongPairs, forgotten };
 }
 
+const PAIRING = "pairing variables";
+
 class Statics {
   readonly #orig: Unit;
   readonly #patched: Unit;
@@ -145,6 +147,7 @@ class Statics {
       if (own.length !== 1 || candidate === undefined || more !== undefined) continue;
       const users = this.#usersOf(this.#orig, item);
       const theirs = this.#usersOf(this.#patched, candidate);
+      this.#orig.work.take(users.length * theirs.length, PAIRING);
       const moved = users.some((u) => !this.#twins.has(u)) || theirs.some((u) => !this.#back.has(u));
       const shared = users.some((u) => theirs.includes(this.#twins.get(u) as Item));
       if (moved || shared) this.#pair(item, candidate);
@@ -180,7 +183,9 @@ class Statics {
       }
       this.#names.set(unit, names);
     }
-    return (names.get(canonical) ?? []).filter((i) => this.#isOpen(unit, i));
+    const list = names.get(canonical) ?? [];
+    unit.work.take(list.length, PAIRING);
+    return list.filter((i) => this.#isOpen(unit, i));
   }
 
   #isOpen(unit: Unit, item: Item): boolean {
@@ -210,6 +215,7 @@ class Statics {
       // What is never written has no state: a copy is as good.
       if (!isWritable(this.#orig, item) || item.isInit) continue;
       const users = this.#usersOf(this.#orig, item);
+      this.#orig.work.take(theirs.length, PAIRING);
       const candidates = theirs.filter((i) => isWritable(this.#patched, i) && !i.isInit && this.#maybe(item, users, i));
       if (candidates.length === 0) unused.push(item);
       else lost.push({ item, users, candidates });
@@ -222,6 +228,7 @@ class Statics {
     if (candidate.canonical === item.canonical) return true;
     if (candidate.symbolEnd - candidate.entry !== item.symbolEnd - item.entry) return false;
     const theirs = this.#usersOf(this.#patched, candidate);
+    this.#orig.work.take(users.length * theirs.length, PAIRING);
     return users.some((u) => theirs.includes(this.#twins.get(u) as Item));
   }
 
@@ -268,6 +275,7 @@ class Statics {
   #pairLists(mine: readonly Use[], theirs: readonly Use[]): void {
     for (const use of mine) {
       if (this.#twins.has(use.item)) continue;
+      this.#orig.work.take(mine.length + theirs.length, PAIRING);
       const like = (unit: Unit, known: ReadonlyMap<Item, Item>, list: readonly Use[]): Use[] =>
         list.filter((u) => !known.has(u.item) && isAlike(this.#orig, use.item, unit, u.item));
       const group = like(this.#orig, this.#twins, mine);
@@ -275,7 +283,7 @@ class Statics {
       const pairs =
         group.length === others.length
           ? group.map((u, i) => [u, others[i] as Use] as const)
-          : subsequence(group, others);
+          : subsequence(group, others, this.#orig);
       for (const [u, v] of pairs) this.#pair(u.item, v.item);
     }
   }
@@ -287,8 +295,13 @@ export function isAlike(one: Unit, a: Item, other: Unit, b: Item): boolean {
     a.canonical === b.canonical &&
     a.symbolEnd - a.entry === b.symbolEnd - b.entry &&
     isWritable(one, a) === isWritable(other, b) &&
-    sameBytes(bytesOrZeros(one, a), bytesOrZeros(other, b))
+    isSameValue(one, a, other, b)
   );
+}
+
+function isSameValue(one: Unit, a: Item, other: Unit, b: Item): boolean {
+  one.work.take(a.end - a.start, PAIRING);
+  return sameBytes(bytesOrZeros(one, a), bytesOrZeros(other, b));
 }
 
 function bytesOrZeros(unit: Unit, item: Item): Uint8Array {
@@ -315,10 +328,12 @@ function withCode(list: readonly Use[]): (Use & { readonly code: string })[] {
 }
 
 /** The longest common subsequence of two lists of uses, by the instructions that use them first; none where it is not the only one. */
-function subsequence(mine: readonly Use[], theirs: readonly Use[]): (readonly [Use, Use])[] {
+function subsequence(mine: readonly Use[], theirs: readonly Use[], { work }: Unit): (readonly [Use, Use])[] {
   if (mine.length === 0 || theirs.length === 0) return [];
   const [a, b] = [withCode(mine), withCode(theirs)];
   const width = b.length + 1;
+  // A cell takes four bytes.
+  work.take(4 * (a.length + 1) * width, PAIRING);
   const lengths = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
@@ -332,10 +347,14 @@ function subsequence(mine: readonly Use[], theirs: readonly Use[]): (readonly [U
     }
   }
   const pairs: (readonly [Use, Use])[] = [];
+  const counts = [a, b].map((list) => {
+    const found = new Map<string, number>();
+    for (const { code } of list) found.set(code, (found.get(code) ?? 0) + 1);
+    return found;
+  });
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const [one, other] = [a[i] as Use & { code: string }, b[j] as Use & { code: string }];
-    const isUnique =
-      a.filter((u) => u.code === one.code).length === 1 && b.filter((u) => u.code === one.code).length === 1;
+    const isUnique = counts.every((count) => count.get(one.code) === 1);
     if (one.code === other.code) {
       if (isUnique) pairs.push([one, other]);
       i++;

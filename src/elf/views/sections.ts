@@ -15,6 +15,8 @@ export class SectionTable {
   readonly #start: number;
   readonly #littleEndian: boolean;
   #names: StringTable | null = null;
+  /** The first section of each name, from when one is first asked for. */
+  #byName: Map<string, number> | null = null;
 
   constructor(file: Uint8Array, view: DataView, start: number, count: number, littleEndian: boolean) {
     this.#file = file;
@@ -27,6 +29,7 @@ export class SectionTable {
   /** Called once by the reader when the section name table has been found and checked. */
   setNames(names: StringTable): void {
     this.#names = names;
+    this.#byName = null;
   }
 
   /** File offset of the header of section `i`. */
@@ -96,7 +99,11 @@ export class SectionTable {
 
   /** Index of the first section called `name`, or null. */
   findByName(name: string): number | null {
-    for (let i = 1; i < this.count; i++) if (this.name(i) === name) return i;
-    return null;
+    if (this.#byName === null) {
+      // Many are asked for, each by name.
+      this.#byName = new Map();
+      for (let i = this.count - 1; i > 0; i--) this.#byName.set(this.name(i), i);
+    }
+    return this.#byName.get(name) ?? null;
   }
 }

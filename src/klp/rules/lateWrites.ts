@@ -59,8 +59,17 @@ export function overwrittenHalves(
   const calls = arch.branches?.types ?? null;
   if (sites < 2 || calls === null) return null;
   if (!hasCall(table, calls, (symbol) => symbols.rawShndx(symbol) === SHN_LIVEPATCH)) return null;
-  if (!buildOf(new CodeFile(file, arch.name), arch.sites).outOfLine) return null;
+  if (!isOutOfLine(file, arch)) return null;
   return problem("KLP471", at, { object, sites, since: versionFacts.ppcOutOfLineKept.since.join(".") });
+}
+
+const outOfLine = new WeakMap<ElfFile, boolean>();
+
+/** Whether sites are patched out of line. Asked for each section, and the same for all of a file. */
+function isOutOfLine(file: ElfFile, arch: RuleContext["arch"]): boolean {
+  const known = outOfLine.get(file) ?? buildOf(new CodeFile(file, arch.name), arch.sites).outOfLine;
+  outOfLine.set(file, known);
+  return known;
 }
 
 function hasCall(table: RelocationTable, calls: ReadonlySet<number>, isFar: (symbol: number) => boolean): boolean {

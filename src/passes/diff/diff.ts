@@ -19,7 +19,15 @@ import { NewObject } from "../../elf/writer/newObject.ts";
 import { CodeFile } from "../../ftrace/codeFile.ts";
 import { findSites, reasons } from "../../ftrace/sites.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { noSymbols, read, refuseOtherMachine, supportedArch, Unusable } from "../input.ts";
+import {
+  inProportion,
+  inProportionNow,
+  noSymbols,
+  read,
+  refuseOtherMachine,
+  supportedArch,
+  Unusable,
+} from "../input.ts";
 import { openFile, type Subject } from "../open.ts";
 import { toldSizes, withTables } from "./entrySizes.ts";
 import { type Meaning, meaningOf } from "./meaning.ts";
@@ -51,13 +59,18 @@ export interface DiffResult {
 
 /**
  * @param orig null: the patched object is of a new source file
- * @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704, KLP724
+ * @throws Unusable if a file cannot be read, or the two do not belong together: KLP101, KLP102, KLP106, KLP107, KLP704, KLP724;
+ *   KLP127 if comparing them takes work out of proportion
  */
-export async function diffObjects(
+export function diffObjects(
   orig: DiffInput | null,
   patched: DiffInput,
   options: DiffPassOptions = {},
 ): Promise<DiffResult> {
+  return inProportion(() => compared(orig, patched, options));
+}
+
+async function compared(orig: DiffInput | null, patched: DiffInput, options: DiffPassOptions): Promise<DiffResult> {
   const other = open(patched);
   const one = orig === null ? nothingBeside(other) : open(orig);
   refuseMixture(one, other);
@@ -113,12 +126,14 @@ export function extractDiffs(pairs: readonly OwnedResult[], kernel: Kernel, opti
     refuseMixture((pairs[0] as OwnedResult).result.patched, result.patched);
     return { diff: result.diff, object, siteOf: siteFinder(result.orig) };
   });
-  return extract(parts, kernel, options);
+  return inProportionNow(() => extract(parts, kernel, options));
 }
 
 /** What a livepatch takes along of each pair; what it needs of the kernel is not asked for. */
 export const graphOfResults = (results: readonly DiffResult[]): Graph =>
-  graphOf(results.map(({ diff, orig }) => ({ side: diff.patched, inclusion: include(diff, siteFinder(orig)) })));
+  inProportionNow(() =>
+    graphOf(results.map(({ diff, orig }) => ({ side: diff.patched, inclusion: include(diff, siteFinder(orig)) }))),
+  );
 
 /** @throws Unusable KLP704 unless both files are for one architecture and ABI */
 function refuseMixture(one: Subject, other: Subject): void {
