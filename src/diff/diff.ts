@@ -2,7 +2,7 @@
 
 import { type Annotations, readAnnotations } from "./canon/annotations.ts";
 import { itemContent } from "./canon/content.ts";
-import { mayMention } from "./canon/mentions.ts";
+import { mayMention, referredTo } from "./canon/mentions.ts";
 import { parentOfCold } from "./canon/names.ts";
 import type { Target } from "./canon/targets.ts";
 import type { Item, Unit } from "./canon/unit.ts";
@@ -139,7 +139,7 @@ function usedPieces({ unit, tables }: Side): Set<Item> {
     else if (target.kind === "toc" && target.slot.target !== null) add(target.slot.target);
   };
   for (const item of unit.items) {
-    if (mayMention(unit, item, sections)) for (const r of itemContent(unit, item).references) add(r.target);
+    if (mayMention(unit, item, sections)) for (const used of referredTo(unit, item)) found.add(used);
   }
   for (const entry of tables.entries) {
     for (const r of unit.relocations.range(entry.section, entry.at, entry.at + entry.size)) {

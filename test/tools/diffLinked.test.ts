@@ -121,3 +121,16 @@ int waits(int x) { __might_sleep("user.c", __LINE__); return ext(x); }
     expect(found).toEqual({ functions: ["loop changed 2"], data: [], problems: ["KLP731"] });
   });
 });
+
+test("code that cannot be read is the same where its bytes are, and all that lies beside it", async () => {
+  // 32-bit code that a kernel begins with (arch/x86/platform/pvh/head.S): as 64-bit code its operands end elsewhere.
+  const assembled = (more: string): Uint8Array => {
+    const text = `.section .head.text,"ax"\n.globl start\n.type start,@function\nstart:\n.code32\nlea rel(%ebp), %eax\n.byte 0x8d,0x85\n.long rel - start\nljmp $0x10,$1f\n1: .byte 0x06,0x0e,0xea\nret\n.size start, . - start\n.globl next\n.type next,@function\nnext:\n.code64\nmov $${more}, %eax\nret\n.size next, . - next\n.data\n.local rel\n.type rel,@object\nrel: .long 1\n.size rel,4\n.globl last\n.type last,@object\nlast: .long 2\n.size last,4\n`;
+    writeFileSync(join(folder, "head.s"), text);
+    execFileSync("x86_64-linux-gnu-as", ["head.s", "-o", "head.o"], { cwd: folder });
+    return new Uint8Array(readFileSync(join(folder, "head.o")));
+  };
+  expect(await diffOf(assembled("1"), assembled("1"))).toEqual({ functions: [], data: [], problems: [] });
+  const { functions } = await diffOf(assembled("1"), assembled("2"));
+  expect(functions).toEqual(["next changed 0"]);
+});

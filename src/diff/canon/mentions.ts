@@ -96,6 +96,12 @@ export function mentioned(unit: Unit, item: Item): Mention[] {
   });
 }
 
+/** All items that one refers to, also by what the assembler resolved within its section. */
+export function referredTo(unit: Unit, item: Item): Item[] {
+  if (unit.inSection(item.section).length < 2) return mentioned(unit, item).map((m) => m.item);
+  return itemContent(unit, item).references.flatMap((r) => itemIn(r.target) ?? []);
+}
+
 /** Targets whose item is certain and whose distance is not; null: instructions have to be read. */
 function plainTargets(unit: Unit, item: Item): { readonly at: number; readonly target: Target }[] | null {
   const { code } = unit.arch;

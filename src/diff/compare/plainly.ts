@@ -17,6 +17,8 @@ export class PlainComparison {
   readonly #orig: Unit;
   readonly #patched: Unit;
   readonly #twins: ReadonlyMap<Item, Item>;
+  /** By the numbers of two sections. */
+  readonly #layouts = new Map<number, boolean>();
 
   constructor(orig: Unit, patched: Unit, twins: ReadonlyMap<Item, Item>) {
     this.#orig = orig;
@@ -32,7 +34,7 @@ export class PlainComparison {
     if (!isSameForm || a.symbolEnd - a.entry !== b.symbolEnd - b.entry) return false;
     const isCode = one.file.sections.hasFlags(a.section, SHF_EXECINSTR);
     // A distance that the assembler resolved is the same number, but need not lead to the same function.
-    if (isCode && (one.inSection(a.section).length > 1 || other.inSection(b.section).length > 1)) return false;
+    if (isCode && !this.#isSameLayout(a.section, b.section)) return false;
     if (!sameBytes(one.bytesOf(a), other.bytesOf(b))) return false;
     const mine = one.relocations.range(a.section, a.start, a.end);
     const theirs = other.relocations.range(b.section, b.start, b.end);
@@ -43,6 +45,26 @@ export class PlainComparison {
         return r.offset - a.start === s.offset - b.start && r.type === s.type && this.#isSameTarget(r, s, isCode);
       })
     );
+  }
+
+  /** Whether two sections have counterparts at the same places: then a distance within them leads to the same. */
+  #isSameLayout(section: number, there: number): boolean {
+    const [mine, theirs] = [this.#orig.inSection(section), this.#patched.inSection(there)];
+    if (mine.length < 2 && theirs.length < 2) return true;
+    if (mine.length !== theirs.length) return false;
+    const key = section * this.#patched.file.sections.count + there;
+    let found = this.#layouts.get(key);
+    if (found === undefined) {
+      found = mine.every((a, i) => {
+        const b = theirs[i] as Item;
+        const isNameless = a.kind === "anonymous" && b.kind === "anonymous";
+        return (
+          a.start === b.start && a.end === b.end && a.entry === b.entry && (isNameless || this.#twins.get(a) === b)
+        );
+      });
+      this.#layouts.set(key, found);
+    }
+    return found;
   }
 
   /** The bytes of both places are the same, so whatever stands around the fields is the same on both sides, too. */

@@ -3,7 +3,7 @@
 import type { Problem } from "../../diag/catalogue.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { type Content, contentOf, itemContent } from "../canon/content.ts";
-import { mentioners } from "../canon/mentions.ts";
+import { mentioners, referredTo } from "../canon/mentions.ts";
 import { parentOfCold } from "../canon/names.ts";
 import { itemIn, type Target } from "../canon/targets.ts";
 import type { Item } from "../canon/unit.ts";
@@ -198,8 +198,7 @@ class Closure {
     const open = unit.items.filter(isOpen);
     const sections = new Set(open.map((i) => i.section));
     const used = new Set<Item>();
-    for (const item of mentioners(unit, sections))
-      for (const r of itemContent(unit, item).references) add(used, r.target);
+    for (const item of mentioners(unit, sections)) for (const one of referredTo(unit, item)) used.add(one);
     for (const item of open) {
       if (used.has(item)) continue;
       for (const r of itemContent(unit, item).references) {
@@ -216,8 +215,3 @@ class Closure {
 /** Sections that announce something once, when the kernel or the module starts; a livepatch must not do so again. */
 const REGISTRATIONS =
   /^(?:__tracepoints|__tracepoints_ptrs|__tracepoints_strings|_ftrace_events|__bpf_raw_tp_map|__syscalls_metadata|_ftrace_eval_map|__trace_printk_fmt|_error_injection_whitelist|_kprobe_blacklist|\.rodata\.\.?__|__dyndbg|__verbose)/;
-
-function add(found: Set<Item>, target: Target): void {
-  const item = itemIn(target);
-  if (item !== null) found.add(item);
-}

@@ -157,8 +157,16 @@ export class UnitSlices {
   }
 }
 
-/** As {@link UnitSlices.read}; null also for debug information that cannot be read. */
-export async function readUnitSlices(file: DebugSource): Promise<UnitSlices | null> {
+const known = new WeakMap<DebugSource, Promise<UnitSlices | null>>();
+
+/** As {@link UnitSlices.read}, once for each file; null also for debug information that cannot be read. */
+export function readUnitSlices(file: DebugSource): Promise<UnitSlices | null> {
+  const slices = known.get(file) ?? readOnce(file);
+  known.set(file, slices);
+  return slices;
+}
+
+async function readOnce(file: DebugSource): Promise<UnitSlices | null> {
   try {
     return await UnitSlices.read(file);
   } catch (error) {
