@@ -47,6 +47,27 @@ const plainBuffers = {
   },
 };
 
+/**
+ * Capstone's program gives its module ten thousand names of registers and instructions as properties, of which few are used, which takes
+ * longer than to decode a diagnostic's instructions. Of each list stays what the program itself or disassemble.ts mentions.
+ */
+const fewerNames = {
+  name: "capstone-names",
+  setup({ onLoad }) {
+    onLoad({ filter: /capstone-js[\\/]dist[\\/]capstone\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const used = new Set(text.match(/\bModule\.[A-Z]\w*/g)?.map((name) => name.slice("Module.".length)));
+      const isUsed = (name) => used.has(name) || /^(?:ARCH|MODE|OPT|ERR)_/.test(name);
+      const lists = /Object\.assign\(Module,\{((?:[A-Z]\w*:-?\w+,?)+)\}\)/g;
+      const contents = text.replace(lists, (_, list) => {
+        const left = list.split(",").filter((row) => isUsed(row.split(":")[0]));
+        return `Object.assign(Module,{${left.join(",")}})`;
+      });
+      return { contents, loader: "js" };
+    });
+  },
+};
+
 /** Modules of Node that few runs need, with what is used of them: loaded when that is called. */
 const LATE = {
   "node:zlib": ["deflateSync", "gunzipSync", "inflateSync"],
@@ -127,7 +148,9 @@ await buildFunction("dist/klplink.cjs", {
     plugins: [apart, lateBuiltins],
   },
 });
-await buildFunction("dist/capstone/capstone.js", { esbuild: { entryPoints: ["@alexaltea/capstone-js"] } });
+await buildFunction("dist/capstone/capstone.js", {
+  esbuild: { entryPoints: ["@alexaltea/capstone-js"], plugins: [fewerNames] },
+});
 
 const capstone = dirname(createRequire(import.meta.url).resolve("@alexaltea/capstone-js/package.json"));
 for (const file of ["dist/capstone.wasm", "LICENSE"]) {
@@ -142,9 +165,11 @@ await makeCode();
 async function makeCode() {
   const cache = mkdtempSync(join(tmpdir(), "klplink-code-"));
   const sample = "samples/ppc64le/meminfo/meminfo.o";
+  const linked = "samples/ppc64le/meminfo/meminfo.klp.o";
   const map = "samples/ppc64le/meminfo/System.map";
   const runs = [
-    ["check", sample],
+    // Modules that are linked, and of other architectures, have rules of their own.
+    ["check", sample, linked, ...["arm64", "x86_64"].map((arch) => `samples/${arch}/convert/convert.klp.o`)],
     ["link", sample, "-k", map, "-o", "-"],
     ["image", sample, "-k", map, "-o", "-", "--force"],
     ["show", sample],

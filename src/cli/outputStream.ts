@@ -30,6 +30,9 @@ export function outputStream(fd: 1 | 2, failed: (error: Error) => void): OutputS
   return needsNode(fd) ? ofNode() : new SynchronousStream(fd, failed, ofNode);
 }
 
+/** Whether all that was written to a stream has been taken: Node's own may still have to. */
+export const isTaken = (stream: OutputStream): boolean => stream instanceof SynchronousStream && !stream.isWaiting;
+
 class SynchronousStream implements OutputStream {
   readonly fd: number;
   readonly isTTY = false;
@@ -42,6 +45,10 @@ class SynchronousStream implements OutputStream {
     this.fd = fd;
     this.#failed = failed;
     this.#ofNode = ofNode;
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting !== null;
   }
 
   write(data: string | Uint8Array, done: (error?: Error | null) => void = () => {}): boolean {

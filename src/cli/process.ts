@@ -3,7 +3,7 @@
 import type { Context, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
 import { main, namedWords, STATUS } from "./main.ts";
-import { outputStream } from "./outputStream.ts";
+import { isTaken, outputStream } from "./outputStream.ts";
 import { fitTerminal } from "./terminal/fitted.ts";
 import { WORKER } from "./workers/workerWord.ts";
 
@@ -34,17 +34,24 @@ const context: Context = {
   stderr: fitTerminal(answeredFor(2)),
 };
 const argv = namedWords(process.argv[1] ?? "", process.argv.slice(2));
+/** Set false in workers, which end when they are told to. */
+let isMain = true;
 const run = async (): Promise<number> => {
   if (argv[0] === FLEET_WORKER) {
     const { runWorker } = await import("./fleet/worker.ts");
-    if (runWorker(context)) return STATUS.good;
+    isMain = !runWorker(context);
+    if (!isMain) return STATUS.good;
   }
   if (argv[1] === WORKER) {
     const { runCheckWorker } = await import("./workers/checkWorker.ts");
-    if (runCheckWorker(context)) return STATUS.good;
+    isMain = !runCheckWorker(context);
+    if (!isMain) return STATUS.good;
   }
   return main(argv, context);
 };
 void run().then((status) => {
   process.exitCode = status;
+  // Node takes some milliseconds to take down what it has made, which ends with the process anyway. Behind signals that came while a
+  // file was written: elf/temporary.ts lets them end the process as soon as that is done.
+  if (isMain && isTaken(context.stdout) && isTaken(context.stderr)) setImmediate(() => process.exit());
 });

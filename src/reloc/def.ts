@@ -65,9 +65,28 @@ export interface RelocDef {
   readonly message: (fault: Fault) => string;
 }
 
+/** The rows of an architecture by their types. Each rule asks for each relocation: types are small numbers, which a list finds at once. */
+class RelocDefs {
+  readonly #byType: (RelocDef | undefined)[] = [];
+
+  constructor(rows: readonly RelocDef[]) {
+    for (const row of rows) {
+      while (this.#byType.length <= row.type) this.#byType.push(undefined);
+      this.#byType[row.type] = row;
+    }
+  }
+
+  get(type: number): RelocDef | undefined {
+    return type < this.#byType.length ? this.#byType[type] : undefined;
+  }
+  values(): RelocDef[] {
+    return this.#byType.filter((row) => row !== undefined);
+  }
+}
+
 /** What a pass needs to know of one architecture's relocations. */
 export interface RelocTable {
-  readonly defs: ReadonlyMap<number, RelocDef>;
+  readonly defs: RelocDefs;
   readonly otherNames: ReadonlyMap<number, string>;
 }
 
@@ -92,7 +111,7 @@ export function otherBuild(def: RelocDef | undefined, features: ReadonlySet<Feat
 
 /** Indexes rows by type. */
 export function relocTable(rows: readonly RelocDef[], otherNames: ReadonlyMap<number, string>): RelocTable {
-  return { defs: new Map(rows.map((row) => [row.type, row])), otherNames };
+  return { defs: new RelocDefs(rows), otherNames };
 }
 
 /**

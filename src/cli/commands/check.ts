@@ -7,7 +7,7 @@ import { findModules, type Skipped } from "../files/findModules.ts";
 import { UsageError, write } from "../files/io.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
-import { startPool } from "../workers/checkPool.ts";
+import { ownHand, startPool } from "../workers/checkPool.ts";
 import { type Checked, type CheckOptions, openChecker } from "./checker.ts";
 
 /** `klplink check <module...>`: returns the exit status. */
@@ -15,11 +15,13 @@ export async function runCheck(paths: readonly string[], options: CheckOptions, 
   const { files, skipped } = findModules(paths);
   const quiet = options.quiet === true;
   const progress = await startProgress(files.length > 1 && !quiet && options.format === "text", context);
-  const checker = await openChecker(files, options, context, (path) => progress.show(`reads ${path}`));
+  const hand = ownHand(files, options);
+  const show = (path: string): void => progress.show(`reads ${path}`);
+  const checker = await openChecker(files, options, context, show, hand?.ask ?? null);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
   const reporter = new Reporter(options, context);
   const checked: Pick<Checked, "problems" | "outcome">[] = [];
-  const pool = await startPool(files, options, context);
+  const pool = hand === null ? null : await startPool(hand, checker, files, options, context);
   try {
     for (const [index, file] of files.entries()) {
       progress.show(`${index + 1} of ${files.length}: ${file}`);

@@ -1,10 +1,11 @@
-// Many files checked at the same time, by as many threads as there are processors. Results come in the order of the files, and not far
+// Many files checked at the same time, by as many threads as there are processors: this one, and workers. Results come in the order of the files, and not far
 // ahead of what was asked for, so that memory is bounded however many there are.
 
 import { availableParallelism } from "node:os";
-import type { Checked, CheckOptions } from "../commands/checker.ts";
+import type { Checked, Checker, CheckOptions } from "../commands/checker.ts";
 import type { Context } from "../context.ts";
 import { type FileContents, merged } from "../files/kernel/treeModules.ts";
+import { type Answer, CheckHand, type Order } from "./checkHand.ts";
 import { WORKER } from "./workerWord.ts";
 
 /** What a worker is started with. */
@@ -15,22 +16,12 @@ export interface WorkerStart {
   readonly env: Context["env"];
 }
 
-/** What a worker is told: to check a file, to read some, or what all files say. */
-export type Order =
-  | { readonly kind: "check"; readonly index: number }
-  | { readonly kind: "read"; readonly at: number; readonly paths: readonly string[] }
-  | { readonly kind: "contents"; readonly contents: ReturnType<typeof merged> };
-
-/** What a worker says. `ask`: it needs to know what all files say. */
-export type Answer =
-  | { readonly kind: "checked"; readonly index: number; readonly result: Checked }
-  | { readonly kind: "read"; readonly at: number; readonly files: readonly (FileContents | null)[] }
-  | { readonly kind: "ask"; readonly paths: readonly string[] };
-
 /** Below this many files the start of the threads takes longer than they bring. */
 const FEWEST = 100;
 /** Threads beyond these bring little: files are read from one disk. */
-const MOST_WORKERS = 8;
+const MOST_THREADS = 8;
+/** Files that one thread is given at once: this thread gives out more between two files of its own. */
+const MOST_GIVEN = 2;
 /** Files of one thread that may be checked before their turn. */
 const AHEAD = 16;
 /** Files that are read at once for what they say. */
@@ -43,25 +34,41 @@ export interface Pool {
   readonly end: () => void;
 }
 
-/** Null: one thread does it all, because there is one processor, there are few files, or one is standard input. */
+/** How many threads check some files; 1: there is one processor, there are few files, or one is standard input. */
+function threadsFor(files: readonly string[], options: CheckOptions): number {
+  if (files.length < FEWEST || workerScript() === null) return 1;
+  const given = [...files, ...(options.kernel ?? []), ...(options.module ?? []), options.reference ?? ""];
+  return given.some((path) => path === "-") ? 1 : Math.min(availableParallelism(), MOST_THREADS);
+}
+
+/** This thread's part; null if there are no others. */
+export const ownHand = (files: readonly string[], options: CheckOptions): CheckHand | null =>
+  threadsFor(files, options) < 2 ? null : new CheckHand(files);
+
+/** Starts the other threads. @param own {@link ownHand}, which `checker` asks what all files say */
 export async function startPool(
+  own: CheckHand,
+  checker: Checker,
   files: readonly string[],
   options: CheckOptions,
   context: Context,
-): Promise<Pool | null> {
-  const script = workerScript();
-  const count = Math.min(availableParallelism(), MOST_WORKERS);
-  const given = [...files, ...(options.kernel ?? []), ...(options.module ?? []), options.reference ?? ""];
-  if (script === null || count < 2 || files.length < FEWEST || given.some((path) => path === "-")) return null;
+): Promise<Pool> {
   const { Worker } = await import("node:worker_threads");
   const workerData: WorkerStart = { klplink: "check", files, options, env: { ...context.env } };
   const pool = new CheckPool(files.length);
-  for (let i = 0; i < count; i++) {
+  const script = workerScript() ?? "";
+  for (let i = 1; i < threadsFor(files, options); i++) {
     const worker = new Worker(script, { workerData, argv: ["check", WORKER] });
-    pool.add({ post: (order) => worker.postMessage(order), end: () => void worker.terminate() });
-    worker.on("message", (answer: Answer) => pool.take(i, answer));
+    const from = pool.add({ post: (order) => worker.postMessage(order), end: () => void worker.terminate() });
+    worker.on("message", (answer: Answer) => pool.take(from, answer));
     worker.on("error", (error) => pool.fail(error));
   }
+  // An order is carried out between what the workers say.
+  const post = (order: Order): void => {
+    setImmediate(() => own.take(order, (error) => pool.fail(error as Error)));
+  };
+  const from = pool.add({ post, end: () => {} });
+  own.start(Promise.resolve(checker), (answer) => pool.take(from, answer));
   return pool;
 }
 
@@ -94,9 +101,11 @@ export class CheckPool implements Pool {
     this.#count = count;
   }
 
-  add(hand: Hand): void {
+  /** Returns what {@link take} is to be told that its answers come from. */
+  add(hand: Hand): number {
     this.#hands.push({ hand, busy: 0 });
     this.#give();
+    return this.#hands.length - 1;
   }
 
   result(index: number): Promise<Checked> {
@@ -163,10 +172,10 @@ export class CheckPool implements Pool {
     for (const { hand } of this.#hands) hand.end();
   }
 
-  /** Two files to each that has fewer, not too far ahead. */
+  /** Some files to each that has fewer, not too far ahead. */
   #give(): void {
     const end = Math.min(this.#count, this.#wanted + AHEAD * this.#hands.length);
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < MOST_GIVEN; round++) {
       for (const one of this.#hands) {
         if (one.busy > round || this.#next >= end) continue;
         one.busy++;

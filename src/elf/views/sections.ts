@@ -2,7 +2,7 @@ import { type Addr, addr } from "../../base/brand.ts";
 import { getUint64 } from "../../base/bytes.ts";
 import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
 import { SHDR } from "./layout.ts";
-import type { StringTable } from "./strings.ts";
+import { LONG_NAME, type StringTable } from "./strings.ts";
 
 /**
  * Section headers read in place. Indices run from 0 (the null section) to `count - 1`.
@@ -17,6 +17,8 @@ export class SectionTable {
   #names: StringTable | null = null;
   /** The first section of each name, from when one is first asked for. */
   #byName: Map<string, number> | null = null;
+  /** Names that were asked for, but for very long ones: rules ask for the same ones again and again. */
+  readonly #known: (string | undefined)[] = [];
 
   constructor(file: Uint8Array, view: DataView, start: number, count: number, littleEndian: boolean) {
     this.#file = file;
@@ -48,7 +50,13 @@ export class SectionTable {
     return this.#u32(i, SHDR.name);
   }
   name(i: number): string {
-    return this.#names === null ? "" : this.#names.at(this.nameOffset(i));
+    let name = this.#known[i];
+    if (name === undefined) {
+      if (this.#names === null) return "";
+      name = this.#names.at(this.nameOffset(i));
+      if (name.length <= LONG_NAME && i < this.count) this.#known[i] = name;
+    }
+    return name;
   }
   type(i: number): number {
     return this.#u32(i, SHDR.type);

@@ -1,3 +1,6 @@
+/** Names longer than this many bytes are read again each time: many symbols or sections may share a huge one. */
+export const LONG_NAME = 256;
+
 /** A string table read in place. Names are Latin-1 strings: one character a byte. */
 export class StringTable {
   readonly bytes: Uint8Array;
@@ -18,6 +21,13 @@ export class StringTable {
     if (start >= this.#buffer.length) return "";
     const end = this.#buffer.indexOf(0, start);
     return this.#buffer.toString("latin1", start, end < 0 ? this.#buffer.length : end);
+  }
+
+  /** Whether the name at `start` begins with some characters; they are of Latin-1. Makes no string. */
+  startsWith(start: number, text: string): boolean {
+    const { bytes } = this;
+    for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+    return true;
   }
 
   /** Length in bytes of the name at `start`, without its NUL. */

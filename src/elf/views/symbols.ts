@@ -2,10 +2,7 @@ import { type Addr, addr } from "../../base/brand.ts";
 import { getUint64, viewOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX } from "../consts.ts";
 import { SYM } from "./layout.ts";
-import type { StringTable } from "./strings.ts";
-
-/** Names longer than this many bytes are read again each time: many symbols may share a huge one. */
-const LONG_NAME = 256;
+import { LONG_NAME, type StringTable } from "./strings.ts";
 
 /** Rows of an ELF64 symbol table, read in place. Index 0 is the undefined symbol. */
 export class SymbolTable {
@@ -47,6 +44,10 @@ export class SymbolTable {
       if (name.length <= LONG_NAME && i < this.count) this.#known[i] = name;
     }
     return name;
+  }
+  /** Whether the name begins with some characters: without making the name, which most are never asked for. */
+  nameStartsWith(i: number, text: string): boolean {
+    return this.names.startsWith(this.nameOffset(i), text);
   }
   /** st_info: binding in the high four bits, type in the low four. */
   info(i: number): number {

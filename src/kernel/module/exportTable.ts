@@ -65,9 +65,9 @@ function entriesOf(file: ElfFile, symbols: SymbolTable): Map<number, Map<number,
   for (let i = 1; i < symbols.count; i++) {
     const raw = symbols.rawShndx(i);
     if (raw === SHN_UNDEF || raw === SHN_ABS) continue;
-    const name = symbols.name(i);
-    if (!name.startsWith(PREFIX)) continue;
-    add(symbols.sectionOf(i) ?? 0, symbols.offset(i), { name: name.slice(PREFIX.length), namespace: null });
+    if (!symbols.nameStartsWith(i, PREFIX)) continue;
+    const name = symbols.name(i).slice(PREFIX.length);
+    add(symbols.sectionOf(i) ?? 0, symbols.offset(i), { name, namespace: null });
   }
   return found;
 }
@@ -140,7 +140,7 @@ function namespacesOf(file: ElfFile, symbols: SymbolTable): Map<string, string> 
   const found = new Map<string, string>();
   for (let i = 1; i < symbols.count; i++) {
     const section = symbols.sectionOf(i);
-    if (section === null || !symbols.name(i).startsWith("__kstrtabns_")) continue;
+    if (section === null || !symbols.nameStartsWith(i, "__kstrtabns_")) continue;
     const data = file.sections.data(section);
     const start = symbols.offset(i);
     const end = start < data.length ? data.indexOf(0, start) : -1;

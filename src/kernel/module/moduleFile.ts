@@ -48,7 +48,7 @@ export class ModuleFile {
     this.source = source;
     this.machine = file.header.machine;
     this.modInfo = readModInfo(file);
-    this.name = normalModuleName(name ?? findModuleName(file, this.modInfo, source));
+    this.name = name === undefined ? nameOfModule(file, this.modInfo, source) : normalModuleName(name);
     this.depends = this.modInfo?.depends ?? [];
     const { sections, symbols } = file;
     for (let i = 1; i < (symbols?.count ?? 0); i++) {
@@ -116,6 +116,10 @@ export class ModuleFile {
     return new PlacedSymbols(listed, this.#sourceFiles);
   }
 }
+
+/** {@link findModuleName}, as the kernel spells names of modules. */
+export const nameOfModule = (file: ElfFile, modInfo: ModInfo | null, path: string): string =>
+  normalModuleName(findModuleName(file, modInfo, path));
 
 /** The name in struct module, else in .modinfo, else the file's. */
 export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {

@@ -5,7 +5,8 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Checked } from "../../../src/cli/commands/checker.ts";
-import { CheckPool, type Order } from "../../../src/cli/workers/checkPool.ts";
+import type { Order } from "../../../src/cli/workers/checkHand.ts";
+import { CheckPool } from "../../../src/cli/workers/checkPool.ts";
 import { root } from "../../helpers.ts";
 import { klplink, klplinkProcess } from "../run.ts";
 

@@ -10,7 +10,9 @@ import { type ElfFile, readElf } from "../../../elf/reader.ts";
 import { readKernelFile } from "../../../kernel/detect.ts";
 import type { Vmlinux } from "../../../kernel/image/vmlinux.ts";
 import { Kernel, type KernelParts } from "../../../kernel/kernel.ts";
-import { ModuleFile } from "../../../kernel/module/moduleFile.ts";
+import { readExports } from "../../../kernel/module/exportTable.ts";
+import { readModInfo } from "../../../kernel/module/modinfo.ts";
+import { ModuleFile, nameOfModule } from "../../../kernel/module/moduleFile.ts";
 import type { Export } from "../../../kernel/symbols/exports.ts";
 import type { SymbolList } from "../../../kernel/symbols/symbolList.ts";
 import { InputProblem, readUnpacked, type Standard, UsageError } from "../io.ts";
@@ -168,6 +170,16 @@ export async function loadModule(
   opened: Opened = () => {},
 ): Promise<ModuleFile> {
   return readModule(await readUnpacked(path, context), name, opened);
+}
+
+/** The name of a module and what it exports, without all else. @throws InputProblem, UsageError */
+export async function loadExports(path: string, context: Standard): Promise<Pick<ModuleFile, "name" | "exports">> {
+  const input = await readUnpacked(path, context);
+  return guard(input.name, false, () => {
+    const file = readElf(input.bytes);
+    const name = nameOfModule(file, readModInfo(file), input.name);
+    return { name, exports: readExports(file, name) };
+  });
 }
 
 /** Turns what is wrong with a file into the problem to report. */

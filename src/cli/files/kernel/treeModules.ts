@@ -8,7 +8,7 @@ import { KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../../
 import type { Subject } from "../../../passes/open.ts";
 import type { Context } from "../../context.ts";
 import { problemOf } from "../../options.ts";
-import { loadModule } from "./kernel.ts";
+import { loadExports, loadModule } from "./kernel.ts";
 
 const KO = /\.ko(?:\.(?:gz|xz|zst))?$/;
 /** Modules that are kept read: a few are needed by most (snd, drm, usbcore), and a tree has thousands. */
@@ -110,8 +110,9 @@ export class TreeModules {
 
   /** What one of them says; null if it cannot be read. */
   async contentsOf(path: string): Promise<FileContents | null> {
-    const module = await this.#open(path);
-    return module === null ? null : { path, name: module.name, exports: [...module.exports.keys()] };
+    const known = this.#kept.get(path);
+    const file = known === undefined ? await this.#try(() => loadExports(path, this.#context)) : known;
+    return file === null ? null : { path, name: file.name, exports: [...file.exports.keys()] };
   }
 
   /** Reads all modules, once. */
@@ -130,16 +131,19 @@ export class TreeModules {
     return this.#contents;
   }
 
-  async #open(path: string): Promise<ModuleFile | null> {
-    let module = this.#kept.get(path);
-    if (module === undefined) {
-      try {
-        module = await loadModule(path, undefined, this.#context);
-      } catch (error) {
-        if (problemOf(error) === null) throw error;
-        module = null;
-      }
+  /** Null for a file that cannot be read. */
+  async #try<T>(read: () => Promise<T>): Promise<T | null> {
+    try {
+      return await read();
+    } catch (error) {
+      if (problemOf(error) === null) throw error;
+      return null;
     }
+  }
+
+  async #open(path: string): Promise<ModuleFile | null> {
+    const known = this.#kept.get(path);
+    const module = known === undefined ? await this.#try(() => loadModule(path, undefined, this.#context)) : known;
     this.#kept.delete(path);
     this.#kept.set(path, module);
     const [oldest] = this.#kept.keys();
@@ -203,8 +207,9 @@ function* openNames({ symbols, arch }: Subject, kernel: Kernel | null): Generato
       kernel.modulesWith(name).some((o) => o.exported && kernel.modules.has(o.module)));
   const own = arch.hasToc ? new Set([".TOC.", "TOC."]) : new Set<string>();
   for (let i = 1; i < symbols.count; i++) {
+    if (!symbols.isUndefined(i)) continue;
     const name = symbols.name(i);
-    if (!symbols.isUndefined(i) || name === "" || own.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    if (name === "" || own.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
     if (!isKnown(name)) yield name;
   }
 }
