@@ -92,7 +92,7 @@ class Closure {
     if (this.#items.has(patched)) return;
     this.#take(patched, reason);
     for (const part of this.#partsOf(patched.name)) {
-      if (part.file === patched.file) this.#take(part, { kind: "part", of: patched });
+      if (this.#isPartOf(part, patched)) this.#take(part, { kind: "part", of: patched });
     }
     const why = this.#siteOf(orig);
     if (why === null) this.#replaced.push({ orig, patched });
@@ -113,6 +113,15 @@ class Closure {
       this.#parts.set("", []);
     }
     return this.#parts.get(name) ?? [];
+  }
+
+  /**
+   * Whether a part with the name of a function was split off it. Parts are local, so one stands behind the source file's symbol; a global
+   * function does not, and then its own jump tells: a static function of that name in another file has such a part, too.
+   */
+  #isPartOf(part: Item, whole: Item): boolean {
+    if (whole.isLocal) return part.file === whole.file;
+    return itemContent(this.#side.unit, whole).references.some((r) => itemIn(r.target) === part);
   }
 
   /** A function without a patch site is taken with all of its callers, if those are all known and can be patched. */
