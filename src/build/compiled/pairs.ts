@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { PatchedFile } from "../patch/apply.ts";
 import { copyTimes, type Workspace } from "../workspace.ts";
 import { commandFile } from "./dependents.ts";
+import { notedVersions, type Versions } from "./versions.ts";
 
 /** An object before and after, as files of the private folder. */
 export interface ObjectPair {
@@ -15,6 +16,8 @@ export interface ObjectPair {
   readonly patched: string;
   /** `vmlinux`, or the names of the modules that it is a part of. */
   readonly owners: readonly string[];
+  /** Checksums of its exports, before and after. */
+  readonly versions: { readonly orig: Versions; readonly patched: Versions };
 }
 
 interface Twice {
@@ -48,6 +51,7 @@ export async function compileTwice({ workspace, out, objects, files, compile }: 
     save(object);
     save(commandFile(object));
   }
+  const versions = new Map<string, Versions>();
   try {
     workspace.swapIn(files, out);
     await compile("compiles the patched source");
@@ -55,6 +59,7 @@ export async function compileTwice({ workspace, out, objects, files, compile }: 
       const to = join(folder, "patched", object);
       mkdirSync(dirname(to), { recursive: true });
       copyFileSync(join(out, object), to);
+      versions.set(object, notedVersions(join(out, commandFile(object))));
     }
   } finally {
     workspace.recover();
@@ -66,7 +71,13 @@ export async function compileTwice({ workspace, out, objects, files, compile }: 
   return objects.map((path) => {
     const command = join(folder, "orig", commandFile(path));
     const owners = existsSync(command) ? ownersOf(readFileSync(command, "latin1")) : ["vmlinux"];
-    return { path, orig: join(folder, "orig", path), patched: join(folder, "patched", path), owners };
+    return {
+      path,
+      orig: join(folder, "orig", path),
+      patched: join(folder, "patched", path),
+      owners,
+      versions: { orig: notedVersions(command), patched: versions.get(path) ?? new Map() },
+    };
   });
 }
 

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
+import { symversOf, versionProblems } from "../../build/compiled/versions.ts";
 import { configProblems, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
 import { makeMachines } from "../../build/machines.ts";
@@ -74,6 +75,8 @@ class Run {
   #isInterrupted = false;
   #progress: Progress | null = null;
   #step = "";
+  /** Text of the kernel's Module.symvers; null: not known. */
+  #symvers: string | null = null;
 
   constructor(patches: readonly string[], options: BuildCommandOptions, context: Context) {
     this.#patches = patches;
@@ -178,12 +181,15 @@ class Run {
     this.#refuse(plan.problems);
     if (isDry && (plan.objects.length > 0 || plan.basis === "unbuilt")) return "";
     if (plan.objects.length === 0) return "nothing that is compiled in this configuration includes a patched file\n";
+    await this.#findVersions(kernel, build);
     await build.prepare();
     if (options.sign !== undefined) this.#refuse(signProblems(build));
     const files = applied.files.map((f) =>
       f.text === null || !options.lines ? f : { ...f, text: withLines(f.path, f.text, f.groups) },
     );
     const pairs = await build.pairs(plan.objects, files);
+    this.#keep(versionProblems(pairs, (exported) => kernel.exportOf(exported)));
+    this.#stopOnErrors();
     this.#show("compares the objects");
     const changed = await comparePairs(pairs, { pairs: (options.pair ?? []).map(parsePair) });
     this.#outcome.changed = changed;
@@ -191,6 +197,15 @@ class Run {
     this.#stopOnErrors();
     if (changed.length === 0) return "no functional change: the patch applies, and the code stays the same\n";
     return await this.#module(at, build, changed);
+  }
+
+  /** Looks for the checksums of exports that modules name. @throws BuildStop KLP825 */
+  async #findVersions(kernel: Kernel, { config, exportList }: PatchBuild): Promise<void> {
+    const { kernel: named, root } = this.#options;
+    const found = await findSymvers(named ?? [], root ?? "/", this.#context);
+    this.#symvers = found ?? symversOf(kernel.exportsOfVmlinux?.exports ?? []);
+    if (exportList !== null && this.#symvers === null && config.has("CONFIG_MODVERSIONS"))
+      this.#refuse([problem("KLP825", { file: named?.[0] ?? "" }, { release: kernel.release })]);
   }
 
   /** The build, configured, with what is to be said of its configuration. */
@@ -235,9 +250,16 @@ class Run {
     if (taken.bytes === null) return "no functional change: nothing is to be replaced\n";
     this.#show("makes the module");
     const folder = join(workspace.folder, "module");
-    const symvers = await findSymvers(options.kernel ?? [], options.root ?? "/", this.#context);
     const { replace } = options;
-    const made = await makeModule(taken.bytes, { build, folder, name, replace, kernel, positions, symvers });
+    const made = await makeModule(taken.bytes, {
+      build,
+      folder,
+      name,
+      replace,
+      kernel,
+      positions,
+      symvers: this.#symvers,
+    });
     this.#outcome.made = made;
     this.#keep(made.problems);
     if (made.bytes === null) return "";

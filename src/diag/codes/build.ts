@@ -184,6 +184,29 @@ export const KLP819 = define<{ readonly folder: string; readonly why: string }>(
     "klplink build copies the source into its cache folder and builds there, so that nothing of the user's is written to. It takes one to three gigabytes.",
 });
 
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, 4).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`;
+
+export const KLP820 = define<{ readonly symbols: readonly string[]; readonly all: number }>({
+  level: "error",
+  title: (d) => `source and configuration are not the kernel's: they give ${listed(d.symbols)} another checksum`,
+  why: (d) =>
+    `of ${d.all} exported symbol${d.all === 1 ? "" : "s"} of this object ${d.symbols.length} ha${d.symbols.length === 1 ? "s" : "ve"} another type than in the kernel: structures differ, and a livepatch would read and write beside what it means`,
+  help: () => "give the source and the configuration of the kernel that runs: --source, --config",
+  explain:
+    "A kernel with CONFIG_MODVERSIONS has a checksum of the type of each exported symbol, in Module.symvers and in vmlinux. klplink compiles the source without the patch first, and compares the checksums that this gives with those of the kernel. Where they differ, source, configuration or compiler are not those of the kernel.",
+});
+
+export const KLP821 = define<{ readonly symbols: readonly string[] }>({
+  level: "warning",
+  title: (d) => `the patch changes the type of what the kernel exports: ${listed(d.symbols)}`,
+  why: () => "modules that were built before pass and expect what it was",
+  help: () =>
+    "keep parameters and structures as they are; where a new #include is all there is to it, put it between `#ifndef __GENKSYMS__` and `#endif`",
+  explain:
+    "The checksum of an exported symbol (CONFIG_MODVERSIONS) is made of its type, down to the members of structures. If it is another one with the patch, a type changed, or became known: a new #include may declare what was only named before. A livepatch keeps the kernel's checksums, so it loads either way.",
+});
+
 export const KLP840 = define<{ readonly headers: string; readonly kernel: string }>({
   level: "error",
   title: (d) => `the headers are those of ${d.headers}, the kernel is ${d.kernel}`,
@@ -235,4 +258,13 @@ export const KLP824 = define<{ readonly path: string }>({
     "the kernel is built with link-time optimisation: there is no code to compare before the whole kernel is linked",
   help: () => "build the kernel twice, and compare the linked objects with `klplink diff vmlinux.o vmlinux.o`",
   explain: "With CONFIG_LTO_CLANG objects hold bitcode, not machine code.",
+});
+
+export const KLP825 = define<{ readonly release: string | null }>({
+  level: "error",
+  title: () => "the kernel compares checksums of symbols (CONFIG_MODVERSIONS), and nothing that -k names has them",
+  help: (d) =>
+    `give its Module.symvers with -k: /lib/modules/${d.release ?? "RELEASE"}/build/Module.symvers, of the package that modules are built with`,
+  explain:
+    "With CONFIG_MODVERSIONS a module names a checksum for each symbol that it imports, and the kernel refuses it without, or with another one. They are taken from the kernel's Module.symvers, or from vmlinux.",
 });
