@@ -3,7 +3,7 @@
 import { visible } from "../../base/visible.ts";
 import { type Code, catalogue } from "../../diag/catalogue.ts";
 import type { Definition } from "../../diag/define.ts";
-import { columns } from "../files/io.ts";
+import { wrap } from "../../diag/render/text.ts";
 import type { Cell, Matrix } from "./document.ts";
 
 const WORDS: Readonly<Record<Cell["verdict"], string>> = {
@@ -13,31 +13,77 @@ const WORDS: Readonly<Record<Cell["verdict"], string>> = {
   unreadable: "cannot be read",
 };
 
-/** A table for each module, a line a kernel; then what it comes to. */
+/** Characters of a line; only a name may be longer. */
+const WIDTH = 80;
+/** Columns of kernels' names; a longer name has its verdict on the next line. */
+const WIDEST_NAME = 44;
+
+/** A list for each module, a kernel a line with why not below it; then what it comes to. */
 export function matrixText(matrix: Matrix): string {
+  const folder = commonFolder(matrix.kernels.map((k) => k.name));
+  const below = folder === "" ? "" : `, kernels below ${visible(folder)}`;
   const parts = matrix.modules.map(({ file }) => {
     const cells = matrix.cells.filter((c) => c.module === file);
-    const rows = cells.map((c) => [
-      `  ${visible(c.kernel)}`,
-      WORDS[c.verdict],
-      visible(c.differs.join(", ")),
-      visible([c.code, c.first].filter((t) => t !== null).join(": ")),
-    ]);
-    return [`${visible(file)}:`, ...columns(rows), `  ${countsText(cells)}`].join("\n");
+    const names = cells.map((c) => visible(c.kernel.slice(folder.length)));
+    const width = names.reduce((most, { length }) => (length <= WIDEST_NAME ? Math.max(most, length) : most), 0);
+    const rows = cells.flatMap((cell, i) => rowsOf(cell, names[i] ?? "", width));
+    return [`${visible(file)}${below}:`, ...rows, ...wrap(countsText(cells), WIDTH - 2).map((l) => `  ${l}`)].join(
+      "\n",
+    );
   });
-  return `${parts.join("\n")}\n${uncheckedText(matrix)}`;
+  return `${parts.join("\n")}\n${totalText(matrix)}${uncheckedText(matrix)}`;
 }
 
+function rowsOf(cell: Cell, name: string, width: number): string[] {
+  const differs = cell.differs.length === 0 ? "" : `: ${visible(cell.differs.join(", "))}`;
+  const verdict = `${WORDS[cell.verdict]}${differs}`;
+  const why = visible([cell.code, cell.first].filter((t) => t !== null).join(": "));
+  const indented = (text: string): string[] => wrap(text, WIDTH - 6).map((line) => `      ${line}`);
+  const line = `  ${name.padEnd(width)}  ${verdict}`;
+  const head = name.length <= width && line.length <= WIDTH ? [line] : [`  ${name}`, ...indented(verdict)];
+  return why === "" ? head : [...head, ...indented(why)];
+}
+
+/** The folder that all kernels are below, with its last slash; empty if there is none, or only one kernel. */
+function commonFolder(names: readonly string[]): string {
+  const [first = "", ...rest] = names;
+  if (rest.length === 0) return "";
+  let folder = first.slice(0, first.lastIndexOf("/") + 1);
+  while (folder !== "" && !rest.every((name) => name.startsWith(folder) && name !== folder))
+    folder = folder.slice(0, folder.lastIndexOf("/", folder.length - 2) + 1);
+  return folder === "/" ? "" : folder;
+}
+
+const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+
 function countsText(cells: readonly Cell[]): string {
+  return `${plural(cells.length, "kernel")}: ${verdictCounts(cells)}`;
+}
+
+function verdictCounts(cells: readonly Cell[]): string {
   const count = (verdict: Cell["verdict"]): number => cells.filter((c) => c.verdict === verdict).length;
-  const kernels = `${cells.length} kernel${cells.length === 1 ? "" : "s"}`;
+  const words = new Map<string, number>();
+  for (const word of cells.flatMap((c) => c.differs)) words.set(word, (words.get(word) ?? 0) + 1);
+  const differs = [...words].sort((a, b) => b[1] - a[1]).map(([word, n]) => `${visible(word)} ${n}`);
+  const why = differs.length === 0 ? "" : ` (${differs.join(", ")})`;
+  const [taken, refused] = [count("taken"), count("refused")];
+  const parts = [`${taken} take${taken === 1 ? "s" : ""} it`, `${refused} refuse${refused === 1 ? "s" : ""} it${why}`];
   const more = [
     [count("other-architecture"), "of another architecture"],
     [count("unreadable"), "not readable"],
   ] as const;
-  const parts = [`${count("taken")} take it`, `${count("refused")} refuse it`];
   for (const [n, what] of more) if (n > 0) parts.push(`${n} ${what}`);
-  return `${kernels}: ${parts.join(", ")}`;
+  return parts.join(", ");
+}
+
+/** What the whole run comes to; one module says it itself. */
+function totalText({ modules, kernels, cells }: Matrix): string {
+  if (modules.length < 2) return "";
+  const many = `${plural(modules.length, "module")} and ${plural(kernels.length, "kernel")}, ${plural(cells.length, "pair")}`;
+  const found = verdictCounts(cells)
+    .replace(/takes? it/, "taken")
+    .replace(/refuses? it/, "refused");
+  return `${wrap(`total: ${many}: ${found}`, WIDTH - 2).join("\n  ")}\n`;
 }
 
 /** What was not looked at, once, with the number of pairs. */
@@ -45,7 +91,8 @@ function uncheckedText({ cells }: Matrix): string {
   const counts = new Map<string, number>();
   for (const { unchecked } of cells) for (const part of unchecked) counts.set(part, (counts.get(part) ?? 0) + 1);
   if (counts.size === 0) return "";
-  return `not checked: ${[...counts].map(([part, n]) => `${visible(part)} (${n} of ${cells.length})`).join(", ")}\n`;
+  const parts = [...counts].map(([part, n]) => `${visible(part)} (${n} of ${plural(cells.length, "pair")})`);
+  return `${wrap(`not checked: ${parts.join(", ")}`, WIDTH - 2).join("\n  ")}\n`;
 }
 
 const escapes: Readonly<Record<string, string>> = {
@@ -122,8 +169,13 @@ export function matrixSarif(matrix: Matrix): Record<string, unknown> {
   };
 }
 
-const uriOf = (path: string): string =>
-  path.startsWith("/") ? `file://${encodeURI(path)}` : encodeURI(path).replace(/[?#]/g, encodeURIComponent);
+/** URIs are made of whole characters. A colon in the first part of a relative path would be a scheme's. */
+function uriOf(given: string): string {
+  const path = given.replace(/\p{Cs}/gu, "\ufffd").replace(/^\.\//, "");
+  const encoded = encodeURI(path).replace(/[?#<>]/g, encodeURIComponent);
+  if (path.startsWith("/")) return `file://${encoded}`;
+  return /^[^/]*:/.test(encoded) ? `./${encoded}` : encoded;
+}
 
 const data = (text: string): string => text.replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A");
 const property = (text: string): string => data(text).replace(/:/g, "%3A").replace(/,/g, "%2C");

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { klplink, klplinkProcess } from "../run.ts";
 
@@ -197,30 +198,78 @@ describe("parts of a run", () => {
 });
 
 describe("the other forms", () => {
-  test("text", async () => {
+  /** A file whose name is markup, a comment, a query and a command at once. */
+  const odd = (): string => {
+    const path = join(folder, "<b>&'#?%0A,x:y ::error::.ko");
+    writeFileSync(path, readFileSync(modules[0] ?? ""));
+    return path;
+  };
+
+  test("text: no line is wider than a terminal, and the last lines say what all comes to", async () => {
     const { stdout, status } = await klplink(matrixArgs(), { env });
     expect(status).toBe(1);
-    expect(stdout).toMatch(/vmlinux-ppc64le +other architecture$/m);
-    expect(stdout).toMatch(/^ {2}5 kernels: 0 take it, 4 refuse it, 1 of another architecture$/m);
+    expect(stdout.split("\n").filter((line) => line.length > 80 && !/\.(?:deb|rpm)$|:$/.test(line))).toEqual([]);
+    const text = stdout.replace(/\n +/g, " ");
+    expect(text).toMatch(/kernel\/vmlinux-ppc64le +other architecture /);
+    expect(text).toContain("KLP414.ko, kernels below test/fixtures/: ");
+    expect(text).toContain(
+      "5 kernels: 0 take it, 4 refuse it (symbol missing 4, form of the module 4), 1 of another architecture\n",
+    );
+    expect(text).toMatch(
+      /\ntotal: 5 modules and 5 kernels, 25 pairs: \d+ taken, \d+ refused \(.*checksum 4.*\), 5 of another architecture\n/,
+    );
+    expect(text).toMatch(/\nnot checked: .* \(\d+ of 25 pairs\)/);
+    expect((await klplink([...matrixArgs(), "-q"], { env })).stdout).toBe(stdout);
   });
-  test("HTML has nothing of a file's name that is markup", async () => {
-    const odd = join(folder, "<b>&.ko");
-    writeFileSync(odd, readFileSync(modules[0] ?? ""));
-    const args = ["check", odd, "--against", kernels[0] ?? "", "--format", "html"];
-    const { stdout } = await klplink(args, { env });
-    expect(stdout).toContain("&lt;b&gt;&amp;.ko");
+  test("text of one module and one kernel says both by their names", async () => {
+    const { stdout } = await klplink(["check", modules[0] ?? "", "--against", kernels[0] ?? ""], { env });
+    const [head, name, verdict] = stdout.split("\n");
+    expect(head).toBe(`${modules[0]}:`);
+    expect(name).toBe(`  ${kernels[0]}`);
+    expect(verdict).toBe("      refuses it: symbol missing, form of the module");
+    expect(stdout).toContain("\n  1 kernel: 0 take it, 1 refuses it (symbol missing 1, form of the module 1)\n");
+    expect(stdout).not.toContain("total:");
+  });
+  test("HTML has a row a kernel, a column a module, and nothing of a file's name that is markup", async () => {
+    const { stdout } = await klplink(["check", odd(), "--against", kernels[0] ?? "", "--format", "html"], { env });
+    expect(stdout).toContain("&lt;b&gt;&amp;&#39;#?");
     expect(stdout).not.toContain("<b>");
     expect(stdout).toMatch(/<td class="bad">refuses it<br>/);
+    const all = (await klplink(matrixArgs("--format", "html"), { env })).stdout;
+    expect([...all.matchAll(/<tr><th scope="row">/g)].length).toBe(kernels.length);
+    expect([...all.matchAll(/<td class="\w+">/g)].length).toBe(kernels.length * modules.length);
+    expect(all).not.toMatch(/https?:|<script|src=/);
   });
-  test("SARIF and GitHub name kernel and module", async () => {
-    const sarif = JSON.parse((await klplink(matrixArgs("--format", "sarif"), { env })).stdout);
-    const schema = schemaOf("test/fixtures/diag/sarif-2.1.0.schema.json");
-    expect(sarif.runs[0].results.length).toBeGreaterThan(8);
-    expect(Object.keys(schema).length).toBeGreaterThan(0);
-    expect(sarif.runs[0].results[0].message.text).toContain(`${kernels[0]}: `);
-    const { stdout } = await klplink(matrixArgs("--format", "github"), { env });
+  test("SARIF keeps to the OASIS schema: a result for each problem of each pair", async () => {
+    const run = matrixArgs("--format", "sarif");
+    const log = JSON.parse((await klplink([run[0] ?? "", odd(), "a:b.ko", ...run.slice(1)], { env })).stdout);
+    const validator = new Ajv2020({ strict: false, allErrors: true });
+    formats.default(validator);
+    const valid = validator.compile(schemaOf("test/fixtures/diag/sarif-2.1.0.schema.json"));
+    expect(valid(log) ? [] : valid.errors).toEqual([]);
+    const { results, tool } = log.runs[0];
+    const problems = (await matrix()).cells.flatMap((c) => c.problems);
+    expect(results.length).toBeGreaterThan(problems.length);
+    expect(results[0].message.text).toContain(`${kernels[0]}: `);
+    const prints = results.map((r: { partialFingerprints: Record<string, string> }) =>
+      JSON.stringify(r.partialFingerprints),
+    );
+    expect(new Set(prints).size).toBe(results.length);
+    const rules = tool.driver.rules.map((r: { id: string }) => r.id);
+    for (const { ruleId } of results) expect(rules).toContain(ruleId);
+    results[0].level = "fatal";
+    expect(valid(log)).toBe(false);
+  });
+  test("GitHub's form: an error for each pair that is not good, a notice for each module", async () => {
+    const run = matrixArgs("--format", "github");
+    const { stdout } = await klplink([run[0] ?? "", odd(), ...run.slice(1)], { env });
+    const lines = stdout.trimEnd().split("\n");
+    for (const line of lines) expect(line).toMatch(/^::(?:error file=[^:,]*,title=[^:,]*|notice title=klplink)::/);
+    const bad = (await matrix()).cells.filter((c) => c.verdict === "refused").length;
+    expect(lines.filter((l) => l.startsWith("::error ")).length).toBe(bad + 4);
+    expect(lines.filter((l) => l.startsWith("::notice ")).length).toBe(modules.length + 1);
     expect(stdout).toMatch(/^::error file=test\/fixtures\/diag\/broken\/KLP414\.ko,title=KLP414%3A .*refuses it::/m);
-    expect(stdout).toContain("::notice title=klplink::");
+    expect(stdout).toContain("%250A%2Cx%3Ay %3A%3Aerror%3A%3A.ko");
   });
 });
 
