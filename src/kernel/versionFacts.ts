@@ -110,7 +110,7 @@ const rows = {
   },
   thisModuleChecked: {
     since: [6, 4],
-    what: "more than one .modinfo or .gnu.linkonce.this_module is refused, and the latter must be loaded and hold bytes",
+    what: "more than one .modinfo or .gnu.linkonce.this_module is refused, and the latter must be loaded, hold bytes, and be as large as struct module",
     read: BEFORE_6_12,
   },
   arm64Prefix: { since: [6, 5], what: "arm64: messages of the loader begin with `Modules: `", read: BEFORE_6_12 },

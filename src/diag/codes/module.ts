@@ -197,13 +197,18 @@ export const KLP508 = define<{
   readonly own: number;
   readonly kernel: number;
   readonly source: string;
+  /** Whether the kernel looks at it (since 6.4). */
+  readonly isChecked: boolean;
 }>({
   level: "error",
   title: (d) => `struct module has ${d.own} bytes here and ${d.kernel} in the kernel (${d.source})`,
   kernel: (d) =>
-    `module ${d.module}: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time`,
+    d.isChecked
+      ? `module ${d.module}: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time`
+      : null,
   help: () => "build the module with the configuration of exactly this kernel",
-  explain: "A module contains a struct module. Its size depends on the kernel's configuration and must be the same.",
+  explain:
+    "A module contains a struct module. Its size depends on the kernel's configuration and must be the same. Kernels before 6.4 do not look: they take the module's bytes for a struct module of another size.",
 });
 
 export const KLP509 = define<{

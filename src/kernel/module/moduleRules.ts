@@ -11,7 +11,7 @@ import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../kernel.ts";
 import { type Export, isGranted } from "../symbols/exports.ts";
-import type { KernelVersion } from "../version.ts";
+import { type KernelVersion, parseKernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
 import { isFinishedModule } from "./formRules.ts";
 import { InheritedTaint, isGplCompatible } from "./licences.ts";
@@ -225,7 +225,7 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
   return problems;
 }
 
-function checkThisModule({ file, reference, kernel, module, path }: ModuleContext): Problem[] {
+function checkThisModule({ file, reference, kernel, module, path, version }: ModuleContext): Problem[] {
   const own = readThisModule(file);
   // A module that was built for the kernel goes before what its types say.
   const other = own === null ? null : (reference?.thisModule ?? kernel?.structModule ?? null);
@@ -233,8 +233,10 @@ function checkThisModule({ file, reference, kernel, module, path }: ModuleContex
   const at = { file: path, section: ".gnu.linkonce.this_module", offset: 0 };
   const source = reference?.thisModule == null ? `${kernel?.source ?? ""} (BTF)` : reference.source;
   if (own.size !== other.size) {
-    const data = { module, own: own.size, kernel: other.size, source };
-    return [problem("KLP508", at, data, { loadOrder: LOADING.structModule })];
+    // The kernel that is given tells its version; the module tells that of the kernel that it was built for.
+    const isChecked = hasFact(parseKernelVersion(kernel?.release ?? "") ?? version, "thisModuleChecked");
+    const data = { module, own: own.size, kernel: other.size, source, isChecked };
+    return [problem("KLP508", at, data, isChecked ? { loadOrder: LOADING.structModule } : {})];
   }
   const problems: Problem[] = [];
   for (const [what, mine, theirs] of [
