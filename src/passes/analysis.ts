@@ -307,6 +307,7 @@ function checkLivepatch(
         module,
         kernel,
         version,
+        isVersionGiven: options.kernelVersion !== undefined,
         path,
         reference: options.reference ?? null,
       }),

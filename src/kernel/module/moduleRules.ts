@@ -25,6 +25,8 @@ export interface ModuleContext {
   readonly module: string;
   readonly kernel: Kernel | null;
   readonly version: KernelVersion | null;
+  /** Whether --kernel-version says the version: then that counts, and not the kernel's own. */
+  readonly isVersionGiven: boolean;
   /** A module that was built for the target kernel. */
   readonly reference: ModuleFile | null;
   /** Name of the file for messages. */
@@ -225,7 +227,8 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
   return problems;
 }
 
-function checkThisModule({ file, reference, kernel, module, path, version }: ModuleContext): Problem[] {
+function checkThisModule(context: ModuleContext): Problem[] {
+  const { file, reference, kernel, module, path } = context;
   const own = readThisModule(file);
   // A module that was built for the kernel goes before what its types say.
   const other = own === null ? null : (reference?.thisModule ?? kernel?.structModule ?? null);
@@ -234,7 +237,8 @@ function checkThisModule({ file, reference, kernel, module, path, version }: Mod
   const source = reference?.thisModule == null ? `${kernel?.source ?? ""} (BTF)` : reference.source;
   if (own.size !== other.size) {
     // The kernel that is given tells its version; the module tells that of the kernel that it was built for.
-    const isChecked = hasFact(parseKernelVersion(kernel?.release ?? "") ?? version, "thisModuleChecked");
+    const told = context.isVersionGiven ? null : parseKernelVersion(kernel?.release ?? "");
+    const isChecked = hasFact(told ?? context.version, "thisModuleChecked");
     const data = { module, own: own.size, kernel: other.size, source, isChecked };
     return [problem("KLP508", at, data, isChecked ? { loadOrder: LOADING.structModule } : {})];
   }

@@ -671,7 +671,7 @@ describe("metadata", () => {
     // 6.1 and 6.3 do not look, and say nothing.
     const before = { reference: reference(larger), kernelVersion: { major: 6, minor: 3 } };
     expect(codesOf(good, before)).toEqual(["KLP508"]);
-    expect(wordsOf(good, before)).toEqual([]);
+    expect(wordsOf(good, before)).toEqual([null]);
     const moved = broken("x86_64", (p) => {
       const table = p.table(".rela.gnu.linkonce.this_module");
       p.edits.moveRelocation(table, 0, table.offset(0) + 8);
