@@ -4,9 +4,9 @@
 export type Shape = (value: unknown) => boolean;
 
 export const text: Shape = (value) => typeof value === "string";
-export const flag: Shape = (value) => typeof value === "boolean";
+export const truth: Shape = (value) => typeof value === "boolean";
 /** A whole number from 0 on. */
-export const count: Shape = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+export const natural: Shape = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 export const orNull =
   (shape: Shape): Shape =>
   (value) =>

@@ -1,6 +1,6 @@
 // The matrix module × kernel as plain data: docs/matrix.schema.json. Parts of one run, made on several machines, are put together again.
 
-import { count, isAtMostDeep, listOf, oneOf, orNull, record, text } from "../../base/shape.ts";
+import { isAtMostDeep, listOf, natural, oneOf, orNull, record, text } from "../../base/shape.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { InputProblem } from "../files/io.ts";
 
@@ -51,7 +51,7 @@ export const shardOf = <T>(all: readonly T[], index: number, of: number): T[] =>
 const problems = listOf(record({ code: text, level: text, title: text, kernel: orNull(text) }));
 const FORM = record({
   klplink: text,
-  shard: orNull(record({ index: count, of: count })),
+  shard: orNull(record({ index: natural, of: natural })),
   modules: listOf(record({ file: text, module: orNull(text), arch: orNull(text) })),
   kernels: listOf(record({ name: text, release: orNull(text), arch: orNull(text) })),
   cells: listOf(
@@ -62,8 +62,8 @@ const FORM = record({
       code: orNull(text),
       first: orNull(text),
       differs: listOf(text),
-      errors: count,
-      warnings: count,
+      errors: natural,
+      warnings: natural,
       unchecked: listOf(text),
       problems,
     }),

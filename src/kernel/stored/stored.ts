@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { latin1 } from "../../base/bytes.ts";
-import { count, flag, listOf, orNull, record, text, tuple } from "../../base/shape.ts";
+import { listOf, natural, orNull, record, text, truth, tuple } from "../../base/shape.ts";
 import type { FtraceRecords } from "../image/ftraceLookup.ts";
 import type { LivepatchStack } from "../image/livepatchStack.ts";
 import type { Vmlinux } from "../image/vmlinuxFacts.ts";
@@ -53,29 +53,29 @@ interface Header {
   readonly columns: readonly number[];
 }
 
-const exportRows = listOf(tuple(text, text, orNull(count), orNull(flag), orNull(text)));
+const exportRows = listOf(tuple(text, text, orNull(natural), orNull(truth), orNull(text)));
 const options = listOf(tuple(text, text));
 /** What is read of a header: its digest says that it was not damaged, not that it was written here. */
 const HEADER = record({
   key: text,
-  list: record({ source: text, kind: text, hasExports: flag, hasData: flag }),
+  list: record({ source: text, kind: text, hasExports: truth, hasData: truth }),
   vmlinux: orNull(
     record({
       release: orNull(text),
       vermagic: orNull(text),
-      machine: count,
+      machine: natural,
       exports: exportRows,
       livepatchStack: orNull(record({})),
       config: orNull(options),
       records: orNull(record({ init: orNull(tuple(text, text)) })),
-      hasSites: flag,
+      hasSites: truth,
     }),
   ),
   symvers: orNull(record({ source: text, exports: exportRows })),
   config: orNull(record({ source: text, options })),
-  structModule: orNull(record({ size: count })),
-  hasLivepatch: orNull(flag),
-  columns: listOf(count),
+  structModule: orNull(record({ size: natural })),
+  hasLivepatch: orNull(truth),
+  columns: listOf(natural),
 });
 
 const rowOf = (e: Export): ExportRow => [e.name, e.owner, e.crc, e.gplOnly, e.namespace];
