@@ -1,9 +1,11 @@
 // From a comparison to the diff object.
 
+import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
 import type { NewSymbol } from "../elf/writer/newObject.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { orphanSiteProblems } from "../klp/rules/orphanSites.ts";
 import type { CallbackKind } from "./canon/annotations.ts";
 import type { Item } from "./canon/unit.ts";
 import type { Diff } from "./diff.ts";
@@ -233,12 +235,14 @@ function replacements(
   for (const { orig, patched } of inclusion.replaced) {
     const position = target.positionOf(diff.orig.unit, orig);
     const found = target.klp(target.object, orig.name, target.object, position);
+    const { unit } = diff.orig;
+    const at = { file: unit.path, section: unit.sectionName(orig), offset: orig.entry };
     if (found.ok && position !== null) {
+      const patch = { name: orig.name, position, symbol: printable(orig.name) };
+      if (target.object === "vmlinux") append(problems, orphanSiteProblems(target.kernel, patch, at));
       replaced.push({ patched, name: orig.name, position, oldSize: diff.orig.unit.symbols.size(orig.symbol) });
       continue;
     }
-    const { unit } = diff.orig;
-    const at = { file: unit.path, section: unit.sectionName(orig), offset: orig.entry };
     const count = found.ok ? 0 : found.count;
     const data = { name: orig.name, object: target.object };
     problems.push(

@@ -9,6 +9,7 @@ import { findFtraceRecord } from "../../src/kernel/image/ftraceLookup.ts";
 import { readVmlinux, type Vmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { check } from "../../src/passes/check.ts";
+import { diffObjects, extractDiff } from "../../src/passes/diff/diff.ts";
 import { boot } from "./boot.ts";
 import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
@@ -85,6 +86,23 @@ MODULE_INFO(livepatch, "Y");
     const { problems } = check(new Uint8Array(readFileSync(module)), { file: "lp_orphans.ko", kernel });
     const told = problems.flatMap((p) => (p.code === "KLP602" ? [p.data.symbol] : []));
     expect(told.sort()).toEqual(orphan.sort());
+  });
+
+  test("diff tells each that a change of it would have no effect", async () => {
+    const orphan = foreseen.filter((f) => f.kind === "orphan").map((f) => f.name);
+    const compiled = (more: number): Uint8Array => {
+      const bodies = orphan.map((name) => `int ${name}(int x) { return outside(x) + ${more}; }`);
+      writeFileSync(join(folder, "names.c"), `int outside(int);\n${bodies.join("\n")}\n`);
+      const flags = ["-O2", "-mcmodel=large", "-fno-PIE", "-ffunction-sections", "-pg", "-mprofile-kernel", "-w"];
+      mustRun("powerpc64le-linux-gnu-gcc", [...flags, "-c", join(folder, "names.c"), "-o", join(folder, "names.o")]);
+      return new Uint8Array(readFileSync(join(folder, "names.o")));
+    };
+    const [orig, patched] = [compiled(1), compiled(2)];
+    const result = await diffObjects({ bytes: orig, path: "orig.o" }, { bytes: patched, path: "patched.o" });
+    const { bytes, problems } = extractDiff(result, { kernel: new Kernel({ vmlinux }), object: "vmlinux" });
+    const told = problems.flatMap((p) => (p.code === "KLP602" ? [p.data.symbol] : []));
+    expect(told.sort()).toEqual(orphan.sort());
+    expect(bytes).toBeNull();
   });
 
   test("the kernel turns the wrong sites into calls, and the right ones not", { timeout: LONG }, async () => {

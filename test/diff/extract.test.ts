@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { findArch } from "../../src/arch/index.ts";
 import { levelOf } from "../../src/diag/catalogue.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../src/elf/consts.ts";
@@ -216,3 +216,16 @@ test.each(["x86_64", "arm64"])(
     expect(needs(readElf(bytes ?? new Uint8Array(0))).klp).toEqual([]);
   },
 );
+
+// test/boot/orphans.test.ts has the same of a real kernel's vmlinux.
+test.each([
+  ["orphan", "KLP602", false],
+  ["unclear", "KLP603", true],
+] as const)("a patch site that the kernel takes from code behind the function: %s", async (kind, code, isWritten) => {
+  const name = "cold.ppc64le";
+  const kernel = kernelWith(bytesOf(name, "orig"), ["ext"]);
+  vi.spyOn(kernel, "findFtraceRecord").mockImplementation((address) => ({ kind, address: address + 64n }));
+  const { bytes, problems } = extractDiff(await diffOf(name), { kernel, object: "vmlinux" });
+  expect(problems.map((p) => p.code)).toContain(code);
+  expect(bytes !== null).toBe(isWritten);
+});

@@ -9,6 +9,7 @@ import { SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
 import { longestSymbolName } from "../../kernel/versionFacts.ts";
 import type { Patch, PatchedFunction, PatchedObject, SectionPlace } from "../patch/tables.ts";
 import type { RuleContext } from "./context.ts";
+import { orphanSiteProblems } from "./orphanSites.ts";
 import { findPosition, isFreed, lookupProblems } from "./sections.ts";
 
 /** MODULE_NAME_LEN - 1: an object's name in a table. */
@@ -170,13 +171,8 @@ function lacksSite({ kernel }: RuleContext, { object, oldName, position }: Patch
 
 /** The patch of a function for which the kernel takes, or may take, the site of overridden weak code behind it. */
 function orphanProblems({ kernel }: RuleContext, patched: PatchedFunction, symbol: string, at: Place): Problem[] {
-  const address = kernel?.find(patched.oldName ?? "")[Math.max(0, patched.position - 1)]?.address;
-  const next = address === undefined ? null : (kernel?.nextSymbol(address) ?? null);
-  if (kernel === null || address === undefined || next === null) return [];
-  const record = kernel.findFtraceRecord(address, next);
-  if (record?.kind !== "orphan" && record?.kind !== "unclear") return [];
-  const data = { symbol, offset: `0x${(record.address - address).toString(16)}` };
-  return [problem(record.kind === "orphan" ? "KLP602" : "KLP603", at, data)];
+  const { oldName, position } = patched;
+  return kernel === null || oldName === null ? [] : orphanSiteProblems(kernel, { name: oldName, position, symbol }, at);
 }
 
 function checkReplacement(context: RuleContext, patched: PatchedFunction, name: string, at: Place): Problem[] {
