@@ -61,6 +61,12 @@ try {
       });
     }
   }
+  row("check, modules", 200, (n) => {
+    const modules = mkdtempSync(join(folder, "modules-"));
+    const module = make.manyRelocations(10);
+    for (let i = 0; i < n; i++) writeFileSync(join(modules, `m${i}.o`), module);
+    return { args: ["check", modules] };
+  });
   row("explain, lines of dmesg", 200_000, (n) => {
     writeFileSync(join(folder, "dmesg"), dmesg(n));
     return { args: ["explain"], input: join(folder, "dmesg") };

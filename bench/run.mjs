@@ -4,7 +4,7 @@
 // what is made here is run. Needs binutils and GNU time. Each ratio is of the least of several runs in turn: wall time, and processor
 // time in brackets. Where other work is done on the machine, the latter is the one to read.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -108,6 +108,25 @@ function kallsyms(file) {
   row("check of nfsv4.ko with it", check("-k", path("kallsyms")), "without", check(), { aim: "1.3" });
 }
 
+/** 600 MB of dmesg, of which every fifth line is one that explain knows. */
+function dmesg() {
+  const lines = "[    1.000000] usb 1-1: new device\n".repeat(4) + "[    1.000001] mod: Unknown symbol a (err -2)\n";
+  const some = lines.repeat(20_000);
+  const file = openSync(path("dmesg"), "w");
+  let known = 0;
+  for (let size = 0; size < 600e6; size += some.length) {
+    writeSync(file, some);
+    known += 20_000;
+  }
+  closeSync(file);
+  // Where its output is thrown away, grep ends at the first line that it finds.
+  const grep = tool("sh", "-c", 'grep -c "Unknown symbol" "$1" | cat', "sh", path("dmesg"));
+  demand(Number(output(grep)) === known, "number of lines");
+  const input = path("dmesg");
+  row("explain of 600 MB of dmesg", { ...klplink("explain"), input }, "`grep -c`", grep, { aim: "30", runs: 1 });
+  rmSync(path("dmesg"));
+}
+
 function tree(modules) {
   const files = readdirSync(modules, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ko"))
@@ -126,6 +145,7 @@ try {
   console.log("| work | against | wall (processor) | aim | this run |\n|---|---|---|---|---|");
   small();
   links();
+  dmesg();
   if (folder !== undefined) {
     const modules = join(folder, "lib/modules");
     const find = (name) => {
