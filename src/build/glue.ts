@@ -12,6 +12,8 @@ export interface GlueFile {
 
 /** The glue's files, as they come with klplink. */
 export function glueFiles(): GlueFile[] {
+  const own = embeddedFiles();
+  if (own !== null) return own;
   const root = glueFolder();
   const walk = (below: string): string[] =>
     readdirSync(join(root, below), { withFileTypes: true }).flatMap((entry) => {
@@ -21,6 +23,15 @@ export function glueFiles(): GlueFile[] {
   return walk("")
     .sort()
     .map((name) => ({ name, bytes: readFileSync(join(root, name)) }));
+}
+
+/** Of the single executable (scripts/single.mjs), which has them in it; null elsewhere. */
+function embeddedFiles(): GlueFile[] | null {
+  // Node.js 20.0 has no such module, nor this way to ask for it.
+  const sea = (process as Partial<Pick<typeof process, "getBuiltinModule">>).getBuiltinModule?.("node:sea");
+  if (sea?.isSea() !== true) return null;
+  const names = JSON.parse(sea.getAsset("glue.json", "utf8")) as string[];
+  return names.map((name) => ({ name, bytes: new Uint8Array(sea.getAsset(`glue/${name}`)) }));
 }
 
 /** The package's folder `glue`: beside `dist` or `src`. */
