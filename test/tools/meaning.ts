@@ -60,9 +60,11 @@ function meaning(r: Reading, symbol: number, addend: number, toEnd: number, dept
   const at = symbols.offset(symbol) + addend + toEnd;
   const name = sections.name(section);
   if (name === ".toc") {
-    const table = file.relocations.find((t) => t.target === section);
-    const row = table === undefined ? -1 : [...Array(table.count).keys()].findIndex((i) => table.offset(i) === at);
-    if (table === undefined || row < 0) return `toc ${hexOf(sections.data(section).subarray(at, at + 8))}`;
+    const rowIn = (t: (typeof file.relocations)[number]): number =>
+      [...Array(t.count).keys()].findIndex((i) => t.offset(i) === at);
+    const table = file.relocations.find((t) => t.target === section && rowIn(t) >= 0);
+    const row = table === undefined ? -1 : rowIn(table);
+    if (table === undefined) return `toc ${hexOf(sections.data(section).subarray(at, at + 8))}`;
     return `toc ${meaning(r, table.symbol(row), Number(table.addend(row)), 0, depth)}`;
   }
   const own = (names.get(section) ?? []).filter(
