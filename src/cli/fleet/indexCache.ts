@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
+import { readRegular } from "../../elf/regularFile.ts";
 import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { isNamedAfter } from "../../kernel/package/contents.ts";
 import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
@@ -115,7 +116,7 @@ function keyOf(argument: string, root: string, version: string): string | null {
   }
 }
 
-const digestOf = (path: string): Buffer => createHash("sha256").update(readFileSync(path)).digest();
+const digestOf = (path: string): Buffer => createHash("sha256").update(readRegular(path).bytes).digest();
 
 /** Files that tell of a kernel, but for its modules. */
 function filesOf(argument: string, root: string): readonly string[] {

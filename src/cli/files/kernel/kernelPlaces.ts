@@ -1,6 +1,6 @@
 // The files of a kernel that is named by its release, where distributions and kernel builds put them.
 
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { release as runningRelease } from "node:os";
 import { join } from "node:path";
 import { moduleFolders } from "./findModule.ts";
@@ -25,8 +25,16 @@ export interface KernelPlaces {
 /** A System.map below this is only a note that the list is elsewhere (Debian), bytes. */
 const LEAST_MAP = 4096;
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+/** Null: there is nothing, or it cannot be looked at, as where a part of the path is no folder. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+const isFolder = (path: string): boolean => statOf(path)?.isDirectory() === true;
+const isFile = (path: string): boolean => statOf(path)?.isFile() === true;
 
 function isReadable(path: string): boolean {
   try {
@@ -58,8 +66,7 @@ type Kinds = readonly (readonly string[])[];
 function placesOf(name: string, kinds: Kinds, modules: readonly string[]): KernelPlaces {
   const there = kinds.map((paths) => paths.filter(isFile));
   const [images = [], maps = [], exports = [], configs = []] = there.map((paths) => paths.filter(isReadable));
-  const isList = (path: string): boolean =>
-    path.startsWith("/proc/") || (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LEAST_MAP;
+  const isList = (path: string): boolean => path.startsWith("/proc/") || (statOf(path)?.size ?? 0) >= LEAST_MAP;
   // What an image tells, a list need not.
   const symbols = images.length > 0 ? images[0] : maps.find(isList);
   const best: readonly (readonly [FileKind, string | undefined])[] = [
