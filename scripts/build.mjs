@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { examplesPlugin } from "./examples.mjs";
 import { packagesOf, writeNotices, writeSbom } from "./notices.mjs";
+import { buildPage } from "./page.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -200,6 +201,7 @@ async function makeCode() {
 if (!bundleOnly) {
   const { buildLibrary } = await import("./library.mjs");
   await buildLibrary([examplesPlugin, plainBuffers], note);
+  for (const path of await buildPage(root, version)) inputs.add(path);
   writeSbom(root, packagesOf(inputs));
 }
 writeNotices(root, packagesOf(inputs));

@@ -31,12 +31,15 @@ function noticeOf(root, folder) {
 
 const LINE = "=".repeat(78);
 
-/** @param folders from {@link packagesOf} */
-export function writeNotices(root, folders) {
+/** The licences of packages. @param folders from {@link packagesOf} */
+export function licencesOf(root, folders) {
   const head = "klplink holds these packages, in whole or in part, with their licences. klplink's own is in LICENSE.";
   const text = [head, ...folders.map((folder) => noticeOf(root, folder))].join(`\n\n${LINE}\n\n`);
-  writeFileSync(join(root, "dist/NOTICES.txt"), `${text.replace(/\r/g, "")}\n`);
+  return `${text.replace(/\r/g, "")}\n`;
 }
+
+/** @param folders from {@link packagesOf} */
+export const writeNotices = (root, folders) => writeFileSync(join(root, "dist/NOTICES.txt"), licencesOf(root, folders));
 
 /** As {@link writeNotices}. The same sources give the same bytes: no time, and a number made of the content. */
 export function writeSbom(root, folders) {

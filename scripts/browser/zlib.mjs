@@ -1,31 +1,30 @@
-// What the library uses of node:zlib, where there is no Node.js: fflate, with zlib's limit of the output.
-import { Gunzip, Inflate, Unzlib, zlibSync } from "fflate";
+// The functions of node:zlib that are used, by pako; with their limit on what comes out.
+import { Buffer } from "buffer/";
+import pako from "pako";
 
-function unpacked(Stream, bytes, { maxOutputLength = 2 ** 31 } = {}) {
-  const parts = [];
-  let length = 0;
-  const stream = new Stream((part) => {
-    length += part.length;
-    if (length > maxOutputLength) throw new RangeError("the content is larger than it may be");
-    parts.push(part);
-  });
-  // In pieces, so that the limit is looked at before all is unpacked.
-  const PIECE = 1 << 16;
-  for (let at = 0; at < bytes.length || at === 0; at += PIECE) {
-    stream.push(bytes.subarray(at, at + PIECE), at + PIECE >= bytes.length);
+function inflated(bytes, limit, windowBits) {
+  const inflate = new pako.Inflate({ windowBits, chunkSize: 1 << 18 });
+  const chunks = [];
+  let size = 0;
+  inflate.onData = (chunk) => {
+    size += chunk.length;
+    if (size > limit) throw Object.assign(new RangeError("too large"), { code: "ERR_BUFFER_TOO_LARGE" });
+    chunks.push(chunk);
+  };
+  inflate.onEnd = () => {};
+  inflate.push(bytes, true);
+  if (inflate.err !== 0 || !inflate.ended) {
+    const cut = inflate.err === 0 || inflate.err === -5;
+    throw Object.assign(new Error(inflate.msg || "damaged"), { code: cut ? "Z_BUF_ERROR" : "Z_DATA_ERROR" });
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return Buffer.concat(chunks);
 }
 
-export const gunzipSync = (bytes, options) => Buffer.from(unpacked(Gunzip, bytes, options).buffer);
-export const inflateSync = (bytes, options) => Buffer.from(unpacked(Unzlib, bytes, options).buffer);
-export const inflateRawSync = (bytes, options) => Buffer.from(unpacked(Inflate, bytes, options).buffer);
-export const deflateSync = (bytes) => Buffer.from(zlibSync(bytes).buffer);
+export const inflateSync = (bytes, { maxOutputLength = 2 ** 31 } = {}) => inflated(bytes, maxOutputLength, 15);
+export const gunzipSync = (bytes, { maxOutputLength = 2 ** 31 } = {}) => inflated(bytes, maxOutputLength, 31);
+export const deflateSync = (bytes, { level } = {}) =>
+  Buffer.from(pako.deflate(bytes, level === undefined ? {} : { level }));
+export const inflateRawSync = (bytes, { maxOutputLength = 2 ** 31 } = {}) => inflated(bytes, maxOutputLength, -15);
 /** Node.js has no zstd in all versions either: what needs it looks for this. */
 export const zstdDecompressSync = undefined;
+export default {};

@@ -1,22 +1,21 @@
-import { findArchByName } from "../../arch/index.ts";
 import { defined } from "../../base/defined.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { visible } from "../../base/visible.ts";
 import { type Code, catalogue, codes, type Problem } from "../../diag/catalogue.ts";
-import type { Definition, Disassembler } from "../../diag/define.ts";
+import type { Definition } from "../../diag/define.ts";
 import { type Collected, Collector, type Unlisted } from "../../diag/messages/collect.ts";
 import { inCapitals, type Message } from "../../diag/messages/define.ts";
 import { messages, recogniseLine } from "../../diag/messages/recognise.ts";
 import { Sieve } from "../../diag/messages/sieve.ts";
-import { causesOf } from "../../diag/messages/together.ts";
 import type { ExplainDocument } from "../../diag/render/html/explained.ts";
 import { toJson } from "../../diag/render/json.ts";
 import { type TextStyle, wrap } from "../../diag/render/text.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import { Explainer, errorsOf } from "../../passes/explain/explain.ts";
-import { numbersOf } from "../../passes/explain/numbers.ts";
+import { lineJson } from "../../passes/explain/lineDocument.ts";
+import { explainLines } from "../../passes/explain/lines.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type Input, readUnpacked, UsageError, write, writePieces } from "../files/io.ts";
@@ -25,7 +24,7 @@ import type { explainRows } from "../optionRows.ts";
 import { linkCommand, readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
 import { disassembler, pageStyle, textStyle } from "../report.ts";
-import { type Explained, explainedText, lineJson } from "./explained.ts";
+import { explainedText } from "./explained.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
 type Options = ValuesOf<typeof explainRows>;
@@ -42,7 +41,7 @@ export async function runExplain(what: readonly string[], options: Options, cont
   const about = input === null ? null : new About(input, await passOptions(input, options, context));
   const lines = log.lines();
   const unlisted = log.unlisted();
-  const explained = await explainLines(lines, about);
+  const explained = await explainLines(lines, about === null ? null : () => about.explainer(), disassembler);
   const errors = about === null || !needsCheck(lines) ? [] : about.errors();
   if (options.format !== "text") {
     const document = {
@@ -208,34 +207,6 @@ class Log {
       "Give the line of dmesg that names the module, or all of dmesg in a pipe: `dmesg | klplink explain`. A line of the module loader, livepatch or ftrace that is not known is a gap in klplink: please report it.",
     ].join("\n");
   }
-}
-
-/** The lines that are to be explained, each when its turn comes: the reasons first, then what follows from them. */
-async function explainLines(lines: readonly Collected[], about: About | null): Promise<Iterable<Explained>> {
-  const causes = causesOf(lines.map((e) => e.recognised));
-  const isCaused = ({ recognised }: Collected): boolean => causes.has(recognised);
-  const ordered = [...lines.filter((e) => !isCaused(e)), ...lines.filter(isCaused)];
-  const isTool = ({ recognised }: Collected): boolean => recognised.message.by === "insmod or modprobe";
-  const explainer = about === null || lines.every(isTool) ? null : await about.explainer();
-  const disassemblers = new Map<string | undefined, Disassembler | null>();
-  for (const { recognised } of lines) {
-    const { arch } = recognised.message;
-    if (arch !== undefined && recognised.fields.word !== undefined && !disassemblers.has(arch)) {
-      const row = findArchByName(arch);
-      disassemblers.set(arch, row === null ? null : await disassembler(row.name));
-    }
-  }
-  return (function* () {
-    for (const line of ordered) {
-      const { recognised } = line;
-      yield {
-        ...line,
-        decoded: numbersOf(recognised, disassemblers.get(recognised.message.arch) ?? null),
-        findings: isTool(line) ? null : (explainer?.find(recognised) ?? null),
-        cause: causes.get(recognised) ?? null,
-      };
-    }
-  })();
 }
 
 /** What is said of the lines that are too many. */

@@ -1,45 +1,17 @@
-// What `klplink explain` says of one line: as text, and as JSON.
+// What `klplink explain` says of one line.
 
 import { append } from "../../base/lists.ts";
 import { fileText, shellFile, shellWord } from "../../base/shell.ts";
 import { visible } from "../../base/visible.ts";
-import type { Code } from "../../diag/catalogue.ts";
-import {
-  type Concern,
-  codesOf,
-  concernOf,
-  inCapitals,
-  lineHelpOf,
-  lineMeaningOf,
-  type Recognised,
-} from "../../diag/messages/define.ts";
-import type { Cause } from "../../diag/messages/together.ts";
-import type { CandidateDocument } from "../../diag/render/html/explained.ts";
-import { instructionJson, toJson } from "../../diag/render/json.ts";
+import { type Concern, codesOf, inCapitals, lineHelpOf, lineMeaningOf } from "../../diag/messages/define.ts";
 import { formatPlace, renderPlace, renderProblem, type TextStyle, wrap } from "../../diag/render/text.ts";
 import type { Explanation, LikelyPlace } from "../../passes/explain/explain.ts";
-
-/** Everything known about one line. */
-export interface Explained {
-  readonly recognised: Recognised;
-  /** How often the line came, numbers included. */
-  readonly count: number;
-  readonly decoded: readonly string[];
-  readonly findings: Explanation | null;
-  /** The line beside it that is its reason. */
-  readonly cause: Cause | null;
-}
+import { codesFound, type Explained } from "../../passes/explain/lines.ts";
 
 /** `  what:  …`, wrapped and indented. */
 function labelled(label: string, text: string, { width, palette }: TextStyle): string {
   const [first, ...rest] = wrap(visible(text), Math.max(30, width - 11));
   return [`  ${palette.strong(`${label}:`.padEnd(9))}${first}`, ...rest.map((l) => `           ${l}`)].join("\n");
-}
-
-/** Which of the things that a line about a symbol can mean the file shows. */
-function codesFound({ recognised, findings }: Explained): Code[] {
-  const found = new Set((findings?.problems ?? []).map((p) => p.code));
-  return (codesOf(recognised) ?? []).filter((c) => found.has(c));
 }
 
 /**
@@ -147,42 +119,3 @@ function certaintyText(best: LikelyPlace, total: number, concerns: Concern): str
       return total === 1 ? "the only place found" : `one of ${total} that fit`;
   }
 }
-
-/** The form of a line in JSON: docs/explain.schema.json, `$defs/line`. */
-export function lineJson(e: Explained) {
-  const { recognised, count, decoded, findings } = e;
-  const { message, fields, text, cut } = recognised;
-  const found = codesFound(e);
-  return {
-    line: text,
-    count,
-    cut,
-    by: message.by,
-    arch: message.arch ?? null,
-    kernels: message.kernels ?? null,
-    codes: codesOf(recognised) ?? [],
-    fields,
-    meaning: lineMeaningOf(recognised, found),
-    help: lineHelpOf(recognised, found) ?? null,
-    decoded,
-    cause: e.cause === null ? null : { line: e.cause.line.text, how: e.cause.how },
-    module: findings?.module ?? null,
-    doubt: findings?.doubt ?? null,
-    concerns: concernOf(recognised),
-    problems: (findings?.problems ?? []).map((p) => toJson(p, false)),
-    more: findings?.more ?? 0,
-    candidates: (findings?.candidates ?? []).map(candidateJson),
-  };
-}
-
-const candidateJson = (c: LikelyPlace): CandidateDocument => ({
-  certainty: c.certainty,
-  because: c.because,
-  section: c.at.section ?? null,
-  offset: c.at.offset ?? null,
-  function: c.at.function?.name ?? null,
-  functionOffset: c.at.function?.offset ?? null,
-  source: c.at.source ?? [],
-  instructions: c.instructions.map(instructionJson),
-  problem: c.problem === null ? null : toJson(c.problem, false),
-});

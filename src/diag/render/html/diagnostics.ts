@@ -1,6 +1,6 @@
 // The page of a run over files: what was found in each, and what it means.
 
-import { printedRefusals } from "../../catalogue.ts";
+import { type Code, printedRefusals } from "../../catalogue.ts";
 import { sumOf, tallyOf, tallyText, withoutRepeats } from "../../tally.ts";
 import { type FileResult, type ProblemDocument, toJson } from "../json.ts";
 import { changesOf } from "./changes.ts";
@@ -18,7 +18,7 @@ export function renderHtml(
   const total = tallyOf(files.map((f) => f.problems));
   const isBad = sumOf(total.errors) > 0;
   const about = html`<span class="${isBad ? "bad" : "good"}">${tallyText(total)}</span>`;
-  return page(titleOf(files, style.what), about, body(files, style), version);
+  return page(titleOf(files, style.what), about, diagnosticsBody(files, style), version);
 }
 
 function titleOf(files: readonly FileResult[], what = "klplink"): string {
@@ -26,8 +26,13 @@ function titleOf(files: readonly FileResult[], what = "klplink"): string {
   return `${what}: ${files.length === 1 && first !== undefined ? first.file : `${files.length} files`}`;
 }
 
-function* body(files: readonly FileResult[], style: ProblemStyle): Generator<Markup> {
-  const codes = new Set<ProblemDocument["code"]>();
+/** What stands on the page below its title. @param told codes whose meaning stands on the page already */
+export function* diagnosticsBody(
+  files: readonly FileResult[],
+  style: ProblemStyle,
+  told: Set<Code> = new Set(),
+): Generator<Markup> {
+  const codes = new Set<Code>();
   const clean: Markup[] = [];
   for (const file of files) {
     const printed = new Set(printedRefusals(file.problems));
@@ -47,7 +52,7 @@ function* body(files: readonly FileResult[], style: ProblemStyle): Generator<Mar
     yield html`<p class="good">No error found.</p><ul>${clean}</ul>`;
   else if (clean.length > 0)
     yield folded(`${clean.length} file${clean.length === 1 ? "" : "s"} without an error`, html`<ul>${clean}</ul>`);
-  yield* stories([...codes]);
+  yield* stories(codes, told);
 }
 
 /** What is known of the file beside its faults. */

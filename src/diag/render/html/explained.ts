@@ -56,10 +56,16 @@ export function renderExplained(
   style: ProblemStyle,
 ): Iterable<string> {
   const title = file === null ? "klplink: lines of a kernel's log" : `klplink: lines about ${file}`;
-  return page(title, html`${about}`, body(document, file, style), version);
+  return page(title, html`${about}`, explainedBody(document, file, style), version);
 }
 
-function* body({ lines, errors, unlisted }: ExplainDocument, file: string | null, style: ProblemStyle) {
+/** What stands on the page below its title. @param told codes whose meaning stands on the page already */
+export function* explainedBody(
+  { lines, errors, unlisted }: ExplainDocument,
+  file: string | null,
+  style: ProblemStyle,
+  told: Set<Code> = new Set(),
+): Generator<Markup> {
   const codes = new Set<Code>();
   for (const line of lines) {
     for (const code of line.codes) codes.add(code);
@@ -73,7 +79,7 @@ function* body({ lines, errors, unlisted }: ExplainDocument, file: string | null
     for (const p of errors) codes.add(p.code);
     yield html`<section><h2>What check finds in ${file ?? "the file"}</h2>${problemList(errors, style)}</section>`;
   }
-  yield* stories([...codes]);
+  yield* stories(codes, told);
 }
 
 function lineSection(l: LineDocument, file: string | null, style: ProblemStyle): Markup {

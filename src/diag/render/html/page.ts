@@ -2,7 +2,8 @@
 
 import { html, type Markup } from "./markup.ts";
 
-const STYLE = `:root{color-scheme:light dark;--ink:#1c2128;--faint:#57606a;--page:#fff;--card:#f6f8fa;--line:#d0d7de;--bad:#b3161b;--odd:#8a5a00;--good:#1a6b2f;--mark:#ffe3e0;--link:#0757b0;--badbox:#ffeceb;--goodbox:#e3f7e6;--oddbox:#fff4d6}
+/** How pages look. */
+export const PAGE_STYLE = `:root{color-scheme:light dark;--ink:#1c2128;--faint:#57606a;--page:#fff;--card:#f6f8fa;--line:#d0d7de;--bad:#b3161b;--odd:#8a5a00;--good:#1a6b2f;--mark:#ffe3e0;--link:#0757b0;--badbox:#ffeceb;--goodbox:#e3f7e6;--oddbox:#fff4d6}
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9aa4af;--page:#0d1117;--card:#161b22;--line:#3d444d;--bad:#ff8a80;--odd:#e3b341;--good:#6fdc8c;--mark:#4d1f1d;--link:#79b8ff;--badbox:#3a1614;--goodbox:#12301b;--oddbox:#3a2d0a}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:70rem;padding:1.5rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);overflow-wrap:anywhere}
@@ -35,7 +36,7 @@ export function* page(title: string, about: Markup, body: Iterable<Markup>, vers
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title>
 <style>`.text;
-  yield `${STYLE}</style></head>\n<body><main>\n`;
+  yield `${PAGE_STYLE}</style></head>\n<body><main>\n`;
   yield html`<h1>${title}</h1>
 <p class="sum">${about}</p>
 `.text;

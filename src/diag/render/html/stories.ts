@@ -16,9 +16,10 @@ export function storyOfCode(code: Code): Markup {
   return html`${text}${said}`;
 }
 
-/** A section with each of the codes; nothing without any. */
-export function stories(codes: readonly Code[]): Markup[] {
-  const used = [...new Set(codes)].sort();
+/** A section with each of the codes; nothing without any. @param told those that the page has already; these are added */
+export function stories(codes: Iterable<Code>, told: Set<Code>): Markup[] {
+  const used = [...new Set(codes)].filter((code) => !told.has(code)).sort();
+  for (const code of used) told.add(code);
   if (used.length === 0) return [];
   const each = used.map(
     (code) => html`<details id="${code}"><summary>${code}</summary>${storyOfCode(code)}</details>
