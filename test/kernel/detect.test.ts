@@ -219,3 +219,16 @@ describe("packed files", () => {
     await expect(unpack(bomb)).rejects.toThrow(/unpack to more than/);
   });
 });
+
+test("a vmlinux that has only its types: what it lacks, and what to give", () => {
+  const bytes = readFileSync("test/fixtures/kernel/vmlinux-x86_64");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // The symbol table becomes a section like any other, and .data is called .BTF.
+  const [SECTIONS, SYMTAB, ROW] = [Number(view.getBigUint64(40, true)), 11, 64];
+  view.setUint32(SECTIONS + SYMTAB * ROW + 4, 1, true);
+  expect(() => readKernelFile(bytes, "vmlinux")).toThrow(/the kernel has neither a symbol table nor kallsyms/);
+  bytes.write(".BTF\0", bytes.indexOf("\0.data\0") + 1, "latin1");
+  expect(() => readKernelFile(bytes, "vmlinux")).toThrow(
+    /only its types \(BTF\), and neither a symbol table nor kallsyms: give the unstripped vmlinux \(package linux-image/,
+  );
+});

@@ -39,14 +39,14 @@ interface Image extends ImageForm {
  */
 export function readStripped(file: ElfExecutable, source: string): Vmlinux {
   const { sections, bytes, machine, littleEndian } = file;
-  const { names, offsets } = tablesOf(bytes, littleEndian);
+  const types = sections.findByName(".BTF");
+  const { names, offsets } = tablesOf(bytes, littleEndian, types !== null);
   const section: RangeOf = (name) => {
     const index = sections.findByName(name);
     if (index === null || !sections.hasBytes(index) || sections.size(index) === 0) return null;
     const start = sections.addr(index);
     return { start, stop: start + BigInt(sections.size(index)) };
   };
-  const types = sections.findByName(".BTF");
   return tell(
     {
       bytes,
@@ -69,7 +69,7 @@ export function readStripped(file: ElfExecutable, source: string): Vmlinux {
  */
 export function readArm64Image(bytes: Uint8Array, source: string): Vmlinux {
   if (isBigEndianImage(bytes)) throw new ElfError("unsupported", 24, "a big-endian arm64 Image");
-  const { names, offsets } = tablesOf(bytes, true);
+  const { names, offsets } = tablesOf(bytes, true, typesIn(bytes) !== null);
   const placed = placeArm64Image(bytes, names, offsets);
   if (placed === null)
     throw new ElfError("unsupported", 0, "the address that this arm64 Image was linked for cannot be known");
@@ -89,11 +89,17 @@ export function readArm64Image(bytes: Uint8Array, source: string): Vmlinux {
   );
 }
 
-function tablesOf(bytes: Uint8Array, littleEndian: boolean): { names: NameTables; offsets: OffsetTable } {
+/** @param hasTypes whether the kernel has its types (BTF), which the message then says */
+function tablesOf(
+  bytes: Uint8Array,
+  littleEndian: boolean,
+  hasTypes: boolean,
+): { names: NameTables; offsets: OffsetTable } {
   const names = findNames(bytes, littleEndian);
   const offsets = names === null ? null : findOffsets(bytes, names, littleEndian);
   if (names === null || offsets === null) {
-    const what = "the kernel has neither a symbol table nor kallsyms: give the unstripped vmlinux, or System.map";
+    const has = hasTypes ? "only its types (BTF), and " : "";
+    const what = `the kernel has ${has}neither a symbol table nor kallsyms: give the unstripped vmlinux (package linux-image-…-dbg, kernel-debuginfo), System.map, or a kernel that boots and has CONFIG_KALLSYMS=y`;
     throw new ElfError("unsupported", 0, what);
   }
   return { names, offsets };
