@@ -6,6 +6,7 @@ import type { Config } from "./config.ts";
 import type { MakeMachine } from "./machines.ts";
 import type { Environment, Programs } from "./make.ts";
 import { BuildStop } from "./stop.ts";
+import { packageOf } from "./tools.ts";
 
 /** The compiler that is used. */
 export interface Chosen {
@@ -78,4 +79,4 @@ export function chooseCompiler({ machine, programs, cross: given, compiler }: Wa
 }
 
 const noCompiler = (command: string, need: string): BuildStop =>
-  new BuildStop([problem("KLP816", { file: command }, { command, need })], 3);
+  new BuildStop([problem("KLP816", { file: command }, { command, need, package: packageOf(command) })], 3);

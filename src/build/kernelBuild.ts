@@ -154,13 +154,17 @@ export class KernelBuild implements PatchBuild {
   async compile(step: string, objects: readonly string[]): Promise<void> {
     const { show } = this.#options;
     let done = 0;
+    const started = performance.now();
     for (let at = 0; at < objects.length; at += MOST_TARGETS) {
       await this.make(
         step,
         ["KBUILD_MODPOST_WARN=1", ...objectVariables(this.#config), ...objects.slice(at, at + MOST_TARGETS)],
         (line) => {
           const [, object] = /^\s+(?:CC|AS)\s+(?:\[M\]\s+)?(\S+\.o)$/.exec(line) ?? [];
-          if (object !== undefined) show(`${step}: ${++done} of ${objects.length}: ${object}`);
+          if (object === undefined) return;
+          done++;
+          const left = timeLeft(performance.now() - started, done, objects.length);
+          show(`${step}: ${done} of ${objects.length}${left}: ${object}`);
         },
       );
     }
@@ -179,3 +183,10 @@ export class KernelBuild implements PatchBuild {
 const isSame = (path: string, text: string): boolean => existsSync(path) && readFileSync(path, "latin1") === text;
 
 const MOST_TARGETS = 400;
+
+/** How long the rest takes if it goes on like that, in words; empty where little can be said. @param spent milliseconds */
+export function timeLeft(spent: number, done: number, all: number): string {
+  const seconds = ((spent / done) * (all - done)) / 1000;
+  if (done < 5 || seconds < 10) return "";
+  return seconds < 90 ? `, ${Math.round(seconds / 10) * 10} s left` : `, ${Math.round(seconds / 60)} min left`;
+}

@@ -6,6 +6,7 @@ import { appendFileSync, closeSync, openSync, writeFileSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { problem } from "../diag/catalogue.ts";
 import { BuildStop, Interrupted } from "./stop.ts";
+import { missingIn, packageOf } from "./tools.ts";
 
 const devNull = "/dev/null";
 /** Lines that are kept for a message. */
@@ -143,7 +144,11 @@ export class Programs {
         this.#running.delete(child);
         const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
         const need = `it was to be run as \`${[command, ...args].slice(0, 3).join(" ")} …\``;
-        reject(isAbsent ? new BuildStop([problem("KLP816", { file: command }, { command, need })], 3) : error);
+        reject(
+          isAbsent
+            ? new BuildStop([problem("KLP816", { file: command }, { command, need, package: packageOf(command) })], 3)
+            : error,
+        );
       });
       child.on("close", (code, signal) => {
         this.#running.delete(child);
@@ -163,6 +168,11 @@ export function makeFailure(step: string, { last, place }: Ended, programs: Prog
     .map(short)
     .filter((l) => l.trim() !== "")
     .slice(-4);
+  const missing = missingIn(last);
+  if (missing !== null) {
+    const data = { command: missing.name, need: `${step} needs it`, package: missing.package };
+    return new BuildStop([problem("KLP816", { file: programs.log }, data)], 3);
+  }
   const data = { step, place: place === null ? null : short(place), lines };
   return new BuildStop([problem("KLP817", { file: programs.log }, data)], 1);
 }

@@ -81,7 +81,13 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
     }
     const object = path.replace(/\.c$/, ".o");
     const compiled = await makefiles.isCompiled(object);
-    if (compiled === true && text !== null) objects.add(object);
+    const from = patches.find((p) => p.kind === "renamed" && (p.to === path || p.from === path));
+    if (from !== undefined) {
+      if (from.to !== path || problems.some((p) => p.code === "KLP810" && p.at.line === from.line)) continue;
+      const why = `it renames ${from.from}, and the makefile names the old one: the functions of the running kernel are those of the old file`;
+      const help = "leave the renaming out, and change the file under its old name";
+      problems.push(problem("KLP810", placeOf(path), { path, why, help }));
+    } else if (compiled === true && text !== null) objects.add(object);
     else if (compiled === true) {
       const why = "its functions are in the running kernel, and the makefile still names it";
       const help = "keep the file, and take the calls of its functions out where they are";
@@ -100,12 +106,25 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
       for (const object of found) objects.add(object);
       const rule = left.find((l) => l.path === path);
       if (found.length > 0) continue;
-      if (rule !== undefined) problems.push(problem("KLP811", placeOf(path), rule));
+      if (rule !== undefined) problems.push(notCompiled(rule, files, placeOf(path)));
       else unused.push(path);
     }
-  } else for (const { path, rule } of left) problems.push(problem("KLP811", placeOf(path), { path, rule }));
+  } else for (const row of left) problems.push(notCompiled(row, files, placeOf(row.path)));
   const chosen = only.length === 0 ? [...objects].sort() : only.map((o) => o.replace(/\.c$/, ".o"));
   return { objects: chosen, unused, problems, basis: users?.basis ?? null };
+}
+
+/** What is told of a source that the configuration has no object of. */
+function notCompiled(
+  { path, rule }: { readonly path: string; readonly rule: string | null },
+  files: readonly PatchedFile[],
+  at: { readonly file: string; readonly line: number },
+): Problem {
+  const isNew = files.some((f) => f.path === path && f.before === null);
+  if (!isNew || rule !== null) return problem("KLP811", at, { path, rule });
+  const why = "it is a new source file, and no makefile names it; patches of makefiles are not carried either";
+  const help = "put its code into a file that is there: a livepatch takes new functions along from any of them";
+  return problem("KLP810", at, { path, why, help });
 }
 
 interface Users {

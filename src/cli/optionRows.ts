@@ -109,12 +109,15 @@ export const linkRows = {
   ...kernelRows,
 };
 
+const PREVIOUS_ROW = word("--previous <file>", "the livepatch in force, which this one replaces");
+
 export const checkRows = {
   ...inGroup(KERNEL_GROUP, {
     against: listWord(
       "--against <kernel...>",
       "many kernels in place of -k: releases, packages, folders; end the list with --",
     ),
+    previous: PREVIOUS_ROW,
     shard: parsed("--shard <i/n>", "with --against: part i of n of the kernels, for `klplink merge`", shard),
   }),
   ...messageRows(FORMATS),
@@ -154,7 +157,7 @@ export const buildRows = {
   config: word("--config <file>", "its configuration (default: is looked for)"),
   output: word("-o, --output <file>", "the module (default: livepatch-NAME.ko)"),
   name: word("--name <name>", "NAME (default: that of the first patch)"),
-  previous: word("--previous <file>", "the livepatch in force, which this one replaces"),
+  previous: PREVIOUS_ROW,
   replace: unless("--no-replace", "add to the livepatches that are in force"),
   cross: word("--cross <prefix>", "prefix of the compiler and its tools"),
   cc: word("--cc <command>", "the compiler"),

@@ -119,7 +119,6 @@ function addBuild(klplink: Command, context: Context, end: End): void {
   withExamples(
     command,
     `  klplink build fix.patch --source linux/ -k vmlinux -k Module.symvers
-  klplink build x.patch --source linux.git --rev v6.12.117 -k 6.12.117 --dry-run
   klplink build fix.patch --oot src/tank -k running -m tank`,
   );
 }

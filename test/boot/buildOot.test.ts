@@ -30,6 +30,9 @@ const LID: readonly Edit[] = [
 ];
 const BOTTOM: readonly Edit[] = [["klp_cup.c", "\treturn sips--;", "\treturn sips > 0 ? sips-- : 0;"]];
 
+/** On top of LID: another function. */
+const LABEL: readonly Edit[] = [["tank_main.c", '"%d " TANK_UNIT', '"tank: %d " TANK_UNIT']];
+
 describe("modules out of the tree, of Debian's amd64 6.12", () => {
   const { folder } = lab;
   const source = join(folder, "source");
@@ -86,6 +89,19 @@ describe("modules out of the tree, of Debian's amd64 6.12", () => {
       expect(ran, ran.stderr).toMatchObject({ status: 0 });
       expect(ran.stderr).not.toMatch(/^error/m);
     }
+    // Both patches in one, which takes the place of the first; and the second alone, which would give up what the first one did.
+    const label = patch("label", LABEL);
+    const TANK = ["-m", join(built, "klp_tank.ko"), "--previous", livepatch("lid")];
+    const both = build(lid, label, ...TANK, "--name", "both", "-o", livepatch("both"));
+    expect(both, both.stderr).toMatchObject({ status: 0 });
+    expect(both.stdout).toContain("takes the place of livepatch_lid: functions: 2 as before, 0 more, 0 given up\n");
+    expect(both.stderr.match(/\[KLP84\d\]/g)).toEqual(["[KLP847]"]);
+    const alone = build(label, ...TANK, "--name", "alone", "-o", livepatch("alone"));
+    expect(alone.stderr.replace(/\s+/g, " ")).toMatch(
+      /warning\[KLP843\]: 1 function of livepatch_lid is not replaced any more: klp_tank:tank_fill /,
+    );
+    const namesake = build(lid, ...TANK, "--name", "lid", "-o", livepatch("again"));
+    expect([namesake.status, namesake.stderr]).toEqual([1, expect.stringContaining("error[KLP845]")]);
     // Now it is known which objects include the header.
     const again = JSON.parse(build(lid, "--dry-run", "--format", "json").stdout) as { files: { objects?: string[] }[] };
     expect(again.files.find((f) => f.objects !== undefined)).toMatchObject({
@@ -97,7 +113,7 @@ describe("modules out of the tree, of Debian's amd64 6.12", () => {
     const file = (name: string, path: string) => ({ name, data: readFileSync(path) });
     const files = [
       ...["klp_tank.ko", "klp_cup.ko"].map((name) => file(name, join(built, name))),
-      ...["lid", "bottom"].map((title) => file(`livepatch-${title}.ko`, livepatch(title))),
+      ...["lid", "bottom", "both"].map((title) => file(`livepatch-${title}.ko`, livepatch(title))),
     ];
     const says = (path: string, text: string): Planned => ({ line: `read /proc/${path}`, output: () => text });
     const enter = (title: string): Planned[] => [
@@ -128,7 +144,11 @@ describe("modules out of the tree, of Debian's amd64 6.12", () => {
       says("klp_tank", "70 l, with a lid\n"),
       says("klp_tank", "100 l, with a lid\n"),
       says("klp_tank", "100 l, with a lid\n"),
-      ...leave("lid"),
+      ...enter("both"),
+      { line: "gone /sys/kernel/livepatch/livepatch_lid" },
+      { line: "rmmod livepatch_lid" },
+      says("klp_tank", "tank: 100 l, with a lid\n"),
+      ...leave("both"),
       says("klp_tank", "130 litres\n"),
     ];
     const init = join(folder, "init");

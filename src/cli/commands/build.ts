@@ -24,9 +24,12 @@ import { archNameOf } from "../../elf/machine.ts";
 import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passes/diff/livepatchModule.ts";
+import { previousProblems, succession } from "../../passes/diff/previous.ts";
+import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type FoundConfig, findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
 import { type BuildPlace, isFolder, openPlace } from "../files/builds/buildPlace.ts";
+import { namedPatches } from "../files/builds/series.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
 import type { buildRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
@@ -69,6 +72,7 @@ class Run {
     taken: null,
     made: null,
     configuration: null,
+    succession: null,
   };
   #programs: Programs | null = null;
   #workspace: Workspace | null = null;
@@ -139,6 +143,7 @@ class Run {
     if (this.#isInterrupted) programs.interrupt();
     if (options.sign !== undefined && options.sign.length !== 2)
       throw new UsageError("--sign takes two files: KEY CERTIFICATE");
+    const previous = await this.#previous(name, kernel.release);
     const place = await openPlace(options, kernel.release, machine, programs);
     const workspace = await this.#lock(new Workspace(join(folder, place.key)));
     try {
@@ -146,10 +151,20 @@ class Run {
       programs.onStart((pid) => workspace.noteGroup(pid));
       await place.copy(workspace, this.#show);
       if (programs.isInterrupted) throw new Interrupted();
-      return await this.#inTree({ patches, kernel, machine, programs, workspace, place, name, output });
+      return await this.#inTree({ patches, kernel, machine, programs, workspace, place, previous, name, output });
     } catch (error) {
       throw cacheStop(error, folder);
     }
+  }
+
+  async #previous(name: string, release: string | null): Promise<Subject | null> {
+    const { previous, replace } = this.#options;
+    if (previous === undefined) return null;
+    if (!replace) throw new UsageError("--previous is what the livepatch replaces; with --no-replace it replaces none");
+    const { bytes, name: file } = await readUnpacked(previous, this.#context);
+    const old = openModule(bytes, file);
+    this.#refuse(previousProblems(old, name, release));
+    return old;
   }
 
   async #lock(workspace: Workspace): Promise<Workspace> {
@@ -263,6 +278,12 @@ class Run {
     this.#outcome.made = made;
     this.#keep(made.problems);
     if (made.bytes === null) return "";
+    if (at.previous !== null) {
+      const { problems, ...found } = succession(at.previous, made.subject);
+      this.#outcome.succession = found;
+      this.#keep(problems);
+      this.#stopOnErrors();
+    }
     const signed = options.sign === undefined ? made.bytes : await this.#sign(made.bytes, build, folder);
     if (at.programs.isInterrupted) throw new Interrupted();
     writeOutput(output, signed);
@@ -310,11 +331,11 @@ class Run {
 
   async #readPatches(): Promise<FilePatch[]> {
     const found: FilePatch[] = [];
-    for (const path of this.#patches) {
+    for (const { path, strip } of namedPatches(this.#patches)) {
       const { bytes, name } = await readUnpacked(path, this.#context);
       let parts: FilePatch[];
       try {
-        parts = parsePatch(bytes, name, this.#options.strip);
+        parts = parsePatch(bytes, name, strip ?? this.#options.strip);
       } catch (error) {
         if (!(error instanceof PatchError)) throw error;
         throw new BuildStop([patchProblem(error)], 3);
@@ -367,6 +388,8 @@ interface InTree {
   readonly programs: Programs;
   readonly workspace: Workspace;
   readonly place: BuildPlace;
+  /** The livepatch in force; null: none is said. */
+  readonly previous: Subject | null;
   readonly name: string;
   readonly output: string;
 }

@@ -6,6 +6,7 @@ import type { ApplyResult } from "../../build/patch/apply.ts";
 import type { BuildPlan } from "../../build/plan.ts";
 import type { Problem } from "../../diag/catalogue.ts";
 import type { ChangedPair, ModuleResult, Taken } from "../../passes/diff/livepatchModule.ts";
+import type { Succession } from "../../passes/diff/previous.ts";
 import type { Context } from "../context.ts";
 import { write } from "../files/io.ts";
 import type { CommonOptions } from "../options.ts";
@@ -20,6 +21,8 @@ export interface BuildOutcome {
   taken: Taken | null;
   made: ModuleResult | null;
   configuration: string | null;
+  /** What becomes of the functions of the livepatch before; null: none was named. */
+  succession: Omit<Succession, "problems"> | null;
 }
 
 /** A run that has ended. */
@@ -49,6 +52,7 @@ export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Co
     differing: changed.map(({ path, object }) => ({ path, object })),
     replaced: taken?.functions ?? [],
     linked: made?.link.done ?? null,
+    ...defined({ previous: outcome.succession ?? undefined }),
   };
   const groups = new Map<string, Problem[]>();
   for (const p of problems) groups.set(p.at.file, [...(groups.get(p.at.file) ?? []), p]);
@@ -67,12 +71,21 @@ function buildText(end: BuildEnd): string {
   const lines = options.verbose === true || options.dryRun === true ? workLines(outcome) : [];
   for (const f of taken?.functions ?? [])
     lines.push(`replaces  ${printable(f.name)}${f.position === 0 ? "" : `,${f.position}`} of ${printable(f.object)}`);
+  const { succession } = outcome;
+  if (succession !== null) {
+    const counts = [
+      `${succession.kept.length} as before`,
+      `${succession.added.length} more`,
+      `${succession.dropped.length} given up`,
+    ];
+    lines.push(`takes the place of ${printable(succession.previous)}: functions: ${counts.join(", ")}`);
+  }
   if (isWritten(end) && made !== null) {
     const text = linkedText(made.link);
     lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
     const unchecked = made.check?.unchecked ?? [];
     if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
-  } else if (said === "" && options.dryRun === true && plan !== null) {
+  } else if (said === "" && options.dryRun === true && plan !== null && end.isGood) {
     const count = `${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"}`;
     if (plan.basis === "unbuilt")
       lines.push("not known yet: which objects include a patched file, until the module was built once");

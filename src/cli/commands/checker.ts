@@ -2,8 +2,10 @@
 
 import { defined } from "../../base/defined.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
+import { previousProblems, succession } from "../../passes/diff/previous.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked } from "../files/io.ts";
@@ -20,7 +22,7 @@ import {
 } from "../options.ts";
 import { type Prepared, prepare } from "../report.ts";
 
-export type CheckOptions = CommonOptions & KernelOptions;
+export type CheckOptions = CommonOptions & KernelOptions & { readonly previous?: string };
 
 /** What came of one file: nothing but data. */
 export interface Checked extends Prepared {
@@ -53,6 +55,7 @@ export async function openChecker(
   const stores = loaded?.stores ?? [];
   const own = new KernelModules(stores);
   const reference = await readReference(options, context);
+  const previous = options.previous === undefined ? null : await readUnpacked(options.previous, context);
   const tree = files.length > 1 ? new TreeModules(files, context, show, ask) : null;
   const check = async (file: string): Promise<Checked> => {
     let subject: Subject | null = null;
@@ -78,7 +81,8 @@ export async function openChecker(
       const packed =
         fault === null ? [] : [problem("KLP114", { file: input.name }, { packing: input.packing ?? "", ...fault })];
       // Among several files, a position may be meant for another one.
-      const problems = [...packed, ...(files.length > 1 ? found.filter((p) => p.code !== "KLP452") : found)];
+      const before = previous === null ? [] : beforeIt(openModule(previous.bytes, previous.name), subject, kernel);
+      const problems = [...packed, ...before, ...(files.length > 1 ? found.filter((p) => p.code !== "KLP452") : found)];
       const outcome = { arch, module, calls, unchecked };
       return { file: input.name, problems, outcome, ...(await prepare(options, subject, problems)) };
     } catch (error) {
@@ -88,6 +92,12 @@ export async function openChecker(
     }
   };
   return { check, tree };
+}
+
+/** What a livepatch before it makes wrong. */
+function beforeIt(old: Subject, now: Subject, kernel: Kernel | null): readonly Problem[] {
+  const found = previousProblems(old, now.module, kernel?.release ?? null);
+  return found.length > 0 ? found : succession(old, now).problems;
 }
 
 /** A file, or a module of the kernel by its name. @throws InputProblem */

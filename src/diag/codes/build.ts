@@ -5,6 +5,9 @@ import { define } from "../define.ts";
 const shown = (line: string | null): string =>
   line === null ? "the file ends before it" : line === "" ? "an empty line" : `\`${line.replace(/\s+/g, " ").trim()}\``;
 
+const some = (names: readonly string[]): string =>
+  names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
+
 export const KLP801 = define<{ readonly what: string }>({
   level: "error",
   title: (d) => `the patch is damaged: ${d.what}`,
@@ -148,11 +151,19 @@ export const KLP815 = define<{ readonly source: string; readonly kernel: string 
     "The top makefile of a kernel's source tells its version. Distributions name their releases in their own ways; klplink compares the upstream version with the one in the kernel's banner.",
 });
 
-export const KLP816 = define<{ readonly command: string; readonly need: string }>({
+export const KLP816 = define<{
+  readonly command: string;
+  readonly need: string;
+  /** Debian's package that has it; null: not known. */
+  readonly package: string | null;
+}>({
   level: "error",
   title: (d) => `${d.command} is not there`,
   why: (d) => d.need,
-  help: () => "install it, or say with --cc and --cross what is to be used",
+  help: (d) =>
+    d.package === null
+      ? "install it, or say with --cc and --cross what is to be used"
+      : `install it (Debian: apt install ${d.package}); --cc and --cross say which compiler is used`,
   explain: "klplink build drives the kernel's own make, with the compiler and tools of this machine.",
 });
 
@@ -233,6 +244,65 @@ export const KLP842 = define<{ readonly what: string }>({
   help: () => "--oot names the folder that `make -C KERNEL M=FOLDER` builds, with its Kbuild or Makefile",
   explain:
     "With --oot the patch is for a module that is no part of the kernel's source. Its folder is copied, and built twice, as it is and patched.",
+});
+
+export const KLP843 = define<{ readonly previous: string; readonly functions: readonly string[] }>({
+  level: "warning",
+  title: (d) =>
+    `${d.functions.length} function${d.functions.length === 1 ? "" : "s"} of ${d.previous} ${d.functions.length === 1 ? "is" : "are"} not replaced any more: ${some(d.functions)}`,
+  why: () =>
+    "a livepatch with `replace` takes all others out of force: the kernel's own code of these functions runs again",
+  help: () => "where that is not meant, give the patches of the previous livepatch as well, before the new one",
+  explain:
+    "A cumulative livepatch takes the place of what is in force and must bring along all that is to stay. With --previous klplink compares the functions of both modules.",
+});
+
+export const KLP844 = define<{ readonly what: string }>({
+  level: "error",
+  title: (d) => `the module cannot be the previous livepatch: ${d.what}`,
+  help: () => "--previous names the livepatch module that is in force, as it was loaded",
+  explain: "With --previous the new livepatch is compared with the one whose place it takes.",
+});
+
+export const KLP845 = define<{ readonly name: string }>({
+  level: "error",
+  title: (d) => `the new livepatch has the name of the one in force: ${d.name}`,
+  why: () => "the kernel has one module of a name: insmod says `File exists`",
+  help: (d) => `give it another: --name ${d.name.replace(/^livepatch-/, "")}-2`,
+  explain:
+    "A livepatch that takes the place of another is loaded while that one is in force; the old one can be removed behind it. So both need names of their own.",
+});
+
+export const KLP846 = define<{
+  readonly id: string;
+  readonly version: number;
+  /** Null: it has no such state. */
+  readonly has: number | null;
+  readonly previous: string;
+  readonly module: string;
+}>({
+  level: "error",
+  title: (d) =>
+    d.has === null
+      ? `${d.previous} changed the system's state ${d.id}, which the new livepatch does not know`
+      : `${d.previous} has version ${d.version} of the system's state ${d.id}, the new livepatch ${d.has}`,
+  kernel: (d) => `Livepatch patch (${d.module}) is not compatible with the already installed livepatches.`,
+  why: () => "a livepatch that replaces another must know each state that it made, in its version or a later one",
+  help: (d) =>
+    `say so in the patch: KLPLINK_STATE(${d.id}, ${d.version}), and take over in a callback what it stands for`,
+  explain:
+    "States (klp_state) are what a livepatch changes beside code, by its callbacks. klp_is_patch_compatible (kernel/livepatch/state.c, 6.1 to 7.2) compares identifiers and versions before it enables a livepatch with `replace`.",
+});
+
+export const KLP847 = define<{ readonly previous: string; readonly variables: readonly string[] }>({
+  level: "warning",
+  title: (d) =>
+    `${d.variables.length === 1 ? "a variable" : `${d.variables.length} variables`} that ${d.previous} brought ${d.variables.length === 1 ? "begins" : "begin"} anew: ${some(d.variables)}`,
+  why: () => "new variables lie in the module that brings them; the new livepatch has its own, with their first values",
+  help: () =>
+    "what must outlive a livepatch belongs into a shadow variable (klp_shadow_alloc), or is handed over in callbacks, with a state",
+  explain:
+    "A static variable that a patch adds is a part of the livepatch module, and goes with it. A cumulative livepatch made of the same patch has another one. Shadow variables are found by their identifiers, whichever livepatch made them.",
 });
 
 export const KLP822 = define<{ readonly tool: string; readonly lines: readonly string[] }>({
