@@ -110,7 +110,7 @@ function kallsyms(file) {
 
 /** 600 MB of dmesg, of which every fifth line is one that explain knows. */
 function dmesg() {
-  const lines = "[    1.000000] usb 1-1: new device\n".repeat(4) + "[    1.000001] mod: Unknown symbol a (err -2)\n";
+  const lines = `${"[    1.000000] usb 1-1: new device\n".repeat(4)}[    1.000001] mod: Unknown symbol a (err -2)\n`;
   const some = lines.repeat(20_000);
   const file = openSync(path("dmesg"), "w");
   let known = 0;

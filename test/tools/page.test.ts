@@ -146,6 +146,18 @@ test("the page may not connect to anything", async () => {
 describe.each([
   ["check", ["check", MODULE, "-k", MAP], "KLP301"],
   ["explain", ["explain", "-m", MODULE, "-k", MAP, "meminfo: Unknown symbol show_val_kb (err -2)"], "It is used here"],
+  [
+    "matrix",
+    [
+      "check",
+      "samples/ppc64le/meminfo/meminfo.klp.o",
+      "--against",
+      MAP,
+      "samples/ppc64le/sibling/System.map",
+      "test/fixtures/kernel/vmlinux-x86_64",
+    ],
+    "What was found",
+  ],
   ["sites", ["sites", "test/fixtures/sites/x86-fentry.o"], "With a usable site"],
   [
     "diff",

@@ -5,6 +5,7 @@ import { type Code, catalogue } from "../../diag/catalogue.ts";
 import type { Definition } from "../../diag/define.ts";
 import { wrap } from "../../diag/render/text.ts";
 import type { Cell, Matrix } from "./document.ts";
+import { matrixPage } from "./page.ts";
 
 const WORDS: Readonly<Record<Cell["verdict"], string>> = {
   taken: "takes it",
@@ -95,46 +96,13 @@ function uncheckedText({ cells }: Matrix): string {
   return `${wrap(`not checked: ${parts.join(", ")}`, WIDTH - 2).join("\n  ")}\n`;
 }
 
-const escapes: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const html = (text: string): string => visible(text).replace(/[&<>"']/g, (c) => escapes[c] ?? c);
-const CLASSES: Readonly<Record<Cell["verdict"], string>> = {
-  taken: "good",
-  refused: "bad",
-  "other-architecture": "none",
-  unreadable: "odd",
-};
-
 /** One page that needs nothing else. */
-export function matrixHtml(matrix: Matrix): string {
-  const byPair = new Map(matrix.cells.map((c) => [`${c.module}\0${c.kernel}`, c]));
-  const head = matrix.modules.map(({ file }) => `<th scope="col">${html(file)}</th>`).join("");
-  const rows = matrix.kernels.map(({ name, release, arch }) => {
-    const cells = matrix.modules.map(({ file }) => {
-      const cell = byPair.get(`${file}\0${name}`);
-      if (cell === undefined) return "<td></td>";
-      const why = [cell.code, cell.first].filter((t) => t !== null).join(": ");
-      const more = [cell.differs.join(", "), why].filter((t) => t !== "").map((t) => `<br><small>${html(t)}</small>`);
-      return `<td class="${CLASSES[cell.verdict]}">${WORDS[cell.verdict]}${more.join("")}</td>`;
-    });
-    const about = [release, arch].filter((t) => t !== null).join(", ");
-    return `<tr><th scope="row">${html(name)}<br><small>${html(about)}</small></th>${cells.join("")}</tr>`;
-  });
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>klplink: modules and kernels</title>
-<style>body{font:14px sans-serif}table{border-collapse:collapse}td,th{border:1px solid #999;padding:4px 8px;text-align:left;vertical-align:top}
-.good{background:#dfd}.bad{background:#fdd}.odd{background:#ffd}.none{background:#eee}</style></head>
-<body><table><thead><tr><th scope="col">kernel</th>${head}</tr></thead>
-<tbody>
-${rows.join("\n")}
-</tbody></table><p>klplink ${html(matrix.klplink)}</p></body></html>
-`;
-}
+export const matrixHtml = (matrix: Matrix): string =>
+  matrixPage(
+    matrix,
+    WORDS,
+    matrix.modules.map(({ file }) => `${file}: ${countsText(matrix.cells.filter((c) => c.module === file))}`),
+  );
 
 const explainOf = (code: string): string =>
   (catalogue[code as Code] as Definition<unknown> | undefined)?.explain ?? code;

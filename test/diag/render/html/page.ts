@@ -19,7 +19,7 @@ export function textOf(node: Tree.Node): string {
 
 /** Elements that a page of klplink may have. */
 const ELEMENTS = new Set(
-  "html head meta title style body main footer section article h1 h2 h3 p span a code pre div table thead tbody tr th td ul li dl dt dd details summary figure svg path rect text b".split(
+  "html head meta title style body main footer section article h1 h2 h3 p span a code pre div table thead tbody tr th td ul li dl dt dd details summary figure svg path rect text b br small".split(
     " ",
   ),
 );
