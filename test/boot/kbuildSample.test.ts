@@ -1,6 +1,7 @@
 // samples/kbuild with the headers of Debian's amd64 kernel 6.12: what is made anew and what is not, what is said, what is installed and
 // signed; and the module in that kernel.
 
+import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -118,6 +119,40 @@ test("what cannot be linked is not left there to be installed", () => {
   expect(ran.status).not.toBe(0);
   expect(ran.stderr).toContain("error[KLP");
   expect(existsSync(module)).toBe(false);
+});
+
+test("DKMS builds it, and what it would install is the linked module, not stripped", () => {
+  const [dkms, bin] = [join(lab.folder, "dkms"), join(lab.folder, "bin")];
+  const sources = join(dkms, "src/cmdline-patch-1.0");
+  for (const path of [sources, join(dkms, "tree"), bin]) mkdirSync(path, { recursive: true });
+  for (const name of ["Makefile", "klplink.mk", "cmdline_patch.c", "dkms.conf"])
+    cpSync(join(repo, "samples/kbuild", name), join(sources, name));
+  // The kernel lies elsewhere here; all else is as it stands.
+  const conf = readFileSync(join(sources, "dkms.conf"), "utf8");
+  expect(conf).toContain("/boot/vmlinuz-$kernelver ");
+  writeFileSync(join(sources, "dkms.conf"), conf.replace("/boot/vmlinuz-$kernelver", map));
+  const command = `#!/bin/sh\nexec ${process.execPath} ${join(repo, "bin/klplink.js")} "$@"\n`;
+  writeFileSync(join(bin, "klplink"), command, { mode: 0o755 });
+  const release = readFileSync(join(kit, "build/include/config/kernel.release"), "utf8").trim();
+  const trees = [
+    "--sourcetree",
+    join(dkms, "src"),
+    "--dkmstree",
+    join(dkms, "tree"),
+    "-m",
+    "cmdline-patch",
+    "-v",
+    "1.0",
+  ];
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, MAKEFLAGS: HOST.join(" ") };
+  const call = (...args: readonly string[]): string =>
+    execFileSync("dkms", args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  call("add", ...trees);
+  call("build", ...trees, "--kernelsourcedir", join(kit, "build"), "-k", release, "-a", "x86_64");
+  const made = join(dkms, "tree/cmdline-patch/1.0", release, "x86_64/module/cmdline_patch.ko");
+  expect(isLinked(readFileSync(made))).toBe(true);
+  const checked = run(process.execPath, [join(repo, "bin/klplink.js"), "check", made, "-k", map, "-k", symvers]);
+  expect(checked, checked.stdout).toMatchObject({ status: 0 });
 });
 
 test("the kernel takes the module, which answers /proc/cmdline; clean leaves the sources", {
