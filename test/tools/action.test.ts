@@ -90,4 +90,24 @@ test("pre-commit's hook takes modules, and runs a command that the package has",
   expect(hook.status).toBe(1);
 });
 
+test("pre-commit itself installs the hook out of a repository, and runs it on modules that are committed", {
+  timeout: 600_000,
+}, () => {
+  const call = (cwd: string, command: string, ...args: readonly string[]) => {
+    const env = { ...process.env, PRE_COMMIT_HOME: join(folder, "pre-commit") };
+    const done = spawnSync(command, args, { cwd, encoding: "utf8", env });
+    return { status: done.status, said: done.stdout + done.stderr };
+  };
+  const [hooks, user] = [join(folder, "hooks"), join(folder, "user")];
+  expect(call(folder, "git", "clone", "-q", root, hooks)).toEqual({ status: 0, said: "" });
+  expect(call(folder, "git", "init", "-q", user)).toMatchObject({ status: 0 });
+  for (const name of ["meminfo.o", "meminfo.klp.o", "meminfo.c"])
+    writeFileSync(join(user, name), readFileSync(join(root, meminfo, name)));
+  call(user, "git", "add", ".");
+  const { status, said } = call(user, "pre-commit", "try-repo", hooks, "klplink-check", "--all-files");
+  expect(status, said).toBe(1);
+  expect(said).toContain("error[KLP301]: call to show_val_kb");
+  expect(said).toContain("total: 2 files, 3 errors (KLP301: 3), 0 warnings");
+});
+
 beforeAll(() => expect(spawnSync("bash", ["-n", join(root, "scripts/action.sh")]).status).toBe(0));
