@@ -10,6 +10,7 @@ import type { Vmlinux } from "./image/vmlinux.ts";
 import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
 import type { ModuleFile, ThisModule } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
+import type { NameShape } from "./symbols/nearNames.ts";
 import { type PlacedSymbols, placedOfKernel } from "./symbols/placedSymbols.ts";
 import type { KernelSymbol } from "./symbols/symbolColumns.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
@@ -129,9 +130,9 @@ export class Kernel {
     return this.#placed;
   }
 
-  /** All names of vmlinux. */
-  names(): Iterable<string> {
-    return this.#list?.names() ?? [];
+  /** All names of vmlinux. @param like leaves out those of another shape */
+  names(like?: NameShape): Iterable<string> {
+    return this.#list?.names(like) ?? [];
   }
 
   /** Whether exported and unexported symbols can be told apart. */

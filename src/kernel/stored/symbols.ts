@@ -2,6 +2,7 @@
 
 import { type Addr, addr } from "../../base/brand.ts";
 import { fromLatin1, latin1 } from "../../base/bytes.ts";
+import { isLike, type NameShape } from "../symbols/nearNames.ts";
 import type { KernelSymbol } from "../symbols/symbolColumns.ts";
 import type { SymbolRows } from "../symbols/symbolList.ts";
 
@@ -119,6 +120,12 @@ export class StoredSymbols implements SymbolRows {
       before = name;
     }
     for (let row = 0; row < this.size; row++) if (first[row] === 1) yield this.#name(row);
+  }
+
+  *namesLike(like: NameShape): Generator<string> {
+    const { names, offsets } = this.#columns;
+    for (let row = 0; row < this.size; row++)
+      if (isLike(like, names, offsets[row] ?? 0, offsets[row + 1] ?? 0)) yield this.#name(row);
   }
 
   countOf(name: string): number {

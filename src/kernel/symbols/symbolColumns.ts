@@ -1,4 +1,5 @@
 import { type Addr, addr } from "../../base/brand.ts";
+import { isLike, type NameShape } from "./nearNames.ts";
 
 /** One symbol of the kernel, or of a module in a kallsyms listing. */
 export interface KernelSymbol {
@@ -181,6 +182,12 @@ export class SymbolColumns {
   *names(): IterableIterator<string> {
     this.#order();
     for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1) yield this.#name(row);
+  }
+
+  /** The names of a shape, some of them twice: the others are not made into strings. */
+  *namesLike(like: NameShape): IterableIterator<string> {
+    for (let row = 0; row < this.#count; row++)
+      if (isLike(like, this.#text, this.#starts[row] ?? 0, this.#ends[row] ?? 0)) yield this.#name(row);
   }
 
   /** How many symbols have that name. */

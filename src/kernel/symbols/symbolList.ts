@@ -1,10 +1,11 @@
 import { firstIndex } from "../../base/search.ts";
+import type { NameShape } from "./nearNames.ts";
 import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 
 /** The symbols of one object: in memory, or in a file of our own. */
 export type SymbolRows = Pick<
   SymbolColumns,
-  "size" | "has" | "names" | "countOf" | "findListed" | "find" | "all" | "sortedAddresses"
+  "size" | "has" | "names" | "namesLike" | "countOf" | "findListed" | "find" | "all" | "sortedAddresses"
 >;
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
@@ -98,9 +99,9 @@ export class SymbolList {
     return this.#modules.has(name);
   }
 
-  /** All names of vmlinux. */
-  names(): IterableIterator<string> {
-    return this.#vmlinux.names();
+  /** All names of vmlinux. @param like leaves out those of another shape */
+  names(like?: NameShape): IterableIterator<string> {
+    return like === undefined ? this.#vmlinux.names() : this.#vmlinux.namesLike(like);
   }
 
   /** All symbols of vmlinux, as listed. */

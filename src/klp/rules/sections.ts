@@ -256,7 +256,7 @@ export function lookupProblems(
   switch (found.kind) {
     case "missing": {
       const ofModule = object === "vmlinux" ? undefined : kernel?.modules.get(object);
-      const near = search.of(name, () => ofModule?.names() ?? kernel?.names() ?? []);
+      const near = search.of(name, (like) => ofModule?.names() ?? kernel?.names(like) ?? []);
       return [problem("KLP414", at, { symbol: shown, object: objectName, source, near }, more)];
     }
     case "ambiguous":

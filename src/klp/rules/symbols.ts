@@ -135,7 +135,7 @@ class Undefineds {
       this.#problems.push(problem("KLP451", at, { module, symbol: shown, source }, { loadOrder }));
       return;
     }
-    const near = this.#near.of(name, () => kernel.names());
+    const near = this.#near.of(name, (like) => kernel.names(like));
     const searched = [...kernel.modules.values()].map((m) => m.source);
     const data = { module, symbol: shown, source, near, searched, missing: this.#patched };
     this.#problems.push(problem("KLP401", at, data, this.#patched.length > 0 ? {} : { loadOrder }));
