@@ -25,7 +25,7 @@ import { annotateSubject } from "../passes/annotate.ts";
 import { checkSubject } from "../passes/check.ts";
 import { Explainer } from "../passes/explain/explain.ts";
 import { lineJson } from "../passes/explain/lineDocument.ts";
-import { explainLines } from "../passes/explain/lines.ts";
+import { type Explained, explainLines } from "../passes/explain/lines.ts";
 import { Unusable } from "../passes/input.ts";
 import { linkSubject } from "../passes/link.ts";
 import { openModule } from "../passes/open.ts";
@@ -101,6 +101,12 @@ async function sort(files: readonly GivenFile[]): Promise<Sorted> {
       }
       const unwrapped = (await unwrapKernel(plain)).bytes;
       const file = readKernelFile(unwrapped, name);
+      // As on the command line: a module is looked at for one kernel. Lists of exports may be several.
+      const first = taken.find((t) => t.kind === KINDS[file.kind]);
+      if (first !== undefined && file.kind !== "symvers") {
+        refused.push(`${name}: ${first.kind}, as ${first.name} is: one kernel at a time, remove one of them`);
+        continue;
+      }
       taken.push({ name, kind: KINDS[file.kind] });
       if (file.kind === "symbols") parts.list = file.list;
       else if (file.kind === "vmlinux") parts.vmlinux = file.vmlinux;
@@ -221,9 +227,24 @@ async function logBody(
     const options = optionsFor(about.given, sorted);
     explainer = () => Explainer.open(subject, options, openDisassembler);
   }
-  const explained = [...(await explainLines(lines, explainer, openDisassembler))].map(lineJson);
-  const file = subject === null ? null : (about?.given.name ?? null);
+  const found = await explainedWith(lines, explainer, openDisassembler);
+  const explained = found.explained.map(lineJson);
+  const file = subject === null || !found.isLookedAt ? null : (about?.given.name ?? null);
   return explainedBody({ lines: explained, errors: [], unlisted: [] }, file, {}, told);
+}
+
+/** Lines without their places where the module does not go with the kernel that was given: its own check says so. */
+async function explainedWith(
+  lines: Parameters<typeof explainLines>[0],
+  explainer: (() => Promise<Explainer>) | null,
+  openDisassembler: OpenDisassembler,
+): Promise<{ readonly explained: readonly Explained[]; readonly isLookedAt: boolean }> {
+  try {
+    return { explained: [...(await explainLines(lines, explainer, openDisassembler))], isLookedAt: true };
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error;
+    return { explained: [...(await explainLines(lines, null, openDisassembler))], isLookedAt: false };
+  }
 }
 
 function opened({ bytes, name }: GivenFile): ReturnType<typeof openModule> | null {

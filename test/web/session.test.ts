@@ -65,3 +65,20 @@ test("files that are of no use are named, with why; the others are looked at", a
   expect((await shown([MAP])).text).toContain("No module was given");
   expect((await shown([])).text).toBe("t");
 });
+
+test("two kernels at a time are refused, as on the command line", async () => {
+  const { text, linked } = await shown([MODULE, MAP, "samples/ppc64le/sibling/System.map"]);
+  // Both have one name here: the page keeps one file of a name, sessionOf is given both.
+  expect(text).toContain("System.map: a list of the kernel's symbols, as System.map is: one kernel at a time");
+  expect(linked).toHaveLength(1);
+  const args = ["check", MODULE, "-k", MAP, "-k", "samples/ppc64le/sibling/System.map"];
+  expect((await klplink(args)).stderr).toContain("-k gives a symbol list twice");
+});
+
+test("a kernel of another architecture: the check says so, and the log is explained all the same", async () => {
+  const line = "module_64: meminfo: Expected nop after call, got 3c820000 at 0";
+  const { text } = await shown([MODULE, "test/fixtures/kernel/vmlinux-x86_64"], line);
+  expect(text).toContain("KLP111");
+  expect(text).toContain("A call leaves the module through a stub");
+  expect(text).not.toContain("certain:");
+});
