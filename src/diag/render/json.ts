@@ -60,6 +60,19 @@ export type ProblemDocument = {
   readonly data: Readonly<Record<string, unknown>>;
 };
 
+/** A place that fits a line: docs/explain.schema.json, `$defs/candidate`. */
+export type CandidateDocument = {
+  readonly certainty: string;
+  readonly because: string;
+  readonly section: string | null;
+  readonly offset: number | null;
+  readonly function: string | null;
+  readonly functionOffset: number | null;
+  readonly source: ProblemDocument["source"];
+  readonly instructions: readonly InstructionDocument[];
+  readonly problem: ProblemDocument | null;
+};
+
 /** An instruction in JSON: docs/diagnostics.schema.json, `$defs/instruction`. */
 export function instructionJson(i: Instruction): InstructionDocument {
   return {

@@ -1,8 +1,7 @@
 // A line that was explained as plain data: docs/explain.schema.json, `$defs/line`.
 
 import { codesOf, concernOf, lineHelpOf, lineMeaningOf } from "../../diag/messages/define.ts";
-import type { CandidateDocument } from "../../diag/render/html/explained.ts";
-import { instructionJson, toJson } from "../../diag/render/json.ts";
+import { type CandidateDocument, instructionJson, toJson } from "../../diag/render/json.ts";
 import type { LikelyPlace } from "./explain.ts";
 import { codesFound, type Explained } from "./lines.ts";
 

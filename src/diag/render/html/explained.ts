@@ -1,24 +1,11 @@
 // The page of `explain`: what each line of a log means, and where in the module it comes from.
 
 import type { Code } from "../../catalogue.ts";
-import type { InstructionDocument, ProblemDocument } from "../json.ts";
+import type { CandidateDocument, ProblemDocument } from "../json.ts";
 import { html, type Markup, withCode } from "./markup.ts";
 import { folded, page } from "./page.ts";
 import { instructionTable, type ProblemStyle, placeText, problemArticle, problemList, sourceTable } from "./problem.ts";
 import { stories, storyOfCode } from "./stories.ts";
-
-/** A place that fits a line: docs/explain.schema.json, `$defs/candidate`. */
-export type CandidateDocument = {
-  readonly certainty: string;
-  readonly because: string;
-  readonly section: string | null;
-  readonly offset: number | null;
-  readonly function: string | null;
-  readonly functionOffset: number | null;
-  readonly source: ProblemDocument["source"];
-  readonly instructions: readonly InstructionDocument[];
-  readonly problem: ProblemDocument | null;
-};
 
 /** What of a line a page shows: docs/explain.schema.json, `$defs/line`. */
 export interface LineDocument {
