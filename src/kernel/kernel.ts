@@ -30,6 +30,16 @@ export interface KernelParts {
   readonly hasLivepatch?: boolean | null | undefined;
 }
 
+/** What is found out of the kernel itself, once for all that differ in their modules alone; absent: nobody has asked yet. */
+interface Known {
+  /** Exports of Module.symvers, by name. */
+  readonly symvers: ReadonlyMap<string, readonly Export[]>;
+  btf?: Btf | null | undefined;
+  structModule?: ThisModule | null | undefined;
+  hasLivepatch?: boolean | null | undefined;
+  placed?: PlacedSymbols;
+}
+
 /** A module that defines a symbol. */
 export interface SymbolOwner {
   readonly module: string;
@@ -44,25 +54,24 @@ export class Kernel {
   readonly modules: ReadonlyMap<string, ModuleFile>;
   readonly #list: SymbolList | null;
   readonly #vmlinux: Vmlinux | null;
-  #btf: Btf | null | undefined;
-  #structModule: ThisModule | null | undefined;
-  #hasLivepatch: boolean | null | undefined;
   readonly #symvers: ReadonlyMap<string, readonly Export[]>;
   readonly #parts: KernelParts;
+  readonly #known: Known;
 
-  /** @param symvers the exports of `parts`, by name; made from them if it is left out */
-  constructor(parts: KernelParts, symvers: ReadonlyMap<string, readonly Export[]> | null = null) {
+  /** @param known what was found out with the same `parts`, whatever modules they have */
+  constructor(parts: KernelParts, known: Known | null = null) {
     this.#parts = parts;
     this.#list = parts.list ?? parts.vmlinux?.list ?? null;
     this.#vmlinux = parts.vmlinux ?? null;
-    this.#symvers = symvers ?? byName(parts.symvers?.exports ?? []);
+    this.#known = known ?? { symvers: byName(parts.symvers?.exports ?? []) };
+    this.#symvers = this.#known.symvers;
     this.modules = new Map((parts.modules ?? []).map((m) => [m.name, m]));
     this.source = this.#list?.source ?? parts.symvers?.source ?? parts.modules?.[0]?.source ?? "";
   }
 
   /** The same kernel with more modules; what is known of the kernel itself is shared. */
   withModules(more: readonly ModuleFile[]): Kernel {
-    return new Kernel({ ...this.#parts, modules: [...(this.#parts.modules ?? []), ...more] }, this.#symvers);
+    return new Kernel({ ...this.#parts, modules: [...(this.#parts.modules ?? []), ...more] }, this.#known);
   }
 
   /** The architectures of all files that tell one. */
@@ -106,8 +115,9 @@ export class Kernel {
    * symbols may be missing.
    */
   get hasLivepatch(): boolean | null {
-    if (this.#hasLivepatch === undefined) this.#hasLivepatch = this.#parts.hasLivepatch;
-    if (this.#hasLivepatch === undefined) {
+    const known = this.#known;
+    if (known.hasLivepatch === undefined) known.hasLivepatch = this.#parts.hasLivepatch;
+    if (known.hasLivepatch === undefined) {
       let hasLoader = false;
       let hasCore = false;
       for (const name of this.names()) {
@@ -115,19 +125,17 @@ export class Kernel {
         // load_module is static, so the compiler may have given it a suffix; the system call is there in any case.
         hasLoader ||= /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(name);
       }
-      this.#hasLivepatch = hasCore ? true : hasLoader ? false : null;
+      known.hasLivepatch = hasCore ? true : hasLoader ? false : null;
     }
-    return this.#hasLivepatch;
+    return known.hasLivepatch;
   }
-
-  #placed: PlacedSymbols | null = null;
 
   /** The symbols of vmlinux, or of a module, by place; null if no file lists them. Made when first asked for. */
   placedSymbols(object: string): PlacedSymbols | null {
     if (object !== "vmlinux") return this.modules.get(object)?.placed ?? null;
     if (this.#list === null) return null;
-    this.#placed ??= placedOfKernel(this.#list.symbols(), this.#vmlinux?.sourceFiles() ?? null);
-    return this.#placed;
+    this.#known.placed ??= placedOfKernel(this.#list.symbols(), this.#vmlinux?.sourceFiles() ?? null);
+    return this.#known.placed;
   }
 
   /** All names of vmlinux. @param like leaves out those of another shape */
@@ -260,23 +268,25 @@ export class Kernel {
   /** vmlinux's types; null if it has none, or they cannot be read. Read when first asked for. */
   get btf(): Btf | null {
     const bytes = this.#vmlinux?.btf ?? null;
-    if (this.#btf !== undefined || bytes === null) return this.#btf ?? null;
+    const known = this.#known;
+    if (known.btf !== undefined || bytes === null) return known.btf ?? null;
     try {
-      this.#btf = new Btf(bytes, isLittleEndianBtf(bytes));
+      known.btf = new Btf(bytes, isLittleEndianBtf(bytes));
     } catch (error) {
       if (!(error instanceof BtfError)) throw error;
-      this.#btf = null;
+      known.btf = null;
     }
-    return this.#btf;
+    return known.btf;
   }
 
   /** struct module as the kernel's types have it; null if they do not tell. */
   get structModule(): ThisModule | null {
-    if (this.#structModule === undefined) {
+    const known = this.#known;
+    if (known.structModule === undefined) {
       const told = this.#parts.structModule;
-      this.#structModule = told === undefined ? structModuleOf(this.btf) : told;
+      known.structModule = told === undefined ? structModuleOf(this.btf) : told;
     }
-    return this.#structModule;
+    return known.structModule;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { kernelOf, titleOf } from "../../src/diag/catalogue.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { ElfEdits } from "../../src/elf/writer/edits.ts";
@@ -223,4 +223,15 @@ describe("a kernel whose list has functions only (a bootable kernel without CONF
       "KLP404",
     );
   });
+});
+
+test("what is known of the kernel itself is found out once, however many modules are added", () => {
+  const names = vi.spyOn(vmlinux.list, "names");
+  const kernel = new Kernel({ vmlinux });
+  const first = kernel.withModules([demo]);
+  expect(first.hasLivepatch).toBe(kernel.withModules([other]).hasLivepatch);
+  expect(kernel.hasLivepatch).toBe(first.hasLivepatch);
+  expect(names).toHaveBeenCalledTimes(1);
+  expect(first.placedSymbols("vmlinux")).toBe(kernel.placedSymbols("vmlinux"));
+  names.mockRestore();
 });

@@ -22,11 +22,13 @@ export const moduleFolders = (release: string): string[] => [
 
 const nameOf = (path: string): string => normalModuleName(path.replace(/^.*\//, "").replace(KO, ""));
 
-/** The modules below some folders, the first one first. What modules.dep says is read once. */
+/** The modules below some folders, the first one first. What modules.dep says, and what files there are, is read once. */
 export class ModuleFolders {
   readonly #folders: readonly string[];
   /** By folder; null: it has no such list. */
   readonly #lists = new Map<string, ReadonlyMap<string, Listed> | null>();
+  /** By folder: paths of files by their modules' names, in order. */
+  readonly #below = new Map<string, ReadonlyMap<string, readonly string[]>>();
 
   /** @param folders as {@link moduleFolders} gives them */
   constructor(folders: readonly string[]) {
@@ -42,10 +44,19 @@ export class ModuleFolders {
     for (const folder of this.#folders) {
       const listed = this.#list(folder)?.get(wanted);
       if (listed !== undefined && existsSync(listed.path)) return [listed.path];
-      const found = filesBelow(folder, wanted);
-      if (found.length > 0) return found;
+      const found = this.#filesBelow(folder).get(wanted);
+      if (found !== undefined) return [...found];
     }
     return [];
+  }
+
+  #filesBelow(folder: string): ReadonlyMap<string, readonly string[]> {
+    let files = this.#below.get(folder);
+    if (files === undefined) {
+      files = filesBelow(folder);
+      this.#below.set(folder, files);
+    }
+    return files;
   }
 
   /** Modules that modprobe loads before one, by its list; empty if no list has it. */
@@ -102,12 +113,20 @@ function readList(folder: string): ReadonlyMap<string, Listed> | null {
   return found;
 }
 
-function filesBelow(folder: string, wanted: string): string[] {
+function filesBelow(folder: string): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
   let entries: string[];
   try {
     entries = readdirSync(folder, { recursive: true, encoding: "latin1" }).sort();
   } catch {
-    return [];
+    return found;
   }
-  return entries.filter((path) => KO.test(path) && nameOf(path) === wanted).map((path) => join(folder, path));
+  for (const path of entries) {
+    if (!KO.test(path)) continue;
+    const name = nameOf(path);
+    const known = found.get(name);
+    if (known === undefined) found.set(name, [join(folder, path)]);
+    else known.push(join(folder, path));
+  }
+  return found;
 }
