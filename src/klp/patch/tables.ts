@@ -372,7 +372,8 @@ class TableReader {
         at: { section, offset: at },
         name,
         isNamed: namePointer !== null,
-        hasFunctions: functions !== null,
+        // The module's init code makes an array of the kernel's own of them, be it empty.
+        hasFunctions: functions !== null || count === 0,
         functions: entries,
       });
     }

@@ -71,3 +71,30 @@ test("KPATCH_FORCE_UNSAFE: named, with the functions; the empty section that kpa
     "KLP457 KPATCH_FORCE_UNSAFE of live_show_one has no effect: livepatch checks the stack for every function",
   ]);
 });
+
+test.each([
+  [0, []],
+  [1, ["KLP440 klp_enable_patch refuses the patch: object demo_mod has no functions"]],
+])("an object of .init.klp_objects without a pointer to functions, which counts %i", (count, expected) => {
+  const found = told((p) => {
+    const data = new Uint8Array(64);
+    data[56] = count;
+    const entry = { type: 1, flags: 3n, link: 0, info: 0, addralign: 8, entsize: 0 };
+    const name = p.edits.addSection({ ...entry, name: ".rodata.name", data: new TextEncoder().encode("demo_mod\0") });
+    const target = p.edits.addSection({ ...entry, name: ".init.klp_objects", data });
+    const section = p.edits.addSection({
+      ...{ name: ".rela.init.klp_objects", type: 4, flags: 0x40n, addralign: 8, entsize: 24, data: new Uint8Array(0) },
+      ...{ link: p.edits.symbolTable().section, info: target },
+    });
+    const symbol = p.edits.addSymbol({
+      name: "demo_name",
+      info: 0x10,
+      other: 0,
+      home: { kind: "section", section: name },
+      value: 0n,
+      size: 0,
+    });
+    p.edits.addRelocation(section, { offset: 0, type: 1, addend: 0n, symbol });
+  });
+  expect(found).toEqual(expected);
+});
