@@ -255,3 +255,21 @@ export function causeOf(symbol: string): SymbolCause | null {
 /** A sentence as a part of one: without its capital and its full stop. */
 export const asClause = (sentence: string): string =>
   sentence.replace(/^[A-Z](?=[a-z]* )/, (c) => c.toLowerCase()).replace(/\.$/, "");
+
+/** What is left of a function whose beginning the compiler inlined into all callers: `f.part.0`, which they call; null: none of that. */
+export const remainderOf = (symbol: string, near: readonly string[]): string | null =>
+  near.find((name) => name.startsWith(`${symbol}.part.`)) ?? null;
+
+/** Why a kernel lacks a function that its source has. @param near names like it that the kernel has */
+export function whyMissing(symbol: string, near: readonly string[]): string {
+  const remainder = remainderOf(symbol, near);
+  return remainder === null
+    ? "the function may have been inlined, renamed by the compiler, or configured out of this kernel"
+    : `the compiler inlined its beginning into its callers, and only ${remainder} is left: the function has no code of its own, and no place where it could be patched`;
+}
+
+/** The way out for {@link whyMissing}; null if it has nothing to say. */
+export const helpMissing = (symbol: string, near: readonly string[]): string | null =>
+  remainderOf(symbol, near) === null
+    ? null
+    : "patch its callers: a patch that is built from the source for exactly this kernel (`klplink build`) does that by itself";

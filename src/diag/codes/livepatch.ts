@@ -1,6 +1,7 @@
 // Livepatch symbols, their relocation sections, and what producers leave for a later step.
 
 import { define } from "../define.ts";
+import { helpMissing, whyMissing } from "../symbolCauses.ts";
 
 export const KLP408 = define<{
   readonly symbol: string;
@@ -97,13 +98,14 @@ export const KLP414 = define<{
   level: "error",
   title: (d) => `${d.symbol} is not in ${d.object} (${d.source})`,
   kernel: (d) => `livepatch: symbol '${d.symbol}' not found in symbol table`,
-  why: () => "the function may have been inlined, renamed by the compiler, or configured out of this kernel",
+  why: (d) => whyMissing(d.symbol, d.near),
   help: (d) =>
-    d.near.length > 0
+    helpMissing(d.symbol, d.near) ??
+    (d.near.length > 0
       ? `did you mean ${d.near.map((n) => `\`${n}\``).join(" or ")}? build the patch for exactly this kernel`
-      : "build the patch for exactly this kernel",
+      : "build the patch for exactly this kernel"),
   explain:
-    "A livepatch symbol, or an entry of the patch's tables, names a function or variable that the object does not have. Numbers at the end of local statics differ from build to build.",
+    "A livepatch symbol, or an entry of the patch's tables, names a function or variable that the object does not have. Where NAME.part.0 is there and NAME is not, the compiler inlined the beginning of NAME into its callers. Numbers at the end of local statics differ from build to build.",
 });
 
 export const KLP415 = define<{

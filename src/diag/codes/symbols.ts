@@ -1,7 +1,7 @@
 // Undefined symbols, and where the kernel has them.
 
 import { define } from "../define.ts";
-import { asClause, causeOf } from "../symbolCauses.ts";
+import { asClause, causeOf, helpMissing, whyMissing } from "../symbolCauses.ts";
 
 export const KLP401 = define<{
   readonly module: string;
@@ -23,15 +23,15 @@ export const KLP401 = define<{
       return `the livepatch patches ${(d.missing ?? []).join(", ")}, which was not given, so the symbol may be one of that module`;
     }
     const cause = causeOf(d.symbol);
-    return cause === null
-      ? "the function may have been inlined, renamed by the compiler, or configured out of this kernel"
-      : asClause(cause.why);
+    return cause === null ? whyMissing(d.symbol, d.near) : asClause(cause.why);
   },
   help: (d) => {
     const [missing] = d.missing ?? [];
     if (missing !== undefined) return `give the module: ${(d.missing ?? []).map((m) => `\`-m ${m}.ko\``).join(" ")}`;
     const cause = causeOf(d.symbol);
     if (cause !== null) return cause.help;
+    const inlined = helpMissing(d.symbol, d.near);
+    if (inlined !== null) return inlined;
     return d.near.length > 0
       ? `did you mean ${d.near.map((n) => `\`${n}\``).join(" or ")}? use that name in the source, or give the symbol list of the right kernel`
       : `give the symbol list of the kernel that is to be patched${(d.searched ?? []).length > 0 ? ", and" : ", or"} with -m the module that has the symbol`;

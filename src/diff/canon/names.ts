@@ -9,7 +9,7 @@ export function canonicalName(name: string): string {
   const kept = parts.filter(
     (part, i) => i === 0 || !(/^\d+$/.test(part) || (parts[i - 1] === "llvm" && /^\w+$/.test(part))),
   );
-  return kept.join(".").replace(/(__UNIQUE_ID_[A-Za-z_]*?)(?:_?\d+)+(?=$|\.)/g, "$1");
+  return kept.join(".").replace(/(__UNIQUE_ID_[A-Za-z_]*?)_?\d+(?:_\d+)*(?=$|\.)/g, "$1");
 }
 
 /** Whether a compiler numbered a name: two builds may give the number to different things. */

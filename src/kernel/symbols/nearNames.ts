@@ -6,14 +6,25 @@ export interface NameShape {
   readonly stem: string;
 }
 
-const SUFFIX = /\.(?:\d+|isra\.\d+|constprop\.\d+|part\.\d+|cold|llvm\.\d+)+$/;
+/** A name without what compilers put behind it: `f` for `f.isra.0.cold`. Takes one pass, however long the name is. */
+function stemOf(name: string): string {
+  let stem = name;
+  for (;;) {
+    const dot = stem.lastIndexOf(".");
+    if (dot <= 0 || !/^(?:\d+|cold)$/.test(stem.slice(dot + 1))) return stem;
+    const word = /\.(?:isra|constprop|part|llvm)$/.exec(stem.slice(Math.max(0, dot - 10), dot))?.[0].length ?? 0;
+    if (dot === word) return stem;
+    stem = stem.slice(0, dot - word);
+  }
+}
+
 const limitOf = (wanted: string): number => (wanted.length < 6 ? 1 : 2);
 
 /** The shape of all names that {@link nearNames} may find. */
 export const shapeOf = (wanted: string): NameShape => ({
   shortest: wanted.length - limitOf(wanted),
   longest: wanted.length + limitOf(wanted),
-  stem: wanted.replace(SUFFIX, ""),
+  stem: stemOf(wanted),
 });
 
 /** Whether the name of Latin-1 bytes from `start` to `end` is of a shape. */

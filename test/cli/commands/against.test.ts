@@ -93,6 +93,29 @@ test("each pair is what check -k says, first and from the cache", { timeout: 120
   expect((await matrix()).text).toBe(cold.text);
 });
 
+test("a function of which only a part is left was inlined, and its callers are what to patch", async () => {
+  const listOf = (name: string, ...symbols: string[]): string => {
+    const lines = ["_stext", "schedule", ...symbols].map((symbol, i) => `ffffffff8100${i}000 T ${symbol}\n`);
+    writeFileSync(join(folder, name), lines.join(""));
+    return join(folder, name);
+  };
+  const split = listOf("split.map", "show_val_kb.cold", "show_val_kb.part.0");
+  const cloned = listOf("cloned.map", "show_val_kb.constprop.0");
+  const args = ["check", modules[0] ?? "", "--against", split, cloned];
+  const other = { XDG_CACHE_HOME: join(folder, "other") };
+  const { stdout } = await klplink([...args, ...json], { env: other });
+  const { cells } = JSON.parse(stdout) as { cells: readonly Cell[] };
+  expect(cells.map((c) => [c.kernel, c.differs])).toEqual([
+    [split, ["inlined", "form of the module"]],
+    [cloned, ["symbol missing", "form of the module"]],
+  ]);
+  const { stderr } = await klplink(["check", modules[0] ?? "", "-k", split]);
+  expect(stderr.replace(/\n +/g, " ")).toMatch(
+    /why: +the compiler inlined its beginning into its callers, and only show_val_kb\.part\.0 is left: .* = help: +patch its callers/s,
+  );
+  expect((await klplink(["check", modules[0] ?? "", "-k", cloned])).stderr).toContain("`show_val_kb.constprop.0`?");
+});
+
 describe("the cache", () => {
   const cache = (): string => join(folder, "cache/klplink/kernels");
   test("what is damaged is made again, and nothing is said of it", async () => {

@@ -53,3 +53,19 @@ test("what is near: variants of the name first, then names within one edit, two 
     { numRuns: 400 },
   );
 });
+
+test("what compilers put behind a name is no part of it, however much of it there is", () => {
+  for (const name of [
+    "f.1",
+    "f.isra.0",
+    "f.isra.0.cold",
+    "f.constprop.0.isra.2",
+    "f.part.0",
+    "f.llvm.123456",
+    "f.cold",
+  ])
+    expect([name, shapeOf(name).stem]).toEqual([name, "f"]);
+  for (const name of ["f", "f.x", "f.isra", ".isra.0", "5", `f.${"1".repeat(60)}x`])
+    expect(shapeOf(name).stem).toBe(name);
+  expect(shapeOf(`f${".1".repeat(200_000)}`).stem).toBe("f");
+});

@@ -2,9 +2,9 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { problem } from "../../../diag/catalogue.ts";
 import { packingOf, unpack } from "../../../elf/containers/packed.ts";
+import { findConfigText } from "../../../kernel/config.ts";
 import { unwrapKernel } from "../../../kernel/image/unwrap.ts";
 import { normalModuleName } from "../../../kernel/module/modinfo.ts";
 import type { Context } from "../../context.ts";
@@ -103,12 +103,8 @@ async function configInside(path: string): Promise<string | null> {
     const bytes = readFileSync(path);
     const packing = packingOf(bytes);
     const { bytes: kernel } = await unwrapKernel(packing === null ? bytes : await unpack(bytes));
-    const text = Buffer.from(kernel.buffer, kernel.byteOffset, kernel.length);
-    const at = text.indexOf("IKCFG_ST\x1f\x8b", 0, "latin1");
-    const end = text.indexOf("IKCFG_ED", at + 8, "latin1");
-    return at < 0 || end < 0
-      ? null
-      : gunzipSync(text.subarray(at + 8, end), { maxOutputLength: 1 << 24 }).toString("latin1");
+    const text = findConfigText([kernel]);
+    return text === null ? null : Buffer.from(text).toString("latin1");
   } catch {
     return null;
   }
