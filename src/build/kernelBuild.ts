@@ -12,6 +12,7 @@ import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
 import { type Ended, makeFailure, type Programs } from "./make.ts";
 import { KernelMakefiles } from "./objects.ts";
 import type { PatchedFile } from "./patch/apply.ts";
+import { helperFlags, patchHeaderFlags } from "./patch/headers.ts";
 import type { PatchBuild, PlanRequest } from "./patchBuild.ts";
 import { type BuildPlan, planObjects } from "./plan.ts";
 import { type Workspace, writeThrough } from "./workspace.ts";
@@ -52,7 +53,12 @@ export class KernelBuild implements PatchBuild {
     this.#wanted = parseConfigText(config);
     this.#config = this.#wanted;
     const chosen = chooseCompiler(options, this.#wanted);
-    const flags = [...COMMON_FLAGS, ...machine.flags.filter((f) => !this.#wanted.has(f.unless)).map((f) => f.flag)];
+    const flags = [
+      ...COMMON_FLAGS,
+      ...machine.flags.filter((f) => !this.#wanted.has(f.unless)).map((f) => f.flag),
+      ...patchHeaderFlags(workspace.folder),
+      ...helperFlags(workspace.tree, this.#wanted),
+    ];
     this.#variables = [
       `ARCH=${machine.arch}`,
       ...chosen.variables,

@@ -13,6 +13,7 @@ import { type Config, objectVariables, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
 import { type Ended, makeFailure, type Programs } from "./make.ts";
 import type { PatchedFile } from "./patch/apply.ts";
+import { patchHeaderFlags } from "./patch/headers.ts";
 import type { PatchBuild, PlanRequest } from "./patchBuild.ts";
 import type { BuildPlan } from "./plan.ts";
 import { hasNoEffect } from "./refused.ts";
@@ -80,7 +81,11 @@ export class ModuleFolderBuild implements PatchBuild {
     const { machine, config, headers } = options;
     this.config = parseConfigText(config);
     this.#chosen = chooseCompiler(options, this.config);
-    const flags = [...COMMON_FLAGS, ...machine.flags.filter((f) => !this.config.has(f.unless)).map((f) => f.flag)];
+    const flags = [
+      ...COMMON_FLAGS,
+      ...machine.flags.filter((f) => !this.config.has(f.unless)).map((f) => f.flag),
+      ...patchHeaderFlags(options.workspace.folder),
+    ];
     const { command, variables } = this.#chosen;
     this.#variables = [
       `ARCH=${machine.arch}`,

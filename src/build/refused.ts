@@ -1,4 +1,4 @@
-// Files that no livepatch can carry, told by their paths, before anything is compiled.
+// What no livepatch can carry, told by paths and by words of the patch, before anything is compiled.
 
 import { type Problem, problem } from "../diag/catalogue.ts";
 import type { FilePatch } from "./patch/file.ts";
@@ -87,5 +87,38 @@ export function refusedFiles(patches: readonly FilePatch[], isOut = false): Prob
     told.add(path);
     problems.push(problem("KLP810", { file: patch, line }, { path, why: row.why, help: row.help }));
   }
+  return problems;
+}
+
+/** Macros of kpatch that stood for what its own core did, and livepatch does not. */
+const words: readonly { readonly macro: string; readonly why: string; readonly help: string }[] = [
+  {
+    macro: "KPATCH_FORCE_UNSAFE",
+    why: "livepatch looks at the stack of every task for every function, and only kpatch's own core, which is gone, could leave that out",
+    help: "leave the line out; where a function is always on some stack, patch what it calls",
+  },
+  {
+    macro: "KPATCH_LOAD_HOOK",
+    why: "hooks were run by kpatch's own core, which is gone; livepatch has callbacks",
+    help: "use KPATCH_PRE_PATCH_CALLBACK, whose function takes a patch_object and returns int",
+  },
+  {
+    macro: "KPATCH_UNLOAD_HOOK",
+    why: "hooks were run by kpatch's own core, which is gone; livepatch has callbacks",
+    help: "use KPATCH_POST_UNPATCH_CALLBACK, whose function takes a patch_object",
+  },
+];
+
+/** One problem for each line that a patch adds in words that livepatch has nothing for. */
+export function refusedWords(patches: readonly FilePatch[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const { hunks, patch: file } of patches)
+    for (const hunk of hunks)
+      for (const [i, { kind, text }] of hunk.lines.entries()) {
+        const [, macro = "", name = ""] = kind === "+" ? (/^\s*(KPATCH_\w+)\s*\(\s*(\w*)/.exec(text) ?? []) : [];
+        const row = words.find((w) => w.macro === macro);
+        if (row === undefined) continue;
+        problems.push(problem("KLP826", { file, line: hunk.line + 1 + i }, { ...row, function: name }));
+      }
   return problems;
 }

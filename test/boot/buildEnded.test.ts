@@ -74,18 +74,31 @@ function stateOfUser(): string {
   return createHash("sha256").update(list).digest("hex");
 }
 
-/** Processes of this machine that work in the cache, by their command lines. */
-const workers = (): string[] =>
+/** Processes of this machine that work in the cache, with their command lines. */
+const working = (): { readonly pid: number; readonly line: string }[] =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
         const line = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
-        return line.includes(cache) ? [line] : [];
+        return line.includes(cache) ? [{ pid: Number(pid), line }] : [];
       } catch {
         return [];
       }
     });
+const workers = (): string[] => working().map(({ line }) => line);
+
+/** An empty cache. What a killed run started goes on in the old one, and the note by which the next run ends it goes with the cache. */
+function emptyCache(): void {
+  for (let left = working(); left.length > 0; left = working())
+    for (const { pid } of left)
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone already.
+      }
+  rmSync(cache, { recursive: true, force: true, maxRetries: 5 });
+}
 
 function mustBeUntouched(what: string): void {
   expect(stateOfUser(), what).toBe(before);
@@ -136,7 +149,7 @@ test("ended at random moments, it leaves all as it was, and the next run makes t
   for (let n = 0; n < kills; n++) {
     for (const signal of ["SIGINT", "SIGKILL"] as const) {
       const isCold = n % 3 === 2;
-      if (isCold) rmSync(cache, { recursive: true });
+      if (isCold) emptyCache();
       mkdirSync(cache, { recursive: true });
       const after = Math.random() * duration * (isCold ? 3 : 1);
       let timer: NodeJS.Timeout | undefined;

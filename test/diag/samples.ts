@@ -292,6 +292,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP823: unusable(...built("good", "--config", "build/good.patch")),
   KLP824: failing(...built("good", "--config", "build/bitcode.config")),
   KLP825: failing(...built("good", "--config", "build/versions.config", "-k", "../kernel/vmlinux-x86_64-unversioned")),
+  KLP826: failing(...built("unsafe")),
   KLP840: failing(
     "build",
     "build/good.patch",

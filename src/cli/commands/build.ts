@@ -15,7 +15,7 @@ import { withLines } from "../../build/patch/lines.ts";
 import { parsePatch } from "../../build/patch/parse.ts";
 import type { PatchBuild } from "../../build/patchBuild.ts";
 import { treeReader } from "../../build/plan.ts";
-import { refusedFiles } from "../../build/refused.ts";
+import { refusedFiles, refusedWords } from "../../build/refused.ts";
 import { isOfVersion, sourceVersion } from "../../build/source.ts";
 import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/stop.ts";
 import { cacheFolder, Workspace } from "../../build/workspace.ts";
@@ -127,7 +127,7 @@ class Run {
   async #build(name: string, output: string): Promise<string> {
     const options = this.#options;
     const patches = await this.#readPatches();
-    this.#refuse(refusedFiles(patches, options.oot !== undefined));
+    this.#refuse([...refusedFiles(patches, options.oot !== undefined), ...refusedWords(patches)]);
     const kernel = await readKernel(options, this.#context);
     if (kernel === null || !kernel.hasSymbols)
       throw new UsageError("build needs the kernel that is to be patched: give vmlinux, or System.map, with -k");

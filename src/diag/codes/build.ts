@@ -338,3 +338,18 @@ export const KLP825 = define<{ readonly release: string | null }>({
   explain:
     "With CONFIG_MODVERSIONS a module names a checksum for each symbol that it imports, and the kernel refuses it without, or with another one. They are taken from the kernel's Module.symvers, or from vmlinux.",
 });
+
+export const KLP826 = define<{
+  readonly macro: string;
+  readonly function: string;
+  readonly why: string;
+  readonly help: string;
+}>({
+  level: "error",
+  title: (d) =>
+    `the patch uses ${d.macro}${d.function === "" ? "" : `(${d.function})`}, which livepatch has nothing for`,
+  why: (d) => d.why,
+  help: (d) => d.help,
+  explain:
+    "Patches that were written for kpatch are compiled as they are: headers of klplink's own have its macros. Some of them asked for what only kpatch's own core did, which was a module of its own beside the kernel's livepatch. They are refused before anything is compiled.",
+});

@@ -55,6 +55,92 @@ export const PKTGEN: readonly Edit[] = [
   ["net/core/pktgen.c", "\tseq_puts(seq, version);", '\tseq_puts(seq, version);\n\tseq_puts(seq, "patched\\n");'],
 ];
 
+const PROC_SHOW = "static int version_proc_show";
+/** Written for kpatch: its macros, by the header that they come with. The callbacks tell what they were called for. */
+export const FOR_KPATCH: readonly Edit[] = [
+  ["fs/proc/version.c", '#include "internal.h"\n', '#include "internal.h"\n#include "kpatch-macros.h"\n'],
+  [
+    "fs/proc/version.c",
+    PROC_SHOW,
+    `static int callbacks;
+
+static int before(patch_object *object)
+{
+	callbacks = 1;
+	return object->name ? -EINVAL : 0;
+}
+KPATCH_PRE_PATCH_CALLBACK(before);
+
+static void after(patch_object *object)
+{
+	callbacks += 2;
+}
+KPATCH_POST_PATCH_CALLBACK(after);
+
+static void ends(patch_object *object)
+{
+	callbacks += 4;
+}
+KPATCH_PRE_UNPATCH_CALLBACK(ends);
+
+static void ended(patch_object *object)
+{
+	KPATCH_PRINTK(KERN_INFO "for kpatch: %d\\n", callbacks + 8);
+}
+KPATCH_POST_UNPATCH_CALLBACK(ended);
+
+${PROC_SHOW}`,
+  ],
+  ["fs/proc/version.c", END, `\tseq_printf(m, "callbacks %d\\n", callbacks);\n${END}`],
+];
+export const UNSAFE: readonly Edit[] = [
+  ["fs/proc/version.c", PROC_SHOW, `#include "kpatch-macros.h"\nKPATCH_FORCE_UNSAFE(version_proc_show);\n${PROC_SHOW}`],
+];
+const SYSLOG = "SYSCALL_DEFINE3(syslog,";
+/** Written for klp-build of 7.2: a system call that answers something else for one of its types, and callbacks. */
+export const FOR_KLP_BUILD: readonly Edit[] = [
+  [
+    "kernel/printk/printk.c",
+    "#include <linux/syscalls.h>\n",
+    "#include <linux/syscalls.h>\n#include <linux/livepatch_helpers.h>\n",
+  ],
+  ["kernel/printk/printk.c", `\n${SYSLOG}`, `\nstatic int klp_answer;\n\nKLP_${SYSLOG}`],
+  [
+    "kernel/printk/printk.c",
+    "\treturn do_syslog(type, buf, len, SYSLOG_FROM_READER);\n}\n",
+    `	if (type == SYSLOG_ACTION_SIZE_BUFFER)
+		return klp_answer;
+	return do_syslog(type, buf, len, SYSLOG_FROM_READER);
+}
+
+static int klp_before(struct klp_object *object)
+{
+	klp_answer = object->name ? 1 : 4242;
+	return 0;
+}
+KLP_PRE_PATCH_CALLBACK(klp_before);
+
+static void klp_after(struct klp_object *object)
+{
+	klp_answer++;
+}
+KLP_POST_PATCH_CALLBACK(klp_after);
+
+static void klp_ends(struct klp_object *object)
+{
+	klp_answer += 10;
+}
+KLP_PRE_UNPATCH_CALLBACK(klp_ends);
+
+static void klp_ended(struct klp_object *object)
+{
+	pr_info("for klp-build: %d\\n", klp_answer);
+}
+KLP_POST_UNPATCH_CALLBACK(klp_ended);
+`,
+  ],
+];
+
 /** What is refused: why a livepatch cannot carry it stands in the diagnostic. */
 export const BOOT_CODE: readonly Edit[] = [
   ["init/main.c", "static int kernel_init(void *);", "static int kernel_init(void *);\nint more;"],

@@ -6,8 +6,21 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { beforeAll, expect, test } from "vitest";
 import { readElf } from "../../../src/elf/reader.ts";
 import { repo } from "../run.ts";
-import type { Answers, Planned } from "../scenario.ts";
-import { BOOT_CODE, COUNT, DATA, HEADER, MAKEFILE, MORE, NOTHING, TWO, UNDECLARED } from "./edits.ts";
+import { type Answers, complaints, type Planned } from "../scenario.ts";
+import {
+  BOOT_CODE,
+  COUNT,
+  DATA,
+  FOR_KLP_BUILD,
+  FOR_KPATCH,
+  HEADER,
+  MAKEFILE,
+  MORE,
+  NOTHING,
+  TWO,
+  UNDECLARED,
+  UNSAFE,
+} from "./edits.ts";
 import type { TargetKind } from "./targets.ts";
 import { enter, leave, refusal, replaced, Workshop } from "./workshop.ts";
 
@@ -98,6 +111,38 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     for (const { file: path } of made) expect(btfOf(path)).toEqual([]);
   });
 
+  test("written for kpatch or for klp-build, with their headers and macros, it is built and runs as it is", {
+    timeout: LONG,
+  }, async () => {
+    const made = [
+      shop.livepatch("kpatch", shop.patch("kpatch", FOR_KPATCH), "--no-replace"),
+      shop.livepatch("helpers", shop.patch("helpers", FOR_KLP_BUILD), "--no-replace"),
+    ];
+    const SIZE = "syslog 10 0";
+    const plan: Planned[] = [
+      { line: `read ${VERSION}` },
+      { line: SIZE, output: /^\d{5,}\n$/ },
+      ...enter("kpatch"),
+      says("callbacks 3\n"),
+      ...enter("helpers"),
+      { line: SIZE, output: /^4243\n$/ },
+      ...leave("helpers"),
+      { line: SIZE, output: /^\d{5,}\n$/ },
+      ...leave("kpatch"),
+      says(""),
+    ];
+    const booted = await shop.boot(
+      made.map((m) => m.file),
+      plan,
+    );
+    expect(complaints(booted, plan)).toEqual([]);
+    const logged = booted.steps.flatMap((step) => step.log.map((line) => line.text));
+    expect(logged.filter((text) => /for k/.test(text))).toEqual([
+      expect.stringMatching(/for klp-build: 4253$/),
+      expect.stringMatching(/for kpatch: 15$/),
+    ]);
+  });
+
   test("what no livepatch can carry is refused, and why", { timeout: LONG }, () => {
     expect(refusal(shop.build(shop.patch("boot", BOOT_CODE)))).toMatch(
       /^error\[KLP810\]: the patch changes init\/main\.c, which no livepatch can carry/,
@@ -106,6 +151,9 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
       /^error\[KLP810\]: the patch changes fs\/proc\/Makefile, which/,
     );
     expect(refusal(shop.build(shop.patch("data", DATA)))).toMatch(/^error\[KLP701\].*stat_proc_ops/);
+    expect(refusal(shop.build(shop.patch("unsafe", UNSAFE)))).toMatch(
+      /^error\[KLP826\]: the patch uses KPATCH_FORCE_UNSAFE\(version_proc_show\), which livepatch has nothing for/,
+    );
     expect(refusal(shop.build(shop.patch("wrong", UNDECLARED)))).toMatch(
       /^error\[KLP817\].*fs\/proc\/version\.c:\d+:\d+: error: .missing. undeclared/,
     );

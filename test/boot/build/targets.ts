@@ -110,7 +110,7 @@ async function debianKernel(folder: string): Promise<Target> {
   const source = join(folder, "source");
   mkdirSync(source, { recursive: true });
   // All at once: to find one the whole tar file has to be unpacked.
-  const wanted = ["*/fs/proc/*", "*/init/main.c", "*/net/core/pktgen.c"];
+  const wanted = ["*/fs/proc/*", "*/init/main.c", "*/net/core/pktgen.c", "*/kernel/printk/printk.c"];
   mustRun("tar", ["-xf", tarball, "-C", source, "--strip-components=1", "--wildcards", ...wanted]);
   return {
     image: distro.kernel,
