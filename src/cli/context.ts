@@ -13,6 +13,8 @@ export interface Context {
 
 export interface InputStream extends AsyncIterable<unknown> {
   readonly isTTY?: boolean;
+  /** Where it is a file: the same bytes, in pieces that are valid until the next is asked for. */
+  readonly pieces?: () => Iterable<Uint8Array>;
 }
 
 /** What is used of a stream of Node's. */

@@ -1,7 +1,8 @@
 // The command line as a process: this is what the bundle runs.
 
-import type { Context, OutputStream } from "./context.ts";
+import type { Context, InputStream, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
+import { inputStream } from "./inputStream.ts";
 import { main, namedWords, STATUS } from "./main.ts";
 import { isTaken, outputStream } from "./outputStream.ts";
 import { fitTerminal } from "./terminal/fitted.ts";
@@ -23,12 +24,14 @@ const answeredFor = (fd: 1 | 2): OutputStream =>
       process.exitCode = STATUS.file;
     });
   });
+let stdin: InputStream | null = null;
 const context: Context = {
   version: KLPLINK_VERSION,
   env,
   // Opened when it is first read.
   get stdin() {
-    return process.stdin;
+    stdin ??= inputStream();
+    return stdin;
   },
   stdout: fitTerminal(answeredFor(1)),
   stderr: fitTerminal(answeredFor(2)),

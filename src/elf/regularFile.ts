@@ -1,6 +1,6 @@
 // Input files: regular ones, whole, as they were at one time. A device may never end, and opening a pipe may wait for ever.
 
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, statSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 
 /** A file cannot be an input: it is none, or it is written to meanwhile. */
 export class InputError extends Error {
@@ -44,6 +44,23 @@ export function openRegular(path: string): number {
   throw new InputError("not regular", kind);
 }
 
+/** Larger files are for Node to refuse, in its own words. */
+const LARGEST = 1n << 31n;
+
+/** What a file of a size holds, in memory of its own: not a Buffer, and not copied. What the kernel makes up has no size. */
+function bytesOf(fd: number, size: bigint): Uint8Array {
+  if (size === 0n || size >= LARGEST) return new Uint8Array(readFileSync(fd));
+  const bytes = new Uint8Array(Number(size));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const count = readSync(fd, bytes, filled, bytes.length - filled, null);
+    // It has become shorter, which its state tells.
+    if (count === 0) return bytes.subarray(0, filled);
+    filled += count;
+  }
+  return bytes;
+}
+
 /**
  * The bytes of a regular file. A pipe is read only if it is a descriptor of this process's own (/dev/fd/63), which a shell made for it.
  * @param whileOpen called once all is read, before the file is looked at again
@@ -57,7 +74,7 @@ export function readRegular(
   const fd = isPipe ? openSync(path, "r") : openRegular(path);
   try {
     const before = fstatSync(fd, { bigint: true });
-    const bytes = new Uint8Array(readFileSync(fd));
+    const bytes = before.isFile() ? bytesOf(fd, before.size) : new Uint8Array(readFileSync(fd));
     whileOpen();
     const after = fstatSync(fd, { bigint: true });
     // What the kernel makes up while it is read has no size.

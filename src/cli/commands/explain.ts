@@ -101,13 +101,13 @@ const unlistedJson = ({ message, count }: Unlisted) => ({ form: message.forms[0]
 const textOf = (what: readonly string[]): string =>
   what.join(what.some((w) => /\s/.test(w) && recogniseLine(w)?.cut === null) ? "\n" : " ");
 
-function standardInput(context: Context): AsyncIterable<Uint8Array> {
+function standardInput(context: Context): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   if (context.stdin.isTTY) {
     throw new UsageError(
       "explain needs a code, a line of dmesg, or dmesg in a pipe: `klplink explain KLP301`, `dmesg | klplink explain`",
     );
   }
-  return context.stdin as AsyncIterable<Uint8Array>;
+  return context.stdin.pieces?.() ?? (context.stdin as AsyncIterable<Uint8Array>);
 }
 
 /** The words of insmod say a class of errors: what klplink finds in the file says more. */

@@ -74,6 +74,12 @@ class Pool {
   }
 }
 
+/** A line's message, and whether it is a notice: {@link lineHelpOf} puts sentences together. */
+interface Told {
+  readonly recognised: Recognised;
+  readonly isNotice: boolean;
+}
+
 /** So many lines are remembered with what they are: logs repeat themselves. */
 const REMEMBERED = 4096;
 /** Longer ones are not remembered. */
@@ -84,28 +90,27 @@ const TIME = /^\[[ \d]{5}\.\d{6}\] /;
 export class Collector {
   readonly #matters = new Pool();
   readonly #notices = new Pool();
-  readonly #memory = new Map<string, Recognised | null>();
+  readonly #memory = new Map<string, Told | null>();
 
   /** Takes one line of a log as it is in it. */
   add(line: string): void {
-    const recognised = this.#recognise(line);
-    if (recognised === null) return;
-    (lineHelpOf(recognised) === "nothing" ? this.#notices : this.#matters).add(recognised);
+    const told = this.#recognise(line);
+    if (told !== null) (told.isNotice ? this.#notices : this.#matters).add(told.recognised);
   }
 
-  #recognise(line: string): Recognised | null {
-    if (line.length > SHORT) return recogniseLine(line);
+  #recognise(line: string): Told | null {
+    if (line.length > SHORT) return toldBy(line);
     const time = TIME.exec(line)?.[0] ?? "";
     const key = line.slice(time.length);
     const known = time === "" ? undefined : this.#memory.get(key);
     if (known !== undefined) return known;
-    const recognised = recogniseLine(line);
+    const told = toldBy(line);
     // One whose own words include what looks like the time is another at another time.
-    if (time !== "" && (recognised === null || key.includes(recognised.text))) {
+    if (time !== "" && (told === null || key.includes(told.recognised.text))) {
       if (this.#memory.size >= REMEMBERED) this.#memory.clear();
-      this.#memory.set(key, recognised);
+      this.#memory.set(key, told);
     }
-    return recognised;
+    return told;
   }
 
   /** Notices are noise between the lines that matter, and stand for themselves where nothing else is. */
@@ -122,4 +127,9 @@ export class Collector {
   unlisted(): Unlisted[] {
     return this.#shown.unlisted();
   }
+}
+
+function toldBy(line: string): Told | null {
+  const recognised = recogniseLine(line);
+  return recognised === null ? null : { recognised, isNotice: lineHelpOf(recognised) === "nothing" };
 }

@@ -92,23 +92,26 @@ export class Sieve {
    * @param block whole lines in UTF-8 or another superset of ASCII
    */
   walk(block: Uint8Array, take: (start: number, end: number) => void): void {
-    const [classes, seen, isKey] = [this.#classes, this.#seen, this.#isKey];
+    const [classes, seen, isKey, hashes, words] = [this.#classes, this.#seen, this.#isKey, this.#hashes, this.#words];
     const end = block.length;
     let start = 0;
-    let hash = 0;
     let isTaken = false;
     let keys: number[] = [];
     let line = this.#nextLine();
     for (let i = 0; i <= end; i++) {
-      const byte = i < end ? (block[i] as number) : 0x0a;
-      const kind = classes[byte];
+      let byte = i < end ? (block[i] as number) : 0x0a;
+      let kind = classes[byte];
       if (kind === LETTER) {
-        hash = step(hash, byte);
-        continue;
-      }
-      if (hash !== 0) {
-        const word = this.#find(hash);
-        hash = 0;
+        let hash = 0;
+        do {
+          hash = step(hash, byte);
+          i++;
+          byte = i < end ? (block[i] as number) : 0x0a;
+          kind = classes[byte];
+        } while (kind === LETTER);
+        let slot = slotOf(hash);
+        while (words[slot] !== 0 && hashes[slot] !== hash) slot = (slot + 1) & (SLOTS - 1);
+        const word = (words[slot] as number) - 1;
         if (word >= 0) {
           seen[word] = line;
           if (isKey[word] === 1) keys.push(word);
@@ -129,14 +132,6 @@ export class Sieve {
   #nextLine(): number {
     this.#line = (this.#line + 1) | 0;
     return this.#line;
-  }
-
-  #find(hash: number): number {
-    const words = this.#words;
-    for (let slot = slotOf(hash); ; slot = (slot + 1) & (SLOTS - 1)) {
-      const word = words[slot] as number;
-      if (word === 0 || this.#hashes[slot] === hash) return word - 1;
-    }
   }
 
   #hasForm(keys: readonly number[], line: Uint8Array): boolean {
