@@ -34,4 +34,4 @@ export ALT_STRUCT_SIZE=12 BUG_STRUCT_SIZE=12 EX_STRUCT_SIZE=12 ORC_STRUCT_SIZE=6
 CACHEDIR=$work/cache PATH=$work/kp/bin:$PATH kpatch-build -s "$work/source" -c "$work/source/.config" -v "$kernel/vmlinux" -t fs/proc/ \
   --skip-cleanup -n livepatch-drivers -o "$work" scripts/drivers/kpatch-build.patch
 bin/klplink.js check "$work/livepatch-drivers.ko" -k "$kernel/vmlinux"
-DRIVERS_KERNEL=$kernel/arch/x86/boot/bzImage DRIVERS_MODULE=$work/livepatch-drivers.ko npx vitest run --config scripts/drivers/vitest.config.ts
+DRIVERS_KERNEL=$kernel/arch/x86/boot/bzImage DRIVERS_MODULE=$work/livepatch-drivers.ko npx vitest run --config scripts/drivers/vitest.config.ts scripts/drivers/boot.test.ts
