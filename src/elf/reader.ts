@@ -9,6 +9,7 @@ import { readRelocations } from "./reader/relocationTables.ts";
 import { checkOverlap, checkSectionNames, checkSections } from "./reader/sections.ts";
 import { readSymbolTables } from "./reader/symbolTables.ts";
 import type { RelocationTable } from "./views/relas.ts";
+import type { SectionBytes } from "./views/sectionBytes.ts";
 import { SectionTable } from "./views/sections.ts";
 import type { SymbolTable } from "./views/symbols.ts";
 
@@ -37,15 +38,17 @@ export interface ElfFile {
  * section indices are checked against the file here, so that the views can be used without further care;
  * only r_offset and st_value are not, since the specification gives them no bound.
  * Time and memory are proportional to the file's size, whatever its fields say.
+ * @param apart sections that are still in the file; their places in `input` are not looked at
  * @throws ElfError with the file offset of the field or table that is wrong.
  */
-export function readElf(input: Uint8Array): ElfFile {
+export function readElf(input: Uint8Array, apart: ReadonlyMap<number, SectionBytes> | null = null): ElfFile {
   const bytes = plain(input);
   const littleEndian = checkIdentification(bytes);
   const view = viewOf(bytes);
   const signature = findSignature(bytes);
   const header = readHeader(view, littleEndian);
   const sections = new SectionTable(bytes, view, header.sectionHeaderOffset, header.sectionCount, littleEndian);
+  if (apart !== null) sections.setApart(apart);
   checkSections(sections, bytes.length);
   checkOverlap(sections, header);
   const names =

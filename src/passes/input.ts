@@ -8,6 +8,7 @@ import { machineNames } from "../elf/consts.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
 import { EHDR } from "../elf/views/layout.ts";
+import type { SectionBytes } from "../elf/views/sectionBytes.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { MachineOf } from "../kernel/machines.ts";
 import type { SymbolList } from "../kernel/symbols/symbolList.ts";
@@ -89,10 +90,10 @@ export function inProportionNow<T>(action: () => T): T {
 
 const workProblem = ({ path, what, bytes }: TooMuchWork): Problem => problem("KLP127", { file: path }, { what, bytes });
 
-/** @throws Unusable if the bytes are not a relocatable ELF64 file. */
-export function read(bytes: Uint8Array, file: string): ElfFile {
+/** @param apart as {@link readElf} has it @throws Unusable if the bytes are not a relocatable ELF64 file. */
+export function read(bytes: Uint8Array, file: string, apart: ReadonlyMap<number, SectionBytes> | null = null): ElfFile {
   try {
-    return readElf(bytes);
+    return readElf(bytes, apart);
   } catch (error) {
     if (error instanceof ElfError) throw new Unusable(elfProblem(error, file));
     throw error;

@@ -49,9 +49,9 @@ export class Subject {
     return this.#functions;
   }
 
-  /** Source lines of code, as far as debug information tells them. */
-  source(): Promise<SourceIndex> {
-    this.#source ??= SourceIndex.read(this.file);
+  /** Source lines of code, as far as debug information tells them. @param most as {@link SourceIndex.read} has it; the first time counts */
+  source(most?: number): Promise<SourceIndex> {
+    this.#source ??= SourceIndex.read(this.file, most);
     return this.#source;
   }
 }

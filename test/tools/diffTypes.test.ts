@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { type PartlyRead, readPartly } from "../../src/cli/files/partlyRead.ts";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { SourceIndex } from "../../src/elf/dwarf/lines/source.ts";
 import { readElf } from "../../src/elf/reader.ts";
@@ -50,11 +51,19 @@ describe.each(compilers)("$name", (compiler) => {
   const orig = linked(compiler, "");
   const told = async (change: string): Promise<unknown[]> => {
     const patched = linked(compiler, change);
-    const { problems, meaning } = await diffObjects(
-      { bytes: orig, path: "orig.o" },
-      { bytes: patched, path: "patched.o" },
-    );
+    const inputs = [
+      { bytes: orig, path: join(folder, "orig.o") },
+      { bytes: patched, path: join(folder, "patched.o") },
+    ] as const;
+    const { problems, meaning } = await diffObjects(...inputs);
     expect(meaning?.types?.source).toBe("DWARF");
+    // The same where debug information is read from the disk in parts.
+    for (const { bytes, path } of inputs) writeFileSync(path, bytes);
+    const parts = inputs.map(({ path }) => ({ path, ...readPartly(path, { file: 0, section: 1 }) }));
+    const [one, other] = parts as unknown as [PartlyRead & { path: string }, PartlyRead & { path: string }];
+    expect(one.apart.size).toBeGreaterThan(2);
+    expect((await diffObjects(one, other)).problems).toEqual(problems);
+    for (const { close } of [one, other]) close();
     return problems
       .filter((p) => p.code === "KLP725" || p.code === "KLP726")
       .map((p) => [

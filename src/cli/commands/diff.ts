@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import { levelOf } from "../../diag/catalogue.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff/diff.ts";
+import { type DiffInput, type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff/diff.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
+import { type PartlyRead, readPartly } from "../files/partlyRead.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
@@ -38,12 +39,9 @@ export async function runDiff(
     if (path !== null) await refuseOverwriting(path, options, [orig, patched]);
   const kernel = await readKernel(options, context);
   const object = objectOf(options, kernel);
-  const [one, other] = [await readUnpacked(orig, context), await readUnpacked(patched, context)];
-  const result = await diffObjects(
-    { bytes: one.bytes, path: one.name },
-    { bytes: other.bytes, path: other.name },
-    { pairs, strictLines: options.strictLines === true, kernel, entrySizes },
-  );
+  const [one, other] = [await readObject(orig, context), await readObject(patched, context)];
+  const compare = { pairs, strictLines: options.strictLines === true, kernel, entrySizes };
+  const result = await diffObjects(one, other, compare);
   const taken = output === null || kernel === null ? null : extracted(result, kernel, object, options);
   const problems = [...result.problems, ...(taken?.problems ?? [])];
   const reporter = new Reporter(options, context);
@@ -54,10 +52,10 @@ export async function runDiff(
         output: taken?.bytes == null ? null : output,
         taken: takenRows(taken?.parts ?? []),
       };
-  const ofOrig = problems.filter((p) => p.at.file === one.name && one.name !== other.name);
-  if (ofOrig.length > 0) await reporter.add(one.name, result.orig, ofOrig);
+  const ofOrig = problems.filter((p) => p.at.file === one.path && one.path !== other.path);
+  if (ofOrig.length > 0) await reporter.add(one.path, result.orig, ofOrig);
   await reporter.add(
-    other.name,
+    other.path,
     result.patched,
     problems.filter((p) => !ofOrig.includes(p)),
     outcome,
@@ -66,7 +64,7 @@ export async function runDiff(
     if (output === "-") await write(context.stdout, taken.bytes);
     else writeDiffObject(output, taken.bytes, other.mode);
   }
-  await writeGraph(options, form, [result], titleOfGraph([one.name, other.name]));
+  await writeGraph(options, form, [result], titleOfGraph([one.path, other.path]));
   const messages = output === "-" ? context.stderr : context.stdout;
   if (reporter.isText && options.quiet !== true) {
     await write(
@@ -76,7 +74,18 @@ export async function runDiff(
     );
   }
   await reporter.finish(messages);
+  for (const { close } of [one, other]) close();
   return problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+}
+
+type ObjectInput = DiffInput & Pick<PartlyRead, "mode" | "close">;
+
+/** Of a large file debug information is read when it is needed. @throws InputProblem, UsageError */
+async function readObject(path: string, context: Context): Promise<ObjectInput> {
+  const partly = path === "-" ? null : readPartly(path);
+  if (partly !== null) return { ...partly, path };
+  const { bytes, name, mode } = await readUnpacked(path, context);
+  return { bytes, path: name, mode, close: () => {} };
 }
 
 /** @throws InputProblem, UsageError */

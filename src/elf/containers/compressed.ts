@@ -72,6 +72,15 @@ function packingOf(file: SectionSource, index: number): Packing {
   return { kind: "none", packed: data, size: data.length };
 }
 
+/** Whether a section is compressed, or says that it is. Of one that is not, only the first bytes are looked at. */
+export function isPacked({ sections }: SectionSource, index: number): boolean {
+  if (sections.hasFlags(index, SHF_COMPRESSED)) return true;
+  const bytes = sections.bytesOf(index);
+  return (
+    sections.name(index).startsWith(".zdebug_") && latin1(bytes.part(0, Math.min(4, bytes.length)), 0, 4) === "ZLIB"
+  );
+}
+
 /**
  * The content of section `index`, unpacked if it is compressed; otherwise a view of the file.
  * @throws CompressionError if the data is damaged, of an unknown kind, or would grow out of proportion.

@@ -1,8 +1,9 @@
 // .debug_info of a linked object, a unit at a time: all of a kernel's, relocated, would not fit into memory beside another kernel's.
 
 import { firstIndex } from "../../base/search.ts";
-import { CompressionError, sectionContent } from "../containers/compressed.ts";
+import { CompressionError, isPacked, sectionContent } from "../containers/compressed.ts";
 import type { RelocationTable } from "../views/relas.ts";
+import { HeldBytes, type SectionBytes } from "../views/sectionBytes.ts";
 import type { SymbolTable } from "../views/symbols.ts";
 import { Budget, Cursor, type DebugSection, DwarfError } from "./cursor.ts";
 import { DebugSections, type DebugSource, groupByTarget, relocateRows } from "./sections.ts";
@@ -12,6 +13,10 @@ import { type DwarfUnit, UnitReader } from "./units.ts";
 const BESIDE = ["abbrev", "line", "str", "line_str", "str_offsets", "addr", "ranges", "rnglists"];
 /** Bytes of a unit that its first entry, which names it, stands in. */
 const HEAD = 4096;
+/** The most bytes that a unit's length is in. */
+const LENGTH = 12;
+/** Rows of the relocation table that are gone through at once. */
+const ROWS_AT_ONCE = 1 << 15;
 
 /** Where a unit stands. Offsets are bytes in .debug_info. */
 export interface UnitPlace {
@@ -26,9 +31,9 @@ export class UnitSlices {
   /** All but .debug_info. */
   readonly sections: DebugSections;
   readonly units: readonly UnitPlace[];
-  readonly table: RelocationTable;
   readonly symbols: SymbolTable;
-  readonly #info: Uint8Array;
+  readonly #table: RelocationTable;
+  readonly #info: SectionBytes;
   readonly #index: number;
   readonly #budget: Budget;
   #bySection: ReadonlyMap<number, readonly number[]> | null = null;
@@ -36,17 +41,25 @@ export class UnitSlices {
   private constructor(
     file: DebugSource,
     sections: DebugSections,
-    info: { readonly index: number; readonly bytes: Uint8Array },
-    { table, symbols }: { readonly table: RelocationTable; readonly symbols: SymbolTable },
+    info: { readonly index: number; readonly bytes: SectionBytes },
+    {
+      table,
+      symbols,
+      units,
+    }: {
+      readonly table: RelocationTable;
+      readonly symbols: SymbolTable;
+      readonly units: readonly UnitPlace[];
+    },
   ) {
     this.file = file;
     this.sections = sections;
     this.#info = info.bytes;
     this.#index = info.index;
-    this.table = table;
+    this.#table = table;
     this.symbols = symbols;
     this.#budget = new Budget(sections.totalSize + info.bytes.length);
-    this.units = this.#places();
+    this.units = units;
   }
 
   /**
@@ -59,46 +72,52 @@ export class UnitSlices {
     const [index, more] = found;
     if (index === undefined || more !== undefined) return null;
     const [table, other] = groupByTarget(file.relocations).get(index) ?? [];
-    if (table === undefined || other !== undefined || !isInOrder(table)) return null;
+    if (table === undefined || other !== undefined) return null;
     const symbols = file.symbolTables.get(file.sections.link(table.section));
     if (symbols === undefined) return null;
-    const bytes = await sectionContent(file, index);
-    return new UnitSlices(file, await DebugSections.read(file, BESIDE), { index, bytes }, { table, symbols });
+    const bytes = isPacked(file, index)
+      ? new HeldBytes(await sectionContent(file, index))
+      : file.sections.bytesOf(index);
+    const units = placesOf(file, bytes, table);
+    if (units === null) return null;
+    return new UnitSlices(file, await DebugSections.read(file, BESIDE), { index, bytes }, { table, symbols, units });
   }
 
-  #places(): UnitPlace[] {
-    const found: UnitPlace[] = [];
-    const section = { name: ".debug_info", bytes: this.#info };
-    let row = 0;
-    for (let at = 0; at < this.#info.length; ) {
-      const cursor = new Cursor(section, this.file.littleEndian, at);
-      const { length } = cursor.unitLength();
-      const end = cursor.at + length;
-      if (!(end <= this.#info.length)) throw cursor.error("a unit that is longer than the section");
-      const first = row;
-      const count = this.table.count - first;
-      row = first + firstIndex(count, (i) => this.table.offset(first + i) >= end);
-      found.push({ start: at, end, rows: [first, row] });
-      at = end;
-    }
-    return found;
+  /** The bytes of a unit as the file has them, before relocation. @param into as {@link SectionBytes.part} has it */
+  rawOf({ start, end }: UnitPlace, into?: Uint8Array): Uint8Array {
+    return this.#info.part(start, end, into);
   }
 
-  /** The bytes of a unit as the file has them, before relocation. */
-  rawOf({ start, end }: UnitPlace): Uint8Array {
-    return this.#info.subarray(start, end);
+  /** The relocations of a unit. @param into as {@link SectionBytes.part} has it */
+  rowsOf({ rows }: UnitPlace, into?: Uint8Array): RelocationTable {
+    return this.#table.part(rows[0], rows[1], into);
+  }
+
+  /** Bytes of a row of {@link rowsOf}. */
+  get rowSize(): number {
+    return this.#table.rowSize;
   }
 
   /** A unit, relocated, as a section of its own that begins with it. @param known bytes from its start that are needed */
-  slice({ start, end, rows }: UnitPlace, known = end - start): DebugSection {
+  slice(place: UnitPlace, known = place.end - place.start): DebugSection {
+    const { start, end } = place;
     const bytes = new Uint8Array(end - start);
-    bytes.set(this.#info.subarray(start, Math.min(end, start + known)));
-    const part = { table: this.table, first: rows[0], end: rows[1], start };
-    const count = rows[1] - rows[0];
-    const last = rows[0] + firstIndex(count, (i) => this.table.offset(rows[0] + i) >= start + known);
+    bytes.set(this.#info.part(start, Math.min(end, start + known)));
+    const table = this.#rowsBelow(place, start + known);
+    const last = firstIndex(table.count, (i) => table.offset(i) >= start + known);
     const { addresses } = this.sections;
-    relocateRows(this.file, bytes, { ...part, end: last }, (section) => BigInt(addresses.baseOf(section)));
+    const rows = { table, first: 0, end: last, start };
+    relocateRows(this.file, bytes, rows, (section) => BigInt(addresses.baseOf(section)));
     return { name: ".debug_info", bytes, index: this.#index };
+  }
+
+  /** The first rows of a unit, all that are for places before `below` of the section among them. */
+  #rowsBelow({ start, end, rows: [first, last] }: UnitPlace, below: number): RelocationTable {
+    // A field takes four bytes, so there are seldom more.
+    const some = below < end ? Math.min(last, first + ((below - start) >> 2) + 1) : last;
+    const table = this.#table.part(first, some);
+    const isAll = some === last || table.offset(table.count - 1) >= below;
+    return isAll ? table : this.#table.part(first, last);
   }
 
   /** A reader of its own for each unit: it keeps abbreviations, and all of a kernel's are too many. What they read is counted together. */
@@ -132,8 +151,10 @@ export class UnitSlices {
       if (list === undefined) found.set(section, [unit]);
       else if (list[list.length - 1] !== unit) list.push(unit);
     };
-    for (const [i, { rows }] of this.units.entries())
-      for (let row = rows[0]; row < rows[1]; row++) add(this.table, row, i);
+    for (const [i, place] of this.units.entries()) {
+      const table = this.rowsOf(place);
+      for (let row = 0; row < table.count; row++) add(table, row, i);
+    }
     this.#addAddresses(add);
     return found;
   }
@@ -175,7 +196,36 @@ async function readOnce(file: DebugSource): Promise<UnitSlices | null> {
   }
 }
 
-function isInOrder(table: RelocationTable): boolean {
-  for (let row = 1; row < table.count; row++) if (table.offset(row) < table.offset(row - 1)) return false;
-  return true;
+/** Where the units of .debug_info stand; null if its relocations are not in order. @throws DwarfError */
+function placesOf({ littleEndian }: DebugSource, info: SectionBytes, table: RelocationTable): UnitPlace[] | null {
+  const ends: number[] = [];
+  for (let at = 0; at < info.length; ) {
+    const bytes = info.part(at, Math.min(at + LENGTH, info.length));
+    const cursor = new Cursor({ name: ".debug_info", bytes }, littleEndian, 0);
+    const { length } = cursor.unitLength();
+    const end = at + cursor.at + length;
+    if (!(end <= info.length)) throw cursor.error("a unit that is longer than the section");
+    ends.push(end);
+    at = end;
+  }
+  const rows = rowsBefore(table, ends);
+  return rows === null
+    ? null
+    : ends.map((end, i) => ({ start: ends[i - 1] ?? 0, end, rows: [rows[i - 1] ?? 0, rows[i] ?? 0] }));
+}
+
+/** How many rows of a table are for places before each of some, which are in order; null if the rows are not. */
+function rowsBefore(table: RelocationTable, ends: readonly number[]): number[] | null {
+  const found: number[] = [];
+  let before = 0;
+  for (const [part, first] of table.parts(ROWS_AT_ONCE)) {
+    for (let row = 0; row < part.count; row++) {
+      const offset = part.offset(row);
+      if (offset < before) return null;
+      before = offset;
+      while (found.length < ends.length && offset >= (ends[found.length] ?? 0)) found.push(first + row);
+    }
+  }
+  while (found.length < ends.length) found.push(table.count);
+  return found;
 }

@@ -6,6 +6,9 @@ import type { SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
 import { rowCount } from "./rows.ts";
 
+/** Rows of a table that is not in memory, read at once. */
+const ROWS_AT_ONCE = 1 << 15;
+
 export function readRelocations(
   sections: SectionTable,
   symbolTables: ReadonlyMap<number, SymbolTable>,
@@ -25,7 +28,8 @@ export function readRelocations(
       );
     }
     if (target === i) throw malformed(at + SHDR.info, `the relocation section ${i} is for itself`);
-    const table = new RelocationTable(i, target, type === SHT_RELA, sections.data(i), littleEndian);
+    const bytes = sections.isApart(i) ? sections.bytesOf(i) : sections.data(i);
+    const table = new RelocationTable(i, target, type === SHT_RELA, bytes, littleEndian);
     const symbols = symbolTables.get(sections.link(i));
     if (symbols === undefined && sections.link(i) !== SHN_UNDEF) {
       throw malformed(
@@ -35,15 +39,22 @@ export function readRelocations(
     }
     // Without a symbol table only index 0 (no symbol) has a meaning.
     const symbolCount = symbols?.count ?? 1;
-    for (let r = 0; r < table.count; r++) {
-      const symbol = table.symbol(r);
-      if (symbol < symbolCount || symbol === 0) continue;
-      throw malformed(
-        sections.offset(i) + r * table.rowSize + RELA.info,
-        `relocation ${r} of section ${i} is against symbol ${symbol}, but there are ${symbolCount} symbols`,
-      );
-    }
+    const parts = sections.isApart(i) ? table.parts(ROWS_AT_ONCE) : [[table, 0] as const];
+    for (const [part, first] of parts) checkSymbols(part, first, symbolCount, sections);
     tables.push(table);
   }
   return tables;
+}
+
+/** @param first number of the part's first row */
+function checkSymbols(part: RelocationTable, first: number, symbolCount: number, sections: SectionTable): void {
+  for (let r = 0; r < part.count; r++) {
+    const symbol = part.symbol(r);
+    if (symbol < symbolCount || symbol === 0) continue;
+    const i = part.section;
+    throw malformed(
+      sections.offset(i) + (first + r) * part.rowSize + RELA.info,
+      `relocation ${first + r} of section ${i} is against symbol ${symbol}, but there are ${symbolCount} symbols`,
+    );
+  }
 }

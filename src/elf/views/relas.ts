@@ -1,5 +1,6 @@
 import { getUint64, viewOf } from "../../base/bytes.ts";
 import { RELA } from "./layout.ts";
+import { HeldBytes, type SectionBytes } from "./sectionBytes.ts";
 
 /** Rows of an SHT_RELA or SHT_REL section, read in place. */
 export class RelocationTable {
@@ -11,17 +12,43 @@ export class RelocationTable {
   readonly count: number;
   /** Bytes a row: 24 for SHT_RELA, 16 for SHT_REL. */
   readonly rowSize: number;
-  readonly #view: DataView;
+  readonly #bytes: SectionBytes;
+  /** Null: not read yet. */
+  #rows: DataView | null;
   readonly #littleEndian: boolean;
 
-  constructor(section: number, target: number, hasAddends: boolean, data: Uint8Array, littleEndian: boolean) {
+  constructor(
+    section: number,
+    target: number,
+    hasAddends: boolean,
+    data: Uint8Array | SectionBytes,
+    littleEndian: boolean,
+  ) {
     this.section = section;
     this.target = target;
     this.hasAddends = hasAddends;
     this.rowSize = hasAddends ? RELA.size : RELA.relSize;
     this.count = Math.floor(data.length / this.rowSize);
-    this.#view = viewOf(data);
+    this.#rows = data instanceof Uint8Array ? viewOf(data) : null;
+    this.#bytes = data instanceof Uint8Array ? new HeldBytes(data) : data;
     this.#littleEndian = littleEndian;
+  }
+
+  get #view(): DataView {
+    this.#rows ??= viewOf(this.#bytes.part(0, this.#bytes.length));
+    return this.#rows;
+  }
+
+  /** Rows [first, end) as a table of their own. @param into as {@link SectionBytes.part} has it */
+  part(first: number, end: number, into?: Uint8Array): RelocationTable {
+    const bytes = this.#bytes.part(first * this.rowSize, end * this.rowSize, into);
+    return new RelocationTable(this.section, this.target, this.hasAddends, bytes, this.#littleEndian);
+  }
+
+  /** All rows in parts of at most `rows`, each with the number of its first. A part lasts until the next one is asked for. */
+  *parts(rows: number): Generator<readonly [RelocationTable, number]> {
+    const into = new Uint8Array(Math.min(rows, this.count) * this.rowSize);
+    for (let at = 0; at < this.count; at += rows) yield [this.part(at, Math.min(at + rows, this.count), into), at];
   }
 
   /** r_offset: bytes from the start of the target section; rounded above 2^53. */

@@ -2,6 +2,7 @@ import { type Addr, addr } from "../../base/brand.ts";
 import { getUint64 } from "../../base/bytes.ts";
 import { SHT_NOBITS, SHT_NULL } from "../consts.ts";
 import { SHDR } from "./layout.ts";
+import { HeldBytes, type SectionBytes } from "./sectionBytes.ts";
 import { LONG_NAME, type StringTable } from "./strings.ts";
 
 /**
@@ -17,6 +18,8 @@ export class SectionTable {
   #names: StringTable | null = null;
   /** The first section of each name, from when one is first asked for. */
   #byName: Map<string, number> | null = null;
+  /** Sections whose bytes are not in `file`. */
+  #apart: ReadonlyMap<number, SectionBytes> | null = null;
   /** Names that were asked for, but for very long ones: rules ask for the same ones again and again. */
   readonly #known: (string | undefined)[] = [];
 
@@ -32,6 +35,11 @@ export class SectionTable {
   setNames(names: StringTable): void {
     this.#names = names;
     this.#byName = null;
+  }
+
+  /** Says of which sections the bytes are not in memory: `data` reads such a one whole, `bytesOf` in parts. */
+  setApart(apart: ReadonlyMap<number, SectionBytes>): void {
+    this.#apart = apart;
   }
 
   /** File offset of the header of section `i`. */
@@ -98,8 +106,20 @@ export class SectionTable {
     return type !== SHT_NULL && type !== SHT_NOBITS;
   }
 
-  /** The section's bytes in the file: a view, not a copy; empty for SHT_NULL and SHT_NOBITS. */
+  /** Whether the section's bytes are not in memory. */
+  isApart(i: number): boolean {
+    return this.#apart?.has(i) ?? false;
+  }
+
+  /** The section's bytes, to be had in parts. */
+  bytesOf(i: number): SectionBytes {
+    return this.#apart?.get(i) ?? new HeldBytes(this.data(i));
+  }
+
+  /** The section's bytes in the file: a view, not a copy, unless they are read from it now; empty for SHT_NULL and SHT_NOBITS. */
   data(i: number): Uint8Array {
+    const apart = this.#apart?.get(i);
+    if (apart !== undefined) return apart.part(0, apart.length);
     if (!this.hasBytes(i)) return this.#file.subarray(0, 0);
     const start = this.offset(i);
     return this.#file.subarray(start, start + this.size(i));

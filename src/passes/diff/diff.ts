@@ -15,6 +15,7 @@ import { include } from "../../diff/take/include.ts";
 import { ElfError } from "../../elf/error.ts";
 import { readElf } from "../../elf/reader.ts";
 import { EHDR } from "../../elf/views/layout.ts";
+import type { SectionBytes } from "../../elf/views/sectionBytes.ts";
 import { NewObject } from "../../elf/writer/newObject.ts";
 import { CodeFile } from "../../ftrace/codeFile.ts";
 import { findSites, reasons } from "../../ftrace/sites.ts";
@@ -37,6 +38,8 @@ export interface DiffInput {
   readonly bytes: Uint8Array;
   /** Name for messages. */
   readonly path: string;
+  /** Sections whose bytes are still in the file; null: none. */
+  readonly apart?: ReadonlyMap<number, SectionBytes> | null;
 }
 
 export interface DiffPassOptions extends DiffOptions {
@@ -173,17 +176,20 @@ export function isSameObject(orig: Uint8Array, patched: Uint8Array): boolean {
 /** The first bytes of LLVM's intermediate code, which LTO builds have in place of objects. */
 const BITCODE = [0x42, 0x43, 0xc0, 0xde];
 
-function open({ bytes, path }: DiffInput): Subject {
+function open({ bytes, path, apart = null }: DiffInput): Subject {
   if (BITCODE.every((byte, i) => bytes[i] === byte)) throw new Unusable(problem("KLP724", { file: path }, {}));
-  const file = read(bytes, path);
+  const file = read(bytes, path, apart);
   supportedArch(file.header.machine, file.littleEndian, path);
   if (file.symbols === null) throw noSymbols(path, file.symbolTables.size > 0, null);
   return openFile(file, path);
 }
 
+/** Bytes of .debug_info beyond which lines are read a source file at a time: of most files nothing is asked. */
+const MOST_AT_ONCE = 16 << 20;
+
 async function sideOf(subject: Subject, arch: Arch, sizes: ToldSizes): Promise<Side> {
   const unit = new Unit(subject.path, subject.file, arch, subject.symbols);
-  const source = await subject.source();
+  const source = await subject.source(MOST_AT_ONCE);
   const lineOf = source.hasLines
     ? (section: number, offset: number): number | null => source.find(section, offset)?.[0]?.line ?? null
     : null;

@@ -3,6 +3,7 @@
 
 import { sameBytes } from "../../../base/bytes.ts";
 import type { TypeTable } from "../../typeTable.ts";
+import type { RelocationTable } from "../../views/relas.ts";
 import { DW_FORM_implicit_const } from "../consts.ts";
 import type { UnitPlace, UnitSlices } from "../unitSlices.ts";
 import { tableOfUnit } from "./typeTable.ts";
@@ -64,6 +65,8 @@ class SameUnits {
   readonly #kinds: readonly [Uint8Array, Uint8Array];
   readonly #strings: readonly [Uint8Array, Uint8Array];
   readonly #abbreviations: readonly [Uint8Array, Uint8Array];
+  /** What the units of both files, and their rows, are read into. */
+  readonly #into: readonly [Uint8Array, Uint8Array];
 
   constructor(orig: UnitSlices, patched: UnitSlices) {
     this.#orig = orig;
@@ -73,31 +76,43 @@ class SameUnits {
       slices.sections.find(name)?.bytes ?? new Uint8Array();
     this.#strings = [bytes(orig, "str"), bytes(patched, "str")];
     this.#abbreviations = [bytes(orig, "abbrev"), bytes(patched, "abbrev")];
+    const most = Math.max(mostOfUnit(orig), mostOfUnit(patched));
+    this.#into = [new Uint8Array(most), new Uint8Array(most)];
   }
 
   areSame(a: UnitPlace, b: UnitPlace): boolean {
     const count = a.rows[1] - a.rows[0];
     if (count !== b.rows[1] - b.rows[0] || a.end - a.start !== b.end - b.start) return false;
-    if (!sameBytes(this.#orig.rawOf(a), this.#patched.rawOf(b))) return false;
-    for (let i = 0; i < count; i++) if (!this.#isSameRow(a, b, i)) return false;
+    const [into, intoOther] = this.#into;
+    if (!sameBytes(this.#orig.rawOf(a, into), this.#patched.rawOf(b, intoOther))) return false;
+    const [one, other] = [this.#orig.rowsOf(a, into), this.#patched.rowsOf(b, intoOther)];
+    const moved = b.start - a.start;
+    for (let i = 0; i < count; i++) if (!this.#isSameRow(one, other, i, moved)) return false;
     return true;
   }
 
-  #isSameRow(a: UnitPlace, b: UnitPlace, i: number): boolean {
-    const [one, other] = [this.#orig.table, this.#patched.table];
-    const [row, same] = [a.rows[0] + i, b.rows[0] + i];
-    if (one.offset(row) - a.start !== other.offset(same) - b.start || one.type(row) !== other.type(same)) return false;
-    const [symbol, twin] = [one.symbol(row), other.symbol(same)];
+  /** @param moved bytes that the second unit begins behind the first */
+  #isSameRow(one: RelocationTable, other: RelocationTable, row: number, moved: number): boolean {
+    if (one.offset(row) + moved !== other.offset(row) || one.type(row) !== other.type(row)) return false;
+    const [symbol, twin] = [one.symbol(row), other.symbol(row)];
     const kind = this.#kinds[0][symbol] ?? NOTHING;
     if (kind !== (this.#kinds[1][twin] ?? NOTHING) || kind === INDIRECT) return false;
     if (kind === NOTHING) return true;
     const [at, there] = [
       this.#orig.symbols.offset(symbol) + one.addendNumber(row),
-      this.#patched.symbols.offset(twin) + other.addendNumber(same),
+      this.#patched.symbols.offset(twin) + other.addendNumber(row),
     ];
     if (kind === ABBREVIATIONS) return isSameTable(this.#abbreviations, at, there);
     return isSameText(this.#strings, at, there);
   }
+}
+
+/** The most bytes that a unit, or its relocations, have. */
+function mostOfUnit(slices: UnitSlices): number {
+  let most = 0;
+  for (const { start, end, rows } of slices.units)
+    most = Math.max(most, end - start, (rows[1] - rows[0]) * slices.rowSize);
+  return most;
 }
 
 function kindsOf({ symbols, file: { sections } }: UnitSlices): Uint8Array {
