@@ -4,11 +4,12 @@ import { type Annotations, readAnnotations } from "./canon/annotations.ts";
 import { itemContent } from "./canon/content.ts";
 import { mayMention, referredTo } from "./canon/mentions.ts";
 import { parentOfCold } from "./canon/names.ts";
-import type { Target } from "./canon/targets.ts";
+import { itemIn, type Target } from "./canon/targets.ts";
 import type { Item, Unit } from "./canon/unit.ts";
 import { Comparison, type Difference, type LineNote, type Side } from "./compare/compare.ts";
 import { entryTarget } from "./compare/ownedTables.ts";
 import { type Correlation, correlate } from "./correlate/correlate.ts";
+import { type MovedName, movedNames } from "./correlate/standing.ts";
 
 export type Status = "same" | "changed" | "new" | "removed";
 
@@ -40,6 +41,8 @@ export interface Diff {
   readonly data: readonly Change[];
   /** Contents without a name and without a user that are not the same: tables that are not known, above all. */
   readonly loose: readonly LooseChange[];
+  /** Names that stand for something else than before. */
+  readonly moved: readonly MovedName[];
   readonly lineNotes: readonly LineNote[];
   readonly annotations: Annotations;
   /** Items of the original that changed, and that the patch says to take for unchanged. */
@@ -91,17 +94,18 @@ export function diffUnits(orig: Side, patched: Side, options: DiffOptions = {}):
     patched,
     correlation,
     comparison,
-    functions: withParts(changes.filter(isFunction)),
+    functions: withParts(changes.filter(isFunction), orig.unit, patched.unit),
     data: changes.filter((c) => !isFunction(c)),
     annotations,
     ignored,
     loose: looseChanges(orig, patched, comparison).filter((l) => !annotations.ignored.sections.has(l.section)),
+    moved: movedNames(orig.unit, patched.unit, correlation.twins),
     lineNotes: comparison.lineNotes,
   };
 }
 
 /** Parts that were split off belong to their function: it changed where they did. */
-function withParts(changes: readonly Change[]): Change[] {
+function withParts(changes: readonly Change[], orig: Unit, patched: Unit): Change[] {
   const byName = new Map<string, Change[]>();
   for (const change of changes) {
     const list = byName.get(change.name);
@@ -109,11 +113,23 @@ function withParts(changes: readonly Change[]): Change[] {
     else list.push(change);
   }
   const found = new Map<Change, Change>(changes.map((c) => [c, c]));
+  const wholeOf = (part: Change, parent: string | null): Change | undefined => {
+    const list = parent === null ? [] : (byName.get(parent) ?? []);
+    const [first, second] = list;
+    if (second === undefined) return first;
+    // Static functions of several files have one name; a part is local, a global function is not.
+    const side = part.patched === null ? "orig" : "patched";
+    const [item, unit] = [part[side], side === "orig" ? orig : patched];
+    const inFile = list.find((c) => c[side]?.isLocal === true && c[side]?.file === item?.file);
+    const leads = (c: Change): boolean =>
+      c[side]?.isLocal === false && itemContent(unit, c[side]).references.some((r) => itemIn(r.target) === item);
+    return list.find(leads) ?? inFile ?? first;
+  };
   for (const change of changes) {
     if (change.status === "same") continue;
     // `f.part.0.cold` belongs to `f.part.0`.
     const parent = parentOfCold(change.name);
-    const whole = parent === null ? undefined : byName.get(parent)?.[0];
+    const whole = wholeOf(change, parent);
     if (whole === undefined) continue;
     found.delete(change);
     const known = found.get(whole);

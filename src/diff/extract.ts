@@ -3,11 +3,12 @@
 import { printable } from "../base/bytes.ts";
 import { append } from "../base/lists.ts";
 import { levelOf, type Problem, problem } from "../diag/catalogue.ts";
+import { STB_WEAK } from "../elf/consts.ts";
 import type { NewSymbol } from "../elf/writer/newObject.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { orphanSiteProblems } from "../klp/rules/orphanSites.ts";
 import type { CallbackKind } from "./canon/annotations.ts";
-import type { Item } from "./canon/unit.ts";
+import type { Item, Unit } from "./canon/unit.ts";
 import type { Diff } from "./diff.ts";
 import { Emitter } from "./emit/emit.ts";
 import type { DiffForm } from "./emit/forms/form.ts";
@@ -237,6 +238,10 @@ function replacements(
     const found = target.klp(target.object, orig.name, target.object, position);
     const { unit } = diff.orig;
     const at = { file: unit.path, section: unit.sectionName(orig), offset: orig.entry };
+    if (isOverridden(target, unit, orig)) {
+      problems.push(problem("KLP739", at, { name: orig.name, object: target.object }));
+      continue;
+    }
     if (found.ok && position !== null) {
       const patch = { name: orig.name, position, symbol: printable(orig.name) };
       if (target.object === "vmlinux") append(problems, orphanSiteProblems(target.kernel, patch, at));
@@ -250,6 +255,13 @@ function replacements(
     );
   }
   return { replaced, problems };
+}
+
+/** Whether vmlinux has another definition of what is weak in the object: then its symbol is not weak. */
+function isOverridden({ isVmlinux, kernel }: TargetObject, { symbols }: Unit, { symbol, name }: Item): boolean {
+  if (!isVmlinux || symbols.bind(symbol) !== STB_WEAK) return false;
+  const all = kernel.find(name);
+  return all.length > 0 && !all.some(({ letter }) => /^[wv]$/i.test(letter));
 }
 
 /** One problem for each thing that is wrong, not for each place. */

@@ -59,6 +59,7 @@ export const SHF_EXECINSTR = 0x4;
 export const SHF_INFO_LINK = 0x40;
 export const SHF_LINK_ORDER = 0x80;
 export const SHF_GROUP = 0x200;
+export const SHF_TLS = 0x400;
 export const SHF_COMPRESSED = 0x800;
 /** The section holds livepatch relocations (include/uapi/linux/elf.h). */
 export const SHF_RELA_LIVEPATCH = 0x0010_0000;
@@ -71,6 +72,7 @@ export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
 export const STT_SECTION = 3;
 export const STT_FILE = 4;
+export const STT_TLS = 6;
 
 const named = <K extends number>(rows: readonly (readonly [K, string])[]): ReadonlyMap<number, string> =>
   new Map<number, string>(rows);

@@ -270,6 +270,12 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP734: failing(...builds("jump-label", "pairs"), "-k", "../diff/namesakes/types.x86_64"),
   KLP735: good(...builds("address-of-new", "pairs")),
   KLP736: failing(...builds("annotations"), "-k", "../diff/cases/annotations.map", "--form", "kpatch", "-o", "{out}"),
+  KLP737: failing(...builds("alias-retarget", "pairs")),
+  KLP738: good(...builds("param-mode", "pairs")),
+  KLP739: failing(
+    ...builds("weak-function", "pairs"),
+    ...["-k", "../diff/pairs/weak-function-overridden.map", "-o", "{out}"],
+  ),
   KLP801: unusable(...built("cut-off")),
   KLP802: unusable(...built("outside")),
   KLP803: failing(...built("elsewhere")),

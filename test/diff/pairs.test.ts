@@ -37,6 +37,13 @@ test.each(objects)("%s", async (pair) => {
   expect([...new Set(found)].sort()).toEqual(
     [...new Set(wanted.filter((w) => !isIgnored(w) && w !== IN_NAME_ONLY[pair.replace(/\.[^.]+$/, "")]))].sort(),
   );
+  const says = line(pair, "says")
+    ?.split(" ")
+    .filter((c) => c !== "");
+  if (says !== undefined) {
+    const codes = result.problems.filter((p) => levelOf(p) !== "error").map((p) => p.code as string);
+    expect([...new Set(codes)].sort()).toEqual(says.sort());
+  }
   const refuse = line(pair, "refuse");
   const errors = result.problems.filter((p) => levelOf(p) === "error").map((p) => p.code as string);
   const kernel = kernelWith(orig, []);

@@ -17,6 +17,7 @@ export function kernelWith(
   more: readonly string[] = [],
 ): Kernel {
   const exported = [...exports, "__fentry__", "_mcount"];
+  const weak = new Set<string>();
   const names = new Set<string>(["_text", "klp_enable_patch", "load_module", ...exported]);
   const { symbols, header } = readElf(object);
   const base = findArch(header.machine)?.text.from ?? 0n;
@@ -26,10 +27,11 @@ export function kernelWith(
       // Section, file and mapping symbols are not in a kernel's list.
       if (name !== "" && !name.startsWith("$") && name !== ".TOC." && symbols.type(i) < 3 && !without.includes(name))
         names.add(name);
+      if (symbols.bind(i) === 2) weak.add(name);
     }
   }
   const lines = [...names, ...more].map(
-    (name, i) => `${(base + 0x100_0000n + BigInt(i) * 64n).toString(16)} T ${name}`,
+    (name, i) => `${(base + 0x100_0000n + BigInt(i) * 64n).toString(16)} ${weak.has(name) ? "W" : "T"} ${name}`,
   );
   for (const name of exported) lines.push(`${(base + 0x200_0000n).toString(16)} r __ksymtab_${name}`);
   const file = readKernelFile(new TextEncoder().encode(`${lines.join("\n")}\n`), "System.map");

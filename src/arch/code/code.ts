@@ -35,8 +35,16 @@ export interface OwnedTable {
   readonly sizes: readonly number[];
   /** The field that refers to the function that the entry belongs to. */
   readonly owner: number;
-  /** Fields that only a report shows: lines of the source. Absent: none. */
-  readonly exempt?: readonly { readonly at: number; readonly size: number; readonly ofSize?: number }[];
+  /**
+   * Fields that only a report shows: lines of the source, in entries of this size whose field `file` leads to the name of a source
+   * file. Absent: none.
+   */
+  readonly exempt?: readonly {
+    readonly at: number;
+    readonly size: number;
+    readonly ofSize: number;
+    readonly file: number;
+  }[];
   /** Code elsewhere that is a part of the entry: the field that refers to it, and how its size in bytes is found. */
   readonly piece?: {
     readonly at: number;

@@ -8,7 +8,7 @@ export const BUG_TABLE: OwnedTable = {
   struct: "bug_entry",
   sizes: [12, 8, 24],
   owner: 0,
-  exempt: [{ at: 8, size: 2, ofSize: 12 }],
+  exempt: [{ at: 8, size: 2, ofSize: 12, file: 4 }],
 };
 
 /** {s32 code, s32 target, s64 key}; before 5.13 ppc64le, and older kernels in general, had three addresses. */

@@ -186,3 +186,25 @@ export const KLP736 = define<{ readonly form: string }>({
   explain:
     "The intermediate files of kpatch and of 7.2's objtool hold functions and callbacks. What kpatch's patch hook and the kernel's scripts/livepatch/init.c make of them has no states (klp_patch.states), so a livepatch made of such a file would lose them without a word.",
 });
+
+export const KLP737 = define<{ readonly name: string; readonly before: string; readonly after: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` stands for ${d.before}, and in the patched object for ${d.after}`,
+  why: () =>
+    "code of other files that uses the name goes on with what it stands for in the running kernel; a livepatch replaces a function at its address, whatever its names are",
+  help: (d) =>
+    `leave the name as it is and change what it stands for; or change the functions that use \`${d.name}\`, so that they call another one`,
+  explain:
+    "An alias is a second name of a function or a variable, such as a weak default has. Where the patch lets it stand for another one, no function need differ, and still everything that uses the name would have to. The same holds for a name that is a number (an absolute symbol), for a variable that was a function, and for the size of a common symbol.",
+});
+
+export const KLP739 = define<{ readonly name: string; readonly object: string }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` is weak in the original, and the kernel has another one in its place`,
+  why: () =>
+    "the kernel's symbol is not weak, so a file of the architecture or the configuration overrides the function that changed: the livepatch would replace that one",
+  help: (d) =>
+    `the running kernel does not have the code that changed: leave \`${d.name}\` out of the patch, or patch the file that overrides it`,
+  explain:
+    "Of a weak function the linker keeps the definition that is not weak, if there is one. A livepatch finds functions by their names alone. nm, System.map and kallsyms have W for a weak symbol, which tells which one the kernel has.",
+});

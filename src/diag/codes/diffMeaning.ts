@@ -197,3 +197,21 @@ export const KLP735 = define<{ readonly name: string; readonly by: string }>({
   explain:
     "Addresses of functions that exist are those of the original, so they outlive a livepatch. A new function has no original: what calls it later, a timer or a work item, calls into the module.",
 });
+
+export const KLP738 = define<{ readonly section: string; readonly entries: readonly string[] }>({
+  level: "warning",
+  title: (d) => `what the object announces in ${d.section} differs: ${listedEntries(d.entries)}`,
+  why: () =>
+    "the kernel reads it once, when it starts or the module is loaded; a livepatch has no entry that takes the place of another",
+  help: () =>
+    "if it counts, do by hand what it would have done: in a callback of the livepatch, or on the running system (modes of parameters: chmod in /sys/module/NAME/parameters)",
+  explain:
+    "Module parameters (__param), init functions and their order (.initcall*), what modinfo shows (.modinfo), and the functions that BPF programs may call (.BTF_ids) are announced once. A change there is not taken into a livepatch, and has no effect on the running kernel.",
+});
+
+/** The first of them, and how many more there are. */
+function listedEntries(entries: readonly string[]): string {
+  const shown = entries.slice(0, MOST_ENTRIES).join(", ");
+  return entries.length > MOST_ENTRIES ? `${shown}, and ${entries.length - MOST_ENTRIES} more` : shown;
+}
+const MOST_ENTRIES = 4;

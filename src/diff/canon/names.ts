@@ -27,6 +27,9 @@ export function parentOfCold(name: string): string | null {
 const SPECIAL =
   /^(?:__key|__warned|__already_done|__print_once|__func__|__FUNCTION__|__PRETTY_FUNCTION__|_rs|CSWTCH|_entry|_entry_ptr|descriptor|__msg|__UNIQUE_ID_ddebug\w*)$/;
 
+/** Those of them that are never written. */
+const CONSTANT = /^(?:__func__|__FUNCTION__|__PRETTY_FUNCTION__|CSWTCH|_entry|_entry_ptr|descriptor|__msg)$/;
+
 /** Whether a local object is one of those: `__func__.3`, clang's `f.__func__`. */
 export function isSpecialStatic(name: string, section: string): boolean {
   if (/^\.data\.?\.(?:once|unlikely)$|^\.data\.once$|^__verbose$|^__dyndbg$/.test(section)) return true;
@@ -34,10 +37,13 @@ export function isSpecialStatic(name: string, section: string): boolean {
   // A variable of a file has no dot in its name: `_rs` is then the programmer's own.
   if (behind.length === 0 && !name.startsWith("__UNIQUE_ID_ddebug")) return false;
   const parts = name.split(".").filter((part) => !/^\d+$/.test(part));
-  return SPECIAL.test(parts[parts.length - 1] ?? "");
+  const own = parts[parts.length - 1] ?? "";
+  // What macros make of these names is constant, or stands in a section of its own: one that is written has a state.
+  if (CONSTANT.test(own) && /^\.(?:data|bss)(?!\.rel\.ro|\.\.)/.test(section)) return false;
+  return SPECIAL.test(own);
 }
 
-/** Whether a symbol is made for the build's own tables, and says nothing of what code does. */
+/** Whether a symbol of init data is made for the build's own tables, and says nothing of what code does. */
 export const isBookkeeping = (name: string): boolean =>
   /^(?:__initcall_|__initstub_|__exitcall_|__addressable_|___?ksymtab|__kstrtab|__crc_|__export_symbol_|__setup_|__param_|__pi_\.|__UNIQUE_ID___addressable)/.test(
     name,

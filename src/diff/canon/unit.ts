@@ -119,7 +119,8 @@ export class Unit {
       if (section === null || type === STT_FILE || type === STT_SECTION || !this.#hasItems(section)) continue;
       const name = symbols.name(i);
       const bind = symbols.bind(i);
-      if (name === "" || isLabel(name, type, bind) || isBookkeeping(name)) continue;
+      if (name === "" || isLabel(name, type, bind)) continue;
+      if (isBookkeeping(name) && isInitSection(this.file.sections.name(section))) continue;
       const at = symbols.offset(i);
       if (!(at <= this.file.sections.size(section))) continue;
       const entry = { symbol: i, name, at, size: symbols.size(i), type, bind, file: files.length };
@@ -137,7 +138,7 @@ export class Unit {
     const suffix = bundledName(sectionName);
     const isText = sections.hasFlags(section, SHF_EXECINSTR);
     const prefixes = prefixesOf(all);
-    const starts = startsOf(all.filter((c) => !isPrefix(c.name)));
+    const starts = startsOf(all.filter((c) => !prefixes.has(c.name.slice(PREFIX_LENGTH)) || !isPrefix(c.name)));
     const items: Item[] = [];
     const isInit = isInitSection(sectionName);
     const isBundled = starts.length === 1 && suffix !== null;
@@ -257,6 +258,7 @@ function isLabel(name: string, type: number, bind: number): boolean {
 }
 
 const isPrefix = (name: string): boolean => name.startsWith("__cfi_") || name.startsWith("__pfx_");
+const PREFIX_LENGTH = "__cfi_".length;
 
 /** Offsets of prefix symbols by the name of the function that they stand before. */
 type Prefixes = ReadonlyMap<string, readonly number[]>;
@@ -266,9 +268,11 @@ const MOST_BEFORE_ENTRY = 256;
 
 function prefixesOf(all: readonly Candidate[]): Prefixes {
   const found = new Map<string, number[]>();
+  const names = new Set(all.map((c) => c.name));
   for (const { name, at } of all) {
-    if (!isPrefix(name)) continue;
-    const own = name.slice("__cfi_".length);
+    const own = name.slice(PREFIX_LENGTH);
+    // A kernel's function may be called so: it stands before none.
+    if (!isPrefix(name) || !names.has(own)) continue;
     const list = found.get(own);
     if (list === undefined) found.set(own, [at]);
     else list.push(at);

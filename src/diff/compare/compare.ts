@@ -1,14 +1,14 @@
 // Whether two items are the same: the first difference between them, or none.
 
-import { sameBytes } from "../../base/bytes.ts";
+import { latin1, sameBytes } from "../../base/bytes.ts";
 import { SHF_WRITE } from "../../elf/consts.ts";
 import { type Content, contentOf, itemContent, type Reference } from "../canon/content.ts";
-import { bundledName } from "../canon/sections.ts";
+import { alignmentOf, bundledName } from "../canon/sections.ts";
 import { constantAt, describeTarget, stringAt, type Target } from "../canon/targets.ts";
 import { passedToUbsan } from "../canon/ubsan.ts";
 import type { Item, Unit } from "../canon/unit.ts";
 import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
-import { entryTarget, type OwnedEntry, type OwnedTables } from "./ownedTables.ts";
+import { codeOfEntry, entryTarget, type OwnedEntry, type OwnedTables, type Piece } from "./ownedTables.ts";
 import { PlainComparison } from "./plainly.ts";
 
 /** Where two items differ first. Offsets are bytes from the items' symbols. */
@@ -83,7 +83,8 @@ export class Comparison {
   difference(a: Item, b: Item): Difference | null {
     const pairs = new Map<Item, Item>();
     const isSame = this.#plain.isSame(a, b);
-    const own = this.#placeDifference(a, b) ?? (isSame ? null : this.#itemDifference(a, b, pairs));
+    const placed = this.#placeDifference(a, b) ?? this.#alignmentDifference(a, b);
+    const own = placed ?? (isSame ? null : this.#itemDifference(a, b, pairs));
     return own ?? this.#tableDifference(a, b, pairs);
   }
 
@@ -95,7 +96,8 @@ export class Comparison {
     const isData = a.kind === "object";
     if (isData) {
       const becomesWritable = !isWritable(this.orig.unit, a) && isWritable(this.patched.unit, b);
-      if (a.isInit === b.isInit && !becomesWritable) return null;
+      const isOther = isPerCpu(this.orig.unit, a) !== isPerCpu(this.patched.unit, b);
+      if (a.isInit === b.isInit && !becomesWritable && !isOther) return null;
     }
     return this.#made(
       "place",
@@ -104,6 +106,18 @@ export class Comparison {
       [0, 0],
       `in ${this.orig.unit.sectionName(a)}, then in ${this.patched.unit.sectionName(b)}`,
     );
+  }
+
+  /** The kernel's variable lies where it lies: code may rely on more than that. Sections of several variables do not tell. */
+  #alignmentDifference(a: Item, b: Item): Difference | null {
+    if (a.kind !== "object") return null;
+    const aligned = (unit: Unit, { section }: Item): number | null =>
+      bundledName(unit.file.sections.name(section)) !== null && unit.inSection(section).length === 1
+        ? alignmentOf(unit.file.sections, section)
+        : null;
+    const [one, other] = [aligned(this.orig.unit, a), aligned(this.patched.unit, b)];
+    if (one === null || other === null || other <= one) return null;
+    return this.#made("size", a, b, [0, 0], `aligned to ${one}, then to ${other} bytes`);
   }
 
   #made(
@@ -384,22 +398,22 @@ export class Comparison {
       const detail = this.#referenceDifference(r, s, pairs);
       if (detail !== null) return detail;
     }
-    return this.#pieceDifference(e, f, pairs);
+    return this.#pieceDifference(farPiece(this.orig, e), farPiece(this.patched, f), pairs);
   }
 
-  #pieceDifference(e: OwnedEntry, f: OwnedEntry, pairs: Map<Item, Item>): string | null {
-    if (e.piece === null || f.piece === null)
-      return e.piece === f.piece ? null : "code of the entry is on one side only";
-    const content = (side: Side, { section, start, end }: NonNullable<OwnedEntry["piece"]>): Content =>
+  #pieceDifference(p: Piece | null, q: Piece | null, pairs: Map<Item, Item>): string | null {
+    if (p === null || q === null) return p === q ? null : "code of the entry is on one side only";
+    const content = (side: Side, { section, start, end }: Piece): Content =>
       contentOf(side.unit, section, start, end, true);
-    const at = this.#firstDifference(content(this.orig, e.piece), content(this.patched, f.piece), null, null, pairs);
+    const at = this.#firstDifference(content(this.orig, p), content(this.patched, q), null, null, pairs);
     return at === null ? null : at.detail === "" ? "the code of the entry differs" : at.detail;
   }
 
   #entryContent({ unit }: Side, entry: OwnedEntry): Content {
     const { bytes, references } = contentOf(unit, entry.section, entry.at, entry.at + entry.size, false);
-    for (const { at, size, ofSize } of entry.table.exempt ?? []) {
-      if (ofSize === undefined || ofSize === entry.size) bytes.fill(0, at, at + size);
+    for (const { at, size, ofSize, file } of entry.table.exempt ?? []) {
+      if (ofSize === entry.size && references.some((r) => r.at === file && isSourceName(unit, r.target)))
+        bytes.fill(0, at, at + size);
     }
     if (entry.table.fromEntry !== true) return { bytes, references, instructions: [] };
     const moved = references.map((r) =>
@@ -407,6 +421,20 @@ export class Comparison {
     );
     return { bytes, references: moved, instructions: [] };
   }
+}
+
+/** The code of an entry, also where it stands behind another function: without function sections all of arm64's does behind the last. */
+function farPiece({ unit }: Side, entry: OwnedEntry): Piece | null {
+  if (entry.piece !== null || entry.table.piece === undefined) return entry.piece;
+  const found = codeOfEntry(unit, entry.table, entry.section, entry);
+  return found === null || found.item === entry.owner ? null : found.piece;
+}
+
+/** The name of a source file, with a condition before it or not (CONFIG_DEBUG_BUGVERBOSE_DETAILED). */
+function isSourceName(unit: Unit, target: Target): boolean {
+  if (target.kind !== "string") return false;
+  const bytes = stringAt(unit, target.section, target.at);
+  return /^(?:\[.*\] )?[^\s%]+\.\w{1,4}$/s.test(latin1(bytes, 0, bytes.length));
 }
 
 const isPieceField = (unit: Unit, r: Reference): boolean =>
@@ -420,6 +448,8 @@ function isEndOfPiece(e: OwnedEntry, at: number): boolean {
 export const isWritable = (unit: Unit, item: Item): boolean =>
   unit.file.sections.hasFlags(item.section, SHF_WRITE) &&
   !/^\.data(?:\.rel)?\.ro\b|ro_after_init/.test(unit.sectionName(item));
+
+const isPerCpu = (unit: Unit, item: Item): boolean => /^\.data\.?\.percpu/.test(unit.sectionName(item));
 
 /** What kind of section an item is in, without the item's own name. */
 function placeName(unit: Unit, item: Item): string {

@@ -4,7 +4,7 @@ import { sameBytes } from "../../base/bytes.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 
 /** Debug information and notes of the build: they name folders and times. Names of sections are compared with the sections. */
-const NEVER_LOADED = /^(?:\.rela?)?\.(?:debug|zdebug|gdb_index|comment$|note|BTF|shstrtab$)/;
+const NEVER_LOADED = /^(?:\.rela?)?\.(?:debug|zdebug|gdb_index|comment$|note|BTF(?:$|\.)|shstrtab$)/;
 
 /**
  * Whether all sections of two files are the same, in order, but for debug information and notes. Relocations and symbols are compared

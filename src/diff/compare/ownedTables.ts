@@ -192,24 +192,35 @@ function entrySize(unit: Unit, section: number, table: OwnedTable): number | nul
   return fits[0] ?? null;
 }
 
-/** The code of an entry in a section of such code; null if it has none, or it stands in the function itself. */
+/** The code of an entry in a section of such code; null if it has none, or it stands in a function. */
 function pieceOf(unit: Unit, table: OwnedTable, section: number, at: number, size: number): Piece | null {
+  const found = codeOfEntry(unit, table, section, { at, size });
+  return found !== null && unit.kinds[found.item.section] === "pieces" ? found.piece : null;
+}
+
+/** The code of an entry, and the item that it is in; null if it has none. */
+export function codeOfEntry(
+  unit: Unit,
+  table: OwnedTable,
+  section: number,
+  { at, size }: { readonly at: number; readonly size: number },
+): { readonly item: Item; readonly piece: Piece } | null {
   if (table.piece === undefined) return null;
   const target = fieldTarget(unit, table, section, at, table.piece.at);
-  if (target?.kind !== "item" || unit.kinds[target.item.section] !== "pieces") return null;
+  if (target?.kind !== "item") return null;
   const start = target.item.entry + target.distance;
   const how = table.piece.size;
   if ("end" in how) {
     const end = fieldTarget(unit, table, section, at, how.end);
     if (end?.kind !== "item" || end.item.section !== target.item.section) return null;
-    return piece(target.item.section, start, end.item.entry + end.distance);
+    return piece(target.item, start, end.item.entry + end.distance);
   }
   const place = how.fromEnd === undefined ? at + how.byte : at + size - lengthFromEnd(size);
-  return piece(target.item.section, start, start + (unit.file.sections.data(section)[place] ?? 0));
+  return piece(target.item, start, start + (unit.file.sections.data(section)[place] ?? 0));
 }
 
 /** x86_64's entry of 13 bytes ends with a length of padding; the others with the replacement's length. */
 const lengthFromEnd = (size: number): number => (size === 13 ? 2 : 1);
 
-const piece = (section: number, start: number, end: number): Piece | null =>
-  end > start ? { section, start, end } : null;
+const piece = (item: Item, start: number, end: number): { readonly item: Item; readonly piece: Piece } | null =>
+  end > start ? { item, piece: { section: item.section, start, end } } : null;

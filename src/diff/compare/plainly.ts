@@ -4,6 +4,7 @@
 import { sameBytes } from "../../base/bytes.ts";
 import { SHF_EXECINSTR, STT_SECTION } from "../../elf/consts.ts";
 import type { Relocation } from "../canon/relocations.ts";
+import { runtimeConstants } from "../canon/runtime.ts";
 import { stringAt } from "../canon/targets.ts";
 import type { Item, Unit } from "../canon/unit.ts";
 
@@ -35,6 +36,8 @@ export class PlainComparison {
     const isCode = one.file.sections.hasFlags(a.section, SHF_EXECINSTR);
     // A distance that the assembler resolved is the same number, but need not lead to the same function.
     if (isCode && !this.#isSameLayout(a.section, b.section)) return false;
+    // What the kernel writes into code when it starts, the bytes do not show.
+    if (isCode && (runtimeConstants(one).isIn(a.section) || runtimeConstants(other).isIn(b.section))) return false;
     if (!sameBytes(one.bytesOf(a), other.bytesOf(b))) return false;
     const mine = one.relocations.range(a.section, a.start, a.end);
     const theirs = other.relocations.range(b.section, b.start, b.end);

@@ -24,6 +24,8 @@ export function correlate(orig: Unit, patched: Unit, stated: readonly (readonly 
   const back = new Map<Item, Item>();
   const pair = (a: Item, b: Item): void => {
     if (twins.has(a) || back.has(b)) return;
+    // The kernel has freed its init code: what is none any more is new to it.
+    if (a.kind === "function" && a.isInit && !b.isInit) return;
     twins.set(a, b);
     back.set(b, a);
   };

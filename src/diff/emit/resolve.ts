@@ -2,7 +2,7 @@
 
 import type { Problem } from "../../diag/catalogue.ts";
 import { problem } from "../../diag/catalogue.ts";
-import { STB_WEAK } from "../../elf/consts.ts";
+import { SHF_TLS, STB_WEAK, STT_TLS } from "../../elf/consts.ts";
 import type { NewSection, NewSymbol } from "../../elf/writer/newObject.ts";
 import type { Reference } from "../canon/content.ts";
 import { constantAt, describeTarget, stringAt, type Target, type TocSlot } from "../canon/targets.ts";
@@ -68,6 +68,8 @@ function waits(unit: Unit, { section, offset, item }: From, name: string, module
   return problem("KLP722", at, { name, module, user: item.name });
 }
 
+const PER_THREAD = "a variable of each thread, which kernels do not have";
+
 /** Finds names for targets; what has none is a problem. */
 export class Resolver {
   readonly problems: Problem[] = [];
@@ -97,7 +99,9 @@ export class Resolver {
       case "item":
         return this.#resolveItem(target, bias, r, from);
       case "undefined":
-        return this.#resolveUndefined(target, from);
+        return this.#unit.symbols.type(target.symbol) === STT_TLS
+          ? this.refuse(from, target, PER_THREAD)
+          : this.#resolveUndefined(target, from);
       case "string": {
         const bytes = stringAt(this.#unit, target.section, target.at);
         return {
@@ -154,6 +158,7 @@ export class Resolver {
     const { item, distance } = target;
     const unit = this.#unit;
     if (unit.kinds[item.section] === "pieces") return this.#resolvePiece(target, bias, from);
+    if (unit.file.sections.hasFlags(item.section, SHF_TLS)) return this.refuse(from, target, PER_THREAD);
     const twin = this.#diff.correlation.back.get(item) ?? null;
     const placed = this.#copies.items.get(item);
     const isPointer = item.kind === "function" && twin !== null && distance === 0 && !r.isBranch && from.entry === null;

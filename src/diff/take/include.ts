@@ -223,4 +223,4 @@ class Closure {
 
 /** Sections that announce something once, when the kernel or the module starts; a livepatch must not do so again. */
 const REGISTRATIONS =
-  /^(?:__tracepoints|__tracepoints_ptrs|__tracepoints_strings|_ftrace_events|__bpf_raw_tp_map|__syscalls_metadata|_ftrace_eval_map|__trace_printk_fmt|_error_injection_whitelist|_kprobe_blacklist|\.rodata\.\.?__|__dyndbg|__verbose)/;
+  /^(?:__tracepoints|__tracepoints_ptrs|__tracepoints_strings|_ftrace_events|__bpf_raw_tp_map|__syscalls_metadata|_ftrace_eval_map|__trace_printk_fmt|_error_injection_whitelist|_kprobe_blacklist|\.rodata\.\.?__|__dyndbg|__verbose|\.pci_fixup|\.static_call_tramp_key)/;

@@ -15,7 +15,8 @@ export function listedVmlinux(symbols: readonly ReadelfSymbol[], source: string,
     if (type === "SECTION" || type === "FILE" || name === "" || !/^\d+$/.test(section)) continue;
     const letter = code.has(section) ? "t" : "d";
     if (isLeftOutOfKallsyms(name, letter)) continue;
-    const shown = bind === "LOCAL" ? letter : letter.toUpperCase();
+    const global = bind !== "WEAK" ? letter.toUpperCase() : letter === "t" ? "W" : "V";
+    const shown = bind === "LOCAL" ? letter : global;
     columns.add(name, shown.charCodeAt(0), Number(value >> 32n), Number(value & 0xffff_ffffn));
   }
   return {

@@ -31,7 +31,7 @@ import {
 } from "../input.ts";
 import { openFile, type Subject } from "../open.ts";
 import { toldSizes, withTables } from "./entrySizes.ts";
-import { type Meaning, meaningOf } from "./meaning.ts";
+import { announcedProblems, type Meaning, meaningOf } from "./meaning.ts";
 import { typeChanges } from "./typeChanges.ts";
 
 export interface DiffInput {
@@ -87,9 +87,10 @@ async function compared(orig: DiffInput | null, patched: DiffInput, options: Dif
     !diff.functions.some((c) => isChanged(c) || c.status === "removed") &&
     !diff.data.some((c) => c.status === "changed" || (c.status === "new" && c.patched?.isLocal === false)) &&
     diff.loose.length === 0 &&
+    !diff.moved.some((m) => !m.isInit) &&
     diff.annotations.callbacks.size === 0;
   const meaning = isEmpty ? null : meaningOf(diff, await typeChanges(one.file, other.file));
-  const problems = [...problemsOf(diff), ...(meaning?.problems ?? [])];
+  const problems = [...problemsOf(diff), ...announcedProblems(diff), ...(meaning?.problems ?? [])];
   return { diff, orig: one, patched: other, problems, meaning, isEmpty };
 }
 
@@ -234,6 +235,18 @@ function problemsOf(diff: Diff): Problem[] {
     const isInit = /^\.(?:init|exit)/.test(section);
     if (isInit) problems.push(problem("KLP706", at, { name: section, what: "place", detail: why }));
     else problems.push(problem("KLP707", at, { section, why, inOrig: orig !== null }));
+  }
+  for (const { name, before, after, patched, isInit } of diff.moved) {
+    const { unit } = diff.patched;
+    const at =
+      patched === null
+        ? { file: unit.path }
+        : { file: unit.path, section: unit.sectionName(patched), offset: patched.entry };
+    problems.push(
+      isInit
+        ? problem("KLP706", at, { name, what: "place", detail: `${before}, then ${after}` })
+        : problem("KLP737", at, { name, before, after }),
+    );
   }
   for (const { item, users, candidates } of diff.correlation.lost) {
     const names = (list: readonly Item[]): string[] => list.map((i) => i.name);

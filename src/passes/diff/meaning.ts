@@ -11,6 +11,7 @@ import type { Side } from "../../diff/compare/compare.ts";
 import type { Change, Diff } from "../../diff/diff.ts";
 import { compareExports, exportsOf } from "../../diff/meaning/exports.ts";
 import { alwaysOnStack, blacklisted } from "../../diff/meaning/onStack.ts";
+import { registrationChanges } from "../../diff/meaning/registrations.ts";
 import type { Declared } from "../../elf/typeTable.ts";
 import type { GatheredTypes, UsedLayout } from "./typeChanges.ts";
 
@@ -22,9 +23,18 @@ export interface Meaning {
 
 /** @param types what of them is another; null: the objects do not tell */
 export function meaningOf(diff: Diff, types: GatheredTypes | null): Meaning {
-  const problems = [...exportProblems(diff), ...stackProblems(diff), ...perCpuProblems(diff), ...addressProblems(diff)];
+  const problems = [...stackProblems(diff), ...perCpuProblems(diff), ...addressProblems(diff)];
   if (types === null) return { types: null, problems };
   return { types, problems: [...typeProblems(diff, types), ...signatureProblems(diff, types), ...problems] };
+}
+
+/** What the objects announce to others, which may be all that changed. */
+export function announcedProblems(diff: Diff): Problem[] {
+  const registered = registrationChanges(diff).map(({ section, entries, isNew }) => {
+    const { unit } = isNew ? diff.patched : diff.orig;
+    return problem("KLP738", { file: unit.path, section, offset: 0 }, { section, entries });
+  });
+  return [...exportProblems(diff), ...registered];
 }
 
 const at = ({ unit }: Side, item: Item, declared: Declared | null = null): Place => ({
