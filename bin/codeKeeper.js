@@ -28,6 +28,18 @@ function prune(folder) {
   for (const { path } of byAge.slice(MOST)) fs.rmSync(path, { force: true });
 }
 
+/** Takes away what runs that were killed had not finished: their processes are no more. */
+function removeLeft(folder) {
+  for (const file of fs.readdirSync(folder)) {
+    const pid = Number(/\.(\d+)\.tmp$/.exec(file)?.[1] ?? process.pid);
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      if (error.code === "ESRCH") fs.rmSync(join(folder, file), { force: true });
+    }
+  }
+}
+
 /**
  * @param code what findCode returned @param script the script that ran
  * @param status exit status: a run that failed before its work has not compiled what the next one needs
@@ -38,6 +50,7 @@ function keep({ name }, script, status) {
   const folder = userFolder();
   try {
     if (folder === null || !ensureFolder(folder)) return;
+    removeLeft(folder);
     const data = script.createCachedData();
     const head = Buffer.alloc(HEAD);
     head.writeInt32LE(MAGIC, 0);

@@ -2,11 +2,9 @@
 // interrupted one stood.
 
 import {
-  closeSync,
   existsSync,
   linkSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -15,7 +13,6 @@ import {
   unlinkSync,
   utimesSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -90,6 +87,21 @@ export class Workspace {
     }
     await this.#endOrphans();
     this.recover();
+    this.#removeLeft();
+  }
+
+  /** Takes away what killed runs left of files that they were writing (`journal.json.draft`), and of the way to the lock (`lock-NUMBER`). */
+  #removeLeft(): void {
+    for (const name of readdirSync(this.folder)) {
+      if (name.endsWith(".draft")) rmSync(this.#path(name), { force: true });
+      const [, pid] = /^(?:lock|stale)-(\d+)$/.exec(name) ?? [];
+      if (pid === undefined || Number(pid) === process.pid) continue;
+      try {
+        process.kill(Number(pid), 0);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ESRCH") rmSync(this.#path(name), { force: true });
+      }
+    }
   }
 
   /** Notes the process group that works here, for the case that this process is killed and it goes on. */
@@ -232,16 +244,16 @@ function startOf(pid: number): string | null {
   }
 }
 
-/** A file that is whole or absent. */
+/** A file that is whole or absent; the lock's holder alone writes there, so that a draft which a killed run left is written over. */
 export function writeThrough(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}`;
-  const fd = openSync(temporary, "w");
+  const draft = `${path}.draft`;
   try {
-    writeSync(fd, text);
-  } finally {
-    closeSync(fd);
+    writeFileSync(draft, text);
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
 }
 
 /** Sets the times of a copy to those of its original. */

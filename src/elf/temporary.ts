@@ -1,8 +1,9 @@
 // Files under names of their own beside their places, until they are whole. What a run that was killed left of them, the next one in the
 // same folder takes away.
 
-import { constants, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { finishStage } from "./moves.ts";
 
 /**
  * Which processes a number can name: those of one boot and one namespace. A folder may be seen by several machines and containers, in each of
@@ -58,7 +59,7 @@ export const forget = (path: string): void => {
 
 const LEFT = /^\.klplink-([0-9a-f]{8}-\d+)-(\d+)-\d+\.tmp$/;
 
-/** Takes away what processes left in a folder that are no more. */
+/** Takes away what processes left in a folder that are no more; what they had begun to move into it is finished ({@link finishStage}). */
 export function removeLeft(folder: string): void {
   let names: string[];
   try {
@@ -70,7 +71,7 @@ export function removeLeft(folder: string): void {
     const [, where, pid] = LEFT.exec(name) ?? [];
     if (where === undefined || where !== space() || own.has(name) || isAlive(Number(pid))) continue;
     try {
-      rmSync(join(folder, name), { recursive: true, force: true });
+      finishStage(folder, join(folder, name));
     } catch {
       // Another user's, or taken away by another run.
     }

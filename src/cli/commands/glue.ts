@@ -4,6 +4,7 @@ import { shellFile } from "../../base/shell.ts";
 import { type GlueFile, glueFiles } from "../../build/glue.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { OutputError } from "../../elf/output.ts";
+import { removeLeft } from "../../elf/temporary.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, write } from "../files/io.ts";
 import { writeSet } from "../files/writeSet.ts";
@@ -15,6 +16,8 @@ type Options = ValuesOf<typeof glueRows>;
 /** `klplink glue <folder>`: returns the exit status. @throws InputProblem */
 export async function runGlue(folder: string, options: Options, context: Context): Promise<number> {
   const files = glueFiles();
+  // What a killed run had begun is at its end before anything is looked at.
+  removeLeft(folder);
   const states = files.map(({ name, bytes }) => ({ name, state: stateOf(join(folder, name), bytes) }));
   const others = states.filter((s) => s.state === "other").map((s) => s.name);
   const [first] = others;

@@ -2,6 +2,7 @@
 
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { moveAll, stagedPath } from "../../elf/moves.ts";
 import { OutputError, reason } from "../../elf/output.ts";
 import { forget, removeLeft, temporaryPath, uninterrupted } from "../../elf/temporary.ts";
 
@@ -14,7 +15,7 @@ export interface NamedFile {
 /**
  * Writes files into a folder. One that is not there appears whole, with all of them, or not at all, whatever ends the run. In one that is,
  * they are written beside their places first, then moved; if one cannot be moved, those that were are taken back and what stood there
- * before is put back.
+ * before is put back. A run that is killed meanwhile leaves it as it was, or to be finished by the next run that writes there.
  * @throws OutputError
  */
 export function writeSet(folder: string, files: readonly NamedFile[]): void {
@@ -32,7 +33,7 @@ function writeNew(folder: string, files: readonly NamedFile[]): void {
   const stage = temporaryPath(above);
   try {
     mkdirSync(stage);
-    writeAll(stage, files);
+    for (const { name, bytes } of files) writeOne(join(stage, name), bytes);
     renameSync(stage, place);
   } catch (error) {
     rmSync(stage, { recursive: true, force: true });
@@ -48,10 +49,13 @@ function writeInto(folder: string, files: readonly NamedFile[]): void {
   removeLeft(folder);
   const stage = temporaryPath(folder);
   try {
-    mkdirSync(stage);
-    writeAll(join(stage, "new"), files);
-    for (const { name } of files) mkdirSync(dirname(join(stage, "old", name)), { recursive: true });
-    moveAll(folder, stage, files);
+    mkdirSync(stage, 0o700);
+    for (const { name, bytes } of files) writeOne(stagedPath(stage, name), bytes);
+    moveAll(
+      folder,
+      stage,
+      files.map(({ name }) => name),
+    );
   } catch (error) {
     throw error instanceof OutputError ? error : new OutputError(folder, reason(error));
   } finally {
@@ -60,13 +64,10 @@ function writeInto(folder: string, files: readonly NamedFile[]): void {
   }
 }
 
-function writeAll(folder: string, files: readonly NamedFile[]): void {
-  for (const { name, bytes } of files) {
-    const path = join(folder, name);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, bytes);
-    chmodSync(path, 0o644);
-  }
+function writeOne(path: string, bytes: Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, bytes);
+  chmodSync(path, 0o644);
 }
 
 /** Makes a folder and those above it; the topmost that was made, null if it was there. @throws OutputError */
@@ -91,26 +92,5 @@ function makeParents(folder: string): string | null {
     const first = makeParents(dirname(folder));
     mkdirSync(folder);
     return first ?? folder;
-  }
-}
-
-function moveAll(folder: string, stage: string, files: readonly NamedFile[]): void {
-  const undo: (() => void)[] = [];
-  try {
-    for (const { name } of files) {
-      const target = join(folder, name);
-      const parent = makeFolder(dirname(target));
-      if (parent !== null) undo.push(() => rmSync(parent, { recursive: true, force: true }));
-      if (existsSync(target)) {
-        const old = join(stage, "old", name);
-        renameSync(target, old);
-        undo.push(() => renameSync(old, target));
-      }
-      renameSync(join(stage, "new", name), target);
-      undo.push(() => rmSync(target, { force: true }));
-    }
-  } catch (error) {
-    for (const step of undo.reverse()) step();
-    throw error;
   }
 }

@@ -2,10 +2,11 @@
 // nothing is said of it; where there is no such folder, all works without.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { readRegular } from "../../elf/regularFile.ts";
+import { writeWhole } from "../../elf/output.ts";
+import { InputError, readRegular } from "../../elf/regularFile.ts";
 import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { isNamedAfter } from "../../kernel/package/contents.ts";
 import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
@@ -136,12 +137,17 @@ function filesOf(argument: string, root: string): readonly string[] {
 
 function readKept(file: string, key: string): KernelParts | null {
   try {
-    const parts = readStored(readFileSync(file), key);
+    const parts = readStored(readRegular(file).bytes, key);
     const now = new Date();
     utimesSync(file, now, now);
     return parts;
   } catch (error) {
-    if (error instanceof StoredError || (error as NodeJS.ErrnoException).code !== undefined) return null;
+    if (
+      error instanceof StoredError ||
+      error instanceof InputError ||
+      (error as NodeJS.ErrnoException).code !== undefined
+    )
+      return null;
     throw error;
   }
 }
@@ -151,24 +157,20 @@ function keep(file: string, { env }: Context, content: () => Uint8Array | null):
   const most = indexLimit(env);
   const bytes = content();
   if (bytes === null || bytes.length > most) return;
-  const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, bytes, { mode: 0o600, flag: "wx" });
-    renameSync(temporary, file);
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) return;
+    writeWhole(file, bytes, 0o600);
     prune(dirname(file), most);
   } catch {
-    try {
-      rmSync(temporary, { force: true });
-    } catch {
-      // There is no folder that it could be in.
-    }
+    // There is no such folder, or no room in it.
   }
 }
 
-/** Takes away what was not used for longest, until the rest is small enough. */
+/** Takes away what was not used for longest, until the rest is small enough; not what another run is writing, whose name begins with a dot. */
 function prune(folder: string, most: number): void {
-  const files = readdirSync(folder).flatMap((name) => {
+  const names = readdirSync(folder).filter((name) => !name.startsWith("."));
+  const files = names.flatMap((name) => {
     const there = statSync(join(folder, name), { throwIfNoEntry: false });
     return there === undefined ? [] : [{ name, size: there.size, used: there.mtimeMs }];
   });
@@ -209,7 +211,8 @@ function moduleFile(name: string, bytes: Uint8Array): Uint8Array {
 function readModuleFile(file: string): { readonly name: string; readonly bytes: Uint8Array } | null {
   let all: Buffer;
   try {
-    all = readFileSync(file);
+    const { bytes } = readRegular(file);
+    all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   } catch {
     return null;
   }

@@ -1,9 +1,21 @@
 import { alignUp, viewOf } from "../../base/bytes.ts";
-import { SHT_NOBITS, SHT_RELA } from "../consts.ts";
+import {
+  SHT_GROUP,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  SHT_SYMTAB_SHNDX,
+} from "../consts.ts";
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
 import type { RelocationTable } from "../views/relas.ts";
 import type { SymbolTable } from "../views/symbols.ts";
+
+/** Sections that are about others: a file that is made for it may give them any name, `.toc` among them. */
+const TABLES: ReadonlySet<number> = new Set([SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_REL, SHT_GROUP, SHT_SYMTAB_SHNDX]);
 
 /**
  * Sections and symbols are named by handles: the index in the original file, or, for added ones, a number
@@ -150,12 +162,14 @@ export class ElfEdits {
 
   /**
    * Appends bytes behind a section's end, zero-filled up to `alignment`; returns their offset in it.
-   * @throws ElfError if the section is SHT_NOBITS.
+   * @throws ElfError if the section is SHT_NOBITS, or a table of the file itself, whatever its name.
    */
   append(section: SectionHandle, bytes: Uint8Array, alignment: number): number {
-    if (section < this.file.sections.count && this.file.sections.type(section) === SHT_NOBITS) {
-      const at = this.file.sections.headerOffset(section);
-      throw new ElfError("edit", at, `section ${section} is SHT_NOBITS: it has no bytes to append to`);
+    const { sections } = this.file;
+    const type = section < sections.count ? sections.type(section) : SHT_PROGBITS;
+    if (type === SHT_NOBITS || TABLES.has(type)) {
+      const what = type === SHT_NOBITS ? "is SHT_NOBITS: it has no bytes" : "is a table of the file, not content";
+      throw new ElfError("edit", sections.headerOffset(section), `section ${section} ${what} to append to`);
     }
     const current = this.data(section);
     const offset = alignUp(current.length, alignment);

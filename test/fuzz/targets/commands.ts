@@ -42,7 +42,8 @@ async function runCommand(words: readonly string[], bytes: Uint8Array): Promise<
     throw thrown;
   }
   if ((stdout + stderr).split(/[\n\t]/).some(isHidden)) throw new Error(`control characters: ${JSON.stringify(said)}`);
-  if (words.includes("json") && status < 2) JSON.parse(stdout);
+  const form = words.indexOf("--format");
+  if (words[form + 1] === "json" && !words.slice(0, form).includes("--") && status < 2) JSON.parse(stdout);
   // The model says how long it took.
   return { end: String(status), output: stdout.replace(/"milliseconds": \d+/g, "") + stderr };
 }

@@ -193,7 +193,9 @@ function editProtocol(sample: Uint8Array, seed: number): Uint8Array {
       }
       if (next(4) === 0 && Array.isArray(at)) at.push(structuredClone(inner));
       else if (next(3) === 0) delete at[key];
-      else at[key] = next(2) === 0 ? ODD[next(ODD.length)] : structuredClone(at[keys[next(keys.length)] ?? key]);
+      else
+        at[key] =
+          next(2) === 0 ? structuredClone(ODD[next(ODD.length)]) : structuredClone(at[keys[next(keys.length)] ?? key]);
       break;
     }
   }

@@ -77,8 +77,8 @@ function editDocument(sample: Uint8Array, seed: number, others: readonly Uint8Ar
       }
       const kind = next(8);
       if (kind === 0) Reflect.deleteProperty(at, key);
-      else if (kind === 1 && Array.isArray(at)) at.push(inside);
-      else Object.assign(at, { [key]: VALUES[next(VALUES.length)] });
+      else if (kind === 1 && Array.isArray(at)) at.push(structuredClone(inside));
+      else Object.assign(at, { [key]: structuredClone(VALUES[next(VALUES.length)]) });
       break;
     }
   }
