@@ -4,6 +4,11 @@
 export type Shape = (value: unknown) => boolean;
 
 export const text: Shape = (value) => typeof value === "string";
+/** A text of a form. */
+export const textLike =
+  (form: RegExp): Shape =>
+  (value) =>
+    typeof value === "string" && form.test(value);
 export const truth: Shape = (value) => typeof value === "boolean";
 /** A whole number from 0 on. */
 export const natural: Shape = (value) => Number.isSafeInteger(value) && (value as number) >= 0;

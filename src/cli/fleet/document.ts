@@ -1,6 +1,6 @@
 // The matrix module × kernel as plain data: docs/matrix.schema.json. Parts of one run, made on several machines, are put together again.
 
-import { isAtMostDeep, listOf, natural, oneOf, orNull, record, text } from "../../base/shape.ts";
+import { isAtMostDeep, listOf, natural, oneOf, orNull, record, text, textLike } from "../../base/shape.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { InputProblem } from "../files/io.ts";
 
@@ -48,7 +48,9 @@ export function statusOf({ cells }: Matrix): 0 | 1 | 3 {
 export const shardOf = <T>(all: readonly T[], index: number, of: number): T[] =>
   all.filter((_, i) => i % of === index - 1);
 
-const problems = listOf(record({ code: text, level: text, title: text, kernel: orNull(text) }));
+/** Of this version, or of one that has more. */
+const code = textLike(/^KLP\d{3}$/);
+const problems = listOf(record({ code, level: text, title: text, kernel: orNull(text) }));
 const FORM = record({
   klplink: text,
   shard: orNull(record({ index: natural, of: natural })),
@@ -59,7 +61,7 @@ const FORM = record({
       module: text,
       kernel: text,
       verdict: oneOf("taken", "refused", "other-architecture", "unreadable"),
-      code: orNull(text),
+      code: orNull(code),
       first: orNull(text),
       differs: listOf(text),
       errors: natural,

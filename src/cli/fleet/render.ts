@@ -152,8 +152,8 @@ const property = (text: string): string => data(text).replace(/:/g, "%3A").repla
 export function matrixGithub(matrix: Matrix): string {
   const lines = matrix.cells.flatMap((c) => {
     if (c.verdict !== "refused" && c.verdict !== "unreadable") return [];
-    const title = `${c.code ?? "klplink"}: ${visible(c.kernel)} ${WORDS[c.verdict]}`;
-    return [`::error file=${property(c.module)},title=${property(title)}::${data(visible(c.first ?? ""))}`];
+    const title = `${visible(c.code ?? "klplink")}: ${visible(c.kernel)} ${WORDS[c.verdict]}`;
+    return [`::error file=${property(visible(c.module))},title=${property(title)}::${data(visible(c.first ?? ""))}`];
   });
   const total = matrix.modules.map(({ file }) => {
     const cells = matrix.cells.filter((c) => c.module === file);

@@ -29,11 +29,80 @@ async function native(): Promise<Native | null> {
   return zlib.zstdDecompressSync ?? null;
 }
 
-async function decoder(): Promise<InstanceType<typeof import("zstddec/stream").ZSTDDecoder>> {
-  const { ZSTDDecoder } = await import("zstddec/stream");
-  const made = new ZSTDDecoder();
-  await made.init();
-  return made;
+/** What is used of it; neither the language's own types nor Node's have it. */
+declare const WebAssembly: { readonly Instance: new (module: object, imports: object) => object };
+type Decoder = InstanceType<typeof import("zstddec/stream").ZSTDDecoder>;
+
+/** Bytes that the decoder's memory may keep for the next ones. */
+const KEPT = 0x40_0000;
+
+/**
+ * The decoder in WebAssembly. Its memory never shrinks, and what it had taken for data that turn out to be damaged stays taken: then, and
+ * after what is large, it gets a new one.
+ */
+class Wasm {
+  static #only: Promise<Wasm> | null = null;
+  readonly #decoder: Decoder;
+  readonly #module: object;
+
+  private constructor(made: Decoder, module: object) {
+    this.#decoder = made;
+    this.#module = module;
+  }
+
+  static load(): Promise<Wasm> {
+    Wasm.#only ??= Wasm.#load();
+    return Wasm.#only;
+  }
+
+  static async #load(): Promise<Wasm> {
+    const { ZSTDDecoder } = await import("zstddec/stream");
+    const made = new ZSTDDecoder();
+    let module: object | null = null;
+    const init = made._init;
+    made._init = (result: { readonly module: object }) => {
+      module = result.module;
+      init(result);
+    };
+    await made.init();
+    if (module === null) throw new Error("zstddec was loaded before");
+    return new Wasm(made, module);
+  }
+
+  #renew(): void {
+    const source: { instance: object | null } = { instance: null };
+    const init = (): void => Object.getPrototypeOf(this.#decoder)._init(source);
+    source.instance = new WebAssembly.Instance(this.#module, { env: { emscripten_notify_memory_growth: init } });
+    init();
+  }
+
+  /** The content of one frame. @param size that it must have, bytes @throws ZstdError */
+  decode(packed: Uint8Array, size: number): Uint8Array {
+    let isGood = false;
+    try {
+      const found = this.#decoder.decode(packed, size);
+      if (found.length !== size) throw new ZstdError("the zstd data are damaged");
+      isGood = true;
+      return found;
+    } finally {
+      if (!isGood || packed.length + size > KEPT) this.#renew();
+    }
+  }
+
+  /** The content of frames, in pieces. Throws whatever it likes for damaged data. */
+  *decodeInPieces(packed: Uint8Array): Generator<Uint8Array> {
+    let size = zstdWindow(packed) + packed.length;
+    let isWhole = false;
+    try {
+      for (const piece of this.#decoder.decodeStreaming([packed])) {
+        size += piece.length;
+        yield piece;
+      }
+      isWhole = true;
+    } finally {
+      if (!isWhole || size > KEPT) this.#renew();
+    }
+  }
 }
 
 /** The unpacker for frames of known size. Loaded only where it is needed. */
@@ -42,13 +111,10 @@ export async function loadZstd(): Promise<ZstdUnpacker> {
   if (built !== null) {
     return (packed, size) => built(packed, { maxOutputLength: Math.max(1, size), params: LARGEST_WINDOW });
   }
-  const wasm = await decoder();
+  const wasm = await Wasm.load();
   return (packed, size) => {
     if (size === 0) return new Uint8Array(0);
-    if (packed.length + size > AT_ONCE) return inPieces(wasm, packed, size);
-    const found = wasm.decode(packed, size);
-    if (found.length !== size) throw new ZstdError("the zstd data are damaged");
-    return found;
+    return packed.length + size > AT_ONCE ? inPieces(wasm, packed, size) : wasm.decode(packed, size);
   };
 }
 
@@ -59,7 +125,7 @@ export async function loadZstd(): Promise<ZstdUnpacker> {
  */
 export async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   const built = await native();
-  if (built === null) return inPieces(await decoder(), bytes, limit);
+  if (built === null) return inPieces(await Wasm.load(), bytes, limit);
   try {
     return built(bytes, { maxOutputLength: Math.max(1, limit), params: LARGEST_WINDOW });
   } catch (error) {
@@ -68,13 +134,13 @@ export async function unpackZstd(bytes: Uint8Array, limit: number): Promise<Uint
   }
 }
 
-function inPieces(wasm: Awaited<ReturnType<typeof decoder>>, bytes: Uint8Array, limit: number): Uint8Array {
+function inPieces(wasm: Wasm, bytes: Uint8Array, limit: number): Uint8Array {
   const pieces: Uint8Array[] = [];
   let size = 0;
   let silent = 0;
   // Larger windows are of no kernel, and need memory before anything is unpacked.
   if (zstdWindow(bytes) > Math.max(limit, 0x800_0000)) throw new ZstdError("the zstd data want a larger window", true);
-  for (const piece of wasm.decodeStreaming([bytes])) {
+  for (const piece of wasm.decodeInPieces(bytes)) {
     size += piece.length;
     if (size > limit) throw new ZstdError("the zstd data unpack to more", true);
     silent = piece.length === 0 ? silent + 1 : 0;
