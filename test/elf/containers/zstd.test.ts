@@ -1,7 +1,7 @@
 // The decoder of zstd data, whose memory must not fill with what damaged files had asked for: those behind them would be damaged, too. (RFC 8878, 3.1.1: the frames are made by hand.)
 
 import { expect, test } from "vitest";
-import { unpackZstd, ZstdError } from "../../src/elf/containers/zstd.ts";
+import { unpackZstd, ZstdError } from "../../../src/elf/containers/zstd.ts";
 
 /** Frame of a window of 64 MiB, with one block of four bytes that is not the last. */
 const cut = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x80, 0x20, 0, 0, 1, 2, 3, 4);
