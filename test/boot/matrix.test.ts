@@ -1,10 +1,10 @@
 // What `check --against` says of each pair of a module and a kernel is what insmod says on that kernel, booted: whether it takes the
-// module, and the first line of its refusal. Six kernels of three architectures: Debian's, and those that the tests build. Livepatches
+// module, and the first line of its refusal. Eight kernels of three architectures: Debian's, and those that the tests build. Livepatches
 // are built for each kernel that has livepatch, and tried on all of the architecture; the modules of Debian's kernels without livepatch
 // are their own, spoiled in one way each.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
@@ -33,6 +33,8 @@ interface Target {
   /** Null: its modules are Debian's. */
   readonly build: { readonly tree: string; readonly make: readonly string[] } | null;
   readonly distro: Distro | null;
+  /** Whether the kernel looks at the size of struct module (from 6.4 on), and has types that tell it. */
+  readonly knowsStructModule: boolean;
 }
 
 interface Module {
@@ -53,6 +55,10 @@ const PATCHES: Readonly<
   more: { name: "cmdline_proc_show", at: 2, differs: "position" },
   gone: { name: "cmdline_show_of_another_kernel", at: 0, differs: "symbol missing" },
   nops: { name: "ktime_get_mono_fast_ns", at: 0, differs: "no patch site" },
+  // An inline function that the compiler did not inline everywhere: the kernel's `inline` is notrace, too. Some kernels have three.
+  inln: { name: "zero_user_segments", at: 1, differs: "no patch site" },
+  // A static function that gcc split: its beginning is inlined, and clockevents_config.part.0 is what all these kernels have.
+  part: { name: "clockevents_config", at: 0, differs: "inlined" },
 };
 /** Room for a name, and for its position behind it in the file: bytes that are found again. */
 const ROOM = 64;
@@ -96,8 +102,16 @@ const word = (value: bigint): Buffer => {
   return out;
 };
 
+/** A section of a module as bytes, and the module with others in its place. */
+function editSection(arch: ArchName, module: string, section: string, edit: (bytes: Buffer) => Buffer): void {
+  const part = `${module}.section`;
+  execFileSync(objcopies[arch], ["--dump-section", `${section}=${part}`, module]);
+  writeFileSync(part, edit(readFileSync(part)));
+  execFileSync(objcopies[arch], ["--update-section", `${section}=${part}`, module]);
+}
+
 /** The livepatches for a kernel, called after it. */
-function buildLivepatches({ name, arch, build }: Target): Module[] {
+function buildLivepatches({ name, arch, build, knowsStructModule }: Target): Module[] {
   if (build === null) return [];
   const folder = join(lab.folder, name);
   const [base, bare] = [`${name}_good`, `${name}_bare`];
@@ -116,7 +130,14 @@ function buildLivepatches({ name, arch, build }: Target): Module[] {
     writeFileSync(file, replaced(aimed, word(POSITION), word(BigInt(patch.at))));
     return { file, arch, target: name, differs: patch.differs };
   });
-  return [...made, { file: join(folder, `${bare}.ko`), arch, target: name, differs: "symbol missing" }];
+  const more: Module[] = [{ file: join(folder, `${bare}.ko`), arch, target: name, differs: "symbol missing" }];
+  if (knowsStructModule) {
+    const file = join(folder, "made", `${name}_size.ko`);
+    copyFileSync(join(folder, "made", `${name}_good.ko`), file);
+    editSection(arch, file, ".gnu.linkonce.this_module", (bytes) => Buffer.concat([bytes, Buffer.alloc(64)]));
+    more.push({ file, arch, target: name, differs: "struct module" });
+  }
+  return [...made, ...more];
 }
 
 /** With a bit flipped in the checksum of a symbol that is not module_layout, which comes first. */
@@ -144,10 +165,7 @@ function debianModules({ name, arch, distro }: Target, older: Distro): Module[] 
   const dummy = Buffer.from(readModule(distro.modules.get("dummy") ?? ""));
   // Without the signature behind it, which would not fit any more: it goes when objcopy writes the file.
   const marked = put("marked", own, "configuration");
-  const modinfo = join(folder, "modinfo");
-  execFileSync(objcopies[arch], ["--dump-section", `.modinfo=${modinfo}`, marked.file]);
-  writeFileSync(modinfo, Buffer.concat([readFileSync(modinfo), Buffer.from("livepatch=Y\0")]));
-  execFileSync(objcopies[arch], ["--update-section", `.modinfo=${modinfo}`, marked.file]);
+  editSection(arch, marked.file, ".modinfo", (bytes) => Buffer.concat([bytes, Buffer.from("livepatch=Y\0")]));
   const crc = put("crc", otherChecksum(dummy), "checksum");
   execFileSync(objcopies[arch], [crc.file]);
   return [
@@ -177,6 +195,7 @@ function amd64(series: string): Target {
     image: kernel,
     build: { tree: join(kit, "build"), make },
     distro: null,
+    knowsStructModule: series !== "6.1",
   };
 }
 
@@ -186,12 +205,28 @@ function built(name: LabKernel["name"]): Target {
   const { arch, image, make } = kernel;
   const tree = treeOf(kernel);
   const build = { tree, make };
-  return { name: `built_${arch}`, arch, against: tree, image: join(tree, image), build, distro: null };
+  return {
+    name: `built_${arch}`,
+    arch,
+    against: tree,
+    image: join(tree, image),
+    build,
+    distro: null,
+    knowsStructModule: false,
+  };
 }
 
 function plain(arch: ArchName, debian: string): Target {
   const { root, kernel, modules } = fetched(debian, "6.12");
-  return { name: `${debian}_6_12`, arch, against: root, image: kernel, build: null, distro: { kernel, modules } };
+  return {
+    name: `${debian}_6_12`,
+    arch,
+    against: root,
+    image: kernel,
+    build: null,
+    distro: { kernel, modules },
+    knowsStructModule: false,
+  };
 }
 
 interface Cell {
@@ -200,6 +235,7 @@ interface Cell {
   readonly verdict: string;
   readonly first: string | null;
   readonly differs: readonly string[];
+  readonly unchecked: readonly string[];
 }
 
 /** What the kernel says of a module's origin, and of what tainted it: no refusal. */
@@ -228,7 +264,8 @@ describe("each pair as the booted kernel has it", () => {
   let cells: readonly Cell[] = [];
 
   beforeAll(async () => {
-    targets.push(amd64("6.1"), amd64("6.12"), amd64("7.2"), built("ppc64le"));
+    targets.push(amd64("6.1"), amd64("6.12"), amd64("7.2"));
+    targets.push(built("ppc64le"), built("x86_64"), built("arm64"));
     targets.push(plain("arm64", "arm64"), plain("ppc64le", "ppc64el"));
     for (const target of targets) {
       modules.push(...buildLivepatches(target));
@@ -260,12 +297,15 @@ describe("each pair as the booted kernel has it", () => {
       const run = boots.get(target.name);
       const lines = printed(run?.steps ?? []);
       const count = { taken: 0, refused: 0 };
-      for (const { module, verdict, first } of kernelsOf(target)) {
+      for (const { module, verdict, first, unchecked } of kernelsOf(target)) {
         if (verdict === "other-architecture") continue;
         const step = run?.steps.find((s) => s.line === `insmod ${module}`);
         const [line = null] = lines.get(`insmod ${module}`) ?? [];
         const seen = step?.result === 0 ? ["taken", null] : ["refused", line];
         count[step?.result === 0 ? "taken" : "refused"]++;
+        // What the matrix says that it could not compare may be what the kernel meets first.
+        const isSize = line?.includes("must match the kernel's built struct module size") === true;
+        if (verdict === "refused" && isSize && unchecked.some((part) => part.startsWith("struct module"))) continue;
         if (verdict !== seen[0] || first !== seen[1])
           wrong.push(`${target.name}: ${module}: ${verdict} ${first}; the kernel: ${step?.result} ${seen.join(" ")}`);
       }
@@ -280,6 +320,17 @@ describe("each pair as the booted kernel has it", () => {
       const cell = kernelsOf(targets.find((t) => t.name === target) as Target).find((c) => c.module === file);
       if (differs === null) expect([file, cell?.differs]).toEqual([file, []]);
       else expect(cell?.differs, file).toContain(differs);
+    }
+  });
+
+  test("where no types tell the size of struct module, the matrix says that it was not compared", () => {
+    for (const target of targets.filter((t) => t.build !== null)) {
+      const [own] = kernelsOf(target).filter(({ verdict }) => verdict === "taken");
+      const isKnown = !target.name.startsWith("built_");
+      expect([target.name, own?.unchecked.some((part) => part.startsWith("struct module"))]).toEqual([
+        target.name,
+        !isKnown,
+      ]);
     }
   });
 });
