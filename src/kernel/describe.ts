@@ -69,7 +69,7 @@ export function describeKernel(kernel: Kernel): KernelFacts {
     arch: fact<string>(arch, kernel.machines[0]?.source ?? null),
     vermagic: fact(kernel.vermagic, source && `vermagic in ${source}`),
     symbols: fact(list?.size ?? null, source),
-    repeated: fact(list === null ? null : countRepeated(kernel), source),
+    repeated: fact(list?.countRepeated() ?? null, source),
     exports: fact(exports?.all ?? null, exports?.from ?? null),
     gplOnly: fact(exports?.gplOnly ?? null, exports?.from ?? null),
     checksums: fact(exports?.checksums ?? null, exports?.from ?? null),
@@ -92,12 +92,6 @@ export function describeKernel(kernel: Kernel): KernelFacts {
     toc: fact<"TOC" | "PCREL">(toc, source),
     config: fact(kernel.config?.options.size ?? null, kernel.config?.source ?? null),
   };
-}
-
-function countRepeated(kernel: Kernel): number {
-  let count = 0;
-  for (const name of kernel.names()) if (kernel.find(name).length > 1) count++;
-  return count;
 }
 
 function countExports(kernel: Kernel): { all: number; gplOnly: number; checksums: number; from: string } | null {

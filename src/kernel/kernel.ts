@@ -118,14 +118,9 @@ export class Kernel {
     const known = this.#known;
     if (known.hasLivepatch === undefined) known.hasLivepatch = this.#parts.hasLivepatch;
     if (known.hasLivepatch === undefined) {
-      let hasLoader = false;
-      let hasCore = false;
-      for (const name of this.names()) {
-        hasCore ||= name.startsWith("klp_");
-        // load_module is static, so the compiler may have given it a suffix; the system call is there in any case.
-        hasLoader ||= /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(name);
-      }
-      known.hasLivepatch = hasCore ? true : hasLoader ? false : null;
+      // load_module is static, so the compiler may have given it a suffix; the system call is there in any case.
+      const isLoader = (name: string): boolean => /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(name);
+      known.hasLivepatch = this.#list?.hasNameWith("klp_") ? true : some(this.names(), isLoader) ? false : null;
     }
     return known.hasLivepatch;
   }
@@ -316,6 +311,12 @@ export class Kernel {
   nextSymbol(address: bigint): bigint | null {
     return this.#list?.nextAddress(address) ?? null;
   }
+}
+
+/** Whether a name passes the test; ends at the first one that does. */
+function some(names: Iterable<string>, test: (name: string) => boolean): boolean {
+  for (const name of names) if (test(name)) return true;
+  return false;
 }
 
 function structModuleOf(btf: Btf | null): ThisModule | null {

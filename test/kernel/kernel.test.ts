@@ -226,7 +226,7 @@ describe("a kernel whose list has functions only (a bootable kernel without CONF
 });
 
 test("what is known of the kernel itself is found out once, however many modules are added", () => {
-  const names = vi.spyOn(vmlinux.list, "names");
+  const names = vi.spyOn(vmlinux.list, "hasNameWith");
   const kernel = new Kernel({ vmlinux });
   const first = kernel.withModules([demo]);
   expect(first.hasLivepatch).toBe(kernel.withModules([other]).hasLivepatch);

@@ -2,9 +2,8 @@
 // from the kernel's own words. Sources: Documentation/arch/arm64/booting.rst; arch/arm64/kernel/vmlinux.lds.S and Makefile of Linux
 // 6.1 (relocations not applied in place), 6.12 (RELR: applied) and 7.2.
 
-import { getUint64, viewOf } from "../../base/bytes.ts";
-import type { NameTables } from "./kallsyms/find.ts";
-import { namesIn } from "./kallsyms/find.ts";
+import { getUint64, latin1, viewOf } from "../../base/bytes.ts";
+import { type NameTables, textsOf } from "./kallsyms/find.ts";
 import type { OffsetTable } from "./kallsyms/offsets.ts";
 import { ImageMemory } from "./memory.ts";
 
@@ -63,11 +62,10 @@ function baseOf(bytes: Uint8Array, names: NameTables, offsets: OffsetTable, rows
   if (offsets.base === null) return votedBase(bytes);
   const inPlace = viewOf(bytes).getBigUint64(offsets.base, true);
   if (inPlace === 0n) return rows === null ? null : baseByRow(bytes, rows, offsets.base);
-  let i = 0;
-  for (const name of namesIn(bytes, names)) {
-    if (name.slice(1) === "_text") return inPlace + BigInt((offsets.values[i] ?? 0) >>> 0);
-    i++;
-  }
+  const { text, starts } = textsOf(bytes, names);
+  for (let i = 0; i < names.count; i++)
+    if (latin1(text, (starts[i] ?? 0) + 1, starts[i + 1]) === "_text")
+      return inPlace + BigInt((offsets.values[i] ?? 0) >>> 0);
   // Without CONFIG_KALLSYMS_ALL _text is not listed.
   return votedBase(bytes);
 }

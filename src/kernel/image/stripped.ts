@@ -17,7 +17,7 @@ import { symbolsOf } from "./kallsyms/symbols.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { type ImageForm, readFtraceSites } from "./mcountLoc.ts";
 import { ImageMemory } from "./memory.ts";
-import { findRelease, findVermagic } from "./strings.ts";
+import { findRelease, findVermagic, stringSections } from "./strings.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
 
 /** An image with all that was found out about its form. */
@@ -31,6 +31,8 @@ interface Image extends ImageForm {
   /** Where exports stand if neither sections nor symbols tell. */
   readonly otherTables: RangeOf;
   readonly btf: Uint8Array | null;
+  /** What its strings may stand in. */
+  readonly strings: readonly Uint8Array[];
 }
 
 /**
@@ -58,6 +60,7 @@ export function readStripped(file: ElfExecutable, source: string): Vmlinux {
       section,
       otherTables: () => null,
       btf: types === null || !sections.hasBytes(types) ? null : sections.data(types),
+      strings: [...stringSections(file)],
     },
     source,
   );
@@ -84,6 +87,7 @@ export function readArm64Image(bytes: Uint8Array, source: string): Vmlinux {
       section: () => null,
       otherTables: findExportTables(placed.bytes, base, true),
       btf: typesIn(placed.bytes),
+      strings: [placed.bytes],
     },
     source,
   );
@@ -106,17 +110,17 @@ function tablesOf(
 }
 
 function tell(image: Image, source: string): Vmlinux {
-  const { bytes, memory, machine, littleEndian } = image;
-  const symbols = symbolsOf(bytes, image.names, image.offsets, memory, littleEndian);
+  const { memory, machine, littleEndian, strings } = image;
+  const symbols = symbolsOf(image.bytes, image.names, image.offsets, memory, littleEndian);
   if (symbols === null) throw new ElfError("malformed", image.offsets.at, "kallsyms is in no section that is loaded");
   const list = new SymbolList(source, "vmlinux", symbols, new Map());
   const boundOf = (name: string): bigint | undefined => list.find(name)[0]?.address;
-  const release = findRelease([bytes]);
+  const release = findRelease(strings);
   return {
     list,
     exports: exportsOf(image, list, boundOf),
     release,
-    vermagic: release === null ? null : findVermagic([bytes], release),
+    vermagic: release === null ? null : findVermagic(strings, release),
     ftraceSites: readFtraceSites(image, memory, boundOf, () => {}),
     // Sizes of functions are not known, and so not which records belong to none.
     ftraceRecords: null,
@@ -124,7 +128,7 @@ function tell(image: Image, source: string): Vmlinux {
     livepatchStack:
       findKernelMachine(machine)?.hasLivepatchStack === true ? livepatchStackOf(list, memory, littleEndian) : null,
     btf: image.btf,
-    config: findConfig([bytes]),
+    config: findConfig(strings),
     debug: null,
     sourceFiles: () => null,
   };

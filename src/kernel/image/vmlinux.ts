@@ -30,7 +30,7 @@ import type { FtraceRecords } from "./ftraceLookup.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { readFtraceSites } from "./mcountLoc.ts";
 import { ImageMemory } from "./memory.ts";
-import { findRelease, findVermagic } from "./strings.ts";
+import { findRelease, findVermagic, stringSections } from "./strings.ts";
 import { readStripped } from "./stripped.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
 
@@ -181,13 +181,6 @@ function readExports(file: ElfExecutable, memory: ImageMemory, marks: Marks): Ma
     });
   }
   return found;
-}
-
-/** Bytes of all sections that a string of the kernel may stand in. */
-function* stringSections({ sections }: ElfExecutable): Generator<Uint8Array> {
-  for (let i = 1; i < sections.count; i++) {
-    if (sections.hasBytes(i) && sections.addr(i) !== 0n && !sections.hasFlags(i, SHF_EXECINSTR)) yield sections.data(i);
-  }
 }
 
 /** Records with those that belong to no function: behind the end of the nearest function symbol before them. */

@@ -122,6 +122,20 @@ export class StoredSymbols implements SymbolRows {
     for (let row = 0; row < this.size; row++) if (first[row] === 1) yield this.#name(row);
   }
 
+  countRepeated(): number {
+    const { order } = this.#columns;
+    let count = 0;
+    let same = 0;
+    let before = "";
+    for (const row of order) {
+      const name = this.#name(row);
+      same = name === before ? same + 1 : 0;
+      if (same === 1) count++;
+      before = name;
+    }
+    return count;
+  }
+
   *namesLike(like: NameShape): Generator<string> {
     const { names, offsets } = this.#columns;
     for (let row = 0; row < this.size; row++)

@@ -184,6 +184,14 @@ export class SymbolColumns {
     for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1) yield this.#name(row);
   }
 
+  /** How many names several symbols have. */
+  countRepeated(): number {
+    this.#order();
+    let count = 0;
+    for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1 && this.#next[row] !== 0) count++;
+    return count;
+  }
+
   /** The names of a shape, some of them twice: the others are not made into strings. */
   *namesLike(like: NameShape): IterableIterator<string> {
     for (let row = 0; row < this.#count; row++)

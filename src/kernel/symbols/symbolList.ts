@@ -1,11 +1,20 @@
 import { firstIndex } from "../../base/search.ts";
-import type { NameShape } from "./nearNames.ts";
+import { beginningWith, type NameShape } from "./nearNames.ts";
 import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
 
 /** The symbols of one object: in memory, or in a file of our own. */
 export type SymbolRows = Pick<
   SymbolColumns,
-  "size" | "has" | "names" | "namesLike" | "countOf" | "findListed" | "find" | "all" | "sortedAddresses"
+  | "size"
+  | "has"
+  | "names"
+  | "namesLike"
+  | "countRepeated"
+  | "countOf"
+  | "findListed"
+  | "find"
+  | "all"
+  | "sortedAddresses"
 >;
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
@@ -56,6 +65,17 @@ export class SymbolList {
     return this.#vmlinux.countOf(name);
   }
 
+  /** How many names several symbols of vmlinux have. */
+  countRepeated(): number {
+    return this.#vmlinux.countRepeated();
+  }
+
+  /** Whether a name of vmlinux begins so. */
+  hasNameWith(prefix: string): boolean {
+    for (const _ of this.#vmlinux.namesLike(beginningWith(prefix))) return true;
+    return false;
+  }
+
   /** Whether vmlinux exports `name` to modules. */
   exports(name: string): boolean {
     return this.#vmlinux.has(EXPORT_PREFIX + name);
@@ -63,13 +83,13 @@ export class SymbolList {
 
   /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */
   get hasExports(): boolean {
-    this.#hasExports ??= some(this.#vmlinux.names(), (name) => name.startsWith(EXPORT_PREFIX));
+    this.#hasExports ??= this.hasNameWith(EXPORT_PREFIX);
     return this.#hasExports;
   }
 
   /** Whether the list shows any data of vmlinux: the list of a kernel without CONFIG_KALLSYMS_ALL has functions only. */
   get hasData(): boolean {
-    this.#hasData ??= some(this.#vmlinux.names(), (name) => this.find(name).some((s) => /^[bdr]$/i.test(s.letter)));
+    this.#hasData ??= some(this.#vmlinux.all(), ({ letter }) => /^[bdr]$/i.test(letter));
     return this.#hasData;
   }
 
@@ -131,8 +151,8 @@ function ownersOf(modules: ReadonlyMap<string, SymbolColumns>): Map<string, stri
   return owners;
 }
 
-/** Whether a name passes the test; ends at the first one that does. */
-function some(names: Iterable<string>, test: (name: string) => boolean): boolean {
-  for (const name of names) if (test(name)) return true;
+/** Whether a symbol passes the test; ends at the first one that does. */
+function some(symbols: Iterable<KernelSymbol>, test: (symbol: KernelSymbol) => boolean): boolean {
+  for (const symbol of symbols) if (test(symbol)) return true;
   return false;
 }

@@ -21,6 +21,8 @@ test("symbols are found as in a list in memory, whatever their order", () => {
       expect([...stored.names()]).toEqual([...list.names()]);
       expect([...stored.all()]).toEqual([...list.all()]);
       expect(stored.sortedAddresses()).toEqual(list.sortedAddresses());
+      const repeated = [...list.names()].filter((n) => list.find(n).length > 1).length;
+      expect([stored.countRepeated(), list.countRepeated()]).toEqual([repeated, repeated]);
       for (const n of ["", "nothing", "a", "aa", "ab", "a.b", "\xff\xfe", "twice", "z".repeat(300)]) {
         expect(stored.has(n)).toBe(list.has(n));
         expect(stored.find(n)).toEqual(list.find(n));

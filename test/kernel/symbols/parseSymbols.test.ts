@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { NameShape } from "../../../src/kernel/symbols/nearNames.ts";
 import { nearNames } from "../../../src/kernel/symbols/nearNames.ts";
 import { parseSymbols, SymbolListError } from "../../../src/kernel/symbols/parseSymbols.ts";
-import { SymbolColumns } from "../../../src/kernel/symbols/symbolColumns.ts";
+import { type KernelSymbol, SymbolColumns } from "../../../src/kernel/symbols/symbolColumns.ts";
 import { SymbolList } from "../../../src/kernel/symbols/symbolList.ts";
 
 const parse = (text: string) => parseSymbols(Buffer.from(text, "latin1"), "list");
@@ -99,9 +100,13 @@ describe("near names", () => {
 test("the names of a list are scanned once, however often its exports and data are asked for", () => {
   let scans = 0;
   class Counted extends SymbolColumns {
-    override names(): IterableIterator<string> {
+    override namesLike(like: NameShape): IterableIterator<string> {
       scans++;
-      return super.names();
+      return super.namesLike(like);
+    }
+    override all(): Generator<KernelSymbol> {
+      scans++;
+      return super.all();
     }
   }
   const columns = new Counted();

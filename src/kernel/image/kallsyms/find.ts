@@ -18,6 +18,16 @@ export interface NameTables {
   readonly tokens: readonly string[];
   /** Offset behind kallsyms_token_index. */
   readonly indexEnd: number;
+  readonly records: NameRecords;
+}
+
+/** Where the tokens of each name stand, from and to. */
+interface NameRecords {
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  /** Characters of all names together, and of the longest one, with their letters. */
+  readonly size: number;
+  readonly longest: number;
 }
 
 /** Symbols that are taken for possible: twenty times what a distribution's kernel has. */
@@ -29,6 +39,8 @@ const LEAST_STEP = 2 * PER_MARKER;
 const MOST_STEP = 520 * PER_MARKER;
 /** The longest name, characters (KSYM_NAME_LEN), with its letter. */
 const LONGEST_TOKEN = 520;
+/** Characters of all names together: forty times what a distribution's kernel has. */
+const MOST_TEXT = 2 ** 28;
 
 const up = (at: number, to: number): number => Math.ceil(at / to) * to;
 
@@ -84,7 +96,11 @@ function namesBefore(bytes: Uint8Array, table: TokenTable, littleEndian: boolean
   for (const markers of markersBefore(bytes, table.start, littleEndian)) {
     for (const hasLongNames of [true, false]) {
       const found = namesOf(bytes, markers, hasLongNames, littleEndian);
-      if (found !== null) return { ...found, hasLongNames, tokens: table.tokens, indexEnd: table.indexEnd };
+      if (found === null) continue;
+      const records = recordsOf(bytes, { ...found, hasLongNames }, lengthsOf(table.tokens));
+      // No name is longer than a kernel can have it, nor are all together more than memory should hold.
+      if (records.longest > LONGEST_TOKEN || records.size > MOST_TEXT) continue;
+      return { ...found, hasLongNames, tokens: table.tokens, indexEnd: table.indexEnd, records };
     }
   }
   return null;
@@ -180,18 +196,57 @@ function agrees(
   return at;
 }
 
-/**
- * The names with their letters in front, in the order of the table.
- * @throws RangeError never: {@link findNames} walked over all records
- */
-export function* namesIn(bytes: Uint8Array, tables: NameTables): Generator<string> {
-  const { tokens } = tables;
-  let at = tables.names;
+/** Names with their letters in front, one behind the other, in the order of the table. */
+export interface NameTexts {
+  /** Latin-1. */
+  readonly text: Uint8Array;
+  /** Where each begins; one more: where the last one ends. */
+  readonly starts: Uint32Array;
+}
+
+/** All names of the tables. */
+export function textsOf(bytes: Uint8Array, tables: NameTables): NameTexts {
+  const { records } = tables;
+  const lengths = lengthsOf(tables.tokens);
+  const tokens = Buffer.from(tables.tokens.join(""), "latin1");
+  const offsets = new Uint32Array(257);
+  for (let i = 0; i < 256; i++) offsets[i + 1] = (offsets[i] ?? 0) + (lengths[i] ?? 0);
+  const starts = new Uint32Array(tables.count + 1);
+  const text = new Uint8Array(records.size);
+  let to = 0;
   for (let i = 0; i < tables.count; i++) {
-    let length = bytes[at++] ?? 0;
-    if (tables.hasLongNames && length > 0x7f) length = (length & 0x7f) | ((bytes[at++] ?? 0) << 7);
-    let name = "";
-    for (const end = at + length; at < end; at++) name += tokens[bytes[at] ?? 0] ?? "";
-    yield name;
+    starts[i] = to;
+    for (let at = records.starts[i] ?? 0, end = records.ends[i] ?? 0; at < end; at++) {
+      const token = bytes[at] ?? 0;
+      for (let from = offsets[token] ?? 0, last = offsets[token + 1] ?? 0; from < last; from++)
+        text[to++] = tokens[from] ?? 0;
+    }
   }
+  starts[tables.count] = to;
+  return { text, starts };
+}
+
+const lengthsOf = (tokens: readonly string[]): Uint16Array => Uint16Array.from(tokens, ({ length }) => length);
+
+function recordsOf(
+  bytes: Uint8Array,
+  { names, count, hasLongNames }: Pick<NameTables, "names" | "count" | "hasLongNames">,
+  lengths: Uint16Array,
+): NameRecords {
+  const starts = new Uint32Array(count);
+  const ends = new Uint32Array(count);
+  let size = 0;
+  let longest = 0;
+  let at = names;
+  for (let i = 0; i < count; i++) {
+    let length = bytes[at++] ?? 0;
+    if (hasLongNames && length > 0x7f) length = (length & 0x7f) | ((bytes[at++] ?? 0) << 7);
+    starts[i] = at;
+    let characters = 0;
+    for (const end = at + length; at < end; at++) characters += lengths[bytes[at] ?? 0] ?? 0;
+    ends[i] = at;
+    size += characters;
+    if (characters > longest) longest = characters;
+  }
+  return { starts, ends, size, longest };
 }

@@ -3,7 +3,7 @@
 import { viewOf } from "../../../base/bytes.ts";
 import { SymbolColumns } from "../../symbols/symbolColumns.ts";
 import type { ImageMemory } from "../memory.ts";
-import { type NameTables, namesIn } from "./find.ts";
+import { type NameTables, textsOf } from "./find.ts";
 import type { OffsetTable } from "./offsets.ts";
 
 /**
@@ -23,9 +23,9 @@ export function symbolsOf(
   if (base === null) return null;
   const high = Number(base >> 32n);
   const low = Number(base & 0xffff_ffffn);
-  const symbols = new SymbolColumns();
-  let i = 0;
-  for (const name of namesIn(bytes, names)) {
+  const { text, starts } = textsOf(bytes, names);
+  const symbols = new SymbolColumns(text);
+  for (let i = 0; i < names.count; i++) {
     const value = offsets.values[i] ?? 0;
     // Bytes from the base; an address of its own where it counts from 0.
     let distance = value >>> 0;
@@ -37,8 +37,9 @@ export function symbolsOf(
     }
     const sum = (isOwn ? 0 : low) + distance;
     const carry = Math.floor(sum / 2 ** 32);
-    symbols.add(name.slice(1), name.charCodeAt(0), ((isOwn ? 0 : high) + carry) >>> 0, sum >>> 0);
-    i++;
+    const start = starts[i] ?? 0;
+    const end = starts[i + 1] ?? 0;
+    symbols.addAt(start + 1, end, text[start] ?? 0, ((isOwn ? 0 : high) + carry) >>> 0, sum >>> 0);
   }
   return symbols;
 }

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findNames, namesIn } from "../../../../src/kernel/image/kallsyms/find.ts";
+import { findNames, textsOf } from "../../../../src/kernel/image/kallsyms/find.ts";
 import { findOffsets } from "../../../../src/kernel/image/kallsyms/offsets.ts";
 import { symbolsOf } from "../../../../src/kernel/image/kallsyms/symbols.ts";
 import { ImageMemory } from "../../../../src/kernel/image/memory.ts";
@@ -52,7 +52,14 @@ describe.each(Object.entries(LAYOUTS))("the layout of Linux %s", (_, layout) => 
     expect(at).toBeGreaterThan(0);
     bytes[at] = 0xe2;
     const names = findNames(bytes, true);
-    expect(names === null ? [] : [...namesIn(bytes, names)].some((n) => /^.datasymbol/.test(n))).toBe(true);
+    const { text } = names === null ? { text: [] } : textsOf(bytes, names);
+    expect(Buffer.from(text).toString("latin1")).toMatch(/[TtDdB]datasymbol/);
+  });
+  test("a name that is longer than any kernel's is none: tokens could make a table of any size of it", () => {
+    const named = (length: number): Listed[] =>
+      symbolsFor(layout, 600).map((s, i) => (i === 299 ? { ...s, name: "function_".repeat(length / 9) } : s));
+    expect(read(kallsymsTables(named(495), layout, START, BASE))).toEqual(named(495));
+    expect(read(kallsymsTables(named(540), layout, START, BASE))).toBeNull();
   });
   test("damaged tables are read or refused, never a fault", () => {
     const good = kallsymsTables(symbolsFor(layout, 700), layout, START, BASE);
