@@ -25,7 +25,11 @@ const FLAGS = [
 const WARN =
   'asm volatile("1: ud2\\n.pushsection __bug_table,\\"aw\\"\\n2: .long 1b - .\\n.long %c0 - .\\n.word %c1\\n.word %c2\\n.org 2b+12\\n.popsection" :: "i"(__FILE__), "i"(__LINE__), "i"(flags))';
 const EXTERNAL = `extern int printk(const char *, ...), outer(int, const void *), lock(void *), unlock(void *);
+#ifdef WITHOUT_TABLES
+#define WARN(flags) printk("%d", flags)
+#else
 #define WARN(flags) ${WARN}
+#endif
 struct ops { int (*open)(int); int (*close)(int); const char *name; };
 `;
 
@@ -51,11 +55,18 @@ function source(more) {
   return text;
 }
 
+/** Sections of an object that one function or variable has for itself. */
+function bundled(path) {
+  const listing = execFileSync("readelf", ["-SW", path], { encoding: "utf8" });
+  return listing.match(/ \.(?:text|data|bss|rodata)\.\S+/g).flatMap((n) => (n.includes(".str1.") ? [] : [n.trim()]));
+}
+
 /**
  * Two builds of one linked object, which differ in one function of the file in the middle.
  * @param files how many files it is linked of; a file has about 450 symbols
+ * @param shared of how many functions of a file the names, and so the sections, of what is static are those of all files
  */
-export function linkedPair(folder, files, flags = []) {
+export function linkedPair(folder, files, flags = [], shared = SHARED) {
   const compile = (more) => {
     writeFileSync(join(folder, "core.c"), source(more));
     execFileSync("gcc", [...FLAGS, ...flags, "-c", "core.c", "-o", `${more}.o`], { cwd: folder });
@@ -64,11 +75,11 @@ export function linkedPair(folder, files, flags = []) {
   // Of each file the first static functions and variables share their names, and so their sections, with those of all others.
   const own = Array.from({ length: FUNCTIONS }, (_, i) => [
     `global_${i}`,
-    ...(i < SHARED ? [] : [`helper_${i}`, `state_${i}`]),
+    ...(i < shared ? [] : [`helper_${i}`, `state_${i}`]),
   ]);
   const sections = Array.from({ length: FUNCTIONS }, (_, i) => [
     `.text.global_${i}`,
-    ...(i < SHARED
+    ...(i < shared
       ? []
       : [`.text.helper_${i}`, `.data.state_${i}`, `.bss.state_${i}`, `.rodata.table_${i}`, `.bss.calls.${i}`]),
   ]);
@@ -81,8 +92,7 @@ export function linkedPair(folder, files, flags = []) {
         .map((g) => `${g} ${g}_of_${file}\n`)
         .join(""),
     );
-    const renamed = sections
-      .flat()
+    const renamed = (shared === 0 ? bundled(join(folder, `${more}.o`)) : sections.flat())
       .map((s) => `--rename-section ${s}=${s}_of_${file}\n`)
       .join("");
     writeFileSync(join(folder, "sections"), renamed);

@@ -5,6 +5,7 @@ import { Btf, BtfError, isLittleEndianBtf } from "../elf/btf.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
 import type { KernelConfig } from "./config.ts";
 import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
+import type { LinkedSymbol } from "./image/linkedIds.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
 import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
@@ -131,6 +132,11 @@ export class Kernel {
     if (this.#list === null) return null;
     this.#known.placed ??= placedOfKernel(this.#list.symbols(), this.#vmlinux?.sourceFiles() ?? null);
     return this.#known.placed;
+  }
+
+  /** The symbols of vmlinux by the ids that objtool gave them in vmlinux.o; null if they have none. */
+  linkedIds(): ReadonlyMap<bigint, LinkedSymbol> | null {
+    return this.#list === this.#vmlinux?.list ? (this.#vmlinux?.linkedIds?.() ?? null) : null;
   }
 
   /** All names of vmlinux. @param like leaves out those of another shape */

@@ -1,14 +1,16 @@
 // Which of several symbols of one name in the target is the one of an object: by the source file that a linked file's symbol table
 // names, and by what lies beside it. Where these do not tell, or contradict each other, nothing is guessed.
 
+import type { LinkedSymbol } from "../../kernel/image/linkedIds.ts";
 import type { PlacedSymbol, PlacedSymbols } from "../../kernel/symbols/placedSymbols.ts";
 import { canonicalName } from "../canon/names.ts";
 import type { Item, Unit } from "../canon/unit.ts";
+import { LinkedPlaces } from "./linkedIds.ts";
 
 export interface Told {
   /** Position among the symbols of the name, from 1. */
   readonly position: number;
-  readonly how: "binding" | "file" | "neighbours" | "file and neighbours";
+  readonly how: "binding" | "id" | "file" | "neighbours" | "file and neighbours";
 }
 
 /** A name as a neighbour is known by: without what compilers add, and without prefix symbols. */
@@ -28,8 +30,11 @@ export class Namesakes {
   readonly #anchors = new Set<string>();
   /** Order of functions in the object, by plain name. */
   readonly #order = new Map<string, number>();
+  readonly #linked: LinkedPlaces | null;
 
-  constructor(placed: PlacedSymbols, unit: Unit) {
+  /** @param linked the target's symbols by the ids that a linked original gave them; null: it has none */
+  constructor(placed: PlacedSymbols, unit: Unit, linked: ReadonlyMap<bigint, LinkedSymbol> | null = null) {
+    this.#linked = linked === null ? null : LinkedPlaces.of(unit, linked);
     this.#placed = placed;
     this.#unit = unit;
     for (const item of unit.items) {
@@ -52,11 +57,19 @@ export class Namesakes {
     const [only, more] = fitting;
     if (only === undefined) return null;
     if (more === undefined) return told(only, "binding");
+    const byId = this.#byId(item, name, fitting);
+    if (byId !== null) return told(byId, "id");
     const byFile = item.isLocal ? this.#byFile(item, fitting) : null;
     const byPlace = this.#byPlace(item, fitting);
     if (byFile !== null && byPlace !== null) return byFile === byPlace ? told(byFile, "file and neighbours") : null;
     if (byFile !== null) return told(byFile, "file");
     return byPlace === null ? null : told(byPlace, "neighbours");
+  }
+
+  /** The candidate at the address that the linker gave the item. */
+  #byId(item: Item, name: string, candidates: readonly PlacedSymbol[]): PlacedSymbol | null {
+    const at = this.#linked?.addressOf(item, name, this.#unit) ?? null;
+    return at === null ? null : (candidates.find((c) => c.at === at) ?? null);
   }
 
   /** Names of the object's locals behind the STT_FILE symbol of an item. */

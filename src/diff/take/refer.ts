@@ -89,7 +89,7 @@ export class TargetObject {
     let known = this.#namesakesOf.get(unit);
     if (known === undefined) {
       const placed = this.kernel.placedSymbols(this.object);
-      known = placed === null ? null : new Namesakes(placed, unit);
+      known = placed === null ? null : new Namesakes(placed, unit, this.isVmlinux ? this.kernel.linkedIds() : null);
       this.#namesakesOf.set(unit, known);
     }
     const told = known?.positionOf(item, item.name) ?? null;

@@ -27,6 +27,7 @@ import { fileKey, type SourceFiles } from "../symbols/placedSymbols.ts";
 import { SymbolColumns } from "../symbols/symbolColumns.ts";
 import { SymbolList } from "../symbols/symbolList.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
+import { readLinkedIds } from "./linkedIds.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { readFtraceSites } from "./mcountLoc.ts";
 import { ImageMemory } from "./memory.ts";
@@ -67,6 +68,7 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     config: findConfig(stringSections(file)),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
     sourceFiles: () => readSourceFiles(symbols),
+    linkedIds: () => readLinkedIds(file.sections, symbols, file.littleEndian),
   };
 }
 

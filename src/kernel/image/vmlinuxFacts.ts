@@ -4,6 +4,7 @@ import type { Export } from "../symbols/exports.ts";
 import type { SourceFiles } from "../symbols/placedSymbols.ts";
 import type { SymbolList } from "../symbols/symbolList.ts";
 import type { FtraceRecords } from "./ftraceLookup.ts";
+import type { LinkedSymbol } from "./linkedIds.ts";
 import type { LivepatchStack } from "./livepatchStack.ts";
 
 /** What a kernel's own file tells: vmlinux, or a bootable image. */
@@ -29,4 +30,6 @@ export interface Vmlinux {
   readonly debug: ElfExecutable | null;
   /** Which source file each local symbol comes from; null if the file does not tell. Read when it is called. */
   readonly sourceFiles: () => SourceFiles | null;
+  /** Symbols by the ids that objtool gave them in vmlinux.o; null, or absent, if it has none. Read when it is called. */
+  readonly linkedIds?: () => ReadonlyMap<bigint, LinkedSymbol> | null;
 }
