@@ -58,8 +58,9 @@ export function describeKernel(kernel: Kernel): KernelFacts {
     kernel.config === null
       ? null
       : { value: kernel.config.options.has(option), from: `${option} in ${kernel.config.source}` };
+  /** What the kernel shows counts; what a list of symbols lacks, it may only not list. */
   const told = (option: string, seen: Fact<boolean>): Fact<boolean> =>
-    seen.value === null ? (ofConfig(option) ?? seen) : seen;
+    seen.value === true ? seen : (ofConfig(option) ?? seen);
   const row = machine === undefined ? null : findKernelMachine(machine);
   const pads = row?.landingPadMark ?? null;
   const marks = row?.tocMarks ?? { toc: [], pcrel: [] };

@@ -1,7 +1,7 @@
 // Symbols of a bootable kernel, read from the file that a boot loader loads, held against /proc/kallsyms of that very kernel: every
 // line, in its order, with its address without KASLR. And exports against the Module.symvers of the kernel's own build.
 
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { elfType, readExecutable } from "../../src/elf/executable.ts";
@@ -19,6 +19,7 @@ import { openDistro } from "./distro.ts";
 import { compilerOf } from "./kernels.ts";
 import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
+import { klplink } from "./scenario.ts";
 
 const lab = labOf(import.meta.url);
 /** One kernel for each form of the tables, packing and base; with KLPLINK_WIDE=1 all nine. */
@@ -115,6 +116,28 @@ describe("what show -k says of the kernel's configuration", () => {
     expect(facts.structModule.value).toBeGreaterThan(500);
   });
 });
+
+// linux-headers of Debian from 6.12 on has a vmlinux of types alone in its build folder.
+test.each(["6.12", "7.2"])(
+  "a release whose headers are installed, Linux %s: its symbols are those of vmlinuz",
+  async (series) => {
+    const kit = mustRun("bash", ["test/boot/fetch-headers.sh", "amd64", series]).trim();
+    const release = readFileSync(join(kit, "release"), "utf8").trim();
+    const { kernel } = openDistro(join(kit, "kernel"));
+    const root = join(lab.folder, `headers-${series}`);
+    mkdirSync(join(root, "lib/modules", release), { recursive: true });
+    mkdirSync(join(root, "boot"));
+    symlinkSync(join(kit, "build"), join(root, "lib/modules", release, "build"));
+    symlinkSync(kernel, join(root, "boot", `vmlinuz-${release}`));
+    expect(existsSync(join(root, "lib/modules", release, "build/vmlinux"))).toBe(true);
+    const shown = klplink("show", "-k", release, "--root", root, "--format", "json");
+    expect([shown.status, shown.stderr]).toEqual([0, ""]);
+    const { facts } = JSON.parse(shown.stdout) as { facts: { symbols: object; release: object } };
+    const { list } = await readBootable(kernel);
+    expect(facts.symbols).toEqual({ value: list.size, from: join(root, "boot", `vmlinuz-${release}`) });
+    expect(facts.release).toMatchObject({ value: release });
+  },
+);
 
 // arm64's 6.1 has no CONFIG_KALLSYMS_ALL: its tables are found by what is in them.
 describe("exports", () => {

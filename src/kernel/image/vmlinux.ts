@@ -2,6 +2,7 @@
 
 import { type Addr, addr } from "../../base/brand.ts";
 import { viewOf } from "../../base/bytes.ts";
+import { hasCode } from "../../elf/codeless.ts";
 import {
   SHF_EXECINSTR,
   SHF_WRITE,
@@ -42,7 +43,8 @@ export const readVmlinux = (bytes: Uint8Array, source: string): Vmlinux => vmlin
 
 /** As {@link readVmlinux}, of a file that is read already. @throws ElfError */
 export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
-  if (file.symbols === null) return readStripped(file, source);
+  // The vmlinux of a linux-headers package has types alone, and symbols of nothing but those.
+  if (file.symbols === null || !hasCode(file.sections)) return readStripped(file, source);
   const { list, marks } = readSymbols(file, file.symbols, source);
   const memory = ImageMemory.of(file);
   const release = findRelease(stringSections(file));

@@ -2,6 +2,7 @@
 // linux-headers), Fedora and RHEL (kernel-core, kernel-modules, kernel-devel), SUSE (kernel-default, kernel-default-devel), Arch
 // (linux, linux-headers).
 
+import { mayHoldCode } from "../../elf/codeless.ts";
 import { normalModuleName } from "../module/modinfo.ts";
 import type { ArchiveFile } from "./archive.ts";
 
@@ -49,9 +50,9 @@ const CONFIGS: Places = [
 
 /** What a package has. @param wanted the release that counts where it has several; null: the first one of a kernel */
 export function contentsOf(files: readonly ArchiveFile[], wanted: string | null = null): PackageContents {
-  const kernel = bestOf(files, KERNELS, wanted);
+  const kernel = bestOf(files, KERNELS, wanted, isKernel);
   const release = wanted ?? kernel?.release ?? null;
-  const map = bestOf(files, MAPS, release, LEAST_MAP);
+  const map = bestOf(files, MAPS, release, ({ bytes }) => bytes.length >= LEAST_MAP);
   const symvers = bestOf(files, SYMVERS, release);
   const config = bestOf(files, CONFIGS, release);
   const modules = new Map<string, ArchiveFile>();
@@ -79,17 +80,21 @@ const MODULE = new RegExp(`^${MODULES}/`);
 /** `snd_hda_intel` of `…/snd-hda-intel.ko.xz`. */
 const moduleNameOf = (path: string): string => normalModuleName(path.replace(/^.*\//, "").replace(KO, ""));
 
+/** Not the vmlinux that packages of headers bring, which has the kernel's types alone. */
+const isKernel = ({ bytes }: ArchiveFile): boolean =>
+  bytes.length > 0 && mayHoldCode((size, at) => bytes.subarray(at, at + size));
+
 function bestOf(
   files: readonly ArchiveFile[],
   places: Places,
   wanted: string | null,
-  least = 1,
+  isFit: (file: ArchiveFile) => boolean = ({ bytes }) => bytes.length > 0,
 ): { file: ArchiveFile; release: string } | null {
   for (const place of places) {
     for (const file of files) {
       const [, release] = place.exec(file.name) ?? [];
-      if (release === undefined || file.bytes.length < least) continue;
-      if (wanted === null || release === wanted) return { file, release };
+      if (release === undefined || (wanted !== null && release !== wanted)) continue;
+      if (isFit(file)) return { file, release };
     }
   }
   return null;

@@ -10,6 +10,7 @@ import { ArchiveError } from "../../../src/kernel/package/archive.ts";
 import { contentsOf, isNamedAfter } from "../../../src/kernel/package/contents.ts";
 import { openPackage, type Package } from "../../../src/kernel/package/open.ts";
 import { tarFiles } from "../../../src/kernel/package/tar.ts";
+import { withoutCode } from "../../elf/withoutCode.ts";
 
 const folder = "test/fixtures/packages";
 const fixture = (name: string): Buffer => readFileSync(`${folder}/${name}`);
@@ -158,4 +159,12 @@ describe("damage is told", () => {
       { numRuns: 300 },
     );
   });
+});
+
+test("a vmlinux of types alone, as packages of headers have it, is not the kernel", () => {
+  const types = { name: "usr/lib/modules/6.9.7-demo/build/vmlinux", bytes: withoutCode(kernel) };
+  const image = { name: "boot/vmlinuz-6.9.7-demo", bytes: kernel };
+  expect(contentsOf([types]).kernel).toBeNull();
+  expect(contentsOf([types, image]).kernel).toBe(image);
+  expect(contentsOf([{ ...types, bytes: kernel }, image]).kernel?.name).toBe(types.name);
 });

@@ -1,8 +1,9 @@
 // The files of a kernel that is named by its release, where distributions and kernel builds put them.
 
-import { accessSync, constants, type Stats, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readSync, type Stats, statSync } from "node:fs";
 import { release as runningRelease } from "node:os";
 import { join } from "node:path";
+import { mayHoldCode } from "../../../elf/codeless.ts";
 import { moduleFolders } from "./findModule.ts";
 
 /** What a file tells: the kernel itself, a list of its symbols, of all exports, or how it was configured. */
@@ -45,6 +46,24 @@ function isReadable(path: string): boolean {
   }
 }
 
+/** Not the vmlinux of a linux-headers package, which has the kernel's types alone. */
+function isKernel(path: string): boolean {
+  try {
+    const file = openSync(path, "r");
+    try {
+      return mayHoldCode((size, at) => {
+        const bytes = new Uint8Array(size);
+        return bytes.subarray(0, readSync(file, bytes, 0, size, at));
+      });
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // What is wrong with it is said when it is read.
+    return true;
+  }
+}
+
 /**
  * The files of the kernel that an argument names: a release (`6.12.95+deb12-amd64`), `running`, a build folder, or a folder of modules.
  * @param root where the other system's files lie; "/" for this one
@@ -65,7 +84,8 @@ type Kinds = readonly (readonly string[])[];
 
 function placesOf(name: string, kinds: Kinds, modules: readonly string[]): KernelPlaces {
   const there = kinds.map((paths) => paths.filter(isFile));
-  const [images = [], maps = [], exports = [], configs = []] = there.map((paths) => paths.filter(isReadable));
+  const [all = [], maps = [], exports = [], configs = []] = there.map((paths) => paths.filter(isReadable));
+  const images = all.filter(isKernel);
   const isList = (path: string): boolean => path.startsWith("/proc/") || (statOf(path)?.size ?? 0) >= LEAST_MAP;
   // What an image tells, a list need not.
   const symbols = images.length > 0 ? images[0] : maps.find(isList);

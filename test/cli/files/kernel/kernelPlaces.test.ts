@@ -1,8 +1,9 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { release as running, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { kernelPlaces } from "../../../../src/cli/files/kernel/kernelPlaces.ts";
+import { withoutCode } from "../../../elf/withoutCode.ts";
 import { klplink } from "../../run.ts";
 
 // Places: Debian's, Fedora's and the kernel's own installers (scripts/package, scripts/Makefile.modinst).
@@ -36,6 +37,20 @@ describe("the best file of each kind", () => {
     expect(filesOf(RELEASE)).toEqual([built]);
     const debug = put(`usr/lib/debug/boot/vmlinux-${RELEASE}`);
     expect(filesOf(RELEASE)).toEqual([debug]);
+  });
+  test("the vmlinux of linux-headers has types alone: it is not the kernel", async () => {
+    const vmlinux = readFileSync("test/fixtures/kernel/vmlinux-x86_64");
+    const types = put(`lib/modules/${RELEASE}/build/vmlinux`, withoutCode(vmlinux));
+    const symvers = put(`lib/modules/${RELEASE}/build/Module.symvers`);
+    expect(filesOf(RELEASE)).toEqual([symvers]);
+    const image = put(`boot/vmlinuz-${RELEASE}`, vmlinux);
+    expect(filesOf(RELEASE)).toEqual([image, symvers]);
+    // Given by itself it is refused: a list of a few symbols would call all others missing.
+    const { status, stderr } = await klplink(["show", "-k", types]);
+    expect([status, stderr.replace(/\n +/g, " ")]).toEqual([
+      3,
+      expect.stringContaining("the kernel has neither a symbol table nor kallsyms"),
+    ]);
   });
   test("Fedora: below lib/modules", () => {
     const image = put(`lib/modules/${RELEASE}/vmlinuz`);
