@@ -50,7 +50,7 @@ export async function openChecker(
   show: (path: string) => void,
   ask: (() => Promise<Contents>) | null = null,
 ): Promise<Checker> {
-  const loaded = await readKernelFiles(options, context);
+  const loaded = (await indexedKernel(options, context)) ?? (await readKernelFiles(options, context));
   const kernel = loaded?.kernel ?? null;
   const stores = loaded?.stores ?? [];
   const own = new KernelModules(stores);
@@ -92,6 +92,21 @@ export async function openChecker(
     }
   };
   return { check, tree };
+}
+
+/** The kernel out of the index that `--against` keeps, too: what it lacks, `check` does not ask. Null: it is to be read as it is. */
+async function indexedKernel(
+  { kernel: given = [], module = [], root = "/", verbose }: CheckOptions,
+  context: Context,
+): Promise<{ readonly kernel: Kernel; readonly stores: readonly ModuleStore[] } | null> {
+  // What was taken of a kernel is told where all of it is read.
+  if (given.length === 0 || given.includes("-") || verbose === true) return null;
+  const { isWorthIndexing, openIndexed } = await import("../fleet/indexCache.ts");
+  if (!isWorthIndexing(given, root)) return null;
+  const { kernel, stores } = await openIndexed(given, root, context);
+  if (module.length === 0) return { kernel, stores };
+  const { loadModules } = await import("../files/kernel/kernel.ts");
+  return { kernel: kernel.withModules(await loadModules(module, stores, context)), stores };
 }
 
 /** What a livepatch before it makes wrong. */

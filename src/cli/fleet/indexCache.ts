@@ -2,11 +2,11 @@
 // nothing is said of it; where there is no such folder, all works without.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, readdirSync, readSync, rmSync, statSync, utimesSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { writeWhole } from "../../elf/output.ts";
-import { InputError, readRegular } from "../../elf/regularFile.ts";
+import { InputError, openRegular, readRegular } from "../../elf/regularFile.ts";
 import { Kernel, type KernelParts } from "../../kernel/kernel.ts";
 import { isNamedAfter } from "../../kernel/package/contents.ts";
 import { readStored, StoredError, writeStored } from "../../kernel/stored/stored.ts";
@@ -50,32 +50,56 @@ export interface FleetKernel {
 }
 
 /** Opens a kernel by one argument, from the cache where that has it. @throws InputProblem, UsageError */
-export async function openFleetKernel(argument: string, root: string, context: Context): Promise<FleetKernel> {
+export const openFleetKernel = (argument: string, root: string, context: Context): Promise<FleetKernel> =>
+  openIndexed([argument], root, context);
+
+/**
+ * As {@link openFleetKernel}, of several arguments that tell of one kernel together.
+ * @throws InputProblem, UsageError
+ */
+export async function openIndexed(given: readonly string[], root: string, context: Context): Promise<FleetKernel> {
   const folder = indexFolder(context.env);
-  const key = folder === null ? null : keyOf(argument, root, context.version);
+  const key = folder === null ? null : keyOf(given, root, context.version);
   const file = folder === null || key === null ? null : join(folder, key);
-  let opened: Promise<KernelSource> | null = null;
-  const source = (): Promise<KernelSource> => {
-    opened ??= openKernelSource(argument, root, context);
-    return opened;
-  };
-  const place = modulesPlace(argument, root);
+  const opened = given.map((argument) => new Opened(argument, root, context));
   const kept = file === null || key === null ? null : readKept(file, key);
-  if (kept !== null && file !== null)
-    return { kernel: new Kernel(kept), stores: await storesOf(place, { argument, index: file, source, context }) };
-  const found = await source();
-  const parts = await readParts([found]);
+  if (kept !== null && file !== null) return { kernel: new Kernel(kept), stores: await storesOf(opened, file) };
+  const sources: KernelSource[] = [];
+  for (const one of opened) sources.push(await one.source());
+  const parts = await readParts(sources);
   const kernel = new Kernel(parts);
   // A package under another name is opened each time.
-  const isKeepable = place !== "none" || found.modules === null;
+  const isKeepable = opened.every(({ place }, i) => place !== "none" || sources[i]?.modules === null);
   if (file === null || key === null || !isKeepable)
-    return { kernel, stores: found.modules === null ? [] : [found.modules] };
+    return { kernel, stores: sources.flatMap(({ modules }) => (modules === null ? [] : [modules])) };
   keep(file, context, () => writeStored(parts, kernel, key));
-  return { kernel, stores: await storesOf(place, { argument, index: file, source, context }) };
+  return { kernel, stores: await storesOf(opened, file) };
 }
 
 /** Where modules of a kernel are: nowhere, in a folder, or in a package. */
 type ModulesPlace = "none" | "folder" | "package";
+
+/** An argument, opened when it is needed. */
+class Opened {
+  readonly argument: string;
+  readonly place: ModulesPlace;
+  readonly context: Context;
+  readonly #root: string;
+  #source: Promise<KernelSource> | null = null;
+
+  constructor(argument: string, root: string, context: Context) {
+    this.argument = argument;
+    this.#root = root;
+    this.context = context;
+    this.place = modulesPlace(argument, root);
+  }
+
+  /** @throws InputProblem, UsageError */
+  source(): Promise<KernelSource> {
+    this.#source ??= openKernelSource(this.argument, this.#root, this.context);
+    return this.#source;
+  }
+}
 
 function modulesPlace(argument: string, root: string): ModulesPlace {
   const places = kernelPlaces(argument, root);
@@ -84,33 +108,55 @@ function modulesPlace(argument: string, root: string): ModulesPlace {
   return modulesBeside(argument).length > 0 ? "folder" : "none";
 }
 
-async function storesOf(
-  place: ModulesPlace,
-  {
-    argument,
-    index,
-    source,
-    context,
-  }: {
-    readonly argument: string;
-    readonly index: string;
-    readonly source: () => Promise<KernelSource>;
-    readonly context: Context;
-  },
-): Promise<readonly ModuleStore[]> {
-  if (place === "none") return [];
-  if (place === "package") return [keptModules(index, source, context)];
-  const beside = modulesBeside(argument);
-  if (beside.length > 0) return [folderModules(beside, context)];
-  const { modules } = await source();
-  return modules === null ? [] : [modules];
+/** @param index the file in which the kernel is kept */
+async function storesOf(opened: readonly Opened[], index: string): Promise<readonly ModuleStore[]> {
+  const stores: ModuleStore[] = [];
+  for (const [i, one] of opened.entries()) {
+    if (one.place === "none") continue;
+    const beside = one.place === "folder" ? modulesBeside(one.argument) : [];
+    if (one.place === "package") stores.push(keptModules(i === 0 ? index : `${index}.${i}`, one));
+    else if (beside.length > 0) stores.push(folderModules(beside, one.context));
+    else {
+      const { modules } = await one.source();
+      if (modules !== null) stores.push(modules);
+    }
+  }
+  return stores;
 }
 
-/** What an argument stands for, by the content of all files that tell of it; null if they cannot be read, which opening them says. */
-function keyOf(argument: string, root: string, version: string): string | null {
-  const hash = createHash("sha256").update(`klplink ${version}\0${argument}\0`);
+/** Smaller files are parsed as fast. */
+const LEAST_BYTES = 1 << 20;
+/** The first line of a list of symbols: parsed nearly as fast as its index is read. */
+const LISTED = /^(?:0x)?[0-9a-f]{8,16}[ \t]/;
+
+/** Whether it pays to keep what some arguments tell: their files are large, and not text. */
+export function isWorthIndexing(given: readonly string[], root: string): boolean {
   try {
-    for (const path of filesOf(argument, root)) hash.update(`${path}\0`).update(digestOf(path));
+    const sizes = given.flatMap((argument) => filesOf(argument, root)).map(binarySize);
+    return sizes.reduce((sum, size) => sum + size, 0) >= LEAST_BYTES;
+  } catch {
+    return false;
+  }
+}
+
+/** Bytes of a regular file; 0 for one that is a list. @throws what the system says */
+function binarySize(path: string): number {
+  const fd = openRegular(path);
+  try {
+    const start = Buffer.alloc(20);
+    readSync(fd, start, 0, start.length, 0);
+    return LISTED.test(start.toString("latin1")) ? 0 : fstatSync(fd).size;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What arguments stand for, by the content of all files that tell of it; null if they cannot be read, which opening them says. */
+function keyOf(given: readonly string[], root: string, version: string): string | null {
+  const hash = createHash("sha256").update(`klplink ${version}\0${given.join("\0")}\0`);
+  try {
+    for (const argument of given)
+      for (const path of filesOf(argument, root)) hash.update(`${path}\0`).update(digestOf(path));
     return `${hash.digest("hex")}.index`;
   } catch {
     return null;
@@ -183,17 +229,17 @@ function prune(folder: string, most: number): void {
 }
 
 /** Modules out of a package, each kept beside the index once it was needed: the package is opened for a new one only. */
-function keptModules(index: string, source: () => Promise<KernelSource>, context: Context): ModuleStore {
+function keptModules(index: string, opened: Opened): ModuleStore {
   return {
     needs: () => [],
     find: async (module) => {
       const file = `${index}.${createHash("sha256").update(module).digest("hex").slice(0, 24)}`;
       const known = readModuleFile(file);
       if (known !== null) return known.bytes.length === 0 ? null : { name: known.name, read: async () => known.bytes };
-      const { modules } = await source();
+      const { modules } = await opened.source();
       const found = modules === null ? null : await modules.find(module);
       const bytes = found === null ? new Uint8Array(0) : await found.read();
-      keep(file, context, () => moduleFile(found?.name ?? "", bytes));
+      keep(file, opened.context, () => moduleFile(found?.name ?? "", bytes));
       return found === null ? null : { name: found.name, read: async () => bytes };
     },
   };

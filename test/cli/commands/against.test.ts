@@ -4,6 +4,7 @@
 import {
   appendFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -332,4 +333,39 @@ test("a folder is the kernels in it", async () => {
   cpSync(join(folder, "root"), join(folder, "systems/one"), { recursive: true });
   expect(await names(join(folder, "systems"))).toEqual(both.map((path) => path.replace("root", "systems/one")));
   expect(await names("test/fixtures/packages/fedora")).toEqual([kernels[4]]);
+});
+
+test("check -k takes a large kernel from the same cache, and says the same without it, damaged or not", async () => {
+  const own = join(folder, "single");
+  const kernel = join(folder, "vmlinux-large");
+  writeFileSync(kernel, Buffer.concat([readFileSync("test/fixtures/kernel/vmlinux-x86_64"), Buffer.alloc(1 << 20)]));
+  const list = join(folder, "large.map");
+  const lines = Array.from(
+    { length: 40_000 },
+    (_, i) => `ffffffff82${(i * 16).toString(16).padStart(6, "0")} T f${i}\n`,
+  );
+  writeFileSync(list, `ffffffff81000000 T _stext\nffffffff81000010 r __ksymtab_printk\n${lines.join("")}`);
+  const kept = (): string[] => (existsSync(own) ? readdirSync(join(own, "klplink/kernels")) : []);
+  const said = async (...more: string[]): Promise<string> => {
+    const args = ["check", "test/fixtures/diag/broken/KLP414.ko", "-k", kernel, ...more, ...json];
+    const { status, stdout, stderr } = await klplink(args, { env: { XDG_CACHE_HOME: own } });
+    return `${status}\n${stdout}\n${stderr}`;
+  };
+  // As it is read where what was taken is told.
+  const plain = await said("-v");
+  expect(kept()).toEqual([]);
+  expect(await said()).toBe(plain);
+  expect(kept().length).toBe(1);
+  const index = join(own, "klplink/kernels", kept()[0] ?? "");
+  const bytes = readFileSync(index);
+  expect(await said()).toBe(plain);
+  writeFileSync(index, bytes.subarray(0, bytes.length - 8));
+  expect(await said()).toBe(plain);
+  expect(readFileSync(index).equals(bytes)).toBe(true);
+  // With a module beside it.
+  const module = ["-m", "test/fixtures/kernel/demo-mod.ko"];
+  expect(await said(...module)).toBe(await said(...module, "-v"));
+  // Lists are parsed: only with others are they kept.
+  await klplink(["check", "test/fixtures/diag/broken/KLP414.ko", "-k", list], { env: { XDG_CACHE_HOME: own } });
+  expect(kept().length).toBe(1);
 });

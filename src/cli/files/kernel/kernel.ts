@@ -44,6 +44,17 @@ export async function loadKernel(
   for (const argument of kernels) sources.push(await openKernelSource(argument, root, context));
   const parts = await readParts(sources, opened);
   const stores = sources.flatMap(({ modules: store }) => (store === null ? [] : [store]));
+  const files = await loadModules(modules, stores, context, opened);
+  return { kernel: new Kernel({ ...parts, modules: files }), sources, stores };
+}
+
+/** The modules that -m names. @throws InputProblem, UsageError */
+export async function loadModules(
+  modules: readonly string[],
+  stores: readonly ModuleStore[],
+  context: Standard,
+  opened: Opened = () => {},
+): Promise<ModuleFile[]> {
   const files: ModuleFile[] = [];
   for (const argument of modules) {
     const { name, path: given } = parseModuleArgument(argument);
@@ -51,7 +62,7 @@ export async function loadKernel(
     if (files.some((f) => f.name === file.name)) throw new UsageError(`-m gives module ${file.name} twice`);
     files.push(file);
   }
-  return { kernel: new Kernel({ ...parts, modules: files }), sources, stores };
+  return files;
 }
 
 /** A kernel, where it was read from, and where more of its modules are. */
