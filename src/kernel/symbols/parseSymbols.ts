@@ -59,6 +59,9 @@ const OPENING = 0x5b;
 /** Each has tables of its own; distributions have some thousands of modules, of which a kernel has some hundred loaded. */
 const MOST_MODULES = 1 << 14;
 
+/** Bytes of a line, as the lists of kernels have it. */
+const USUAL_LINE = 40;
+
 class LineParser {
   readonly #text: Buffer;
   readonly #vmlinux: SymbolColumns;
@@ -72,7 +75,7 @@ class LineParser {
 
   constructor(text: Buffer) {
     this.#text = text;
-    this.#vmlinux = new SymbolColumns(text);
+    this.#vmlinux = new SymbolColumns(text, Math.ceil(text.length / USUAL_LINE));
   }
 
   /**

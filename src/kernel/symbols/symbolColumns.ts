@@ -9,25 +9,35 @@ export interface KernelSymbol {
   readonly letter: string;
 }
 
-/** Mixed into the hashes of names: no file can know which of its names will meet in one place. */
+/** Chosen anew by each process: no file can know which of its names will meet in one place. */
 const SEED = Math.floor(Math.random() * 0x1_0000_0000);
 const FACTOR = Math.floor(Math.random() * 0x1_0000_0000) | 0x1000_0001;
 
-const mixed = (hash: number, byte: number): number => {
-  const h = Math.imul(hash ^ byte, FACTOR);
-  return h ^ (h >>> 15);
-};
+/** Names are put in so many places at most, by a few of their bytes. */
+const MOST_PLACES = 1 << 14;
+/** Rows of one place that are looked through; more get a table of their names. */
+const FEW = 64;
+
+/** Where a name goes: by its length, and the last byte, the one before it, one in the middle and one near the beginning. */
+function placeOf(length: number, last: number, before: number, middle: number, early: number): number {
+  let hash = Math.imul(SEED ^ length, FACTOR) ^ ((last << 24) | (before << 16) | (middle << 8) | early);
+  hash = Math.imul(hash ^ (hash >>> 15), FACTOR);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+const middleOf = (length: number): number => (length * 5) >> 3;
+const earlyOf = (length: number): number => (length * 3) >> 3;
 
 /** Two halves become an address here. */
 const JOINED = new DataView(new ArrayBuffer(8));
 
 // Shared: a listing may have very many modules.
 const EMPTY_WORDS = new Uint32Array(0);
-const EMPTY_BYTES = new Uint8Array(0);
+const NO_ROWS: readonly number[] = [];
 
 /**
  * The symbols of one object in columns: a kernel has 200,000, of which few are ever looked at. Names stay bytes (Latin-1) where they
- * are until one is given out; they are put in order for look-ups when the first one is looked up.
+ * are until one is given out. When the first one is looked up, the rows are put in places, by a few bytes of their names: of those of one
+ * place, all are looked at, or, where they are many, a table is made.
  */
 export class SymbolColumns {
   // Small: a listing may have any number of modules.
@@ -42,16 +52,20 @@ export class SymbolColumns {
   #used: number | null;
   /** How many rows have been put in order. */
   #ordered = 0;
-  /** By hash, open addressing: the first row of a name, and 1; 0: none. */
-  #slots = EMPTY_WORDS;
-  /** By row: the next row of its name, and 1; 0: none. */
-  #next = EMPTY_WORDS;
-  #isFirst = EMPTY_BYTES;
+  /** By place: where its rows begin among `#rows`; behind the last one, their end. */
+  #places = EMPTY_WORDS;
+  #rows = EMPTY_WORDS;
+  /** By place with many rows: rows by name, once one was asked for. */
+  #tables = new Map<number, Map<string, number[]>>();
 
-  /** @param text the list that {@link addAt} refers to; without it, the names are kept here */
-  constructor(text?: Uint8Array) {
+  /**
+   * @param text the list that {@link addAt} refers to; without it, the names are kept here
+   * @param room so many rows are likely
+   */
+  constructor(text?: Uint8Array, room = 8) {
     this.#text = text ?? new Uint8Array(0);
     this.#used = text === undefined ? 0 : null;
+    if (room > 8) this.#resize(room);
   }
 
   get size(): number {
@@ -76,7 +90,7 @@ export class SymbolColumns {
   /** As {@link add}, of a name that stands in the list from `start` to `end`. */
   addAt(start: number, end: number, letter: number, high: number, low: number): void {
     const row = this.#count++;
-    if (row === this.#letters.length) this.#grow();
+    if (row === this.#letters.length) this.#resize(row * 2);
     this.#halves[row * 2] = low;
     this.#halves[row * 2 + 1] = high;
     this.#letters[row] = letter;
@@ -84,64 +98,63 @@ export class SymbolColumns {
     this.#ends[row] = end;
   }
 
-  #grow(): void {
+  #resize(length: number): void {
     const longer = <T extends Uint32Array | Uint8Array>(list: T, to: T): T => {
       to.set(list);
       return to;
     };
-    const length = this.#letters.length * 2;
     this.#halves = longer(this.#halves, new Uint32Array(length * 2));
     this.#letters = longer(this.#letters, new Uint8Array(length));
     this.#starts = longer(this.#starts, new Uint32Array(length));
     this.#ends = longer(this.#ends, new Uint32Array(length));
   }
 
-  /** Puts all rows in order for look-ups. */
+  /** Puts all rows in places for look-ups. */
   #order(): void {
     if (this.#ordered === this.#count) return;
-    const count = this.#count;
-    const slots = new Uint32Array(2 ** Math.ceil(Math.log2(count * 2 + 2)));
-    const next = new Uint32Array(count);
-    const isFirst = new Uint8Array(count);
-    /** By the first row of a name: its last one. */
-    const last = new Uint32Array(count);
+    const [count, text, starts, ends] = [this.#count, this.#text, this.#starts, this.#ends];
+    const size = Math.min(MOST_PLACES, 2 ** Math.ceil(Math.log2(count + 1)));
+    const place = new Uint16Array(count);
+    const places = new Uint32Array(size + 1);
     for (let row = 0; row < count; row++) {
-      const start = this.#starts[row] ?? 0;
-      const end = this.#ends[row] ?? 0;
-      let slot = this.#hashOf(start, end) & (slots.length - 1);
-      let known = slots[slot] ?? 0;
-      while (known !== 0 && !this.#isSame(known - 1, start, end)) {
-        slot = (slot + 1) & (slots.length - 1);
-        known = slots[slot] ?? 0;
-      }
-      if (known === 0) {
-        slots[slot] = row + 1;
-        isFirst[row] = 1;
-        last[row] = row;
-      } else {
-        next[last[known - 1] ?? 0] = row + 1;
-        last[known - 1] = row;
-      }
+      const start = starts[row] as number;
+      const end = ends[row] as number;
+      const length = end - start;
+      const at =
+        length < 2
+          ? placeOf(length, text[start] as number, 0, 0, 0)
+          : placeOf(
+              length,
+              text[end - 1] as number,
+              text[end - 2] as number,
+              text[start + middleOf(length)] as number,
+              text[start + earlyOf(length)] as number,
+            );
+      const own = at & (size - 1);
+      place[row] = own;
+      places[own + 1] = (places[own + 1] as number) + 1;
     }
-    this.#slots = slots;
-    this.#next = next;
-    this.#isFirst = isFirst;
+    for (let i = 1; i <= size; i++) places[i] = (places[i] as number) + (places[i - 1] as number);
+    const rows = new Uint32Array(count);
+    const next = places.slice();
+    for (let row = 0; row < count; row++) {
+      const own = place[row] as number;
+      rows[next[own] as number] = row;
+      next[own] = (next[own] as number) + 1;
+    }
+    this.#places = places;
+    this.#rows = rows;
+    this.#tables = new Map();
     this.#ordered = count;
   }
 
-  #hashOf(start: number, end: number): number {
+  #isSame(a: number, b: number): boolean {
     const text = this.#text;
-    let hash = SEED;
-    for (let i = start; i < end; i++) hash = mixed(hash, text[i] ?? 0);
-    return hash >>> 0;
-  }
-
-  /** Whether a row has the name that stands from `start` to `end`. */
-  #isSame(row: number, start: number, end: number): boolean {
-    const text = this.#text;
-    const own = this.#starts[row] ?? 0;
-    if ((this.#ends[row] ?? 0) - own !== end - start) return false;
-    for (let i = end - start - 1; i >= 0; i--) if (text[own + i] !== text[start + i]) return false;
+    const one = this.#starts[a] as number;
+    const other = this.#starts[b] as number;
+    const length = (this.#ends[a] as number) - one;
+    if ((this.#ends[b] as number) - other !== length) return false;
+    for (let i = length - 1; i >= 0; i--) if (text[one + i] !== text[other + i]) return false;
     return true;
   }
 
@@ -153,20 +166,49 @@ export class SymbolColumns {
     return true;
   }
 
-  /** The first row of a name, and 1; 0: none. */
-  #rowOf(name: string): number {
+  /** The rows of a name, in the order in which they were added. */
+  #rowsOf(name: string): readonly number[] {
     this.#order();
-    const slots = this.#slots;
-    if (slots.length === 0) return 0;
-    let hash = SEED;
-    for (let i = 0; i < name.length; i++) hash = mixed(hash, name.charCodeAt(i));
-    let slot = (hash >>> 0) & (slots.length - 1);
-    let row = slots[slot] ?? 0;
-    while (row !== 0 && !this.#isCalled(row - 1, name)) {
-      slot = (slot + 1) & (slots.length - 1);
-      row = slots[slot] ?? 0;
+    const places = this.#places;
+    if (places.length === 0) return NO_ROWS;
+    const { length } = name;
+    const at =
+      length < 2
+        ? placeOf(length, name.charCodeAt(0), 0, 0, 0)
+        : placeOf(
+            length,
+            name.charCodeAt(length - 1),
+            name.charCodeAt(length - 2),
+            name.charCodeAt(middleOf(length)),
+            name.charCodeAt(earlyOf(length)),
+          );
+    const own = at & (places.length - 2);
+    const start = places[own] as number;
+    const end = places[own + 1] as number;
+    if (end - start > FEW) return this.#tableOf(own, start, end).get(name) ?? NO_ROWS;
+    let found = NO_ROWS as number[];
+    for (let i = start; i < end; i++) {
+      const row = this.#rows[i] as number;
+      if (!this.#isCalled(row, name)) continue;
+      if (found === NO_ROWS) found = [row];
+      else found.push(row);
     }
-    return row;
+    return found;
+  }
+
+  #tableOf(place: number, start: number, end: number): ReadonlyMap<string, readonly number[]> {
+    let table = this.#tables.get(place);
+    if (table !== undefined) return table;
+    table = new Map();
+    for (let i = start; i < end; i++) {
+      const row = this.#rows[i] as number;
+      const name = this.#name(row);
+      const known = table.get(name);
+      if (known === undefined) table.set(name, [row]);
+      else known.push(row);
+    }
+    this.#tables.set(place, table);
+    return table;
   }
 
   #name(row: number): string {
@@ -175,20 +217,46 @@ export class SymbolColumns {
   }
 
   has(name: string): boolean {
-    return this.#rowOf(name) !== 0;
+    return this.#rowsOf(name).length > 0;
   }
 
   /** Each name once, in the order in which they were added first. */
   *names(): IterableIterator<string> {
-    this.#order();
-    for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1) yield this.#name(row);
+    const seen = new Set<string>();
+    for (let row = 0; row < this.#count; row++) {
+      const name = this.#name(row);
+      if (seen.size < seen.add(name).size) yield name;
+    }
   }
 
   /** How many names several symbols have. */
   countRepeated(): number {
     this.#order();
     let count = 0;
-    for (let row = 0; row < this.#ordered; row++) if (this.#isFirst[row] === 1 && this.#next[row] !== 0) count++;
+    for (let place = 0; place + 1 < this.#places.length; place++) {
+      const start = this.#places[place] as number;
+      const end = this.#places[place + 1] as number;
+      if (end - start > FEW) {
+        for (const rows of this.#tableOf(place, start, end).values()) if (rows.length > 1) count++;
+      } else count += this.#repeatedIn(this.#rows.subarray(start, end));
+    }
+    return count;
+  }
+
+  /** How many names some rows have several times. */
+  #repeatedIn(rows: Uint32Array): number {
+    let count = 0;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as number;
+      let others = 0;
+      for (let k = 0; k < rows.length; k++) {
+        if (k === i || !this.#isSame(row, rows[k] as number)) continue;
+        // Counted where it stands first.
+        others = k < i ? 0 : 1;
+        break;
+      }
+      count += others;
+    }
     return count;
   }
 
@@ -200,17 +268,12 @@ export class SymbolColumns {
 
   /** How many symbols have that name. */
   countOf(name: string): number {
-    let count = 0;
-    for (let row = this.#rowOf(name); row !== 0; row = this.#next[row - 1] ?? 0) count++;
-    return count;
+    return this.#rowsOf(name).length;
   }
 
   /** All symbols of that name in the order in which they were added. */
   findListed(name: string): KernelSymbol[] {
-    const found: KernelSymbol[] = [];
-    for (let row = this.#rowOf(name); row !== 0; row = this.#next[row - 1] ?? 0)
-      found.push(this.#symbol(name, row - 1));
-    return found;
+    return this.#rowsOf(name).map((row) => this.#symbol(name, row));
   }
 
   /** All symbols of that name by address; equal addresses as they were added. */

@@ -119,3 +119,30 @@ test("the names of a list are scanned once, however often its exports and data a
   const exporting = new SymbolList("System.map", "System.map", more, new Map());
   expect([exporting.hasExports, exporting.hasData]).toEqual([true, true]);
 });
+
+test("names are found among any others: short ones, many that differ in few bytes, those that come several times", () => {
+  const columns = new SymbolColumns();
+  const rows = new Map<string, bigint[]>();
+  const add = (name: string): void => {
+    const own = rows.get(name) ?? [];
+    const at = columns.size;
+    rows.set(name, [...own, BigInt(at)]);
+    columns.add(name, 0x54, 0, at);
+  };
+  for (const name of ["a", "b", "ab", "ba", "abc", "a", "ab"]) add(name);
+  // Of these, nothing differs where names are told apart first: they are looked up in a table.
+  for (let i = 0; i < 300; i++) add(`${String.fromCharCode(0x41 + (i % 26), 0x41 + Math.trunc(i / 26))}_same_end`);
+  for (let i = 0; i < 300; i += 7) add(`${String.fromCharCode(0x41 + (i % 26), 0x41 + Math.trunc(i / 26))}_same_end`);
+  for (let i = 0; i < 500; i++) add(`other_${i % 400}`);
+  for (const [name, addresses] of rows) {
+    expect(columns.findListed(name).map((s) => s.address)).toEqual(addresses);
+    expect([columns.countOf(name), columns.has(name)]).toEqual([addresses.length, true]);
+  }
+  for (const name of ["", "c", "ac", "zz_same_end", "other_400", "other_1\0"])
+    expect(columns.has(name), name).toBe(false);
+  expect([...columns.names()]).toEqual([...rows.keys()]);
+  expect(columns.countRepeated()).toBe([...rows.values()].filter((own) => own.length > 1).length);
+  // A row more is found, too.
+  add("late");
+  expect(columns.countOf("late")).toBe(1);
+});
