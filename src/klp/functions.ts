@@ -25,47 +25,88 @@ export interface SymbolizedFile {
 }
 
 /** Whether kallsyms and the livepatch core ignore a name (kernel/module/kallsyms.c: empty or a mapping symbol). */
-function isNamelessToKernel(name: string): boolean {
-  return name === "" || name.startsWith(".L") || name.startsWith("L0") || name.startsWith("$");
+function isNamelessToKernel(symbols: SymbolTable, symbol: number): boolean {
+  const isCalled = (start: string): boolean => symbols.nameStartsWith(symbol, start);
+  return symbols.nameIs(symbol, "") || isCalled(".L") || isCalled("L0") || isCalled("$");
+}
+
+/** A row of a symbol table; its name is made when it is asked for. */
+class NamedCode implements CodeSymbol {
+  readonly #symbols: SymbolTable;
+  readonly symbol: number;
+  readonly section: number;
+  readonly start: number;
+  readonly size: number;
+  readonly type: number;
+  readonly localEntryCode: number;
+  readonly localEntry: number;
+
+  constructor(symbols: SymbolTable, symbol: number, section: number) {
+    const other = symbols.other(symbol);
+    this.#symbols = symbols;
+    this.symbol = symbol;
+    this.section = section;
+    this.start = symbols.offset(symbol);
+    this.size = symbols.size(symbol);
+    this.type = symbols.type(symbol);
+    this.localEntryCode = localEntryCode(other);
+    this.localEntry = this.start + localEntryOffset(other);
+  }
+
+  get name(): string {
+    return this.#symbols.name(this.symbol);
+  }
 }
 
 /** The named symbols of each section, by offset: what the kernel charges an address to. */
 export class FunctionIndex {
-  readonly #bySection = new Map<number, CodeSymbol[]>();
+  readonly #symbols: SymbolTable;
+  /** By section: where its symbols begin among `#rows`; behind the last one, their end. */
+  readonly #starts: Uint32Array;
+  readonly #rows: Uint32Array;
+  /** Made of a section when it is first asked for. */
+  readonly #bySection = new Map<number, readonly CodeSymbol[]>();
 
   constructor(file: ElfFile, symbols: SymbolTable) {
+    const sectionCount = file.sections.count;
+    /** By symbol: the section that it names a place of; 0: none. */
+    const homes = new Uint32Array(symbols.count);
+    const starts = new Uint32Array(sectionCount + 1);
+    const sizes = Float64Array.from({ length: sectionCount }, (_, i) => file.sections.size(i));
     for (let i = 1; i < symbols.count; i++) {
       const type = symbols.type(i);
       if (type === STT_SECTION || type === STT_FILE) continue;
       const section = symbols.sectionOf(i);
-      if (section === null || symbols.offset(i) > file.sections.size(section)) continue;
-      const name = symbols.name(i);
-      if (isNamelessToKernel(name)) continue;
-      const start = symbols.offset(i);
-      const other = symbols.other(i);
-      const entry: CodeSymbol = {
-        symbol: i,
-        name,
-        section,
-        start,
-        size: symbols.size(i),
-        type,
-        localEntryCode: localEntryCode(other),
-        localEntry: start + localEntryOffset(other),
-      };
-      const list = this.#bySection.get(section);
-      if (list === undefined) this.#bySection.set(section, [entry]);
-      else list.push(entry);
+      if (section === null || symbols.offset(i) > (sizes[section] ?? -1) || isNamelessToKernel(symbols, i)) continue;
+      homes[i] = section;
+      starts[section + 1] = (starts[section + 1] ?? 0) + 1;
     }
-    for (const list of this.#bySection.values()) {
-      // Of several names at one place, a sized function is the best to report.
-      list.sort((a, b) => a.start - b.start || rank(a) - rank(b) || a.symbol - b.symbol);
+    for (let i = 1; i <= sectionCount; i++) starts[i] = (starts[i] ?? 0) + (starts[i - 1] ?? 0);
+    const next = starts.slice();
+    const rows = new Uint32Array(starts[sectionCount] ?? 0);
+    for (let i = 1; i < symbols.count; i++) {
+      const home = homes[i] ?? 0;
+      if (home === 0) continue;
+      const at = next[home] ?? 0;
+      rows[at] = i;
+      next[home] = at + 1;
     }
+    this.#symbols = symbols;
+    this.#starts = starts;
+    this.#rows = rows;
   }
 
   /** All named symbols of a section, by offset. */
   inSection(section: number): readonly CodeSymbol[] {
-    return this.#bySection.get(section) ?? [];
+    let list = this.#bySection.get(section);
+    if (list === undefined) {
+      const rows = this.#rows.subarray(this.#starts[section] ?? 0, this.#starts[section + 1] ?? 0);
+      const made: CodeSymbol[] = Array.from(rows, (symbol) => new NamedCode(this.#symbols, symbol, section));
+      // Of several names at one place, a sized function is the best to report.
+      list = made.sort((a, b) => a.start - b.start || rank(a) - rank(b) || a.symbol - b.symbol);
+      this.#bySection.set(section, list);
+    }
+    return list;
   }
 
   /** The symbol that the kernel would charge `offset` to: the nearest at or before it. Null if there is none. */
@@ -90,8 +131,16 @@ export class FunctionIndex {
 
   /** The function called `name`; null if there is none or several. */
   named(name: string): CodeSymbol | null {
-    const found = [...this.#bySection.values()].flat().filter((s) => s.name === name && s.type === STT_FUNC);
-    return found.length === 1 ? (found[0] ?? null) : null;
+    let found: CodeSymbol | null = null;
+    for (let section = 1; section + 1 < this.#starts.length; section++) {
+      const rows = this.#rows.subarray(this.#starts[section], this.#starts[section + 1]);
+      for (const symbol of rows) {
+        if (this.#symbols.type(symbol) !== STT_FUNC || !this.#symbols.nameIs(symbol, name)) continue;
+        if (found !== null) return null;
+        found = this.inSection(section).find((s) => s.symbol === symbol) ?? null;
+      }
+    }
+    return found;
   }
 }
 

@@ -27,13 +27,13 @@ export class NameBudget {
   constructor(fileSize: number) {
     this.#fileSize = fileSize;
   }
-  /** @throws ElfError at `field` if the names so far are too long together. */
-  take(names: StringTable, start: number, field: number, what: string): void {
+  /** @param of the name of row `index` of these @throws ElfError at `field` if the names so far are too long together. */
+  take(names: StringTable, start: number, field: number, of: "section" | "symbol", index: number): void {
     this.#used += names.lengthAt(start);
     if (this.#used <= 16 * this.#fileSize + 0x10_0000) return;
     throw malformed(
       field,
-      `the names up to ${what} add up to ${hex(this.#used)} bytes, in a file of ${hex(this.#fileSize)}`,
+      `the names up to ${of} ${index} add up to ${hex(this.#used)} bytes, in a file of ${hex(this.#fileSize)}`,
     );
   }
 }

@@ -85,7 +85,7 @@ export function checkSectionNames(sections: SectionTable, names: StringTable | n
   for (let i = 0; i < sections.count; i++) {
     const start = sections.nameOffset(i);
     if (names !== null && start < size) {
-      budget.take(names, start, sections.headerOffset(i) + SHDR.name, `section ${i}`);
+      budget.take(names, start, sections.headerOffset(i) + SHDR.name, "section", i);
       continue;
     }
     // An absent table, and offset 0 in an empty one, mean "no name" (gABI, "String Table").

@@ -93,13 +93,14 @@ function checkSymbols(
   const start = sections.offset(table.section);
   for (let s = 0; s < table.count; s++) {
     const at = start + s * SYM.size;
-    if (table.nameOffset(s) >= names.size && table.nameOffset(s) !== 0) {
+    const nameOffset = table.nameOffset(s);
+    if (nameOffset >= names.size && nameOffset !== 0) {
       throw malformed(
         at + SYM.name,
-        `symbol ${s} has its name at ${hex(table.nameOffset(s))}, but the string table has ${hex(names.size)} bytes`,
+        `symbol ${s} has its name at ${hex(nameOffset)}, but the string table has ${hex(names.size)} bytes`,
       );
     }
-    budget.take(names, table.nameOffset(s), at + SYM.name, `symbol ${s}`);
+    budget.take(names, nameOffset, at + SYM.name, "symbol", s);
     const raw = table.rawShndx(s);
     if (raw === SHN_XINDEX && extendedSection === undefined) {
       throw malformed(

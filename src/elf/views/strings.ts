@@ -1,6 +1,9 @@
 /** Names longer than this many bytes are read again each time: many symbols or sections may share a huge one. */
 export const LONG_NAME = 256;
 
+/** So far a loop finds the end of a name sooner than a call of Buffer does. */
+const SHORT_NAME = 64;
+
 /** A string table read in place. Names are Latin-1 strings: one character a byte. */
 export class StringTable {
   readonly bytes: Uint8Array;
@@ -18,9 +21,12 @@ export class StringTable {
 
   /** The name that begins at `start` (bytes from the start of the table); it ends at NUL or the table's end. */
   at(start: number): string {
-    if (start >= this.#buffer.length) return "";
-    const end = this.#buffer.indexOf(0, start);
-    return this.#buffer.toString("latin1", start, end < 0 ? this.#buffer.length : end);
+    return start >= this.#buffer.length ? "" : this.#buffer.toString("latin1", start, start + this.lengthAt(start));
+  }
+
+  /** Whether it is the name at `start`; `text` is of Latin-1 characters other than NUL. Makes no string. */
+  is(start: number, text: string): boolean {
+    return this.startsWith(start, text) && (this.bytes[start + text.length] ?? 0) === 0;
   }
 
   /** Whether the name at `start` begins with some characters; they are of Latin-1. Makes no string. */
@@ -32,7 +38,10 @@ export class StringTable {
 
   /** Length in bytes of the name at `start`, without its NUL. */
   lengthAt(start: number): number {
-    if (start >= this.#buffer.length) return 0;
+    const { bytes } = this;
+    const near = Math.min(start + SHORT_NAME, bytes.length);
+    for (let i = start; i < near; i++) if (bytes[i] === 0) return i - start;
+    if (start >= bytes.length) return 0;
     const end = this.#buffer.indexOf(0, start);
     return (end < 0 ? this.#buffer.length : end) - start;
   }

@@ -49,6 +49,10 @@ export class SymbolTable {
   nameStartsWith(i: number, text: string): boolean {
     return this.names.startsWith(this.nameOffset(i), text);
   }
+  /** Whether the name is some text, as {@link nameStartsWith}. */
+  nameIs(i: number, text: string): boolean {
+    return this.names.is(this.nameOffset(i), text);
+  }
   /** st_info: binding in the high four bits, type in the low four. */
   info(i: number): number {
     return this.#view.getUint8(i * SYM.size + SYM.info);

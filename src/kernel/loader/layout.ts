@@ -154,7 +154,7 @@ function coreSymbols(
         (places[section] !== null && !isInit(sections[section]?.name ?? "")));
     if (i !== 0 && !isLivepatch && !loaded) continue;
     count++;
-    nameBytes += symbols.name(i).length + 1;
+    nameBytes += symbols.names.lengthAt(symbols.nameOffset(i)) + 1;
   }
   return { count, nameBytes };
 }

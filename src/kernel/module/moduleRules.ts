@@ -212,11 +212,11 @@ function checkExports({ file, symbols, kernel, module, path }: ModuleContext): P
   if (kernel === null) return [];
   const problems: Problem[] = [];
   for (let i = 1; i < symbols.count; i++) {
-    const name = symbols.name(i);
+    if (!symbols.nameStartsWith(i, "__ksymtab_")) continue;
     const home = symbols.sectionOf(i);
     // The kernel goes by the sections __ksymtab and __ksymtab_gpl.
-    if (!name.startsWith("__ksymtab_") || home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;
-    const symbol = name.slice("__ksymtab_".length);
+    if (home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;
+    const symbol = symbols.name(i).slice("__ksymtab_".length);
     const other = kernel.exportOf(symbol);
     if (other === null || other.owner === module) continue;
     const section = file.sections.name(home);

@@ -24,7 +24,7 @@ function checkLto({ sections }: ElfFile, symbols: SymbolTable, path: string): Pr
     hasCode ||= sections.hasFlags(i, SHF_EXECINSTR) && sections.size(i) > 0;
   }
   let isMarked = false;
-  for (let i = 1; i < symbols.count; i++) isMarked ||= symbols.name(i) === "__gnu_lto_slim";
+  for (let i = 1; i < symbols.count; i++) isMarked ||= symbols.nameIs(i, "__gnu_lto_slim");
   if (isMarked) return [problem("KLP112", { file: path }, { what: "__gnu_lto_slim says so" })];
   if (section === null || hasCode) return [];
   return [problem("KLP112", { file: path, section, offset: 0 }, { what: "all of it stands in .gnu.lto_ sections" })];

@@ -14,18 +14,41 @@ const SEED = Math.floor(Math.random() * 0x1_0000_0000);
 const FACTOR = Math.floor(Math.random() * 0x1_0000_0000) | 0x1000_0001;
 
 /** Names are put in so many places at most, by a few of their bytes. */
-const MOST_PLACES = 1 << 14;
+const MOST_PLACES = 1 << 16;
 /** Rows of one place that are looked through; more get a table of their names. */
 const FEW = 64;
 
-/** Where a name goes: by its length, and the last byte, the one before it, one in the middle and one near the beginning. */
-function placeOf(length: number, last: number, before: number, middle: number, early: number): number {
-  let hash = Math.imul(SEED ^ length, FACTOR) ^ ((last << 24) | (before << 16) | (middle << 8) | early);
-  hash = Math.imul(hash ^ (hash >>> 15), FACTOR);
+/** Where a name goes: by its length, its last four bytes, and three before them. */
+function placeOf(length: number, end: number, before: number): number {
+  let hash = Math.imul(SEED ^ length ^ end, FACTOR);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ before, FACTOR);
   return (hash ^ (hash >>> 13)) >>> 0;
 }
-const middleOf = (length: number): number => (length * 5) >> 3;
-const earlyOf = (length: number): number => (length * 3) >> 3;
+
+/** The place of the name from `start` to `end`. */
+function placeOfBytes(text: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  let last = 0;
+  for (let i = length > 4 ? end - 4 : start; i < end; i++) last = (last << 8) | (text[i] as number);
+  if (length <= 4) return placeOf(length, last, 0);
+  const a = (length * 3) >> 2;
+  const b = (length * 5) >> 3;
+  const c = (length * 3) >> 3;
+  const before = ((text[start + a] as number) << 16) | ((text[start + b] as number) << 8) | (text[start + c] as number);
+  return placeOf(length, last, before);
+}
+
+/** The same of a string. */
+function placeOfName(name: string): number {
+  const { length } = name;
+  let last = 0;
+  for (let i = Math.max(0, length - 4); i < length; i++) last = (last << 8) | name.charCodeAt(i);
+  if (length <= 4) return placeOf(length, last, 0);
+  const a = (length * 3) >> 2;
+  const b = (length * 5) >> 3;
+  const c = (length * 3) >> 3;
+  return placeOf(length, last, (name.charCodeAt(a) << 16) | (name.charCodeAt(b) << 8) | name.charCodeAt(c));
+}
 
 /** Two halves become an address here. */
 const JOINED = new DataView(new ArrayBuffer(8));
@@ -117,20 +140,7 @@ export class SymbolColumns {
     const place = new Uint16Array(count);
     const places = new Uint32Array(size + 1);
     for (let row = 0; row < count; row++) {
-      const start = starts[row] as number;
-      const end = ends[row] as number;
-      const length = end - start;
-      const at =
-        length < 2
-          ? placeOf(length, text[start] as number, 0, 0, 0)
-          : placeOf(
-              length,
-              text[end - 1] as number,
-              text[end - 2] as number,
-              text[start + middleOf(length)] as number,
-              text[start + earlyOf(length)] as number,
-            );
-      const own = at & (size - 1);
+      const own = placeOfBytes(text, starts[row] as number, ends[row] as number) & (size - 1);
       place[row] = own;
       places[own + 1] = (places[own + 1] as number) + 1;
     }
@@ -171,18 +181,7 @@ export class SymbolColumns {
     this.#order();
     const places = this.#places;
     if (places.length === 0) return NO_ROWS;
-    const { length } = name;
-    const at =
-      length < 2
-        ? placeOf(length, name.charCodeAt(0), 0, 0, 0)
-        : placeOf(
-            length,
-            name.charCodeAt(length - 1),
-            name.charCodeAt(length - 2),
-            name.charCodeAt(middleOf(length)),
-            name.charCodeAt(earlyOf(length)),
-          );
-    const own = at & (places.length - 2);
+    const own = placeOfName(name) & (places.length - 2);
     const start = places[own] as number;
     const end = places[own + 1] as number;
     if (end - start > FEW) return this.#tableOf(own, start, end).get(name) ?? NO_ROWS;

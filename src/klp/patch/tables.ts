@@ -226,13 +226,13 @@ class TableReader {
 
   #calls(name: string): boolean {
     for (let i = 1; i < this.#symbols.count; i++) {
-      if (this.#symbols.isUndefined(i) && this.#symbols.name(i) === name) return true;
+      if (this.#symbols.isUndefined(i) && this.#symbols.nameIs(i, name)) return true;
     }
     return false;
   }
 
   #isThisModule(symbol: number): boolean {
-    if (this.#symbols.name(symbol) === "__this_module") return true;
+    if (this.#symbols.nameIs(symbol, "__this_module")) return true;
     const section = this.#symbols.sectionOf(symbol);
     return section !== null && this.#file.sections.name(section) === ".gnu.linkonce.this_module";
   }

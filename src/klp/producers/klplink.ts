@@ -22,7 +22,7 @@ const TYPE_INFORMATION = [".BTF", ".BTF.base", ".BTF_ids"];
 /** Whether a symbol is one that {@link finishKlplink} has to turn into a livepatch symbol. */
 export function firstAnnotatedSymbol(symbols: SymbolTable): number | null {
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.isUndefined(i) && symbols.name(i).startsWith(KLP_CONVERT_SYMBOL_PREFIX)) return i;
+    if (symbols.isUndefined(i) && symbols.nameStartsWith(i, KLP_CONVERT_SYMBOL_PREFIX)) return i;
   }
   return null;
 }
@@ -30,7 +30,7 @@ export function firstAnnotatedSymbol(symbols: SymbolTable): number | null {
 /** Whether the file has the bounds of klplink's tables: its names are then klplink's, not those of klp-convert. */
 export function hasKlplinkTables(symbols: SymbolTable): boolean {
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.sectionOf(i) !== null && symbols.name(i) === "__klplink_objects") return true;
+    if (symbols.sectionOf(i) !== null && symbols.nameIs(i, "__klplink_objects")) return true;
   }
   return false;
 }
@@ -73,7 +73,7 @@ function checkTables(finish: Finish): void {
 function checkBound(finish: Finish, section: number, name: string, expected: number): void {
   const { symbols } = finish;
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.name(i) !== name || symbols.sectionOf(i) === null) continue;
+    if (!symbols.nameIs(i, name) || symbols.sectionOf(i) === null) continue;
     const at = symbols.offset(i);
     if (symbols.sectionOf(i) === section && at === expected) return;
     finish.malformed(section, at, `${name} is at ${at}, where ${expected} is expected`);

@@ -144,7 +144,7 @@ function dropTombstones(finish: Finish): void {
   const { file, symbols, edits } = finish;
   const tombstones = new Set<number>();
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.isUndefined(i) && symbols.name(i).startsWith(TOMBSTONE_PREFIX)) tombstones.add(i);
+    if (symbols.isUndefined(i) && symbols.nameStartsWith(i, TOMBSTONE_PREFIX)) tombstones.add(i);
   }
   if (tombstones.size === 0) return;
   for (const table of file.relocations) {

@@ -72,5 +72,5 @@ function addendProblem({ name }: RelocDef, addend: bigint, likely: bigint | null
 /** Whether a symbol is another object's. The TOC base counts as the module's own; a weak symbol may stay 0, and unused. */
 function isOutside({ symbols }: RuleContext, symbol: number): boolean {
   if (symbol === 0 || !isExternal(symbols, symbol)) return false;
-  return symbols.name(symbol) !== ".TOC." && symbols.bind(symbol) !== STB_WEAK;
+  return !symbols.nameIs(symbol, ".TOC.") && symbols.bind(symbol) !== STB_WEAK;
 }

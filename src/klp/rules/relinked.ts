@@ -18,7 +18,7 @@ export function checkRelinked(context: RuleContext): Problem[] {
 
 function wasLivepatch({ file, symbols }: RuleContext): boolean {
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.rawShndx(i) === SHN_LIVEPATCH || symbols.name(i).startsWith(KLP_SYMBOL_PREFIX)) return true;
+    if (symbols.rawShndx(i) === SHN_LIVEPATCH || symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) return true;
   }
   return file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
 }

@@ -44,7 +44,7 @@ function jumpsTo({ file, symbols, arch }: RuleContext, thunk: string): Map<strin
   const { sections } = file;
   const found = new Map<string, CodePlace>();
   let wanted: number | null = null;
-  for (let i = 1; i < symbols.count && wanted === null; i++) if (symbols.name(i) === thunk) wanted = i;
+  for (let i = 1; i < symbols.count && wanted === null; i++) if (symbols.nameIs(i, thunk)) wanted = i;
   if (wanted === null) return found;
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(table.target)) continue;

@@ -170,8 +170,9 @@ export function statedPositionProblems(
   /** By name: the object that it is taken from, null if from none; the whole name if it is a livepatch symbol already. */
   const used = new Map<string, { readonly object: string | null; readonly finished: string | null }>();
   for (let i = 1; i < symbols.count; i++) {
+    if (!symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) continue;
     const finished = symbols.name(i);
-    const parts = finished.startsWith(KLP_SYMBOL_PREFIX) ? parseKlpSymbol(finished) : null;
+    const parts = parseKlpSymbol(finished);
     if (parts !== null) used.set(parts.name, { object: parts.object, finished });
   }
   for (const { name, resolution } of undefineds) {
@@ -227,10 +228,11 @@ export function livepatchSymbolProblems(
       n.startsWith(KLP_SECTION_PREFIX),
     );
   for (let i = 1; i < symbols.count; i++) {
+    if (!symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) continue;
     const raw = symbols.rawShndx(i);
     const name = symbols.name(i);
     // The annotations of klp-convert are named by KLP420.
-    if (!name.startsWith(KLP_SYMBOL_PREFIX) || name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
+    if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
     if (raw === SHN_LIVEPATCH && used.has(i)) continue;
     const symbol = printable(name);
     if (raw === SHN_LIVEPATCH) {
