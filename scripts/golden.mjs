@@ -29,6 +29,7 @@ const steps = [
     env: { KLPLINK_UPDATE_FORMS: "1" },
   },
   { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
+  { name: "fixtures/diff/sealed", run: script("fixtures/diff/sealed"), tools: GCC },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
   { name: "fixtures/diff/meaning", run: script("fixtures/diff/meaning"), tools: [...GCC, "clang-14"] },
   // Fetches kpatch's create-diff-object.

@@ -80,6 +80,7 @@ export function extract(list: readonly Part[], kernel: Kernel, options: ExtractO
     const found = replacements(part.diff, inclusion, target);
     append(problems, inclusion.problems);
     append(problems, found.problems);
+    append(problems, thereAlready(part.diff, target));
     const elsewhere = (name: string): ReturnType<Elsewhere> => defined(name, part.object);
     const emitter = new Emitter(part.diff, inclusion, target, parts, elsewhere);
     works.push({ ...part, inclusion, target, emitter, replaced: found.replaced, told: target.told });
@@ -255,6 +256,22 @@ function replacements(
     );
   }
   return { replaced, problems };
+}
+
+/** Global names that are new in the object, and that the target has: what uses them there goes on with its own. */
+function thereAlready({ functions, data, patched }: Diff, { kernel, object, isVmlinux }: TargetObject): Problem[] {
+  const isThere = (name: string): boolean =>
+    isVmlinux
+      ? kernel.find(name).some(({ letter }) => letter !== letter.toLowerCase())
+      : kernel
+          .placedSymbols(object)
+          ?.find(name)
+          .some((s) => s.isGlobal) === true;
+  return [...functions, ...data].flatMap(({ status, name, patched: item }) => {
+    if (status !== "new" || item === null || item.isLocal || item.isInit || !isThere(name)) return [];
+    const at = { file: patched.unit.path, section: patched.unit.sectionName(item), offset: item.entry };
+    return [problem("KLP740", at, { name, object, isFunction: item.kind === "function" })];
+  });
 }
 
 /** Whether vmlinux has another definition of what is weak in the object: then its symbol is not weak. */

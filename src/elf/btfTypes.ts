@@ -31,14 +31,19 @@ export function readBtfTypes({ sections, littleEndian }: Pick<ElfFile, "sections
   for (let i = 1; i < sections.count; i++) {
     if (sections.name(i) !== ".BTF") continue;
     try {
-      const made = new BtfTypes(new Btf(sections.data(i), littleEndian).rows());
-      return made.isWhole ? made : null;
+      return btfTypesOf(new Btf(sections.data(i), littleEndian));
     } catch (error) {
       if (error instanceof BtfError) return null;
       throw error;
     }
   }
   return null;
+}
+
+/** Null where the types rest on another file's. @throws BtfError */
+export function btfTypesOf(btf: Btf): TypeTable | null {
+  const made = new BtfTypes(btf.rows());
+  return made.isWhole ? made : null;
 }
 
 const isAggregate = (row: BtfRow | null): row is BtfRow => row !== null && (row.kind === STRUCT || row.kind === UNION);

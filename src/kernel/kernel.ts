@@ -101,6 +101,19 @@ export class Kernel {
     return this.#list?.find(name) ?? [];
   }
 
+  /**
+   * Whether the kernel takes away the landing pad of a function of vmlinux when it starts; null: no file tells.
+   * @param position among the symbols of its name, from 1; 0: it is the only one
+   */
+  isSealed(name: string, position: number): boolean | null {
+    const { sealed = null, list } = this.#vmlinux ?? { list: null };
+    // The list that was given may be of the running kernel, at other addresses.
+    const symbol = list?.find(name)[Math.max(0, position - 1)];
+    if (sealed === null || symbol === undefined) return null;
+    const at = firstIndex(sealed.length, (i) => (sealed[i] ?? 0n) >= symbol.address);
+    return sealed[at] === symbol.address;
+  }
+
   /** How many symbols of vmlinux are called `name`. */
   countOf(name: string): number {
     return this.#list?.countOf(name) ?? 0;

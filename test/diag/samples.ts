@@ -276,6 +276,12 @@ export const samples: { readonly [C in Code]: Sample } = {
     ...builds("weak-function", "pairs"),
     ...["-k", "../diff/pairs/weak-function-overridden.map", "-o", "{out}"],
   ),
+  KLP740: failing(...builds("new-global", "pairs"), "-k", "../diff/pairs/new-global-there.map", "-o", "{out}"),
+  KLP741: failing(
+    ...trees("structs"),
+    ...["-k", "../diff/trees/structs/kernel.map", "-k", "../diff/trees/structs/orig/Module.symvers", "-o", "{out}"],
+  ),
+  KLP742: good(...trees("structs")),
   KLP801: unusable(...built("cut-off")),
   KLP802: unusable(...built("outside")),
   KLP803: failing(...built("elsewhere")),

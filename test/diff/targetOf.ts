@@ -31,7 +31,8 @@ export function kernelWith(
     }
   }
   const lines = [...names, ...more].map(
-    (name, i) => `${(base + 0x100_0000n + BigInt(i) * 64n).toString(16)} ${weak.has(name) ? "W" : "T"} ${name}`,
+    (name, i) =>
+      `${(base + 0x100_0000n + BigInt(i) * 64n).toString(16)} ${weak.has(name) && names.has(name) ? "W" : "T"} ${name}`,
   );
   for (const name of exported) lines.push(`${(base + 0x200_0000n).toString(16)} r __ksymtab_${name}`);
   const file = readKernelFile(new TextEncoder().encode(`${lines.join("\n")}\n`), "System.map");

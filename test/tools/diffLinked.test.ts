@@ -134,3 +134,25 @@ test("code that cannot be read is the same where its bytes are, and all that lie
   const { functions } = await diffOf(assembled("1"), assembled("2"));
   expect(functions).toEqual(["next changed 0"]);
 });
+
+test("a part that was split off belongs to the function of its own file", async () => {
+  const text = (number: number, cold: number): string => `
+extern int ext(int); extern void fatal(int) __attribute__((cold, noreturn));
+static __attribute__((noinline)) int probe(int x) { if (x > 7) { ext(${cold}); fatal(${number}); } return ext(x) + ${number}; }
+int run${number}(int x) { return probe(x) * 3; }
+`;
+  const made = (name: string, parts: readonly [number, number][]): Uint8Array => {
+    const objects = parts.map(([number, cold]) => {
+      const [c, o] = [join(folder, "cold.c"), join(folder, `cold-${number}-${cold}.o`)];
+      writeFileSync(c, text(number, cold));
+      execFileSync("x86_64-linux-gnu-gcc", [...CC, "-c", c, "-o", o]);
+      return o;
+    });
+    const out = join(folder, name);
+    execFileSync("x86_64-linux-gnu-ld", ["-r", ...objects, "-o", out]);
+    return new Uint8Array(readFileSync(out));
+  };
+  const orig = made("cold-a.o", [[1, 11], [2, 12]]); // biome-ignore format: pairs
+  for (const [file, parts] of [[1, [[1, 99], [2, 12]]], [2, [[1, 11], [2, 99]]]] as [number, [number, number][]][]) // biome-ignore format: pairs
+    expect((await diffOf(orig, made("cold-b.o", parts))).functions).toEqual([`probe changed ${file}`]);
+});

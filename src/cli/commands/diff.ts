@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
-import { levelOf } from "../../diag/catalogue.ts";
+import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type DiffInput, type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff/diff.ts";
+import { StructUsers } from "../../passes/diff/structUsers.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { type PartlyRead, readPartly } from "../files/partlyRead.ts";
@@ -43,7 +44,7 @@ export async function runDiff(
   const compare = { pairs, strictLines: options.strictLines === true, kernel, entrySizes };
   const result = await diffObjects(one, other, compare);
   const taken = output === null || kernel === null ? null : extracted(result, kernel, object, options);
-  const problems = [...result.problems, ...(taken?.problems ?? [])];
+  const problems = [...result.problems, ...usersInKernel(result, kernel), ...(taken?.problems ?? [])];
   const reporter = new Reporter(options, context);
   const outcome = reporter.isText
     ? {}
@@ -108,4 +109,12 @@ function isFolder(path: string): boolean {
     // Reading it will say why.
     return false;
   }
+}
+
+/** Functions of other files of the kernel that use a struct whose layout changed, by the types of the kernel. */
+function usersInKernel(result: DiffResult, kernel: Kernel | null): readonly Problem[] {
+  const users = new StructUsers([result]);
+  if (kernel === null || users.isEmpty) return [];
+  users.addKernel(kernel, new Set(result.diff.functions.map((c) => c.name)));
+  return users.problems();
 }

@@ -6,6 +6,7 @@ import { append } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import type { Extract } from "../../diff/extract.ts";
+import { readElf } from "../../elf/reader.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import {
   type DiffInput,
@@ -15,9 +16,11 @@ import {
   isSameObject,
   type OwnedResult,
 } from "../../passes/diff/diff.ts";
+import { StructUsers } from "../../passes/diff/structUsers.ts";
 import type { Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/builds/buildTree.ts";
+import { checksumChanges, checksumProblems } from "../files/builds/symversChanges.ts";
 import { chosenPairs, type Pair } from "../files/builds/treePairs.ts";
 import { UsageError, unreadable, write } from "../files/io.ts";
 import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
@@ -79,9 +82,10 @@ export async function runDiffTrees(
     });
     compared.push(kernel === null || !pair.isNew ? found : { ...found, problems: notNew(found, one, kernel) });
   }
+  append(problems, await outsideUsers(one, compared, (path) => progress.show(`looks for users of structs in ${path}`)));
   progress.clear();
   const found = withoutForeignPairs(compared);
-  const isRefused = [...problems, ...found.flatMap((c) => c.problems)].some((p) => levelOf(p) === "error");
+  const isRefused = [...problems, ...found.flatMap((c) => c.problems)].some(isError);
   const owned = found.flatMap(({ pair, result }): OwnedResult[] =>
     result === null ? [] : pair.objects.map((object) => ({ result, object })),
   );
@@ -89,18 +93,59 @@ export async function runDiffTrees(
     output === null || kernel === null || isRefused || owned.length === 0
       ? null
       : extractDiffs(owned, kernel, extractOptions(options));
-  if (output !== null && taken?.bytes != null) {
+  const wrong = checksumsOf([one, other], found, taken);
+  append(problems, wrong);
+  const isWritten = !wrong.some(isError);
+  if (output !== null && taken?.bytes != null && isWritten) {
     if (output === "-") await write(context.stdout, taken.bytes);
     else writeDiffObject(output, taken.bytes, 0o644);
   }
   const results = found.flatMap(({ result }) => (result === null ? [] : [result]));
   await writeGraph(options, form, results, titleOfGraph([one.root, other.root]));
-  const told: Told = { one, other, difference, chosen, compared: found, taken, problems, options };
+  const written =
+    taken === null || isWritten ? taken : { ...taken, bytes: null, problems: [...taken.problems, ...wrong] };
+  const told: Told = { one, other, difference, chosen, compared: found, taken: written, problems, options };
   await report(told, reporter, output === "-" ? context.stderr : context.stdout);
-  if (isUnreadable) return 3;
-  const all = [...problems, ...found.flatMap((c) => c.problems), ...(taken?.problems ?? [])];
-  return all.some((p) => levelOf(p) === "error") ? 1 : 0;
+  return isUnreadable ? 3 : isRefused || [...problems, ...(taken?.problems ?? [])].some(isError) ? 1 : 0;
 }
+
+/** Functions of files that the patch leaves alone, and that use a struct whose layout it changes. */
+async function outsideUsers(
+  orig: BuildTree,
+  compared: readonly Compared[],
+  show: (path: string) => void,
+): Promise<readonly Problem[]> {
+  const changed = compared.filter((c) => c.result !== null);
+  const users = new StructUsers(changed.flatMap(({ result }) => (result === null ? [] : [result])));
+  if (users.isEmpty) return [];
+  const own = new Set(changed.map((c) => c.pair.path));
+  for (const path of [...orig.objects.keys()].sort()) {
+    if (own.has(path)) continue;
+    show(path);
+    await users.addObject(readObject(orig, path).bytes, path);
+  }
+  return users.problems();
+}
+
+/** What Module.symvers of both builds say, where the objects did not. */
+function checksumsOf(
+  [one, other]: readonly [BuildTree, BuildTree],
+  compared: readonly Compared[],
+  taken: Extract | null,
+): Problem[] {
+  const said = compared.flatMap((c) => c.problems.flatMap((p) => (p.code === "KLP729" ? [p.data.name] : [])));
+  const used = taken?.bytes == null ? new Set<string>() : neededBy(taken.bytes);
+  return checksumProblems(checksumChanges(one.root, other.root), new Set(said), used);
+}
+
+/** Names that a diff object needs of the kernel. */
+function neededBy(bytes: Uint8Array): Set<string> {
+  const { symbols } = readElf(bytes);
+  const names = Array.from({ length: symbols?.count ?? 0 }, (_, i) => (symbols?.isUndefined(i) ? symbols.name(i) : ""));
+  return new Set(names);
+}
+
+const isError = (p: Problem): boolean => levelOf(p) === "error";
 
 /** Both trees; where one lies in the other, it is no part of it. */
 function bothTrees(orig: string, patched: string): [BuildTree, BuildTree] {

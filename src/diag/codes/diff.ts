@@ -208,3 +208,18 @@ export const KLP739 = define<{ readonly name: string; readonly object: string }>
   explain:
     "Of a weak function the linker keeps the definition that is not weak, if there is one. A livepatch finds functions by their names alone. nm, System.map and kallsyms have W for a weak symbol, which tells which one the kernel has.",
 });
+
+export const KLP740 = define<{ readonly name: string; readonly object: string; readonly isFunction: boolean }>({
+  level: "error",
+  title: (d) => `\`${d.name}\` is new in this file, and ${d.object} has one already`,
+  why: (d) =>
+    d.isFunction
+      ? `code of other files goes on calling the one that ${d.object} has: a new function replaces none`
+      : `code of other files goes on with the one that ${d.object} has, and the livepatch would have a second one with a value of its own`,
+  help: (d) =>
+    d.isFunction
+      ? "change the function in the file where it is, or give the new one another name and change what calls it"
+      : "leave the variable in the file where it is",
+  explain:
+    "A patch may move a function or a variable to another file, or add a definition that takes the place of a weak one. The linker of a whole kernel would let everything that uses the name have the new one. A livepatch changes only functions that are the same function before and after, in one file.",
+});

@@ -215,3 +215,37 @@ function listedEntries(entries: readonly string[]): string {
   return entries.length > MOST_ENTRIES ? `${shown}, and ${entries.length - MOST_ENTRIES} more` : shown;
 }
 const MOST_ENTRIES = 4;
+
+export const KLP741 = define<{ readonly name: string; readonly checksums: readonly [string, string] }>({
+  level: "error",
+  title: (d) =>
+    `taken code uses the export \`${d.name}\`, whose checksum changed: ${d.checksums[0]}, then ${d.checksums[1]}`,
+  why: () =>
+    "it was compiled for what the patch makes of the prototype, or of a type that it leads to; the kernel has the function or variable as it was",
+  help: () =>
+    "keep the types of the export as they are (shadow variables, padding); if only a new #include is behind it, hide that from genksyms: #ifndef __GENKSYMS__",
+  explain:
+    "The checksums of exports (CONFIG_MODVERSIONS) are those that Module.symvers of both builds lists. One is made of a prototype with all types that it leads to. Where it differs, code that goes by the new types would be given, or hand out, things of the old form.",
+});
+
+export const KLP742 = define<{
+  readonly name: string;
+  /** Members that changed, in words. */
+  readonly members: readonly string[];
+  /** Each with the functions that use the struct. */
+  readonly places: readonly { readonly file: string; readonly functions: readonly string[] }[];
+}>({
+  level: "warning",
+  title: (d) => {
+    const count = d.places.reduce((sum, p) => sum + p.functions.length, 0);
+    return `${count} function${count === 1 ? "" : "s"} outside of the patch use${count === 1 ? "s" : ""} \`${d.name}\`, whose layout changed`;
+  },
+  why: (d) => {
+    const shown = d.places.slice(0, 4).map((p) => `${p.file}: ${listed(p.functions, 4)}`);
+    const more = d.places.length > 4 ? `, and ${d.places.length - 4} files more` : "";
+    return `${shown.join("; ")}${more}${d.members.length === 0 ? "" : `; what changed: ${d.members.slice(0, 3).join("; ")}`}`;
+  },
+  help: () =>
+    "look at each of them: instances that they make have the old layout, and those that the patch makes reach them; a shadow variable (klp_shadow_alloc) leaves the struct as it is",
+  explain: `Debug information of the other objects of the original build (in the folder form), or the types of the kernel that -k gives, tell which functions have parameters or variables of a struct, or of one that holds it. ${OTHERS}`,
+});

@@ -101,7 +101,7 @@ export class Resolver {
       case "undefined":
         return this.#unit.symbols.type(target.symbol) === STT_TLS
           ? this.refuse(from, target, PER_THREAD)
-          : this.#resolveUndefined(target, from);
+          : this.#resolveUndefined(target, r, from);
       case "string": {
         const bytes = stringAt(this.#unit, target.section, target.at);
         return {
@@ -143,7 +143,11 @@ export class Resolver {
   }
 
   /** What another pair of objects defines anew, or defines for others now; else a symbol of the target. */
-  #resolveUndefined({ name, symbol, distance }: Target & { kind: "undefined" }, from: From): Named | null {
+  #resolveUndefined(
+    { name, symbol, distance }: Target & { kind: "undefined" },
+    r: Reference,
+    from: From,
+  ): Named | null {
     const elsewhere = this.#elsewhere(name);
     if (elsewhere?.kind === "copy") {
       if (elsewhere.waitsFor !== null) this.problems.push(waits(this.#unit, from, name, elsewhere.waitsFor));
@@ -151,6 +155,7 @@ export class Resolver {
     }
     const found = elsewhere === null ? this.#target.foreign(name) : this.#target.of(elsewhere);
     const weak = this.#unit.symbols.bind(symbol) === STB_WEAK ? name : null;
+    if (!r.isBranch) this.#checkSealed(found, from);
     return this.#outsideOr(found, distance, from, weak);
   }
 
@@ -171,7 +176,9 @@ export class Resolver {
     if (twin === null) return this.refuse(from, target, "something that is not taken");
     if (item.kind === "function" && distance !== 0)
       return this.refuse(from, target, "the middle of a function whose layout is that of another build");
-    return this.#outsideOr(this.#target.own(this.#diff.orig.unit, twin), distance - bias, from, null);
+    const found = this.#target.own(this.#diff.orig.unit, twin);
+    if (item.kind === "function" && !r.isBranch) this.#checkSealed(found, from);
+    return this.#outsideOr(found, distance - bias, from, null);
   }
 
   /** An address of the original is called in the kernel, where indirect calls may have to arrive at an instruction for that. */
@@ -182,9 +189,22 @@ export class Resolver {
       : landsNowhere(orig.unit, twin)
         ? "it does not begin with the instruction at which indirect calls may arrive"
         : null;
-    if (why === null) return;
+    if (why !== null) this.#landless(twin.name, why, from);
+  }
+
+  /** Nothing in vmlinux took the address of a sealed function; the first that does is the livepatch. */
+  #checkSealed(found: Found, from: From): void {
+    if (!found.ok || from.entry !== null) return;
+    const { klp, name } = found.symbol;
+    if (klp !== null && klp.owner !== "vmlinux") return;
+    if (this.#target.kernel.isSealed(klp?.name ?? name, klp?.position ?? 0) === true)
+      this.#landless(klp?.name ?? name, "the kernel seals it when it starts, because nothing takes its address", from);
+  }
+
+  #landless(name: string, why: string, from: From): void {
     const at = { file: this.#unit.path, section: this.#unit.file.sections.name(from.section), offset: from.offset };
-    this.problems.push(problem("KLP733", at, { name: twin.name, by: from.item.name, why }));
+    if (this.problems.some((p) => p.code === "KLP733" && p.data.name === name && p.data.by === from.item.name)) return;
+    this.problems.push(problem("KLP733", at, { name, by: from.item.name, why }));
   }
 
   /** Code of table entries: a place in the copy; what no module runs leads to the function itself. */

@@ -23,7 +23,7 @@ export function listedVmlinux(symbols: readonly ReadelfSymbol[], source: string,
     list: new SymbolList(source, "vmlinux", columns, new Map()),
     exports: new Map(),
     ...{ release: null, vermagic: null, ftraceSites: null, ftraceRecords: null, machine, livepatchStack: null },
-    ...{ btf: null, config: null, debug: null },
+    ...{ btf: null, config: null, debug: null, sealed: null },
     sourceFiles: () => sourceFiles(symbols),
   };
 }

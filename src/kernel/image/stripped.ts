@@ -17,6 +17,7 @@ import { symbolsOf } from "./kallsyms/symbols.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { type ImageForm, readFtraceSites } from "./mcountLoc.ts";
 import { ImageMemory } from "./memory.ts";
+import { readSealed } from "./sealed.ts";
 import { findRelease, findVermagic, stringSections } from "./strings.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
 
@@ -35,6 +36,16 @@ interface Image extends ImageForm {
   readonly strings: readonly Uint8Array[];
 }
 
+/** Where the sections of a file lie that have bytes. */
+export const rangesOf =
+  ({ sections }: ElfExecutable): RangeOf =>
+  (name) => {
+    const index = sections.findByName(name);
+    if (index === null || !sections.hasBytes(index) || sections.size(index) === 0) return null;
+    const start = sections.addr(index);
+    return { start, stop: start + BigInt(sections.size(index)) };
+  };
+
 /**
  * An ELF file without a symbol table.
  * @throws ElfError (unsupported) if it has no kallsyms either
@@ -43,12 +54,7 @@ export function readStripped(file: ElfExecutable, source: string): Vmlinux {
   const { sections, bytes, machine, littleEndian } = file;
   const types = sections.findByName(".BTF");
   const { names, offsets } = tablesOf(bytes, littleEndian, types !== null);
-  const section: RangeOf = (name) => {
-    const index = sections.findByName(name);
-    if (index === null || !sections.hasBytes(index) || sections.size(index) === 0) return null;
-    const start = sections.addr(index);
-    return { start, stop: start + BigInt(sections.size(index)) };
-  };
+  const section = rangesOf(file);
   return tell(
     {
       bytes,
@@ -124,6 +130,7 @@ function tell(image: Image, source: string): Vmlinux {
     ftraceSites: readFtraceSites(image, memory, boundOf, () => {}),
     // Sizes of functions are not known, and so not which records belong to none.
     ftraceRecords: null,
+    sealed: readSealed(memory, image.section, littleEndian),
     machine,
     livepatchStack:
       findKernelMachine(machine)?.hasLivepatchStack === true ? livepatchStackOf(list, memory, littleEndian) : null,

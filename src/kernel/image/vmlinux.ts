@@ -32,8 +32,9 @@ import { readLinkedIds } from "./linkedIds.ts";
 import { livepatchStackOf } from "./livepatchStack.ts";
 import { readFtraceSites } from "./mcountLoc.ts";
 import { ImageMemory } from "./memory.ts";
+import { readSealed } from "./sealed.ts";
 import { findRelease, findVermagic, stringSections } from "./strings.ts";
-import { readStripped } from "./stripped.ts";
+import { rangesOf, readStripped } from "./stripped.ts";
 import type { Vmlinux } from "./vmlinuxFacts.ts";
 
 export type { Vmlinux };
@@ -64,6 +65,7 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     ftraceSites,
     ftraceRecords:
       ftraceSites === null || row === null ? null : readFtraceRecords(file, file.symbols, row, ftraceSites, marks),
+    sealed: readSealed(memory, rangesOf(file), file.littleEndian),
     machine: file.machine,
     livepatchStack: row?.hasLivepatchStack === true ? livepatchStackOf(list, memory, file.littleEndian) : null,
     btf: findBtf(file),

@@ -19,6 +19,8 @@ export interface Vmlinux {
   readonly ftraceSites: BigUint64Array | null;
   /** The same as the livepatch core looks for them. */
   readonly ftraceRecords: FtraceRecords | null;
+  /** Functions without a landing pad once the kernel runs: addresses, ascending; null if the file does not tell. */
+  readonly sealed: BigUint64Array | null;
   readonly machine: number;
   /** ppc64le: where livepatch_handler finds the livepatch stack; null if the kernel has no such handler. */
   readonly livepatchStack: LivepatchStack | null;

@@ -20,7 +20,7 @@ import { columnsOf, StoredSymbols } from "./symbols.ts";
 export class StoredError extends Error {}
 
 /** Changes with the form. */
-const MAGIC = "klplink-index/1\n";
+const MAGIC = "klplink-index/2\n";
 const DIGEST = 32;
 const START = MAGIC.length + DIGEST + 8;
 
@@ -44,6 +44,7 @@ interface Header {
     readonly config: readonly (readonly [string, string])[] | null;
     readonly records: { readonly init: readonly [string, string] | null } | null;
     readonly hasSites: boolean;
+    readonly hasSealed: boolean;
   } | null;
   readonly symvers: { readonly source: string; readonly exports: readonly ExportRow[] } | null;
   readonly config: { readonly source: string; readonly options: readonly (readonly [string, string])[] } | null;
@@ -69,6 +70,7 @@ const HEADER = record({
       config: orNull(options),
       records: orNull(record({ init: orNull(tuple(text, text)) })),
       hasSites: truth,
+      hasSealed: truth,
     }),
   ),
   symvers: orNull(record({ source: text, exports: exportRows })),
@@ -99,17 +101,11 @@ export function writeStored(parts: KernelParts, kernel: Kernel, key: string): Ui
   if (list === null || list.hasModules || (parts.list !== undefined && vmlinux !== undefined)) return null;
   if ((parts.modules ?? []).length > 0) return null;
   const symbols = columnsOf(list.symbols(), list.size);
-  const sites = vmlinux?.ftraceSites ?? new BigUint64Array(0);
   const records = vmlinux?.ftraceRecords ?? null;
+  const none = new BigUint64Array(0);
   const columns = [
-    symbols.offsets,
-    symbols.order,
-    symbols.addresses,
-    symbols.letters,
-    symbols.names,
-    sites,
-    records?.sites ?? new BigUint64Array(0),
-    records?.orphans ?? new BigUint64Array(0),
+    ...[symbols.offsets, symbols.order, symbols.addresses, symbols.letters, symbols.names],
+    ...[vmlinux?.ftraceSites ?? none, records?.sites ?? none, records?.orphans ?? none, vmlinux?.sealed ?? none],
   ].map((c) => new Uint8Array(c.buffer, c.byteOffset, c.byteLength));
   const header: Header = {
     key,
@@ -129,6 +125,7 @@ export function writeStored(parts: KernelParts, kernel: Kernel, key: string): Ui
                 ? null
                 : { init: records.init === null ? null : [`${records.init.start}`, `${records.init.end}`] },
             hasSites: vmlinux.ftraceSites !== null,
+            hasSealed: vmlinux.sealed !== null,
           },
     symvers: symvers === undefined ? null : { source: symvers.source, exports: symvers.exports.map(rowOf) },
     config: config === undefined ? null : { source: config.source, options: [...config.options] },
@@ -239,6 +236,7 @@ function vmlinuxOf(
     vermagic: stored.vermagic,
     ftraceSites: stored.hasSites ? longs(5) : null,
     ftraceRecords: records,
+    sealed: stored.hasSealed ? longs(8) : null,
     machine: stored.machine,
     livepatchStack: stored.livepatchStack,
     btf: null,

@@ -249,3 +249,40 @@ test("wrong usage: a folder and a file, a folder twice", async () => {
   expect((await run("whole/orig", "whole/orig/fs/one.o")).status).toBe(2);
   expect((await run("whole/orig", "whole/../whole/orig")).status).toBe(2);
 });
+
+// What follows from src/thing.h, and from the checksums that make.sh writes.
+describe("a struct of another layout, and exports of other checksums", () => {
+  const trees = ["structs/orig", "structs/patched"];
+  interface Told {
+    readonly code: string;
+    readonly data: { readonly name: string; readonly places?: readonly unknown[] };
+  }
+  const told = async (...args: readonly string[]): Promise<{ status: number | null; all: Told[] }> => {
+    const { status, files } = await json(...trees, ...args);
+    return { status, all: files.flatMap((f) => (f.problems ?? f.diagnostics ?? []) as Told[]) };
+  };
+
+  test("its users in files that the patch leaves alone are named, and none of another struct of the name", async () => {
+    const { status, all } = await told();
+    expect(status).toBe(0);
+    const places = [{ file: "fs/only.o", functions: ["first", "holds"] }];
+    expect(all.filter((p) => p.code === "KLP742").map((p) => p.data)).toMatchObject([{ name: "struct thing", places }]);
+    expect(all.filter((p) => p.code === "KLP729").map((p) => p.data.name)).toEqual(["uses", "ext"]);
+  });
+
+  test("nothing is written where taken code uses such an export", async () => {
+    const kernel = [
+      "-k",
+      "structs/kernel.map",
+      "-k",
+      "structs/orig/Module.symvers",
+      "-o",
+      join(temporary, "structs.o"),
+    ];
+    const { status, all } = await told(...kernel);
+    expect(status).toBe(1);
+    expect(all.filter((p) => p.code === "KLP741").map((p) => p.data.name)).toEqual(["ext"]);
+    expect(all.filter((p) => p.code === "KLP729").map((p) => p.data.name)).toEqual(["uses"]);
+    expect(readdirSync(temporary)).not.toContain("structs.o");
+  });
+});

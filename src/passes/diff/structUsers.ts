@@ -1,0 +1,108 @@
+// Functions outside of a patch that use a struct whose layout it changes: in other objects of the build, or in the kernel.
+
+import { type Problem, problem } from "../../diag/catalogue.ts";
+import { BtfError } from "../../elf/btf.ts";
+import { btfTypesOf, readBtfTypes } from "../../elf/btfTypes.ts";
+import { readDwarfTypes } from "../../elf/dwarf/types/typeTable.ts";
+import { ElfError } from "../../elf/error.ts";
+import { readElf } from "../../elf/reader.ts";
+import type { TypeTable } from "../../elf/typeTable.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { DiffResult } from "./diff.ts";
+
+/** A struct of a header, or of a file, whose layout changed. */
+interface ChangedStruct {
+  readonly name: string;
+  /** Bytes before the patch. */
+  readonly size: number;
+  /** Names of those that hold it, and its own. */
+  readonly names: Set<string>;
+  readonly members: readonly string[];
+  readonly file: string;
+  readonly places: { readonly file: string; readonly functions: readonly string[] }[];
+}
+
+/** Gathers the users of all structs that some results say are of another layout. */
+export class StructUsers {
+  readonly #structs = new Map<string, ChangedStruct>();
+
+  constructor(results: readonly DiffResult[]) {
+    for (const { meaning, patched } of results) {
+      for (const { name, scope, sizes, members, holderNames } of meaning?.types?.layouts ?? []) {
+        if (scope !== null) continue;
+        const key = `${name} ${sizes[0]}`;
+        const told = members.map((m) => `${m.path} ${m.before ?? "was not there"}, then ${m.after ?? "is gone"}`);
+        const known: ChangedStruct = this.#structs.get(key) ?? {
+          ...{ name, size: sizes[0], names: new Set([name]), members: told, file: patched.path, places: [] },
+        };
+        this.#structs.set(key, known);
+        for (const holder of holderNames) known.names.add(holder);
+      }
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#structs.size === 0;
+  }
+
+  /** Looks through an object file that is not a part of the patch. @param file its name in what is said */
+  async addObject(bytes: Uint8Array, file: string): Promise<void> {
+    if (![...this.#structs.values()].some((s) => this.#isNamedIn(s, bytes))) return;
+    try {
+      const elf = readElf(bytes);
+      this.#add((await readDwarfTypes(elf)) ?? readBtfTypes(elf), file, new Set());
+    } catch (error) {
+      // What cannot be read is told where it is compared.
+      if (!(error instanceof ElfError)) throw error;
+    }
+  }
+
+  /** Looks through the types of the kernel. @param own functions of the patched object itself */
+  addKernel({ btf, source }: Kernel, own: ReadonlySet<string>): void {
+    if (btf === null) return;
+    try {
+      this.#add(btfTypesOf(btf), source, own);
+    } catch (error) {
+      if (!(error instanceof BtfError)) throw error;
+    }
+  }
+
+  problems(): Problem[] {
+    return [...this.#structs.values()].flatMap(({ name, members, file, places }) =>
+      places.length === 0 ? [] : [problem("KLP742", { file }, { name, members, places })],
+    );
+  }
+
+  /** Whether a name may stand in the debug information of a file: compressed, it is not seen. */
+  #isNamedIn({ names }: ChangedStruct, bytes: Uint8Array): boolean {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return [...names].some((n) => text.includes(`${n.replace(/^(?:struct|union) /, "")}\0`, 0, "latin1"));
+  }
+
+  #add(types: TypeTable | null, file: string, own: ReadonlySet<string>): void {
+    if (types === null) return;
+    for (const { name, size, names, places } of this.#structs.values()) {
+      const keys = new Set<string>();
+      let isThere = false;
+      for (const [key, a] of types.aggregates) {
+        if (names.has(a.name)) keys.add(key);
+        if (a.name === name && a.size === size) isThere = true;
+      }
+      addHolders(types, keys);
+      // Another file's struct may have the name.
+      if (!isThere) continue;
+      const functions: string[] = [];
+      for (const [user, of] of types.uses) if (!own.has(user) && [...of].some((k) => keys.has(k))) functions.push(user);
+      if (functions.length > 0) places.push({ file, functions: functions.sort() });
+    }
+  }
+}
+
+/** Structs that hold one of some, by their keys, and those that hold them. */
+function addHolders({ aggregates }: TypeTable, keys: Set<string>): void {
+  for (let before = -1; before !== keys.size; ) {
+    before = keys.size;
+    for (const [key, { members }] of aggregates)
+      if (members.some((m) => m.type.holds !== null && keys.has(m.type.holds))) keys.add(key);
+  }
+}
