@@ -59,7 +59,7 @@ class Wasm {
     const { ZSTDDecoder } = await import("zstddec/stream");
     const made = new ZSTDDecoder();
     let module: object | null = null;
-    const init = made._init;
+    const init = made._init.bind(made) as (result: { readonly module: object }) => void;
     made._init = (result: { readonly module: object }) => {
       module = result.module;
       init(result);

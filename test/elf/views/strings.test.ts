@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { fromLatin1 } from "../../src/base/bytes.ts";
-import { StringTable } from "../../src/elf/views/strings.ts";
+import { fromLatin1 } from "../../../src/base/bytes.ts";
+import { StringTable } from "../../../src/elf/views/strings.ts";
 
 test("names of any length, up to NUL or the table's end; compared without being made", () => {
   const long = "n".repeat(300);
