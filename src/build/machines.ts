@@ -1,6 +1,7 @@
 // How the kernel's makefiles name each architecture, and what they are called with.
 
 import type { ArchName } from "../base/archName.ts";
+import { kernelMachines } from "../kernel/machines.ts";
 
 export interface MakeMachine {
   /** ARCH, and its folder below arch/. */
@@ -26,7 +27,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   ppc64le: {
     arch: "powerpc",
     folder: "powerpc",
-    option: "CONFIG_PPC64",
+    option: kernelMachines.ppc64le.option,
     cross: "powerpc64le-linux-gnu-",
     host: "ppc64",
     borrows: [],
@@ -38,7 +39,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   arm64: {
     arch: "arm64",
     folder: "arm64",
-    option: "CONFIG_ARM64",
+    option: kernelMachines.arm64.option,
     cross: "aarch64-linux-gnu-",
     host: "arm64",
     borrows: ["arm"],
@@ -49,7 +50,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
   x86_64: {
     arch: "x86_64",
     folder: "x86",
-    option: "CONFIG_X86_64",
+    option: kernelMachines.x86_64.option,
     cross: "x86_64-linux-gnu-",
     host: "x64",
     borrows: ["um"],

@@ -8,7 +8,7 @@ import { type FoundRecord, findFtraceRecord } from "./image/ftraceLookup.ts";
 import type { LinkedSymbol } from "./image/linkedIds.ts";
 import { type LivepatchStackSource, STACK_MEMBERS, stackFromBtf, stackFromMembers } from "./image/livepatchStack.ts";
 import type { Vmlinux } from "./image/vmlinux.ts";
-import { findKernelMachine, type MachineOf, machineOfList } from "./machines.ts";
+import { findKernelMachine, type MachineOf, machineOfConfig, machineOfList } from "./machines.ts";
 import type { ModuleFile, ThisModule } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
 import type { NameShape } from "./symbols/nearNames.ts";
@@ -79,9 +79,12 @@ export class Kernel {
   get machines(): readonly MachineOf[] {
     const isText = this.#list !== null && this.#list !== this.#vmlinux?.list;
     const listed = isText ? machineOfList(this.#list) : null;
+    const { config } = this.#parts;
+    const configured = config === undefined ? null : machineOfConfig(config.options);
     return [
       ...(this.#vmlinux === null ? [] : [{ source: this.#vmlinux.list.source, machine: this.#vmlinux.machine }]),
       ...(listed === null ? [] : [{ source: this.source, machine: listed }]),
+      ...(configured === null ? [] : [{ source: config?.source ?? "", machine: configured }]),
       ...this.modules.values(),
     ];
   }

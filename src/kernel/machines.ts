@@ -2,6 +2,7 @@
 
 import type { ArchName } from "../base/archName.ts";
 import { archNameOf, elfMachines } from "../elf/machine.ts";
+import type { KernelConfig } from "./config.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
 
 /** A file of the kernel or of one of its modules, and its e_machine. */
@@ -15,6 +16,8 @@ export const entryTables = ["__mcount_loc", "__patchable_function_entries"] as c
 export type EntryTable = (typeof entryTables)[number];
 
 export interface KernelMachine {
+  /** The option that its configurations have set. */
+  readonly option: string;
   /** Where a kernel's text is linked and runs: [from, to). */
   readonly text: { readonly from: bigint; readonly to: bigint };
   /** Whether a module's sections called `.init…` are freed after init: module_init_section, constantly false on powerpc. */
@@ -41,6 +44,7 @@ export interface KernelMachine {
 
 export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
   ppc64le: {
+    option: "CONFIG_PPC64",
     // PAGE_OFFSET, the linear mapping.
     text: { from: 0xc000_0000_0000_0000n, to: 0xd000_0000_0000_0000n },
     freesInit: false,
@@ -56,6 +60,7 @@ export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
     tocMarks: { toc: [".TOC.", "p_toc"], pcrel: ["relative_toc"] },
   },
   arm64: {
+    option: "CONFIG_ARM64",
     // KIMAGE_VADDR with 36 to 52 bits of virtual addresses.
     text: { from: 0xfff0_0000_0000_0000n, to: 0xffff_ffff_8000_0000n },
     freesInit: true,
@@ -70,6 +75,7 @@ export const kernelMachines: Readonly<Record<ArchName, KernelMachine>> = {
     tocMarks: null,
   },
   x86_64: {
+    option: "CONFIG_X86_64",
     // __START_KERNEL_map and the 1 GiB that a kernel at a random address stays in (Documentation/arch/x86/x86_64/mm.rst).
     text: { from: 0xffff_ffff_8000_0000n, to: 0xffff_ffff_c000_0000n },
     freesInit: true,
@@ -100,6 +106,14 @@ export function machineOfList(list: SymbolList): number | null {
     (name) => start >= kernelMachines[name].text.from && start < kernelMachines[name].text.to,
   );
   return row === undefined ? null : elfMachines[row].machine;
+}
+
+/** e_machine of the kernel that a configuration is of; null if that is none that is known here, or big-endian. */
+export function machineOfConfig(options: KernelConfig): number | null {
+  if (options.has("CONFIG_CPU_BIG_ENDIAN")) return null;
+  const names = (Object.keys(kernelMachines) as ArchName[]).filter((name) => options.has(kernelMachines[name].option));
+  const [only] = names;
+  return only === undefined || names.length > 1 ? null : elfMachines[only].machine;
 }
 
 /** Names of the sections that ftrace reads in a module of this e_machine; none if its sites are not known. */

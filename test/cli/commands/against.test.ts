@@ -117,6 +117,31 @@ test("a function of which only a part is left was inlined, and its callers are w
   expect((await klplink(["check", modules[0] ?? "", "-k", cloned])).stderr).toContain("`show_val_kb.constprop.0`?");
 });
 
+test("the headers of another architecture tell it by their configuration", async () => {
+  const headersOf = (name: string, config: string): string => {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, "Module.symvers"), "0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n");
+    writeFileSync(join(folder, name, ".config"), config);
+    return join(folder, name);
+  };
+  const headers = [
+    headersOf("headers-arm64", "CONFIG_64BIT=y\nCONFIG_ARM64=y\n"),
+    headersOf("headers-ppc64le", "CONFIG_PPC64=y\nCONFIG_CPU_LITTLE_ENDIAN=y\n"),
+    headersOf("headers-x86_64", "CONFIG_64BIT=y\nCONFIG_X86_64=y\n"),
+    headersOf("headers-unknown", "CONFIG_64BIT=y\nCONFIG_S390=y\n"),
+    headersOf("headers-big-endian", "CONFIG_ARM64=y\nCONFIG_CPU_BIG_ENDIAN=y\n"),
+  ];
+  const other = { XDG_CACHE_HOME: join(folder, "other") };
+  for (const _ of ["read", "kept"]) {
+    const { stdout } = await klplink(["check", modules[0] ?? "", "--against", ...headers, ...json], { env: other });
+    const { cells } = JSON.parse(stdout) as { cells: readonly Cell[] };
+    const verdicts = ["other-architecture", "other-architecture", "refused", "refused", "refused"];
+    expect(cells.map((c) => c.verdict)).toEqual(verdicts);
+  }
+  const { status, stderr } = await klplink(["check", modules[0] ?? "", "-k", headers[0] ?? ""]);
+  expect([status, stderr]).toEqual([3, expect.stringContaining("error[KLP111]: the module is for x86_64, and")]);
+});
+
 describe("the cache", () => {
   const cache = (): string => join(folder, "cache/klplink/kernels");
   test("what is damaged is made again, and nothing is said of it", async () => {
