@@ -1,5 +1,6 @@
 // A large relocatable file, of which debug information stays on the disk until a part of it is asked for: that of a kernel is nine tenths of it.
 
+import { constants } from "node:buffer";
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { viewOf } from "../../base/bytes.ts";
 import { SHF_ALLOC } from "../../elf/consts.ts";
@@ -17,6 +18,8 @@ import { unreadable } from "./io.ts";
 const LEAST = 32 << 20;
 /** Sections below it are read with the rest. Bytes. */
 const LEAST_APART = 1 << 16;
+/** Bytes of what is read at once. */
+const MOST_LOADED = 2 ** 31 - 1;
 const DEBUG = /^\.(?:rela?\.)?z?debug_/;
 
 export interface PartlyRead {
@@ -37,7 +40,7 @@ export function readPartly(path: string, least = { file: LEAST, section: LEAST_A
   let file: OpenFile | null = null;
   try {
     file = new OpenFile(path);
-    if (file.size < least.file) return null;
+    if (file.size < least.file || file.size > constants.MAX_LENGTH) return null;
     const bytes = new Uint8Array(file.size);
     const apart = readLoaded(file, bytes, least.section);
     if (apart === null) return null;
@@ -45,6 +48,8 @@ export function readPartly(path: string, least = { file: LEAST, section: LEAST_A
     file = null;
     return { bytes, apart, mode, close };
   } catch (error) {
+    // Not enough memory, even of addresses.
+    if (error instanceof RangeError) return null;
     if (error instanceof ElfError || error instanceof InputError || (error as NodeJS.ErrnoException).code !== undefined)
       return null;
     throw error;
@@ -82,6 +87,8 @@ function readLoaded(file: OpenFile, bytes: Uint8Array, least: number): Map<numbe
     parts.push([start, start + size]);
   }
   if (apart.size === 0) return null;
+  // As much as a file that is read whole may have.
+  if (bytes.length - parts.reduce((sum, [start, end]) => sum + end - start, 0) > MOST_LOADED) return null;
   parts.sort((a, b) => a[0] - b[0]);
   let at: number = EHDR.size;
   for (const [start, end] of parts) {
