@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
 work=$(mkdir -p "${1:-/tmp}" && readlink -f "${1:-$(mktemp -d)}")
 source=$work/source kernel=$work/kernel
+source scripts/drivers/step.sh
 for tool in gawk:gawk recountdiff:patchutils flex:flex bison:bison bc:bc; do
   command -v "${tool%:*}" >/dev/null || { echo "klp-build.sh: ${tool%:*} not found: apt-get install ${tool#*:}" >&2; exit 1; }
 done
@@ -17,19 +18,7 @@ done
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=klplink KBUILD_BUILD_HOST=klplink
 node scripts/build.mjs --bundle
 
-TIMEFORMAT='%U %S'
-step() { # TITLE COMMAND...: what it says goes to the log
-  local title=$1 times
-  shift
-  times=$({ time "$@" >>"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }; } 2>&1) || { echo "$times" >&2; exit 1; }
-  awk -v title="$title" '{ printf "%s: %.0f s\n", title, $1 + $2 }' <<<"$times"
-}
-
-if [[ ! -f $source/Makefile ]]; then
-  mkdir -p "$source"
-  tar -xJf "$(ls "$(test/boot/fetch-package.sh amd64 linux-source-7.2)"/usr/src/linux-source-*.tar.xz)" -C "$source" --strip-components=1 \
-    --wildcards --exclude='*/arch/*/boot/dts' --exclude='*/tools/testing' --exclude='*/drivers/gpu/drm/amd/include'
-fi
+unpack_source linux-source-7.2
 if [[ ! -f $source/.config ]]; then
   { cat test/boot/x86_64.config; printf 'CONFIG_%s\n' SAMPLES=y SAMPLE_KOBJECT=m; } >"$work/config"
   make -s -C "$source" KCONFIG_ALLCONFIG="$work/config" allnoconfig

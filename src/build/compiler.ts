@@ -28,6 +28,15 @@ function versionOf(command: string, env: Environment): string | null {
 /** A compiler's version without the name that it was called by. */
 const withoutName = (version: string): string => version.replace(/^\S+ /, "");
 
+/** A command that is clang, with its folder and the version in its name. */
+const CLANG = /^(.*\/)?clang(-\d+)?$/;
+
+/** The variable by which make takes clang, and linker and tools beside it (Documentation/kbuild/llvm.rst; forms other than 1 since 5.18). */
+function toolchainOf(command: string): string {
+  const [, folder = "", version = ""] = CLANG.exec(command) ?? [];
+  return `LLVM=${folder !== "" ? folder : version !== "" ? version : "1"}`;
+}
+
 /** What says which compiler is used. */
 export interface Wanted {
   readonly machine: MakeMachine;
@@ -46,18 +55,23 @@ export function chooseCompiler({ machine, programs, cross: given, compiler }: Wa
   const isNative = process.arch === machine.host;
   const differs = (here: string): Chosen["differs"] =>
     wanted === "" || withoutName(wanted) === withoutName(here) ? null : { kernel: wanted, here };
-  if (isClang && compiler === undefined) {
-    const version = versionOf("clang", programs.env);
-    if (version === null) throw noCompiler("clang", "the kernel is compiled by it");
+  const major = / (\d+)\.\d+\.\d+$/.exec(wanted)?.[1];
+  if (isClang && (compiler === undefined || CLANG.test(compiler))) {
+    const names = compiler !== undefined ? [compiler] : ["clang", ...(major === undefined ? [] : [`clang-${major}`])];
+    const here = names.flatMap((name) => {
+      const version = versionOf(name, programs.env);
+      return version === null ? [] : [{ name, version }];
+    });
+    const clang = here.find(({ version }) => differs(version) === null) ?? here[0];
+    if (clang === undefined) throw noCompiler(compiler ?? "clang", "the kernel is compiled by it");
     return {
-      variables: ["LLVM=1", ...(given === undefined ? [] : [`CROSS_COMPILE=${given}`])],
+      variables: [toolchainOf(clang.name), ...(given === undefined ? [] : [`CROSS_COMPILE=${given}`])],
       command: null,
-      version,
-      differs: differs(version),
+      version: clang.version,
+      differs: differs(clang.version),
     };
   }
   const prefixes = given !== undefined ? [given] : isNative ? [machine.cross, ""] : [machine.cross];
-  const major = / (\d+)\.\d+\.\d+$/.exec(wanted)?.[1];
   const names = compiler !== undefined ? [compiler] : ["gcc", ...(major === undefined ? [] : [`gcc-${major}`])];
   const found = prefixes.flatMap((cross) =>
     names.flatMap((name) => {

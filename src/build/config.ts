@@ -41,11 +41,6 @@ const rows: readonly { readonly option: string; readonly unset?: true; readonly 
       why: "the counters of every function are data that a livepatch would have to share",
       help: "patch a kernel without coverage counters",
     },
-    {
-      option: "CONFIG_LTO_CLANG",
-      why: "objects hold bitcode, and there is no code to compare before the whole kernel is linked",
-      help: "build the kernel twice, and compare the linked objects with `klplink diff`",
-    },
   ];
 
 /** Options of which a configuration has the one of its architecture. */
@@ -66,12 +61,21 @@ export function configProblems(config: Config, file: string, machine: MakeMachin
     ];
     return [problem("KLP812", { file }, { option: other, why, help })];
   }
+  const isLinked = hasLinkTimeCode(config) && (!machine.hasLinkedModules || config.has("CONFIG_LTO_CLANG_FULL"));
+  if (isLinked) {
+    const why = "objects hold bitcode; modules are compared as a whole for x86_64 with CONFIG_LTO_CLANG_THIN alone";
+    const help = "build the kernel twice, and compare the linked objects with `klplink diff`";
+    return [problem("KLP812", { file }, { option: "CONFIG_LTO_CLANG", why, help })];
+  }
   return rows
     .filter(({ option, unset }) => config.has(option) !== (unset === true))
     .map(({ option, unset, why, help }) =>
       problem("KLP812", { file }, { option: unset === true ? `no ${option}` : option, why, help }),
     );
 }
+
+/** Whether objects of source files hold bitcode, and code is made when they are linked: to a module, or to vmlinux.o. */
+export const hasLinkTimeCode = (config: Config): boolean => config.has("CONFIG_LTO_CLANG");
 
 /** With one of these kbuild runs objtool on linked objects (scripts/Makefile.lib, delay-objtool; 6.1 to 7.2). */
 const DELAYED = ["CONFIG_LTO_CLANG", "CONFIG_X86_KERNEL_IBT", "CONFIG_KLP_BUILD"];

@@ -7,14 +7,14 @@ import { join } from "node:path";
 import { isBuilt } from "./compiled/dependents.ts";
 import { compileTwice, type ObjectPair } from "./compiled/pairs.ts";
 import { chooseCompiler } from "./compiler.ts";
-import { type Config, configChanges, objectVariables, parseConfigText } from "./config.ts";
+import { type Config, configChanges, hasLinkTimeCode, objectVariables, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
 import { type Ended, makeFailure, type Programs } from "./make.ts";
 import { KernelMakefiles } from "./objects.ts";
 import type { PatchedFile } from "./patch/apply.ts";
 import { helperFlags, patchHeaderFlags } from "./patch/headers.ts";
 import type { PatchBuild, PlanRequest } from "./patchBuild.ts";
-import { type BuildPlan, planObjects } from "./plan.ts";
+import { type BuildPlan, planModules, planObjects } from "./plan.ts";
 import { type Workspace, writeThrough } from "./workspace.ts";
 
 export interface BuildOptions {
@@ -90,6 +90,11 @@ export class KernelBuild implements PatchBuild {
     return this.#config;
   }
 
+  /** Whether code is only there in linked objects. */
+  get #isLinked(): boolean {
+    return hasLinkTimeCode(this.#config);
+  }
+
   #jobs = (): string => `-j${this.#options.jobs ?? availableParallelism()}`;
 
   /** @throws BuildStop KLP817, Interrupted */
@@ -148,12 +153,13 @@ export class KernelBuild implements PatchBuild {
   }
 
   /** @throws BuildStop KLP817, Interrupted */
-  plan({ files, patches, read, only }: PlanRequest): Promise<BuildPlan> {
+  async plan({ files, patches, read, only }: PlanRequest): Promise<BuildPlan> {
     const { workspace, machine, programs, show, builtFolders, config } = this.#options;
     const makefiles = new KernelMakefiles(workspace.tree, this.out, machine, programs, this.#variables);
     const built = builtFolders.find((f) => isBuilt(f) && isSame(join(f, ".config"), config)) ?? null;
     const notes = { built, own: this.out, since: workspace.sourceTime() };
-    return planObjects({ files, patches, makefiles, machine, read, only, show, notes });
+    const plan = await planObjects({ files, patches, makefiles, machine, read, only, show, notes });
+    return this.#isLinked ? await planModules(plan, makefiles) : plan;
   }
 
   /** @throws BuildStop KLP817, Interrupted */
@@ -182,7 +188,8 @@ export class KernelBuild implements PatchBuild {
    */
   pairs(objects: readonly string[], files: readonly PatchedFile[]): Promise<ObjectPair[]> {
     const { workspace } = this.#options;
-    return compileTwice({ workspace, out: this.out, objects, files, compile: (step) => this.compile(step, objects) });
+    const compile = (step: string): Promise<void> => this.compile(step, objects);
+    return compileTwice({ workspace, out: this.out, objects, files, isLinked: this.#isLinked, compile });
   }
 }
 

@@ -19,6 +19,8 @@ export interface MakeMachine {
   readonly hasObjtool: boolean;
   /** What modules are linked with beside what modules_prepare makes. */
   readonly extra: readonly string[];
+  /** Whether modules of kernels with link-time optimisation are compared as a whole: so far where a kernel was seen to run the result. */
+  readonly hasLinkedModules: boolean;
   /** Flags beside the common ones, unless an option that is named is set. */
   readonly flags: readonly { readonly flag: string; readonly unless: string }[];
 }
@@ -33,6 +35,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     borrows: [],
     hasObjtool: true,
     extra: ["arch/powerpc/lib/crtsavres.o"],
+    hasLinkedModules: false,
     // The kernel's own data is out of reach of 32-bit distances to the TOC in a module. Modules are compiled so anyway.
     flags: [{ flag: "-mcmodel=large", unless: "CONFIG_PPC_KERNEL_PCREL" }],
   },
@@ -45,6 +48,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     borrows: ["arm"],
     hasObjtool: false,
     extra: [],
+    hasLinkedModules: false,
     flags: [],
   },
   x86_64: {
@@ -56,6 +60,7 @@ export const makeMachines: Readonly<Record<ArchName, MakeMachine>> = {
     borrows: ["um"],
     hasObjtool: true,
     extra: [],
+    hasLinkedModules: true,
     flags: [],
   },
 };

@@ -9,7 +9,7 @@ import { commandText, dependentsBelow, objectsBelow } from "./compiled/dependent
 import { compileTwice, type ObjectPair } from "./compiled/pairs.ts";
 import { isProductFile } from "./compiled/products.ts";
 import { type Chosen, chooseCompiler } from "./compiler.ts";
-import { type Config, objectVariables, parseConfigText } from "./config.ts";
+import { type Config, hasLinkTimeCode, objectVariables, parseConfigText } from "./config.ts";
 import { COMMON_FLAGS, type MakeMachine } from "./machines.ts";
 import { type Ended, makeFailure, type Programs } from "./make.ts";
 import type { PatchedFile } from "./patch/apply.ts";
@@ -149,8 +149,8 @@ export class ModuleFolderBuild implements PatchBuild {
   async plan({ files, patches, only, isDry }: PlanRequest): Promise<BuildPlan> {
     const { tree } = this.#options.workspace;
     const counted = files.filter((f) => !hasNoEffect(f.path));
-    if (!isDry && counted.length > 0) await this.#compile("compiles the original");
-    const problems: Problem[] = [];
+    if (!isDry && counted.length > 0 && !hasLinkTimeCode(this.config)) await this.#compile("compiles the original");
+    const problems: Problem[] = hasLinkTimeCode(this.config) ? [linkTimeProblem(this.#options.headers)] : [];
     const unused: string[] = [];
     const objects = new Set<string>();
     for (const { path, text } of counted) {
@@ -184,6 +184,12 @@ export class ModuleFolderBuild implements PatchBuild {
     const { workspace } = this.#options;
     return compileTwice({ workspace, out: workspace.tree, objects, files, compile: this.#compile });
   }
+}
+
+function linkTimeProblem(headers: string): Problem {
+  const why = "objects hold bitcode, and a module out of the tree is compared object by object";
+  const help = "build the module twice, and compare its linked objects with `klplink diff`";
+  return problem("KLP812", { file: join(headers, ".config") }, { option: "CONFIG_LTO_CLANG", why, help });
 }
 
 /** Whether the patches make another file include a new one. */

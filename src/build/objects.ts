@@ -15,6 +15,8 @@ export interface MakeFolder {
   readonly folders: readonly string[];
   /** Objects and folders (with `/`) that it names, and that the configuration leaves out. */
   readonly left: ReadonlySet<string>;
+  /** Objects that become a module each, with the objects that they are linked of; none: they are compiled themselves. */
+  readonly modules: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -33,6 +35,7 @@ two := $(call parts,$(filter %.o,$(one)))
 $(info klplink-objects $(filter %.o,$(all) $(one) $(two)))
 $(info klplink-folders $(filter %/,$(all) $(one) $(two)) $(addsuffix /,$(subdir-y) $(subdir-m)))
 $(info klplink-left $(obj-) $(lib-))
+$(foreach m,$(filter-out $(obj-y),$(filter %.o,$(obj-m))),$(info klplink-module $(m) $(call parts,$(m))))
 klplink-nothing: ;
 .PHONY: klplink-nothing
 `;
@@ -83,7 +86,26 @@ export class KernelMakefiles {
       objects: new Set(words("objects").map(full)),
       folders: [...new Set(words("folders").map((name) => full(name).replace(/\/$/, "")))],
       left: new Set(words("left").map(full)),
+      modules: new Map(
+        ended.stdout
+          .split("\n")
+          .filter((line) => line.startsWith("klplink-module "))
+          .map((line) => line.trim().split(/\s+/).slice(1).map(full))
+          .map(([module = "", ...parts]) => [module, parts]),
+      ),
     };
+  }
+
+  /** The objects of the modules that an object is linked into: its own path where it is the only one of a module; none: it is built in. */
+  async modulesOf(object: string): Promise<string[]> {
+    for (let at = dirname(object); ; at = dirname(at)) {
+      const made = await this.folder(at === "." ? "" : at);
+      if (made?.objects.has(object) === true)
+        return [...made.modules].flatMap(([module, parts]) =>
+          module === object || parts.includes(object) ? [module] : [],
+        );
+      if (at === "." || at === "") return [];
+    }
   }
 
   /**

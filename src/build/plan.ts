@@ -2,6 +2,7 @@
 
 import { existsSync, lstatSync, readFileSync, realpathSync } from "node:fs";
 import { join, sep } from "node:path";
+import { printable } from "../base/bytes.ts";
 import { type Problem, problem } from "../diag/catalogue.ts";
 import { commandText, dependsOn, objectsBelow } from "./compiled/dependents.ts";
 import type { MakeMachine } from "./machines.ts";
@@ -112,6 +113,22 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
   } else for (const row of left) problems.push(notCompiled(row, files, placeOf(row.path)));
   const chosen = only.length === 0 ? [...objects].sort() : only.map((o) => o.replace(/\.c$/, ".o"));
   return { objects: chosen, unused, problems, basis: users?.basis ?? null };
+}
+
+/**
+ * The plan for a kernel whose code is made when objects are linked: in their place the objects of the modules that they are linked into.
+ * What is built into the kernel would need all of it.
+ */
+export async function planModules(plan: BuildPlan, makefiles: KernelMakefiles): Promise<BuildPlan> {
+  const objects = new Set<string>();
+  const problems = [...plan.problems];
+  for (const object of plan.objects) {
+    const modules = await makefiles.modulesOf(object);
+    for (const module of modules) objects.add(module);
+    if (modules.length === 0)
+      problems.push(problem("KLP833", { file: object.replace(/\.o$/, ".c") }, { object: printable(object) }));
+  }
+  return { ...plan, objects: [...objects].sort(), problems };
 }
 
 /** What is told of a source that the configuration has no object of. */

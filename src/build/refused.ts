@@ -26,7 +26,7 @@ const rows: readonly Row[] = [
     help: "leave the file out of the patch; for a new source file, put its code into one that is there",
   },
   {
-    path: /^(?:tools|samples|Documentation|usr|LICENSES)\//,
+    path: /^(?:tools|Documentation|usr|LICENSES)\//,
     isOfKernel: true,
     why: "it is no part of the running kernel",
     help: "leave the file out of the patch",

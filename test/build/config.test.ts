@@ -29,3 +29,13 @@ test("of options that became others those of compiler and tools are left out", (
   const after = parseConfigText("CONFIG_A=y\nCONFIG_C=12\nCONFIG_AS_VERSION=2\n");
   expect(configChanges(before, after)).toEqual(["CONFIG_B (m became n)", "CONFIG_C (n became 12)"]);
 });
+
+test("link-time optimisation: modules are compared as a whole where a kernel was seen to run the result", () => {
+  const found = (arch: "x86_64" | "arm64", option: string): number => {
+    const own = `CONFIG_MODULES=y\nCONFIG_LIVEPATCH=y\n${makeMachines[arch].option}=y\nCONFIG_LTO_CLANG=y\n${option}=y\n`;
+    return configProblems(parseConfigText(own), "file", makeMachines[arch]).length;
+  };
+  expect(found("x86_64", "CONFIG_LTO_CLANG_THIN")).toBe(0);
+  expect(found("x86_64", "CONFIG_LTO_CLANG_FULL")).toBe(1);
+  expect(found("arm64", "CONFIG_LTO_CLANG_THIN")).toBe(1);
+});

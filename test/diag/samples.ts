@@ -303,6 +303,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP822: failing(...built("good", "--sign", "key.pem", "certificate.pem")),
   KLP823: unusable(...built("good", "--config", "build/good.patch")),
   KLP824: failing(...built("good", "--config", "build/bitcode.config")),
+  KLP833: failing(...built("good", "--config", "build/lto.config")),
   KLP825: failing(...built("good", "--config", "build/versions.config", "-k", "../kernel/vmlinux-x86_64-unversioned")),
   KLP826: failing(...built("unsafe")),
   KLP840: failing(

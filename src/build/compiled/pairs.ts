@@ -1,7 +1,7 @@
 // Objects compiled twice in one folder: of the source as it is, and as patches make it.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { PatchedFile } from "../patch/apply.ts";
 import { copyTimes, type Workspace } from "../workspace.ts";
 import { commandFile } from "./dependents.ts";
@@ -26,6 +26,8 @@ interface Twice {
   readonly out: string;
   readonly objects: readonly string[];
   readonly files: readonly PatchedFile[];
+  /** Modules whose linked objects they are, if they are no objects of source files. */
+  readonly isLinked?: boolean;
   /** Makes the objects of what the tree has. */
   readonly compile: (step: string) => Promise<void>;
 }
@@ -34,7 +36,14 @@ interface Twice {
  * Compiles objects of the source as it is, and as the patches make it. Tree and objects are then as they were.
  * @throws BuildStop KLP817, Interrupted
  */
-export async function compileTwice({ workspace, out, objects, files, compile }: Twice): Promise<ObjectPair[]> {
+export async function compileTwice({
+  workspace,
+  out,
+  objects,
+  files,
+  isLinked,
+  compile,
+}: Twice): Promise<ObjectPair[]> {
   const folder = join(workspace.folder, "pairs");
   rmSync(folder, { recursive: true, force: true });
   await compile("compiles the original");
@@ -70,7 +79,12 @@ export async function compileTwice({ workspace, out, objects, files, compile }: 
   }
   return objects.map((path) => {
     const command = join(folder, "orig", commandFile(path));
-    const owners = existsSync(command) ? ownersOf(readFileSync(command, "latin1")) : ["vmlinux"];
+    const owners =
+      isLinked === true
+        ? [moduleOf(path)]
+        : existsSync(command)
+          ? ownersOf(readFileSync(command, "latin1"))
+          : ["vmlinux"];
     return {
       path,
       orig: join(folder, "orig", path),
@@ -80,6 +94,9 @@ export async function compileTwice({ workspace, out, objects, files, compile }: 
     };
   });
 }
+
+/** The module that becomes of its linked object. */
+const moduleOf = (path: string): string => basename(path, ".o").replaceAll("-", "_");
 
 /** What an object is a part of, by the definitions that it was compiled with (6.1 to 7.2: scripts/Makefile.lib, modname_flags). */
 function ownersOf(command: string): string[] {

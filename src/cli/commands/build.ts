@@ -4,7 +4,7 @@ import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
 import { symversOf, versionProblems } from "../../build/compiled/versions.ts";
-import { configProblems, parseConfigText } from "../../build/config.ts";
+import { configProblems, hasLinkTimeCode, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
 import { makeMachines } from "../../build/machines.ts";
 import { Programs } from "../../build/make.ts";
@@ -206,7 +206,10 @@ class Run {
     this.#keep(versionProblems(pairs, (exported) => kernel.exportOf(exported)));
     this.#stopOnErrors();
     this.#show("compares the objects");
-    const changed = await comparePairs(pairs, { pairs: (options.pair ?? []).map(parsePair) });
+    const isLinked = hasLinkTimeCode(build.config);
+    const owners = pairs.flatMap((p) => p.owners);
+    const modules = isLinked ? (await this.#withModules(kernel, owners)).modules : null;
+    const changed = await comparePairs(pairs, { pairs: (options.pair ?? []).map(parsePair) }, modules);
     this.#outcome.changed = changed;
     for (const { result } of changed) this.#keep(result.problems);
     this.#stopOnErrors();
@@ -256,7 +259,10 @@ class Run {
   async #module(at: InTree, build: PatchBuild, changed: readonly ChangedPair[]): Promise<string> {
     const { workspace, name, output } = at;
     const options = this.#options;
-    const kernel = await this.#withModules(at.kernel, changed);
+    const kernel = await this.#withModules(
+      at.kernel,
+      changed.map((c) => c.object),
+    );
     const positions = options.sympos ?? new Map<string, number>();
     const taken = takeOut(changed, kernel, positions);
     this.#outcome.taken = taken;
@@ -294,10 +300,10 @@ class Run {
   }
 
   /** The kernel with the modules that the patch changes: those of -m, else where they lie beside it. */
-  async #withModules(kernel: Kernel, changed: readonly ChangedPair[]): Promise<Kernel> {
+  async #withModules(kernel: Kernel, objects: readonly string[]): Promise<Kernel> {
     const { loadModule } = await import("../files/kernel/kernel.ts");
     const options = this.#options;
-    const missing = [...new Set(changed.map((c) => c.object))].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
+    const missing = [...new Set(objects)].filter((o) => o !== "vmlinux" && !kernel.modules.has(o));
     let known = kernel;
     for (const name of missing) {
       const path = findModuleFile(

@@ -330,6 +330,17 @@ export const KLP824 = define<{ readonly path: string }>({
   explain: "With CONFIG_LTO_CLANG objects hold bitcode, not machine code.",
 });
 
+export const KLP833 = define<{ readonly object: string }>({
+  level: "error",
+  title: (d) => `${d.object} is built into a kernel whose code is made when it is linked as a whole`,
+  why: () =>
+    "with CONFIG_LTO_CLANG the code of a built-in file depends on all others: to compare it, all of the kernel would have to be compiled, and linked to vmlinux.o twice; klplink build does so for modules alone",
+  help: () =>
+    "build vmlinux.o before and after by hand (`make vmlinux_o`), and compare the two with `klplink diff`; or leave what is built in out of the patch",
+  explain:
+    "With link-time optimisation of clang (CONFIG_LTO_CLANG_THIN, CONFIG_LTO_CLANG_FULL) an object of a source file holds bitcode. Code is made, and inlined across files, when a module's objects are linked to one, or those of the kernel to vmlinux.o. A patch of a module is compared in the module's linked object; what is built in is not.",
+});
+
 export const KLP825 = define<{ readonly release: string | null }>({
   level: "error",
   title: () => "the kernel compares checksums of symbols (CONFIG_MODVERSIONS), and nothing that -k names has them",

@@ -176,7 +176,7 @@ function contradicting(unit: Unit, section: number, table: OwnedTable, told: rea
   return [...told, ...(found === null ? [] : [{ size: found, source: "its relocations" }])];
 }
 
-/** Bytes of an entry of this table: the only size at which each entry refers to an owner; null if there is none, or several. */
+/** Bytes of an entry of this table: the size at which each entry refers to an owner; null if there is none. */
 function entrySize(unit: Unit, section: number, table: OwnedTable): number | null {
   const { sections } = unit.file;
   const total = sections.size(section);
@@ -187,9 +187,22 @@ function entrySize(unit: Unit, section: number, table: OwnedTable): number | nul
     const places = new Set(relocations.map((r) => r.offset % size));
     return places.size <= 4 && [...places].every((place) => place % 4 === 0 || size % 4 !== 0);
   });
+  if (fits.length < 2) return fits[0] ?? null;
   const stated = sections.entsize(section);
-  if (fits.length > 1 && fits.includes(stated)) return stated;
-  return fits[0] ?? null;
+  if (fits.includes(stated)) return stated;
+  // Two small entries look like a large one. In a large one a small one's second half would begin with something else than code.
+  const smallest = [...fits].sort((a, b) => a - b).find((size) => hasCodeInEach(unit, section, table, size));
+  return smallest ?? fits[0] ?? null;
+}
+
+/** Whether each entry of this size refers to code where its owner stands. */
+function hasCodeInEach(unit: Unit, section: number, table: OwnedTable, size: number): boolean {
+  const { sections } = unit.file;
+  for (let at = 0; at < sections.size(section); at += size) {
+    const target = fieldTarget(unit, table, section, at, table.owner);
+    if (target?.kind !== "item" || !sections.hasFlags(target.item.section, SHF_EXECINSTR)) return false;
+  }
+  return true;
 }
 
 /** The code of an entry in a section of such code; null if it has none, or it stands in a function. */

@@ -26,6 +26,15 @@ test("a size that no table has had can be stated", async () => {
   expect(result.diff.patched.tables.entries.map((e) => e.size)).toEqual([20, 20]);
 });
 
+test("two small entries are not taken for one large one", async () => {
+  const result = await diffOf("cases/small-bug-table.x86_64");
+  expect([codes(result), changes(result)]).toEqual([[], ["g changed"]]);
+  expect(result.diff.patched.tables.entries.map((e) => [e.size, e.owner?.name])).toEqual([
+    [8, "f"],
+    [8, "g"],
+  ]);
+});
+
 test("a table that is not known goes along once its entries are stated", async () => {
   const pair = "cases/owned-table.x86_64";
   const kernel = kernelWith(bytesOf(pair, "orig"), ["ext"]);
