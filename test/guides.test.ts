@@ -13,7 +13,7 @@ import { root } from "./helpers.ts";
 const words = (line: string): string[] =>
   [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? "");
 
-test.each(["docs/expect-noop.md", "docs/guide.md"])("%s", async (page) => {
+test.each(["docs/expect-noop.md", "docs/from-an-object.md"])("%s", async (page) => {
   const folder = mkdtempSync(join(tmpdir(), "klplink-guide-"));
   try {
     const path = join(root, page);

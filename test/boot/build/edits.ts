@@ -43,6 +43,31 @@ export const HEADER: readonly Edit[] = [
     "\tshow_fd_locks(m, file, files);\n\tseq_puts(m, FD_NOTE);\n\tif (seq_has_overflowed(m))",
   ],
 ];
+/**
+ * On ppc64le a call of a static function that stays in the kernel, which the compiler wrote without a nop: it needs an island. The
+ * function is too large, and called too often, to be inlined.
+ */
+export const ISLAND: readonly Edit[] = [
+  [
+    "fs/proc/array.c",
+    "\treturn do_task_stat(m, ns, pid, task, 1);",
+    '\tint error = do_task_stat(m, ns, pid, task, 1);\n\n\tseq_puts(m, "by an island\\n");\n\treturn error;',
+  ],
+];
+/** A header of an architecture, by its guard, one of those that programs see, too, and a source that uses what is new in both. */
+export const headersOf = ([path, guard]: readonly [path: string, guard: string]): readonly Edit[] => [
+  [path, `#define ${guard}\n`, `#define ${guard}\n\n#define NOTE_OF_ARCH "arch, "\n`],
+  [
+    "include/uapi/linux/utsname.h",
+    "#define __OLD_UTS_LEN 8\n",
+    '#define __OLD_UTS_LEN 8\n#define NOTE_OF_UAPI "uapi\\n"\n',
+  ],
+  ["fs/proc/version.c", END, `\tseq_puts(m, NOTE_OF_ARCH NOTE_OF_UAPI);\n${END}`],
+];
+/** A function that compilers inline wherever it is called: what is replaced are its callers. */
+export const INLINED: readonly Edit[] = [
+  ["fs/proc/meminfo.c", '\tseq_write(m, " kB\\n", 4);', '\tseq_write(m, " KB\\n", 4);'],
+];
 /** Modules: each tells something of what is its own, and of no other object. */
 export const RNG_CORE: readonly Edit[] = [
   [
@@ -150,6 +175,15 @@ export const MAKEFILE: readonly Edit[] = [
 ];
 /** The structure is the running kernel's own, and has been read by then. */
 export const DATA: readonly Edit[] = [["fs/proc/stat.c", "\t.proc_flags\t= PROC_ENTRY_PERMANENT,\n", ""]];
+/** Nothing calls it by name, and ftrace has no place in it. */
+export const NOTRACE: readonly Edit[] = [
+  [
+    "kernel/livepatch/patch.c",
+    "\tops = container_of(fops, struct klp_ops, fops);\n",
+    "\tops = container_of(fops, struct klp_ops, fops);\n\tbarrier_data(ops);\n",
+  ],
+];
+export const REMOVED = "fs/proc/softirqs.c";
 export const UNDECLARED: readonly Edit[] = [["fs/proc/version.c", END, END.replace("return 0", "return missing")]];
 export const NOTHING: readonly Edit[] = [["fs/proc/version.c", END, `\t/* and no more */\n\n${END}`]];
 /** Behind loadavg_proc_show lies an overridden weak function of the ppc64le kernel (test/boot/orphans.test.ts). */

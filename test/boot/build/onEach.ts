@@ -14,9 +14,14 @@ import {
   FOR_KLP_BUILD,
   FOR_KPATCH,
   HEADER,
+  headersOf,
+  INLINED,
+  ISLAND,
   MAKEFILE,
   MORE,
   NOTHING,
+  NOTRACE,
+  REMOVED,
   TWO,
   UNDECLARED,
   UNSAFE,
@@ -37,6 +42,8 @@ const btfOf = (path: string): string[] => {
 
 const VERSION = "/proc/version";
 const UPTIME = "/proc/uptime";
+const STAT = "/proc/self/stat";
+const MEMORY = "/proc/meminfo";
 const OPEN_FILE = "/proc/self/fdinfo/0";
 const says = (more: string): Planned => ({
   line: `read ${VERSION}`,
@@ -57,7 +64,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     const made = [
       shop.livepatch("one", one),
       shop.livepatch("cumulative", one, shop.patch("more", MORE, COUNT)),
-      shop.livepatch("two", shop.patch("two", TWO)),
+      shop.livepatch("two", shop.patch("two", TWO), shop.patch("island", ISLAND)),
       shop.livepatch("header", shop.patch("header", HEADER), "--no-replace"),
       shop.livepatch("module", shop.patch("module", module.edits), "--no-replace", ...module.about),
     ];
@@ -68,6 +75,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
       { line: `read ${VERSION}` },
       reads(UPTIME, /^[\d. ]+\n$/),
       reads(OPEN_FILE, /^pos:.*\nino:.*\n$/s),
+      reads(STAT, /^[^\n]*\n$/),
       ...enter("one"),
       says("patched 1\n"),
       says("patched 2\n"),
@@ -78,6 +86,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
       ...enter("two"),
       ...replaced("cumulative"),
       reads(UPTIME, /^[\d. ]+\ntwo files\n$/),
+      reads(STAT, /^[^\n]*\nby an island\n$/),
       says(""),
       ...enter("header"),
       reads(OPEN_FILE, /^pos:.*\nino:.*\nfrom a header\n$/s),
@@ -104,7 +113,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     expect(names).toEqual([
       ["replaces  version_proc_show of vmlinux"],
       ["replaces  version_proc_show of vmlinux"],
-      ["replaces  uptime_proc_show of vmlinux"],
+      ["replaces  proc_tgid_stat of vmlinux", "replaces  uptime_proc_show of vmlinux"],
       [expect.stringMatching(/^replaces {2}seq_show(?:,\d+)? of vmlinux$/)],
       [expect.stringMatching(new RegExp(`^replaces  \\w+ of ${module.name}$`))],
     ]);
@@ -143,6 +152,27 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     ]);
   });
 
+  test("headers of the architecture and of user space, and a function that is inlined", { timeout: LONG }, async () => {
+    const headers = shop.patch("headers", headersOf(kind.header));
+    const only = ["version", "meminfo"].flatMap((name) => ["--only", `fs/proc/${name}.o`]);
+    const { file, ran } = shop.livepatch("headers", headers, shop.patch("inlined", INLINED), ...only);
+    const plan: Planned[] = [
+      { line: `read ${VERSION}` },
+      reads(MEMORY, /^MemFree: +\d+ kB$/m),
+      ...enter("headers"),
+      says("arch, uapi\n"),
+      reads(MEMORY, /^MemFree: +\d+ KB$/m),
+      ...leave("headers"),
+      says(""),
+      reads(MEMORY, /^MemFree: +\d+ kB$/m),
+    ];
+    expect(await shop.life([file], plan)).toEqual([]);
+    expect(ran.stdout.match(/^replaces .*$/gm)).toEqual([
+      "replaces  meminfo_proc_show of vmlinux",
+      "replaces  version_proc_show of vmlinux",
+    ]);
+  });
+
   test("what no livepatch can carry is refused, and why", { timeout: LONG }, () => {
     expect(refusal(shop.build(shop.patch("boot", BOOT_CODE)))).toMatch(
       /^error\[KLP810\]: the patch changes init\/main\.c, which no livepatch can carry/,
@@ -151,6 +181,12 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
       /^error\[KLP810\]: the patch changes fs\/proc\/Makefile, which/,
     );
     expect(refusal(shop.build(shop.patch("data", DATA)))).toMatch(/^error\[KLP701\].*stat_proc_ops/);
+    expect(refusal(shop.build(shop.removal("removed", REMOVED)))).toMatch(
+      /^error\[KLP810\]: the patch changes fs\/proc\/softirqs\.c, which no livepatch can carry/,
+    );
+    expect(refusal(shop.build(shop.patch("notrace", NOTRACE)))).toMatch(
+      /^error\[KLP710\]: `klp_ftrace_handler` changed, but ftrace cannot patch it: /,
+    );
     expect(refusal(shop.build(shop.patch("unsafe", UNSAFE)))).toMatch(
       /^error\[KLP826\]: the patch uses KPATCH_FORCE_UNSAFE\(version_proc_show\), which livepatch has nothing for/,
     );
@@ -161,17 +197,23 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
 
   test("the report is a document of the form that is described", { timeout: LONG }, () => {
     const output = join(shop.folder, "livepatch-two.ko");
-    const ran = shop.build(shop.patch("two", TWO), "--name", "two", "-o", output, "--format", "json");
+    const patches = [shop.patch("two", TWO), shop.patch("island", ISLAND)];
+    const ran = shop.build(...patches, "--name", "two", "-o", output, "--format", "json");
     expect(ran, ran.stderr).toMatchObject({ status: 0 });
     const document = JSON.parse(ran.stdout);
     expect(isReport(document), JSON.stringify(isReport.errors)).toBe(true);
     expect(document.files.at(-1)).toMatchObject({
       output,
-      files: ["fs/proc/uptime.c", "fs/proc/version.c"],
-      objects: ["fs/proc/uptime.o", "fs/proc/version.o"],
-      replaced: [{ object: "vmlinux", name: "uptime_proc_show", position: 0 }],
-      linked: { livepatchRelocations: expect.any(Number), returnIslands: expect.any(Number) },
+      files: ["fs/proc/array.c", "fs/proc/uptime.c", "fs/proc/version.c"],
+      objects: ["fs/proc/array.o", "fs/proc/uptime.o", "fs/proc/version.o"],
+      replaced: [
+        { object: "vmlinux", name: "proc_tgid_stat", position: 0 },
+        { object: "vmlinux", name: "uptime_proc_show", position: 0 },
+      ],
+      // Where calls restore a TOC, one is written without room for that: of a function that stays in the kernel.
+      linked: { livepatchRelocations: expect.any(Number), returnIslands: kind.name === "ppc64le" ? 1 : 0 },
     });
+    expect(document.files.at(-1).linked.livepatchRelocations).toBeGreaterThan(0);
   });
 
   test("a patch that changes nothing is said to be one", { timeout: LONG }, () => {

@@ -40,6 +40,8 @@ export interface TargetKind {
   readonly name: string;
   readonly compiler: string;
   readonly machine?: Machine;
+  /** A header that everything includes, and its guard. */
+  readonly header: readonly [path: string, guard: string];
   /** @param folder for what is made of it */
   readonly open: (folder: string) => Target | Promise<Target>;
 }
@@ -110,7 +112,9 @@ async function debianKernel(folder: string): Promise<Target> {
   const source = join(folder, "source");
   mkdirSync(source, { recursive: true });
   // All at once: to find one the whole tar file has to be unpacked.
-  const wanted = ["*/fs/proc/*", "*/init/main.c", "*/net/core/pktgen.c", "*/kernel/printk/printk.c"];
+  const files = ["init/main.c", "net/core/pktgen.c", "kernel/printk/printk.c", "kernel/livepatch/patch.c"];
+  const headers = ["arch/x86/include/asm/cache.h", "include/uapi/linux/utsname.h"];
+  const wanted = ["fs/proc/*", ...files, ...headers].map((path) => `linux-source-*/${path}`);
   mustRun("tar", ["-xf", tarball, "-C", source, "--strip-components=1", "--wildcards", ...wanted]);
   return {
     image: distro.kernel,
@@ -134,6 +138,7 @@ export const targets: readonly TargetKind[] = [
   {
     name: "ppc64le",
     compiler: "powerpc64le-linux-gnu-gcc",
+    header: ["arch/powerpc/include/asm/cache.h", "_ASM_POWERPC_CACHE_H"],
     open: (folder) =>
       ownKernel(
         "ppc64le",
@@ -146,6 +151,7 @@ export const targets: readonly TargetKind[] = [
   {
     name: "arm64",
     compiler: "aarch64-linux-gnu-gcc",
+    header: ["arch/arm64/include/asm/cache.h", "__ASM_CACHE_H"],
     machine: VIRT,
     open: (folder) =>
       ownKernel(
@@ -156,5 +162,11 @@ export const targets: readonly TargetKind[] = [
         folder,
       ),
   },
-  { name: "x86_64", compiler: "x86_64-linux-gnu-gcc", machine: PC, open: debianKernel },
+  {
+    name: "x86_64",
+    compiler: "x86_64-linux-gnu-gcc",
+    machine: PC,
+    header: ["arch/x86/include/asm/cache.h", "_ASM_X86_CACHE_H"],
+    open: debianKernel,
+  },
 ];

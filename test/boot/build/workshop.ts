@@ -55,6 +55,19 @@ export class Workshop {
     return file;
   }
 
+  /** The patch that removes a file. */
+  removal(title: string, path: string): string {
+    const lines = this.target.read(path).replace(/\n$/, "").split("\n");
+    const head = `diff --git a/${path} b/${path}\ndeleted file mode 100644\n--- a/${path}\n+++ /dev/null\n`;
+    const file = join(this.folder, `${title}.patch`);
+    writeFileSync(
+      file,
+      `${head}@@ -1,${lines.length} +0,0 @@\n${lines.map((line) => `-${line}\n`).join("")}`,
+      "latin1",
+    );
+    return file;
+  }
+
   build(...args: string[]): Ran {
     return klplink("build", ...args, "--source", this.target.source, ...this.target.about);
   }

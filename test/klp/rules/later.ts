@@ -20,10 +20,12 @@ export const objtoolOn = (name: string): string[] =>
     .filter((line) => line.startsWith(`${name}.o:`))
     .map((line) => line.replace(/^.*objtool: /, ""));
 
-export const kernelWith = (...names: string[]): Kernel => {
-  const text = names.map((name, i) => `ffffffff8100${(i + 16).toString(16)}00 T ${name}\n`).join("");
-  return new Kernel({ list: parseSymbols(new Uint8Array(Buffer.from(text)), "System.map") });
-};
+/** A kernel of whose System.map that is a part. */
+export const kernelFrom = (text: string): Kernel =>
+  new Kernel({ list: parseSymbols(new Uint8Array(Buffer.from(text)), "System.map") });
+
+export const kernelWith = (...names: string[]): Kernel =>
+  kernelFrom(names.map((name, i) => `ffffffff8100${(i + 16).toString(16)}00 T ${name}\n`).join(""));
 
 /** The module as an object that is still to be linked. */
 export function unfinished(bytes: Uint8Array): Uint8Array {
