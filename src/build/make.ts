@@ -1,8 +1,8 @@
 // Runs the kernel's make, and other programs, with a log.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, closeSync, openSync, writeFileSync } from "node:fs";
-
+import { appendFileSync, closeSync, openSync, statfsSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { problem } from "../diag/catalogue.ts";
 import { BuildStop, Interrupted } from "./stop.ts";
@@ -29,10 +29,14 @@ export interface Ended {
   readonly last: readonly string[];
   /** The first line of an error with a place: `FILE:LINE:COLUMN: error: …`. */
   readonly place: string | null;
+  /** The first line that says that there is no room left; null: none does. */
+  readonly full: string | null;
 }
 
 /** A line of a compiler, an assembler, kconfig or modpost that says what is wrong. */
 const ERROR = /^[^\s:]+:\d+(?::\d+)?: (?:fatal error|[Ee]rror|can't|undefined|syntax error)\b|^(?:ERROR|error): /;
+
+const FULL = /No space left on device|Disk quota exceeded/;
 
 const MOST_OUTPUT = 1 << 24;
 
@@ -95,7 +99,7 @@ export class Programs {
     const log = openSync(this.#log ?? devNull, "a");
     try {
       appendFileSync(log, `$ ${[command, ...args].join(" ")}\n`);
-      const ended = await this.#watch(command, args, how, (text) => appendFileSync(log, text));
+      const ended = await this.#watch(command, args, how, (text) => addTo(log, text));
       if (this.#isEnded) throw new Interrupted();
       return ended;
     } finally {
@@ -117,11 +121,13 @@ export class Programs {
     child.stdin?.end(how.input);
     const last: string[] = [];
     let place: string | null = null;
+    let full: string | null = null;
     let stdout = "";
     const take = (line: string): void => {
       note(`${line}\n`);
       if (last.push(line) > KEPT) last.shift();
       if (place === null && ERROR.test(line)) place = line;
+      if (full === null && FULL.test(line)) full = line;
       how.onLine?.(line);
     };
     const lines = (stream: NodeJS.ReadableStream | null, keep: boolean): (() => void) => {
@@ -155,15 +161,23 @@ export class Programs {
         for (const end of ends) end();
         // What it left running goes with it.
         endGroup(child, "SIGKILL");
-        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, place });
+        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, place, full });
       });
     });
   }
 }
 
 /** The stop of a make that failed. @param tree whose path is left out of what it said */
-export function makeFailure(step: string, { last, place }: Ended, programs: Programs, tree: string): BuildStop {
+export function makeFailure(step: string, { last, place, full }: Ended, programs: Programs, tree: string): BuildStop {
   const short = (line: string): string => line.replaceAll(`${tree}/`, "");
+  const folder = dirname(tree);
+  // Some programs of the kernel's build fail without a word; what they had written is removed then.
+  const free = full === null && place === null ? freeBelow(folder) : LITTLE;
+  if (full !== null || free < LITTLE) {
+    const said = full === null ? `failed, ${free >> 10} KiB are free` : short(full).replaceAll(`${folder}/`, "");
+    const data = { folder, why: `no space left (${step}: ${said})` };
+    return new BuildStop([problem("KLP819", { file: programs.log }, data)], 3);
+  }
   const lines = last
     .map(short)
     .filter((l) => l.trim() !== "")
@@ -175,6 +189,28 @@ export function makeFailure(step: string, { last, place }: Ended, programs: Prog
   }
   const data = { step, place: place === null ? null : short(place), lines };
   return new BuildStop([problem("KLP817", { file: programs.log }, data)], 1);
+}
+
+/** So little room that compiling one file may need more, bytes. */
+const LITTLE = 4 << 20;
+
+/** Room in the file system of a folder, bytes; where that is not told, enough. */
+function freeBelow(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return LITTLE;
+  }
+}
+
+/** Adds to a log, as far as there is room for it: what make says of that is told, and not that its words could not be kept. */
+function addTo(log: number, text: string): void {
+  try {
+    appendFileSync(log, text);
+  } catch {
+    // The next file that is written says why.
+  }
 }
 
 function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {

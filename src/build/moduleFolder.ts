@@ -169,7 +169,7 @@ export class ModuleFolderBuild implements PatchBuild {
         problems.push(problem("KLP811", at, { path, rule: null }));
       else unused.push(path);
     }
-    const chosen = only.length === 0 ? [...objects].sort() : only.map((o) => o.replace(/\.c$/, ".o"));
+    const chosen = [...(only.length === 0 ? objects : new Set(only.map((o) => o.replace(/\.c$/, ".o"))))].sort();
     const isKnown = existsSync(tree) && objectsBelow(tree).length > 0;
     return { objects: chosen, unused, problems, basis: isKnown ? "commands" : "unbuilt" };
   }

@@ -111,7 +111,7 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
       else unused.push(path);
     }
   } else for (const row of left) problems.push(notCompiled(row, files, placeOf(row.path)));
-  const chosen = only.length === 0 ? [...objects].sort() : only.map((o) => o.replace(/\.c$/, ".o"));
+  const chosen = [...(only.length === 0 ? objects : new Set(only.map((o) => o.replace(/\.c$/, ".o"))))].sort();
   return { objects: chosen, unused, problems, basis: users?.basis ?? null };
 }
 

@@ -1,10 +1,22 @@
 // What `klplink build` takes its source and its configuration from, and what it says where one of them, a tool or room is missing.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
+import { makeMachines } from "../../src/build/machines.ts";
+import { sourceKey } from "../../src/build/source.ts";
+import { cacheFolder, Workspace } from "../../src/build/workspace.ts";
 import { COUNT, MORE } from "./build/edits.ts";
 import { LONG } from "./build/onEach.ts";
 import { targets } from "./build/targets.ts";
@@ -172,6 +184,50 @@ describe("what is missing", () => {
     const args = ["build", patch, "--source", shop.target.source, ...shop.target.about];
     expect(told(inRoom(place, 64, args), 3)).toMatch(/^error\[KLP819\]: .*no space left/);
   });
+
+  test("room while it is compiled, at each step: it is said, nothing is left, and with room the next run makes the same", {
+    timeout: LONG,
+  }, async () => {
+    const { file } = shop.livepatch("count", patch);
+    const output = join(lab.folder, "out.ko");
+    const args = [
+      "build",
+      patch,
+      "--name",
+      "count",
+      "--source",
+      shop.target.source,
+      ...shop.target.about,
+      "-o",
+      output,
+    ];
+    const source = { kind: "folder", path: realpathSync(shop.target.source) } as const;
+    const folder = join(cacheFolder(process.env), sourceKey(source, makeMachines.ppc64le));
+    // So that what lies below stays as it is, whatever other tests build there.
+    const workspace = new Workspace(folder);
+    await workspace.lock(() => true);
+    const runs = ((): Ran[] => {
+      try {
+        return withLittleRoom(folder, ["48k", "96k", "192k", "384k", "768k", "1536k", "1g"], args);
+      } finally {
+        workspace.unlock();
+      }
+    })();
+    const ends = runs.map(({ status, stderr }) => [status, /^error\[\w+\].*(?:\n {4}.*)*/m.exec(stderr)?.[0]] as const);
+    const good = ends.findIndex(([status]) => status === 0);
+    expect(good, JSON.stringify(runs)).toBeGreaterThan(1);
+    for (const [status, text] of ends.slice(0, good)) {
+      expect(status, text).toBe(3);
+      expect(text).toMatch(/^error\[KLP819\]: (?:.|\n)*no\s+space\s+left/);
+    }
+    expect(ends.slice(good)).toEqual(ends.slice(good).map(() => [0, undefined]));
+    // At least one of them had begun to compile, and make's own words say where.
+    expect(ends.slice(0, good).map(([, text]) => text?.replace(/\s+/g, " "))).toContainEqual(
+      expect.stringMatching(/\(compiles the (?:original|patched source): .*No space left on device\)/),
+    );
+    expect(readFileSync(output)).toEqual(readFileSync(file));
+    expect(readdirSync(lab.folder).filter((name) => /^out\.ko./.test(name))).toEqual([]);
+  });
 });
 
 function started(args: readonly string[], env: Readonly<Record<string, string>>): Ran {
@@ -193,6 +249,34 @@ function inRoom(place: string, size: number, args: readonly string[]): Ran {
     env: { ...process.env, KLPLINK_CACHE: place },
   });
   return { status: ran.status ?? -1, stdout: ran.stdout, stderr: ran.stderr };
+}
+
+/**
+ * Runs one after the other over a private folder that is there, in a file system of its own that only they see: in front of the folder
+ * lies one of these sizes, which grows from run to run.
+ */
+function withLittleRoom(folder: string, sizes: readonly string[], args: readonly string[]): Ran[] {
+  const place = join(lab.folder, "room");
+  const said = join(lab.folder, "said");
+  for (const path of [place, said]) mkdirSync(path);
+  const script = `set -e
+    mount -t tmpfs -o size=1g none '${place}'
+    mkdir '${place}/upper' '${place}/work'
+    mount -t overlay overlay -o 'lowerdir=${folder},upperdir=${place}/upper,workdir=${place}/work' '${folder}'
+    rm '${folder}/lock'
+    for size in ${sizes.join(" ")}; do
+      mount -o "remount,size=$size" '${place}'
+      status=0
+      "$0" "$@" >'${said}/'$size.stdout 2>'${said}/'$size.stderr || status=$?
+      echo $status >'${said}/'$size.status
+    done`;
+  mustRun("unshare", ["-m", "bash", "-c", script, process.execPath, join(repo, "bin/klplink.js"), ...args]);
+  const read = (size: string, what: string): string => readFileSync(join(said, `${size}.${what}`), "utf8");
+  return sizes.map((size) => ({
+    status: Number(read(size, "status")),
+    stdout: read(size, "stdout"),
+    stderr: read(size, "stderr"),
+  }));
 }
 
 /** The first error of a run that ended with a status, in one line. */

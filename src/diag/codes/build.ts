@@ -189,7 +189,7 @@ export const KLP818 = define<{ readonly what: string }>({
 
 export const KLP819 = define<{ readonly folder: string; readonly why: string }>({
   level: "error",
-  title: (d) => `the private copy of the source cannot be made: ${d.why}`,
+  title: (d) => `the folder that klplink builds in cannot be written to: ${d.why}`,
   help: (d) => `make room, or choose another place: KLPLINK_CACHE=FOLDER (now ${d.folder})`,
   explain:
     "klplink build copies the source into its cache folder and builds there, so that nothing of the user's is written to. It takes one to three gigabytes.",

@@ -204,7 +204,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     expect(isReport(document), JSON.stringify(isReport.errors)).toBe(true);
     expect(document.files.at(-1)).toMatchObject({
       output,
-      files: ["fs/proc/array.c", "fs/proc/uptime.c", "fs/proc/version.c"],
+      files: ["fs/proc/uptime.c", "fs/proc/version.c", "fs/proc/array.c"],
       objects: ["fs/proc/array.o", "fs/proc/uptime.o", "fs/proc/version.o"],
       replaced: [
         { object: "vmlinux", name: "proc_tgid_stat", position: 0 },
