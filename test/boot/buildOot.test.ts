@@ -1,13 +1,15 @@
 // Modules out of the kernel's tree: patched with the headers of Debian's 6.12 for amd64 alone, and loaded there, before their livepatch
 // and after it.
 
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { boot, PC } from "./boot.ts";
+import type { Edit } from "./build/edits.ts";
+import { BOTTOM, LABEL, LID, modulePatch } from "./build/modules.ts";
 import { openDistro } from "./distro.ts";
 import { labOf } from "./lab.ts";
-import { mustRun, type Ran, repo, run } from "./run.ts";
+import { mustRun, type Ran, repo } from "./run.ts";
 import { complaints, klplink, type Planned } from "./scenario.ts";
 
 // A module of one file is where objtool has run on the object already, which must not be so in the livepatch: it has to run on all of it.
@@ -15,23 +17,6 @@ import { complaints, klplink, type Planned } from "./scenario.ts";
 const lab = labOf(import.meta.url);
 /** Milliseconds; a limit against hanging. */
 const LONG = 1_800_000;
-
-type Edit = readonly [path: string, from: string, to: string];
-
-const LID: readonly Edit[] = [
-  [
-    "level/level.c",
-    "\tlevel += amount;\n",
-    "\tstatic int spilled;\n\n\tlevel += amount;\n\tif (level > TANK_FULL) {\n\t\tspilled += level - TANK_FULL;\n\t\tlevel = TANK_FULL;\n" +
-      '\t\tpr_debug("spilled %d\\n", spilled);\n\t}\n',
-  ],
-  // Included by both of its files.
-  ["level/level.h", '"litres"', '"l, with a lid"'],
-];
-const BOTTOM: readonly Edit[] = [["klp_cup.c", "\treturn sips--;", "\treturn sips > 0 ? sips-- : 0;"]];
-
-/** On top of LID: another function. */
-const LABEL: readonly Edit[] = [["tank_main.c", '"%d " TANK_UNIT', '"tank: %d " TANK_UNIT']];
 
 describe("modules out of the tree, of Debian's amd64 6.12", () => {
   const { folder } = lab;
@@ -41,23 +26,7 @@ describe("modules out of the tree, of Debian's amd64 6.12", () => {
   let kernel = "";
   let about: readonly string[] = [];
 
-  function patch(title: string, edits: readonly Edit[]): string {
-    for (const side of ["a", "b"] as const) {
-      for (const path of new Set(edits.map((e) => e[0]))) {
-        let text = readFileSync(join(source, path), "utf8");
-        for (const [, from, to] of edits.filter((e) => e[0] === path && side === "b")) {
-          if (text.split(from).length !== 2) throw new Error(`not once in ${path}: ${from}`);
-          text = text.replace(from, () => to);
-        }
-        mkdirSync(join(folder, title, side, dirname(path)), { recursive: true });
-        writeFileSync(join(folder, title, side, path), text);
-      }
-    }
-    const made = run("git", ["diff", "--no-index", "--no-prefix", "a", "b"], join(folder, title));
-    const file = join(folder, `${title}.patch`);
-    writeFileSync(file, made.stdout);
-    return file;
-  }
+  const patch = (title: string, edits: readonly Edit[]): string => modulePatch(source, folder, title, edits);
   const build = (...args: string[]): Ran => klplink("build", ...args, "--oot", source, ...about);
   const livepatch = (title: string): string => join(folder, `livepatch-${title}.ko`);
 
