@@ -1,6 +1,7 @@
 // `klplink show -k X`: what is known of a kernel, and what tells it.
 
 import { visible } from "../../base/visible.ts";
+import { wrap } from "../../diag/render/text.ts";
 import { describeKernel, type Fact, type KernelFacts } from "../../kernel/describe.ts";
 import type { Context } from "../context.ts";
 import { columns, write } from "../files/io.ts";
@@ -27,6 +28,36 @@ const TITLES: Readonly<Record<keyof KernelFacts, string>> = {
   toc: "addressing of data",
   config: "options set",
 };
+
+/** What would tell a fact. */
+const SOURCES: Readonly<Record<keyof KernelFacts, string>> = (() => {
+  const kernel = "vmlinux or vmlinuz";
+  const list = "vmlinux, vmlinuz, System.map, or /proc/kallsyms as root reads it";
+  const exports = "vmlinux, vmlinuz or Module.symvers";
+  const config = "config-RELEASE (package linux-image, kernel-core), or a kernel with CONFIG_IKCONFIG=y";
+  return {
+    release: kernel,
+    arch: list,
+    vermagic: kernel,
+    symbols: list,
+    repeated: list,
+    exports,
+    gplOnly: exports,
+    checksums: exports,
+    patchSites: kernel,
+    structModule: "vmlinux or vmlinuz with types (CONFIG_DEBUG_INFO_BTF=y)",
+    livepatch: config,
+    listsData: config,
+    modversions: config,
+    ibt: config,
+    callPadding: list,
+    toc: list,
+    config,
+  };
+})();
+
+/** Columns of a line that is no row of the table. */
+const WIDTH = 80;
 
 const NOT_KNOWN = "not known";
 /** Facts that other architectures do not have: not listed where nothing tells them. */
@@ -56,9 +87,24 @@ export async function showKernel(options: Options, context: Context): Promise<nu
     ...files.map(({ name }, i) => `[${i + 1}] ${visible(name)}`),
     ...columns(rows),
     ...(modules ? ["modules by name: yes (-m NAME, check NAME)"] : []),
+    ...wouldTell(facts),
   ];
   await write(context.stdout, lines.map((line) => `${line}\n`).join(""));
   return 0;
+}
+
+/** What would tell the facts that nothing tells, those of one source together. */
+function wouldTell(facts: KernelFacts): string[] {
+  const missing = new Map<string, string[]>();
+  for (const [key, { value }] of Object.entries(facts) as [keyof KernelFacts, Fact<unknown>][]) {
+    if (value !== null || OF_ONE_ARCH.has(key)) continue;
+    const titles = missing.get(SOURCES[key]) ?? [];
+    missing.set(SOURCES[key], [...titles, TITLES[key].trim()]);
+  }
+  return [...missing].flatMap(([source, titles]) => {
+    const [first = "", ...rest] = wrap(`${titles.join(", ")}: ${source} would tell`, WIDTH - 2);
+    return [first, ...rest.map((line) => `  ${line}`)];
+  });
 }
 
 function valueText(value: string | number | boolean | null): string {

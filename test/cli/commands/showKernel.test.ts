@@ -37,6 +37,27 @@ test("as text", async () => {
   expect(stdout).toMatch(/^struct module, bytes +not known$/m);
 });
 
+test("what no file tells is said once, with what would tell it", async () => {
+  const told = async (...kernels: string[]): Promise<string[]> => {
+    const { status, stdout } = await klplink(["show", ...kernels.flatMap((k) => ["-k", k])]);
+    expect(status).toBe(0);
+    expect(stdout.split("\n").filter((line) => line.length > 80 && !/^\[| {3}/.test(line))).toEqual([]);
+    return stdout
+      .replace(/\n {2}(?! *of these)/g, " ")
+      .split("\n")
+      .filter((line) => line.endsWith(" would tell"));
+  };
+  expect(await told(debian)).toEqual([
+    "struct module, bytes: vmlinux or vmlinuz with types (CONFIG_DEBUG_INFO_BTF=y) would tell",
+  ]);
+  expect(await told("test/fixtures/kernel/System.map")).toEqual([
+    "release, vermagic, functions that ftrace can patch: vmlinux or vmlinuz would tell",
+    expect.stringMatching(/^exports, .*: vmlinux, vmlinuz or Module\.symvers would tell$/),
+    expect.stringMatching(/^struct module, bytes: /),
+    expect.stringMatching(/^.*CONFIG_MODVERSIONS, options set: config-RELEASE .* would tell$/),
+  ]);
+});
+
 test("neither a module nor a kernel", async () => {
   const { status, stderr } = await klplink(["show"]);
   expect(status).toBe(2);
