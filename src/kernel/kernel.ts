@@ -1,5 +1,6 @@
 // Everything known of the kernel that a module is for, from all files that were given.
 
+import { latin1 } from "../base/bytes.ts";
 import { firstIndex } from "../base/search.ts";
 import { Btf, BtfError, isLittleEndianBtf } from "../elf/btf.ts";
 import type { ElfExecutable } from "../elf/executable.ts";
@@ -13,7 +14,7 @@ import type { ModuleFile, ThisModule } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
 import type { NameShape } from "./symbols/nearNames.ts";
 import { type PlacedSymbols, placedOfKernel } from "./symbols/placedSymbols.ts";
-import type { KernelSymbol } from "./symbols/symbolColumns.ts";
+import type { KernelSymbol, NameTest } from "./symbols/symbolColumns.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
 
 export interface KernelParts {
@@ -135,9 +136,8 @@ export class Kernel {
     const known = this.#known;
     if (known.hasLivepatch === undefined) known.hasLivepatch = this.#parts.hasLivepatch;
     if (known.hasLivepatch === undefined) {
-      // load_module is static, so the compiler may have given it a suffix; the system call is there in any case.
-      const isLoader = (name: string): boolean => /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(name);
-      known.hasLivepatch = this.#list?.hasNameWith("klp_") ? true : some(this.names(), isLoader) ? false : null;
+      const hasCore = this.#list?.hasNameWith("klp_") === true;
+      known.hasLivepatch = hasCore ? true : this.#list?.hasName(isModuleLoader) === true ? false : null;
     }
     return known.hasLivepatch;
   }
@@ -335,11 +335,13 @@ export class Kernel {
   }
 }
 
-/** Whether a name passes the test; ends at the first one that does. */
-function some(names: Iterable<string>, test: (name: string) => boolean): boolean {
-  for (const name of names) if (test(name)) return true;
-  return false;
-}
+const LOADERS_LAST = "e".charCodeAt(0);
+const LOADERS_FIRST = "l".charCodeAt(0);
+
+/** load_module is static, so the compiler may have given it a suffix; the system call is there in any case. */
+const isModuleLoader: NameTest = (text, start, end) =>
+  (text[end - 1] === LOADERS_LAST || text[start] === LOADERS_FIRST) &&
+  /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(latin1(text, start, end));
 
 function structModuleOf(btf: Btf | null): ThisModule | null {
   try {

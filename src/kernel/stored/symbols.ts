@@ -3,7 +3,7 @@
 import { type Addr, addr } from "../../base/brand.ts";
 import { fromLatin1, latin1 } from "../../base/bytes.ts";
 import { isLike, type NameShape } from "../symbols/nearNames.ts";
-import type { KernelSymbol } from "../symbols/symbolColumns.ts";
+import type { KernelSymbol, NameTest } from "../symbols/symbolColumns.ts";
 import type { SymbolRows } from "../symbols/symbolList.ts";
 
 /** The columns of an index. */
@@ -100,6 +100,13 @@ export class StoredSymbols implements SymbolRows {
 
   has(name: string): boolean {
     for (const _ of this.#rows(name)) return true;
+    return false;
+  }
+
+  hasName(test: NameTest): boolean {
+    const { names, offsets } = this.#columns;
+    for (let row = 0; row < this.size; row++)
+      if (test(names, offsets[row] as number, offsets[row + 1] as number)) return true;
     return false;
   }
 

@@ -50,6 +50,9 @@ function placeOfName(name: string): number {
   return placeOf(length, last, (name.charCodeAt(a) << 16) | (name.charCodeAt(b) << 8) | name.charCodeAt(c));
 }
 
+/** A test of a name by its bytes, from `start` to `end` of a text: it is not made into a string. */
+export type NameTest = (text: Uint8Array, start: number, end: number) => boolean;
+
 /** Two halves become an address here. */
 const JOINED = new DataView(new ArrayBuffer(8));
 
@@ -257,6 +260,13 @@ export class SymbolColumns {
       count += others;
     }
     return count;
+  }
+
+  /** Whether a name passes a test. */
+  hasName(test: NameTest): boolean {
+    for (let row = 0; row < this.#count; row++)
+      if (test(this.#text, this.#starts[row] as number, this.#ends[row] as number)) return true;
+    return false;
   }
 
   /** The names of a shape, some of them twice: the others are not made into strings. */

@@ -1,12 +1,13 @@
 import { firstIndex } from "../../base/search.ts";
 import { beginningWith, type NameShape } from "./nearNames.ts";
-import type { KernelSymbol, SymbolColumns } from "./symbolColumns.ts";
+import type { KernelSymbol, NameTest, SymbolColumns } from "./symbolColumns.ts";
 
 /** The symbols of one object: in memory, or in a file of our own. */
 export type SymbolRows = Pick<
   SymbolColumns,
   | "size"
   | "has"
+  | "hasName"
   | "names"
   | "namesLike"
   | "countRepeated"
@@ -68,6 +69,11 @@ export class SymbolList {
   /** How many names several symbols of vmlinux have. */
   countRepeated(): number {
     return this.#vmlinux.countRepeated();
+  }
+
+  /** Whether a name of vmlinux passes a test. */
+  hasName(test: NameTest): boolean {
+    return this.#vmlinux.hasName(test);
   }
 
   /** Whether a name of vmlinux begins so. */
