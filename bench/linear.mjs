@@ -2,13 +2,15 @@
 //
 // Each row is run at n, 2n and 4n of one thing. Printed are the seconds of processor time beyond those of `klplink --version` (least
 // of three runs) and how many times as long each size takes as the one before: 2.0 is linear, and 2.4 is a slope of 1.2. With words,
-// only the rows that have one of them in their names. Needs `npm run build`.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// only the rows that have one of them in their names. Needs `npm run build`, gcc, binutils and GNU time.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { linkedPair } from "./linkedObject.mjs";
 import * as make from "./objects.mjs";
 import { inTurn } from "./process.mjs";
+import { objectOfUnits } from "./units.mjs";
 
 const words = process.argv.slice(2);
 const klplink = fileURLToPath(new URL("../bin/klplink.js", import.meta.url));
@@ -36,6 +38,26 @@ const listing = (n) => {
   for (let i = 0; i < n; i++) lines.push(`ffffffffc0000000 t common\t[mod${i}]`);
   return `${lines.join("\n")}\n`;
 };
+
+const symbols = (n) => {
+  const lines = ["ffffffff81000000 T printk", "ffffffff81000000 r __ksymtab_printk"];
+  for (let i = 0; i < n; i++) lines.push(`${(0xffffffff82000000n + BigInt(i * 16)).toString(16)} t function_${i}`);
+  return `${lines.join("\n")}\n`;
+};
+
+/** Writes what is to be verified: a module's copy as scripts/klplink-capture.sh makes it, with memory that is the file's. */
+function loaded(name, count) {
+  const root = mkdtempSync(join(folder, "loaded-"));
+  for (const part of ["sections", "memory"]) mkdirSync(join(root, part));
+  writeFileSync(join(root, "sections", ".data.table"), "0xffffffffc0100000\n");
+  const table = new BigUint64Array(count).fill(0xffffffffc0100000n);
+  writeFileSync(join(root, "memory", "ffffffffc0100000"), new Uint8Array(table.buffer));
+  writeFileSync(
+    join(root, "kallsyms"),
+    `ffffffff81000000 T _stext\nffffffff82000000 D jiffies\nffffffffc0100000 d table\t[${name}]\n`,
+  );
+  return root;
+}
 
 function row(name, count, prepare) {
   if (words.length > 0 && !words.some((word) => name.includes(word))) return;
@@ -70,6 +92,46 @@ try {
   row("explain, lines of dmesg", 200_000, (n) => {
     writeFileSync(join(folder, "dmesg"), dmesg(n));
     return { args: ["explain"], input: join(folder, "dmesg") };
+  });
+  row("explain --module, different lines of dmesg", 2_000, (n) => {
+    writeFileSync(join(folder, "in.o"), make.plain(n));
+    const lines = Array.from(
+      { length: n },
+      (_, i) => `[    1.000001] in: Unknown symbol ${make.symbolName(i)} (err -2)\n`,
+    );
+    writeFileSync(join(folder, "dmesg"), lines.join(""));
+    return { args: ["explain", "--module", join(folder, "in.o")], input: join(folder, "dmesg") };
+  });
+  row("sites, functions", 20_000, (n) => {
+    writeFileSync(join(folder, "in.o"), make.manySites(n));
+    return { args: ["sites", join(folder, "in.o")] };
+  });
+  row("check, functions with patch sites", 20_000, (n) => {
+    writeFileSync(join(folder, "in.o"), make.manySites(n));
+    return { args: ["check", join(folder, "in.o")] };
+  });
+  row("verify, relocations", 50_000, (n) => {
+    writeFileSync(join(folder, "in.ko"), make.manyRelocations(n));
+    return { args: ["verify", join(folder, "in.ko"), "--root", loaded("in", n)] };
+  });
+  row("diff, compiled files of a linked object", 8, (n) => {
+    const [orig, patched] = linkedPair(mkdtempSync(join(folder, "pair-")), n);
+    return { args: ["diff", orig, patched] };
+  });
+  for (const command of ["check", "show"]) {
+    row(`${command}, units of debug information`, 100, (n) => {
+      objectOfUnits(folder, n, join(folder, "in.o"));
+      return { args: [command, join(folder, "in.o")] };
+    });
+  }
+  row("check -k, lines of kallsyms", 100_000, (n) => {
+    writeFileSync(join(folder, "kallsyms"), symbols(n));
+    writeFileSync(join(folder, "in.o"), make.plain(100));
+    return { args: ["check", join(folder, "in.o"), "-k", join(folder, "kallsyms")] };
+  });
+  row("show -k, lines of kallsyms", 100_000, (n) => {
+    writeFileSync(join(folder, "kallsyms"), symbols(n));
+    return { args: ["show", "-k", join(folder, "kallsyms")] };
   });
   for (const [name, of] of Object.entries({ plain: make.plain, kpatch: make.kpatch, objtool: make.objtool })) {
     row(`link -k, livepatch relocations (${name})`, 10_000, (n) => {

@@ -5,6 +5,7 @@ const { ElfEdits, readElf, writeElf } = await import(
 );
 
 const R_X86_64_64 = 1;
+const R_X86_64_PLT32 = 4;
 
 /** The smallest relocatable x86_64 file: a null section, section names, symbols and their names. */
 export function emptyObject() {
@@ -214,4 +215,28 @@ export function kernelMap(count) {
   for (let i = 0; i < count; i++)
     lines.push(`${(0xffffffff82000000n + BigInt(i * 16)).toString(16)} t ${symbolName(i)}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Code of x86_64: `count` functions of 16 bytes, each with a patch site at its first byte and its row in __mcount_loc. */
+export function manySites(count) {
+  const edits = new ElfEdits(readElf(emptyObject()));
+  const bytes = new Uint8Array(count * 16).fill(0x90);
+  for (let i = 0; i < count; i++) {
+    bytes.set([0xe8, 0, 0, 0, 0], i * 16);
+    bytes[i * 16 + 15] = 0xc3;
+  }
+  const text = edits.addSection({ name: ".text", ...data(0), flags: 6n, addralign: 16, data: bytes });
+  const list = edits.addSection({ name: "__mcount_loc", ...data(count * 8) });
+  const home = { kind: "section", section: text };
+  const start = edits.addSymbol({ name: "", info: 3, other: 0, home, value: 0n, size: 0 });
+  for (let i = 0; i < count; i++)
+    edits.addSymbol({ name: symbolName(i), info: 0x12, other: 0, home, value: BigInt(i * 16), size: 16 });
+  const fentry = undefinedSymbol(edits, "__fentry__", 0x10);
+  const calls = relocations(edits, text, ".rela.text");
+  const rows = relocations(edits, list, ".rela__mcount_loc");
+  for (let i = 0; i < count; i++) {
+    edits.addRelocation(calls, { offset: i * 16 + 1, symbol: fentry, type: R_X86_64_PLT32, addend: -4n });
+    edits.addRelocation(rows, { offset: i * 8, symbol: start, type: R_X86_64_64, addend: BigInt(i * 16) });
+  }
+  return writeElf(edits);
 }

@@ -2,9 +2,20 @@
 //
 // FOLDER holds a Debian kernel of amd64 as test/boot/fetch-distro.sh leaves it, with modules that are not packed (6.1); without it only
 // what is made here is run. Needs binutils and GNU time. Each ratio is of the least of several runs in turn: wall time, and processor
-// time in brackets. Where other work is done on the machine, the latter is the one to read.
+// time in brackets. Where other work is done on the machine, the latter is the one to read. The floor is the same ratio of a program of a
+// few lines (floor.mjs) that only reads, looks at and writes what the work cannot do without; of the first two, `klplink --version`.
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +29,10 @@ const path = (name) => join(scratch, name);
 const klplink = (...args) => ({ command: [process.execPath, join(root, "bin/klplink.js"), ...args] });
 const tool = (...command) => ({ command });
 const nothing = tool(process.execPath, "-e", "0");
+const floor = (...args) => ({ command: [process.execPath, join(root, "bench/floor.mjs"), ...args.map(String)] });
 const RUNS = 5;
+// Indexes of kernels: those of this run alone.
+process.env.XDG_CACHE_HOME = join(scratch, "cache");
 
 function output({ command: [name, ...args] }) {
   const done = spawnSync(name, args, { maxBuffer: 1 << 30 });
@@ -30,18 +44,13 @@ function demand(isSo, what) {
   if (!isSo) throw new Error(`outputs differ: ${what}`);
 }
 
-/** Prints a row. @param aim of the ratio */
-function row(title, ours, against, other, { aim, runs = RUNS }) {
-  const [a, b] = inTurn([ours, other], runs);
-  const ratio = (figure) => (a[figure] / Math.max(b[figure], 0.01)).toFixed(2);
-  const cells = [
-    title,
-    against,
-    `${ratio("wall")} (${ratio("cpu")})`,
-    aim,
-    `${a.wall.toFixed(2)} s, ${a.memory.toFixed(0)} MB`,
-  ];
-  console.log(`| ${cells.join(" | ")} |`);
+/** Prints a row. @param aim of the ratio @param least what is measured as the floor */
+function row(title, ours, against, other, { aim, least = null, runs = RUNS }) {
+  const [a, b, c = null] = inTurn(least === null ? [ours, other] : [ours, other, least], runs);
+  const ratio = (of, figure) => (of[figure] / Math.max(b[figure], 0.01)).toFixed(2);
+  const both = (of) => `${ratio(of, "wall")} (${ratio(of, "cpu")})`;
+  const run = `${a.wall.toFixed(2)} s, ${a.memory.toFixed(0)} MB`;
+  console.log(`| ${[title, against, both(a), aim, c === null ? "" : both(c), run].join(" | ")} |`);
 }
 
 const relocations = (file) =>
@@ -53,6 +62,7 @@ function small() {
   demand(output(klplink("check", good)).includes("no error found"), "check of a good module");
   row("check of a 20 KB module, nothing to say", klplink("check", good), "`node -e 0`", nothing, {
     aim: "1.25",
+    least: klplink("--version"),
     runs: 15,
   });
   const [problem] = JSON.parse(output(klplink("check", "--format", "json", sample))).files[0].problems;
@@ -63,6 +73,7 @@ function small() {
   }
   row("check of the README's sample, one diagnostic", klplink("check", sample), "`node -e 0`", nothing, {
     aim: "2",
+    least: klplink("--version"),
     runs: 15,
   });
 }
@@ -74,7 +85,8 @@ function links() {
     const link = klplink("link", path("in.o"), "-k", path("map"), "-q", "-o", path("out.ko"));
     output(link);
     demand(relocations(path("out.ko")) >= 50_000, "number of livepatch relocations");
-    row(`link of 50,000 livepatch relocations (${name})`, link, "`node -e 0`", nothing, { aim: "4", runs: 3 });
+    const least = floor("copy", path("copied"), statSync(path("out.ko")).size, path("map"), path("in.o"));
+    row(`link of 50,000 livepatch relocations (${name})`, link, "`node -e 0`", nothing, { aim: "4", least, runs: 3 });
   }
 }
 
@@ -82,15 +94,47 @@ function large(file) {
   const count = relocations(file);
   const image = klplink("image", file, "--force", "-o", path("image"));
   demand(output(image).includes(`${count} relocations`), "relocations of the image");
-  row("image of amdgpu.ko", image, "`ld -r`", tool("ld", "-r", file, "-o", path("linked")), { aim: "2" });
+  row("image of amdgpu.ko", image, "`ld -r`", tool("ld", "-r", file, "-o", path("linked")), {
+    aim: "2",
+    least: floor("copy", path("copied"), statSync(path("image")).size, file),
+  });
   const read = tool("readelf", "-rW", file);
-  row("check of amdgpu.ko", klplink("check", file), "`readelf -rW`", read, { aim: "1" });
-  const shown = output(klplink("show", file)).split("\nRelocations\n")[1].trimEnd().split("\n").length - 1;
+  row("check of amdgpu.ko", klplink("check", file), "`readelf -rW`", read, { aim: "1", least: floor("rows", file) });
+  const text = output(klplink("show", file));
+  const shown = text.split("\nRelocations\n")[1].trimEnd().split("\n").length - 1;
   demand(shown === count, "number of relocations");
+  const lines = text.split("\n").length;
   row("show of amdgpu.ko", klplink("show", file), "`readelf -aW`", tool("readelf", "-aW", file), {
     aim: "2, 150 MB",
+    least: floor("text", lines, Math.round(text.length / lines)),
     runs: 3,
   });
+}
+
+/** A list of symbols: what it adds to a check, by its size. */
+function symbolFile() {
+  const lines = Array.from(
+    { length: 200_000 },
+    (_, i) => `${(0xffffffff82000000n + BigInt(i * 16)).toString(16)} t some_function_${i}_of_a_kernel`,
+  );
+  const good = join(root, "samples/ppc64le/meminfo/meminfo.klp.o");
+  lines.push("c000000000000000 T _stext", "c000000000001000 t load_module");
+  // What it needs is there: what names are near a missing one is not what is measured.
+  for (const name of output(tool("nm", "-u", good)).match(/\S+$/gm) ?? [])
+    lines.push(`c000000090000000 T ${name}`, `c000000091000000 r __ksymtab_${name}`);
+  const map = `${lines.join("\n").replaceAll("ffffffff", "c0000000")}\n`;
+  writeFileSync(path("System.map"), map);
+  const [a, b] = inTurn([klplink("check", good, "-k", path("System.map")), klplink("check", good)], 9);
+  const rate = (figure) => (map.length / 1e6 / Math.max(a[figure] - b[figure], 0.005)).toFixed(0);
+  const cells = [
+    `check -k, System.map of ${(map.length / 1e6).toFixed(0)} MB, MB a second beyond a check without`,
+    "",
+    `${rate("wall")} (${rate("cpu")})`,
+    "200",
+    "",
+    `${a.wall.toFixed(2)} s, ${a.memory.toFixed(0)} MB`,
+  ];
+  console.log(`| ${cells.join(" | ")} |`);
 }
 
 function kallsyms(file) {
@@ -123,11 +167,15 @@ function dmesg() {
   const grep = tool("sh", "-c", 'grep -c "Unknown symbol" "$1" | cat', "sh", path("dmesg"));
   demand(Number(output(grep)) === known, "number of lines");
   const input = path("dmesg");
-  row("explain of 600 MB of dmesg", { ...klplink("explain"), input }, "`grep -c`", grep, { aim: "30", runs: 1 });
+  row("explain of 600 MB of dmesg", { ...klplink("explain"), input }, "`grep -c`", grep, {
+    aim: "30",
+    least: { ...floor("bytes"), input },
+    runs: 1,
+  });
   rmSync(path("dmesg"));
 }
 
-function tree(modules) {
+function tree(modules, kernel) {
   const files = readdirSync(modules, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ko"))
     .map((name) => join(modules, name));
@@ -137,15 +185,28 @@ function tree(modules) {
   const title = `check of a whole tree (${files.length} modules, ${cores} processors)`;
   row(title, klplink("check", modules), "`readelf -rW`, one process", tool("readelf", "-rW", ...files), {
     aim: "0.6 on 2",
+    least: floor("files", modules),
+    runs: 1,
+  });
+  const known = (what) => klplink("check", what, "-k", kernel);
+  // The first run makes the index of the kernel.
+  const one = files.find((name) => name.endsWith("/nfsv4.ko")) ?? files[0];
+  output(known(one));
+  row("check of nfsv4.ko with -k vmlinuz, the index made", known(one), "without", klplink("check", one), {
+    aim: "1.3",
+  });
+  row("check of the whole tree with it", known(modules), "without", klplink("check", modules), {
+    aim: "1.3",
     runs: 1,
   });
 }
 
 try {
-  console.log("| work | against | wall (processor) | aim | this run |\n|---|---|---|---|---|");
+  console.log("| work | against | wall (processor) | aim | floor | this run |\n|---|---|---|---|---|---|");
   small();
   links();
   dmesg();
+  symbolFile();
   if (folder !== undefined) {
     const modules = join(folder, "lib/modules");
     const find = (name) => {
@@ -155,7 +216,14 @@ try {
     };
     large(find("amdgpu.ko"));
     kallsyms(find("nfsv4.ko"));
-    tree(modules);
+    const boot = join(folder, "boot");
+    tree(
+      modules,
+      join(
+        boot,
+        readdirSync(boot).find((name) => name.startsWith("vmlinuz")),
+      ),
+    );
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });
