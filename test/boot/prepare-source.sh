@@ -3,7 +3,7 @@
 # folder that holds it. Later runs find it in the cache and only print: a second or two.
 #   prepare-source.sh ARCH     ppc64le, arm64: the kernels of build-kernel.sh and build-arm64-kernel.sh, from the same source and
 #                              configuration, by the same compiler; x86_64: Debian's 6.12 of fetch-headers.sh, its source and
-#                              configuration, with the compiler that is here
+#                              configuration, with the compiler that is here; x86_64-own: the kernel of build-x86_64-kernel.sh
 # The folder (below KLPLINK_CACHE, default: klplink in the user's cache folder; in `source`) is the clean source, without most drivers,
 # other architectures and documentation, and has beside it
 #   build         an output folder inside it, prepared (.config, generated headers, programs). Paths in it are relative, so
@@ -43,12 +43,16 @@ arm64)
   target=$("$here/build-arm64-kernel.sh") srcarch=arm64 package=linux-source-7.2
   args=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
   ;;
+x86_64-own)
+  target=$("$here/build-x86_64-kernel.sh") srcarch=x86 package=linux-source-6.1
+  args=(ARCH=x86_64 CROSS_COMPILE=x86_64-linux-gnu-)
+  ;;
 x86_64)
   kit=$("$here/fetch-headers.sh" amd64 6.12)
   target=$kit/build srcarch=x86 package=linux-source-6.12
   args=(ARCH=x86_64 CROSS_COMPILE=x86_64-linux-gnu-)
   ;;
-*) echo "$script: ARCH is ppc64le, arm64 or x86_64" >&2 && exit 2 ;;
+*) echo "$script: ARCH is ppc64le, arm64, x86_64 or x86_64-own" >&2 && exit 2 ;;
 esac
 compiler=${args[1]#*=}gcc
 args+=("KCFLAGS=$flags")

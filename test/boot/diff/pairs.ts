@@ -13,9 +13,9 @@ export class KernelSource {
   readonly target: string;
   readonly #make: readonly string[];
 
-  /** @param folder for the copy, which must not exist */
-  constructor(arch: ArchName, folder: string) {
-    const prepared = mustRun("bash", ["test/boot/prepare-source.sh", arch]).trim();
+  /** @param kernel as prepare-source.sh calls it @param folder for the copy, which must not exist */
+  constructor(kernel: ArchName | "x86_64-own", folder: string) {
+    const prepared = mustRun("bash", ["test/boot/prepare-source.sh", kernel]).trim();
     mkdirSync(dirname(folder), { recursive: true });
     // Hard links, where the file system has both.
     if (run("cp", ["-al", prepared, folder]).status !== 0) {
