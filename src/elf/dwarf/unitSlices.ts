@@ -37,6 +37,7 @@ export class UnitSlices {
   readonly #index: number;
   readonly #budget: Budget;
   #bySection: ReadonlyMap<number, readonly number[]> | null = null;
+  #zeros = new Uint8Array();
 
   private constructor(
     file: DebugSource,
@@ -98,10 +99,10 @@ export class UnitSlices {
     return this.#table.rowSize;
   }
 
-  /** A unit, relocated, as a section of its own that begins with it. @param known bytes from its start that are needed */
+  /** A unit, relocated, as a section of its own that begins with it. @param known bytes from its start that are needed; fewer than all: it lasts until the next is asked for */
   slice(place: UnitPlace, known = place.end - place.start): DebugSection {
     const { start, end } = place;
-    const bytes = new Uint8Array(end - start);
+    const bytes = this.#room(end - start, known);
     bytes.set(this.#info.part(start, Math.min(end, start + known)));
     const table = this.#rowsBelow(place, start + known);
     const last = firstIndex(table.count, (i) => table.offset(i) >= start + known);
@@ -109,6 +110,14 @@ export class UnitSlices {
     const rows = { table, first: 0, end: last, start };
     relocateRows(this.file, bytes, rows, (section) => BigInt(addresses.baseOf(section)));
     return { name: ".debug_info", bytes, index: this.#index };
+  }
+
+  /** Zeros. Of a unit that is not read whole they are the same ones for all, so that thousands of them need not be made. */
+  #room(size: number, known: number): Uint8Array {
+    if (known >= size) return new Uint8Array(size);
+    if (this.#zeros.length < size) this.#zeros = new Uint8Array(size);
+    // A field that begins before `known` may end behind it.
+    return this.#zeros.fill(0, 0, Math.min(known + 8, this.#zeros.length)).subarray(0, size);
   }
 
   /** The first rows of a unit, all that are for places before `below` of the section among them. */
@@ -125,7 +134,7 @@ export class UnitSlices {
     return new UnitReader(this.sections, this.file.littleEndian, this.#budget);
   }
 
-  /** A unit as far as its first entry tells of it; null for one without code. @throws DwarfError */
+  /** A unit as far as its first entry tells of it, until the next is asked for; null for one without code. @throws DwarfError */
   headOf(place: UnitPlace): DwarfUnit | null {
     return this.newReader().unitAt(this.slice(place, HEAD), 0).unit;
   }
