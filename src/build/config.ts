@@ -89,7 +89,7 @@ export const objectVariables = (config: Config): readonly string[] =>
 
 /** Options that say what compiler and tools can do; by themselves they are no part of the code. */
 const OF_TOOLS =
-  /^CONFIG_(?:CC_|GCC_VERSION|CLANG_VERSION|AS_|LD_|LLD_|RUSTC?_|PAHOLE|TOOLS_|HAVE_|BUILDTIME_|DEBUG_INFO_BTF|BINDGEN|ARCH_(?:HAS|HAVE|SUPPORTS|USES?)_)/;
+  /^CONFIG_(?:CC_|GCC_VERSION|CLANG_VERSION|AS_|LD_|LLD_|RUSTC?_|PAHOLE|TOOLS_|HAVE_|BUILDTIME_|DEBUG_INFO_BTF|MODULE_ALLOW_BTF_MISMATCH|BINDGEN|ARCH_(?:HAS|HAVE|SUPPORTS|USES?)_)/;
 
 /** Options of a configuration that became others: `CONFIG_X=y became CONFIG_X=n`, those of the tools left out. */
 export function configChanges(wanted: Config, made: Config): string[] {

@@ -18,7 +18,8 @@ export class BuildStop extends Error {
 /** The user ended it. */
 export class Interrupted extends Error {}
 
-const withoutEnd = (text: string): string => text.replace(/\r?\n$/, "");
+/** A line as it is shown: without its end, and tabs as blanks. */
+const withoutEnd = (text: string): string => text.replace(/\r?\n$/, "").replaceAll("\t", " ");
 
 /** What is wrong with a patch, as a problem. */
 export function patchProblem({ fault, patch: file, line }: PatchError): Problem {

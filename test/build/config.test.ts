@@ -25,7 +25,9 @@ test("options that randomise or count rule a livepatch out", () => {
 });
 
 test("of options that became others those of compiler and tools are left out", () => {
-  const before = parseConfigText("CONFIG_A=y\nCONFIG_B=m\nCONFIG_CC_HAS_X=y\nCONFIG_AS_VERSION=1\n");
+  const before = parseConfigText(
+    "CONFIG_A=y\nCONFIG_B=m\nCONFIG_CC_HAS_X=y\nCONFIG_AS_VERSION=1\nCONFIG_MODULE_ALLOW_BTF_MISMATCH=y\n",
+  );
   const after = parseConfigText("CONFIG_A=y\nCONFIG_C=12\nCONFIG_AS_VERSION=2\n");
   expect(configChanges(before, after)).toEqual(["CONFIG_B (m became n)", "CONFIG_C (n became 12)"]);
 });

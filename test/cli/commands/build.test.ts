@@ -91,6 +91,12 @@ describe("a patch", () => {
     ["changes assembler", 1, /KLP810\]: .*entry_64\.S/, changed("arch/x86/entry/entry_64.S")],
     ["changes what the kernel does when it starts", 1, /KLP810\]: .*init\/main\.c/, changed("init/main.c")],
     [
+      "does not fit",
+      1,
+      /KLP803\]: .* the patch has `return 9;` there, the source has `return 1;`/,
+      CHANGE.replace("return 1", "return 9"),
+    ],
+    [
       "has a hook of kpatch's own core",
       1,
       /KLP826\]: the patch uses KPATCH_LOAD_HOOK\(begin\).*x\.patch:7 .*KPATCH_PRE_PATCH_CALLBACK/,
