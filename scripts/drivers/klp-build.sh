@@ -45,5 +45,11 @@ step 'klp-build, klplink for all steps, from the two builds (-S 3)' run klp-buil
 # From the same two builds, the objects that klplink took out, and the module before its last step.
 step 'klp-build, objtool for the last step alone (-S 5)' run klp-build mixed -S 5
 step 'klp-build, objtool for all steps, from the two builds (-S 3)' run klp-build objtool -S 3
-for module in klplink mixed objtool; do bin/klplink.js check "$work/livepatch-$module.ko" -k "$kernel/vmlinux" -m "$kernel/kobject-example.ko"; done
+build() {
+  KLPLINK_CACHE=$work/cache bin/klplink.js build scripts/drivers/klp-build.patch --name build --source "$source" -k "$kernel" -m "$kernel/kobject-example.ko" \
+    -o "$work/livepatch-build.ko"
+}
+step 'klplink build, empty cache' build
+step 'klplink build, again' build
+for module in klplink mixed objtool build; do bin/klplink.js check "$work/livepatch-$module.ko" -k "$kernel/vmlinux" -m "$kernel/kobject-example.ko"; done
 DRIVERS_FOLDER=$work npx vitest run --config scripts/drivers/vitest.config.ts scripts/drivers/klpBuild.test.ts

@@ -32,7 +32,7 @@ test("klplink and objtool finish the same objects to the same", () => {
   expect(ours?.klpRelocations.length).toBeGreaterThan(1);
 });
 
-describe.each(names)("livepatch-%s.ko in the kernel", (name) => {
+describe.each([...names, "build"])("livepatch-%s.ko in the kernel", (name) => {
   test("is in force for the kernel and the module, is disabled and removed", async () => {
     const scratch = mkdtempSync(join(tmpdir(), "klplink-drivers-"));
     const init = join(scratch, "init");
