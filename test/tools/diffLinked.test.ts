@@ -137,8 +137,8 @@ test("code that cannot be read is the same where its bytes are, and all that lie
 
 test("a part that was split off belongs to the function of its own file", async () => {
   const text = (number: number, cold: number): string => `
-extern int ext(int); extern void fatal(int) __attribute__((cold, noreturn));
-static __attribute__((noinline)) int probe(int x) { if (x > 7) { ext(${cold}); fatal(${number}); } return ext(x) + ${number}; }
+extern int ext(int); extern void unlikely(int) __attribute__((cold));
+static __attribute__((noinline)) int probe(int x) { if (x > 7) { unlikely(${cold}); unlikely(x); return ext(x) * 7 + ext(3); } return ext(x) + ${number}; }
 int run${number}(int x) { return probe(x) * 3; }
 `;
   const made = (name: string, parts: readonly [number, number][]): Uint8Array => {
@@ -150,6 +150,7 @@ int run${number}(int x) { return probe(x) * 3; }
     });
     const out = join(folder, name);
     execFileSync("x86_64-linux-gnu-ld", ["-r", ...objects, "-o", out]);
+    expect(execFileSync("nm", [out], { encoding: "utf8" }).match(/ probe\.cold$/gm)).toHaveLength(2);
     return new Uint8Array(readFileSync(out));
   };
   const orig = made("cold-a.o", [[1, 11], [2, 12]]); // biome-ignore format: pairs
