@@ -6,6 +6,7 @@ const fs = require("node:fs");
 
 const [way, number] = (process.env.KLPLINK_END_AT ?? "count").split(" ");
 const at = Number(number ?? 0);
+const told = process.env.KLPLINK_END_COUNT;
 let count = 0;
 
 const WRITES = fs.constants.O_WRONLY | fs.constants.O_RDWR | fs.constants.O_CREAT;
@@ -22,6 +23,7 @@ function wrap(name, counts, takesRoom, half) {
   fs[name] = (...args) => {
     if (!counts(args)) return real(...args);
     count++;
+    if (told !== undefined) writeFileSync(told, String(count));
     if (way === "kill" && count === at) die();
     if (way === "half" && count === at) {
       half?.(args);
@@ -62,8 +64,3 @@ for (const name of [
   "utimesSync",
 ])
   wrap(name, always, false, null);
-
-process.on("exit", () => {
-  const path = process.env.KLPLINK_END_COUNT;
-  if (path !== undefined) writeFileSync(path, String(count));
-});

@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -97,7 +98,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
   "diff --graph .svg": { args: drawn(`${OUT}.svg`), place: `${OUT}.svg` },
   "diff --graph .html": { args: drawn(`${OUT}.html`), place: `${OUT}.html` },
-  "model --svg": { args: ["model", "X1b-enable", "--svg", OUT], place: OUT },
+  "model --svg": { args: ["model", "X1", "--svg", OUT], place: OUT },
   "the index of a kernel": {
     args: ["check", MODULE, "--against", VMLINUX, "--format", "json"],
     place: join(cache, "klplink/kernels"),
@@ -124,12 +125,16 @@ function prepare({ before }: Way): void {
   before?.();
 }
 
+// The program as it is installed, but for the code that a build leaves beside it.
+builtCommand();
+for (const part of ["bin", "dist/klplink.cjs", "dist/capstone", "dist/apart", "glue"])
+  cpSync(join(root, part), join(folder, part), { recursive: true });
 const START = join(folder, "start.cjs");
 // As a program that starts klplink, not as a flag of Node: with flags the program's own code is not kept.
 writeFileSync(
   START,
   `require(${JSON.stringify(join(root, "test/tools/endAt.cjs"))});
-process.argv.splice(1, 1, ${JSON.stringify(builtCommand())});
+process.argv.splice(1, 1, ${JSON.stringify(join(folder, "bin/klplink.js"))});
 require(process.argv[1]);`,
 );
 
@@ -144,7 +149,9 @@ function run(way: Way, when: string): { status: number | null; signal: NodeJS.Si
     NODE_OPTIONS: "",
   };
   const done = spawnSync(process.execPath, [START, ...way.args], { cwd: way.cwd ?? folder, env });
-  return { status: done.status, signal: done.signal, said: done.stdout.toString() + done.stderr.toString() };
+  // Steps that a later run need not take again are not told of.
+  const stderr = done.stderr.toString().replace(/^klplink: (?:copies|configures) .*\n/gm, "");
+  return { status: done.status, signal: done.signal, said: done.stdout.toString() + stderr };
 }
 
 /** What stands at a place, to be compared, but for what a run has not finished; null: nothing. */

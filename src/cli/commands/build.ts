@@ -145,8 +145,8 @@ class Run {
       throw new UsageError("--sign takes two files: KEY CERTIFICATE");
     const previous = await this.#previous(name, kernel.release);
     const place = await openPlace(options, kernel.release, machine, programs);
-    const workspace = await this.#lock(new Workspace(join(folder, place.key)));
     try {
+      const workspace = await this.#lock(new Workspace(join(folder, place.key)));
       programs.logTo(join(workspace.folder, "log"));
       programs.onStart((pid) => workspace.noteGroup(pid));
       await place.copy(workspace, this.#show);
