@@ -237,6 +237,7 @@ const ownNames: readonly string[] = [
   "elf/input",
   "elf/readelf",
   "guides",
+  "build/patch/large",
   "klp/entryTables",
   "klp/producers/forms",
   "klp/producers/originals",

@@ -58,8 +58,8 @@ export class Workspace {
    */
   async lock(wait: (pid: number) => boolean): Promise<void> {
     const own = this.#path(`lock-${process.pid}`);
-    writeFileSync(own, `${process.pid} ${startOf(process.pid) ?? "-"}\n`);
     try {
+      writeFileSync(own, `${process.pid} ${startOf(process.pid) ?? "-"}\n`);
       for (;;) {
         try {
           linkSync(own, this.#path("lock"));
@@ -83,7 +83,7 @@ export class Workspace {
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
     } finally {
-      unlinkSync(own);
+      rmSync(own, { force: true });
     }
     await this.#endOrphans();
     this.recover();

@@ -1,3 +1,5 @@
+import type { UnpackPool } from "../elf/containers/budget.ts";
+
 /**
  * What a run of the command line uses of its surroundings, beside files and the working folder: those of the process
  * (process.ts), or others.
@@ -9,7 +11,21 @@ export interface Context {
   readonly stdin: InputStream;
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
+  /** What the files of the run share of what may be unpacked. */
+  readonly unpacking?: UnpackPool;
 }
+
+/** The same surroundings, in which files share what may be unpacked. Standard input is still opened when it is first read. */
+export const sharing = (context: Context, unpacking: UnpackPool): Context => ({
+  version: context.version,
+  env: context.env,
+  get stdin() {
+    return context.stdin;
+  },
+  stdout: context.stdout,
+  stderr: context.stderr,
+  unpacking,
+});
 
 export interface InputStream extends AsyncIterable<unknown> {
   readonly isTTY?: boolean;

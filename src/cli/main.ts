@@ -1,7 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { shellWord } from "../base/shell.ts";
 import { isHidden, visible } from "../base/visible.ts";
-import type { Context } from "./context.ts";
+import { UnpackPool } from "../elf/containers/budget.ts";
+import { type Context, sharing } from "./context.ts";
 import { InputProblem, STDOUT, UsageError, write } from "./files/io.ts";
 import { helpConfiguration, shortenHelp } from "./help.ts";
 import { problemOf } from "./options.ts";
@@ -63,7 +64,8 @@ function onlyCommand(argv: readonly string[]): string | null {
  * Runs the command line and returns its exit status.
  * @param argv its arguments, without the program's name.
  */
-export async function main(argv: readonly string[], context: Context): Promise<number> {
+export async function main(argv: readonly string[], surroundings: Context): Promise<number> {
+  const context = sharing(surroundings, new UnpackPool());
   let status: number = STATUS.good;
   const parse = async (only: string | null): Promise<void> => {
     const klplink = program(only, context, (ended) => {

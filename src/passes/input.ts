@@ -88,7 +88,8 @@ export function inProportionNow<T>(action: () => T): T {
   }
 }
 
-const workProblem = ({ path, what, bytes }: TooMuchWork): Problem => problem("KLP127", { file: path }, { what, bytes });
+export const workProblem = ({ path, what, bytes }: TooMuchWork): Problem =>
+  problem("KLP127", { file: path }, { what, bytes });
 
 /** @param apart as {@link readElf} has it @throws Unusable if the bytes are not a relocatable ELF64 file. */
 export function read(bytes: Uint8Array, file: string, apart: ReadonlyMap<number, SectionBytes> | null = null): ElfFile {

@@ -11,6 +11,7 @@ import { explainedBody } from "../diag/render/html/explained.ts";
 import { html, type Markup } from "../diag/render/html/markup.ts";
 import type { FileResult } from "../diag/render/json.ts";
 import { ET_REL } from "../elf/consts.ts";
+import { shareUnpacking, UnpackPool } from "../elf/containers/budget.ts";
 import { unpack } from "../elf/containers/packed.ts";
 import { ElfError } from "../elf/error.ts";
 import { elfType } from "../elf/executable.ts";
@@ -92,8 +93,10 @@ async function sort(files: readonly GivenFile[]): Promise<Sorted> {
   const refused: string[] = [];
   const exports: Export[] = [];
   const parts: { -readonly [K in keyof KernelParts]: KernelParts[K] } = {};
+  const unpacking = new UnpackPool();
   for (const { name, bytes } of files) {
     try {
+      shareUnpacking(bytes, unpacking);
       const plain = await unpack(bytes);
       if (elfType(plain) === ET_REL) {
         modules.push({ name, bytes: plain });

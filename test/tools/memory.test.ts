@@ -2,11 +2,11 @@
 // 150 MB, of which node itself takes 50. Files that are made to take more are refused, or are told in part.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync, gzipSync } from "node:zlib";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtCommand } from "../built.ts";
 import { type Built, buildElf } from "../elf/build.ts";
 
@@ -16,8 +16,15 @@ const MB = 1_000_000;
 const IN = join(folder, "in.o");
 const OUT = join(folder, "out");
 
-/** Runs klplink in a small heap; its status and peak, bytes. */
-function run(args: readonly string[]): Promise<{ status: number | null; peak: number; said: string }> {
+interface Ran {
+  readonly status: number | null;
+  /** Bytes. */
+  readonly peak: number;
+  readonly said: string;
+}
+
+/** Runs klplink in a small heap. */
+function run(args: readonly string[]): Promise<Ran> {
   // The process tells at its end what the system has counted.
   const tell = `process.on("exit", () => require("fs").writeSync(3, String(process.resourceUsage().maxRSS * 1024)));`;
   const told = join(folder, "tell.cjs");
@@ -27,8 +34,7 @@ function run(args: readonly string[]): Promise<{ status: number | null; peak: nu
   });
   let said = "";
   let peak = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (d: Buffer) => (said = (said + d.toString()).slice(0, 2000)));
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (d: Buffer) => (said += d.toString()));
   child.stdio[3]?.on("data", (d: Buffer) => (peak += d.toString()));
   return new Promise((resolve) => child.on("close", (status) => resolve({ status, peak: Number(peak), said })));
 }
@@ -141,4 +147,58 @@ test("files that unpack to 2 GB are refused", async () => {
     expect([status, said]).toEqual([3, expect.stringMatching(/unpack/)]);
     expect(peak).toBeLessThan(3 * (2 * MB + 0x400_0000) + 150 * MB);
   }
+});
+
+describe("many files that each unpack to what one may, and together to gigabytes", () => {
+  const many = join(folder, "many");
+  const [map, small] = [join(folder, "System.map"), join(many, "a.ko.gz")];
+  const names = Array.from({ length: 120 }, (_, i) => join(many, `m${i}.ko.gz`));
+  let read = 0;
+  let compressed = 0;
+  beforeAll(() => {
+    for (const name of [many, join(folder, "objects")]) mkdirSync(name);
+    writeFileSync(map, "ffffffff81000000 T _text\n");
+    const module = (name: string, size: number): Buffer =>
+      gzipSync(
+        buildElf({
+          machine: 62,
+          sections: [
+            TEXT,
+            { name: ".modinfo", type: 1, flags: 2, data: new Uint8Array(Buffer.from(`name=${name}\0license=GPL\0`)) },
+            { name: ".data", type: 1, flags: 3, data: new Uint8Array(size) },
+          ],
+          symbols: [{ name: "f", home: ".text" }],
+        }),
+        { level: 9 },
+      );
+    writeFileSync(small, module("a", 8));
+    for (const [i, name] of names.entries()) {
+      // Packing it takes longer than all else: names of one length are put in.
+      const bytes = i === 0 ? module("m000", 60 * MB) : readFileSync(names[0] ?? "");
+      writeFileSync(name, bytes);
+      read += bytes.length;
+    }
+    const object = once(FILES["40 compressed sections of 100 MB"] as () => Built);
+    for (let n = 0; n < 60; n++) writeFileSync(join(folder, "objects", `o${n}.o`), object);
+    compressed = 60 * object.length;
+  });
+
+  const codesOf = ({ said }: Ran): number => said.split('"code": "KLP125"').length - 1;
+  test.each<[string, () => readonly string[], number]>([
+    // In threads, where there are several processors: the sum of them all counts.
+    ["a folder", () => ["check", many], 120],
+    ["modules of -m", () => ["check", small, ...names.slice(0, 40).flatMap((name, i) => ["-m", `m${i}=${name}`])], 1],
+    ["kernels", () => ["check", small, "--against", ...names.slice(0, 40)], 40],
+    ["modules against a kernel", () => ["check", ...names, "--against", map], 119],
+  ])("%s", async (_, args, refused) => {
+    const ran = await run([...args(), "--format", "json"]);
+    expect([ran.status, codesOf(ran)]).toEqual([3, expect.toSatisfy((n: number) => n >= refused)]);
+    expect(ran.peak).toBeLessThan(3 * (read + 0x400_0000) + 150 * MB);
+  });
+
+  test("objects with compressed sections", async () => {
+    const { status, peak } = await run(["check", join(folder, "objects"), "--format", "json"]);
+    expect(status).toBeLessThan(2);
+    expect(peak).toBeLessThan(3 * compressed + 150 * MB);
+  });
 });

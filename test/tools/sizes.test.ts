@@ -189,13 +189,30 @@ describe("lists of symbols", () => {
     expect([status, stderr.slice(0, 300)]).toEqual([expected, expect.stringContaining(said)]);
   });
 
-  test("kallsyms of 2,000,000 symbols", async () => {
+  test("kallsyms of 10,000,000 symbols", async () => {
     const symbols = lines(
       "kallsyms",
-      2_000_000,
+      10_000_000,
       (i) => `${(0x8100_0000 + 16 * i).toString(16).padStart(16, "f")} ${"tTdD"[i % 4]} undefined_${i}\n`,
     );
     const { status, stderr } = await klplinkSmall(["check", module(), "-k", symbols], 1024);
     expect([status, stderr.slice(0, 200)]).toEqual([1, expect.stringContaining("KLP")]);
+  });
+});
+
+describe("lines of a log", () => {
+  /** So many pieces, one after the other. */
+  function* pieces(n: number, of: (i: number) => string): Generator<string> {
+    for (let i = 0; i < n; i++) yield of(i);
+  }
+  const SAID = "x: Unknown symbol f (err -2) Call Trace: <TASK> [<ffffffff81000000>] ";
+  const trace = (i: number): string =>
+    `[ ${i}.000001] Call Trace:\n[ ${i}.000002]  <TASK>\n[ ${i}.000002]  f${i % 1000}+0x${i.toString(16)}/0x20 [mod${i % 77}]\n`;
+  test.each<[string, () => Iterable<string>]>([
+    ["one line of 100 MB", () => pieces(1500, () => SAID.repeat(1000))],
+    ["3,000,000 call traces", () => pieces(3000, (k) => list(1000, (i) => trace(1000 * k + i)).join(""))],
+  ])("%s", async (_, log) => {
+    const { status, stderr } = await klplinkSmall(["explain"], 128, log());
+    expect([status, stderr.slice(0, 300)]).toEqual([1, expect.stringContaining("none of this is a line")]);
   });
 });

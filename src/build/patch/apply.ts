@@ -1,5 +1,6 @@
 // Applies patches in memory: exactly, or with as much fuzz as is allowed.
 
+import { TooMuchWork, Work } from "../../base/work.ts";
 import { type FilePatch, type Hunk, type HunkLine, linesOf, PatchError, type PatchFault } from "./file.ts";
 
 /** What a patched tree has in place of a file. */
@@ -50,9 +51,10 @@ interface State {
 /**
  * Applies patches, each to what those before it left.
  * @param fuzz lines of context that need not fit at either end of a hunk, as `patch --fuzz`
- * @throws PatchError
+ * @throws PatchError; TooMuchWork where hunks are looked for, or one file is patched, again and again
  */
 export function applyPatches(patches: readonly FilePatch[], read: ReadFile, fuzz = 0): ApplyResult {
+  const work = workOf(patches);
   const states = new Map<string, State>();
   const adjusted: Adjusted[] = [];
   const now = (path: string): string | null => states.get(path)?.text ?? (states.has(path) ? null : read(path));
@@ -64,7 +66,8 @@ export function applyPatches(patches: readonly FilePatch[], read: ReadFile, fuzz
     if (patch.kind !== "new" && before === null) throw fail({ kind: "missing", path: from, what: "absent" });
     if ((patch.kind === "new" || to !== from) && now(to) !== null)
       throw fail({ kind: "missing", path: to, what: "exists" });
-    const text = new Hunks(patch, to, before ?? "", fuzz, adjusted).apply();
+    work.take(before?.length ?? 0, APPLYING);
+    const text = new Hunks(patch, to, before ?? "", { fuzz, adjusted, work }).apply();
     const mode = patch.mode ?? states.get(from)?.mode ?? null;
     if (patch.kind === "removed" && text !== "") throw fail({ kind: "missing", path: from, what: "differs" });
     if (patch.kind === "removed" || patch.kind === "renamed") states.set(from, { text: null, mode: null });
@@ -73,9 +76,26 @@ export function applyPatches(patches: readonly FilePatch[], read: ReadFile, fuzz
   const files = [...states].flatMap(([path, { text, mode }]) => {
     const before = read(path);
     if (text === before && mode === null) return [];
-    return [{ path, text, before, mode, groups: text === null || before === null ? [] : groupsOf(before, text) }];
+    return [{ path, text, before, mode, groups: text === null || before === null ? [] : groupsOf(before, text, work) }];
   });
   return { files, adjusted };
+}
+
+const APPLYING = "applying patches";
+/** Steps that comparing two lines counts for. */
+const COMPARED = 16;
+
+/** Steps that patches may take: by their own size. */
+function workOf(patches: readonly FilePatch[]): Work {
+  let size = 0;
+  for (const { hunks } of patches) for (const { lines } of hunks) for (const { text } of lines) size += text.length;
+  return new Work(patches[0]?.patch ?? "", size);
+}
+
+interface Surroundings {
+  readonly fuzz: number;
+  readonly adjusted: Adjusted[];
+  readonly work: Work;
 }
 
 type Unfit = Extract<PatchFault, { kind: "unfit" }>["why"];
@@ -90,13 +110,16 @@ class Hunks {
   readonly #lines: readonly string[];
   readonly #fuzz: number;
   readonly #adjusted: Adjusted[];
+  readonly #work: Work;
 
-  constructor(patch: FilePatch, path: string, text: string, fuzz: number, adjusted: Adjusted[]) {
+  constructor(patch: FilePatch, path: string, text: string, { fuzz, adjusted, work }: Surroundings) {
     this.#patch = patch;
     this.#path = path;
     this.#lines = linesOf(text);
+    work.take(this.#lines.length * 4 * COMPARED, APPLYING);
     this.#fuzz = fuzz;
     this.#adjusted = adjusted;
+    this.#work = work;
   }
 
   apply(): string {
@@ -178,8 +201,10 @@ class Hunks {
   }
 
   #fits(old: readonly string[], at: number): boolean {
-    for (const [i, text] of old.entries()) if (this.#lines[at + i] !== text) return false;
-    return true;
+    let i = 0;
+    while (i < old.length && this.#lines[at + i] === old[i]) i++;
+    this.#work.take((i + 1) * COMPARED, APPLYING);
+    return i === old.length;
   }
 
   #error(hunk: Hunk, at: number, why: Unfit, fuzz: number | null): PatchError {
@@ -205,7 +230,8 @@ class Hunks {
     for (let fuzz = this.#fuzz + 1; fuzz <= MOST_FUZZ; fuzz++) {
       try {
         if (this.#search(hunk, done, moved, fuzz) !== null) return this.#error(hunk, at, why, fuzz);
-      } catch {
+      } catch (error) {
+        if (error instanceof TooMuchWork) throw error;
         break;
       }
     }
@@ -232,7 +258,7 @@ function firstLine({ oldStart, lines }: Hunk): number {
 }
 
 /** The runs of lines in which two texts differ; they end where the two get too far out of step. */
-export function groupsOf(before: string, after: string): Group[] {
+export function groupsOf(before: string, after: string, work = new Work("", before.length + after.length)): Group[] {
   const [a, b] = [linesOf(before), linesOf(after)];
   const groups: Group[] = [];
   let [i, j] = [0, 0];
@@ -242,7 +268,7 @@ export function groupsOf(before: string, after: string): Group[] {
       j++;
       continue;
     }
-    const next = resync(a, b, i, j);
+    const next = resync(a, b, [i, j], work);
     if (next === null) break;
     [i, j] = next;
     groups.push({ after: j, before: i + 1 });
@@ -257,9 +283,15 @@ const STEADY = 3;
 const MOST_DIFFERENT = 3000;
 
 /** Where two texts are in step again behind a difference: the pair of places with the least distance. */
-function resync(a: readonly string[], b: readonly string[], i: number, j: number): [number, number] | null {
+function resync(
+  a: readonly string[],
+  b: readonly string[],
+  [i, j]: readonly [number, number],
+  work: Work,
+): [number, number] | null {
   const most = Math.min(a.length - i + b.length - j, MOST_DIFFERENT);
   for (let distance = 1; distance <= most; distance++) {
+    work.take(distance * COMPARED, APPLYING);
     for (let left = 0; left <= distance; left++) {
       const [x, y] = [i + left, j + distance - left];
       if (x > a.length || y > b.length) continue;

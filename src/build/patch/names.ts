@@ -39,8 +39,9 @@ function unquote(text: string, at: number): { readonly name: string; readonly en
   return null;
 }
 
-/** The name in a line `--- NAME` or `+++ NAME`, without what may stand behind it: a tab, or a time. Null: a quote does not end. */
+/** The name in a line `--- NAME` or `+++ NAME`, without what may stand behind it: a tab, or a time. Null: none, a quote does not end. */
 export function headerName(rest: string): string | null {
+  if (rest.length > LONGEST) return null;
   if (rest.startsWith('"')) return unquote(rest, 0)?.name ?? null;
   const tab = rest.indexOf("\t");
   const name = tab === -1 ? rest.replace(/\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d.*$/, "") : rest.slice(0, tab);
@@ -67,11 +68,15 @@ export function strip(path: string, count: number): string | null {
   return rest === "" ? null : rest;
 }
 
+/** Characters of a line that names files: two paths as long as one may be, each of them quoted. */
+const LONGEST = 2 * 4 * 4096 + 100;
+
 /**
  * The two names of a line `diff --git A B`: those of quoted names, or the only way to cut the line into two names that are the same
  * behind their first `count` parts.
  */
 export function gitNames(rest: string, count: number): readonly [string, string] | null {
+  if (rest.length > LONGEST) return null;
   if (rest.startsWith('"')) {
     const one = unquote(rest, 0);
     if (one === null || rest[one.end] !== " ") return null;

@@ -8,6 +8,8 @@ import { type FilePatch, type Hunk, type HunkLine, linesOf, PatchError, type Pat
 import { gitNames, headerName, isNoTime, pathFault, strip } from "./names.ts";
 
 const NONE = "/dev/null";
+/** Lines of a patch, each of which takes a hundred bytes of memory however short it is. No livepatch has a hundredth of them. */
+const MOST_LINES = 1_000_000;
 const HUNK = /^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@/;
 
 type Names = Pick<FilePatch, "from" | "to" | "kind"> & { readonly other?: string | null };
@@ -47,9 +49,12 @@ class Parser {
   #dropCr = false;
 
   constructor(text: string, name: string, count: number) {
-    this.#lines = linesOf(text);
     this.#name = name;
     this.#count = count;
+    let lines = 0;
+    for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
+    if (lines > MOST_LINES) throw this.#fault({ kind: "malformed", what: `it has more than ${MOST_LINES} lines` }, 1);
+    this.#lines = linesOf(text);
   }
 
   read(): FilePatch[] {
@@ -166,7 +171,7 @@ class Parser {
       this.#dropCr = /\r\n$/.test(this.#lines[this.#at] ?? "") && /\r\n$/.test(this.#lines[this.#at + 1] ?? "");
       const sides = [this.#line().slice(4), this.#line(1).slice(4)] as const;
       const names = sides.map(headerName);
-      if (names[0] == null || names[1] == null) this.#fail("a quoted name does not end");
+      if (names[0] == null || names[1] == null) this.#fail("a name does not end, or is longer than a path can be");
       // git does not write times; where diff does, the epoch stands for a file that is not there.
       header.old = !header.isGit && isNoTime(sides[0]) ? NONE : (names[0] ?? NONE);
       header.new = !header.isGit && isNoTime(sides[1]) ? NONE : (names[1] ?? NONE);

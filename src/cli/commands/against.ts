@@ -34,6 +34,7 @@ export async function runAgainst(paths: readonly string[], options: AgainstOptio
   const { shard } = options;
   const kernels = shard === undefined ? all : shardOf(all, shard.index, shard.of);
   const job: FleetJob = {
+    kernels: all.length,
     modules: paths,
     root: options.root ?? "/",
     positions: options.sympos ?? null,

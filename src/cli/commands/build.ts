@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
+import { TooMuchWork } from "../../base/work.ts";
 import { symversOf, versionProblems } from "../../build/compiled/versions.ts";
 import { configProblems, hasLinkTimeCode, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
@@ -25,6 +26,7 @@ import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passes/diff/livepatchModule.ts";
 import { previousProblems, succession } from "../../passes/diff/previous.ts";
+import { workProblem } from "../../passes/input.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type FoundConfig, findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
@@ -357,6 +359,7 @@ class Run {
     try {
       return applyPatches(patches, read, this.#options.fuzz);
     } catch (error) {
+      if (error instanceof TooMuchWork) throw new BuildStop([workProblem(error)], 3);
       if (!(error instanceof PatchError)) throw error;
       throw new BuildStop([patchProblem(error)]);
     }

@@ -2,12 +2,13 @@
 
 import { defined } from "../../base/defined.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
+import { UnpackPool } from "../../elf/containers/budget.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { previousProblems, succession } from "../../passes/diff/previous.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
-import type { Context } from "../context.ts";
+import { type Context, sharing } from "../context.ts";
 import { readUnpacked } from "../files/io.ts";
 import { KernelModules } from "../files/kernel/kernelModules.ts";
 import type { ModuleStore } from "../files/kernel/kernelSources.ts";
@@ -60,7 +61,7 @@ export async function openChecker(
   const check = async (file: string): Promise<Checked> => {
     let subject: Subject | null = null;
     try {
-      const input = await readChecked(file, stores, context);
+      const input = await readChecked(file, stores, among(files.length, context));
       subject = openModule(input.bytes, input.name);
       const inTree = tree === null ? kernel : await tree.add(kernel, subject, file);
       const known = await own.add(inTree, subject);
@@ -108,6 +109,10 @@ async function indexedKernel(
   const { loadModules } = await import("../files/kernel/kernel.ts");
   return { kernel: kernel.withModules(await loadModules(module, stores, context)), stores };
 }
+
+/** Of many files, which threads may look at in any order, each has its part of what they share. */
+const among = (files: number, context: Context): Context =>
+  files === 1 ? context : sharing(context, new UnpackPool(files));
 
 /** What a livepatch before it makes wrong. */
 function beforeIt(old: Subject, now: Subject, kernel: Kernel | null): readonly Problem[] {

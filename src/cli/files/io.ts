@@ -3,6 +3,7 @@ import { defined } from "../../base/defined.ts";
 import { longest } from "../../base/lists.ts";
 import { streamText, visible } from "../../base/visible.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
+import { shareUnpacking, type UnpackPool } from "../../elf/containers/budget.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
 import { type FileState, InputError, readRegular } from "../../elf/regularFile.ts";
@@ -32,9 +33,12 @@ export interface Input {
   readonly state?: FileState;
 }
 
-/** What `-` reads. */
+/** What files are read with. */
 export interface Standard {
+  /** What `-` reads. */
   readonly stdin: InputStream;
+  /** What the files of the run share of what may be unpacked; absent: each is by itself. */
+  readonly unpacking?: UnpackPool;
 }
 
 /** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
@@ -52,15 +56,25 @@ export async function readUnpacked(
       packed: input.bytes,
     };
   } catch (error) {
-    if (!(error instanceof PackedError)) throw error;
-    const remedy = error.isOurs ? "unpack" : "replace";
-    const data = { why: error.message, packing: error.packing, remedy } as const;
-    throw new InputProblem(problem("KLP104", { file: input.name }, data));
+    throw error instanceof PackedError ? packedProblem(input.name, error) : error;
   }
+}
+
+/** The problem of a file that cannot be unpacked. */
+export function packedProblem(file: string, { message, packing, isOurs, limit }: PackedError): InputProblem {
+  if (limit !== null) return new InputProblem(problem("KLP125", { file }, { packing, limit }));
+  const remedy = isOurs ? "unpack" : "replace";
+  return new InputProblem(problem("KLP104", { file }, { why: message, packing, remedy }));
 }
 
 /** Reads a file, or standard input for `-`. @throws InputProblem, UsageError */
 export async function readInput(path: string, context: Standard): Promise<Input> {
+  const input = await readAny(path, context);
+  if (context.unpacking !== undefined) shareUnpacking(input.bytes, context.unpacking);
+  return input;
+}
+
+async function readAny(path: string, context: Standard): Promise<Input> {
   if (path === "-") return { name: "<stdin>", bytes: await readStdin(context.stdin), mode: 0o644 };
   try {
     if (statSync(path).isDirectory()) {

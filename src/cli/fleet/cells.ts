@@ -11,12 +11,13 @@ import {
 } from "../../diag/catalogue.ts";
 import { toJson } from "../../diag/render/json.ts";
 import { withoutRepeats } from "../../diag/tally.ts";
+import { UnpackPool } from "../../elf/containers/budget.ts";
 import { archNameOf } from "../../elf/machine.ts";
 import { machineOfList } from "../../kernel/machines.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { checkSubject } from "../../passes/check.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
-import type { Context } from "../context.ts";
+import { type Context, sharing } from "../context.ts";
 import { readUnpacked } from "../files/io.ts";
 import { KernelModules } from "../files/kernel/kernelModules.ts";
 import { problemOf } from "../options.ts";
@@ -27,6 +28,8 @@ import { type FleetKernel, openFleetKernel } from "./indexCache.ts";
 /** What is the same for all kernels of a run. */
 export interface FleetJob {
   readonly modules: readonly string[];
+  /** How many kernels there are; each has its part of what may be unpacked. */
+  readonly kernels: number;
   readonly root: string;
   readonly positions: ReadonlyMap<string, number> | null;
   readonly kernelVersion: KernelVersion | null;
@@ -53,10 +56,17 @@ const kept = new WeakMap<FleetJob, Promise<readonly Read[]>>();
 function modulesOf(job: FleetJob, context: Context): Promise<readonly Read[]> {
   let found = kept.get(job);
   if (found === undefined) {
-    found = Promise.all(job.modules.map((file) => readModule(file, context)));
+    found = inTurn(job.modules, sharing(context, new UnpackPool()));
     kept.set(job, found);
   }
   return found;
+}
+
+/** One after the other: what may be unpacked depends on those before. */
+async function inTurn(files: readonly string[], context: Context): Promise<Read[]> {
+  const read: Read[] = [];
+  for (const file of files) read.push(await readModule(file, context));
+  return read;
 }
 
 async function readModule(file: string, context: Context): Promise<Read> {
@@ -80,7 +90,9 @@ export async function moduleRows(job: FleetJob, context: Context): Promise<Kerne
 }
 
 /** @param name the kernel as it was given */
-export async function checkKernel(name: string, job: FleetJob, context: Context): Promise<KernelResult> {
+export async function checkKernel(name: string, job: FleetJob, surroundings: Context): Promise<KernelResult> {
+  // Which kernels a thread is given, and when, does not matter.
+  const context = sharing(surroundings, new UnpackPool(job.kernels));
   const modules = await modulesOf(job, context);
   const rows = await moduleRows(job, context);
   let fleet: FleetKernel;

@@ -1,8 +1,9 @@
 // A worker of checkPool.ts.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { UnpackPool } from "../../elf/containers/budget.ts";
 import { openChecker } from "../commands/checker.ts";
-import type { Context } from "../context.ts";
+import { type Context, sharing } from "../context.ts";
 import { CheckHand, type Order } from "./checkHand.ts";
 import type { WorkerStart } from "./checkPool.ts";
 
@@ -13,7 +14,7 @@ export function runCheckWorker(context: Context): boolean {
   if (port === null || given?.klplink !== "check") return false;
   const { files, options, env } = given;
   const hand = new CheckHand(files);
-  const checker = openChecker(files, options, { ...context, env }, () => {}, hand.ask);
+  const checker = openChecker(files, options, sharing({ ...context, env }, new UnpackPool()), () => {}, hand.ask);
   hand.start(checker, (answer) => port.postMessage(answer));
   // What is thrown here reaches the one that started the worker as its error.
   const rethrow = (error: unknown): void => {

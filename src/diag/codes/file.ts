@@ -263,6 +263,16 @@ export const KLP120 = define<Record<string, never>>({
     "Where -k names a kernel by its release, its folder or its package, a module may be named as the kernel names it: `-` and `_` are the same, and packed files are found. It is looked for in lib/modules/RELEASE, as modules.dep lists it or by its file's name, or in the package. What is part of the kernel itself (modules.builtin) has no file.",
 });
 
+export const KLP125 = define<{ readonly packing: string; readonly limit: number }>({
+  level: "error",
+  title: (d) =>
+    `cannot be read: the ${d.packing} data unpack to more than ${d.limit} bytes, which is out of proportion`,
+  help: (d) =>
+    `unpack it first (\`${UNPACKERS[d.packing] ?? d.packing} -d\`), if it is meant to be that large; or give fewer files at once`,
+  explain:
+    "A packed file may unpack to 16 times its size. Beyond that, all files of a run together may unpack to 64 MiB; where many files are looked at one by one, each has its part of that. A file that was made for it could fill the memory otherwise. What is given unpacked has no such limit.",
+});
+
 export const KLP127 = define<{ readonly what: string; readonly bytes: number }>({
   level: "error",
   title: (d) => `too much work: ${d.what} takes more steps than are in proportion to ${d.bytes} bytes`,

@@ -4,7 +4,7 @@ import { deflateSync, inflateSync } from "node:zlib";
 import { fromLatin1, getUint64, latin1, viewOf } from "../../base/bytes.ts";
 import { SHF_COMPRESSED } from "../consts.ts";
 import type { SectionTable } from "../views/sections.ts";
-import { unpackedLimit } from "./budget.ts";
+import { UnpackBudget } from "./budget.ts";
 import { loadZstd, type ZstdUnpacker } from "./zstd.ts";
 
 export { loadZstd, type ZstdUnpacker };
@@ -17,24 +17,25 @@ const CHDR_SIZE = 24;
 const MOST_EXPANSION = 1032;
 
 /** What the sections of each file may still unpack to; one that is unpacked again counts once. */
-const budgets = new WeakMap<SectionSource, { left: number; readonly counted: Set<number> }>();
+const budgets = new WeakMap<SectionSource, { readonly budget: UnpackBudget; readonly counted: Set<number> }>();
 
-/** @throws CompressionError if the sections of the file unpack, in all, to more than a packed file may ({@link unpackedLimit}) */
+/** @throws CompressionError if the sections of the file unpack, in all, to more than a packed file may ({@link UnpackBudget}) */
 function takeFrom(file: SectionSource, index: number, packed: number, size: number): void {
-  let budget = budgets.get(file);
-  if (budget === undefined) {
-    budget = { left: unpackedLimit(0), counted: new Set() };
-    budgets.set(file, budget);
+  let known = budgets.get(file);
+  if (known === undefined) {
+    known = { budget: new UnpackBudget(file.sections.data(index), 0), counted: new Set() };
+    budgets.set(file, known);
   }
-  if (budget.counted.has(index)) return;
-  budget.left += unpackedLimit(packed) - unpackedLimit(0);
+  const { budget, counted } = known;
+  if (counted.has(index)) return;
+  budget.grow(packed);
   if (size > budget.left) {
     throw new CompressionError(
       `${file.sections.name(index)}: the file's sections unpack to more than is in proportion to it`,
     );
   }
-  budget.left -= size;
-  budget.counted.add(index);
+  budget.take(size);
+  counted.add(index);
 }
 
 /** What is needed of a file, relocatable or linked. */

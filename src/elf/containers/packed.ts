@@ -14,11 +14,14 @@ export class PackedError extends Error {
   readonly packing: Packing;
   /** Whether the file may be sound, and only this program cannot read it. */
   readonly isOurs: boolean;
-  constructor(packing: Packing, what: string, isOurs = false) {
+  /** Bytes that it may unpack to, where it unpacks to more; else null. */
+  readonly limit: number | null;
+  constructor(packing: Packing, what: string, isOurs = false, limit: number | null = null) {
     super(what);
     this.name = "PackedError";
     this.packing = packing;
     this.isOurs = isOurs;
+    this.limit = limit;
   }
 }
 
@@ -41,7 +44,7 @@ export function packingOf(bytes: Uint8Array): Packing | null {
 export async function unpack(
   bytes: Uint8Array,
   size: number | null = null,
-  budget = new UnpackBudget(),
+  budget = new UnpackBudget(bytes),
 ): Promise<Uint8Array> {
   const packing = packingOf(bytes);
   if (packing === null) return bytes;
@@ -50,8 +53,7 @@ export async function unpack(
   const content = await unpackAs(packing, bytes, size, size ?? limit);
   if (size !== null && content.length !== size)
     throw new PackedError(packing, `the ${packing} data unpack to ${content.length} bytes, not ${size}`);
-  budget.take(content.length);
-  return content;
+  return budget.taken(content);
 }
 
 async function unpackAs(packing: Packing, bytes: Uint8Array, size: number | null, limit: number): Promise<Uint8Array> {
@@ -76,7 +78,7 @@ async function unpackAs(packing: Packing, bytes: Uint8Array, size: number | null
 }
 
 const tooLarge = (packing: Packing, limit: number): PackedError =>
-  new PackedError(packing, `the ${packing} data unpack to more than ${limit} bytes`);
+  new PackedError(packing, `the ${packing} data unpack to more than ${limit} bytes`, false, limit);
 
 /** Joins chunks and stops when there are too many. */
 class Chunks {

@@ -39,10 +39,7 @@ export const isArm64Image = (bytes: Uint8Array): boolean => bytes.length >= 64 &
  * @param budget what may be unpacked of the file that it is in
  * @throws PackedError, OtherPackedError if compressed data are damaged or of a kind that is not read here
  */
-export async function unwrapKernel(
-  bytes: Uint8Array,
-  budget = new UnpackBudget(unpackedLimit(bytes.length)),
-): Promise<Unwrapped> {
+export async function unwrapKernel(bytes: Uint8Array, budget = new UnpackBudget(bytes)): Promise<Unwrapped> {
   const through: string[] = [];
   let now: Step = { what: "", bytes };
   /** Whether what is looked at came out of compressed data. */
@@ -73,8 +70,7 @@ async function compressed({ bytes, size }: Step, budget: UnpackBudget): Promise<
   const other = otherPackingOf(bytes);
   if (other === null) return null;
   const content = await unpackOther(other, bytes, Math.min(unpackedLimit(bytes.length), budget.left));
-  budget.take(content.length);
-  return { what: other, bytes: content };
+  return { what: other, bytes: budget.taken(content) };
 }
 
 function wrapped(bytes: Uint8Array): Step | null {

@@ -29,7 +29,7 @@ const isDeb = (bytes: Uint8Array): boolean => isAr(bytes) && latin1(bytes, 8, 21
  * @throws ArchiveError, PackedError, OtherPackedError if it is damaged, or unpacks to more than one is allowed to
  */
 export async function openPackage(bytes: Uint8Array, unpacked: Uint8Array = bytes): Promise<Package | null> {
-  const budget = new UnpackBudget(unpackedLimit(bytes.length));
+  const budget = new UnpackBudget(bytes);
   if (isDeb(bytes)) return { kind: "deb", files: await debFiles(bytes, budget), budget };
   if (isRpm(bytes)) {
     const { payload, format } = readRpm(bytes);
@@ -58,6 +58,5 @@ async function contentOf(bytes: Uint8Array, budget: UnpackBudget): Promise<Uint8
   const other = otherPackingOf(bytes);
   if (packingOf(bytes) !== null || other === null) return unpack(bytes, null, budget);
   const content = await unpackOther(other, bytes, Math.min(unpackedLimit(bytes.length), budget.left));
-  budget.take(content.length);
-  return content;
+  return budget.taken(content);
 }

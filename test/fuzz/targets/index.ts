@@ -1,6 +1,7 @@
 // All targets of the fuzz tests, by the name that `npm run fuzz` takes. One more: a row in one of these tables, or a file of its own.
 
 import type { Target } from "../frame/target.ts";
+import { buildTargets } from "./build.ts";
 import { commandTargets } from "./commands.ts";
 import { dataTargets } from "./data.ts";
 import { fleetTargets } from "./fleet.ts";
@@ -15,4 +16,5 @@ export const targets: Readonly<Record<string, Target>> = {
   ...fleetTargets,
   ...commandTargets,
   ...treeTargets,
+  ...buildTargets,
 };

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { UnpackBudget } from "../../../src/elf/containers/budget.ts";
+import { shareUnpacking, UnpackBudget, UnpackPool } from "../../../src/elf/containers/budget.ts";
 import { OtherPackedError } from "../../../src/elf/containers/otherPackings.ts";
 import { PackedError } from "../../../src/elf/containers/packed.ts";
 import { ElfError } from "../../../src/elf/error.ts";
@@ -88,8 +88,14 @@ describe("refused, with the place", () => {
   });
   test.each(["lz4", "lzma", "bz2", "lzo", "zst", "bcj.xz"])("%s, beyond the budget", async (kind) => {
     const bytes = fixture(`vmlinux-x86_64.${kind}`);
-    await expect(unwrapKernel(bytes, new UnpackBudget(vmlinux.length - 1))).rejects.toThrow(/more than 3567 bytes/);
-    const budget = new UnpackBudget(vmlinux.length);
+    const budgetOf = (left: number): UnpackBudget => {
+      const pool = new UnpackPool();
+      pool.take(pool.left - left);
+      shareUnpacking(bytes, pool);
+      return new UnpackBudget(bytes, 0);
+    };
+    await expect(unwrapKernel(bytes, budgetOf(vmlinux.length - 1))).rejects.toThrow(/more than 3567 bytes/);
+    const budget = budgetOf(vmlinux.length);
     await unwrapKernel(bytes, budget);
     expect(budget.left).toBe(0);
   });

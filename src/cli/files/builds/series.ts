@@ -1,9 +1,10 @@
 // Patches of a series: what quilt and distributions keep in a folder, with a file that says the order.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { problem } from "../../../diag/catalogue.ts";
-import { InputProblem } from "../io.ts";
+import { readRegular } from "../../../elf/regularFile.ts";
+import { InputProblem, unreadable } from "../io.ts";
 import { isFolder } from "./buildPlace.ts";
 
 export interface NamedPatch {
@@ -21,16 +22,21 @@ export function namedPatches(paths: readonly string[]): NamedPatch[] {
   return paths.flatMap((path) => {
     const series = seriesOf(path);
     if (series === null) return [{ path, strip: null }];
-    const listed = readFileSync(series, "utf8")
+    const listed = readList(series)
       .split(/\r?\n/)
       .map((line) => line.replace(/(?:^|\s)#.*$/, "").trim())
       .filter((line) => line !== "");
     if (listed.length === 0)
       throw new InputProblem(problem("KLP801", { file: series }, { what: "the series lists no patch" }));
+    const seen = new Set<string>();
     return listed.map((line) => {
       const [name = "", option] = line.split(/\s+/);
       const strip = /^-p(\d{1,2})$/.exec(option ?? "")?.[1];
-      return { path: join(dirname(series), name), strip: strip === undefined ? null : Number(strip) };
+      const patch = join(dirname(series), name);
+      if (seen.has(patch))
+        throw new InputProblem(problem("KLP801", { file: series }, { what: `${name} is listed twice` }));
+      seen.add(patch);
+      return { path: patch, strip: strip === undefined ? null : Number(strip) };
     });
   });
 }
@@ -38,4 +44,13 @@ export function namedPatches(paths: readonly string[]): NamedPatch[] {
 function seriesOf(path: string): string | null {
   if (isFolder(path)) return ["series", "patches/series"].map((name) => join(path, name)).find(existsSync) ?? null;
   return basename(path) === "series" && existsSync(path) ? path : null;
+}
+
+/** @throws InputProblem */
+function readList(path: string): string {
+  try {
+    return Buffer.from(readRegular(path).bytes).toString();
+  } catch (error) {
+    throw unreadable(path, error);
+  }
 }

@@ -3,7 +3,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { problem } from "../../../diag/catalogue.ts";
-import { UnpackBudget, unpackedLimit } from "../../../elf/containers/budget.ts";
+import { UnpackBudget } from "../../../elf/containers/budget.ts";
 import { OtherPackedError } from "../../../elf/containers/otherPackings.ts";
 import { PackedError, unpack } from "../../../elf/containers/packed.ts";
 import { ElfError } from "../../../elf/error.ts";
@@ -12,7 +12,7 @@ import { ArchiveError, type ArchiveFile } from "../../../kernel/package/archive.
 import { contentsOf, isNamedAfter, type PackageContents } from "../../../kernel/package/contents.ts";
 import { openPackage, type PackageKind } from "../../../kernel/package/open.ts";
 import { SymbolListError } from "../../../kernel/symbols/parseSymbols.ts";
-import { InputProblem, readInput, readUnpacked, type Standard } from "../io.ts";
+import { InputProblem, packedProblem, readInput, readUnpacked, type Standard } from "../io.ts";
 import { ModuleFolders, moduleFolders } from "./findModule.ts";
 import { type FileKind, kernelPlaces } from "./kernelPlaces.ts";
 
@@ -118,10 +118,11 @@ const HEADER_PACKAGE = /^(?!.*(?:dbg|debug|doc)).*(?:headers|devel)/;
 
 async function openFile(path: string, context: Standard): Promise<KernelSource> {
   const { name, bytes } = await readInput(path, context);
-  const plain = await packedIn(name, bytes, new UnpackBudget(unpackedLimit(bytes.length)));
+  const budget = new UnpackBudget(bytes);
+  const plain = await packedIn(name, bytes, budget);
   const opened = await open(name, bytes, plain);
   if (opened !== null) return packageSource(path, opened, context);
-  const read = (): Promise<Uint8Array> => unwrapped(name, () => plain, new UnpackBudget(unpackedLimit(plain.length)));
+  const read = (): Promise<Uint8Array> => unwrapped(name, () => plain, budget);
   const folders = modulesBeside(path);
   const modules = folders.length === 0 ? null : folderModules(folders, context);
   return { name: path, inputs: [{ kind: null, name, read }], modules, isFound: false };
@@ -149,6 +150,7 @@ async function open(
   } catch (error) {
     if (error instanceof ArchiveError)
       throw new InputProblem(problem("KLP119", { file: path, fileOffset: error.offset }, { what: error.message }));
+    if (error instanceof PackedError && error.limit !== null) throw kernelProblem(path, error);
     if (error instanceof PackedError || error instanceof OtherPackedError)
       throw new InputProblem(problem("KLP119", { file: path }, { what: error.message }));
     throw error;
@@ -228,7 +230,7 @@ async function packageSource(argument: string, own: Opened, context: Standard): 
 
 async function readPath(path: string, context: Standard): Promise<Uint8Array> {
   const { name, bytes } = await readInput(path, context);
-  return unwrapped(name, () => bytes, new UnpackBudget(unpackedLimit(bytes.length)));
+  return unwrapped(name, () => bytes, new UnpackBudget(bytes));
 }
 
 /** Out of what a kernel is packed and wrapped in. @throws InputProblem */
@@ -252,11 +254,7 @@ async function packedIn(name: string, bytes: Uint8Array, budget: UnpackBudget): 
 export function kernelProblem(file: string, error: unknown): unknown {
   if (error instanceof SymbolListError)
     return new InputProblem(problem("KLP109", { file, line: error.line }, { what: error.what }));
-  if (error instanceof PackedError) {
-    const remedy = error.isOurs ? "unpack" : "replace";
-    const data = { why: error.message, packing: error.packing, remedy } as const;
-    return new InputProblem(problem("KLP104", { file }, data));
-  }
+  if (error instanceof PackedError) return packedProblem(file, error);
   if (error instanceof OtherPackedError) return new InputProblem(problem("KLP109", { file }, { what: error.message }));
   if (!(error instanceof ElfError)) return error;
   return new InputProblem(problem("KLP109", { file, fileOffset: error.offset }, { what: error.what }));

@@ -1,12 +1,13 @@
 // The modules of a folder that is checked: each may need the others, or patch them.
 
+import { UnpackPool } from "../../../elf/containers/budget.ts";
 import { Kernel } from "../../../kernel/kernel.ts";
 import { normalModuleName } from "../../../kernel/module/modinfo.ts";
 import type { ModuleFile } from "../../../kernel/module/moduleFile.ts";
 import { readPatches } from "../../../klp/patch/tables.ts";
 import { KLP_SYMBOL_PREFIX, parseKlpSectionObject, parseKlpSymbol } from "../../../klp/symbols/names.ts";
 import type { Subject } from "../../../passes/open.ts";
-import type { Context } from "../../context.ts";
+import { type Context, sharing } from "../../context.ts";
 import { problemOf } from "../../options.ts";
 import { loadExports, loadModule } from "./kernel.ts";
 
@@ -46,6 +47,7 @@ export interface Contents {
  */
 export class TreeModules {
   readonly #context: Context;
+  readonly #count: number;
   /** Told which file is read, where all are. */
   readonly #show: (path: string) => void;
   readonly #ask: (() => Promise<Contents>) | null;
@@ -63,6 +65,7 @@ export class TreeModules {
     ask: (() => Promise<Contents>) | null = null,
   ) {
     this.#context = context;
+    this.#count = files.length;
     this.#show = show;
     this.#ask = ask;
     for (const path of files) {
@@ -111,7 +114,7 @@ export class TreeModules {
   /** What one of them says; null if it cannot be read. */
   async contentsOf(path: string): Promise<FileContents | null> {
     const known = this.#kept.get(path);
-    const file = known === undefined ? await this.#try(() => loadExports(path, this.#context)) : known;
+    const file = known === undefined ? await this.#try(() => loadExports(path, this.#own())) : known;
     return file === null ? null : { path, name: file.name, exports: [...file.exports.keys()] };
   }
 
@@ -131,6 +134,9 @@ export class TreeModules {
     return this.#contents;
   }
 
+  /** Each file has its part of what they share: it does not matter in which order they are read. */
+  #own = (): Context => sharing(this.#context, new UnpackPool(this.#count));
+
   /** Null for a file that cannot be read. */
   async #try<T>(read: () => Promise<T>): Promise<T | null> {
     try {
@@ -143,7 +149,7 @@ export class TreeModules {
 
   async #open(path: string): Promise<ModuleFile | null> {
     const known = this.#kept.get(path);
-    const module = known === undefined ? await this.#try(() => loadModule(path, undefined, this.#context)) : known;
+    const module = known === undefined ? await this.#try(() => loadModule(path, undefined, this.#own())) : known;
     this.#kept.delete(path);
     this.#kept.set(path, module);
     const [oldest] = this.#kept.keys();
