@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, closeSync, openSync, statfsSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { problem } from "../diag/catalogue.ts";
 import { BuildStop, Interrupted } from "./stop.ts";
@@ -49,6 +49,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Starts programs, each in a process group of its own, so that all of it ends when the run does. */
 export class Programs {
   #log: string | null = null;
+  #temporary: Readonly<Record<string, string>> = {};
   readonly #env: Environment;
   readonly #running = new Set<ChildProcess>();
   #isEnded = false;
@@ -69,6 +70,11 @@ export class Programs {
   logTo(path: string): void {
     writeFileSync(path, "");
     this.#log = path;
+  }
+
+  /** From here on programs make their temporary files there (TMPDIR): a compiler that is killed leaves them. */
+  temporaryIn(folder: string): void {
+    this.#temporary = { TMPDIR: resolve(folder) };
   }
 
   get env(): Environment {
@@ -112,7 +118,7 @@ export class Programs {
     const child = spawn(command, args, {
       detached: true,
       stdio: [how.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      env: { ...env, LC_ALL: "C", ...how.env },
+      env: { ...env, ...this.#temporary, LC_ALL: "C", ...how.env },
       ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
     });
     this.#running.add(child);

@@ -42,11 +42,14 @@ export class Workspace {
   readonly folder: string;
   /** The copy of the source. */
   readonly tree: string;
+  /** For temporary files of make and the compiler; empty when the lock is taken, gone when it is given back. */
+  readonly temporary: string;
 
   /** @param folder is made if it is not there */
   constructor(folder: string) {
     this.folder = folder;
     this.tree = join(folder, "tree");
+    this.temporary = join(folder, "temporary");
     mkdirSync(folder, { recursive: true });
   }
 
@@ -88,6 +91,8 @@ export class Workspace {
     await this.#endOrphans();
     this.recover();
     this.#removeLeft();
+    rmSync(this.temporary, { recursive: true, force: true });
+    mkdirSync(this.temporary);
   }
 
   /** Takes away what killed runs left of files that they were writing (`journal.json.draft`), and of the way to the lock (`lock-NUMBER`). */
@@ -161,6 +166,7 @@ export class Workspace {
 
   unlock(): void {
     try {
+      rmSync(this.temporary, { recursive: true, force: true });
       unlinkSync(this.#path("lock"));
     } catch {
       // Removed with the folder.

@@ -1,10 +1,21 @@
 // What is left of a run that was killed, and what the next one makes of it.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { Programs } from "../../src/build/make.ts";
 import { Workspace } from "../../src/build/workspace.ts";
 
 const lab = mkdtempSync(join(tmpdir(), "klplink-workspace-"));
@@ -93,6 +104,18 @@ describe("the lock", () => {
     expect(readFileSync(join(workspace.folder, "lock"), "latin1")).toMatch(new RegExp(`^${process.pid} `));
     workspace.unlock();
     expect(existsSync(join(workspace.folder, "lock"))).toBe(false);
+  });
+
+  test("gives an empty folder for temporary files, which goes with it", async () => {
+    mkdirSync(workspace.temporary, { recursive: true });
+    writeFileSync(join(workspace.temporary, "ccAAAAAA.s"), "of a killed compiler");
+    await workspace.lock(never);
+    expect(readdirSync(workspace.temporary)).toEqual([]);
+    const programs = new Programs(process.env);
+    programs.temporaryIn(workspace.temporary);
+    expect((await programs.run("sh", ["-c", "echo $TMPDIR"])).stdout).toBe(`${workspace.temporary}\n`);
+    workspace.unlock();
+    expect(existsSync(workspace.temporary)).toBe(false);
   });
 
   test("of a process that runs is waited for", async () => {

@@ -150,6 +150,7 @@ class Run {
     try {
       const workspace = await this.#lock(new Workspace(join(folder, place.key)));
       programs.logTo(join(workspace.folder, "log"));
+      programs.temporaryIn(workspace.temporary);
       programs.onStart((pid) => workspace.noteGroup(pid));
       await place.copy(workspace, this.#show);
       if (programs.isInterrupted) throw new Interrupted();
