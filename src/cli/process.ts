@@ -1,5 +1,6 @@
 // The command line as a process: this is what the bundle runs.
 
+import { writeSync } from "node:fs";
 import type { Context, InputStream, OutputStream } from "./context.ts";
 import { isGone } from "./files/io.ts";
 import { inputStream } from "./inputStream.ts";
@@ -39,6 +40,13 @@ const context: Context = {
 const argv = namedWords(process.argv[1] ?? "", process.argv.slice(2));
 /** Set false in workers, which end when they are told to. */
 let isMain = true;
+let isEnded = false;
+// Node ends a process that waits for what nothing will ever settle, with status 0. No run may be taken for a good one that has not come to its end.
+process.on("exit", () => {
+  if (isEnded || !isMain) return;
+  process.exitCode = STATUS.internal;
+  writeSync(2, `klplink: internal error in version ${context.version}: it did not come to an end\n`);
+});
 const run = async (): Promise<number> => {
   if (argv[0] === FLEET_WORKER) {
     const { runWorker } = await import("./fleet/worker.ts");
@@ -53,6 +61,7 @@ const run = async (): Promise<number> => {
   return main(argv, context);
 };
 void run().then((status) => {
+  isEnded = true;
   process.exitCode = status;
   // Node takes some milliseconds to take down what it has made, which ends with the process anyway. Behind signals that came while a
   // file was written: elf/temporary.ts lets them end the process as soon as that is done.

@@ -1,7 +1,7 @@
 // What is installed is bin/, dist/, glue/ and package.json, without node_modules.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -25,6 +25,18 @@ describe("bin and dist alone", () => {
     });
     return { status: done.status, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
   }
+
+  test("a run that never comes to its end is not taken for a good one", () => {
+    const never = join(folder, "never.cjs");
+    writeFileSync(never, "Blob.prototype.stream = () => new ReadableStream();\n");
+    const args = ["--require", never, join(folder, "bin/klplink.js"), "check", "diag/zeros.ko.xz"];
+    const done = spawnSync(process.execPath, args, {
+      cwd: join(root, "test/fixtures"),
+      env: { PATH: process.env.PATH },
+    });
+    expect(done.status).toBe(70);
+    expect(done.stderr.toString()).toMatch(/^klplink: internal error in version \S+: it did not come to an end$/m);
+  });
 
   test("a diagnostic with its instructions", () => {
     const { status, stderr } = run("check", "diag/meminfo-debug.o");

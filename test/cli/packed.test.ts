@@ -73,3 +73,14 @@ describe.each([
     expect(existsSync(join(folder, "none.ko"))).toBe(false);
   });
 });
+
+test("files that would unpack to too much do not keep the decoder from those behind them", async () => {
+  const input = join(folder, "zeros.ko.xz");
+  copyFileSync(join(root, "test/fixtures/diag/zeros.ko.xz"), input);
+  const good = join(folder, "patch-behind.ko.xz");
+  copyFileSync(join(root, "test/fixtures/klp/patch-x86_64.ko.xz"), good);
+  const { status, stderr } = await klplink(["check", input, input, good, ...kernel]);
+  expect(status).toBe(3);
+  expect(stderr.match(/error\[KLP125\]/g)).toHaveLength(2);
+  expect(stderr).toContain("error[KLP410]");
+});

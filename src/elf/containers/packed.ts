@@ -156,9 +156,15 @@ async function unpackLzma2(bytes: Uint8Array, limit: number, size: number | null
   const { XzReadableStream } = await import("xz-decompress");
   const chunks = size === null ? new Chunks("xz", limit) : new Filled("xz", size);
   const reader = new XzReadableStream(new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() as never).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return chunks.join();
-    chunks.add(value);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return chunks.join();
+      chunks.add(value);
+    }
+  } catch (error) {
+    // The decoder is one for all: data that are left unread would keep it for ever.
+    await reader.cancel().catch(() => {});
+    throw error;
   }
 }
