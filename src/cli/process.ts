@@ -15,15 +15,15 @@ declare const KLPLINK_VERSION: string;
 const FLEET_WORKER = "--fleet-worker";
 
 const { env } = process;
+/** Something that was to be said could not be written. */
+let isUnsaid = false;
 /** What write() in io.ts writes, it answers for with a problem; the status is set here for all. */
 const answeredFor = (fd: 1 | 2): OutputStream =>
   outputStream(fd, (error) => {
     // A reader that went away, as `head` does, is told nothing. What was asked for has not been said, though: like other programs,
     // which die of SIGPIPE, this one does not end as if it had.
     if (isGone(error) && fd === 2) return;
-    process.on("exit", () => {
-      process.exitCode = STATUS.file;
-    });
+    isUnsaid = true;
   });
 let stdin: InputStream | null = null;
 const context: Context = {
@@ -43,7 +43,8 @@ let isMain = true;
 let isEnded = false;
 // Node ends a process that waits for what nothing will ever settle, with status 0. No run may be taken for a good one that has not come to its end.
 process.on("exit", () => {
-  if (isEnded || !isMain) return;
+  if (isUnsaid) process.exitCode = STATUS.file;
+  if (isUnsaid || isEnded || !isMain) return;
   process.exitCode = STATUS.internal;
   writeSync(2, `klplink: internal error in version ${context.version}: it did not come to an end\n`);
 });
