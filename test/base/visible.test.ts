@@ -4,7 +4,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
 import fc from "fast-check";
+import { parse } from "parse5";
 import { afterAll, expect, test } from "vitest";
 import { cleaned, isHidden, streamText, visible } from "../../src/base/visible.ts";
 import { readElf } from "../../src/elf/reader.ts";
@@ -63,6 +66,14 @@ function faults(text: string, isColored = false): string[] {
   return [...found, ...plain.split("\n").filter((line) => line.startsWith(FORGED) || line.startsWith(`    ${FORGED}`))];
 }
 
+const validator = new Ajv2020({ strict: false, allErrors: true });
+formats.default(validator);
+const isSarif = validator.compile(
+  JSON.parse(readFileSync(join(root, "test/fixtures/diag/sarif-2.1.0.schema.json"), "utf8")),
+);
+/** A command to the runner: properties have no commas and colons but those between them. */
+const GITHUB = /^::(?:error|warning|notice) (?:\w+=[^:,]*)(?:,\w+=[^:,]*)*::/;
+
 async function holds(args: readonly string[], input?: Uint8Array): Promise<void> {
   const { status, stdout, stderr } = await klplink(args, input === undefined ? {} : { input });
   expect([args, [...faults(stdout, args.includes("always")), ...faults(stderr, args.includes("always"))]]).toEqual([
@@ -72,6 +83,9 @@ async function holds(args: readonly string[], input?: Uint8Array): Promise<void>
   expect(status).toBeLessThan(4);
   if (args.includes("json") && stdout !== "") JSON.parse(stdout);
   if (args.includes("html") && stdout !== "") whole(stdout);
+  if (args.includes("sarif") && stdout !== "") expect(isSarif(JSON.parse(stdout)) ? [] : isSarif.errors).toEqual([]);
+  if (args.includes("github"))
+    for (const line of stdout.split("\n").filter((l) => l.startsWith("::"))) expect(line).toMatch(GITHUB);
 }
 
 const IN = join(folder, "in.ko");
@@ -135,6 +149,15 @@ test("differences between objects", async () => {
     const before = join(root, path.replace(".patched.o", ".orig.o"));
     await holds(["diff", before, IN, "-v", "--format", DOCUMENTS[i % 3] ?? "text"]);
     await holds(["diff", IN, before, "-v", "--format", "text"]);
+    for (const form of ["svg", "html", "dot", "txt"]) {
+      const picture = join(folder, `picture.${form}`);
+      await holds(["diff", before, IN, "--graph", picture]);
+      const text = readFileSync(picture, "utf8");
+      expect([form, faults(text)]).toEqual([form, []]);
+      const errors: string[] = [];
+      if (form === "html") parse(text, { onParseError: ({ code }) => errors.push(code) });
+      expect(errors).toEqual([]);
+    }
   }
 });
 

@@ -1,5 +1,6 @@
 // `--graph FILE`: the form is told by the file's name.
 
+import { cleaned, visible } from "../../base/visible.ts";
 import { type Graph, walk, whyOfNode } from "../../diff/take/graph.ts";
 import { escaped, svgOf } from "./svg.ts";
 
@@ -12,19 +13,11 @@ export function formOf(path: string): GraphForm | null {
   return GRAPH_FORMS.find((f) => f === end) ?? null;
 }
 
-/** @param title what was compared */
-export function renderGraph(graph: Graph, form: GraphForm, title: string): string {
-  switch (form) {
-    case "svg":
-      return svgOf(graph, title);
-    case "html":
-      return htmlOf(graph, title);
-    case "dot":
-      return dotOf(graph, title);
-    case "txt":
-      return textOf(graph, title);
-  }
-}
+const RENDERERS = { svg: svgOf, html: htmlOf, dot: dotOf, txt: textOf } as const;
+
+/** Hidden characters of names are made visible in each form. @param title what was compared */
+export const renderGraph = (graph: Graph, form: GraphForm, title: string): string =>
+  RENDERERS[form](cleaned(graph), visible(title));
 
 /** Indented by what each is taken for. */
 function textOf(graph: Graph, title: string): string {

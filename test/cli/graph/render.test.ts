@@ -1,6 +1,8 @@
 // Pictures of what is taken: every item is there once, nothing overlaps, and names can be anything.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { isHidden } from "../../../src/base/visible.ts";
 import { layOutGraph, SIZES } from "../../../src/cli/graph/layout.ts";
 import { formOf, GRAPH_FORMS, renderGraph } from "../../../src/cli/graph/render.ts";
 import { escaped } from "../../../src/cli/graph/svg.ts";
@@ -110,6 +112,41 @@ describe("forms", () => {
     expect(text).toContain('n0 [label="\\"];evil[label=\\""');
     expect(text).toContain('n1 [label="back\\\\"');
     expect(text).toContain("n0 -> n1;");
+  });
+
+  /** Characters that have a meaning in one of the forms, that a terminal takes for a command, or that turn the direction. */
+  const anyName = fc.string({
+    unit: fc.constantFrom(..."ab<>&\"'\\[];={}-/!\n\r\t\u0000\u0007\u001b\u007f\u009b\u200f\u202e\u2066\ud800\uffff😀"),
+    maxLength: 12,
+  });
+
+  test.each(GRAPH_FORMS)("%s: no name has a hidden character, makes a line, or ends what it stands in", (form) => {
+    // What is left without names: elements with their attributes, or all but strings in quotes.
+    const bones = (text: string): string =>
+      form === "dot"
+        ? text.replace(/"(?:[^"\\]|\\[\s\S])*"/g, '""')
+        : form === "txt"
+          ? `${text.split("\n").length}`
+          : text.replace(/>[^<]*</g, "><");
+    const picture = (a: string, b: string, title: string): string => {
+      const nodes = graphFrom([
+        ["a", null],
+        ["b", 0],
+        ["c", 1],
+      ]).nodes.map((n) => ({ ...n, label: n.id === 1 ? b : a, file: a, section: b }));
+      return renderGraph({ nodes }, form, title);
+    };
+    // Boxes are as wide as names: widths are those of names of the same length as shown.
+    const measured = (text: string): string => text.replace(/-?\d+(?:\.\d+)?/g, "0");
+    const plain = measured(bones(picture("a", "b", "t")));
+    fc.assert(
+      fc.property(anyName, anyName, anyName, (a, b, title) => {
+        const text = picture(a, b, title);
+        expect(text.split("\n").filter(isHidden)).toEqual([]);
+        expect(measured(bones(text))).toBe(plain);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("txt: indented by what each is taken for", () => {
