@@ -47,8 +47,11 @@ test("objtool klp post-link on what klplink diff writes in objtool's form", { ti
     for (const name of namesOfPairs(arch)) {
       const here = join(folder, `${name}.${arch}`);
       prepare(here, `${name}.${arch}`);
-      for (const which of ["orig.o", "patched.o"])
+      for (const which of ["orig.o", "patched.o"]) {
+        // One pair has what modinfo tells already.
+        if (readFileSync(join(here, which)).includes("\0.modinfo\0")) continue;
         mustRun(`${ARCHES[arch]}objcopy`, ["--add-section", `.modinfo=${modinfo}`, join(here, which)]);
+      }
       await runKlplink(here, ["klp", "diff", "orig.o", "patched.o", "taken.o"]);
       if (!linked(here, arch)) continue;
       expect([name, runTool(here, objtool, ["klp", "post-link", "theirs.ko"])]).toEqual([
