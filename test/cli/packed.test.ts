@@ -1,8 +1,9 @@
 // Modules as distributions install them: .ko.xz, .ko.zst, .ko.gz. The kernel and kmod unpack them; so does klplink.
 
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../helpers.ts";
 import { klplink } from "./run.ts";
@@ -83,4 +84,20 @@ test("files that would unpack to too much do not keep the decoder from those beh
   expect(status).toBe(3);
   expect(stderr.match(/error\[KLP125\]/g)).toHaveLength(2);
   expect(stderr).toContain("error[KLP410]");
+});
+
+test("a module of many in a folder may have large tables of zeros: Debian's lib/test_bpf.ko has 4.3 million bytes", async () => {
+  const tree = join(folder, "tree");
+  mkdirSync(tree);
+  for (let i = 0; i < 200; i++)
+    copyFileSync(join(root, "test/fixtures/klp/patch-x86_64.ko.gz"), join(tree, `a${i}.ko.gz`));
+  // What stands behind the module in the file is no part of it, and nothing reads it.
+  writeFileSync(
+    join(tree, "tables.ko.gz"),
+    gzipSync(Buffer.concat([readFileSync(join(root, plain)), Buffer.alloc(5_000_000)])),
+  );
+  const { stdout, stderr } = await klplink(["check", tree, ...kernel]);
+  expect(stderr).not.toContain("KLP125");
+  expect(stderr).toContain("tables.ko.gz");
+  expect(stdout + stderr).toContain("total: 201 files");
 });

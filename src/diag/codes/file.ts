@@ -270,7 +270,7 @@ export const KLP125 = define<{ readonly packing: string; readonly limit: number 
   help: (d) =>
     `unpack it first (\`${UNPACKERS[d.packing] ?? d.packing} -d\`), if it is meant to be that large; or give fewer files at once`,
   explain:
-    "A packed file may unpack to 16 times its size. Beyond that, all files of a run together may unpack to 64 MiB; where many files are looked at one by one, each has its part of that. A file that was made for it could fill the memory otherwise. What is given unpacked has no such limit.",
+    "A packed file may unpack to 16 times its size. Beyond that, all files of a run together may unpack to 64 MiB; where many files are looked at one by one, each has its part of that, at least 8 MiB. A file that was made for it could fill the memory otherwise. What is given unpacked has no such limit.",
 });
 
 export const KLP127 = define<{ readonly what: string; readonly bytes: number }>({

@@ -3,6 +3,11 @@
 
 /** What all files of a run may unpack to beyond that, bytes: small files with large tables of zeros. */
 const FREE = 0x400_0000;
+/**
+ * The least part of it that a file has which is looked at by itself: in memory there are few of those at a time. Of Debian's modules
+ * lib/test_bpf.ko needs most, 4.3 million bytes (6.12 and 7.2, xz).
+ */
+const LEAST_PART = 0x80_0000;
 /** Kernels, modules with debug information and lists of symbols grow to four to ten times their size. */
 const MOST_GROWTH = 16;
 /** No array of bytes may be larger. The largest package of a kernel without debug information unpacks to a quarter of it, bytes. */
@@ -17,7 +22,7 @@ export class UnpackPool {
 
   /** @param files that share it evenly, where each is looked at by itself: then it does not matter which comes first */
   constructor(files = 1) {
-    this.#left = Math.floor(FREE / files);
+    this.#left = Math.max(LEAST_PART, Math.floor(FREE / files));
   }
 
   /** Bytes that are left. */
