@@ -5,7 +5,7 @@ import { viteExamples } from "./scripts/examples.mjs";
 // user-mode emulation; binutils and LLVM.
 export default defineConfig({
   plugins: [viteExamples],
-  define: { KLPLINK_VERSION: JSON.stringify("test") },
+  define: { KLPLINK_VERSION: JSON.stringify("test"), KLPLINK_BUILD: JSON.stringify("test") },
   test: {
     include: ["test/boot/**/*.test.ts", "test/user/**/*.test.ts", "test/tools/**/*.test.ts"],
     globalSetup: ["test/built.ts", "test/boot/setup.ts"],

@@ -36,7 +36,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   plugins: [viteExamples],
-  define: { KLPLINK_VERSION: JSON.stringify(version) },
+  define: { KLPLINK_VERSION: JSON.stringify(version), KLPLINK_BUILD: JSON.stringify("test") },
   test: {
     testTimeout: 300_000,
     // Some build first.

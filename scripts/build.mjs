@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { examplesPlugin } from "./examples.mjs";
@@ -145,7 +145,11 @@ await buildFunction("dist/klplink.cjs", {
     entryPoints: ["src/cli/process.ts"],
     // A script has no loader of modules: import() becomes require().
     supported: { "dynamic-import": false },
-    define: { KLPLINK_VERSION: JSON.stringify(version), "import.meta.url": "__klplinkUrl" },
+    define: {
+      KLPLINK_VERSION: JSON.stringify(version),
+      KLPLINK_BUILD: JSON.stringify(`build:${digestOfSources()}`),
+      "import.meta.url": "__klplinkUrl",
+    },
     plugins: [apart, lateBuiltins],
   },
 });
@@ -158,6 +162,18 @@ for (const file of ["dist/capstone.wasm", "LICENSE"]) {
   copyFileSync(join(capstone, file), join(root, "dist/capstone", basename(file)));
 }
 await makeCode();
+
+/** A digest of all that the command line is made of: what one build keeps, another one of the same version must not take. */
+function digestOfSources() {
+  const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+    .map((path) => join("src", path))
+    .filter((path) => path.endsWith(".ts"))
+    .sort();
+  const hash = createHash("sha256");
+  for (const path of [...files, "package-lock.json"])
+    hash.update(`${path.replaceAll(sep, "/")}\0`).update(readFileSync(join(root, path)));
+  return hash.digest("hex").slice(0, 16);
+}
 
 /**
  * The code that this Node makes of them, by runs as they are made most: the first run of a checkout is as fast as the others. Node and

@@ -23,7 +23,11 @@ await build({
   packages: "external",
   sourcemap: "inline",
   // The sources' own folder, for those that look for files beside them.
-  define: { KLPLINK_VERSION: JSON.stringify(version), "import.meta.url": "globalThis.klplinkTestUrl" },
+  define: {
+    KLPLINK_VERSION: JSON.stringify(version),
+    KLPLINK_BUILD: JSON.stringify("fuzz"),
+    "import.meta.url": "globalThis.klplinkTestUrl",
+  },
   banner: { js: 'globalThis.klplinkTestUrl ??= new URL("../helpers.ts", import.meta.url).href;' },
   plugins: [examplesPlugin],
   logLevel: "warning",

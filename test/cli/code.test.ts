@@ -78,3 +78,31 @@ test("where nothing can be kept nothing is said", () => {
   expect(check(ours, { XDG_CACHE_HOME: cache, NODE_OPTIONS: "--stack-trace-limit=7" })).toBe("no error found");
   expect(files()).toEqual(before);
 });
+
+test("what one build read of a kernel, another build of the same version reads itself", () => {
+  const indexes = join(cache, "klplink/kernels");
+  const bundle = join(others, "dist/klplink.cjs");
+  const text = readFileSync(bundle, "latin1");
+  const changed = text.replace(/build:[0-9a-f]{16}/, "build:0123456789abcdef");
+  expect(changed).not.toBe(text);
+  writeFileSync(bundle, changed, "latin1");
+  // Smaller ones are not kept: what stands behind the last section counts for nothing else.
+  const kernel = join(folder, "vmlinux");
+  writeFileSync(
+    kernel,
+    Buffer.concat([readFileSync(join(root, "test/fixtures/kernel/vmlinux-x86_64")), Buffer.alloc(1 << 20)]),
+  );
+  const against = (where: string): string[] => {
+    const args = ["check", "test/fixtures/klp/patch-x86_64.o", "-k", kernel];
+    const done = spawnSync(process.execPath, [join(where, "bin/klplink.js"), ...args], {
+      cwd: root,
+      env: { XDG_CACHE_HOME: cache },
+    });
+    expect(done.status).toBe(1);
+    expect(done.stderr.toString()).toContain("KLP410");
+    return readdirSync(indexes);
+  };
+  expect(against(ours)).toHaveLength(1);
+  expect(against(ours)).toHaveLength(1);
+  expect(against(others)).toHaveLength(2);
+});

@@ -24,6 +24,8 @@ import {
   packagesIn,
 } from "../files/kernel/kernelSources.ts";
 
+declare const KLPLINK_BUILD: string;
+
 /** Bytes that all indexes together may have, where nothing else is said; the ones that were used last are kept. */
 const MOST_BYTES = 2 ** 31;
 
@@ -153,7 +155,8 @@ function binarySize(path: string): number {
 
 /** What arguments stand for, by the content of all files that tell of it; null if they cannot be read, which opening them says. */
 function keyOf(given: readonly string[], root: string, version: string): string | null {
-  const hash = createHash("sha256").update(`klplink ${version}\0${given.join("\0")}\0`);
+  // Of another build of the same version, what it had read may be wrong.
+  const hash = createHash("sha256").update(`klplink ${version} ${KLPLINK_BUILD}\0${given.join("\0")}\0`);
   try {
     for (const argument of given)
       for (const path of filesOf(argument, root)) hash.update(`${path}\0`).update(digestOf(path));
