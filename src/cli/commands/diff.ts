@@ -41,10 +41,34 @@ export async function runDiff(
   const kernel = await readKernel(options, context);
   const object = objectOf(options, kernel);
   const [one, other] = [await readObject(orig, context), await readObject(patched, context)];
-  const compare = { pairs, strictLines: options.strictLines === true, kernel, entrySizes };
-  const result = await diffObjects(one, other, compare);
-  const taken = output === null || kernel === null ? null : extracted(result, kernel, object, options);
-  const problems = [...result.problems, ...usersInKernel(result, kernel), ...(taken?.problems ?? [])];
+  try {
+    const compare = { pairs, strictLines: options.strictLines === true, kernel, entrySizes };
+    const result = await diffObjects(one, other, compare);
+    const taken = output === null || kernel === null ? null : extracted(result, kernel, object, options);
+    const problems = [...result.problems, ...usersInKernel(result, kernel), ...(taken?.problems ?? [])];
+    await report({ result, taken, problems, output, form }, [one, other], options, context);
+    return problems.some((p) => levelOf(p) === "error") ? 1 : 0;
+  } finally {
+    for (const { close } of [one, other]) close();
+  }
+}
+
+/** What comparing two objects came to. */
+interface Compared {
+  readonly result: DiffResult;
+  readonly taken: OneExtract | null;
+  readonly problems: readonly Problem[];
+  readonly output: string | null;
+  readonly form: ReturnType<typeof graphForm>;
+}
+
+/** Says what was found, and writes what is asked for. */
+async function report(
+  { result, taken, problems, output, form }: Compared,
+  [one, other]: readonly [ObjectInput, ObjectInput],
+  options: DiffCommandOptions,
+  context: Context,
+): Promise<void> {
   const reporter = new Reporter(options, context);
   const outcome = reporter.isText
     ? {}
@@ -75,8 +99,6 @@ export async function runDiff(
     );
   }
   await reporter.finish(messages);
-  for (const { close } of [one, other]) close();
-  return problems.some((p) => levelOf(p) === "error") ? 1 : 0;
 }
 
 type ObjectInput = DiffInput & Pick<PartlyRead, "mode" | "close">;

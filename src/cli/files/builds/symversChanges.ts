@@ -1,9 +1,10 @@
 // The checksums of exports that two builds list in their Module.symvers.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { latin1 } from "../../../base/bytes.ts";
 import { type Problem, problem } from "../../../diag/catalogue.ts";
+import { readRegular } from "../../../elf/regularFile.ts";
 import { SymbolListError } from "../../../kernel/symbols/parseSymbols.ts";
 import { parseSymvers } from "../../../kernel/symbols/symvers.ts";
 import { unreadable } from "../io.ts";
@@ -35,7 +36,7 @@ export function checksumChanges(orig: string, patched: string): ChecksumChange[]
 function checksumsOf(path: string): Map<string, { crc: number | null; line: number }> {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    ({ bytes } = readRegular(path));
   } catch (error) {
     throw unreadable(path, error);
   }
