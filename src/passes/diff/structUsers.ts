@@ -81,6 +81,7 @@ export class StructUsers {
 
   #add(types: TypeTable | null, file: string, own: ReadonlySet<string>): void {
     if (types === null) return;
+    const holders = holdersOf(types);
     for (const { name, size, names, places } of this.#structs.values()) {
       const keys = new Set<string>();
       let isThere = false;
@@ -88,7 +89,7 @@ export class StructUsers {
         if (names.has(a.name)) keys.add(key);
         if (a.name === name && a.size === size) isThere = true;
       }
-      addHolders(types, keys);
+      addHolders(holders, keys);
       // Another file's struct may have the name.
       if (!isThere) continue;
       const functions: string[] = [];
@@ -98,11 +99,21 @@ export class StructUsers {
   }
 }
 
-/** Structs that hold one of some, by their keys, and those that hold them. */
-function addHolders({ aggregates }: TypeTable, keys: Set<string>): void {
-  for (let before = -1; before !== keys.size; ) {
-    before = keys.size;
-    for (const [key, { members }] of aggregates)
-      if (members.some((m) => m.type.holds !== null && keys.has(m.type.holds))) keys.add(key);
-  }
+/** Adds those that hold one of some structs, by their keys, and those that hold them. Each is looked at once. */
+function addHolders(holders: ReadonlyMap<string, readonly string[]>, keys: Set<string>): void {
+  // A set gives out what is added to it meanwhile.
+  for (const key of keys) for (const holder of holders.get(key) ?? []) keys.add(holder);
+}
+
+/** By a struct's key, the keys of those that have a member of it. */
+function holdersOf({ aggregates }: TypeTable): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [key, { members }] of aggregates)
+    for (const { type } of members) {
+      if (type.holds === null) continue;
+      const list = found.get(type.holds);
+      if (list === undefined) found.set(type.holds, [key]);
+      else list.push(key);
+    }
+  return found;
 }
