@@ -236,7 +236,14 @@ const [R_X86_64_GOTPCRELX] = types("R_X86_64_GOTPCRELX");
 // arch/x86/include/asm: alternative.h, asm.h, extable.h, paravirt_types.h, static_call.h, nospec-branch.h, ibt.h.
 const tables: readonly OwnedTable[] = [
   // 7.2 has {s32 bug_addr, s32 format, s32 file, u16 line, u16 flags}; without file and line {s32 bug_addr, s32 format, u16 flags}: 12.
-  { ...BUG_TABLE, sizes: [12, 16, 8], exempt: [{ at: 8, size: 2, ofSize: 12, file: 4 }, { at: 12, size: 2, ofSize: 16, file: 8 }] }, // biome-ignore format: a row
+  {
+    ...BUG_TABLE,
+    sizes: [12, 16, 8],
+    exempt: [
+      { at: 8, size: 2, ofSize: 12, file: 4 },
+      { at: 12, size: 2, ofSize: 16, file: 8 },
+    ],
+  },
   { section: "__ex_table", struct: "exception_table_entry", sizes: [12], owner: 0 },
   JUMP_TABLE,
   KCFI_TRAPS,

@@ -1,14 +1,13 @@
 // Whether two items are the same: the first difference between them, or none.
 
-import { latin1, sameBytes } from "../../base/bytes.ts";
-import { SHF_WRITE } from "../../elf/consts.ts";
+import { sameBytes } from "../../base/bytes.ts";
 import { type Content, contentOf, itemContent, type Reference } from "../canon/content.ts";
-import { alignmentOf, bundledName } from "../canon/sections.ts";
 import { constantAt, describeTarget, stringAt, type Target } from "../canon/targets.ts";
-import { passedToUbsan } from "../canon/ubsan.ts";
 import type { Item, Unit } from "../canon/unit.ts";
+import { exemptBytes, isSourceName } from "./exempt.ts";
 import { isLineOnly, type LineOf, placeInString } from "./lines.ts";
 import { codeOfEntry, entryTarget, type OwnedEntry, type OwnedTables, type Piece } from "./ownedTables.ts";
+import { isWritable, largerAlignment, movedPlace } from "./places.ts";
 import { PlainComparison } from "./plainly.ts";
 
 /** Where two items differ first. Offsets are bytes from the items' symbols. */
@@ -83,41 +82,17 @@ export class Comparison {
   difference(a: Item, b: Item): Difference | null {
     const pairs = new Map<Item, Item>();
     const isSame = this.#plain.isSame(a, b);
-    const placed = this.#placeDifference(a, b) ?? this.#alignmentDifference(a, b);
-    const own = placed ?? (isSame ? null : this.#itemDifference(a, b, pairs));
+    const own = this.#placeDifference(a, b) ?? (isSame ? null : this.#itemDifference(a, b, pairs));
     return own ?? this.#tableDifference(a, b, pairs);
   }
 
-  /** Moved to another kind of section: code that becomes init code, data that becomes writable. */
+  /** Moved to another kind of section, or aligned to more. */
   #placeDifference(a: Item, b: Item): Difference | null {
-    if (this.orig.unit.sectionName(a) === this.patched.unit.sectionName(b)) return null;
-    const [one, other] = [placeName(this.orig.unit, a), placeName(this.patched.unit, b)];
-    if (one === other) return null;
-    const isData = a.kind === "object";
-    if (isData) {
-      const becomesWritable = !isWritable(this.orig.unit, a) && isWritable(this.patched.unit, b);
-      const isOther = isPerCpu(this.orig.unit, a) !== isPerCpu(this.patched.unit, b);
-      if (a.isInit === b.isInit && !becomesWritable && !isOther) return null;
-    }
-    return this.#made(
-      "place",
-      a,
-      b,
-      [0, 0],
-      `in ${this.orig.unit.sectionName(a)}, then in ${this.patched.unit.sectionName(b)}`,
-    );
-  }
-
-  /** The kernel's variable lies where it lies: code may rely on more than that. Sections of several variables do not tell. */
-  #alignmentDifference(a: Item, b: Item): Difference | null {
-    if (a.kind !== "object") return null;
-    const aligned = (unit: Unit, { section }: Item): number | null =>
-      bundledName(unit.file.sections.name(section)) !== null && unit.inSection(section).length === 1
-        ? alignmentOf(unit.file.sections, section)
-        : null;
-    const [one, other] = [aligned(this.orig.unit, a), aligned(this.patched.unit, b)];
-    if (one === null || other === null || other <= one) return null;
-    return this.#made("size", a, b, [0, 0], `aligned to ${one}, then to ${other} bytes`);
+    const units = [this.orig.unit, this.patched.unit] as const;
+    const moved = movedPlace(units, a, b);
+    if (moved !== null) return this.#made("place", a, b, [0, 0], moved);
+    const aligned = largerAlignment(units, a, b);
+    return aligned === null ? null : this.#made("size", a, b, [0, 0], aligned);
   }
 
   #made(
@@ -147,10 +122,9 @@ export class Comparison {
     if (hasNoBytes && (sizes[0] > 0 || sizes[1] > 0)) return this.#emptyDifference(a, b, x, y);
     const at = this.#firstDifference(x, y, a, b, pairs);
     if (at === null) return this.#sizeDifference(a, b);
-    const place = (i: Item, content: Content): number | null =>
-      at.at < content.bytes.length ? at.at : i === a ? null : null;
+    const place = (content: Content): number | null => (at.at < content.bytes.length ? at.at : null);
     const what = at.detail === "" ? code : "reference";
-    return this.#made(what, a, b, [place(a, x), place(b, y)], at.detail);
+    return this.#made(what, a, b, [place(x), place(y)], at.detail);
   }
 
   /** An object's size counts also where what it grew by is zero. */
@@ -430,45 +404,10 @@ function farPiece({ unit }: Side, entry: OwnedEntry): Piece | null {
   return found === null || found.item === entry.owner ? null : found.piece;
 }
 
-/** The name of a source file, with a condition before it or not (CONFIG_DEBUG_BUGVERBOSE_DETAILED). */
-function isSourceName(unit: Unit, target: Target): boolean {
-  if (target.kind !== "string") return false;
-  const bytes = stringAt(unit, target.section, target.at);
-  return /^(?:\[.*\] )?[^\s%]+\.\w{1,4}$/s.test(latin1(bytes, 0, bytes.length));
-}
-
 const isPieceField = (unit: Unit, r: Reference): boolean =>
   r.target.kind === "item" && unit.kinds[r.target.item.section] === "pieces";
 
 function isEndOfPiece(e: OwnedEntry, at: number): boolean {
   const size = e.table.piece?.size;
   return size !== undefined && "end" in size && size.end === at;
-}
-
-export const isWritable = (unit: Unit, item: Item): boolean =>
-  unit.file.sections.hasFlags(item.section, SHF_WRITE) &&
-  !/^\.data(?:\.rel)?\.ro\b|ro_after_init/.test(unit.sectionName(item));
-
-const isPerCpu = (unit: Unit, item: Item): boolean => /^\.data\.?\.percpu/.test(unit.sectionName(item));
-
-/** What kind of section an item is in, without the item's own name. */
-function placeName(unit: Unit, item: Item): string {
-  const section = unit.sectionName(item);
-  const bundled = bundledName(section);
-  const kind = bundled === null ? section : section.slice(0, -bundled.length - 1);
-  return kind.replace(/^\.rodata.*/, ".rodata").replace(/^\.(?:bss|sbss|sdata)$/, ".data");
-}
-
-/** Bytes of anonymous data that only reports show: gcc's descriptions of places for UBSAN begin with {file, line, column}. */
-function exemptBytes(unit: Unit, item: Item | null): (at: number) => boolean {
-  if (item === null) return () => false;
-  const section = unit.sectionName(item);
-  if (/\.Lubsan_data\d*$/.test(section) || /^\.Lubsan_data/.test(item.name)) {
-    return (at) => at >= item.entry - item.start + 8 && at < item.entry - item.start + 16;
-  }
-  // clang's have no name of their own: what a handler is called with, and begins with the name of a file.
-  if (/^\.data\.\.L__unnamed_\d+$/.test(section) && passedToUbsan(unit).has(item)) return (at) => at >= 8 && at < 16;
-  // struct _ddebug: 18 bits of a word behind four pointers are the line (include/linux/dynamic_debug.h).
-  if (section === "__dyndbg") return (at) => at >= 32 && at < 34;
-  return () => false;
 }

@@ -5,7 +5,7 @@ import { sameBytes } from "../../base/bytes.ts";
 import { type Content, instructionAt, itemContent } from "../canon/content.ts";
 import { mayMention, mentioned } from "../canon/mentions.ts";
 import type { Item, Unit } from "../canon/unit.ts";
-import { isWritable } from "../compare/compare.ts";
+import { isWritable } from "../compare/places.ts";
 
 export interface StaticsResult {
   /** Written variables of the original that functions of it use, that stay in use by that name, and that have no certain counterpart. */
