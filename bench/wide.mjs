@@ -57,7 +57,7 @@ const moduleName = (path) =>
 /** The part of klplink that unwraps bootable kernels: it is not in the library, which brings no decompressors. */
 const folder = mkdtempSync(join(tmpdir(), "klplink-wide-"));
 await build({
-  entryPoints: [fileURLToPath(new URL("../src/kernel/image/unwrap.ts", import.meta.url))],
+  entryPoints: [fileURLToPath(new URL("../src/kernel/image/wrapping/unwrap.ts", import.meta.url))],
   outfile: join(folder, "unwrap.cjs"),
   bundle: true,
   platform: "node",

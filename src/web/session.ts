@@ -17,7 +17,7 @@ import { ElfError } from "../elf/error.ts";
 import { elfType } from "../elf/executable.ts";
 import { readElf } from "../elf/reader.ts";
 import { readKernelFile } from "../kernel/detect.ts";
-import { unwrapKernel } from "../kernel/image/unwrap.ts";
+import { unwrapKernel } from "../kernel/image/wrapping/unwrap.ts";
 import { Kernel, type KernelParts } from "../kernel/kernel.ts";
 import { ModuleFile } from "../kernel/module/moduleFile.ts";
 import type { Export } from "../kernel/symbols/exports.ts";

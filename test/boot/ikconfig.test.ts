@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 import type { Context } from "../../src/cli/context.ts";
 import { findConfigFile } from "../../src/cli/files/builds/buildInputs.ts";
 import { findConfigText } from "../../src/kernel/config.ts";
-import { unwrapKernel } from "../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../src/kernel/image/wrapping/unwrap.ts";
 import { type LabKernel, labKernels, treeOf } from "./kernels.ts";
 import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";

@@ -9,7 +9,7 @@ import { parseConfig } from "../../src/kernel/config.ts";
 import { describeKernel } from "../../src/kernel/describe.ts";
 import { readKernelFile } from "../../src/kernel/detect.ts";
 import { readStripped } from "../../src/kernel/image/stripped.ts";
-import { unwrapKernel } from "../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../src/kernel/image/wrapping/unwrap.ts";
 import type { Vmlinux } from "../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
 import { parseSymvers } from "../../src/kernel/symbols/symvers.ts";

@@ -103,6 +103,6 @@ test("sites of a livepatch reads it, the kernel and the modules that it patches 
   const kernel = join(root, "test/fixtures/kernel");
   const livepatch = join(root, "test/fixtures/klp/patch-x86_64.o");
   const args = ["sites", livepatch, "-k", join(kernel, "vmlinux-x86_64"), "-m", join(kernel, "demo-mod.ko")];
-  // Once more its section headers, in which a boot wrapper of ppc would show (kernel/image/unwrap.ts).
+  // Once more its section headers, in which a boot wrapper of ppc would show (kernel/image/wrapping/unwrap.ts).
   expect(await work(...args)).toMatchObject({ reads: 2, linked: 2, analyses: 1 });
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { unpackLzo } from "../../src/elf/containers/lzo.ts";
-import { unwrapKernel } from "../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../src/kernel/image/wrapping/unwrap.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-packings-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -80,5 +80,27 @@ describe("mkimage", () => {
     const found = await unwrapKernel(made("multi", "lzo", packed("lzo"), Buffer.from("not a kernel")));
     expect(found.through).toEqual(["uImage", "lzo"]);
     expect(Buffer.compare(found.bytes, kernel)).toBe(0);
+  });
+
+  describe.each([
+    ["in the tree", []],
+    ["behind the tree", ["-E"]],
+    ["at a place of the file", ["-E", "-p", "0x10000"]],
+  ])("a flattened image tree, data %s", (_, options) => {
+    test.each([
+      ["none", kernel, []],
+      ["gzip", execFileSync("gzip", ["-9c"], { input: kernel }), ["gzip"]],
+      ["zstd", packed("zst"), ["zstd"]],
+    ])("-C %s", async (packing, bytes, through) => {
+      const [from, disk, to] = ["kernel", "disk", "kernel.itb"].map((name) => join(folder, name));
+      writeFileSync(from ?? "", bytes);
+      writeFileSync(disk ?? "", "not a kernel");
+      const what = ["-A", "x86_64", "-O", "linux", "-T", "kernel", "-C", packing, "-a", "0", "-e", "0", "-n", "Linux"];
+      const parts = ["-d", from ?? "", "-i", disk ?? "", to ?? ""];
+      execFileSync("mkimage", ["-f", "auto", ...options, ...what, ...parts], { stdio: "ignore" });
+      const found = await unwrapKernel(readFileSync(to ?? ""));
+      expect(found.through).toEqual(["FIT", ...through]);
+      expect(Buffer.compare(found.bytes, kernel)).toBe(0);
+    });
   });
 });

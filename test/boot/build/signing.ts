@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { unwrapKernel } from "../../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../../src/kernel/image/wrapping/unwrap.ts";
 
 export interface SigningKey {
   readonly key: string;

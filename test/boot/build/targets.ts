@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { unwrapKernel } from "../../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../../src/kernel/image/wrapping/unwrap.ts";
 import { type Machine, PC, VIRT } from "../boot.ts";
 import { openDistro, readModule } from "../distro.ts";
 import { mustRun } from "../run.ts";

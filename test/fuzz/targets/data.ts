@@ -17,12 +17,12 @@ import { protocols } from "../../../src/ftrace/model/protocols/index.ts";
 import { violationSvg } from "../../../src/ftrace/model/svg.ts";
 import { verdictText } from "../../../src/ftrace/model/text.ts";
 import { readKernelFile } from "../../../src/kernel/detect.ts";
-import { unwrapKernel } from "../../../src/kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../../src/kernel/image/wrapping/unwrap.ts";
 import { Kernel } from "../../../src/kernel/kernel.ts";
 import { SymbolListError } from "../../../src/kernel/symbols/parseSymbols.ts";
 import { btfTypes } from "../../../src/load/structModule.ts";
 import { load } from "../../helpers.ts";
-import { bzImage, uImage, unified, zboot } from "../../kernel/image/wrapped.ts";
+import { bzImage, kernelTree, uImage, unified, zboot } from "../../kernel/image/wrapping/wrapped.ts";
 import { filesIn, type Target } from "../frame/target.ts";
 import { generator } from "../mutate.ts";
 import { editAny, editText } from "./mutators.ts";
@@ -72,6 +72,7 @@ const kernels: Target = {
       zboot(gzipSync(vmlinux)),
       uImage(vmlinux),
       unified(bzImage(vmlinux)),
+      kernelTree(vmlinux),
     ].map((bytes) => new Uint8Array(bytes));
     const symvers = Buffer.from(
       "0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x1\tf\tm\tEXPORT_SYMBOL_GPL\tNS\n".repeat(9),

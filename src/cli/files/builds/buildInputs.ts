@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { problem } from "../../../diag/catalogue.ts";
 import { packingOf, unpack } from "../../../elf/containers/packed.ts";
 import { findConfigText } from "../../../kernel/config.ts";
-import { unwrapKernel } from "../../../kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../../kernel/image/wrapping/unwrap.ts";
 import { normalModuleName } from "../../../kernel/module/modinfo.ts";
 import type { Context } from "../../context.ts";
 import { InputProblem, readUnpacked } from "../io.ts";

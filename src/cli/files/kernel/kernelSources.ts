@@ -7,7 +7,7 @@ import { UnpackBudget } from "../../../elf/containers/budget.ts";
 import { OtherPackedError } from "../../../elf/containers/otherPackings.ts";
 import { PackedError, unpack } from "../../../elf/containers/packed.ts";
 import { ElfError } from "../../../elf/error.ts";
-import { unwrapKernel } from "../../../kernel/image/unwrap.ts";
+import { unwrapKernel } from "../../../kernel/image/wrapping/unwrap.ts";
 import { ArchiveError, type ArchiveFile } from "../../../kernel/package/archive.ts";
 import { contentsOf, isNamedAfter, type PackageContents } from "../../../kernel/package/contents.ts";
 import { openPackage, type PackageKind } from "../../../kernel/package/open.ts";

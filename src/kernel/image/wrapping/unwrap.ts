@@ -2,12 +2,13 @@
 // Sources: Documentation/arch/x86/boot.rst (setup header), Documentation/arch/arm64/booting.rst (Image header),
 // drivers/firmware/efi/libstub/zboot-header.S and Makefile.zboot; all of Linux 6.12 and 7.2.
 
-import { latin1, viewOf } from "../../base/bytes.ts";
-import { UnpackBudget, unpackedLimit } from "../../elf/containers/budget.ts";
-import { otherPackingOf, unpackOther } from "../../elf/containers/otherPackings.ts";
-import { packingOf, unpack } from "../../elf/containers/packed.ts";
-import { ElfError } from "../../elf/error.ts";
-import { elfType, readExecutable } from "../../elf/executable.ts";
+import { latin1, viewOf } from "../../../base/bytes.ts";
+import { UnpackBudget, unpackedLimit } from "../../../elf/containers/budget.ts";
+import { otherPackingOf, unpackOther } from "../../../elf/containers/otherPackings.ts";
+import { packingOf, unpack } from "../../../elf/containers/packed.ts";
+import { ElfError } from "../../../elf/error.ts";
+import { elfType, readExecutable } from "../../../elf/executable.ts";
+import { isImageTree, kernelOfImageTree } from "./imageTree.ts";
 
 /** A kernel without its wrapping. */
 export interface Unwrapped {
@@ -79,9 +80,7 @@ function wrapped(bytes: Uint8Array): Step | null {
   if (starts(bytes, 0x202, "HdrS")) return bzImage(bytes);
   if (isArm64Image(bytes)) return null;
   if (starts(bytes, 0, "\x27\x05\x19\x56")) return uImage(bytes);
-  if (starts(bytes, 0, "\xd0\x0d\xfe\xed")) {
-    throw new ElfError("unsupported", 0, "a flattened image tree (FIT): take its kernel out first (`dumpimage`)");
-  }
+  if (isImageTree(bytes)) return { what: "FIT", bytes: kernelOfImageTree(bytes) };
   return starts(bytes, 0, "MZ") ? unifiedImage(bytes) : null;
 }
 

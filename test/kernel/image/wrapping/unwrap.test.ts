@@ -4,13 +4,13 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { shareUnpacking, UnpackBudget, UnpackPool } from "../../../src/elf/containers/budget.ts";
-import { OtherPackedError } from "../../../src/elf/containers/otherPackings.ts";
-import { PackedError } from "../../../src/elf/containers/packed.ts";
-import { ElfError } from "../../../src/elf/error.ts";
-import { readKernelFile } from "../../../src/kernel/detect.ts";
-import { unwrapKernel } from "../../../src/kernel/image/unwrap.ts";
-import { bzImage, uImage, unified, zboot } from "./wrapped.ts";
+import { shareUnpacking, UnpackBudget, UnpackPool } from "../../../../src/elf/containers/budget.ts";
+import { OtherPackedError } from "../../../../src/elf/containers/otherPackings.ts";
+import { PackedError } from "../../../../src/elf/containers/packed.ts";
+import { ElfError } from "../../../../src/elf/error.ts";
+import { readKernelFile } from "../../../../src/kernel/detect.ts";
+import { unwrapKernel } from "../../../../src/kernel/image/wrapping/unwrap.ts";
+import { bzImage, imageTree, kernelTree, uImage, unified, zboot } from "./wrapped.ts";
 
 const fixture = (name: string): Buffer => readFileSync(`test/fixtures/kernel/${name}`);
 const vmlinux = fixture("vmlinux-x86_64");
@@ -21,6 +21,10 @@ const sized = (packed: Uint8Array): Buffer => {
 };
 
 describe("a kernel comes out of", () => {
+  const padded = Buffer.concat([Buffer.alloc(8), vmlinux]);
+  /** Of a tree with the same properties: its size does not depend on their values. */
+  const { length } = imageTree({ images: { k: { type: "kernel", "data-size": 0, "data-position": 0 } } });
+  const farPadded = Buffer.concat([Buffer.alloc(0x400 - length), vmlinux]);
   const forms: [string, Buffer, string[]][] = [
     ["nothing", vmlinux, []],
     ["gzip", gzipSync(vmlinux), ["gzip"]],
@@ -42,6 +46,29 @@ describe("a kernel comes out of", () => {
     ["bzImage, not packed", bzImage(vmlinux), ["bzImage"]],
     ["zboot", zboot(gzipSync(vmlinux)), ["zboot", "gzip"]],
     ["uImage", uImage(gzipSync(vmlinux), 1), ["uImage", "gzip"]],
+    ["FIT", kernelTree(gzipSync(vmlinux)), ["FIT", "gzip"]],
+    [
+      "FIT, of whose kernels the default configuration names the second",
+      imageTree({
+        images: {
+          a: { type: "kernel", data: Buffer.from("another") },
+          b: { data: gzipSync(vmlinux), type: "kernel_noload" },
+          c: { type: "ramdisk", data: Buffer.from("files") },
+        },
+        configurations: { default: "two", one: { kernel: "a" }, two: { kernel: "b" } },
+      }),
+      ["FIT", "gzip"],
+    ],
+    [
+      "FIT, behind the tree",
+      imageTree({ images: { k: { type: "kernel", "data-size": vmlinux.length, "data-offset": 8 } } }, padded),
+      ["FIT"],
+    ],
+    [
+      "FIT, at a place of the file",
+      imageTree({ images: { k: { type: "kernel", "data-size": vmlinux.length, "data-position": 0x400 } } }, farPadded),
+      ["FIT"],
+    ],
     ["a unified kernel image", unified(bzImage(gzipSync(vmlinux))), ["unified kernel image", "bzImage", "gzip"]],
   ];
   test.each(forms)("%s", async (_, bytes, through) => {
@@ -62,7 +89,40 @@ describe("refused, with the place", () => {
       /older than 2\.08/,
     ],
     ["an unknown way", bzImage(Buffer.from("0123456789abcdef")), 0x24c, /in a way that is not known/],
-    ["a FIT image", Buffer.concat([Buffer.from([0xd0, 0x0d, 0xfe, 0xed]), Buffer.alloc(600)]), 0, /FIT/],
+    [
+      "FIT, damaged",
+      Buffer.concat([Buffer.from([0xd0, 0x0d, 0xfe, 0xed]), Buffer.alloc(600)]),
+      0,
+      /begins nothing in an image tree/,
+    ],
+    ["FIT, its header cut off", kernelTree(vmlinux).subarray(0, 30), 30, /header of the image tree is cut off/],
+    ["FIT, cut off", kernelTree(vmlinux).subarray(0, 200), 200, /a name in the image tree has no end/],
+    ["FIT without a kernel", imageTree({ images: { a: { type: "ramdisk", data: vmlinux } } }), 0, /without a kernel/],
+    [
+      "FIT with two kernels",
+      imageTree({ images: { a: { type: "kernel", data: vmlinux }, b: { type: "kernel", data: vmlinux } } }),
+      0,
+      /2 kernels and no default configuration/,
+    ],
+    [
+      "FIT, a name that is not there",
+      imageTree({ images: { a: { type: "kernel" } }, configurations: { default: "c", c: { kernel: "b" } } }),
+      0,
+      /names a kernel that is not in it/,
+    ],
+    ["FIT without data", imageTree({ images: { a: { type: "kernel" } } }), 0, /has no data/],
+    [
+      "FIT, data behind the end",
+      imageTree({ images: { a: { type: "kernel", "data-size": 9, "data-offset": 0 } } }, Buffer.alloc(8)),
+      0,
+      /9 bytes at \d+, does not fit/,
+    ],
+    [
+      "FIT, of far too many nodes",
+      imageTree(Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`n${i}`, {}]))),
+      0,
+      /more than 10000 nodes/,
+    ],
   ])("%s", async (_, bytes, offset, what) => {
     const error = await unwrapKernel(bytes).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ElfError);
@@ -118,6 +178,7 @@ test("any bytes are safe: damaged wrappings end with one of three errors, or not
     uImage(fixture("vmlinux-x86_64.lzo")),
     zboot(gzipSync(vmlinux)),
     unified(bzImage(vmlinux)),
+    kernelTree(gzipSync(vmlinux)),
   ];
   await fc.assert(
     fc.asyncProperty(
