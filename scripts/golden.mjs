@@ -32,6 +32,11 @@ const steps = [
   { name: "fixtures/diff/sealed", run: script("fixtures/diff/sealed"), tools: GCC },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
   { name: "fixtures/diff/meaning", run: script("fixtures/diff/meaning"), tools: [...GCC, "clang-14"] },
+  {
+    name: "build/failed/said",
+    run: script("build/failed/said"),
+    tools: ["gcc-12", "clang-14", "ld.lld-14", "apt-get"],
+  },
   // Fetches kpatch's create-diff-object.
   { name: "golden/pairs", run: script("golden/pairs"), tools: ["apt-get", "readelf", "nm"] },
   { name: "fixtures/move", run: script("fixtures/move"), tools: [...GCC, ...BINUTILS] },

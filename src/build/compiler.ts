@@ -3,10 +3,10 @@
 import { spawnSync } from "node:child_process";
 import { problem } from "../diag/catalogue.ts";
 import type { Config } from "./config.ts";
+import { packageOf } from "./failed/tools.ts";
 import type { MakeMachine } from "./machines.ts";
 import type { Environment, Programs } from "./make.ts";
 import { BuildStop } from "./stop.ts";
-import { packageOf } from "./tools.ts";
 
 /** The compiler that is used. */
 export interface Chosen {

@@ -5,12 +5,15 @@ import { appendFileSync, closeSync, openSync, statfsSync, writeFileSync } from "
 import { dirname, resolve } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { problem } from "../diag/catalogue.ts";
+import { Failure, lastLines } from "./failed/failure.ts";
+import { missingIn, packageOf } from "./failed/tools.ts";
 import { BuildStop, Interrupted } from "./stop.ts";
-import { missingIn, packageOf } from "./tools.ts";
 
 const devNull = "/dev/null";
-/** Lines that are kept for a message. */
-const KEPT = 12;
+/** Last lines that are kept. */
+const KEPT = 40;
+/** Of these, so many are shown where nothing better is known. */
+const SHOWN = 8;
 
 export interface Running {
   /** Told each line as it comes, without its end. */
@@ -27,14 +30,11 @@ export interface Ended {
   readonly stdout: string;
   /** The last lines of both outputs. */
   readonly last: readonly string[];
-  /** The first line of an error with a place: `FILE:LINE:COLUMN: error: …`. */
-  readonly place: string | null;
+  /** What was recognised of errors in both outputs. */
+  readonly failure: Failure;
   /** The first line that says that there is no room left; null: none does. */
   readonly full: string | null;
 }
-
-/** A line of a compiler, an assembler, kconfig or modpost that says what is wrong. */
-const ERROR = /^[^\s:]+:\d+(?::\d+)?: (?:fatal error|[Ee]rror|can't|undefined|syntax error)\b|^(?:ERROR|error): /;
 
 const FULL = /No space left on device|Disk quota exceeded/;
 
@@ -126,13 +126,13 @@ export class Programs {
     child.stdin?.on("error", () => {});
     child.stdin?.end(how.input);
     const last: string[] = [];
-    let place: string | null = null;
+    const failure = new Failure();
     let full: string | null = null;
     let stdout = "";
     const take = (line: string): void => {
       note(`${line}\n`);
       if (last.push(line) > KEPT) last.shift();
-      if (place === null && ERROR.test(line)) place = line;
+      failure.add(line);
       if (full === null && FULL.test(line)) full = line;
       how.onLine?.(line);
     };
@@ -167,16 +167,17 @@ export class Programs {
         for (const end of ends) end();
         // What it left running goes with it.
         endGroup(child, "SIGKILL");
-        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, place, full });
+        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, failure, full });
       });
     });
   }
 }
 
 /** The stop of a make that failed. @param tree whose path is left out of what it said */
-export function makeFailure(step: string, { last, place, full }: Ended, programs: Programs, tree: string): BuildStop {
-  const short = (line: string): string => line.replaceAll(`${tree}/`, "");
+export function makeFailure(step: string, { last, failure, full }: Ended, programs: Programs, tree: string): BuildStop {
+  const short = (line: string): string => line.replaceAll(`${tree}/`, "").replaceAll("\t", "        ");
   const folder = dirname(tree);
+  const { place } = failure;
   // Some programs of the kernel's build fail without a word; what they had written is removed then.
   const free = full === null && place === null ? freeBelow(folder) : LITTLE;
   if (full !== null || free < LITTLE) {
@@ -184,10 +185,7 @@ export function makeFailure(step: string, { last, place, full }: Ended, programs
     const data = { folder, why: `no space left (${step}: ${said})` };
     return new BuildStop([problem("KLP819", { file: programs.log }, data)], 3);
   }
-  const lines = last
-    .map(short)
-    .filter((l) => l.trim() !== "")
-    .slice(-4);
+  const lines = (place === null ? lastLines(last, SHOWN) : failure.lines).map(short);
   const missing = missingIn(last);
   if (missing !== null) {
     const data = { command: missing.name, need: `${step} needs it`, package: missing.package };

@@ -80,7 +80,8 @@ export interface Definition<Data> {
   readonly brief?: (d: Data) => string;
   /** What the kernel prints for it; null: it says nothing. */
   readonly kernel?: (d: Data) => string | null;
-  readonly why?: (d: Data) => string;
+  /** Of several lines, if it holds what a program says: they stay as they are. Null: the title says all. */
+  readonly why?: (d: Data) => string | null;
   /** The way out, and only that. */
   readonly help?: (d: Data) => string;
   /** The command that fixes it without a rebuild; null: none does. */

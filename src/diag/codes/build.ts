@@ -169,14 +169,20 @@ export const KLP816 = define<{
 
 export const KLP817 = define<{
   readonly step: string;
+  /** The first error that a program told; null: none was recognised. */
   readonly place: string | null;
+  /** What belongs to it, and further errors of that file; without one the last lines of the log. */
   readonly lines: readonly string[];
 }>({
   level: "error",
   title: (d) => `${d.step} failed${d.place === null ? "" : `: ${d.place}`}`,
-  why: (d) => `the last lines of the log are: ${d.lines.length === 0 ? "(none)" : d.lines.join(" | ")}`,
+  why: (d) => {
+    if (d.place !== null) return d.lines.length < 2 ? null : d.lines.join("\n");
+    return d.lines.length === 0 ? "nothing was said" : `the last lines of the log are\n${d.lines.join("\n")}`;
+  },
   help: () => "the log file named above has the whole output",
-  explain: "The kernel's make, or a program that it starts, ended with an error. Its output is kept in a log file.",
+  explain:
+    "The kernel's make, or a program that it starts, ended with an error. What the compiler, the linker, modpost or objtool says of the first file that failed is shown, or, where none of them is recognised, the last lines. The whole output is kept in a log file.",
 });
 
 export const KLP818 = define<{ readonly what: string }>({

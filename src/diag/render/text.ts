@@ -215,7 +215,9 @@ export function wrap(text: string, width: number): string[] {
 
 function note(label: string, text: string, { width, palette }: TextStyle): string[] {
   const head = `  = ${`${label}:`.padEnd(8)}`;
-  const [first, ...rest] = wrap(text, Math.max(30, width - head.length));
+  // What a program says in several lines stays as it is.
+  const lines = text.includes("\n") ? text.split("\n") : wrap(text, Math.max(30, width - head.length));
+  const [first, ...rest] = lines;
   const paint = label === "help" ? palette.help : palette.strong;
   return [
     `${palette.dim("  = ")}${paint(`${label}:`.padEnd(8))}${first}`,

@@ -190,9 +190,15 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
     expect(refusal(shop.build(shop.patch("unsafe", UNSAFE)))).toMatch(
       /^error\[KLP826\]: the patch uses KPATCH_FORCE_UNSAFE\(version_proc_show\), which livepatch has nothing for/,
     );
-    expect(refusal(shop.build(shop.patch("wrong", UNDECLARED)))).toMatch(
-      /^error\[KLP817\].*fs\/proc\/version\.c:\d+:\d+: error: .missing. undeclared/,
+    const wrong = shop.build(shop.patch("wrong", UNDECLARED));
+    expect(refusal(wrong)).toMatch(
+      /^error\[KLP817\]: compiles the patched source failed: fs\/proc\/version\.c:\d+:\d+: error: .missing. undeclared/,
     );
+    // The compiler's words as they are, and none of make's.
+    expect(wrong.stderr).toMatch(
+      /= why: {4}fs\/proc\/version\.c: In function .version_proc_show.:\n {12}fs\/proc\/version\.c:\d+:\d+: error: [^\n]*\n {12} +\d+ \| +return missing;\n {12} +\| +\^~+\n/,
+    );
+    expect(wrong.stderr).not.toMatch(/make\[|\*\*\*/);
   });
 
   test("the report is a document of the form that is described", { timeout: LONG }, () => {

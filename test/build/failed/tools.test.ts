@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { timeLeft } from "../../src/build/kernelBuild.ts";
-import { missingIn, packageOf } from "../../src/build/tools.ts";
+import { missingIn, packageOf } from "../../../src/build/failed/tools.ts";
+import { timeLeft } from "../../../src/build/kernelBuild.ts";
 
 describe("a tool that is missing", () => {
   // Lines of dash, bash, make and gcc of Debian 12.
