@@ -30,6 +30,7 @@ const steps = [
   },
   { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
   { name: "fixtures/diff/sealed", run: script("fixtures/diff/sealed"), tools: GCC },
+  { name: "fixtures/diff/kcfi", run: script("fixtures/diff/kcfi"), tools: ["clang-16"] },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
   { name: "fixtures/diff/meaning", run: script("fixtures/diff/meaning"), tools: [...GCC, "clang-14"] },
   {
@@ -71,6 +72,7 @@ const steps = [
   // What kbuild leaves in its trees; headers are fetched.
   { name: "fixtures/trees", run: script("fixtures/trees"), tools: ["gcc", "apt-get"], needs: ["LINUX_6_12"] },
   { name: "fixtures/diff/trees", run: script("fixtures/diff/trees"), tools: ["x86_64-linux-gnu-gcc"] },
+  { name: "fixtures/diff/packed", run: script("fixtures/diff/packed"), tools: ["x86_64-linux-gnu-objcopy"] },
   // What klplink itself says of all that.
   { name: "samples", run: suite("test/samples.test.ts", "-u"), tools: [] },
   { name: "diag/expected", run: suite("test/diag/samples.test.ts", "-u"), tools: [] },

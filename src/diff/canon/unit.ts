@@ -86,12 +86,17 @@ export class Unit {
     this.work = new Work(path, file.bytes.length);
     this.kinds = sectionKinds(file.sections, arch.code);
     this.relocations = new Relocations(file, arch.code.noneTypes);
-    const { candidates, files } = this.#candidates();
+    const { candidates, files, dataMarks } = this.#candidates();
     this.files = files;
     const items: Item[] = [];
     for (let section = 1; section < file.sections.count; section++) {
       if (!this.#hasItems(section)) continue;
-      const list = this.#itemsOf(section, candidates.get(section) ?? [], items.length);
+      const list = this.#itemsOf(
+        section,
+        candidates.get(section) ?? [],
+        items.length,
+        dataMarks.get(section) ?? NO_MARKS,
+      );
       this.#bySection.set(section, list);
       for (const item of list) items.push(item);
     }
@@ -108,9 +113,10 @@ export class Unit {
     return kind === "text" || kind === "data" || kind === "pieces";
   }
 
-  #candidates(): { candidates: Map<number, Candidate[]>; files: string[] } {
+  #candidates(): { candidates: Map<number, Candidate[]>; files: string[]; dataMarks: Map<number, Set<number>> } {
     const { symbols } = this;
     const candidates = new Map<number, Candidate[]>();
+    const dataMarks = new Map<number, Set<number>>();
     const files: string[] = [];
     for (let i = 1; i < symbols.count; i++) {
       const type = symbols.type(i);
@@ -119,6 +125,10 @@ export class Unit {
       if (section === null || type === STT_FILE || type === STT_SECTION || !this.#hasItems(section)) continue;
       const name = symbols.name(i);
       const bind = symbols.bind(i);
+      if (this.kinds[section] === "text" && isDataMark(name, type, bind)) {
+        const marks = dataMarks.get(section) ?? new Set<number>();
+        dataMarks.set(section, marks.add(symbols.offset(i)));
+      }
       if (name === "" || isLabel(name, type, bind)) continue;
       if (isBookkeeping(name) && isInitSection(this.file.sections.name(section))) continue;
       const at = symbols.offset(i);
@@ -128,10 +138,10 @@ export class Unit {
       if (list === undefined) candidates.set(section, [entry]);
       else list.push(entry);
     }
-    return { candidates, files };
+    return { candidates, files, dataMarks };
   }
 
-  #itemsOf(section: number, all: Candidate[], firstId: number): Item[] {
+  #itemsOf(section: number, all: Candidate[], firstId: number, dataMarks: ReadonlySet<number>): Item[] {
     const { sections } = this.file;
     const sectionName = sections.name(section);
     const size = sections.size(section);
@@ -142,7 +152,15 @@ export class Unit {
     const items: Item[] = [];
     const isInit = isInitSection(sectionName);
     const isBundled = starts.length === 1 && suffix !== null;
-    const groups = starts.map((group) => ({ group, start: this.#prefixStart(section, group, prefixes, isText) }));
+    let covered = 0;
+    const groups = starts.map((group) => {
+      const [at, before] = [group[0]?.at ?? 0, covered];
+      for (const c of group) covered = Math.max(covered, c.at + c.size);
+      const start = this.#prefixStart(section, group, prefixes, isText);
+      // A type's hash has no symbol on arm64; it lies behind what the function in front covers.
+      const hasHash = start === at && at - TYPE_HASH >= before && dataMarks.has(at - TYPE_HASH);
+      return { group, start: hasHash ? at - TYPE_HASH : start };
+    });
     const firstStart = groups[0]?.start ?? size;
     if (!isBundled && firstStart > 0) items.push(nameless(firstId, section, firstStart, isInit));
     else if (starts.length === 0 && size === 0) return items;
@@ -228,6 +246,10 @@ export class Unit {
 }
 
 const NO_ALIASES: readonly number[] = [];
+const NO_MARKS: ReadonlySet<number> = new Set();
+
+/** Bytes of the hash that kCFI (clang's -fsanitize=kcfi) puts before functions which may be called indirectly. */
+const TYPE_HASH = 4;
 
 /** What stands before the first symbol of a section, or a section without symbols. */
 function nameless(id: number, section: number, end: number, isInit: boolean): Item {
@@ -256,6 +278,10 @@ function nameless(id: number, section: number, end: number, isInit: boolean): It
 function isLabel(name: string, type: number, bind: number): boolean {
   return name.startsWith(".L") || (type === STT_NOTYPE && bind === STB_LOCAL && name.startsWith("$"));
 }
+
+/** A mapping symbol that says that data begin (ELF for the Arm 64-bit architecture, 5.5.4). */
+const isDataMark = (name: string, type: number, bind: number): boolean =>
+  type === STT_NOTYPE && bind === STB_LOCAL && /^\$d(?:\.|$)/.test(name);
 
 const isPrefix = (name: string): boolean => name.startsWith("__cfi_") || name.startsWith("__pfx_");
 const PREFIX_LENGTH = "__cfi_".length;

@@ -3,9 +3,10 @@
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { BtfError } from "../../elf/btf.ts";
 import { btfTypesOf, readBtfTypes } from "../../elf/btfTypes.ts";
+import { CompressionError, isPacked, sectionContent } from "../../elf/containers/compressed.ts";
 import { readDwarfTypes } from "../../elf/dwarf/types/typeTable.ts";
 import { ElfError } from "../../elf/error.ts";
-import { readElf } from "../../elf/reader.ts";
+import { type ElfFile, readElf } from "../../elf/reader.ts";
 import type { TypeTable } from "../../elf/typeTable.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { DiffResult } from "./diff.ts";
@@ -47,13 +48,13 @@ export class StructUsers {
 
   /** Looks through an object file that is not a part of the patch. @param file its name in what is said */
   async addObject(bytes: Uint8Array, file: string): Promise<void> {
-    if (![...this.#structs.values()].some((s) => this.#isNamedIn(s, bytes))) return;
+    const names = [...this.#structs.values()].flatMap((s) => [...s.names].map(plainName));
     try {
-      const elf = readElf(bytes);
-      this.#add((await readDwarfTypes(elf)) ?? readBtfTypes(elf), file, new Set());
+      const elf = isAnyIn(names, bytes) ? readElf(bytes) : await packedNaming(names, bytes);
+      if (elf !== null) this.#add((await readDwarfTypes(elf)) ?? readBtfTypes(elf), file, new Set());
     } catch (error) {
       // What cannot be read is told where it is compared.
-      if (!(error instanceof ElfError)) throw error;
+      if (!(error instanceof ElfError) && !(error instanceof CompressionError)) throw error;
     }
   }
 
@@ -71,12 +72,6 @@ export class StructUsers {
     return [...this.#structs.values()].flatMap(({ name, members, file, places }) =>
       places.length === 0 ? [] : [problem("KLP742", { file }, { name, members, places })],
     );
-  }
-
-  /** Whether a name may stand in the debug information of a file: compressed, it is not seen. */
-  #isNamedIn({ names }: ChangedStruct, bytes: Uint8Array): boolean {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return [...names].some((n) => text.includes(`${n.replace(/^(?:struct|union) /, "")}\0`, 0, "latin1"));
   }
 
   #add(types: TypeTable | null, file: string, own: ReadonlySet<string>): void {
@@ -97,6 +92,37 @@ export class StructUsers {
       if (functions.length > 0) places.push({ file, functions: functions.sort() });
     }
   }
+}
+
+/** The name of a type without the word before it, as debug information has it. */
+const plainName = (name: string): string => name.replace(/^(?:struct|union) /, "");
+
+/** Whether one of some names stands in bytes, with an end behind it. */
+function isAnyIn(names: readonly string[], bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return names.some((name) => text.includes(`${name}\0`, 0, "latin1"));
+}
+
+/** Names so long that compilers write a reference to one, which is shorter (DW_FORM_strp). Bytes, without the end. */
+const IN_STRINGS = 4;
+const STRINGS = /^\.z?debug_str$/;
+const UNITS = /^\.z?debug_info$/;
+
+/**
+ * An object whose debug information is compressed, if one of some names stands there.
+ * @throws ElfError, CompressionError
+ */
+async function packedNaming(names: readonly string[], bytes: Uint8Array): Promise<ElfFile | null> {
+  const elf = readElf(bytes);
+  const { sections } = elf;
+  const all = Array.from({ length: sections.count }, (_, i) => i);
+  const hasStrings = all.some((i) => STRINGS.test(sections.name(i)));
+  const isAsked = (i: number): boolean =>
+    STRINGS.test(sections.name(i)) ||
+    (UNITS.test(sections.name(i)) && (!hasStrings || names.some((n) => n.length < IN_STRINGS)));
+  for (const i of all.filter((one) => isAsked(one) && isPacked(elf, one)))
+    if (isAnyIn(names, await sectionContent(elf, i))) return elf;
+  return null;
 }
 
 /** Adds those that hold one of some structs, by their keys, and those that hold them. Each is looked at once. */

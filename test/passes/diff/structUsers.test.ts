@@ -5,6 +5,7 @@ import { Btf } from "../../../src/elf/btf.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import type { DiffResult } from "../../../src/passes/diff/diff.ts";
 import { StructUsers } from "../../../src/passes/diff/structUsers.ts";
+import { load } from "../../helpers.ts";
 
 const STRUCT = 4 << 24;
 const FUNC = 12 << 24;
@@ -73,4 +74,25 @@ test("a chain of 200,000 structs, each in front of the one that it holds: each i
   const structs = Array.from({ length: COUNT }, (_, i) => ({ name: `s${i}`, holds: i + 2 }));
   const kernel = kernelOf([...structs, { name: "wanted", holds: 0 }], { first: 1 });
   expect(usersOf(kernel)).toEqual([["KLP742", [{ file: "vmlinux", functions: ["first"] }]]]);
+});
+
+// The objects are those of test/fixtures/diff/trees/structs, whose users follow from src/only.c and src/other.c there.
+test.each(["zlib", "zlib-gnu", "zstd"])("users in objects with debug information that %s packed", async (kind) => {
+  const folder = "test/fixtures/diff";
+  const layout = { name: "struct thing", scope: null, sizes: [16, 24], members: [], holderNames: ["struct holder"] };
+  const result = { meaning: { types: { layouts: [layout] } }, patched: { path: "new.o" } } as unknown as DiffResult;
+  const places = async (...paths: readonly string[]): Promise<unknown[]> => {
+    const users = new StructUsers([result]);
+    for (const path of paths) await users.addObject(load(`${folder}/${path}.o`), path.replace(/^.*\//, ""));
+    return users.problems().map((p) => (p.data as { places: unknown }).places);
+  };
+  const [only, other] = [`packed/only.${kind}`, `packed/other.${kind}`];
+  expect(await places(only, other)).toEqual([[{ file: `only.${kind}`, functions: ["first", "holds"] }]]);
+  expect(await places("trees/structs/orig/fs/only")).toEqual([[{ file: "only", functions: ["first", "holds"] }]]);
+  // Cut short within what is packed: nothing is known of it.
+  const users = new StructUsers([result]);
+  const damaged = Uint8Array.from(load(`${folder}/${only}.o`));
+  damaged.fill(0xff, 0x98, 0x480);
+  await users.addObject(damaged, "damaged.o");
+  expect(users.problems()).toEqual([]);
 });
