@@ -106,10 +106,12 @@ export class Kernel {
   }
 
   /**
-   * Whether the kernel takes away the landing pad of a function of vmlinux when it starts; null: no file tells.
+   * Whether the kernel takes away the landing pad of a function of vmlinux when it starts, or of a module when that is loaded; null:
+   * no file tells.
    * @param position among the symbols of its name, from 1; 0: it is the only one
    */
-  isSealed(name: string, position: number): boolean | null {
+  isSealed(name: string, position: number, object = "vmlinux"): boolean | null {
+    if (object !== "vmlinux") return this.modules.get(object)?.isSealed(name, position) ?? null;
     const { sealed = null, list } = this.#vmlinux ?? { list: null };
     // The list that was given may be of the running kernel, at other addresses.
     const symbol = list?.find(name)[Math.max(0, position - 1)];

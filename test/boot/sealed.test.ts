@@ -5,9 +5,11 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readElf } from "../../src/elf/reader.ts";
 import { readKernelFile } from "../../src/kernel/detect.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
-import { openDistro } from "./distro.ts";
+import { ModuleFile } from "../../src/kernel/module/moduleFile.ts";
+import { openDistro, readModule } from "./distro.ts";
 import { labOf } from "./lab.ts";
 import { mustRun } from "./run.ts";
 
@@ -61,4 +63,34 @@ test("Debian 6.12, amd64", { timeout: 900_000 }, () => {
   expect(sealed.length).toBeGreaterThan(8_000);
   // vfs_read is called by its name alone; seq_read is in the operations of hundreds of files.
   expect(["vfs_read", "seq_read"].map((name) => kernel.isSealed(name, 0))).toEqual([true, false]);
+});
+
+test.each(["ext4", "nfsd"])("a module of it: %s", { timeout: 120_000 }, (name) => {
+  const { modules } = openDistro(mustRun("bash", ["test/boot/fetch-distro.sh", "amd64", "6.12"]).trim());
+  const bytes = readModule(modules.get(name) ?? "");
+  const path = join(lab.folder, `${name}.ko`);
+  mkdirSync(lab.folder, { recursive: true });
+  writeFileSync(path, bytes);
+  // By section and offset, and by the address of a symbol: `.text + 1a0`, as readelf lists them.
+  const listed = mustRun("readelf", ["-rW", path]);
+  const part = listed.split("\n\n").find((p) => p.includes("'.rela.ibt_endbr_seal'")) ?? "";
+  const wanted = new Set<string>();
+  for (const [, section = "", offset = ""] of part.matchAll(/ (\.[\w.]+) \+ ([0-9a-f]+)$/gm))
+    wanted.add(`${section}+${Number.parseInt(offset, 16)}`);
+  expect(wanted.size).toBeGreaterThan(100);
+  const names = new Map<string, string>();
+  const sections = new Map<string, string>();
+  for (const [, index = "", section = ""] of mustRun("readelf", ["-SW", path]).matchAll(/^ +\[ *(\d+)\] (\S+)/gm))
+    sections.set(index, section);
+  const rows = mustRun("readelf", ["-sW", path]).matchAll(/: ([0-9a-f]{16}) +\S+ FUNC +\w+ +\w+ +(\d+) (\S+)$/gm);
+  const twice = new Set<string>();
+  for (const [, value = "", index = "", symbol = ""] of rows) {
+    if (names.has(symbol)) twice.add(symbol);
+    names.set(symbol, `${sections.get(index)}+${Number.parseInt(value, 16)}`);
+  }
+  const module = new ModuleFile(readElf(bytes), `${name}.ko`);
+  const told = [...names].filter(([symbol]) => !twice.has(symbol)).filter(([symbol]) => module.isSealed(symbol, 0));
+  const truth = [...names].filter(([symbol, place]) => !twice.has(symbol) && wanted.has(place));
+  expect(truth.length).toBeGreaterThan(100);
+  expect(told.sort()).toEqual(truth.sort());
 });

@@ -192,13 +192,14 @@ export class Resolver {
     if (why !== null) this.#landless(twin.name, why, from);
   }
 
-  /** Nothing in vmlinux took the address of a sealed function; the first that does is the livepatch. */
+  /** Nothing in vmlinux, or in its module, took the address of a sealed function; the first that does is the livepatch. */
   #checkSealed(found: Found, from: From): void {
     if (!found.ok || from.entry !== null) return;
-    const { klp, name } = found.symbol;
-    if (klp !== null && klp.owner !== "vmlinux") return;
-    if (this.#target.kernel.isSealed(klp?.name ?? name, klp?.position ?? 0) === true)
-      this.#landless(klp?.name ?? name, "the kernel seals it when it starts, because nothing takes its address", from);
+    const { klp, name: plain } = found.symbol;
+    const { name, position, owner } = klp ?? { name: plain, position: 0, owner: "vmlinux" };
+    if (this.#target.kernel.isSealed(name, position, owner) !== true) return;
+    const when = owner === "vmlinux" ? "it starts" : `it loads ${owner}`;
+    this.#landless(name, `the kernel seals it when ${when}, because nothing takes its address`, from);
   }
 
   #landless(name: string, why: string, from: From): void {

@@ -5,7 +5,7 @@ import type { RangeOf } from "./exportTable.ts";
 import type { ImageMemory } from "./memory.ts";
 
 /** What objtool lists: {s32 place} (tools/objtool/check.c, create_ibt_endbr_seal_sections; arch/x86/kernel/alternative.c, apply_seal_endbr). */
-const SECTION = ".ibt_endbr_seal";
+export const SEALED_SECTION = ".ibt_endbr_seal";
 const ENTRY = 4;
 
 /**
@@ -13,7 +13,7 @@ const ENTRY = 4;
  * @param section where a section of a name is
  */
 export function readSealed(memory: ImageMemory, section: RangeOf, littleEndian: boolean): BigUint64Array | null {
-  const range = section(SECTION);
+  const range = section(SEALED_SECTION);
   const held = range === null ? null : memory.at(range.start);
   if (range === null || held === null) return null;
   const count = Math.floor(Math.min(Number(range.stop - range.start), held.bytes.length) / ENTRY);

@@ -4,6 +4,7 @@ import { latin1 } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL, STT_FILE } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
+import { SEALED_SECTION } from "../image/sealed.ts";
 import { isFreedInit, siteTablesOf } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { type PlacedSymbol, PlacedSymbols } from "../symbols/placedSymbols.ts";
@@ -41,6 +42,8 @@ export class ModuleFile {
   readonly thisModule: ThisModule | null;
   /** Section name -> offsets of places that ftrace can patch, ascending; null if the module has no list of them. */
   readonly #sites: ReadonlyMap<string, readonly number[]> | null;
+  /** Section name -> offsets of functions without a landing pad once it is loaded; null if it has no list of them. */
+  readonly #sealed: ReadonlyMap<string, ReadonlySet<number>> | null;
   readonly #symbols = new Map<string, ModuleSymbol[]>();
   readonly #sourceFiles: string[] = [];
 
@@ -76,6 +79,17 @@ export class ModuleFile {
     this.exports = readExports(file, this.name);
     this.thisModule = readThisModule(file);
     this.#sites = readSites(file);
+    this.#sealed = readSealedOf(file);
+  }
+
+  /**
+   * Whether the kernel takes away the landing pad of a function when it loads the module; null if the module does not tell.
+   * @param position among the symbols of its name, from 1; 0: it is the only one
+   */
+  isSealed(name: string, position: number): boolean | null {
+    const symbol = this.find(name)[Math.max(0, position - 1)];
+    if (this.#sealed === null || symbol === undefined || symbol.section === null) return null;
+    return this.#sealed.get(symbol.section)?.has(symbol.offset) === true;
   }
 
   /** Whether ftrace can patch a function of the module; null if the module does not tell. */
@@ -179,6 +193,24 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       const list = found.get(sections.name(section));
       if (list === undefined) found.set(sections.name(section), [offset]);
       else list.push(offset);
+    }
+  }
+  return found;
+}
+
+/** What `.ibt_endbr_seal` lists: {s32 place}, each filled in by a relocation (apply_seal_endbr, called by module_finalize of x86). */
+function readSealedOf({ sections, symbols, relocations }: ElfFile): Map<string, Set<number>> | null {
+  let found: Map<string, Set<number>> | null = null;
+  for (const table of relocations) {
+    if (symbols === null || sections.name(table.target) !== SEALED_SECTION) continue;
+    found ??= new Map();
+    for (let row = 0; row < table.count; row++) {
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
+      if (section === null) continue;
+      const name = sections.name(section);
+      const list = found.get(name) ?? new Set<number>();
+      found.set(name, list.add(symbols.offset(symbol) + Number(table.addend(row))));
     }
   }
   return found;

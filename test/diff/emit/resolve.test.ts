@@ -2,8 +2,10 @@
 // takes the landing pad from.
 
 import { describe, expect, test } from "vitest";
+import { readElf } from "../../../src/elf/reader.ts";
 import { readVmlinux } from "../../../src/kernel/image/vmlinux.ts";
 import { Kernel } from "../../../src/kernel/kernel.ts";
+import { ModuleFile } from "../../../src/kernel/module/moduleFile.ts";
 import { readStored, writeStored } from "../../../src/kernel/stored/stored.ts";
 import { diffObjects, extractDiff } from "../../../src/passes/diff/diff.ts";
 import { load } from "../../helpers.ts";
@@ -11,10 +13,10 @@ import { kernelWith } from "../targetOf.ts";
 
 const pairs = "test/fixtures/diff/pairs";
 
-async function problemsOf(path: string, kernelOf: (orig: Uint8Array) => Kernel): Promise<string[]> {
+async function problemsOf(path: string, kernelOf: (orig: Uint8Array) => Kernel, object = "vmlinux"): Promise<string[]> {
   const [orig, patched] = [load(`${path}.orig.o`), load(`${path}.patched.o`)];
   const result = await diffObjects({ bytes: orig, path: "orig.o" }, { bytes: patched, path: "patched.o" });
-  const { problems } = extractDiff(result, { kernel: kernelOf(orig), object: "vmlinux" });
+  const { problems } = extractDiff(result, { kernel: kernelOf(orig), object });
   return problems.map((p) => `${p.code} ${"name" in p.data ? String(p.data.name) : ""}`);
 }
 
@@ -41,6 +43,24 @@ describe("functions that the kernel seals", () => {
     const wanted = ["KLP733 sealed_here", "KLP733 sealed_one"];
     expect((await problemsOf(path, () => new Kernel({ vmlinux }))).sort()).toEqual(wanted);
     expect(await problemsOf(path, () => new Kernel({ list: vmlinux.list }))).toEqual([]);
+  });
+
+  test("so it is with functions of modules, of the patched one and of another", async () => {
+    const path = "test/fixtures/diff/sealed/sealed.x86_64";
+    const moduleOf = (name: string): ModuleFile =>
+      new ModuleFile(readElf(load(`test/fixtures/diff/sealed/${name}.ko`)), `${name}.ko`);
+    const [holder, other] = [moduleOf("holder"), moduleOf("other")];
+    const base = kernelWith(load(`${path}.orig.o`), ["ext", "sink"], ["open_here", "sealed_here", "f", "g"]);
+    const kernel = base.withModules([holder, other]);
+    expect((await problemsOf(path, () => kernel, "holder")).sort()).toEqual([
+      "KLP733 sealed_here",
+      "KLP733 sealed_one",
+    ]);
+    // By module.s.
+    const names = ["sealed_here", "open_here", "absent"];
+    expect(names.map((n) => kernel.isSealed(n, 0, "holder"))).toEqual([true, false, null]);
+    expect(["sealed_one", "open_one"].map((n) => kernel.isSealed(n, 0, "other"))).toEqual([true, false]);
+    expect(kernel.isSealed("sealed_one", 0, "absent")).toBeNull();
   });
 
   test("they are kept with what is known of a kernel", () => {
