@@ -34,6 +34,10 @@ export interface Guest {
   readonly cpu?: string;
   readonly append?: string;
   readonly memory?: number;
+  /** More of QEMU's arguments. */
+  readonly devices?: readonly string[];
+  /** Seconds; a limit against hanging, for scripts that take longer than most. */
+  readonly limit?: number;
 }
 
 /** Seconds; a limit against hanging. */
@@ -57,9 +61,10 @@ export function bootShell({ arch, kernel, files, script, folder, ...more }: Gues
   const machine = machines[arch];
   const args = [...machine.args, "-cpu", more.cpu ?? machine.cpu, "-m", String(more.memory ?? 1024), "-smp", "1"];
   args.push("-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd);
+  args.push(...(more.devices ?? []));
   args.push("-append", `${more.append ?? machine.append} loglevel=1 nowatchdog panic=-1 rdinit=/busybox -- sh /script`);
   return new Promise((resolve, reject) => {
-    const child = spawn("timeout", ["--kill-after=5", String(LIMIT), machine.qemu, ...args], {
+    const child = spawn("timeout", ["--kill-after=5", String(more.limit ?? LIMIT), machine.qemu, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const end = (): boolean => child.kill();

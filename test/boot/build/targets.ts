@@ -82,7 +82,7 @@ function ownKernel(name: string, script: string, image: string, make: readonly s
 }
 
 /** The upstream version that Debian's kernel tells of itself, whatever its release is called. */
-async function upstreamOf(vmlinuz: string): Promise<string> {
+export async function upstreamOf(vmlinuz: string): Promise<string> {
   const { bytes } = await unwrapKernel(readFileSync(vmlinuz));
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const at = text.indexOf("Linux version ");
