@@ -58,6 +58,13 @@ export async function textStyle(
   };
 }
 
+/** Says on standard error what is to be known of a file beside what was asked for, whatever form that has. */
+export async function sayProblems(problems: readonly Problem[], color: ColorChoice, context: Context): Promise<void> {
+  if (problems.length === 0) return;
+  const { renderText } = await import("../diag/render/text.ts");
+  await write(context.stderr, renderText(problems, await textStyle(color, context.stderr, context.env)));
+}
+
 /** How diagnostics are shown on a page: paths relative to the working folder, lines of the source below it. */
 export async function pageStyle(): Promise<ProblemStyle> {
   const folder = process.cwd();

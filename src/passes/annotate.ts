@@ -46,7 +46,8 @@ export async function annotateSubject(
   problems: readonly Problem[],
   openDisassembler: (arch: ArchName) => Promise<Disassembler | null>,
 ): Promise<Annotated> {
-  if (!problems.some((p) => p.at.section !== undefined)) return { problems, noSource: null };
+  if (!problems.some((p) => p.at.section !== undefined && p.at.offset !== undefined))
+    return { problems, noSource: null };
   const lookup = await PlaceLookup.open(subject, openDisassembler);
   const annotated = problems.map((p) => lookup.annotate(p));
   const inCode = annotated.filter((p) => lookup.codeSection(p.at) !== null);

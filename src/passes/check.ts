@@ -11,6 +11,7 @@ import { conversionProblems } from "./link.ts";
 import { openModule, type Subject } from "./open.ts";
 import { callProblems, unconvertedProblems } from "./problems/calls.ts";
 import { islandProblems } from "./problems/islands.ts";
+import { leftOutProblems } from "./problems/leftOut.ts";
 import { uncheckedParts } from "./unchecked.ts";
 
 export interface CheckResult {
@@ -38,6 +39,7 @@ export function checkSubject(subject: Subject, options: Options): CheckResult {
     ...conversionProblems(analysis),
     ...callProblems(analysis, options),
     ...islandProblems(analysis, options).filter((p) => levelOf(p) === "error"),
+    ...leftOutProblems(subject.file, options.file),
   ];
   const calls: Partial<Record<CallVerdict, number>> = {};
   for (const call of analysis.calls) calls[call.verdict] = (calls[call.verdict] ?? 0) + 1;

@@ -24,6 +24,7 @@ import { elfProblem } from "./input.ts";
 import { keeper, openModule, type Subject } from "./open.ts";
 import { callProblems } from "./problems/calls.ts";
 import { islandProblems } from "./problems/islands.ts";
+import { leftOutProblems } from "./problems/leftOut.ts";
 import { movedDebugProblems } from "./problems/movedDebug.ts";
 
 export interface LinkOptions extends Options {
@@ -98,7 +99,7 @@ export function linkSubject(input: Subject, options: LinkOptions): LinkResult {
     return { output: null, changed: false, problems: ready.problems, producer, done: NOTHING };
   }
   const linked = linkFinished(ready.subject, options);
-  const problems = [...ready.problems, ...linked.problems];
+  const problems = [...ready.problems, ...linked.problems, ...leftOutProblems(ready.subject.file, options.file)];
   if (linked.output === null) return { ...linked, problems, producer };
   const changed = linked.changed || ready.subject !== input;
   const { signature } = input.file;

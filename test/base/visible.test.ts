@@ -9,12 +9,13 @@ import formats from "ajv-formats";
 import fc from "fast-check";
 import { parse } from "parse5";
 import { afterAll, expect, test } from "vitest";
-import { cleaned, isHidden, streamText, visible } from "../../src/base/visible.ts";
+import { cleaned, streamText, visible } from "../../src/base/visible.ts";
 import { readElf } from "../../src/elf/reader.ts";
 import { klplink } from "../cli/run.ts";
 import { whole } from "../diag/render/html/page.ts";
 import { objects } from "../everyFixture.ts";
 import { root } from "../helpers.ts";
+import { hasHidden } from "../hidden.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-visible-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,7 +62,7 @@ function faults(text: string, isColored = false): string[] {
   const plain = isColored ? text.replace(/\x1b\[(?:1|22|3[1-4]|39)m/g, "") : text;
   const found = plain
     .split(/[\n\t]/)
-    .filter(isHidden)
+    .filter(hasHidden)
     .map((line) => JSON.stringify(line));
   return [...found, ...plain.split("\n").filter((line) => line.startsWith(FORGED) || line.startsWith(`    ${FORGED}`))];
 }
@@ -240,13 +241,13 @@ test("properties of the step itself", () => {
   const anyText = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((c) => String.fromCharCode(c)) });
   fc.assert(
     fc.property(anyText, (text) => {
-      expect(isHidden(visible(text))).toBe(false);
+      expect(hasHidden(visible(text))).toBe(false);
       expect(visible(visible(text))).toBe(visible(text));
       expect(faults(streamText(text), true).filter((f) => !f.startsWith(FORGED))).toEqual([]);
       // A string of JSON stays the same string.
       const json = JSON.stringify({ text });
       expect(JSON.parse(streamText(json))).toEqual({ text });
-      expect(isHidden(streamText(json))).toBe(false);
+      expect(hasHidden(streamText(json))).toBe(false);
       expect(cleaned({ a: [text] })).toEqual({ a: [visible(text)] });
     }),
   );
@@ -254,7 +255,13 @@ test("properties of the step itself", () => {
   for (const c of [
     0, 7, 8, 0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200e, 0x200f, 0x202a, 0x202e, 0x2066, 0x2069, 0xd800, 0xdfff,
   ]) {
-    expect([c, isHidden(streamText(`a${String.fromCharCode(c)}b`))]).toEqual([c, false]);
+    expect([c, hasHidden(streamText(`a${String.fromCharCode(c)}b`))]).toEqual([c, false]);
   }
+  // Every character: none that is hidden comes through, and all others stay.
+  const every = Array.from({ length: 0x1_0000 }, (_, c) => String.fromCharCode(c));
+  const raw = (c: string) => c === "\n" || c === "\t";
+  expect(every.filter((c) => (hasHidden(visible(c)) || hasHidden(streamText(c))) && !raw(c))).toEqual([]);
+  expect(every.filter((c) => (visible(c) === c) === hasHidden(c))).toEqual([]);
+  expect(every.filter((c) => !raw(c) && (streamText(c) === c) === hasHidden(c))).toEqual([]);
   expect(streamText("\x1b[31ma\tb\n\x1b[39m\x1b[2J")).toBe("\x1b[31ma\tb\n\x1b[39m\\u001b[2J");
 });

@@ -87,6 +87,7 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP118: unusable("check", "modinfo.o", "-k", "../packages/modules/linux-modules-6.9.7-demo_6.9.7-1_amd64.deb"),
   KLP119: unusable("check", "modinfo.o", "-k", "../packages/cut.rpm"),
   KLP125: unusable("check", "zeros.ko.xz"),
+  KLP126: good("check", "large-debug.o.gz"),
   KLP127: unusable("diff", "repeated.o.gz", "repeated.o.gz"),
   KLP120: unusable("check", "zram", "-k", "../packages/debian"),
   KLP201: failing("check", "got-arm64.o"),

@@ -17,13 +17,14 @@ import { Explainer, errorsOf } from "../../passes/explain/explain.ts";
 import { lineJson } from "../../passes/explain/lineDocument.ts";
 import { explainLines } from "../../passes/explain/lines.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
+import { leftOutProblems } from "../../passes/problems/leftOut.ts";
 import type { Context } from "../context.ts";
 import { type Input, readUnpacked, UsageError, write, writePieces } from "../files/io.ts";
 import { eachBlock, LONGEST_LINE } from "../files/textLines.ts";
 import type { explainRows } from "../optionRows.ts";
 import { linkCommand, readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
-import { disassembler, pageStyle, textStyle } from "../report.ts";
+import { disassembler, pageStyle, sayProblems, textStyle } from "../report.ts";
 import { explainedText } from "./explained.ts";
 
 /** `--module` is the module that was refused here, not one that the patch changes. */
@@ -43,6 +44,7 @@ export async function runExplain(what: readonly string[], options: Options, cont
   const unlisted = log.unlisted();
   const explained = await explainLines(lines, about === null ? null : () => about.explainer(), disassembler);
   const errors = about === null || !needsCheck(lines) ? [] : about.errors();
+  await sayProblems(about?.leftOut() ?? [], options.color, context);
   if (options.format !== "text") {
     const document = {
       lines: mapped(explained, lineJson),
@@ -138,6 +140,11 @@ class About {
   async explainer(): Promise<Explainer> {
     this.#explainer ??= Explainer.open(this.#open(), this.#options, disassembler);
     return this.#explainer;
+  }
+
+  /** What of the file was not looked at, where a line has asked for it. */
+  leftOut(): readonly Problem[] {
+    return this.#subject === null ? [] : leftOutProblems(this.#subject.file, this.name);
   }
 
   errors(): readonly Problem[] {

@@ -23,12 +23,14 @@ import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
 import { survey } from "../../passes/analysis.ts";
 import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
+import { leftOutProblems } from "../../passes/problems/leftOut.ts";
 import { summaryOf } from "../../passes/summary.ts";
 import type { Context } from "../context.ts";
 import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
 import type { showRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
+import { sayProblems } from "../report.ts";
 import { paged } from "../terminal/pager.ts";
 import { relocationRows, relocationText } from "./showRelocations.ts";
 import { summaryText } from "./showSummary.ts";
@@ -85,6 +87,7 @@ export async function runShow(module: string | undefined, options: Options, cont
     tables.strategies = { title: "How r2 can come back", rows };
     picture = `\n${PICTURE}`;
   }
+  await sayProblems(leftOutProblems(file, input.name), options.color, context);
   const machine = machineNames.get(file.header.machine) ?? `machine ${file.header.machine}`;
   if (options.format === "json") {
     const document = {

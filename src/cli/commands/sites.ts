@@ -13,11 +13,13 @@ import {
   type SiteReport,
   siteSize,
 } from "../../ftrace/sites.ts";
+import { leftOutProblems } from "../../passes/problems/leftOut.ts";
 import { sites, withDebugInfo } from "../../passes/sites.ts";
 import type { Context } from "../context.ts";
 import { columns, readUnpacked, UsageError, write, writePieces } from "../files/io.ts";
 import type { sitesRows } from "../optionRows.ts";
 import type { ValuesOf } from "../optionTable.ts";
+import { sayProblems } from "../report.ts";
 
 type Options = ValuesOf<typeof sitesRows>;
 
@@ -36,6 +38,7 @@ export async function runSites(path: string, options: Options, context: Context)
   }
   const { sites: found, debug } = await withDebugInfo(sites(input.bytes, input.name));
   const { file, report } = found;
+  await sayProblems(leftOutProblems(file, input.name), options.color, context);
   const chosen = choose(report, options.function);
   const view: View = { file, report, chosen, options, inlined: debug?.inlinedEverywhere ?? null };
   if (options.format === "html") {

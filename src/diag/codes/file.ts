@@ -1,5 +1,6 @@
 // The file itself: what cannot be read, is not of the right kind, or cannot be written.
 
+import { shellFile } from "../../base/shell.ts";
 import { define } from "../define.ts";
 
 export const KLP101 = define<{ readonly what: string }>({
@@ -271,6 +272,45 @@ export const KLP125 = define<{ readonly packing: string; readonly limit: number 
     `unpack it first (\`${UNPACKERS[d.packing] ?? d.packing} -d\`), if it is meant to be that large; or give fewer files at once`,
   explain:
     "A packed file may unpack to 16 times its size. Beyond that, all files of a run together may unpack to 64 MiB; where many files are looked at one by one, each has its part of that, at least 8 MiB. A file that was made for it could fill the memory otherwise. What is given unpacked has no such limit.",
+});
+
+const LEFT_OUT = {
+  damaged: {
+    what: (isOne: boolean) => (isOne ? "is damaged" : "are damaged"),
+    help: (file: string) =>
+      `build or copy the file again; \`objcopy --decompress-debug-sections ${file} OUT\` tests it`,
+  },
+  "not known": {
+    what: (isOne: boolean) => `${isOne ? "is" : "are"} packed in a way that klplink does not read`,
+    help: (file: string) => `unpack it first: \`objcopy --decompress-debug-sections ${file} OUT\``,
+  },
+  "out of proportion": {
+    what: (isOne: boolean) => (isOne ? "is too large" : "are too large"),
+    help: (file: string) =>
+      `if it is meant to be that large, unpack it first (\`objcopy --decompress-debug-sections ${file} OUT\`): what is not packed has no such limit`,
+  },
+} as const;
+
+export const KLP126 = define<{
+  readonly why: keyof typeof LEFT_OUT;
+  /** The first of the sections. */
+  readonly section: string;
+  /** How many there are besides. */
+  readonly more: number;
+  /** What is said of the first. */
+  readonly what: string;
+  readonly file: string;
+}>({
+  level: "warning",
+  title: (d) => {
+    const more = d.more === 0 ? "" : ` and ${d.more} more ${d.more === 1 ? "section" : "sections"}`;
+    return `debug information is left out: ${d.section}${more} ${LEFT_OUT[d.why].what(d.more === 0)} (${d.what})`;
+  },
+  why: () =>
+    "source lines, what functions take, and what types hold is told by debug information: what is left out counts as absent",
+  help: (d) => LEFT_OUT[d.why].help(shellFile(d.file)),
+  explain:
+    "Debug sections may be packed (SHF_COMPRESSED). What all packed sections of a file unpack to is limited, as for packed files (KLP125): to 16 times their size, and the run's share of 64 MiB. Sections beyond that, in the file's order, damaged ones, and those of an unknown kind are not read. Everything else is looked at as always; nothing is refused for it, for no kernel reads these sections.",
 });
 
 export const KLP127 = define<{ readonly what: string; readonly bytes: number }>({

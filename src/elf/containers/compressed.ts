@@ -13,30 +13,10 @@ const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
 /** ch_type u32, reserved u32, ch_size u64, ch_addralign u64. */
 const CHDR_SIZE = 24;
+/** "ZLIB" and the size, u64. */
+const GNU_HEAD = 12;
 /** Deflate cannot expand more than 1032 times; nobody has reason to go beyond that with zstd either. */
 const MOST_EXPANSION = 1032;
-
-/** What the sections of each file may still unpack to; one that is unpacked again counts once. */
-const budgets = new WeakMap<SectionSource, { readonly budget: UnpackBudget; readonly counted: Set<number> }>();
-
-/** @throws CompressionError if the sections of the file unpack, in all, to more than a packed file may ({@link UnpackBudget}) */
-function takeFrom(file: SectionSource, index: number, packed: number, size: number): void {
-  let known = budgets.get(file);
-  if (known === undefined) {
-    known = { budget: new UnpackBudget(file.sections.data(index), 0), counted: new Set() };
-    budgets.set(file, known);
-  }
-  const { budget, counted } = known;
-  if (counted.has(index)) return;
-  budget.grow(packed);
-  if (size > budget.left) {
-    throw new CompressionError(
-      `${file.sections.name(index)}: the file's sections unpack to more than is in proportion to it`,
-    );
-  }
-  budget.take(size);
-  counted.add(index);
-}
 
 /** What is needed of a file, relocatable or linked. */
 export interface SectionSource {
@@ -44,33 +24,111 @@ export interface SectionSource {
   readonly littleEndian: boolean;
 }
 
-/** A compressed section cannot be unpacked. */
-export class CompressionError extends Error {}
+/** Why a section is not unpacked: it is damaged, packed in a way that is not known, or grows out of proportion to the file. */
+export type WhyRefused = "damaged" | "not known" | "out of proportion";
 
-/** How the content of a section is packed: none, or where the packed bytes begin and how many they become. */
+/** A compressed section cannot be unpacked. */
+export class CompressionError extends Error {
+  readonly why: WhyRefused;
+  /** What is wrong, without the section's name. */
+  readonly what: string;
+  constructor(section: string, what: string, why: WhyRefused) {
+    super(`${section}: ${what}`);
+    this.name = "CompressionError";
+    this.what = what;
+    this.why = why;
+  }
+}
+
+/** A section whose content is not to be had, and why. */
+export interface RefusedSection {
+  readonly section: number;
+  readonly error: CompressionError;
+}
+
+/** By file: which of its sections are not unpacked. */
+const refusals = new WeakMap<SectionSource, Map<number, CompressionError>>();
+
+/**
+ * Which of a file's sections are not unpacked, decided for all of them by what they say of their sizes, in the file's order: it does not
+ * matter then which is read first. The file may unpack to as much as a packed file of the same size ({@link UnpackBudget}).
+ */
+function refusedOf(file: SectionSource): Map<number, CompressionError> {
+  let refused = refusals.get(file);
+  if (refused === undefined) {
+    refused = decided(file);
+    refusals.set(file, refused);
+  }
+  return refused;
+}
+
+function decided(file: SectionSource): Map<number, CompressionError> {
+  const { sections } = file;
+  const refused = new Map<number, CompressionError>();
+  const sizes = new Map<number, number>();
+  if (sections.count === 0) return refused;
+  // Section 0 has no bytes: what stands for it lies in the file's own memory.
+  const budget = new UnpackBudget(sections.data(0), 0);
+  for (let i = 1; i < sections.count; i++) {
+    if (!isPacked(file, i)) continue;
+    try {
+      const { kind, start, size } = packingOf(file, i);
+      if (kind === "none") continue;
+      const packed = sections.bytesOf(i).length - start;
+      budget.grow(packed);
+      if (size > packed * MOST_EXPANSION + 1024)
+        throw new CompressionError(sections.name(i), `${packed} bytes cannot unpack to ${size}`, "damaged");
+      sizes.set(i, size);
+    } catch (error) {
+      if (!(error instanceof CompressionError)) throw error;
+      refused.set(i, error);
+    }
+  }
+  for (const [i, size] of sizes) {
+    if (size <= budget.left) budget.take(size);
+    else
+      refused.set(
+        i,
+        new CompressionError(
+          sections.name(i),
+          `unpacks to ${size} bytes, more than is in proportion to the file`,
+          "out of proportion",
+        ),
+      );
+  }
+  return refused;
+}
+
+/** Sections that are not unpacked, in the file's order: by what they say of themselves, and those that were found damaged up to now. */
+export const refusedSections = (file: SectionSource): RefusedSection[] =>
+  [...refusedOf(file)].sort(([a], [b]) => a - b).map(([section, error]) => ({ section, error }));
+
+/** How the content of a section is packed: none, or where the packed bytes begin in it and how many they become. */
 interface Packing {
   readonly kind: "none" | "zlib" | "zstd" | "gnu-zlib";
-  readonly packed: Uint8Array;
+  readonly start: number;
   /** Of the unpacked content, as the section states it; bytes. */
   readonly size: number;
 }
 
+/** @throws CompressionError */
 function packingOf(file: SectionSource, index: number): Packing {
   const { sections } = file;
-  const data = sections.data(index);
+  const bytes = sections.bytesOf(index);
+  const head = bytes.part(0, Math.min(CHDR_SIZE, bytes.length));
   const name = sections.name(index);
   if (sections.hasFlags(index, SHF_COMPRESSED)) {
-    if (data.length < CHDR_SIZE) throw new CompressionError(`${name}: the compression header is cut off`);
-    const view = viewOf(data);
+    if (head.length < CHDR_SIZE) throw new CompressionError(name, "the compression header is cut off", "damaged");
+    const view = viewOf(head);
     const type = view.getUint32(0, file.littleEndian);
     const kind = type === ELFCOMPRESS_ZLIB ? "zlib" : type === ELFCOMPRESS_ZSTD ? "zstd" : null;
-    if (kind === null) throw new CompressionError(`${name}: compression type ${type} is not known`);
-    return { kind, packed: data.subarray(CHDR_SIZE), size: getUint64(view, 8, file.littleEndian) };
+    if (kind === null) throw new CompressionError(name, `compression type ${type} is not known`, "not known");
+    return { kind, start: CHDR_SIZE, size: getUint64(view, 8, file.littleEndian) };
   }
-  if (name.startsWith(".zdebug_") && latin1(data, 0, 4) === "ZLIB" && data.length >= 12) {
-    return { kind: "gnu-zlib", packed: data.subarray(12), size: getUint64(viewOf(data), 4, false) };
+  if (name.startsWith(".zdebug_") && latin1(head, 0, 4) === "ZLIB" && head.length >= GNU_HEAD) {
+    return { kind: "gnu-zlib", start: GNU_HEAD, size: getUint64(viewOf(head), 4, false) };
   }
-  return { kind: "none", packed: data, size: data.length };
+  return { kind: "none", start: 0, size: bytes.length };
 }
 
 /** Whether a section is compressed, or says that it is. Of one that is not, only the first bytes are looked at. */
@@ -87,7 +145,9 @@ export function isPacked({ sections }: SectionSource, index: number): boolean {
  * @throws CompressionError if the data is damaged, of an unknown kind, or would grow out of proportion.
  */
 export async function sectionContent(file: SectionSource, index: number): Promise<Uint8Array> {
-  return unpackedContent(file, index, packingOf(file, index).kind === "zstd" ? await loadZstd() : null);
+  const isRefused = isPacked(file, index) && refusedOf(file).has(index);
+  const needsZstd = !isRefused && packingOf(file, index).kind === "zstd";
+  return unpackedContent(file, index, needsZstd ? await loadZstd() : null);
 }
 
 /**
@@ -96,25 +156,30 @@ export async function sectionContent(file: SectionSource, index: number): Promis
  * @throws CompressionError
  */
 export function unpackedContent(file: SectionSource, index: number, unzstd: ZstdUnpacker | null): Uint8Array {
-  const { kind, packed, size } = packingOf(file, index);
-  if (kind === "none") return packed;
+  if (!isPacked(file, index)) return file.sections.data(index);
+  const refused = refusedOf(file);
+  const known = refused.get(index);
+  if (known !== undefined) throw known;
+  const { kind, start, size } = packingOf(file, index);
+  if (kind === "none") return file.sections.data(index);
   const name = file.sections.name(index);
-  takeFrom(file, index, packed.length, size);
-  if (size > packed.length * MOST_EXPANSION + 1024) {
-    throw new CompressionError(`${name}: ${packed.length} bytes cannot unpack to ${size}`);
-  }
-  if (kind === "zstd" && unzstd === null) throw new CompressionError(`${name}: zstd data was not unpacked`);
+  if (kind === "zstd" && unzstd === null) throw new CompressionError(name, "zstd data was not unpacked", "not known");
+  const packed = file.sections.data(index).subarray(start);
+  let what: string;
   try {
     const out =
       kind === "zstd" && unzstd !== null
         ? unzstd(packed, size)
-        : inflateSync(packed, { maxOutputLength: Math.max(1, size) });
+        : // In one piece, which is not put together from others: that would take its size once more.
+          inflateSync(packed, { maxOutputLength: Math.max(1, size), chunkSize: Math.max(64, size + 1) });
     if (out.length === size) return out;
-    throw new CompressionError(`${name}: unpacks to ${out.length} bytes, not ${size}`);
+    what = `unpacks to ${out.length} bytes, not ${size}`;
   } catch (error) {
-    if (error instanceof CompressionError) throw error;
-    throw new CompressionError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    what = error instanceof Error ? error.message : String(error);
   }
+  const error = new CompressionError(name, what, "damaged");
+  refused.set(index, error);
+  throw error;
 }
 
 /**
@@ -125,7 +190,7 @@ export function packedContent(file: SectionSource, index: number, content: Uint8
   const { kind } = packingOf(file, index);
   if (kind === "none") return content;
   const packed = deflateSync(content);
-  const size = kind === "gnu-zlib" ? 12 : CHDR_SIZE;
+  const size = kind === "gnu-zlib" ? GNU_HEAD : CHDR_SIZE;
   const bytes = new Uint8Array(size + packed.length);
   const view = viewOf(bytes);
   bytes.set(packed, size);

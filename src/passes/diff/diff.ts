@@ -30,6 +30,7 @@ import {
   Unusable,
 } from "../input.ts";
 import { openFile, type Subject } from "../open.ts";
+import { leftOutProblems } from "../problems/leftOut.ts";
 import { toldSizes, withTables } from "./entrySizes.ts";
 import { announcedProblems, type Meaning, meaningOf } from "./meaning.ts";
 import { typeChanges } from "./typeChanges.ts";
@@ -90,7 +91,12 @@ async function compared(orig: DiffInput | null, patched: DiffInput, options: Dif
     !diff.moved.some((m) => !m.isInit) &&
     diff.annotations.callbacks.size === 0;
   const meaning = isEmpty ? null : meaningOf(diff, await typeChanges(one.file, other.file));
-  const problems = [...problemsOf(diff), ...announcedProblems(diff), ...(meaning?.problems ?? [])];
+  const problems = [
+    ...problemsOf(diff),
+    ...announcedProblems(diff),
+    ...(meaning?.problems ?? []),
+    ...[one, other].flatMap(({ file, path }) => leftOutProblems(file, path)),
+  ];
   return { diff, orig: one, patched: other, problems, meaning, isEmpty };
 }
 

@@ -26,6 +26,7 @@ import type { ImageOptions } from "../../load/options.ts";
 import type { LoaderFacts } from "../../stubs/loader.ts";
 import { loaderFacts } from "../loaderFacts.ts";
 import { openModule, type Subject } from "../open.ts";
+import { leftOutProblems } from "../problems/leftOut.ts";
 import { preparationProblems } from "../problems/loader.ts";
 
 export type { X86State } from "../../load/facts.ts";
@@ -95,6 +96,7 @@ export function imageOf(subject: Subject, options: ImageOptions): ImageResult {
   );
   const job = new Job({ file, symbols, arch, loader, facts, options, sections, layout, placed, preparation }, findings);
   const done = job.run();
+  problems.add(leftOutProblems(file, options.file));
   return { problems: problems.all(), image: done, arch: arch.name, module };
 }
 

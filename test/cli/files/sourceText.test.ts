@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { isHidden } from "../../../src/base/visible.ts";
 import { sourceReader } from "../../../src/cli/files/sourceText.ts";
 import { load } from "../../helpers.ts";
+import { hasHidden } from "../../hidden.ts";
 import { klplink } from "../run.ts";
 
 const top = mkdtempSync(join(tmpdir(), "klplink-source-"));
@@ -33,7 +33,7 @@ test("a source below the working folder is read", () => {
   expect(at(join(inside, "mine.c"))).toBe("my line");
   expect(at("mine.c", inside)).toBe("my line");
   expect(at("../mine.c", join(inside, "sub"))).toBe("my line");
-  expect(isHidden(at("mine.c", null, 2) ?? "\x1b")).toBe(false);
+  expect(hasHidden(at("mine.c", null, 2) ?? "\x1b")).toBe(false);
 });
 
 test.each<[string, string | null]>([

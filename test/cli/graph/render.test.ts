@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isHidden } from "../../../src/base/visible.ts";
 import { layOutGraph, SIZES } from "../../../src/cli/graph/layout.ts";
 import { formOf, GRAPH_FORMS, renderGraph } from "../../../src/cli/graph/render.ts";
 import { escaped } from "../../../src/cli/graph/svg.ts";
@@ -10,6 +9,7 @@ import { type Graph, graphOf, type NodeKind } from "../../../src/diff/take/graph
 import { diffObjects, extractDiff, graphOfResults } from "../../../src/passes/diff/diff.ts";
 import { kernelWith } from "../../diff/targetOf.ts";
 import { load } from "../../helpers.ts";
+import { hasHidden } from "../../hidden.ts";
 
 /** `[label, number of the node that it is taken for]` */
 function graphFrom(rows: readonly (readonly [string, number | null, NodeKind?])[]): Graph {
@@ -142,7 +142,7 @@ describe("forms", () => {
     fc.assert(
       fc.property(anyName, anyName, anyName, (a, b, title) => {
         const text = picture(a, b, title);
-        expect(text.split("\n").filter(isHidden)).toEqual([]);
+        expect(text.split("\n").filter(hasHidden)).toEqual([]);
         expect(measured(bones(text))).toBe(plain);
       }),
       { numRuns: 300 },

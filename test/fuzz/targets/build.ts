@@ -4,7 +4,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isHidden } from "../../../src/base/visible.ts";
 import { applyPatches } from "../../../src/build/patch/apply.ts";
 import { PatchError } from "../../../src/build/patch/file.ts";
 import { withLines } from "../../../src/build/patch/lines.ts";
@@ -13,6 +12,7 @@ import { parsePatch } from "../../../src/build/patch/parse.ts";
 import { refusedFiles } from "../../../src/build/refused.ts";
 import { klplink } from "../../cli/run.ts";
 import { root } from "../../helpers.ts";
+import { hasHidden } from "../../hidden.ts";
 import { filesIn, type Outcome, type Target } from "../frame/target.ts";
 import { generator } from "../mutate.ts";
 import { editText } from "./mutators.ts";
@@ -138,7 +138,7 @@ const command: Target = {
     const { status, stdout, stderr } = ran;
     const said = `${stderr}${stdout}`;
     if (status === null || status > 3) throw new Error(said.slice(0, 1500));
-    if (said.split(/[\n\t]/).some(isHidden))
+    if (said.split(/[\n\t]/).some(hasHidden))
       throw new Error(`control characters: ${JSON.stringify(said.slice(0, 1500))}`);
     if (form.length > 0 && status < 2) JSON.parse(stdout);
     // Steps are told of once only; where the cache has what they make, they are not taken.

@@ -4,9 +4,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isHidden } from "../../../src/base/visible.ts";
 import { klplink } from "../../cli/run.ts";
 import { load, root } from "../../helpers.ts";
+import { hasHidden } from "../../hidden.ts";
 import { type Outcome, objectFiles, type Target } from "../frame/target.ts";
 import { generator, mutate } from "../mutate.ts";
 
@@ -41,7 +41,7 @@ async function runCommand(words: readonly string[], bytes: Uint8Array): Promise<
     thrown.stack = `${stderr.split("\n")[2] ?? ""}\n${/^ +at .*$/m.exec(stderr)?.[0] ?? ""}\n${said}`;
     throw thrown;
   }
-  if ((stdout + stderr).split(/[\n\t]/).some(isHidden)) throw new Error(`control characters: ${JSON.stringify(said)}`);
+  if ((stdout + stderr).split(/[\n\t]/).some(hasHidden)) throw new Error(`control characters: ${JSON.stringify(said)}`);
   const form = words.indexOf("--format");
   if (words[form + 1] === "json" && !words.slice(0, form).includes("--") && status < 2) JSON.parse(stdout);
   // The model says how long it took.

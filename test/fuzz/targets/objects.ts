@@ -1,6 +1,5 @@
 // The reader and the writer of ELF, and the passes over a module, in memory.
 
-import { isHidden } from "../../../src/base/visible.ts";
 import { levelOf, type Problem } from "../../../src/diag/catalogue.ts";
 import { PLAIN, renderText } from "../../../src/diag/render/text.ts";
 import { SourceIndex } from "../../../src/elf/dwarf/lines/source.ts";
@@ -24,6 +23,7 @@ import { verify } from "../../../src/passes/image/verify.ts";
 import { Unusable } from "../../../src/passes/input.ts";
 import { link } from "../../../src/passes/link.ts";
 import { load } from "../../helpers.ts";
+import { hasHidden } from "../../hidden.ts";
 import { bound, editSafely, useEveryView, vanishing } from "../exercise.ts";
 import { filesIn, type Outcome, objectFiles, type Target } from "../frame/target.ts";
 import { mutate } from "../mutate.ts";
@@ -48,7 +48,7 @@ export function render(problems: readonly Problem[], input: Uint8Array): string 
   const text = renderText(problems, { width: 80, palette: PLAIN });
   // A few hundred bytes a problem, at most one for each row of 16 bytes.
   if (text.length > 64 * input.length + 65_536) throw new Error(`${text.length} characters of diagnostics`);
-  if (text.split(/[\n\t]/).some(isHidden)) throw new Error("control characters in diagnostics");
+  if (text.split(/[\n\t]/).some(hasHidden)) throw new Error("control characters in diagnostics");
   return text;
 }
 
@@ -174,7 +174,7 @@ const imaging: Target = {
     readExecutable(made);
     const names = rawFiles(result.image).map((f) => f.name);
     if (new Set(names.map((n) => n.toLowerCase())).size < names.length) throw new Error("two raw files of one name");
-    if (mapText(result.image).split("\n").some(isHidden)) throw new Error("control characters in the map");
+    if (mapText(result.image).split("\n").some(hasHidden)) throw new Error("control characters in the map");
     return { end: "imaged", output: made };
   },
 };
