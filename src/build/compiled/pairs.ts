@@ -3,6 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { PatchedFile } from "../patch/apply.ts";
+import { BuildStop } from "../stop.ts";
 import { copyTimes, type Workspace } from "../workspace.ts";
 import { commandFile } from "./dependents.ts";
 import { notedVersions, type Versions } from "./versions.ts";
@@ -62,8 +63,7 @@ export async function compileTwice({
   }
   const versions = new Map<string, Versions>();
   try {
-    workspace.swapIn(files, out);
-    await compile("compiles the patched source");
+    await compilePatched({ workspace, out, files, compile });
     for (const object of objects) {
       const to = join(folder, "patched", object);
       mkdirSync(dirname(to), { recursive: true });
@@ -93,6 +93,30 @@ export async function compileTwice({
       versions: { orig: notedVersions(command), patched: versions.get(path) ?? new Map() },
     };
   });
+}
+
+/**
+ * Compiles the patched files. Where that fails, once more without #line directives: a compiler then tells lines as the patched file has
+ * them, and shows their text.
+ * @throws BuildStop KLP817, Interrupted
+ */
+async function compilePatched(how: Pick<Twice, "workspace" | "out" | "files" | "compile">): Promise<void> {
+  const { workspace, out, files, compile } = how;
+  const step = "compiles the patched source";
+  workspace.swapIn(files, out);
+  try {
+    await compile(step);
+  } catch (error) {
+    const isOfMake = error instanceof BuildStop && error.problems.some((p) => p.code === "KLP817");
+    if (!isOfMake || !files.some((f) => f.plain !== undefined && f.plain !== f.text)) throw error;
+    workspace.recover();
+    workspace.swapIn(
+      files.map((f) => ({ ...f, text: f.plain ?? f.text })),
+      out,
+    );
+    await compile(step);
+    throw error;
+  }
 }
 
 /** The module that becomes of its linked object. */

@@ -8,6 +8,8 @@ export interface PatchedFile {
   readonly path: string;
   /** Null: the patches remove it. */
   readonly text: string | null;
+  /** The text without #line directives, where it was given some. */
+  readonly plain?: string;
   /** As the tree has it; null: it is new. */
   readonly before: string | null;
   /** Permission bits that a patch gives it; null: none does. */

@@ -203,7 +203,7 @@ class Run {
     await build.prepare();
     if (options.sign !== undefined) this.#refuse(signProblems(build));
     const files = applied.files.map((f) =>
-      f.text === null || !options.lines ? f : { ...f, text: withLines(f.path, f.text, f.groups) },
+      f.text === null || !options.lines ? f : { ...f, text: withLines(f.path, f.text, f.groups), plain: f.text },
     );
     const pairs = await build.pairs(plan.objects, files);
     this.#keep(versionProblems(pairs, (exported) => kernel.exportOf(exported)));
@@ -267,7 +267,7 @@ class Run {
       changed.map((c) => c.object),
     );
     const positions = options.sympos ?? new Map<string, number>();
-    const taken = takeOut(changed, kernel, positions);
+    const taken = await takeOut(changed, kernel, positions, workspace.tree);
     this.#outcome.taken = taken;
     this.#keep(taken.problems);
     this.#stopOnErrors();

@@ -1,12 +1,14 @@
 // What `klplink build` says at its end: a document, problems by file, and lines for people.
 
-import { printable } from "../../base/bytes.ts";
+import { hex, printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
+import { append } from "../../base/lists.ts";
 import type { ApplyResult } from "../../build/patch/apply.ts";
 import type { BuildPlan } from "../../build/plan.ts";
 import type { Problem } from "../../diag/catalogue.ts";
 import type { ChangedPair, ModuleResult, Taken } from "../../passes/diff/livepatchModule.ts";
 import type { Succession } from "../../passes/diff/previous.ts";
+import type { ReplacedReason } from "../../passes/diff/reasons.ts";
 import type { Context } from "../context.ts";
 import { write } from "../files/io.ts";
 import type { CommonOptions } from "../options.ts";
@@ -51,6 +53,8 @@ export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Co
     ...defined({ basis: plan?.basis ?? undefined }),
     differing: changed.map(({ path, object }) => ({ path, object })),
     replaced: taken?.functions ?? [],
+    taken:
+      taken?.along.map(({ name, why, object, kind, for: isFor }) => ({ name, why, object, kind, for: isFor })) ?? [],
     linked: made?.link.done ?? null,
     ...defined({ previous: outcome.succession ?? undefined }),
   };
@@ -69,8 +73,7 @@ function buildText(end: BuildEnd): string {
   const { outcome, output, said, options } = end;
   const { made, taken, plan } = outcome;
   const lines = options.verbose === true || options.dryRun === true ? workLines(outcome) : [];
-  for (const f of taken?.functions ?? [])
-    lines.push(`replaces  ${printable(f.name)}${f.position === 0 ? "" : `,${f.position}`} of ${printable(f.object)}`);
+  if (taken !== null) append(lines, replacedLines(taken));
   const { succession } = outcome;
   if (succession !== null) {
     const counts = [
@@ -92,6 +95,48 @@ function buildText(end: BuildEnd): string {
     else lines.push(`${count} to compile; nothing was compiled`);
   } else if (said === "") lines.push(`${output}: not written`);
   return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
+}
+
+/** What stands below a line of one of the columns. */
+const BELOW = " ".repeat(10);
+/** So many things that are taken along are named of each function. */
+const NAMED = 6;
+
+/** Each function that is replaced, why, and what it takes along. */
+function replacedLines({ functions, along }: Taken): string[] {
+  const lines: string[] = [];
+  const rest = new Set(along);
+  for (const { name, position, object, why } of functions) {
+    lines.push(`replaces  ${printable(name)}${position === 0 ? "" : `,${position}`} of ${printable(object)}`);
+    for (const line of reasonLines(why)) lines.push(BELOW + line);
+    const own = along.filter((row) => row.for === name && row.object === object && rest.delete(row));
+    if (own.length > 0) lines.push(`${BELOW}takes along ${namedText(own)}`);
+  }
+  if (rest.size > 0) lines.push(`takes     ${namedText([...rest])}`);
+  return lines;
+}
+
+function namedText(rows: Taken["along"]): string {
+  const names = rows.slice(0, NAMED).map(({ name, kind, why }) => `${printable(name)} (${kind}, ${printable(why)})`);
+  const more = rows.length - names.length;
+  return names.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+}
+
+/** Why a function is replaced: what differs in it first, and where its own text may not have changed. */
+export function reasonLines({ kind, calls, difference, inlined, clones }: ReplacedReason): string[] {
+  const lines: string[] = [];
+  if (kind === "caller") lines.push(`calls ${printable(calls ?? "")}, which changed and has no patch site`);
+  if (difference !== null) {
+    const { what, detail, offset, source } = difference;
+    const at = offset === null ? "" : ` at ${offset < 0 ? "-" : "+"}${hex(Math.abs(offset))}`;
+    const said = detail === "" ? "" : `: ${printable(detail)}`;
+    const line = source === null ? "" : ` (${printable(source.file)}:${source.line})`;
+    const where = inlined === null ? "changed" : `changed in ${printable(inlined)}, which it inlines`;
+    lines.push(`${where}: ${what}${at}${said}${line}`);
+  }
+  for (const { orig, patched } of clones)
+    lines.push(`calls ${printable(patched)}, which the compiler made in place of ${printable(orig)}`);
+  return lines;
 }
 
 const BY_LINES =

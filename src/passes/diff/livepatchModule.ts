@@ -14,6 +14,7 @@ import { type LinkResult, linkSubject } from "../link.ts";
 import { openModule, type Subject } from "../open.ts";
 import { type DiffResult, diffObjects, extractDiffs, isSameObject } from "./diff.ts";
 import { asInModule } from "./linkTimeNames.ts";
+import { type ReplacedReason, replacedReason, type TakenAlong, takenAlong } from "./reasons.ts";
 
 /** A pair that differs, with what it belongs to. */
 export interface ChangedPair {
@@ -28,6 +29,7 @@ export interface ReplacedFunction {
   readonly name: string;
   /** 0: the name is the only one of its kind there. */
   readonly position: number;
+  readonly why: ReplacedReason;
 }
 
 /**
@@ -67,22 +69,32 @@ const isBitcode = (bytes: Uint8Array): boolean =>
 export interface Taken {
   readonly bytes: Uint8Array | null;
   readonly functions: readonly ReplacedFunction[];
-  readonly items: number;
+  /** What goes with them, of each object. */
+  readonly along: readonly (TakenAlong & { readonly object: string })[];
   readonly problems: readonly Problem[];
 }
 
-/** Takes what changed out into one diff object. @throws Unusable KLP111 */
-export function takeOut(
+/**
+ * Takes what changed out into one diff object.
+ * @param tree folder of the source: paths of its files are told from there
+ * @throws Unusable KLP111
+ */
+export async function takeOut(
   changed: readonly ChangedPair[],
   kernel: Kernel,
   positions: ReadonlyMap<string, number>,
-): Taken {
-  if (changed.length === 0) return { bytes: null, functions: [], items: 0, problems: [] };
+  tree: string,
+): Promise<Taken> {
+  if (changed.length === 0) return { bytes: null, functions: [], along: [], problems: [] };
   const { bytes, parts, problems } = extractDiffs(changed, kernel, { positions });
-  const functions = parts.flatMap(({ object, replaced }) =>
-    replaced.map(({ name, position }) => ({ object, name, position })),
-  );
-  return { bytes, functions, items: parts.reduce((sum, p) => sum + p.inclusion.items.size, 0), problems };
+  const functions: ReplacedFunction[] = [];
+  for (const [i, part] of parts.entries()) {
+    const { result } = changed[i] as ChangedPair;
+    for (const { name, position, patched } of part.replaced)
+      functions.push({ object: part.object, name, position, why: await replacedReason(result, part, patched, tree) });
+  }
+  const along = parts.flatMap((part) => takenAlong(part).map((row) => ({ ...row, object: part.object })));
+  return { bytes, functions, along, problems };
 }
 
 export interface ModuleOptions {
