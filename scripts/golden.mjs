@@ -30,6 +30,7 @@ const steps = [
   },
   { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
   { name: "fixtures/diff/sealed", run: script("fixtures/diff/sealed"), tools: GCC },
+  { name: "fixtures/diff/sizes", run: script("fixtures/diff/sizes"), tools: [...GCC, ...BINUTILS] },
   { name: "fixtures/diff/kcfi", run: script("fixtures/diff/kcfi"), tools: ["clang-16"] },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
   { name: "fixtures/diff/meaning", run: script("fixtures/diff/meaning"), tools: [...GCC, "clang-14"] },

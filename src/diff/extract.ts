@@ -27,6 +27,7 @@ import type { Elsewhere } from "./emit/resolve.ts";
 import { SharedParts } from "./emit/sharedParts.ts";
 import { type Inclusion, type InclusionReason, include, type SiteOf } from "./take/include.ts";
 import type { Told } from "./take/namesakes.ts";
+import { type OtherSize, otherSize } from "./take/oldSize.ts";
 import { TargetObject } from "./take/refer.ts";
 
 /** What changed in one object file, for one object of the kernel. */
@@ -234,6 +235,7 @@ function replacements(
 ): { replaced: Replacement[]; problems: Problem[] } {
   const replaced: Replacement[] = [];
   const problems: Problem[] = [];
+  const sizes: OtherSize[] = [];
   for (const { orig, patched } of inclusion.replaced) {
     const position = target.positionOf(diff.orig.unit, orig);
     const found = target.klp(target.object, orig.name, target.object, position);
@@ -246,6 +248,8 @@ function replacements(
     if (found.ok && position !== null) {
       const patch = { name: orig.name, position, symbol: printable(orig.name) };
       if (target.object === "vmlinux") append(problems, orphanSiteProblems(target.kernel, patch, at));
+      const size = otherSize(unit, orig, target.kernel, { object: target.object, position });
+      if (size !== null) sizes.push(size);
       replaced.push({ patched, name: orig.name, position, oldSize: diff.orig.unit.symbols.size(orig.symbol) });
       continue;
     }
@@ -254,6 +258,10 @@ function replacements(
     problems.push(
       count === 0 ? problem("KLP709", at, data) : problem("KLP708", at, { ...data, count, inModules: false }),
     );
+  }
+  if (sizes.length > 0) {
+    const data = { sizes, object: target.object, count: inclusion.replaced.length };
+    problems.push(problem("KLP743", { file: diff.orig.unit.path }, data));
   }
   return { replaced, problems };
 }

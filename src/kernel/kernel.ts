@@ -120,6 +120,30 @@ export class Kernel {
     return sealed[at] === symbol.address;
   }
 
+  /**
+   * How large a function of vmlinux or of a module is: as its symbol says, or at most, up to the next symbol. Null: no file tells.
+   * @param position among the symbols of its name, from 1; 0: it is the only one
+   */
+  sizeOf(
+    name: string,
+    position: number,
+    object = "vmlinux",
+  ): { readonly bytes: number; readonly isExact: boolean } | null {
+    const index = Math.max(0, position - 1);
+    if (object !== "vmlinux") {
+      const bytes = this.modules.get(object)?.find(name)[index]?.size ?? 0;
+      return bytes === 0 ? null : { bytes, isExact: true };
+    }
+    // The list that was given may be of the running kernel, at other addresses.
+    const own = this.#vmlinux?.list.find(name)[index];
+    const stated = own === undefined ? null : (this.#vmlinux?.sizeOf?.(name, own.address) ?? null);
+    if (stated !== null) return { bytes: stated, isExact: true };
+    const listed = this.find(name)[index];
+    const next = listed === undefined ? null : this.nextSymbol(listed.address);
+    if (listed === undefined || next === null) return null;
+    return { bytes: Number(next - listed.address), isExact: false };
+  }
+
   /** How many symbols of vmlinux are called `name`. */
   countOf(name: string): number {
     return this.#list?.countOf(name) ?? 0;

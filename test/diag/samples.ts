@@ -325,6 +325,11 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP845: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/KLP426.ko"),
   KLP846: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/before.ko"),
   KLP847: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/before.ko"),
+  KLP743: good(
+    ...["diff", "../diff/sizes/x86_64.orig.o", "../diff/sizes/x86_64.patched.o"],
+    ...["-k", "../diff/sizes/x86_64.other", "-o", "{out}"],
+  ),
+  KLP746: good(...trees("weak")),
   KLP745: failing(...builds("runtime-shift"), ...TARGET),
   KLP850: unusable("merge", "modinfo.s"),
   KLP851: unusable("check", "modinfo.o", "--against", "../dmesg"),

@@ -32,9 +32,9 @@ export function kernelWith(
   }
   const lines = [...names, ...more].map(
     (name, i) =>
-      `${(base + 0x100_0000n + BigInt(i) * 64n).toString(16)} ${weak.has(name) && names.has(name) ? "W" : "T"} ${name}`,
+      `${(base + 0x100_0000n + BigInt(i) * 4096n).toString(16)} ${weak.has(name) && names.has(name) ? "W" : "T"} ${name}`,
   );
-  for (const name of exported) lines.push(`${(base + 0x200_0000n).toString(16)} r __ksymtab_${name}`);
+  for (const name of exported) lines.push(`${(base + 0x800_0000n).toString(16)} r __ksymtab_${name}`);
   const file = readKernelFile(new TextEncoder().encode(`${lines.join("\n")}\n`), "System.map");
   if (file.kind !== "symbols") throw new Error("no symbol list");
   return new Kernel({ list: file.list });

@@ -133,5 +133,6 @@ export const arm64Code: CodeTraits = {
   landingPads: [word(0xd503_245f), word(0xd503_24df), word(0xd503_233f), word(0xd503_237f)],
   arguments: [0, 1, 2, 3, 4, 5, 6, 7],
   tables,
+  flagSlack: { base: 0, data: 12, jump: 0 },
   runtimePointer,
 };

@@ -77,6 +77,19 @@ export interface RewrittenField {
   readonly moved: number;
 }
 
+/**
+ * What a function of an original that is built with `-ffunction-sections -fdata-sections` (and on ppc64le `-mcmodel=large`) may be larger or
+ * smaller by than the kernel's, which is built without. Bytes; measured (docs/diff.md).
+ */
+export interface FlagSlack {
+  /** For any function: what begins behind a TOC pointer is aligned otherwise inside. */
+  readonly base: number;
+  /** For a reference to data of its own object, or through the TOC: without sections for data, those are reached from an anchor. */
+  readonly data: number;
+  /** For a jump, not a call, to a function of its own object: within a section it may be short. */
+  readonly jump: number;
+}
+
 /** The columns of an architecture that comparing and extracting code need. */
 export interface CodeTraits {
   /** The instruction at `at`; null if the bytes are none that is known. */
@@ -106,6 +119,7 @@ export interface CodeTraits {
   /** Registers of the first arguments of a call, in the numbering of {@link CodeInstruction.constant}. */
   readonly arguments: readonly number[];
   readonly tables: readonly OwnedTable[];
+  readonly flagSlack: FlagSlack;
   /**
    * How code that holds a constant of the kernel's (`runtime_const_ptr`, include/asm/runtime-const.h, 6.11 on) comes to it in a module,
    * into which the kernel writes none: by a load from the variable. Null: other code stands there. Absent: kernels have none.

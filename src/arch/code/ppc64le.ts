@@ -128,4 +128,5 @@ export const ppc64leCode: CodeTraits = {
   landingPads: [],
   arguments: [3, 4, 5, 6, 7, 8, 9, 10],
   tables,
+  flagSlack: { base: 32, data: 16, jump: 0 },
 };

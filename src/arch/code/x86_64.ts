@@ -295,5 +295,6 @@ export const x86_64Code: CodeTraits = {
   landingPads: [new Uint8Array([0xf3, 0x0f, 0x1e, 0xfa])],
   arguments: [7, 6, 2, 1, 8, 9],
   tables,
+  flagSlack: { base: 0, data: 0, jump: 20 },
   runtimePointer,
 };

@@ -17,6 +17,7 @@ import {
   type OwnedResult,
 } from "../../passes/diff/diff.ts";
 import { StructUsers } from "../../passes/diff/structUsers.ts";
+import { WeakUsers } from "../../passes/diff/weakUsers.ts";
 import type { Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/builds/buildTree.ts";
@@ -82,7 +83,7 @@ export async function runDiffTrees(
     });
     compared.push(kernel === null || !pair.isNew ? found : { ...found, problems: notNew(found, one, kernel) });
   }
-  append(problems, await outsideUsers(one, compared, (path) => progress.show(`looks for users of structs in ${path}`)));
+  append(problems, await outsideUsers(one, compared, (path) => progress.show(`looks for users in ${path}`)));
   progress.clear();
   const found = withoutForeignPairs(compared);
   const isRefused = [...problems, ...found.flatMap((c) => c.problems)].some(isError);
@@ -109,22 +110,26 @@ export async function runDiffTrees(
   return isUnreadable ? 3 : isRefused || [...problems, ...(taken?.problems ?? [])].some(isError) ? 1 : 0;
 }
 
-/** Functions of files that the patch leaves alone, and that use a struct whose layout it changes. */
+/** Code that the patch leaves alone, and that uses a struct whose layout it changes, or goes by whether a name is defined which it defines. */
 async function outsideUsers(
   orig: BuildTree,
   compared: readonly Compared[],
   show: (path: string) => void,
 ): Promise<readonly Problem[]> {
   const changed = compared.filter((c) => c.result !== null);
-  const users = new StructUsers(changed.flatMap(({ result }) => (result === null ? [] : [result])));
-  if (users.isEmpty) return [];
+  const results = changed.flatMap(({ result }) => (result === null ? [] : [result]));
+  const [users, weak] = [new StructUsers(results), new WeakUsers(results)];
+  if (users.isEmpty && weak.isEmpty) return [];
+  for (const { pair, result } of changed) if (result !== null) weak.addSame(result, pair.path);
   const own = new Set(changed.map((c) => c.pair.path));
   for (const path of [...orig.objects.keys()].sort()) {
     if (own.has(path)) continue;
     show(path);
-    await users.addObject(readObject(orig, path).bytes, path);
+    const { bytes } = readObject(orig, path);
+    await users.addObject(bytes, path);
+    weak.addObject(bytes, path);
   }
-  return users.problems();
+  return [...users.problems(), ...weak.problems()];
 }
 
 /** What Module.symvers of both builds say, where the objects did not. */

@@ -209,6 +209,41 @@ export const KLP739 = define<{ readonly name: string; readonly object: string }>
     "Of a weak function the linker keeps the definition that is not weak, if there is one. A livepatch finds functions by their names alone. nm, System.map and kallsyms have W for a weak symbol, which tells which one the kernel has.",
 });
 
+export const KLP743 = define<{
+  readonly object: string;
+  /** Functions that are replaced. */
+  readonly count: number;
+  /** Those of another size, bytes: in the original, and in the kernel, exactly or at most. */
+  readonly sizes: readonly {
+    readonly name: string;
+    readonly size: number;
+    readonly there: number;
+    readonly isExact: boolean;
+  }[];
+}>({
+  level: "warning",
+  title: (d) =>
+    d.sizes.length === 1
+      ? `\`${d.sizes[0]?.name}\` is not as large in ${d.object} as in the original: ${sizesText(d.sizes[0])}`
+      : `${d.sizes.length} of the ${d.count} functions that are replaced are not as large in ${d.object} as in the original`,
+  why: (d) =>
+    `${d.sizes.length === 1 ? "" : `${listedSizes(d.sizes)}: `}the original object was built otherwise than what runs, by another compiler, with another configuration, or of another source, so what was compared is not what is there`,
+  help: () =>
+    "build both objects of the kernel's own source, with its configuration and its compiler (its banner, `Linux version …`, names it)",
+  explain:
+    "Both objects that are compared should be the kernel's, but for the patch and for sections of functions and data. A function that has another size in the kernel was compiled otherwise: it may have other functions inlined, or be inlined elsewhere, and the livepatch would not replace that code. Sizes are those of the symbols of vmlinux, or of a module's file; a list of symbols without sizes (System.map, kallsyms) tells by the next symbol how much room there is at most. Differences that come of the sections alone are known, and not told.",
+});
+
+type Sized = { readonly name: string; readonly size: number; readonly there: number; readonly isExact: boolean };
+const sizesText = (s: Sized | undefined): string =>
+  s === undefined ? "" : `${s.size} bytes, and there ${s.isExact ? "" : "at most "}${s.there}`;
+const listedSizes = (all: readonly Sized[]): string =>
+  all
+    .slice(0, MOST_SIZES)
+    .map((s) => `\`${s.name}\` ${sizesText(s)}`)
+    .join("; ") + (all.length > MOST_SIZES ? `; and ${all.length - MOST_SIZES} more` : "");
+const MOST_SIZES = 4;
+
 export const KLP740 = define<{ readonly name: string; readonly object: string; readonly isFunction: boolean }>({
   level: "error",
   title: (d) => `\`${d.name}\` is new in this file, and ${d.object} has one already`,

@@ -55,6 +55,22 @@ export const KLP721 = define<{ readonly what: string; readonly object: string; r
     "A livepatch has one list of functions and one set of callbacks for each object that it patches, whatever number of source files they come from.",
 });
 
+export const KLP746 = define<{
+  readonly name: string;
+  readonly isFunction: boolean;
+  /** Each with the functions and variables that refer to the name. */
+  readonly places: readonly { readonly file: string; readonly users: readonly string[] }[];
+}>({
+  level: "warning",
+  title: (d) => `\`${d.name}\` is new, and code that the patch leaves alone goes by its being absent`,
+  why: (d) =>
+    `${listed(d.places.map((p) => `${p.file}: ${listed(p.users.map((u) => `\`${u}\``))}`))}: declared weak there and defined nowhere in the running kernel, so its address is zero in that code`,
+  help: (d) =>
+    `have the patch change those functions, too, so that they are replaced and ${d.isFunction ? "call" : "use"} the new one`,
+  explain:
+    "A reference to a name that is declared weak and that nothing defines is zero, and code tests for that. When a patch adds the definition, a new build of the kernel fills in its address, though no byte of the other object files changes. A livepatch replaces functions that differ; these do not, and the kernel's own keep the zero.",
+});
+
 export const KLP722 = define<{ readonly name: string; readonly module: string; readonly user: string }>({
   level: "warning",
   title: (d) => `\`${d.user}\` uses \`${d.name}\`, which is new in the module ${d.module}`,

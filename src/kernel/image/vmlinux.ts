@@ -72,6 +72,7 @@ export function vmlinuxOf(file: ElfExecutable, source: string): Vmlinux {
     config: findConfig(stringSections(file)),
     debug: [".debug_info", ".zdebug_info"].some((name) => file.sections.findByName(name) !== null) ? file : null,
     sourceFiles: () => readSourceFiles(symbols),
+    sizeOf: sizesOf(symbols),
     linkedIds: () => readLinkedIds(file.sections, symbols, file.littleEndian),
   };
 }
@@ -88,6 +89,21 @@ function readSourceFiles(symbols: SymbolTable): SourceFiles | null {
       of.set(fileKey(symbols.name(i), symbols.value(i)), names.length - 1);
   }
   return names.length === 0 ? null : { names, of };
+}
+
+/** Bytes of functions, found when the first is asked for. */
+function sizesOf(symbols: SymbolTable): (name: string, address: bigint) => number | null {
+  let known: Map<string, number> | null = null;
+  return (name, address) => {
+    if (known === null) {
+      known = new Map();
+      for (let i = 1; i < symbols.count; i++) {
+        const size = symbols.type(i) === STT_FUNC && !symbols.isUndefined(i) ? symbols.size(i) : 0;
+        if (size > 0) known.set(fileKey(symbols.name(i), symbols.value(i)), size);
+      }
+    }
+    return known.get(fileKey(name, address)) ?? null;
+  };
 }
 
 function findBtf({ sections }: ElfExecutable): Uint8Array | null {

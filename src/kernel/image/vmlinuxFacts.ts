@@ -32,6 +32,10 @@ export interface Vmlinux {
   readonly debug: ElfExecutable | null;
   /** Which source file each local symbol comes from; null if the file does not tell. Read when it is called. */
   readonly sourceFiles: () => SourceFiles | null;
+  /**
+   * Bytes of a function by its symbol, of that name at that address; null where its symbol states none. Absent: the file has no symbol table.
+   */
+  readonly sizeOf?: (name: string, address: bigint) => number | null;
   /** Symbols by the ids that objtool gave them in vmlinux.o; null, or absent, if it has none. Read when it is called. */
   readonly linkedIds?: () => ReadonlyMap<bigint, LinkedSymbol> | null;
 }

@@ -15,6 +15,8 @@ import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
 export interface ModuleSymbol {
   /** Index in the module's symbol table: the order in which the kernel counts. */
   readonly index: number;
+  /** Bytes that the symbol states; 0: none. */
+  readonly size: number;
   /** Offset in bytes in `section`; the value itself of an absolute symbol. */
   readonly offset: number;
   /** Name of the section; null for absolute and other reserved indices. */
@@ -64,6 +66,7 @@ export class ModuleFile {
       const isInit = section !== null && isFreedInit(sections.name(section), file.header.machine);
       const entry: ModuleSymbol = {
         index: i,
+        size: symbols.size(i),
         offset: symbols.offset(i),
         section: section === null ? null : sections.name(section),
         // is_core_symbol, kernel/module/kallsyms.c: a loaded section that is not freed after init.

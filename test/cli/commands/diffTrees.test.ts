@@ -250,6 +250,13 @@ test("wrong usage: a folder and a file, a folder twice", async () => {
   expect((await run("whole/orig", "whole/../whole/orig")).status).toBe(2);
 });
 
+test("a new definition that code elsewhere goes by is told with that code (src/asks.c)", async () => {
+  const { status, files } = await json("weak/orig", "weak/patched");
+  expect(status).toBe(0);
+  const all = files.flatMap((f) => (f.problems ?? f.diagnostics ?? []) as { code: string; data: { name: string } }[]);
+  expect(all.filter((p) => p.code === "KLP746").map((p) => p.data.name)).toEqual(["hook", "limit"]);
+});
+
 // What follows from src/thing.h, and from the checksums that make.sh writes.
 describe("a struct of another layout, and exports of other checksums", () => {
   const trees = ["structs/orig", "structs/patched"];

@@ -17,7 +17,10 @@ async function problemsOf(path: string, kernelOf: (orig: Uint8Array) => Kernel, 
   const [orig, patched] = [load(`${path}.orig.o`), load(`${path}.patched.o`)];
   const result = await diffObjects({ bytes: orig, path: "orig.o" }, { bytes: patched, path: "patched.o" });
   const { problems } = extractDiff(result, { kernel: kernelOf(orig), object });
-  return problems.map((p) => `${p.code} ${"name" in p.data ? String(p.data.name) : ""}`);
+  // Functions of a kernel that is made for a test have no size of their own.
+  return problems
+    .filter((p) => p.code !== "KLP743")
+    .map((p) => `${p.code} ${"name" in p.data ? String(p.data.name) : ""}`);
 }
 
 describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
