@@ -14,9 +14,11 @@ export interface Placer extends Pick<SymbolizedFile, "file" | "functions"> {
 /** Makes a place when a problem is found there: rules look at far more places than they say something of. */
 export type PlaceOf = () => Place;
 
-/** A place in a section for a diagnostic: in code with the function that it is in. */
+/** A place in a section for a diagnostic: in code with the function that it is in. One that lies outside has the section alone. */
 export function placeIn(placer: Placer, section: number, offset: number): Place {
   const { sections } = placer.file;
+  if (!(offset >= 0 && offset <= sections.size(section)))
+    return { file: placer.path, section: printable(sections.name(section)) };
   if (sections.hasFlags(section, SHF_EXECINSTR)) return namedPlaceIn(placer, section, offset);
   return { file: placer.path, section: printable(sections.name(section)), offset };
 }

@@ -94,7 +94,7 @@ export class PlaceLookup {
     const { offset } = at;
     const { sections } = this.#subject.file;
     this.#code ??= this.#codeByName();
-    return this.#code.get(at.section)?.find((i) => offset < sections.size(i)) ?? null;
+    return this.#code.get(at.section)?.find((i) => offset >= 0 && offset < sections.size(i)) ?? null;
   }
 
   #codeByName(): Map<string, number[]> {
@@ -147,6 +147,7 @@ export class PlaceLookup {
     const disassemble = this.#disassemble;
     if (disassemble === null) return [];
     const data = this.#subject.file.sections.data(section);
+    if (!(offset >= 0 && offset < data.length)) return [];
     const owner = this.#subject.functions.at(section, offset);
     const next = owner === null ? null : this.#subject.functions.after(owner);
     const start = owner?.start ?? 0;

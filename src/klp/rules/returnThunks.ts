@@ -102,7 +102,10 @@ function strangers(
   const problems: Problem[] = [];
   for (const [key, place] of listed) {
     if (jumps.has(key) || sections.name(place.section) === TRAMPOLINES) continue;
-    const at = placeIn(context, place.section, place.at);
+    const isInside = place.at >= 0 && place.at < sections.size(place.section);
+    const at = isInside
+      ? placeIn(context, place.section, place.at)
+      : { file: context.path, section: LIST, offset: place.entry };
     problems.push(problem("KLP475", at, { entry: place.entry }));
   }
   return problems;

@@ -72,3 +72,19 @@ describe("why a file cannot be read, and the help that fits", () => {
     ]);
   });
 });
+
+test("standard input that never ends is refused, as a device or a program may be", async () => {
+  const piece = Buffer.alloc(1 << 26);
+  let given = 0;
+  async function* endless(): AsyncGenerator<Buffer> {
+    // The same memory again and again.
+    for (; ; given++) {
+      if (given > 64) throw new Error("4 GiB were taken");
+      yield piece;
+    }
+  }
+  const stdin = Object.assign(endless(), { isTTY: false }) as unknown as typeof context.stdin;
+  const [code, title] = told(await problemOf(() => readInput("-", { stdin })));
+  expect([code, title]).toEqual(["KLP104", "cannot be read: there are more than 1024 MiB on it"]);
+  expect(given).toBe(16);
+});

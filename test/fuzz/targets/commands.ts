@@ -42,6 +42,7 @@ async function runCommand(words: readonly string[], bytes: Uint8Array): Promise<
     throw thrown;
   }
   if ((stdout + stderr).split(/[\n\t]/).some(hasHidden)) throw new Error(`control characters: ${JSON.stringify(said)}`);
+  if (/\.\w+\+0x-/.test(stdout + stderr)) throw new Error(`a place before its section: ${said}`);
   const form = words.indexOf("--format");
   if (words[form + 1] === "json" && !words.slice(0, form).includes("--") && status < 2) JSON.parse(stdout);
   // The model says how long it took.

@@ -53,6 +53,15 @@ test("one that is not in the list, and one in the list that is elsewhere", () =>
   expect(stranger === undefined ? null : kernelOf(stranger)).toMatch(/^missing return thunk: /);
 });
 
+test.each([-(1n << 62n), -1n << 32n, 1n << 62n])("one in the list that leads out of its section, to %i", (addend) => {
+  const part = new Part(seen);
+  const table = part.table(".rela.return_sites");
+  part.edits.removeRelocation(table, 2);
+  part.edits.addRelocation(table.section, { offset: table.offset(2), type: 2, addend, symbol: table.symbol(2) });
+  const [stranger] = found(writeElf(part.edits), "KLP475");
+  expect(stranger?.at).toMatchObject({ section: ".return_sites", offset: table.offset(2) });
+});
+
 test("plain returns for a kernel with thunks, in the functions that objtool names", () => {
   const said = objtoolOn("safe-returns").filter((line) => line.includes("'naked' return"));
   expect(said).toHaveLength(5);
