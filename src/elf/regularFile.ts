@@ -36,10 +36,14 @@ function otherKind(there: BigIntStats): string | null {
 }
 
 /** Opens a regular file for reading; nothing waits. @throws InputError, and the system's errors */
-export function openRegular(path: string): number {
+export const openRegular = (path: string): number => openStated(path).fd;
+
+/** As {@link openRegular}, with the file's state. */
+function openStated(path: string): { readonly fd: number; readonly there: BigIntStats } {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  const kind = otherKind(fstatSync(fd, { bigint: true }));
-  if (kind === null) return fd;
+  const there = fstatSync(fd, { bigint: true });
+  const kind = otherKind(there);
+  if (kind === null) return { fd, there };
   closeSync(fd);
   throw new InputError("not regular", kind);
 }
@@ -47,10 +51,26 @@ export function openRegular(path: string): number {
 /** Larger files are for Node to refuse, in its own words. */
 const LARGEST = 1n << 31n;
 
-/** What a file of a size holds, in memory of its own: not a Buffer, and not copied. What the kernel makes up has no size. */
-function bytesOf(fd: number, size: bigint): Uint8Array {
+/** Memory that files are read to one after the other: fresh pages for each cost more than reading it. */
+export class ReadingRoom {
+  #bytes = new Uint8Array(0);
+
+  /** Room for so many bytes, which hold anything; the same as before unless it is too small. */
+  take(size: number): Uint8Array {
+    if (size > MOST_ROOM) return new Uint8Array(size);
+    if (size > this.#bytes.length) this.#bytes = new Uint8Array(Math.max(LEAST_ROOM, 2 ** Math.ceil(Math.log2(size))));
+    return this.#bytes.subarray(0, size);
+  }
+}
+
+/** Bytes. */
+const LEAST_ROOM = 1 << 20;
+const MOST_ROOM = 1 << 25;
+
+/** What a file of a size holds, in memory of its own or a room: not a Buffer, and not copied. What the kernel makes up has no size. */
+function bytesOf(fd: number, size: bigint, room: ReadingRoom | null): Uint8Array {
   if (size === 0n || size >= LARGEST) return new Uint8Array(readFileSync(fd));
-  const bytes = new Uint8Array(Number(size));
+  const bytes = room?.take(Number(size)) ?? new Uint8Array(Number(size));
   let filled = 0;
   while (filled < bytes.length) {
     const count = readSync(fd, bytes, filled, bytes.length - filled, null);
@@ -63,18 +83,18 @@ function bytesOf(fd: number, size: bigint): Uint8Array {
 
 /**
  * The bytes of a regular file. A pipe is read only if it is a descriptor of this process's own (/dev/fd/63), which a shell made for it.
- * @param whileOpen called once all is read, before the file is looked at again
+ * @param whileOpen called once all is read, before the file is looked at again @param room where it is read to; null: memory of its own
  * @throws InputError, and the system's errors
  */
 export function readRegular(
   path: string,
-  whileOpen: () => void = () => {},
+  { whileOpen = () => {}, room = null }: { readonly whileOpen?: () => void; readonly room?: ReadingRoom | null } = {},
 ): { readonly bytes: Uint8Array; readonly state: FileState; readonly mode: number } {
   const isPipe = OWN_DESCRIPTOR.test(path) && statSync(path).isFIFO();
-  const fd = isPipe ? openSync(path, "r") : openRegular(path);
+  const { fd, there } = isPipe ? { fd: openSync(path, "r"), there: null } : openStated(path);
   try {
-    const before = fstatSync(fd, { bigint: true });
-    const bytes = before.isFile() ? bytesOf(fd, before.size) : new Uint8Array(readFileSync(fd));
+    const before = there ?? fstatSync(fd, { bigint: true });
+    const bytes = before.isFile() ? bytesOf(fd, before.size, room) : new Uint8Array(readFileSync(fd));
     whileOpen();
     const after = fstatSync(fd, { bigint: true });
     // What the kernel makes up while it is read has no size.
@@ -82,6 +102,22 @@ export function readRegular(
       throw new InputError("changed", "it changed while it was read");
     }
     return { bytes, state: before, mode: Number(before.mode & 0o777n) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * What `look` finds in parts of a regular file. One that goes beyond the file's end is shorter.
+ * @throws InputError, and the system's errors
+ */
+export function inParts<T>(path: string, look: (read: (start: number, length: number) => Uint8Array) => T): T {
+  const fd = openRegular(path);
+  try {
+    return look((start, length) => {
+      const bytes = new Uint8Array(length);
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, start));
+    });
   } finally {
     closeSync(fd);
   }

@@ -251,9 +251,8 @@ export class Kernel {
     if (this.modules.size === 0 && exports === undefined) return listed;
     const found = new Map<string, SymbolOwner>();
     for (const module of this.modules.values()) {
-      if (module.find(name).length > 0 || module.exports.has(name)) {
-        found.set(module.name, { module: module.name, exported: module.exports.has(name) });
-      }
+      const exported = module.exports.has(name);
+      if (exported || module.has(name)) found.set(module.name, { module: module.name, exported });
     }
     for (const owner of listed) {
       if (!found.has(owner.module)) found.set(owner.module, owner);

@@ -166,7 +166,7 @@ export class PlaceLookup {
       const { relocations, more } = this.#relocationsIn(section, at, at + size);
       window.push({
         offset: at,
-        bytes: data.subarray(at, at + size),
+        bytes: data.slice(at, at + size),
         text: this.#named(section, text, relocations),
         relocations: relocations.map(({ name, symbol, addend }) => ({ name, symbol, addend })),
         marked,

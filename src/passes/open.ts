@@ -26,6 +26,8 @@ export class Subject {
   readonly modInfo: ModInfo | null;
   /** The kernel's version by vermagic; null if that does not tell. */
   readonly version: KernelVersion | null;
+  /** What {@link keeper} keeps, by its memories. */
+  readonly kept = new Map<object, unknown[]>();
   #functions: FunctionIndex | null = null;
   #source: Promise<SourceIndex> | null = null;
 
@@ -77,10 +79,10 @@ export function tryRead(bytes: Uint8Array): ElfFile | null {
  * identity, in the order given.
  */
 export function keeper<T>(): (subject: Subject, keys: readonly unknown[], make: () => T) => T {
-  const kept = new WeakMap<Subject, { readonly keys: readonly unknown[]; readonly value: T }[]>();
+  const own = {};
   return (subject, keys, make) => {
-    const entries = kept.get(subject) ?? [];
-    kept.set(subject, entries);
+    const entries = (subject.kept.get(own) ?? []) as { readonly keys: readonly unknown[]; readonly value: T }[];
+    subject.kept.set(own, entries);
     const known = entries.find((e) => e.keys.length === keys.length && e.keys.every((k, i) => k === keys[i]));
     if (known !== undefined) return known.value;
     const value = make();

@@ -34,7 +34,7 @@ test.each<[string, () => void]>([
   ["is emptied", () => writeFileSync(at("file"), "")],
 ])("a file that %s while it is read", (_, change) => {
   writeFileSync(at("file"), "as it was");
-  expect(() => readRegular(at("file"), change)).toThrow("it changed while it was read");
+  expect(() => readRegular(at("file"), { whileOpen: change })).toThrow("it changed while it was read");
 });
 
 describe.each(NONE)("%s", (path) => {

@@ -3,13 +3,14 @@
 import { defined } from "../../base/defined.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { UnpackPool } from "../../elf/containers/budget.ts";
+import { ReadingRoom } from "../../elf/regularFile.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { packingFault } from "../../kernel/module/packing.ts";
 import { type CheckResult, checkSubject } from "../../passes/check.ts";
 import { previousProblems, succession } from "../../passes/diff/previous.ts";
 import { openModule, type Subject } from "../../passes/open.ts";
-import { type Context, sharing } from "../context.ts";
-import { readUnpacked } from "../files/io.ts";
+import type { Context } from "../context.ts";
+import { readUnpacked, type Standard } from "../files/io.ts";
 import { KernelModules } from "../files/kernel/kernelModules.ts";
 import type { ModuleStore } from "../files/kernel/kernelSources.ts";
 import { type Contents, TreeModules } from "../files/kernel/treeModules.ts";
@@ -58,10 +59,11 @@ export async function openChecker(
   const reference = await readReference(options, context);
   const previous = options.previous === undefined ? null : await readUnpacked(options.previous, context);
   const tree = files.length > 1 ? new TreeModules(files, context, show, ask) : null;
+  const room = new ReadingRoom();
   const check = async (file: string): Promise<Checked> => {
     let subject: Subject | null = null;
     try {
-      const input = await readChecked(file, stores, among(files.length, context));
+      const input = await readChecked(file, stores, among(files.length, context, room));
       subject = openModule(input.bytes, input.name);
       const inTree = tree === null ? kernel : await tree.add(kernel, subject, file);
       const known = await own.add(inTree, subject);
@@ -110,9 +112,17 @@ async function indexedKernel(
   return { kernel: kernel.withModules(await loadModules(module, stores, context)), stores };
 }
 
-/** Of many files, which threads may look at in any order, each has its part of what they share. */
-const among = (files: number, context: Context): Context =>
-  files === 1 ? context : sharing(context, new UnpackPool(files));
+/** Of many files, which threads may look at in any order, each has its part of what they share. They are checked one after the other. */
+const among = (files: number, context: Context, room: ReadingRoom): Standard =>
+  files === 1
+    ? context
+    : {
+        get stdin() {
+          return context.stdin;
+        },
+        unpacking: new UnpackPool(files),
+        room,
+      };
 
 /** What a livepatch before it makes wrong. */
 function beforeIt(old: Subject, now: Subject, kernel: Kernel | null): readonly Problem[] {
@@ -124,7 +134,7 @@ function beforeIt(old: Subject, now: Subject, kernel: Kernel | null): readonly P
 async function readChecked(
   path: string,
   stores: readonly ModuleStore[],
-  context: Context,
+  context: Standard,
 ): Promise<Awaited<ReturnType<typeof readUnpacked>>> {
   if (stores.length > 0) {
     const { namedModule } = await import("../files/kernel/kernel.ts");

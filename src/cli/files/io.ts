@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { defined } from "../../base/defined.ts";
 import { longest } from "../../base/lists.ts";
 import { streamText, visible } from "../../base/visible.ts";
@@ -6,7 +6,7 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { shareUnpacking, type UnpackPool } from "../../elf/containers/budget.ts";
 import { PackedError, type Packing, packingOf, unpack } from "../../elf/containers/packed.ts";
 import { reason } from "../../elf/output.ts";
-import { type FileState, InputError, readRegular } from "../../elf/regularFile.ts";
+import { type FileState, InputError, type ReadingRoom, readRegular } from "../../elf/regularFile.ts";
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { InputStream, OutputStream } from "../context.ts";
 
@@ -39,6 +39,8 @@ export interface Standard {
   readonly stdin: InputStream;
   /** What the files of the run share of what may be unpacked; absent: each is by itself. */
   readonly unpacking?: UnpackPool;
+  /** Where files are read to, one after the other: the bytes of one last until the next is read. Absent: each has memory of its own. */
+  readonly room?: ReadingRoom;
 }
 
 /** As {@link readInput}; a packed file is unpacked. @throws InputProblem, UsageError */
@@ -77,15 +79,11 @@ export async function readInput(path: string, context: Standard): Promise<Input>
 async function readAny(path: string, context: Standard): Promise<Input> {
   if (path === "-") return { name: "<stdin>", bytes: await readStdin(context.stdin), mode: 0o644 };
   try {
-    if (statSync(path).isDirectory()) {
-      // One that may not be read says so: what it is does not matter then.
-      readdirSync(path);
-      throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
-    }
-    return { name: path, ...readRegular(path) };
+    return { name: path, ...readRegular(path, { room: context.room ?? null }) };
   } catch (error) {
-    if (error instanceof InputProblem) throw error;
-    throw unreadable(path, error);
+    // A folder that may not be read says so: what it is does not matter then.
+    if ((error as NodeJS.ErrnoException).code !== "EISDIR") throw unreadable(path, error);
+    throw new InputProblem(problem("KLP104", { file: path }, { why: "it is a folder", isFolder: true }));
   }
 }
 

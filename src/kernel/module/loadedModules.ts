@@ -2,7 +2,8 @@
 
 import { type Addr, addr } from "../../base/brand.ts";
 import type { KernelAddresses } from "../running/addresses.ts";
-import type { ModuleFile, ModuleSymbol } from "./moduleFile.ts";
+import type { ModuleFile } from "./moduleFile.ts";
+import type { ModuleSymbol } from "./moduleSymbols.ts";
 
 /** A loaded module: its file, and the addresses of its sections by name; null: only the kernel's list may tell. */
 export interface LoadedModule {

@@ -1,33 +1,15 @@
 // A module of the kernel, as its .ko tells: what it exports, and the symbols that the livepatch core finds in it.
 
 import { latin1 } from "../../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL, STT_FILE } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { distanceToFunction } from "../image/ftraceEntry.ts";
 import { SEALED_SECTION } from "../image/sealed.ts";
-import { isFreedInit, siteTablesOf } from "../machines.ts";
+import { siteTablesOf } from "../machines.ts";
 import type { Export } from "../symbols/exports.ts";
 import { type PlacedSymbol, PlacedSymbols } from "../symbols/placedSymbols.ts";
 import { readExports } from "./exportTable.ts";
 import { type ModInfo, normalModuleName, readModInfo } from "./modinfo.ts";
-
-/** A symbol of a module. */
-export interface ModuleSymbol {
-  /** Index in the module's symbol table: the order in which the kernel counts. */
-  readonly index: number;
-  /** Bytes that the symbol states; 0: none. */
-  readonly size: number;
-  /** Offset in bytes in `section`; the value itself of an absolute symbol. */
-  readonly offset: number;
-  /** Name of the section; null for absolute and other reserved indices. */
-  readonly section: string | null;
-  /** Whether it is still there once the module has run its init function. */
-  readonly isCore: boolean;
-  readonly isText: boolean;
-  readonly isGlobal: boolean;
-  /** For locals: which STT_FILE symbol it stands behind, from 0; null: none, or not a local. */
-  readonly file: number | null;
-}
+import { type ModuleSymbol, ModuleSymbols } from "./moduleSymbols.ts";
 
 /** One module, read once. Positions are counted as `mod->kallsyms` has the symbols. */
 export class ModuleFile {
@@ -46,8 +28,7 @@ export class ModuleFile {
   readonly #sites: ReadonlyMap<string, readonly number[]> | null;
   /** Section name -> offsets of functions without a landing pad once it is loaded; null if it has no list of them. */
   readonly #sealed: ReadonlyMap<string, ReadonlySet<number>> | null;
-  readonly #symbols = new Map<string, ModuleSymbol[]>();
-  readonly #sourceFiles: string[] = [];
+  readonly #symbols: ModuleSymbols;
 
   constructor(file: ElfFile, source: string, name?: string) {
     this.source = source;
@@ -55,30 +36,7 @@ export class ModuleFile {
     this.modInfo = readModInfo(file);
     this.name = name === undefined ? nameOfModule(file, this.modInfo, source) : normalModuleName(name);
     this.depends = this.modInfo?.depends ?? [];
-    const { sections, symbols } = file;
-    for (let i = 1; i < (symbols?.count ?? 0); i++) {
-      if (symbols === null || symbols.rawShndx(i) === SHN_UNDEF) continue;
-      const symbol = symbols.name(i);
-      if (symbols.type(i) === STT_FILE) this.#sourceFiles.push(symbol);
-      if (symbol === "") continue;
-      const section = symbols.sectionOf(i);
-      const raw = symbols.rawShndx(i);
-      const isInit = section !== null && isFreedInit(sections.name(section), file.header.machine);
-      const entry: ModuleSymbol = {
-        index: i,
-        size: symbols.size(i),
-        offset: symbols.offset(i),
-        section: section === null ? null : sections.name(section),
-        // is_core_symbol, kernel/module/kallsyms.c: a loaded section that is not freed after init.
-        isCore: section !== null && raw < SHN_LORESERVE && sections.hasFlags(section, SHF_ALLOC) && !isInit,
-        isText: section !== null && sections.hasFlags(section, SHF_EXECINSTR),
-        isGlobal: symbols.bind(i) !== STB_LOCAL,
-        file: symbols.bind(i) === STB_LOCAL && this.#sourceFiles.length > 0 ? this.#sourceFiles.length - 1 : null,
-      };
-      const twins = this.#symbols.get(symbol);
-      if (twins === undefined) this.#symbols.set(symbol, [entry]);
-      else twins.push(entry);
-    }
+    this.#symbols = new ModuleSymbols(file);
     this.exports = readExports(file, this.name);
     this.thisModule = readThisModule(file);
     this.#sites = readSites(file);
@@ -99,7 +57,7 @@ export class ModuleFile {
   hasFtraceSite(symbol: ModuleSymbol): boolean | null {
     if (this.#sites === null || symbol.section === null) return null;
     let next = Number.POSITIVE_INFINITY;
-    for (const twins of this.#symbols.values()) {
+    for (const twins of this.#symbols.all.values()) {
       for (const other of twins) {
         if (other.section === symbol.section && other.offset > symbol.offset && other.offset < next)
           next = other.offset;
@@ -110,7 +68,12 @@ export class ModuleFile {
 
   /** All symbols called `name`, in the order in which the kernel counts them while the module is being loaded. */
   find(name: string): readonly ModuleSymbol[] {
-    return this.#symbols.get(name) ?? [];
+    return this.#symbols.find(name);
+  }
+
+  /** Whether {@link find} finds any. */
+  has(name: string): boolean {
+    return this.#symbols.has(name);
   }
 
   /** The same once the module is live: symbols of init sections are gone by then. */
@@ -119,18 +82,18 @@ export class ModuleFile {
   }
 
   /** All names. */
-  names(): IterableIterator<string> {
-    return this.#symbols.keys();
+  names(): Iterable<string> {
+    return this.#symbols.all.keys();
   }
 
   /** All symbols by place, and by the source files that the symbol table names. */
   get placed(): PlacedSymbols {
     const listed: PlacedSymbol[] = [];
-    for (const [name, twins] of this.#symbols) {
+    for (const [name, twins] of this.#symbols.all) {
       for (const { section, offset, isText, isGlobal, file } of twins)
         listed.push({ name, area: section ?? "", at: BigInt(offset), isText, isGlobal, file });
     }
-    return new PlacedSymbols(listed, this.#sourceFiles);
+    return new PlacedSymbols(listed, this.#symbols.sourceFiles);
   }
 }
 
@@ -138,15 +101,18 @@ export class ModuleFile {
 export const nameOfModule = (file: ElfFile, modInfo: ModInfo | null, path: string): string =>
   normalModuleName(findModuleName(file, modInfo, path));
 
+/** The name in struct module: state and list (24 bytes), then the name, up to 56 bytes. Null: there is none, or no end of it. */
+export function nameInStruct(module: Uint8Array): string | null {
+  const data = module.subarray(24, 80);
+  const end = data.indexOf(0);
+  return end > 0 ? latin1(data, 0, end) : null;
+}
+
 /** The name in struct module, else in .modinfo, else the file's. */
 export function findModuleName(file: ElfFile, modInfo: ModInfo | null, path: string): string {
   const section = file.sections.findByName(".gnu.linkonce.this_module");
-  if (section !== null) {
-    // struct module: state and list (24 bytes), then the name, up to 56 bytes.
-    const data = file.sections.data(section).subarray(24, 80);
-    const end = data.indexOf(0);
-    if (end > 0) return latin1(data, 0, end);
-  }
+  const own = section === null ? null : nameInStruct(file.sections.data(section));
+  if (own !== null) return own;
   const base = path.replace(/^.*\//, "").replace(/\.(?:k?o)(?:\.(?:gz|xz|zst))?$/, "");
   return normalModuleName(modInfo?.get("name") ?? base);
 }
@@ -188,7 +154,7 @@ function readSites(file: ElfFile): Map<string, number[]> | null {
       const symbol = table.symbol(row);
       const section = symbols.sectionOf(symbol);
       if (section === null) continue;
-      const listed = symbols.offset(symbol) + Number(table.addend(row));
+      const listed = symbols.offset(symbol) + table.addendNumber(row);
       const code = sections.data(section);
       const isInside = listed >= 0 && listed < code.length;
       const offset =

@@ -86,13 +86,14 @@ class Undefineds {
       this.#converted(name, resolution, () => uses.placeOf(symbol));
       return;
     }
+    const more = { loadOrder: LOADING.symbol(symbol) };
+    if (resolution.kind === "unknown") {
+      this.#unknown(name, () => uses.placeOf(symbol), more.loadOrder);
+      return;
+    }
     const shown = printable(name);
     const at = uses.placeOf(symbol);
-    const more = { loadOrder: LOADING.symbol(symbol) };
     switch (resolution.kind) {
-      case "unknown":
-        this.#unknown(name, at, more.loadOrder);
-        break;
       case "only-in-module":
         this.#problems.push(problem("KLP403", at, { module, symbol: shown, owners: resolution.modules }, more));
         break;
@@ -118,12 +119,15 @@ class Undefineds {
     }
   }
 
-  #unknown(name: string, at: Place, loadOrder: readonly number[]): void {
+  #unknown(name: string, place: PlaceOf, loadOrder: readonly number[]): void {
     const { kernel, module } = this.#search;
+    // Without -k nothing is said of the kernel's own symbols, which are most.
+    const isOpen = !kernel.hasSymbols && !this.#listsExports;
+    if (isOpen && (!kernel.listsExportsOfVmlinux || this.#dependsOn.length > 0)) return;
     const shown = printable(name);
-    if (!kernel.hasSymbols && !this.#listsExports) {
-      if (kernel.listsExportsOfVmlinux && this.#dependsOn.length === 0)
-        this.#strangers.push({ name: shown, at, loadOrder });
+    const at = place();
+    if (isOpen) {
+      this.#strangers.push({ name: shown, at, loadOrder });
       return;
     }
     if (this.#dependsOn.length > 0) {

@@ -7,10 +7,12 @@ import { problem } from "../../../diag/catalogue.ts";
 import { ElfError } from "../../../elf/error.ts";
 import type { ElfExecutable } from "../../../elf/executable.ts";
 import { type ElfFile, readElf } from "../../../elf/reader.ts";
+import { inParts } from "../../../elf/regularFile.ts";
 import { readKernelFile } from "../../../kernel/detect.ts";
 import type { Vmlinux } from "../../../kernel/image/vmlinux.ts";
 import { Kernel, type KernelParts } from "../../../kernel/kernel.ts";
 import { readExports } from "../../../kernel/module/exportTable.ts";
+import { nameWithoutExports } from "../../../kernel/module/glance.ts";
 import { readModInfo } from "../../../kernel/module/modinfo.ts";
 import { ModuleFile, nameOfModule } from "../../../kernel/module/moduleFile.ts";
 import type { Export } from "../../../kernel/symbols/exports.ts";
@@ -183,14 +185,32 @@ export async function loadModule(
   return readModule(await readUnpacked(path, context), name, opened);
 }
 
-/** The name of a module and what it exports, without all else. @throws InputProblem, UsageError */
-export async function loadExports(path: string, context: Standard): Promise<Pick<ModuleFile, "name" | "exports">> {
+/**
+ * The name of a module and the names of what it exports, without all else. Of a file that exports nothing, no more is read than tells so: it may
+ * be malformed beyond that.
+ * @throws InputProblem, UsageError
+ */
+export async function loadExports(
+  path: string,
+  context: Standard,
+): Promise<{ readonly name: string; readonly exports: readonly string[] }> {
+  const glanced = glance(path);
+  if (glanced !== null) return { name: glanced, exports: [] };
   const input = await readUnpacked(path, context);
   return guard(input.name, false, () => {
     const file = readElf(input.bytes);
     const name = nameOfModule(file, readModInfo(file), input.name);
-    return { name, exports: readExports(file, name) };
+    return { name, exports: [...readExports(file, name).keys()] };
   });
+}
+
+/** {@link nameWithoutExports} of a file; null also where that cannot be read, which reading all of it will say. */
+function glance(path: string): string | null {
+  try {
+    return inParts(path, nameWithoutExports);
+  } catch {
+    return null;
+  }
 }
 
 /** Turns what is wrong with a file into the problem to report. */

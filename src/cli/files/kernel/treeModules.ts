@@ -28,7 +28,7 @@ function put<K>(map: Map<K, string[]>, key: K, path: string): void {
   else known.push(path);
 }
 
-/** What a file says: the module's name, and the names that it exports. */
+/** What a file says: the module's name, and the names that it exports. One that exports nothing may be malformed elsewhere. */
 export interface FileContents {
   readonly path: string;
   readonly name: string;
@@ -90,8 +90,7 @@ export class TreeModules {
     for (const name of openNames(subject, withThose(kernel, found))) {
       const { exports } = await this.#read();
       if ([...found.values()].some((m) => m.exports.has(name))) continue;
-      const nearest = nearestOf(exports.get(name) ?? [], user);
-      if (nearest !== null) take(await this.#open(nearest));
+      take(await this.#nearest(exports.get(name) ?? [], user));
     }
     return withThose(kernel, found);
   }
@@ -102,8 +101,17 @@ export class TreeModules {
     const module = byFile === null ? null : await this.#open(byFile);
     if (module?.name === name) return module;
     const { names } = await this.#read();
-    const nearest = nearestOf(names.get(name) ?? [], user);
-    return nearest === null ? null : this.#open(nearest);
+    return this.#nearest(names.get(name) ?? [], user);
+  }
+
+  /** The nearest of some files that can be read. */
+  async #nearest(paths: readonly string[], user: string): Promise<ModuleFile | null> {
+    for (let left = paths; ; ) {
+      const nearest = nearestOf(left, user);
+      const module = nearest === null ? null : await this.#open(nearest);
+      if (nearest === null || module !== null) return module;
+      left = left.filter((path) => path !== nearest);
+    }
   }
 
   /** The modules' files, in the order in which they are read. */
@@ -114,8 +122,10 @@ export class TreeModules {
   /** What one of them says; null if it cannot be read. */
   async contentsOf(path: string): Promise<FileContents | null> {
     const known = this.#kept.get(path);
-    const file = known === undefined ? await this.#try(() => loadExports(path, this.#own())) : known;
-    return file === null ? null : { path, name: file.name, exports: [...file.exports.keys()] };
+    if (known === null) return null;
+    if (known !== undefined) return { path, name: known.name, exports: [...known.exports.keys()] };
+    const file = await this.#try(() => loadExports(path, this.#own()));
+    return file === null ? null : { path, ...file };
   }
 
   /** Reads all modules, once. */
@@ -193,8 +203,11 @@ export function modulesNamedBy({ file, modInfo, symbols, arch }: Subject, kernel
     if (object !== null) names.add(object);
   }
   for (let i = 1; i < symbols.count; i++) {
+    // Names of most symbols are not needed here, nor elsewhere.
+    const isKlp = symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX);
+    if (!isKlp && (kernel === null || !symbols.isUndefined(i))) continue;
     const name = symbols.name(i);
-    const object = parseKlpSymbol(name)?.object;
+    const object = isKlp ? parseKlpSymbol(name)?.object : undefined;
     if (object !== undefined) names.add(object);
     else if (kernel !== null && symbols.isUndefined(i) && name !== "" && !kernel.exports(name)) {
       for (const { module } of kernel.modulesWith(name)) names.add(module);
