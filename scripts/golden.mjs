@@ -33,6 +33,11 @@ const steps = [
   { name: "fixtures/diff/sizes", run: script("fixtures/diff/sizes"), tools: [...GCC, ...BINUTILS] },
   { name: "fixtures/diff/kcfi", run: script("fixtures/diff/kcfi"), tools: ["clang-16"] },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
+  {
+    name: "fixtures/diff/linktime",
+    run: script("fixtures/diff/linktime"),
+    tools: ["clang-14", "ld.lld-14", "llvm-dwarfdump-14"],
+  },
   { name: "fixtures/diff/meaning", run: script("fixtures/diff/meaning"), tools: [...GCC, "clang-14"] },
   {
     name: "build/failed/said",

@@ -49,19 +49,12 @@ export async function comparePairs(
     if (isBitcode(after)) throw new BuildStop([problem("KLP824", { file: path }, { path })], 1);
     const module = modules?.get(owners[0] ?? "");
     const named = module === undefined ? before : asInModule(before, module);
-    const compared = await diffObjects({ bytes: named, path }, { bytes: after, path }, options);
-    const result = modules === null ? compared : withoutLayouts(compared);
+    const result = await diffObjects({ bytes: named, path }, { bytes: after, path }, options);
     if (result.isEmpty && result.problems.length === 0) continue;
     for (const object of owners) changed.push({ path, object, result });
   }
   return changed;
 }
-
-/** Layouts of types are not told apart reliably in the debug information of link-time optimisation. */
-const withoutLayouts = (result: DiffResult): DiffResult => ({
-  ...result,
-  problems: result.problems.filter((p) => p.code !== "KLP725"),
-});
 
 const isBitcode = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x42 && bytes[1] === 0x43 && bytes[2] === 0xc0 && bytes[3] === 0xde;

@@ -6,7 +6,7 @@ import type { TypeTable } from "../../typeTable.ts";
 import type { RelocationTable } from "../../views/relas.ts";
 import { DW_FORM_implicit_const } from "../consts.ts";
 import type { UnitPlace, UnitSlices } from "../unitSlices.ts";
-import { tableOfUnit } from "./typeTable.ts";
+import { otherUnits, tableOfUnit } from "./typeTable.ts";
 
 /** The tables of a unit, of the original and of the patched file. */
 export interface UnitTypes {
@@ -17,14 +17,16 @@ export interface UnitTypes {
 }
 
 /**
- * Types of each unit that is in both files and not the same, one after the other. Units are paired by their names, in order.
+ * Types of each unit that is in both files and not the same, one after the other. Units are paired by their names, in order; those with
+ * code before those without: optimising several files together adds a unit for what was taken from another one.
  * @throws DwarfError
  */
 export function* changedUnits(orig: UnitSlices, patched: UnitSlices): Generator<UnitTypes> {
   const same = new SameUnits(orig, patched);
+  const others = [otherUnits(orig), otherUnits(patched)] as const;
   for (const [a, b, name] of pairUnits(orig, patched)) {
     if (same.areSame(a, b)) continue;
-    const [one, other] = [tableOfUnit(orig, a, `${name}:`), tableOfUnit(patched, b, `${name}:`)];
+    const [one, other] = [tableOfUnit(orig, a, `${name}:`, others[0]), tableOfUnit(patched, b, `${name}:`, others[1])];
     if (one !== null && other !== null)
       yield { before: one, after: other, source: name.slice(name.lastIndexOf("/") + 1) };
   }
@@ -39,9 +41,10 @@ function pairUnits(orig: UnitSlices, patched: UnitSlices): Pair[] {
       const unit = slices.headOf(place);
       if (unit === null) return [];
       const name = unit.name ?? "";
-      const count = seen.get(name) ?? 0;
-      seen.set(name, count + 1);
-      return [{ place, name, key: `${count} ${name}` }];
+      const kind = `${unit.ranges.length > 0 ? "code" : "none"} ${name}`;
+      const count = seen.get(kind) ?? 0;
+      seen.set(kind, count + 1);
+      return [{ place, name, key: `${count} ${kind}` }];
     });
   };
   const theirs = new Map(named(patched).map((u) => [u.key, u.place]));
@@ -57,6 +60,8 @@ const STRING = 1;
 const ABBREVIATIONS = 2;
 /** Indices of strings mean what another section says. */
 const INDIRECT = 3;
+/** An entry, by its place in .debug_info. */
+const ENTRY = 4;
 
 /** Whether units say the same: bytes, strings, and the abbreviations that the bytes are written in. */
 class SameUnits {
@@ -86,13 +91,17 @@ class SameUnits {
     const [into, intoOther] = this.#into;
     if (!sameBytes(this.#orig.rawOf(a, into), this.#patched.rawOf(b, intoOther))) return false;
     const [one, other] = [this.#orig.rowsOf(a, into), this.#patched.rowsOf(b, intoOther)];
-    const moved = b.start - a.start;
-    for (let i = 0; i < count; i++) if (!this.#isSameRow(one, other, i, moved)) return false;
+    for (let i = 0; i < count; i++) if (!this.#isSameRow(one, other, i, [a, b])) return false;
     return true;
   }
 
-  /** @param moved bytes that the second unit begins behind the first */
-  #isSameRow(one: RelocationTable, other: RelocationTable, row: number, moved: number): boolean {
+  #isSameRow(
+    one: RelocationTable,
+    other: RelocationTable,
+    row: number,
+    [a, b]: readonly [UnitPlace, UnitPlace],
+  ): boolean {
+    const moved = b.start - a.start;
     if (one.offset(row) + moved !== other.offset(row) || one.type(row) !== other.type(row)) return false;
     const [symbol, twin] = [one.symbol(row), other.symbol(row)];
     const kind = this.#kinds[0][symbol] ?? NOTHING;
@@ -103,6 +112,8 @@ class SameUnits {
       this.#patched.symbols.offset(twin) + other.addendNumber(row),
     ];
     if (kind === ABBREVIATIONS) return isSameTable(this.#abbreviations, at, there);
+    // What another unit says may differ.
+    if (kind === ENTRY) return at >= a.start && at < a.end && there - at === moved;
     return isSameText(this.#strings, at, there);
   }
 }
@@ -124,6 +135,7 @@ function kindsOf({ symbols, file: { sections } }: UnitSlices): Uint8Array {
     if (name.endsWith("debug_str")) kinds[i] = STRING;
     else if (name.endsWith("debug_abbrev")) kinds[i] = ABBREVIATIONS;
     else if (name.endsWith("debug_str_offsets") || name.endsWith("debug_addr")) kinds[i] = INDIRECT;
+    else if (name.endsWith("debug_info")) kinds[i] = ENTRY;
   }
   return kinds;
 }

@@ -65,8 +65,12 @@ export interface UnitNodes {
 /** Entries inside one another beyond this are an error: no compiler nests so deep. */
 const DEEPEST = 1000;
 
-/** Reads all entries of a unit. @throws DwarfError */
-export function readNodes(reader: UnitReader, sections: DebugSections, unit: DwarfUnit): UnitNodes {
+/**
+ * Reads all entries of a unit.
+ * @param base where `unit.info` begins in .debug_info, bytes: offsets of entries, and references, are from the start of that section
+ * @throws DwarfError
+ */
+export function readNodes(reader: UnitReader, sections: DebugSections, unit: DwarfUnit, base: number): UnitNodes {
   const cursor = new Cursor(unit.info, reader.littleEndian, unit.firstEntry, unit.end);
   const byOffset = new Map<number, TypeNode>();
   const top: TypeNode[] = [];
@@ -85,8 +89,8 @@ export function readNodes(reader: UnitReader, sections: DebugSections, unit: Dwa
     if (abbreviation === undefined) throw cursor.error(`the unknown abbreviation ${code}`);
     const attributes = reader.attributes(cursor, abbreviation, unit);
     const parent = open.at(-1) ?? null;
-    const node = nodeOf(reader, unit, { tag: abbreviation.tag, attributes }, parent, files);
-    byOffset.set(at, node);
+    const node = nodeOf(reader, unit, { tag: abbreviation.tag, attributes, base }, parent, files);
+    byOffset.set(base + at, node);
     // The unit's own entry is nobody's parent.
     if (open.length === 1) top.push(node);
     else parent?.children.push(node);
@@ -109,7 +113,7 @@ function fileNames(reader: UnitReader, sections: DebugSections, unit: DwarfUnit)
 function nodeOf(
   reader: UnitReader,
   unit: DwarfUnit,
-  { tag, attributes }: { readonly tag: number; readonly attributes: Attributes },
+  { tag, attributes, base }: { readonly tag: number; readonly attributes: Attributes; readonly base: number },
   parent: TypeNode | null,
   files: Files,
 ): TypeNode {
@@ -124,8 +128,8 @@ function nodeOf(
     parent,
     children: [],
     name: reader.string(unit, attributes.get(DW_AT_name)),
-    type: referenceOf(unit, attributes.get(DW_AT_type)),
-    origin: referenceOf(unit, attributes.get(DW_AT_abstract_origin) ?? attributes.get(DW_AT_specification)),
+    type: referenceOf(unit, base, attributes.get(DW_AT_type)),
+    origin: referenceOf(unit, base, attributes.get(DW_AT_abstract_origin) ?? attributes.get(DW_AT_specification)),
     size: number(DW_AT_byte_size),
     encoding: number(DW_AT_encoding) ?? 0,
     location: location === undefined ? 0 : (memberLocation(reader, unit, location) ?? Number.NaN),
@@ -141,8 +145,9 @@ function nodeOf(
   };
 }
 
-function referenceOf(unit: DwarfUnit, value: AttributeValue | undefined): number | null {
+function referenceOf(unit: DwarfUnit, base: number, value: AttributeValue | undefined): number | null {
   if (value === undefined) return null;
-  if (isUnitReference(value.form)) return unit.start + value.value;
+  if (isUnitReference(value.form)) return base + unit.start + value.value;
+  // Relocated, it counts from the start of the section, whichever unit the entry is in.
   return value.form === DW_FORM_ref_addr ? value.value : null;
 }

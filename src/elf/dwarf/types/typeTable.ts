@@ -28,7 +28,8 @@ import {
 import { Budget, Cursor, DwarfError } from "../cursor.ts";
 import { DebugSections } from "../sections.ts";
 import type { UnitPlace, UnitSlices } from "../unitSlices.ts";
-import { UnitReader } from "../units.ts";
+import { type DwarfUnit, UnitReader } from "../units.ts";
+import { aliasesOf, OtherUnits } from "./otherUnits.ts";
 import { readNodes, type TypeNode, type UnitNodes } from "./typeNodes.ts";
 
 const NAMES = ["info", "abbrev", "line", "str", "line_str", "str_offsets", "addr", "ranges", "rnglists"];
@@ -48,12 +49,16 @@ export async function readDwarfTypes(file: ElfFile): Promise<TypeTable | null> {
     const reader = new UnitReader(sections, file.littleEndian, new Budget(sections.totalSize));
     const made = new Tables();
     const units = reader.units();
-    const work = new Budget(4 * sections.totalSize);
+    const others = new OtherUnits(
+      units.map((unit) => unit.start),
+      (i) => readNodes(reader, sections, units[i] as DwarfUnit, 0),
+      new Budget(4 * sections.totalSize),
+    );
     for (const unit of units) {
       const scope = units.length > 1 ? `${unit.name ?? ""}:` : "";
       const place = new Cursor(unit.info, file.littleEndian, unit.firstEntry, unit.end);
-      const spend = (amount: number): void => work.spend(place, amount);
-      new UnitTypes(readNodes(reader, sections, unit), { prefix: scope, made, spend }).run();
+      const spend = (amount: number): void => others.work.spend(place, amount);
+      new UnitTypes(readNodes(reader, sections, unit, 0), { prefix: scope, made, spend, others }).run();
     }
     return units.length === 0 ? null : made;
   } catch (error) {
@@ -62,15 +67,36 @@ export async function readDwarfTypes(file: ElfFile): Promise<TypeTable | null> {
   }
 }
 
-/** The types of one unit of a linked object. Null for one without code. @param prefix of all keys @throws DwarfError */
-export function tableOfUnit(slices: UnitSlices, place: UnitPlace, prefix: string): TypeTable | null {
+/** The units of a linked object, for references from one to another. */
+export const otherUnits = (slices: UnitSlices): OtherUnits =>
+  new OtherUnits(
+    slices.units.map((place) => place.start),
+    (i) => {
+      const place = slices.units[i] as UnitPlace;
+      const unit = slices.unitOf(place);
+      return unit === null ? null : readNodes(slices.newReader(), slices.sections, unit, place.start);
+    },
+    new Budget(4 * (slices.sections.totalSize + (slices.units.at(-1)?.end ?? 0))),
+  );
+
+/**
+ * The types of one unit of a linked object, with those of other units that it refers to. Null for one without code.
+ * @param prefix of all keys
+ * @throws DwarfError
+ */
+export function tableOfUnit(
+  slices: UnitSlices,
+  place: UnitPlace,
+  prefix: string,
+  others: OtherUnits,
+): TypeTable | null {
   const unit = slices.unitOf(place);
   if (unit === null) return null;
   const made = new Tables();
   const cursor = new Cursor(unit.info, slices.file.littleEndian, unit.firstEntry, unit.end);
-  const work = new Budget(4 * (slices.sections.totalSize + unit.end));
-  const spend = (amount: number): void => work.spend(cursor, amount);
-  new UnitTypes(readNodes(slices.newReader(), slices.sections, unit), { prefix, made, spend }).run();
+  const spend = (amount: number): void => others.work.spend(cursor, amount);
+  const nodes = readNodes(slices.newReader(), slices.sections, unit, place.start);
+  new UnitTypes(nodes, { prefix, made, spend, others }).run();
   return made;
 }
 
@@ -86,9 +112,22 @@ class Tables implements TypeTable {
 const isAggregate = (tag: number): boolean =>
   tag === DW_TAG_structure_type || tag === DW_TAG_union_type || tag === DW_TAG_class_type;
 
-/** One unit. */
+interface UnitContext {
+  readonly prefix: string;
+  readonly made: Tables;
+  readonly spend: (amount: number) => void;
+  readonly others: OtherUnits;
+}
+
+/**
+ * One unit, with what it refers to in others: those types are its own as well, and in another build may stand in it, or in yet another
+ * unit.
+ */
 class UnitTypes {
   readonly #nodes: UnitNodes;
+  readonly #others: OtherUnits;
+  /** Enums of other units. */
+  readonly #enums = new Set<TypeNode>();
   readonly #prefix: string;
   readonly #made: Tables;
   /** Names that typedefs give to types without one. */
@@ -98,27 +137,17 @@ class UnitTypes {
   /** Counts steps: types refer to one another, and a few could have everything gone through over and over. @throws DwarfError */
   readonly #spend: (amount: number) => void;
 
-  constructor(
-    nodes: UnitNodes,
-    {
-      prefix,
-      made,
-      spend,
-    }: { readonly prefix: string; readonly made: Tables; readonly spend: (amount: number) => void },
-  ) {
+  constructor(nodes: UnitNodes, { prefix, made, spend, others }: UnitContext) {
     this.#nodes = nodes;
     this.#prefix = prefix;
     this.#made = made;
     this.#spend = spend;
+    this.#others = others;
   }
 
   run(): void {
     const { byOffset } = this.#nodes;
-    for (const node of byOffset.values()) {
-      if (node.tag !== DW_TAG_typedef || node.name === null) continue;
-      const target = this.#at(node.type);
-      if (target !== null && target.name === null && !this.#aliases.has(target)) this.#aliases.set(target, node.name);
-    }
+    for (const [node, name] of aliasesOf(byOffset, (at) => this.#at(at))) this.#aliases.set(node, name);
     const seen = new Map<string, number>();
     for (const node of byOffset.values()) {
       if (!isAggregate(node.tag) || node.isDeclaration || this.#nameOf(node) === null) continue;
@@ -129,16 +158,40 @@ class UnitTypes {
       seen.set(plain, count);
       this.#keys.set(node, count === 1 ? plain : `${plain}#${count}`);
     }
-    for (const [node, key] of this.#keys) this.#addAggregate(node, key);
+    this.#addAggregates();
     for (const node of byOffset.values()) {
       if (node.tag === DW_TAG_enumeration_type) this.#addEnumerators(node);
       else if (node.tag === DW_TAG_subprogram) this.#addFunction(node);
       else if (node.tag === DW_TAG_variable && scopeOf(node) === null) this.#addVariable(node);
     }
+    // Functions and variables may have led to more types of other units.
+    this.#addAggregates();
+    for (const node of this.#enums) this.#addEnumerators(node);
+  }
+
+  /** All that have a key. Each leads to others: a map's entries that come while it is gone through are gone through as well. */
+  #addAggregates(): void {
+    for (const [node, key] of this.#keys) if (!this.#made.aggregates.has(key)) this.#addAggregate(node, key);
   }
 
   #at(reference: number | null): TypeNode | null {
-    return reference === null ? null : (this.#nodes.byOffset.get(reference) ?? null);
+    if (reference === null) return null;
+    return this.#nodes.byOffset.get(reference) ?? this.#elsewhere(reference);
+  }
+
+  /** An entry of another unit. If it is a type with a name, it is taken for one of this unit. */
+  #elsewhere(reference: number): TypeNode | null {
+    const unit = this.#others.at(reference);
+    const node = unit?.nodes.byOffset.get(reference) ?? null;
+    if (unit === null || node === null) return null;
+    const alias = unit.aliases.get(node);
+    if (alias !== undefined && !this.#aliases.has(node)) this.#aliases.set(node, alias);
+    if (node.tag === DW_TAG_enumeration_type) this.#enums.add(node);
+    const isNamed = isAggregate(node.tag) && !node.isDeclaration && this.#nameOf(node) !== null;
+    // One of this name that is there already is the same: a source file has one.
+    if (isNamed && !this.#keys.has(node))
+      this.#keys.set(node, `${this.#prefix}${scopeOf(node) ?? ""}:${this.#nameOf(node)}`);
+    return node;
   }
 
   /** `struct thing`; the name of a typedef; null for one without any. */
