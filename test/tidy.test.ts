@@ -113,7 +113,7 @@ function circle(graph: ReadonlyMap<string, readonly string[]>): string[] {
 /** Sub-rooms of a room that may import from one another: a file may import from its own folder, its parents and those listed before it. */
 const subRooms: Readonly<Record<string, readonly string[]>> = {
   kernel: ["symbols", "running", "loader", "image", "module", "package", "tree", "stored"],
-  klp: ["symbols", "producers", "patch", "move", "toc", "rules"],
+  klp: ["symbols", "producers", "patch", "move", "toc", "sieve", "rules"],
   "elf/dwarf": ["lines", "types", "moved"],
   diff: ["canon", "compare", "correlate", "take", "emit", "meaning"],
   passes: ["problems", "image", "diff", "explain"],

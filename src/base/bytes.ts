@@ -12,6 +12,21 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Whether numbers of several bytes stand in the memory of this machine as in a little-endian file. */
+const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Little-endian words of 32 bits, in place; null where they do not stand in memory as this machine has them. Bytes behind the last are left out. */
+export function wordsOf(bytes: Uint8Array): Uint32Array | null {
+  if (!IS_LITTLE_ENDIAN || bytes.byteOffset % 4 !== 0) return null;
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+}
+
+/** As {@link wordsOf}, in units of 16 bits. */
+export function halvesOf(bytes: Uint8Array): Uint16Array | null {
+  if (!IS_LITTLE_ENDIAN || bytes.byteOffset % 2 !== 0) return null;
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 1);
+}
+
 /** A view of bytes in one byte order: reads and writes of more than a byte are in it unless they say otherwise. */
 export class OrderedView extends DataView<ArrayBufferLike> {
   readonly littleEndian: boolean;

@@ -24,11 +24,15 @@ export interface SymbolizedFile {
   readonly functions: FunctionIndex;
 }
 
-/** Whether kallsyms and the livepatch core ignore a name (kernel/module/kallsyms.c: empty or a mapping symbol). */
-function isNamelessToKernel(symbols: SymbolTable, symbol: number): boolean {
-  const isCalled = (start: string): boolean => symbols.nameStartsWith(symbol, start);
-  return symbols.nameIs(symbol, "") || isCalled(".L") || isCalled("L0") || isCalled("$");
+/** Whether kallsyms and the livepatch core ignore a name (kernel/module/kallsyms.c: empty or a mapping symbol: `.L`, `L0`, `$`). */
+function isNamelessToKernel({ names }: SymbolTable, start: number): boolean {
+  const { bytes } = names;
+  const first = bytes[start] ?? 0;
+  if (first === DOT || first === CAPITAL_L) return bytes[start + 1] === (first === DOT ? CAPITAL_L : ZERO);
+  return first === 0 || first === DOLLAR;
 }
+
+const [DOT, CAPITAL_L, ZERO, DOLLAR] = [".", "L", "0", "$"].map((c) => c.charCodeAt(0));
 
 /** A row of a symbol table; its name is made when it is asked for. */
 class NamedCode implements CodeSymbol {
@@ -77,7 +81,12 @@ export class FunctionIndex {
       const type = symbols.type(i);
       if (type === STT_SECTION || type === STT_FILE) continue;
       const section = symbols.sectionOf(i);
-      if (section === null || symbols.offset(i) > (sizes[section] ?? -1) || isNamelessToKernel(symbols, i)) continue;
+      if (
+        section === null ||
+        symbols.offset(i) > (sizes[section] ?? -1) ||
+        isNamelessToKernel(symbols, symbols.nameOffset(i))
+      )
+        continue;
       homes[i] = section;
       starts[section + 1] = (starts[section + 1] ?? 0) + 1;
     }

@@ -261,10 +261,7 @@ function findStack(options: Options, problems: Problem[]): LivepatchStack | null
 
 /** Whether the module's code calls klp_enable_patch: it then is a livepatch, whatever else it holds. */
 function enablesPatch(symbols: SymbolTable): boolean {
-  for (let i = 1; i < symbols.count; i++) {
-    if (symbols.isUndefined(i) && symbols.nameIs(i, "klp_enable_patch")) return true;
-  }
-  return false;
+  return symbols.called("klp_enable_patch").some((i) => symbols.isUndefined(i));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { SHN_UNDEF, SHT_REL, SHT_RELA } from "../consts.ts";
 import { RELA, SHDR } from "../views/layout.ts";
-import { RelocationTable } from "../views/relas.ts";
+import { RelocationTable, ROW_WORDS } from "../views/relas.ts";
 import type { SectionTable } from "../views/sections.ts";
 import type { SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
@@ -46,9 +46,19 @@ export function readRelocations(
   return tables;
 }
 
+/** The first row whose symbol's index is not below `symbolCount`; the number of rows if there is none. */
+function firstBeyond(table: RelocationTable, symbolCount: number): number {
+  const stride = table.rowSize / 4;
+  for (const { words, first, count } of table.words()) {
+    for (let row = 0, at: number = ROW_WORDS.symbol; row < count; row++, at += stride)
+      if ((words[at] ?? 0) >= symbolCount) return first + row;
+  }
+  return table.count;
+}
+
 /** @param first number of the part's first row */
 function checkSymbols(part: RelocationTable, first: number, symbolCount: number, sections: SectionTable): void {
-  for (let r = 0; r < part.count; r++) {
+  for (let r = firstBeyond(part, symbolCount); r < part.count; r++) {
     const symbol = part.symbol(r);
     if (symbol < symbolCount || symbol === 0) continue;
     const i = part.section;

@@ -36,6 +36,11 @@ export class StringTable {
     return true;
   }
 
+  /** Whether the bytes of a text stand anywhere in the table: where they do not, no name has them. */
+  holds(text: string): boolean {
+    return this.#buffer.includes(text, 0, "latin1");
+  }
+
   /** Length in bytes of the name at `start`, without its NUL. */
   lengthAt(start: number): number {
     const { bytes } = this;

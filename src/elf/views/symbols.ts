@@ -1,5 +1,5 @@
 import { type Addr, addr } from "../../base/brand.ts";
-import { getUint64, viewOf } from "../../base/bytes.ts";
+import { getUint64, halvesOf, viewOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX } from "../consts.ts";
 import { SYM } from "./layout.ts";
 import { LONG_NAME, type StringTable } from "./strings.ts";
@@ -10,11 +10,16 @@ export class SymbolTable {
   readonly section: number;
   readonly count: number;
   readonly names: StringTable;
+  readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** The rows as halfwords, where they can be read as such: null otherwise. */
+  readonly #halves: Uint16Array | null;
   readonly #extended: DataView | null;
   readonly #littleEndian: boolean;
   /** Names that were asked for, but for very long ones: rules ask for the same ones again and again. */
   #known: (string | undefined)[] | null = null;
+  /** What {@link startingWith} was asked for. */
+  readonly #starting = new Map<string, readonly number[]>();
 
   /** `extended` is the content of the SHT_SYMTAB_SHNDX section that belongs to this table, if there is one. */
   constructor(
@@ -27,7 +32,9 @@ export class SymbolTable {
     this.section = section;
     this.count = Math.floor(data.length / SYM.size);
     this.names = names;
+    this.#bytes = data;
     this.#view = viewOf(data);
+    this.#halves = littleEndian ? halvesOf(data) : null;
     this.#extended = extended === null ? null : viewOf(extended);
     this.#littleEndian = littleEndian;
   }
@@ -53,9 +60,24 @@ export class SymbolTable {
   nameIs(i: number, text: string): boolean {
     return this.names.is(this.nameOffset(i), text);
   }
+  /** The symbols whose names begin with some text, ascending, from 1 on: none are looked at where the names do not hold it. */
+  startingWith(text: string): readonly number[] {
+    let found = this.#starting.get(text);
+    if (found === undefined) {
+      const list: number[] = [];
+      if (this.names.holds(text)) for (let i = 1; i < this.count; i++) if (this.nameStartsWith(i, text)) list.push(i);
+      this.#starting.set(text, list);
+      found = list;
+    }
+    return found;
+  }
+  /** The symbols of that name, ascending, from 1 on, as {@link startingWith}. */
+  called(name: string): readonly number[] {
+    return this.startingWith(name).filter((i) => this.nameIs(i, name));
+  }
   /** st_info: binding in the high four bits, type in the low four. */
   info(i: number): number {
-    return this.#view.getUint8(i * SYM.size + SYM.info);
+    return this.#bytes[i * SYM.size + SYM.info] ?? 0;
   }
   bind(i: number): number {
     return this.info(i) >> 4;
@@ -65,13 +87,14 @@ export class SymbolTable {
   }
   /** st_other: visibility in bits 0-1; on ppc64 the local entry encoding in bits 5-7. */
   other(i: number): number {
-    return this.#view.getUint8(i * SYM.size + SYM.other);
+    return this.#bytes[i * SYM.size + SYM.other] ?? 0;
   }
   visibility(i: number): number {
     return this.other(i) & 3;
   }
   /** st_shndx as stored, 16 bits: SHN_XINDEX when the index stands in SHT_SYMTAB_SHNDX. */
   rawShndx(i: number): number {
+    if (this.#halves !== null) return this.#halves[i * (SYM.size / 2) + SYM.shndx / 2] ?? 0;
     return this.#view.getUint16(i * SYM.size + SYM.shndx, this.#littleEndian);
   }
   /** Index of the section that defines the symbol; null for SHN_UNDEF and the reserved indices. */

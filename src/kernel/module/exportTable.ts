@@ -62,10 +62,9 @@ function entriesOf(file: ElfFile, symbols: SymbolTable): Map<number, Map<number,
     if (!/^__ksymtab(?:_gpl)?$/.test(file.sections.name(table.target))) continue;
     for (const [offset, entry] of listed(file, symbols, table)) add(table.target, offset, entry);
   }
-  for (let i = 1; i < symbols.count; i++) {
+  for (const i of symbols.startingWith(PREFIX)) {
     const raw = symbols.rawShndx(i);
     if (raw === SHN_UNDEF || raw === SHN_ABS) continue;
-    if (!symbols.nameStartsWith(i, PREFIX)) continue;
     const name = symbols.name(i).slice(PREFIX.length);
     add(symbols.sectionOf(i) ?? 0, symbols.offset(i), { name, namespace: null });
   }
@@ -138,9 +137,9 @@ function checksumOf(file: ElfFile, symbols: SymbolTable, table: RelocationTable,
 /** Namespace of each export, from the string that its `__kstrtabns_NAME` names. */
 function namespacesOf(file: ElfFile, symbols: SymbolTable): Map<string, string> {
   const found = new Map<string, string>();
-  for (let i = 1; i < symbols.count; i++) {
+  for (const i of symbols.startingWith("__kstrtabns_")) {
     const section = symbols.sectionOf(i);
-    if (section === null || !symbols.nameStartsWith(i, "__kstrtabns_")) continue;
+    if (section === null) continue;
     const data = file.sections.data(section);
     const start = symbols.offset(i);
     const end = start < data.length ? data.indexOf(0, start) : -1;

@@ -211,8 +211,7 @@ function checkVersion(
 function checkExports({ file, symbols, kernel, module, path }: ModuleContext): Problem[] {
   if (kernel === null) return [];
   const problems: Problem[] = [];
-  for (let i = 1; i < symbols.count; i++) {
-    if (!symbols.nameStartsWith(i, "__ksymtab_")) continue;
+  for (const i of symbols.startingWith("__ksymtab_")) {
     const home = symbols.sectionOf(i);
     // The kernel goes by the sections __ksymtab and __ksymtab_gpl.
     if (home === null || !file.sections.name(home).startsWith("__ksymtab")) continue;

@@ -23,9 +23,8 @@ function checkLto({ sections }: ElfFile, symbols: SymbolTable, path: string): Pr
     if (sections.name(i).startsWith(".gnu.lto_")) section ??= sections.name(i);
     hasCode ||= sections.hasFlags(i, SHF_EXECINSTR) && sections.size(i) > 0;
   }
-  let isMarked = false;
-  for (let i = 1; i < symbols.count; i++) isMarked ||= symbols.nameIs(i, "__gnu_lto_slim");
-  if (isMarked) return [problem("KLP112", { file: path }, { what: "__gnu_lto_slim says so" })];
+  if (symbols.called("__gnu_lto_slim").length > 0)
+    return [problem("KLP112", { file: path }, { what: "__gnu_lto_slim says so" })];
   if (section === null || hasCode) return [];
   return [problem("KLP112", { file: path, section, offset: 0 }, { what: "all of it stands in .gnu.lto_ sections" })];
 }

@@ -225,10 +225,7 @@ class TableReader {
   }
 
   #calls(name: string): boolean {
-    for (let i = 1; i < this.#symbols.count; i++) {
-      if (this.#symbols.isUndefined(i) && this.#symbols.nameIs(i, name)) return true;
-    }
-    return false;
+    return this.#symbols.called(name).some((i) => this.#symbols.isUndefined(i));
   }
 
   #isThisModule(symbol: number): boolean {

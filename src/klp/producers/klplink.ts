@@ -21,18 +21,12 @@ const TYPE_INFORMATION = [".BTF", ".BTF.base", ".BTF_ids"];
 
 /** Whether a symbol is one that {@link finishKlplink} has to turn into a livepatch symbol. */
 export function firstAnnotatedSymbol(symbols: SymbolTable): number | null {
-  for (let i = 1; i < symbols.count; i++) {
-    if (symbols.isUndefined(i) && symbols.nameStartsWith(i, KLP_CONVERT_SYMBOL_PREFIX)) return i;
-  }
-  return null;
+  return symbols.startingWith(KLP_CONVERT_SYMBOL_PREFIX).find((i) => symbols.isUndefined(i)) ?? null;
 }
 
 /** Whether the file has the bounds of klplink's tables: its names are then klplink's, not those of klp-convert. */
 export function hasKlplinkTables(symbols: SymbolTable): boolean {
-  for (let i = 1; i < symbols.count; i++) {
-    if (symbols.sectionOf(i) !== null && symbols.nameIs(i, "__klplink_objects")) return true;
-  }
-  return false;
+  return symbols.called("__klplink_objects").some((i) => symbols.sectionOf(i) !== null);
 }
 
 /** Finishes an object of klplink's own form. @param keep keeps the note of what was taken and why */
@@ -72,8 +66,8 @@ function checkTables(finish: Finish): void {
 /** `ld -r` of two such objects leaves the bounds of the first. */
 function checkBound(finish: Finish, section: number, name: string, expected: number): void {
   const { symbols } = finish;
-  for (let i = 1; i < symbols.count; i++) {
-    if (!symbols.nameIs(i, name) || symbols.sectionOf(i) === null) continue;
+  for (const i of symbols.called(name)) {
+    if (symbols.sectionOf(i) === null) continue;
     const at = symbols.offset(i);
     if (symbols.sectionOf(i) === section && at === expected) return;
     finish.malformed(section, at, `${name} is at ${at}, where ${expected} is expected`);

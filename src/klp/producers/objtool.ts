@@ -143,9 +143,7 @@ class PlaceIndex {
 function dropTombstones(finish: Finish): void {
   const { file, symbols, edits } = finish;
   const tombstones = new Set<number>();
-  for (let i = 1; i < symbols.count; i++) {
-    if (symbols.isUndefined(i) && symbols.nameStartsWith(i, TOMBSTONE_PREFIX)) tombstones.add(i);
-  }
+  for (const i of symbols.startingWith(TOMBSTONE_PREFIX)) if (symbols.isUndefined(i)) tombstones.add(i);
   if (tombstones.size === 0) return;
   for (const table of file.relocations) {
     if (file.sections.link(table.section) !== symbols.section || finish.isDropped(table.target)) continue;

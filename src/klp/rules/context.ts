@@ -5,6 +5,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import type { Feature } from "../../reloc/def.ts";
 import type { SymbolizedFile } from "../functions.ts";
+import { RowSieve } from "../sieve/sieve.ts";
 import { LoadOrder } from "./loadOrder.ts";
 
 /** What is known of a module and its kernel, whatever stands in the file. */
@@ -24,6 +25,8 @@ export interface RuleFacts {
 
 export interface RuleContext extends SymbolizedFile, RuleFacts {
   readonly loadOrder: LoadOrder;
+  /** The relocations that a rule has to look at. */
+  readonly rows: RowSieve;
   /** Objects that the module patches; null if that is not known. */
   readonly objects: ReadonlySet<string> | null;
 }
@@ -35,5 +38,6 @@ export function ruleContext(
   objects: ReadonlySet<string> | null,
 ): RuleContext {
   const loadOrder = new LoadOrder(file, arch.relocs, arch.loader(features), version);
-  return { file, symbols, functions, arch, features, module, version, kernel, path, loadOrder, objects };
+  const rows = new RowSieve({ file, symbols, functions, arch, features, version });
+  return { file, symbols, functions, arch, features, module, version, kernel, path, loadOrder, rows, objects };
 }

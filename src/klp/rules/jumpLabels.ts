@@ -58,25 +58,32 @@ export function checkJumpLabels(context: RuleContext): Problem[] {
   return problems;
 }
 
-function* sitesOf({ file, symbols, arch }: RuleContext, table: RelocationTable): Generator<Site> {
+function sitesOf({ file, symbols, arch }: RuleContext, table: RelocationTable): Site[] {
   const { sections } = file;
-  const codes = new Map<number, { section: number; at: number }>();
-  const addressOf = (row: number): number => symbols.offset(table.symbol(row)) + Number(table.addend(row));
+  const { defs } = arch.relocs;
+  /** By offset of their entry: rows that name code. */
+  const codes = new Map<number, number>();
+  const addressOf = (row: number): number => symbols.offset(table.symbol(row)) + table.addendNumber(row);
   for (let row = 0; row < table.count; row++) {
-    const section = symbols.sectionOf(table.symbol(row));
-    if (table.offset(row) % ENTRY !== 0 || section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
+    const offset = table.offset(row);
+    const section = offset % ENTRY === 0 ? symbols.sectionOf(table.symbol(row)) : null;
+    if (section === null || !sections.hasFlags(section, SHF_EXECINSTR)) continue;
     // Entries of 24 bytes, with addresses, are from before there were marks.
-    if (arch.relocs.defs.get(table.type(row))?.value !== "S+A-P" || !sections.hasBytes(section)) continue;
-    codes.set(table.offset(row), { section, at: addressOf(row) });
+    if (defs.get(table.type(row))?.value !== "S+A-P" || !sections.hasBytes(section)) continue;
+    codes.set(offset, row);
   }
+  const sites: Site[] = [];
   for (let row = 0; row < table.count; row++) {
-    const code = table.offset(row) % ENTRY === KEY_AT ? codes.get(table.offset(row) - KEY_AT) : undefined;
+    const offset = table.offset(row);
+    const code = offset % ENTRY === KEY_AT ? codes.get(offset - KEY_AT) : undefined;
     if (code === undefined) continue;
     const home = symbols.sectionOf(table.symbol(row));
     const value = addressOf(row);
     const bits = value & 3;
-    yield { ...code, key: home === null ? null : { section: home, at: value - bits }, bits };
+    const key = home === null ? null : { section: home, at: value - bits };
+    sites.push({ section: symbols.sectionOf(table.symbol(code)) ?? 0, at: addressOf(code), key, bits });
   }
+  return sites;
 }
 
 /** What a site holds as long as its key has its initial value (jump_label_init_type, kernel/jump_label.c); null if that is not known. */

@@ -10,6 +10,7 @@ import { type HasFact, hasFact } from "../../kernel/versionFacts.ts";
 import { relocName } from "../../reloc/def.ts";
 import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
+import { wish } from "../sieve/wish.ts";
 import type { RuleContext } from "./context.ts";
 
 interface Write {
@@ -136,27 +137,23 @@ function nonzeroMessage({ arch, module, version }: RuleContext, table: Relocatio
   return text.replace(/loc \w+, val \w+$/, "loc ADDRESS, val VALUE");
 }
 
-/** Whether all of some bytes are. @param at where they begin */
-function isZero(data: Uint8Array, at: number, bytes: number): boolean {
-  for (let i = at; i < at + bytes; i++) if (data[i] !== 0) return false;
-  return true;
-}
+const NOT_ZERO = wish({
+  tables: ({ file: { sections }, arch }, { target }) =>
+    arch.wantsZeros &&
+    sections.hasFlags(target, SHF_ALLOC) &&
+    !isIntermediate(sections.name(target)) &&
+    sections.hasBytes(target),
+  places: "nonzero",
+});
 
 /** Places that are not zero in the file: the loader of x86_64 takes them for relocated already. */
 export function checkZeroPlaces(context: RuleContext): Problem[] {
   const { file, loadOrder } = context;
   const { relocs } = context.arch;
-  if (!context.arch.wantsZeros) return [];
-  const { sections } = file;
   const problems = new ProblemList();
   for (const table of file.relocations) {
-    if (!sections.hasFlags(table.target, SHF_ALLOC) || isIntermediate(sections.name(table.target))) continue;
-    if (!sections.hasBytes(table.target)) continue;
-    const data = sections.data(table.target);
-    for (let row = 0; row < table.count; row++) {
+    for (const row of context.rows.of(table, NOT_ZERO)) {
       const offset = table.offset(row);
-      const bytes = relocs.defs.get(table.type(row))?.bytes ?? 0;
-      if (offset + bytes > data.length || isZero(data, offset, bytes)) continue;
       const at = placeIn(context, table.target, offset);
       const order = loadOrder.of(table, row);
       const reloc = relocName(relocs, table.type(row));

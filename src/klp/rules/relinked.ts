@@ -7,8 +7,20 @@ import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../el
 import { relocName } from "../../reloc/def.ts";
 import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
+import { wish } from "../sieve/wish.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
+
+/** Rows that need a symbol, and have none: R_PPC64_TOC and the types that do nothing need none. */
+const WITHOUT_SYMBOL = wish({
+  tables: ({ file: { sections } }, { target, section }) =>
+    sections.hasFlags(target, SHF_ALLOC) &&
+    !sections.hasFlags(section, SHF_RELA_LIVEPATCH) &&
+    // Nobody reads what objtool leaves of its own.
+    !isIntermediate(sections.name(target)),
+  symbols: () => (symbol) => symbol === 0,
+  types: () => (def) => def !== undefined && def.value !== "none" && def.value !== "TOC",
+});
 
 /** Sections and relocations that such a tool has spoiled; nothing for files that were no livepatch. */
 export function checkRelinked(context: RuleContext): Problem[] {
@@ -17,9 +29,8 @@ export function checkRelinked(context: RuleContext): Problem[] {
 }
 
 function wasLivepatch({ file, symbols }: RuleContext): boolean {
-  for (let i = 1; i < symbols.count; i++) {
-    if (symbols.rawShndx(i) === SHN_LIVEPATCH || symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) return true;
-  }
+  if (symbols.startingWith(KLP_SYMBOL_PREFIX).length > 0) return true;
+  for (let i = 1; i < symbols.count; i++) if (symbols.rawShndx(i) === SHN_LIVEPATCH) return true;
   return file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
 }
 
@@ -39,16 +50,9 @@ function checkSections({ file, path }: RuleContext): Problem[] {
 
 function checkRelocations(context: RuleContext): Problem[] {
   const { file, arch } = context;
-  const { sections } = file;
   const problems = new ProblemList();
   for (const table of file.relocations) {
-    if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    // Nobody reads what objtool leaves of its own.
-    if (isIntermediate(sections.name(table.target))) continue;
-    for (let row = 0; row < table.count; row++) {
-      // R_PPC64_TOC and the types that do nothing need no symbol.
-      const value = arch.relocs.defs.get(table.type(row))?.value ?? "none";
-      if (table.symbol(row) !== 0 || value === "none" || value === "TOC") continue;
+    for (const row of context.rows.of(table, WITHOUT_SYMBOL)) {
       const offset = table.offset(row);
       const at = placeIn(context, table.target, offset);
       const data = { name: relocName(arch.relocs, table.type(row)), addend: table.addend(row).toString() };

@@ -5,17 +5,23 @@ import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.ts";
-import { otherBuild, relocName, unknownBefore } from "../../reloc/def.ts";
+import { otherBuild, type RelocDef, relocName, unknownBefore } from "../../reloc/def.ts";
 import { namedPlaceIn } from "../place.ts";
+import { either } from "../sieve/sieve.ts";
+import { type WishFacts, wish } from "../sieve/wish.ts";
 import { labelOf } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
+
+const isApplied = ({ file }: WishFacts, table: RelocationTable): boolean =>
+  file.sections.hasFlags(table.target, SHF_ALLOC) && table.hasAddends;
+const UNKNOWN = wish({ tables: isApplied, types: (facts) => (def) => !isTaken(facts, def) });
+const OUTSIDE = wish({ tables: isApplied, places: "outside" });
 
 /** Types that the loader does not know, and places outside their section, among the relocations it applies. */
 export function checkRelocations(context: RuleContext): Problem[] {
   const { file, module } = context;
   const { sections } = file;
   const problems = new ProblemList();
-  const bytesOf = takenBytes(context);
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC)) continue;
     if (!table.hasAddends) {
@@ -24,10 +30,7 @@ export function checkRelocations(context: RuleContext): Problem[] {
       problems.push(problem("KLP206", namedPlaceIn(context, table.target, offset), fault, moment(context, table, 0)));
       continue;
     }
-    const size = sections.size(table.target);
-    for (let row = 0; row < table.count; row++) {
-      const bytes = bytesOf(table.type(row));
-      if (bytes !== null && table.offset(row) + bytes <= size) continue;
+    for (const row of either(context.rows.of(table, UNKNOWN), context.rows.of(table, OUTSIDE))) {
       const found = checkRow(context, table, row);
       if (found !== null) problems.push(found);
     }
@@ -35,20 +38,10 @@ export function checkRelocations(context: RuleContext): Problem[] {
   return problems.all();
 }
 
-/** Bytes at the place of a type that the loader takes; null: it does not. The same for all relocations of a type. */
-function takenBytes({ arch, features, version }: RuleContext): (type: number) => number | null {
+/** Whether the loader takes a type. */
+function isTaken({ features, version }: WishFacts, def: RelocDef | undefined): boolean {
   const has: HasFact = (fact) => hasFact(version, fact);
-  const known = new Map<number, number | null>();
-  return (type) => {
-    let bytes = known.get(type);
-    if (bytes === undefined) {
-      const def = arch.relocs.defs.get(type);
-      const isTaken = def !== undefined && unknownBefore(def, has) === null && otherBuild(def, features) === null;
-      bytes = isTaken ? def.bytes : null;
-      known.set(type, bytes);
-    }
-    return bytes;
-  };
+  return def !== undefined && unknownBefore(def, has) === null && otherBuild(def, features) === null;
 }
 
 function moment({ loadOrder }: RuleContext, table: RelocationTable, row: number): { loadOrder?: LoadMoment } {

@@ -8,6 +8,7 @@ import { isFinishedModule } from "../../kernel/module/formRules.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import { decodeInto, emptyInsn } from "../../reloc/x86Insn.ts";
 import { placeIn } from "../place.ts";
+import { wish } from "../sieve/wish.ts";
 import type { RuleContext } from "./context.ts";
 
 const LIST = ".return_sites";
@@ -16,11 +17,22 @@ const RETURN = 0xc3;
 /** Their jumps are listed, too, and dealt with as static calls (__static_call_fixup). */
 const TRAMPOLINES = ".static_call.text";
 
+/** Relocations of code against the thunk. */
+const TO_THUNK = wish({
+  tables: ({ file: { sections }, arch }, { target }) =>
+    arch.objtool !== null && sections.hasFlags(target, SHF_ALLOC | SHF_EXECINSTR) && sections.hasBytes(target),
+  symbols: ({ symbols, arch }) => {
+    const [wanted] = symbols.called(arch.objtool?.returnThunk ?? "");
+    return (symbol) => symbol === wanted;
+  },
+  types: () => (def) => def?.value === "S+A-P",
+});
+
 /** Jumps that are not listed, entries that name something else, and returns that are not jumps. */
 export function checkReturnThunks(context: RuleContext): Problem[] {
   const thunk = context.arch.objtool?.returnThunk ?? null;
   if (thunk === null) return [];
-  const jumps = jumpsTo(context, thunk);
+  const jumps = jumpsTo(context);
   const listed = listedPlaces(context);
   // A kernel without thunks may have a copy of the header's empty function of that name (6.1): a local one.
   const isKernels =
@@ -39,38 +51,43 @@ interface CodePlace {
   readonly at: number;
 }
 
-const keyOf = ({ section, at }: CodePlace): string => `${section}:${at}`;
+/** What an entry of the list names, and where it stands. */
+interface Entry extends CodePlace {
+  readonly entry: number;
+}
+
+/** Of a place in code that lies where one can: a number, since there are very many. */
+const keyOf = (section: number, at: number): number | string =>
+  at >= 0 && at < 2 ** 32 ? section * 2 ** 32 + at : `${section}:${at}`;
 
 /** First bytes of jumps to the thunk. */
-function jumpsTo({ file, symbols, arch }: RuleContext, thunk: string): Map<string, CodePlace> {
+function jumpsTo({ file, rows }: RuleContext): Map<number | string, CodePlace> {
   const { sections } = file;
-  const found = new Map<string, CodePlace>();
-  let wanted: number | null = null;
-  for (let i = 1; i < symbols.count && wanted === null; i++) if (symbols.nameIs(i, thunk)) wanted = i;
-  if (wanted === null) return found;
+  const found = new Map<number | string, CodePlace>();
   for (const table of file.relocations) {
-    if (!sections.hasFlags(table.target, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(table.target)) continue;
+    const left = rows.of(table, TO_THUNK);
+    if (left.length === 0) continue;
     const code = sections.data(table.target);
-    for (let row = 0; row < table.count; row++) {
-      if (table.symbol(row) !== wanted || arch.relocs.defs.get(table.type(row))?.value !== "S+A-P") continue;
-      const place = { section: table.target, at: table.offset(row) - 1 };
-      if (code[place.at] === JUMP) found.set(keyOf(place), place);
+    for (const row of left) {
+      const at = table.offset(row) - 1;
+      if (code[at] === JUMP) found.set(keyOf(table.target, at), { section: table.target, at });
     }
   }
   return found;
 }
 
 /** What the entries of the list name, with the entries' own places. */
-function listedPlaces({ file, symbols }: RuleContext): Map<string, CodePlace & { readonly entry: number }> {
+function listedPlaces({ file, symbols }: RuleContext): Map<number | string, Entry> {
   const { sections } = file;
-  const found = new Map<string, CodePlace & { readonly entry: number }>();
+  const found = new Map<number | string, Entry>();
   for (const table of file.relocations) {
     if (sections.name(table.target) !== LIST || !table.hasAddends) continue;
     for (let row = 0; row < table.count; row++) {
-      const section = symbols.sectionOf(table.symbol(row));
+      const symbol = table.symbol(row);
+      const section = symbols.sectionOf(symbol);
       if (section === null) continue;
-      const at = symbols.offset(table.symbol(row)) + table.addendNumber(row);
-      found.set(keyOf({ section, at }), { section, at, entry: table.offset(row) });
+      const at = symbols.offset(symbol) + table.addendNumber(row);
+      found.set(keyOf(section, at), { section, at, entry: table.offset(row) });
     }
   }
   return found;
@@ -79,8 +96,8 @@ function listedPlaces({ file, symbols }: RuleContext): Map<string, CodePlace & {
 /** One for all: where one is missing, objtool has not run, and all are. */
 function unlisted(
   context: RuleContext,
-  jumps: ReadonlyMap<string, CodePlace>,
-  listed: ReadonlyMap<string, unknown>,
+  jumps: ReadonlyMap<number | string, CodePlace>,
+  listed: ReadonlyMap<number | string, unknown>,
 ): Problem[] {
   const missing = [...jumps].filter(([key]) => !listed.has(key)).map(([, place]) => place);
   const [first] = missing;
@@ -95,8 +112,8 @@ function unlisted(
 
 function strangers(
   context: RuleContext,
-  jumps: ReadonlyMap<string, unknown>,
-  listed: ReadonlyMap<string, CodePlace & { readonly entry: number }>,
+  jumps: ReadonlyMap<number | string, unknown>,
+  listed: ReadonlyMap<number | string, Entry>,
 ): Problem[] {
   const { sections } = context.file;
   const problems: Problem[] = [];

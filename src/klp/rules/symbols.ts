@@ -173,8 +173,7 @@ export function statedPositionProblems(
   if (positions.size === 0) return [];
   /** By name: the object that it is taken from, null if from none; the whole name if it is a livepatch symbol already. */
   const used = new Map<string, { readonly object: string | null; readonly finished: string | null }>();
-  for (let i = 1; i < symbols.count; i++) {
-    if (!symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) continue;
+  for (const i of symbols.startingWith(KLP_SYMBOL_PREFIX)) {
     const finished = symbols.name(i);
     const parts = parseKlpSymbol(finished);
     if (parts !== null) used.set(parts.name, { object: parts.object, finished });
@@ -231,8 +230,7 @@ export function livepatchSymbolProblems(
     Array.from({ length: file.sections.count }, (_, i) => file.sections.name(i)).some((n) =>
       n.startsWith(KLP_SECTION_PREFIX),
     );
-  for (let i = 1; i < symbols.count; i++) {
-    if (!symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX)) continue;
+  for (const i of symbols.startingWith(KLP_SYMBOL_PREFIX)) {
     const raw = symbols.rawShndx(i);
     const name = symbols.name(i);
     // The annotations of klp-convert are named by KLP420.

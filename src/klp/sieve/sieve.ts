@@ -1,0 +1,168 @@
+// One pass over the relocations of a table for all rules together. A rule has a bit; tables, symbols and types have masks of the rules
+// that wish for them, which are found out once a module; and what few wishes ask beyond that, the row itself tells.
+
+import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
+import type { RelocDef } from "../../reloc/def.ts";
+import { doubtfulPlaces } from "./places.ts";
+import { type RowWish, type WishFacts, wishes } from "./wish.ts";
+
+const NO_ROWS: readonly number[] = [];
+const TWO_TO_30 = 2 ** 30;
+const TWO_TO_32 = 2 ** 32;
+
+const ALL_ONES = 0xffff_ffff;
+
+/** So many rows are remembered: those of a table beyond are found again each time. Far more than any tool's file leaves. */
+const MOST_KEPT = 1 << 22;
+
+/** By symbol and by type: the rules that wish for it. By type: bytes at its place. */
+interface Masks {
+  /** For those whose symbol is in another table. */
+  readonly anySymbol: number;
+  readonly symbols: Int32Array;
+  readonly types: Int32Array;
+  readonly bytes: Uint8Array;
+  /** Stands for this type and all above, which no architecture has. */
+  readonly unknown: number;
+}
+
+/** The rows of two lists, ascending and once each. */
+export function either(a: readonly number[], b: readonly number[]): readonly number[] {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
+  return [...new Set([...a, ...b])].sort((x, y) => x - y);
+}
+
+/** The rows that rules wish for, of one file. */
+export class RowSieve {
+  readonly facts: WishFacts;
+  readonly #wishes: readonly RowWish[] = wishes();
+  /** Null: not made yet. */
+  #masks: Masks | null = null;
+  /** By relocation section: what is left for each wish. */
+  readonly #left = new Map<number, readonly (readonly number[])[]>();
+  #kept = 0;
+
+  constructor(facts: WishFacts) {
+    this.facts = facts;
+  }
+
+  /** The rows of a table that a rule has to look at, ascending. */
+  of(table: RelocationTable, wanted: RowWish): readonly number[] {
+    const index = this.#wishes.indexOf(wanted);
+    if (index < 0) throw new Error("a rule asks for rows that it did not wish for");
+    let left = this.#left.get(table.section);
+    if (left === undefined) {
+      left = this.#sift(table);
+      for (const rows of left) this.#kept += rows.length;
+      if (this.#kept < MOST_KEPT) this.#left.set(table.section, left);
+    }
+    return left[index] ?? NO_ROWS;
+  }
+
+  /** The rows of a table that may stand where they cannot, ascending. @param code the bytes of its target section */
+  doubtful(table: RelocationTable, code: Uint8Array): readonly number[] {
+    return doubtfulPlaces(this.facts, table, code);
+  }
+
+  /** The rules that wish for something, as a mask. */
+  #bits(holds: (one: RowWish) => boolean): number {
+    let mask = 0;
+    for (const [bit, one] of this.#wishes.entries()) if (holds(one)) mask |= 1 << bit;
+    return mask;
+  }
+
+  #makeMasks(): Masks {
+    const facts = this.facts;
+    const anySymbol = this.#bits((one) => one.symbols === undefined);
+    const symbols = new Int32Array(facts.symbols.count).fill(anySymbol);
+    for (const [bit, one] of this.#wishes.entries()) {
+      if (one.symbols === undefined) continue;
+      const isWished = one.symbols(facts);
+      for (let i = 0; i < symbols.length; i++) if (isWished(i)) symbols[i] = (symbols[i] ?? 0) | (1 << bit);
+    }
+    const tests = new Map(this.#wishes.map((one) => [one, one.types?.(facts)]));
+    const ofType = (def: RelocDef | undefined): number => this.#bits((one) => tests.get(one)?.(def) !== false);
+    const defs = facts.arch.relocs.defs.values();
+    const unknown = defs.reduce((most, def) => Math.max(most, def.type), 0) + 1;
+    const types = new Int32Array(unknown + 1).fill(ofType(undefined));
+    const bytes = new Uint8Array(unknown + 1);
+    for (const def of defs) {
+      types[def.type] = ofType(def);
+      bytes[def.type] = def.bytes;
+    }
+    return { anySymbol, symbols, types, bytes, unknown };
+  }
+
+  #sift(table: RelocationTable): readonly (readonly number[])[] {
+    const facts = this.facts;
+    const { sections } = facts.file;
+    const looked = this.#bits((one) => one.tables(facts, table));
+    if (looked === 0) return [];
+    this.#masks ??= this.#makeMasks();
+    const nonzero = looked & this.#bits((one) => one.places === "nonzero");
+    const pass: Pass = {
+      ...this.#masks,
+      looked,
+      far: looked & this.#bits((one) => one.addends === "far"),
+      outside: looked & this.#bits((one) => one.places === "outside"),
+      nonzero,
+      size: sections.size(table.target),
+      data: nonzero === 0 ? new Uint8Array(0) : sections.data(table.target),
+    };
+    const left: number[][] = this.#wishes.map(() => []);
+    for (const { words, first, count } of table.words()) {
+      sift(pass, words, count, table.rowSize / 4, (row, mask) => {
+        for (let bit = 0; bit < left.length; bit++) if ((mask & (1 << bit)) !== 0) left[bit]?.push(first + row);
+      });
+    }
+    return left;
+  }
+}
+
+/** One table's pass: masks of wishes, and its target section. */
+interface Pass extends Masks {
+  /** Those that look at the table. */
+  readonly looked: number;
+  readonly far: number;
+  readonly outside: number;
+  readonly nonzero: number;
+  /** Bytes of the target section, and what of them stands in the file. */
+  readonly size: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * The loop.
+ * @param stride words a row
+ * @param leave is called with each row that is wished for, and by whom
+ */
+function sift(
+  { anySymbol, symbols, types, bytes, unknown, looked, far, outside, nonzero, size, data }: Pass,
+  words: Uint32Array,
+  count: number,
+  stride: number,
+  leave: (row: number, mask: number) => void,
+): void {
+  const measured = far | outside | nonzero;
+  for (let row = 0, at = 0; row < count; row++, at += stride) {
+    const type = Math.min(words[at + ROW_WORDS.type] ?? 0, unknown);
+    let mask = looked & (types[type] ?? 0) & (symbols[words[at + ROW_WORDS.symbol] ?? 0] ?? anySymbol);
+    if ((mask & measured) !== 0) {
+      if ((mask & far) !== 0) {
+        const high = words[at + ROW_WORDS.addendHigh] ?? 0;
+        const low = words[at + ROW_WORDS.addendLow] ?? 0;
+        if (stride < 6 || (high === 0 ? low < TWO_TO_30 : high === ALL_ONES && low > TWO_TO_32 - TWO_TO_30))
+          mask &= ~far;
+      }
+      const start = (words[at + ROW_WORDS.offsetLow] ?? 0) + (words[at + ROW_WORDS.offsetHigh] ?? 0) * TWO_TO_32;
+      const end = start + (bytes[type] ?? 0);
+      if (end <= size) mask &= ~outside;
+      if ((mask & nonzero) !== 0) {
+        let sum = 0;
+        if (end <= data.length) for (let i = start; i < end; i++) sum |= data[i] ?? 0;
+        if (sum === 0) mask &= ~nonzero;
+      }
+    }
+    if (mask !== 0) leave(row, mask);
+  }
+}
