@@ -44,7 +44,7 @@ interface Table {
   /** Gone through several times. */
   readonly rows: Iterable<Row>;
   /** The text form, in pieces, where it is not made of the rows. */
-  readonly text?: () => Iterable<string>;
+  readonly text?: () => Iterable<string | Uint8Array>;
 }
 
 const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -236,11 +236,14 @@ function callTable(file: ElfFile, calls: readonly Call[]): Table {
 }
 
 /** Columns as wide as their longest entry; a column without any entry is left out. */
-function* formatTables(tables: readonly Table[]): Generator<string, void, undefined> {
-  for (const table of tables) yield* chained(["\n"], formatTable(table));
+function* formatTables(tables: readonly Table[]): Generator<string | Uint8Array, void, undefined> {
+  for (const table of tables) {
+    yield "\n";
+    yield* formatTable(table);
+  }
 }
 
-function* formatTable({ title, rows: all, text: own }: Table): Generator<string, void, undefined> {
+function* formatTable({ title, rows: all, text: own }: Table): Generator<string | Uint8Array, void, undefined> {
   if (own !== undefined) {
     yield `${title}\n`;
     yield* own();
@@ -252,16 +255,21 @@ function* formatTable({ title, rows: all, text: own }: Table): Generator<string,
     yield `${title}: none\n`;
     return;
   }
-  const columns = Object.keys(first).filter((c) => rows.some((row) => row[c] !== null && row[c] !== ""));
-  const text = (row: Row, column: string): string => visible(String(row[column] ?? ""));
-  const isNumber = (column: string): boolean => rows.every((r) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(text(r, column)));
-  const widths = columns.map((c) => Math.max(c.length, longest(rows.map((row) => text(row, c)))));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, k) => (isRight[k] ? cell.padStart(widths[k] ?? 0) : cell.padEnd(widths[k] ?? 0)))
-      .join("  ")
-      .trimEnd();
-  const isRight = columns.map(isNumber);
-  yield `${title}\n  ${line(columns)}\n`;
-  for (const row of rows) yield `  ${line(columns.map((c) => text(row, c)))}\n`;
+  const columns = Object.keys(first)
+    .filter((name) => rows.some((row) => row[name] !== null && row[name] !== ""))
+    .map((name) => {
+      const cells = rows.map((row) => visible(String(row[name] ?? "")));
+      const isRight = cells.every((cell) => /^(?:-?0x[0-9a-f]+|\d*)$/.test(cell));
+      return { name, cells, isRight, width: Math.max(name.length, longest(cells)) };
+    });
+  const line = (cellOf: (column: (typeof columns)[number]) => string): string => {
+    let text = "";
+    for (const column of columns) {
+      const { isRight, width } = column;
+      text += `${isRight ? cellOf(column).padStart(width) : cellOf(column).padEnd(width)}  `;
+    }
+    return `  ${text.trimEnd()}`;
+  };
+  yield `${title}\n${line(({ name }) => name)}\n`;
+  for (let row = 0; row < rows.length; row++) yield `${line(({ cells }) => cells[row] ?? "")}\n`;
 }

@@ -17,7 +17,10 @@ const PRODUCERS: Readonly<Record<Producer, string>> = {
 /** Names that are listed; the tables have all. */
 const LISTED = 6;
 
-const count = (n: number, what: string): string => `${n.toLocaleString("en-US")} ${what}${n === 1 ? "" : "s"}`;
+/** With a comma before each three digits. By hand: the first number that toLocaleString() is asked for takes it 20 ms or more. */
+const grouped = (n: number): string =>
+  n < 1e21 ? String(n).replace(/\B(?=(?:\d{3})+$)/g, ",") : n.toLocaleString("en-US");
+const count = (n: number, what: string): string => `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;
 
 function listed(names: readonly string[]): string {
   const more = names.length - LISTED;
@@ -36,7 +39,7 @@ export function summaryText(of: Summary): string {
     ...replaces.map(({ object, functions }) => ["replaces", `${listed(functions)} of ${object}`] as const),
     ...livepatchSymbols.map((o) => ["livepatch", `${count(o.count, "symbol")} of ${o.object}`] as const),
     of.undefined.length === 0 ? null : ["undefined", listed(of.undefined)],
-    ["loaded", `${count(of.loaded, "byte")}, ${of.code.toLocaleString("en-US")} of them code`],
+    ["loaded", `${count(of.loaded, "byte")}, ${grouped(of.code)} of them code`],
     [
       "tables",
       `${count(of.sections, "section")}, ${count(of.symbols, "symbol")}, ${count(of.relocations, "relocation")}${late === 0 ? "" : ` (${late} of them livepatch)`}`,

@@ -169,19 +169,26 @@ export function write(stream: OutputStream, data: string | Uint8Array): Promise<
 /** So many characters go out at once. */
 const LARGE = 1 << 16;
 
-/** As {@link write}, for a text of any length in pieces: few large writes, each taken before the next is made. */
-export async function writePieces(stream: OutputStream, pieces: Iterable<string>): Promise<void> {
+/** As {@link write}, for a text of any length in pieces: few large writes, each taken before the next is made. Bytes go out as they are. */
+export async function writePieces(stream: OutputStream, pieces: Iterable<string | Uint8Array>): Promise<void> {
   let texts: string[] = [];
   let length = 0;
-  for (const piece of pieces) {
-    texts.push(piece);
-    length += piece.length;
-    if (length < LARGE) continue;
-    await write(stream, texts.join(""));
+  const give = async (): Promise<void> => {
+    if (length > 0) await write(stream, texts.join(""));
     texts = [];
     length = 0;
+  };
+  for (const piece of pieces) {
+    if (typeof piece !== "string") {
+      await give();
+      if (piece.length > 0) await write(stream, piece);
+      continue;
+    }
+    texts.push(piece);
+    length += piece.length;
+    if (length >= LARGE) await give();
   }
-  if (length > 0) await write(stream, texts.join(""));
+  await give();
 }
 
 const STDERR = 2;
