@@ -60,6 +60,8 @@ export class ModuleSymbols {
   /** By a sum over the name: the first such symbol, and by symbol the next one; as rows from 1, 0 for none. */
   readonly #first: Uint32Array;
   readonly #next: Uint32Array;
+  /** What {@link find} was asked for. */
+  readonly #found = new Map<string, readonly ModuleSymbol[]>();
   #all: ReadonlyMap<string, readonly ModuleSymbol[]> | null = null;
 
   constructor({ sections, symbols, header }: ElfFile) {
@@ -116,11 +118,14 @@ export class ModuleSymbols {
     return sourceFiles;
   }
 
-  /** All symbols called `name`, in the table's order. */
+  /** All symbols called `name`, in the table's order; the same objects each time. */
   find(name: string): readonly ModuleSymbol[] {
+    const known = this.#all?.get(name) ?? this.#found.get(name);
+    if (known !== undefined) return known;
     const found: ModuleSymbol[] = [];
     for (let row = this.#from(this.#head(name), name); row !== 0; row = this.#from(this.#next[row] ?? 0, name))
       found.push(this.#symbol(row - 1));
+    if (found.length > 0) this.#found.set(name, found);
     return found;
   }
 
@@ -146,15 +151,13 @@ export class ModuleSymbols {
   /** All of them, by name; names in the order in which the table has them first. */
   get all(): ReadonlyMap<string, readonly ModuleSymbol[]> {
     if (this.#all === null) {
-      const all = new Map<string, ModuleSymbol[]>();
+      const all = new Map<string, readonly ModuleSymbol[]>();
       for (let row = 0; row < this.#index.length; row++) {
         const start = this.#starts[row] ?? 0;
         const end = this.#names.indexOf(0, start);
         const name = latin1(this.#names, start, end < 0 ? this.#names.length : end);
-        if (name === "") continue;
-        const twins = all.get(name);
-        if (twins === undefined) all.set(name, [this.#symbol(row)]);
-        else twins.push(this.#symbol(row));
+        if (name === "" || all.has(name)) continue;
+        all.set(name, this.find(name));
       }
       this.#all = all;
     }
