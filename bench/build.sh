@@ -1,12 +1,26 @@
 #!/bin/bash
 # How long `klplink build` takes for a patch of one file, beside the kernel's make of the same objects: a table in Markdown.
-#   bench/build.sh [ARCH...]     ppc64le, arm64, x86_64: the sources and kernels of the boot tests, which are made first if need be
+#   bench/build.sh [ARCH...]     ppc64le (the default), arm64, x86_64: the sources and kernels of the boot tests, which are made first if need be
+#   bench/build.sh drivers [FOLDER]     beside kpatch-build and klp-build, on x86_64: the steps of scripts/drivers/kpatch-build.sh and klp-build.sh, which
+#                                       work in FOLDER (default: a temporary one). Two kernels are built: half an hour or more
 # Processor time of all that a run starts, and in brackets what the clock says; the latter only counts where nothing else runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 TIMEFORMAT='%R %U %S'
+
+if [[ ${1:-} == drivers ]]; then
+  folder=${2:-$work}
+  echo '| script | step | processor time | clock |'
+  echo '|---|---|---|---|'
+  for driver in kpatch-build klp-build; do
+    # Else nothing is measured of what is there already.
+    [[ ! -e $folder/$driver ]] || { echo "bench/build.sh: $folder/$driver is there already" >&2; exit 1; }
+    scripts/drivers/$driver.sh "$folder/$driver" | tee /dev/stderr | sed -nE "s/^(.*): ([0-9]+ s) \(([0-9]+ s)\)\$/| $driver.sh | \1 | \2 | \3 |/p"
+  done
+  exit
+fi
 
 measure() { # COMMAND...: prints "PROCESSOR s (CLOCK s)"
   local times
@@ -47,6 +61,9 @@ for arch in "${@:-ppc64le}"; do
   rm -rf "$work/cache"
   copy=$work/copy
   cp -al "$source" "$copy"
+  # Make writes to files there in place.
+  rm -r "$copy/build"
+  cp -a "$source/build" "$copy/"
   again nothing >/dev/null
   echo "$row $(again one), $(again other) |"
   rm -rf "$copy"

@@ -11,9 +11,10 @@
 #   target        a link to the folder with Module.symvers, and System.map where the kernel is our own
 #   make.args     the arguments for make, one a line: ARCH=…, CROSS_COMPILE=…, KCFLAGS=…
 # So an object as `klplink diff` wants it, without touching what is in the cache:
-#   cp -al FOLDER COPY; mapfile -t args <FOLDER/make.args
+#   cp -al FOLDER COPY; rm -r COPY/build; cp -a FOLDER/build COPY; mapfile -t args <FOLDER/make.args
 #   make -C COPY O=build "${args[@]}" fs/proc/version.o         # -> COPY/build/fs/proc/version.o
-# A file that is changed in a copy of hard links is first removed, then written. The folder itself is never changed.
+# A file that is changed in a copy of hard links is first removed, then written; make writes to some of build in place, so that is copied. The
+# folder itself is never changed.
 set -euo pipefail
 script=prepare-source.sh
 source "$(dirname "${BASH_SOURCE[0]}")/kernelBuild.sh"

@@ -17,10 +17,13 @@ export class KernelSource {
   constructor(kernel: ArchName | "x86_64-own", folder: string) {
     const prepared = mustRun("bash", ["test/boot/prepare-source.sh", kernel]).trim();
     mkdirSync(dirname(folder), { recursive: true });
-    // Hard links, where the file system has both.
+    // Hard links, where the file system has both; of what make writes to in place, a copy.
     if (run("cp", ["-al", prepared, folder]).status !== 0) {
       rmSync(folder, { recursive: true, force: true });
       mustRun("cp", ["-a", prepared, folder]);
+    } else {
+      rmSync(join(folder, "build"), { recursive: true });
+      mustRun("cp", ["-a", join(prepared, "build"), folder]);
     }
     this.folder = folder;
     this.target = join(folder, "target");
