@@ -167,6 +167,8 @@ export class KernelBuild implements PatchBuild {
     const { show } = this.#options;
     let done = 0;
     const started = performance.now();
+    // What is compiled already is not named by make.
+    show(step);
     for (let at = 0; at < objects.length; at += MOST_TARGETS) {
       await this.make(
         step,

@@ -161,6 +161,7 @@ export async function copyFolder(
   programs: Programs,
   show: (text: string) => void,
 ): Promise<void> {
+  show("looks for changes of the source");
   const path = join(workspace.folder, "manifest.json");
   const known: Manifest = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Manifest) : {};
   if (!existsSync(path)) rmSync(workspace.tree, { recursive: true, force: true });

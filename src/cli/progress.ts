@@ -4,7 +4,8 @@ import { visible } from "../base/visible.ts";
 import type { Context, OutputStream } from "./context.ts";
 
 export interface Progress {
-  readonly show: (text: string) => void;
+  /** @param isNow whether it is shown however short ago the last one was: what it tells of may take long */
+  readonly show: (text: string, isNow?: boolean) => void;
   /** Takes the line away before other output. */
   readonly clear: () => void;
 }
@@ -58,9 +59,9 @@ export async function startProgress(
   let last = Number.NEGATIVE_INFINITY;
   let isShown = false;
   return {
-    show: (text) => {
+    show: (text, isNow = false) => {
       const now = performance.now();
-      if (now - last < PAUSE) return;
+      if (!isNow && now - last < PAUSE) return;
       last = now;
       isShown = true;
       // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.

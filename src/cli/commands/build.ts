@@ -130,6 +130,7 @@ class Run {
     const options = this.#options;
     const patches = await this.#readPatches();
     this.#refuse([...refusedFiles(patches, options.oot !== undefined), ...refusedWords(patches)]);
+    this.#show("reads the kernel");
     const kernel = await readKernel(options, this.#context);
     if (kernel === null || !kernel.hasSymbols)
       throw new UsageError("build needs the kernel that is to be patched: give vmlinux, or System.map, with -k");
@@ -381,9 +382,10 @@ class Run {
 
   /** A word of progress: a line that changes on a terminal; elsewhere a line for each step. */
   #show = (text: string): void => {
-    this.#progress?.show(text);
     const step = text.replace(/:.*/, "");
-    if (step === this.#step) return;
+    const isNew = step !== this.#step;
+    this.#progress?.show(text, isNew);
+    if (!isNew) return;
     this.#step = step;
     const { stderr } = this.#context;
     if (stderr.isTTY === true || this.#options.quiet === true || !this.#reporter.isText) return;
