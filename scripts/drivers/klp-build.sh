@@ -32,8 +32,11 @@ run() { # SCRIPT NAME ARGUMENT...: the module, and the objects that were taken o
   # The folder is made anew by each run from step 4 on.
   rm -rf "$work/taken-$2" && cp -r "$source/klp-tmp/4-diff" "$work/taken-$2"
 }
+patch=$root/scripts/drivers/klp-build.patch
+# Without -S klp-build removes what was built and builds the kernel, each time. -S 2 is the way to go on from that build with another patch, -S 3
+# from both builds; so what each of the two takes is the difference.
 [[ -f $source/klp-tmp/2-patched/.complete ]] ||
-  step 'klp-build, klplink in the place of objtool' run klp-build-klplink klplink "$root/scripts/drivers/klp-build.patch"
+  step 'klp-build, klplink in the place of objtool' run klp-build-klplink klplink "$patch"
 if [[ ! -f $kernel/vmlinux ]]; then
   step 'bzImage of the kernel before' make -s -C "$source" -j"$(nproc)" KLP_SYMIDS=1 KBUILD_MODPOST_WARN=1 \
     KCFLAGS='-ffunction-sections -fdata-sections' bzImage modules
@@ -41,12 +44,14 @@ if [[ ! -f $kernel/vmlinux ]]; then
   for file in arch/x86/boot/bzImage samples/kobject/kobject-example.ko Module.symvers System.map .config; do cp "$source/$file" "$kernel/"; done
   cp "$source/klp-tmp/1-orig/vmlinux" "$kernel/"
 fi
+step 'klp-build, objtool for all steps, the kernel built before (-S 2)' run klp-build objtool -S 2 "$patch"
+step 'klp-build, klplink in the place of objtool, the kernel built before (-S 2)' run klp-build-klplink klplink -S 2 "$patch"
 step 'klp-build, klplink for all steps, from the two builds (-S 3)' run klp-build-klplink klplink -S 3
 # From the same two builds, the objects that klplink took out, and the module before its last step.
 step 'klp-build, objtool for the last step alone (-S 5)' run klp-build mixed -S 5
 step 'klp-build, objtool for all steps, from the two builds (-S 3)' run klp-build objtool -S 3
 build() {
-  KLPLINK_CACHE=$work/cache bin/klplink.js build scripts/drivers/klp-build.patch --name build --source "$source" -k "$kernel" -m "$kernel/kobject-example.ko" \
+  KLPLINK_CACHE=$work/cache bin/klplink.js build "$patch" --name build --source "$source" -k "$kernel" -m "$kernel/kobject-example.ko" \
     -o "$work/livepatch-build.ko"
 }
 step 'klplink build, empty cache' build
