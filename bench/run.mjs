@@ -118,10 +118,12 @@ function symbolFile() {
     (_, i) => `${(0xffffffff82000000n + BigInt(i * 16)).toString(16)} t some_function_${i}_of_a_kernel`,
   );
   const good = join(root, "samples/ppc64le/meminfo/meminfo.klp.o");
-  lines.push("c000000000000000 T _stext", "c000000000001000 t load_module");
+  lines.push("c000000000000000 T _stext", "c000000000001000 t load_module", "c000000000002000 T klp_enable_patch");
   // What it needs is there: what names are near a missing one is not what is measured.
   for (const name of output(tool("nm", "-u", good)).match(/\S+$/gm) ?? [])
     lines.push(`c000000090000000 T ${name}`, `c000000091000000 r __ksymtab_${name}`);
+  for (const [, name] of output(tool("nm", good)).matchAll(/\.klp\.sym\.vmlinux\.([^,]+),/g))
+    lines.push(`c000000092000000 t ${name}`);
   const map = `${lines.join("\n").replaceAll("ffffffff", "c0000000")}\n`;
   writeFileSync(path("System.map"), map);
   const [a, b] = inTurn([klplink("check", good, "-k", path("System.map")), klplink("check", good)], 9);

@@ -45,7 +45,6 @@ export function columnsOf(symbols: Iterable<KernelSymbol>, count: number): Store
 
 export class StoredSymbols implements SymbolRows {
   readonly #columns: StoredColumns;
-  readonly #names: Buffer;
   readonly size: number;
 
   /** @throws RangeError if the columns do not fit each other */
@@ -59,7 +58,6 @@ export class StoredSymbols implements SymbolRows {
     for (let row = 0; row < this.size; row++)
       if ((offsets[row] ?? 0) > (offsets[row + 1] ?? 0) || (order[row] ?? 0) >= this.size)
         throw new RangeError("a row beyond the end");
-    this.#names = Buffer.from(names.buffer, names.byteOffset, names.byteLength);
   }
 
   #name(row: number): string {
@@ -67,26 +65,41 @@ export class StoredSymbols implements SymbolRows {
   }
 
   /** Place in the order of the first row whose name is not before `name`. */
-  #lowest(name: Uint8Array): number {
-    const { order, offsets } = this.#columns;
+  #lowest(name: string): number {
+    const { order } = this.#columns;
     let low = 0;
     let high = this.size;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const row = order[middle] ?? 0;
-      if (this.#names.compare(name, 0, name.length, offsets[row], offsets[row + 1]) < 0) low = middle + 1;
+      if (this.#compared(order[middle] ?? 0, name) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  *#rows(name: string): Generator<number> {
-    const { order } = this.#columns;
-    for (let at = this.#lowest(fromLatin1(name)); at < this.size; at++) {
-      const row = order[at] ?? 0;
-      if (this.#name(row) !== name) return;
-      yield row;
+  /** Negative: the name of a row is before another one, by bytes; 0: it is the same. */
+  #compared(row: number, name: string): number {
+    const { names, offsets } = this.#columns;
+    const start = offsets[row] ?? 0;
+    const length = (offsets[row + 1] ?? 0) - start;
+    const both = Math.min(length, name.length);
+    for (let i = 0; i < both; i++) {
+      const difference = (names[start + i] ?? 0) - name.charCodeAt(i);
+      if (difference !== 0) return difference;
     }
+    return length - name.length;
+  }
+
+  /** The rows of a name, in their order. */
+  #rows(name: string): readonly number[] {
+    const { order } = this.#columns;
+    const rows: number[] = [];
+    for (let at = this.#lowest(name); at < this.size; at++) {
+      const row = order[at] ?? 0;
+      if (this.#compared(row, name) !== 0) break;
+      rows.push(row);
+    }
+    return rows;
   }
 
   #symbol(row: number): KernelSymbol {
@@ -99,8 +112,8 @@ export class StoredSymbols implements SymbolRows {
   }
 
   has(name: string): boolean {
-    for (const _ of this.#rows(name)) return true;
-    return false;
+    const at = this.#lowest(name);
+    return at < this.size && this.#compared(this.#columns.order[at] ?? 0, name) === 0;
   }
 
   hasName(test: NameTest): boolean {
@@ -108,6 +121,11 @@ export class StoredSymbols implements SymbolRows {
     for (let row = 0; row < this.size; row++)
       if (test(names, offsets[row] as number, offsets[row + 1] as number)) return true;
     return false;
+  }
+
+  hasNameWith(prefix: string): boolean {
+    const at = this.#lowest(prefix);
+    return at < this.size && this.#name(this.#columns.order[at] ?? 0).startsWith(prefix);
   }
 
   *names(): Generator<string> {
@@ -150,9 +168,7 @@ export class StoredSymbols implements SymbolRows {
   }
 
   countOf(name: string): number {
-    let count = 0;
-    for (const _ of this.#rows(name)) count++;
-    return count;
+    return this.#rows(name).length;
   }
 
   findListed(name: string): KernelSymbol[] {

@@ -27,9 +27,6 @@ export const shapeOf = (wanted: string): NameShape => ({
   stem: stemOf(wanted),
 });
 
-/** The shape of names that begin so, and of no others. */
-export const beginningWith = (stem: string): NameShape => ({ shortest: 1, longest: 0, stem });
-
 /** Whether the name of Latin-1 bytes from `start` to `end` is of a shape. */
 export function isLike({ shortest, longest, stem }: NameShape, text: Uint8Array, start: number, end: number): boolean {
   const length = end - start;

@@ -1,4 +1,5 @@
 import { type Addr, addr } from "../../base/brand.ts";
+import { firstIndex } from "../../base/search.ts";
 import { isLike, type NameShape } from "./nearNames.ts";
 
 /** One symbol of the kernel, or of a module in a kallsyms listing. */
@@ -266,6 +267,19 @@ export class SymbolColumns {
   hasName(test: NameTest): boolean {
     for (let row = 0; row < this.#count; row++)
       if (test(this.#text, this.#starts[row] as number, this.#ends[row] as number)) return true;
+    return false;
+  }
+
+  /** Whether a name begins so. Rows stand in the order of their names in the text, which is looked through for the bytes of it. */
+  hasNameWith(prefix: string): boolean {
+    const { buffer, byteOffset, byteLength } = this.#text;
+    const text = Buffer.from(buffer, byteOffset, byteLength);
+    const starts = this.#starts;
+    for (let at = text.indexOf(prefix, 0, "latin1"); at >= 0; at = text.indexOf(prefix, at + 1, "latin1")) {
+      const first = firstIndex(this.#count, (i) => (starts[i] as number) >= at);
+      for (let row = first; row < this.#count && starts[row] === at; row++)
+        if ((this.#ends[row] as number) - at >= prefix.length) return true;
+    }
     return false;
   }
 

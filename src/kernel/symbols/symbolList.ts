@@ -1,5 +1,5 @@
 import { firstIndex } from "../../base/search.ts";
-import { beginningWith, type NameShape } from "./nearNames.ts";
+import type { NameShape } from "./nearNames.ts";
 import type { KernelSymbol, NameTest, SymbolColumns } from "./symbolColumns.ts";
 
 /** The symbols of one object: in memory, or in a file of our own. */
@@ -8,6 +8,7 @@ export type SymbolRows = Pick<
   | "size"
   | "has"
   | "hasName"
+  | "hasNameWith"
   | "names"
   | "namesLike"
   | "countRepeated"
@@ -17,6 +18,9 @@ export type SymbolRows = Pick<
   | "all"
   | "sortedAddresses"
 >;
+
+/** Names that are remembered. */
+const MOST_KEPT = 1 << 15;
 
 /** Marks an exported symbol (include/linux/export.h): one `__ksymtab_NAME` for each exported NAME. */
 const EXPORT_PREFIX = "__ksymtab_";
@@ -32,6 +36,8 @@ export class SymbolList {
   #addresses: BigUint64Array | null = null;
   #hasExports: boolean | null = null;
   #hasData: boolean | null = null;
+  /** What {@link exports} was asked: modules of a tree ask for the same names, each several times. */
+  readonly #exported = new Map<string, boolean>();
   /** Name -> the modules that define it. */
   #owners: ReadonlyMap<string, readonly string[]> | null = null;
   /** Number of symbols of vmlinux. */
@@ -78,13 +84,18 @@ export class SymbolList {
 
   /** Whether a name of vmlinux begins so. */
   hasNameWith(prefix: string): boolean {
-    for (const _ of this.#vmlinux.namesLike(beginningWith(prefix))) return true;
-    return false;
+    return this.#vmlinux.hasNameWith(prefix);
   }
 
   /** Whether vmlinux exports `name` to modules. */
   exports(name: string): boolean {
-    return this.#vmlinux.has(EXPORT_PREFIX + name);
+    let isExported = this.#exported.get(name);
+    if (isExported === undefined) {
+      isExported = this.#vmlinux.has(EXPORT_PREFIX + name);
+      if (this.#exported.size === MOST_KEPT) this.#exported.clear();
+      this.#exported.set(name, isExported);
+    }
+    return isExported;
   }
 
   /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import type { NameShape } from "../../../src/kernel/symbols/nearNames.ts";
 import { nearNames } from "../../../src/kernel/symbols/nearNames.ts";
 import { parseSymbols, SymbolListError } from "../../../src/kernel/symbols/parseSymbols.ts";
 import { type KernelSymbol, SymbolColumns } from "../../../src/kernel/symbols/symbolColumns.ts";
@@ -100,9 +99,9 @@ describe("near names", () => {
 test("the names of a list are scanned once, however often its exports and data are asked for", () => {
   let scans = 0;
   class Counted extends SymbolColumns {
-    override namesLike(like: NameShape): IterableIterator<string> {
+    override hasNameWith(prefix: string): boolean {
       scans++;
-      return super.namesLike(like);
+      return super.hasNameWith(prefix);
     }
     override all(): Generator<KernelSymbol> {
       scans++;
@@ -118,6 +117,22 @@ test("the names of a list are scanned once, however often its exports and data a
   more.add("__ksymtab_printk", 0x72, 0, 8); // r
   const exporting = new SymbolList("System.map", "System.map", more, new Map());
   expect([exporting.hasExports, exporting.hasData]).toEqual([true, true]);
+});
+
+test("a name that begins so is found wherever it stands; within a name, over two names, or behind a list's own words it is none", () => {
+  const lines = ["c000000000000000 T not_klp_here", "c000000000000010 T klp", "c000000000000020 T _enable"];
+  const has = (list: readonly string[]): boolean =>
+    parseSymbols(Buffer.from(`${list.join("\n")}\n`), "System.map").hasNameWith("klp_");
+  expect(has(lines)).toBe(false);
+  expect(has([...lines, "c000000000000030 t klp_x"])).toBe(true);
+  expect(has(["c000000000000030 t klp_x", ...lines])).toBe(true);
+  const columns = new SymbolColumns();
+  for (const name of ["", "a", "", "kl"]) columns.add(name, 0x54, 0, 0);
+  columns.add("p_", 0x54, 0, 0);
+  expect(columns.hasNameWith("klp_")).toBe(false);
+  columns.add("", 0x54, 0, 0);
+  columns.add("klp_", 0x54, 0, 0);
+  expect(columns.hasNameWith("klp_")).toBe(true);
 });
 
 test("names are found among any others: short ones, many that differ in few bytes, those that come several times", () => {

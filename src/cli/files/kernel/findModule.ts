@@ -1,6 +1,6 @@
 // The file of a module that is named as the kernel names it, on the machine that has it loaded.
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { latin1 } from "../../../base/bytes.ts";
 import { readRegular } from "../../../elf/regularFile.ts";
@@ -115,18 +115,45 @@ function readList(folder: string): ReadonlyMap<string, Listed> | null {
 
 function filesBelow(folder: string): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
-  let entries: string[];
+  let paths: string[];
   try {
-    entries = readdirSync(folder, { recursive: true, encoding: "latin1" }).sort();
+    paths = modulesBelow(folder).sort();
   } catch {
     return found;
   }
-  for (const path of entries) {
-    if (!KO.test(path)) continue;
+  const base = join(folder, "/");
+  for (const path of paths) {
     const name = nameOf(path);
     const known = found.get(name);
-    if (known === undefined) found.set(name, [join(folder, path)]);
-    else known.push(join(folder, path));
+    if (known === undefined) found.set(name, [base + path]);
+    else known.push(base + path);
   }
   return found;
 }
+
+/** Paths in a folder of what is called as a module; links to folders are followed, as by readdir() with `recursive`, which asks of each file what it is. */
+function modulesBelow(folder: string): string[] {
+  const found: string[] = [];
+  const open = [""];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const entry of readdirSync(folder + at, { withFileTypes: true, encoding: "latin1" })) {
+      const path = `${at}/${entry.name}`;
+      if (KO.test(entry.name)) found.push(path.slice(1));
+      // A name that is not of ASCII is not what the system calls it.
+      const isCertain = entry.isDirectory() && !NOT_ASCII.test(entry.name);
+      if (isCertain || ((entry.isDirectory() || entry.isSymbolicLink()) && isFolder(folder + path))) open.push(path);
+    }
+  }
+  return found;
+}
+
+const NOT_ASCII = /[\x80-\xff]/;
+
+const isFolder = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // It leads nowhere.
+    return false;
+  }
+};

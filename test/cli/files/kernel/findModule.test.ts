@@ -1,6 +1,6 @@
 // The file of a module that is named as the kernel names it.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -52,6 +52,19 @@ test("the one that modprobe's list names; without a list, all of the name", () =
 test("folders in their order", () => {
   put("b/klp.ko", "c/klp.ko");
   expect(find("klp", "a", "b", "c")).toEqual(["b/klp.ko"]);
+});
+
+test("links: of a file, of a folder, of nothing, and of the folder that it is in", () => {
+  put("a/kernel/ext4.ko", "elsewhere/build/nfs.ko");
+  symlinkSync("ext4.ko", join(folder, "a/kernel/crc16.ko"));
+  symlinkSync(join(folder, "elsewhere/build"), join(folder, "a/build"));
+  symlinkSync(join(folder, "none"), join(folder, "a/source"));
+  expect(find("crc16")).toEqual(["a/kernel/crc16.ko"]);
+  expect(find("nfs")).toEqual(["a/build/nfs.ko"]);
+  symlinkSync(".", join(folder, "elsewhere/build/self"));
+  // As the system follows it, so many times.
+  expect(find("nfs")[0]).toBe("a/build/nfs.ko");
+  expect(find("ext4")).toEqual(["a/kernel/ext4.ko"]);
 });
 
 test("names and paths", () => {
