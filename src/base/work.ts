@@ -21,21 +21,38 @@ export class TooMuchWork extends Error {
   }
 }
 
+/** Steps that several inputs share, beside those for the bytes of each: very many small ones have no more of them than one. */
+export class WorkPool {
+  #left = FREE;
+
+  /** Whether there were so many. */
+  take(steps: number): boolean {
+    this.#left -= steps;
+    return this.#left >= 0;
+  }
+}
+
 /** Counts the steps of the work on one input. */
 export class Work {
-  #left: number;
+  /** Of those for its bytes. */
+  #own: number;
   readonly #path: string;
   readonly #bytes: number;
+  readonly #pool: WorkPool;
 
-  constructor(path: string, bytes: number) {
+  /** @param pool what it shares with others; without, it is alone */
+  constructor(path: string, bytes: number, pool = new WorkPool()) {
     this.#path = path;
     this.#bytes = bytes;
-    this.#left = FREE + PER_BYTE * bytes;
+    this.#own = PER_BYTE * bytes;
+    this.#pool = pool;
   }
 
-  /** @param what is being done, in the words of {@link TooMuchWork} @throws TooMuchWork */
+  /** @param steps infinity: this input is given up, which takes nothing from others @param what is being done, in the words of {@link TooMuchWork} @throws TooMuchWork */
   take(steps: number, what: string): void {
-    this.#left -= steps;
-    if (this.#left < 0) throw new TooMuchWork(this.#path, what, this.#bytes);
+    if (steps === Number.POSITIVE_INFINITY) throw new TooMuchWork(this.#path, what, this.#bytes);
+    const own = Math.min(steps, this.#own);
+    this.#own -= own;
+    if (steps > own && !this.#pool.take(steps - own)) throw new TooMuchWork(this.#path, what, this.#bytes);
   }
 }

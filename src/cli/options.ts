@@ -1,5 +1,5 @@
 import { append } from "../base/lists.ts";
-import { shellFile, shellWord } from "../base/shell.ts";
+import { fileText, shellFile, shellWord } from "../base/shell.ts";
 import type { Problem } from "../diag/catalogue.ts";
 import { isSameFile } from "../elf/output.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -71,7 +71,7 @@ export async function refuseOverwriting(
     );
   }
   if (output === null || output === "-" || !given.some((path) => isSameFile(output, path))) return;
-  throw new UsageError(`${output} is one of the files that are read; give another output with -o`);
+  throw new UsageError(`${fileText(output)} is one of the files that are read; give another output with -o`);
 }
 
 /** Reads what --reference names. @throws InputProblem, UsageError */

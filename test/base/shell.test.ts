@@ -1,7 +1,7 @@
 // Commands offered for copying, held against what a shell makes of them.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -56,6 +56,62 @@ test("the commands that check offers fix the file, whatever its name", async () 
       const done = spawnSync("sh", ["-c", command, process.execPath, builtCommand()], { cwd: folder });
       expect(done.status, done.stderr.toString()).toBe(0);
     }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("every command shows the files that it was given as a shell takes them", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "klplink-shell-"));
+  const [name, missing] = ["it's $x y.ko", "no 'such' (file).ko"];
+  const map = "a map";
+  try {
+    copyFileSync(join(root, "test/fixtures/kernel/demo-mod.ko"), join(folder, name));
+    writeFileSync(join(folder, map), "ffffffff81000000 T _text\n");
+    const runs: readonly (readonly string[])[] = [
+      ["check", name],
+      ["check", name, "-k", map],
+      ["check", name, "-k", missing],
+      ["check", name, "-m", missing],
+      ["check", name, "--reference", missing],
+      ["check", "."],
+      ["check", missing],
+      ["link", name, "-o", `${name}.out`],
+      ["link", name],
+      ["link", name, "-o", name],
+      ["link", name, "-o", `${missing}/out`],
+      ["link", name, "--in-place"],
+      ["image", name, "-o", "out file"],
+      ["image", name, "-o", `${missing}/out`],
+      ["image", name, "--raw", "raw folder"],
+      ["image", name, "-o", "out", "--sections", missing],
+      ["show", name],
+      ["show", missing],
+      ["sites", name],
+      ["sites", missing],
+      ["diff", name, name],
+      ["diff", name, missing],
+      ["verify", missing],
+      ["explain", "-m", name, "x: Unknown symbol f (err -2)"],
+      ["explain", "-m", missing, "x: Unknown symbol f (err -2)"],
+      ["model", missing],
+      ["glue", "glue folder"],
+    ];
+    const raw: string[] = [];
+    let shown = 0;
+    for (const args of runs) {
+      const { stdout, stderr } = await klplink(args, { cwd: folder });
+      const text = (stdout + stderr).replace(/\s+/g, " ");
+      for (const given of [name, missing, "out file", "raw folder", "glue folder", `${missing}/out`]) {
+        const quoted = [given, `${given}.out`, `./${given}`].map(shellWord);
+        if (quoted.some((word) => text.includes(word))) shown++;
+        const left = quoted.reduce((all, word) => all.replaceAll(word, "QUOTED"), text);
+        if (left.includes(given))
+          raw.push(`${args.join(" ")}: ${left.slice(Math.max(0, left.indexOf(given) - 60), left.indexOf(given) + 60)}`);
+      }
+    }
+    expect(raw).toEqual([]);
+    expect(shown).toBeGreaterThan(runs.length / 2);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -189,6 +189,18 @@ describe("lists of symbols", () => {
     expect([status, stderr.slice(0, 300)]).toEqual([expected, expect.stringContaining(said)]);
   });
 
+  test("kallsyms of one name 1,000,000 times, of the kernel and of 16,000 modules", async () => {
+    const symbols = lines(
+      "kallsyms",
+      1_000_000,
+      (i) =>
+        `${(0x8100_0000 + 16 * i).toString(16).padStart(16, "f")} t undefined_7${i % 2 === 0 ? "" : `\t[m${(i >> 1) % 16_000}]`}\n`,
+    );
+    const { status, stderr } = await klplinkSmall(["check", module(), "-k", symbols], 1024);
+    expect([status, stderr.slice(0, 200)]).toEqual([1, expect.stringContaining("KLP")]);
+    expect(stderr.length).toBeLessThan(16 << 20);
+  });
+
   test("kallsyms of 10,000,000 symbols", async () => {
     const symbols = lines(
       "kallsyms",

@@ -18,7 +18,7 @@ export async function runCheck(paths: readonly string[], options: CheckOptions, 
   const hand = ownHand(files, options);
   const show = (path: string): void => progress.show(`reads ${path}`);
   const checker = await openChecker(files, options, context, show, hand?.ask ?? null);
-  if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.join(", ")}`);
+  if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.map(fileText).join(", ")}`);
   const reporter = new Reporter(options, context);
   const checked: Pick<Checked, "problems" | "outcome">[] = [];
   const pool = hand === null ? null : await startPool(hand, checker, files, options, context);

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { fileText } from "../../base/shell.ts";
 import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type DiffInput, type DiffResult, diffObjects, extractDiff, type OneExtract } from "../../passes/diff/diff.ts";
@@ -115,7 +116,7 @@ async function readObject(path: string, context: Context): Promise<ObjectInput> 
 async function refuseFolder(folder: string, other: string, context: Context): Promise<never> {
   // One that is not there is what is wrong, whatever it was to be.
   if (other !== "-") await readInput(other, context);
-  throw new UsageError(`${folder} is a folder: give two objects, or two folders`);
+  throw new UsageError(`${fileText(folder)} is a folder: give two objects, or two folders`);
 }
 
 /** Null where an error was found already. */

@@ -1,12 +1,14 @@
 // `klplink diff` of two folders: the objects of two builds, paired by path.
 
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { append } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
+import { WorkPool } from "../../base/work.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import type { Extract } from "../../diff/extract.ts";
 import { readElf } from "../../elf/reader.ts";
+import { readRegular } from "../../elf/regularFile.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import {
   type DiffInput,
@@ -18,6 +20,7 @@ import {
 } from "../../passes/diff/diff.ts";
 import { StructUsers } from "../../passes/diff/structUsers.ts";
 import { WeakUsers } from "../../passes/diff/weakUsers.ts";
+import { Unusable } from "../../passes/input.ts";
 import type { Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/builds/buildTree.ts";
@@ -73,17 +76,14 @@ export async function runDiffTrees(
   append(problems, chosen.problems);
   if (output !== null) refuseUnknown(chosen.pairs, kernel);
   const compared: Compared[] = [];
+  const pool = new WorkPool();
+  const how = { pairs, strictLines: options.strictLines === true, kernel, entrySizes, pool };
   for (const pair of chosen.pairs) {
     progress.show(`compares ${pair.path}`);
-    const found = await compare(pair, [one, other], {
-      pairs,
-      strictLines: options.strictLines === true,
-      kernel,
-      entrySizes,
-    });
+    const found = await compare(pair, [one, other], how);
     compared.push(kernel === null || !pair.isNew ? found : { ...found, problems: notNew(found, one, kernel) });
   }
-  append(problems, await outsideUsers(one, compared, (path) => progress.show(`looks for users in ${path}`)));
+  append(problems, await outsideUsers(one, compared, pool, (path) => progress.show(`looks for users in ${path}`)));
   progress.clear();
   const found = withoutForeignPairs(compared);
   const isRefused = [...problems, ...found.flatMap((c) => c.problems)].some(isError);
@@ -114,22 +114,29 @@ export async function runDiffTrees(
 async function outsideUsers(
   orig: BuildTree,
   compared: readonly Compared[],
+  pool: WorkPool,
   show: (path: string) => void,
 ): Promise<readonly Problem[]> {
   const changed = compared.filter((c) => c.result !== null);
   const results = changed.flatMap(({ result }) => (result === null ? [] : [result]));
-  const [users, weak] = [new StructUsers(results), new WeakUsers(results)];
+  const [users, weak] = [new StructUsers(results, pool), new WeakUsers(results, pool)];
   if (users.isEmpty && weak.isEmpty) return [];
+  const problems: Problem[] = [];
   for (const { pair, result } of changed) if (result !== null) weak.addSame(result, pair.path);
   const own = new Set(changed.map((c) => c.pair.path));
   for (const path of [...orig.objects.keys()].sort()) {
     if (own.has(path)) continue;
     show(path);
-    const { bytes } = readObject(orig, path);
-    await users.addObject(bytes, path);
-    weak.addObject(bytes, path);
+    try {
+      const { bytes } = readObject(orig, path);
+      await users.addObject(bytes, path);
+      weak.addObject(bytes, path);
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error;
+      problems.push(error.problem);
+    }
   }
-  return [...users.problems(), ...weak.problems()];
+  return [...problems, ...users.problems(), ...weak.problems()];
 }
 
 /** What Module.symvers of both builds say, where the objects did not. */
@@ -161,7 +168,7 @@ function bothTrees(orig: string, patched: string): [BuildTree, BuildTree] {
       throw unreadable(path, error);
     }
   });
-  if (places[0] === places[1]) throw new UsageError(`${orig} and ${patched} are one folder`);
+  if (places[0] === places[1]) throw new UsageError(`${fileText(orig)} and ${fileText(patched)} are one folder`);
   return [readBuildTree(orig, places), readBuildTree(patched, places)];
 }
 
@@ -209,7 +216,7 @@ function notNew({ pair, result, problems }: Compared, orig: BuildTree, kernel: K
 function readObject(tree: BuildTree, path: string): DiffInput {
   const file = join(tree.root, path);
   try {
-    return { bytes: readFileSync(file), path: file };
+    return { bytes: readRegular(file).bytes, path: file };
   } catch (error) {
     throw unreadable(file, error);
   }

@@ -152,7 +152,7 @@ export async function patchedFunctions(
     if (path === NONE) continue;
     const livepatch = await readUnpacked(path, context);
     const functions = patchedNames(livepatch.bytes, livepatch.name, module);
-    if (functions.length === 0) throw new UsageError(`${path} patches no function of ${module}`);
+    if (functions.length === 0) throw new UsageError(`${fileText(path)} patches no function of ${module}`);
     append(found, functions);
   }
   return found;
@@ -207,7 +207,7 @@ function summary(result: ImageResult, output: string | null, input: string): str
 function outputPath(module: string, { output, raw, map }: ImageCommandOptions): string | null {
   if (output !== undefined) {
     if (output !== "-" && module !== "-" && isSameFile(output, module)) {
-      throw new UsageError(`${output} is the input; give another output with -o`);
+      throw new UsageError(`${fileText(output)} is the input; give another output with -o`);
     }
     return output;
   }
@@ -251,7 +251,7 @@ export function readSections(path: string): Map<string, bigint> {
         .map((entry) => [entry.name, parseAddress(latin1(readRegular(join(path, entry.name)).bytes))]),
     );
   } catch (error) {
-    if (error instanceof PlacementError) throw new UsageError(`${path}: ${error.message}`);
+    if (error instanceof PlacementError) throw new UsageError(`${fileText(path)}: ${error.message}`);
     throw unreadable(path, error);
   }
 }

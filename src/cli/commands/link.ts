@@ -29,9 +29,7 @@ export async function runLink(module: string, options: Options, context: Context
   const reference = await readReference(options, context);
   if (options.inPlace === true && options.force !== true) refuseReadOnly(module);
   const input = await readUnpacked(module, context);
-  if (input.packing !== null && options.inPlace === true) {
-    throw new UsageError(`${module} is packed with ${input.packing}: unpack it first, or write elsewhere with -o`);
-  }
+  if (input.packing !== null && options.inPlace === true) throw packedInPlace(module, input.packing);
   const subject = openModule(input.bytes, input.name);
   const facts = await linkFacts(subject, options.tocRestore, kernel);
   const linkOptions: LinkOptions = {
@@ -78,6 +76,9 @@ export async function runLink(module: string, options: Options, context: Context
   }
   return failed ? 1 : 0;
 }
+
+const packedInPlace = (module: string, packing: string): UsageError =>
+  new UsageError(`${fileText(module)} is packed with ${packing}: unpack it first, or write elsewhere with -o`);
 
 /** What packs a module as the kernel's loader, or kmod, takes it. */
 const PACKERS = { gzip: "gzip -n", xz: "xz --check=crc32 --lzma2=dict=1MiB", zstd: "zstd" } as const;
@@ -135,7 +136,7 @@ function outputPath(module: string, options: Options): string {
   }
   if (output !== undefined) {
     if (output !== "-" && module !== "-" && isSameFile(output, module)) {
-      throw new UsageError(`${output} is the input; say --in-place to overwrite it`);
+      throw new UsageError(`${fileText(output)} is the input; say --in-place to overwrite it`);
     }
     return output;
   }
@@ -143,7 +144,7 @@ function outputPath(module: string, options: Options): string {
   const name = basename(module);
   const match = /^(.*)(\.k?o)(?:\.(?:gz|xz|zst))?$/.exec(name);
   const path = join(dirname(module), match === null ? `${name}.klp` : `${match[1]}.klp${match[2]}`);
-  if (isSameFile(path, module)) throw new UsageError(`${path} is the input; give another output with -o`);
+  if (isSameFile(path, module)) throw new UsageError(`${fileText(path)} is the input; give another output with -o`);
   return path;
 }
 

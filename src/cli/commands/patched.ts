@@ -28,7 +28,8 @@ export async function runPatched(
     },
     objects,
   );
-  if (found === null) throw new UsageError(`${input.name} patches nothing: -k and -m are for livepatch modules`);
+  if (found === null)
+    throw new UsageError(`${fileText(input.name)} patches nothing: -k and -m are for livepatch modules`);
   if (options.format === "html") {
     const { renderPatched } = await import("../../diag/render/html/sites.ts");
     const patched = found.map((p) => ({ ...p, site: place(p) }));

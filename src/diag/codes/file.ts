@@ -319,5 +319,5 @@ export const KLP127 = define<{ readonly what: string; readonly bytes: number }>(
   help: () =>
     "if a compiler made the file, report it as a bug in klplink, with the file; without debug information and for one source file, there is less to compare",
   explain:
-    "Where klplink compares parts of a file with one another, or looks for one in many, the steps are counted: 268 million, and 256 for each byte of the file. Objects of kernels take a few for each byte. A file whose parts repeat one another out of all proportion, as one can be made on purpose, is given up rather than worked at for hours. Nothing is written.",
+    "Where klplink compares parts of a file with one another, or looks for one in many, the steps are counted: 256 for each byte of the file, and 268 million beside, which the files of two trees share. Objects of kernels take a few for each byte. A file whose parts repeat one another out of all proportion, as one can be made on purpose, is given up rather than worked at for hours. Nothing is written.",
 });

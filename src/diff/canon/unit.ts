@@ -2,7 +2,7 @@
 
 import type { Arch } from "../../arch/index.ts";
 import { firstIndex } from "../../base/search.ts";
-import { Work } from "../../base/work.ts";
+import { Work, type WorkPool } from "../../base/work.ts";
 import {
   SHF_EXECINSTR,
   STB_GLOBAL,
@@ -78,12 +78,13 @@ export class Unit {
   readonly #bySection = new Map<number, Item[]>();
   readonly #bySymbol = new Map<number, Item>();
 
-  constructor(path: string, file: ElfFile, arch: Arch, symbols: SymbolTable) {
+  /** @param pool steps that it shares with other files of a run */
+  constructor(path: string, file: ElfFile, arch: Arch, symbols: SymbolTable, pool?: WorkPool) {
     this.path = path;
     this.file = file;
     this.arch = arch;
     this.symbols = symbols;
-    this.work = new Work(path, file.bytes.length);
+    this.work = new Work(path, file.bytes.length, pool);
     this.kinds = sectionKinds(file.sections, arch.code);
     this.relocations = new Relocations(file, arch.code.noneTypes);
     const { candidates, files, dataMarks } = this.#candidates();

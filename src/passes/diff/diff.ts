@@ -1,6 +1,7 @@
 // The diff pass: two objects of one translation unit, before and after a patch, compared.
 
 import type { Arch } from "../../arch/index.ts";
+import type { WorkPool } from "../../base/work.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import type { Item } from "../../diff/canon/unit.ts";
@@ -48,6 +49,8 @@ export interface DiffPassOptions extends DiffOptions {
   readonly kernel?: Kernel | null;
   /** Bytes of an entry, by section. */
   readonly entrySizes?: ReadonlyMap<string, number>;
+  /** Steps that many pairs of one run share. */
+  readonly pool?: WorkPool;
 }
 
 export interface DiffResult {
@@ -81,7 +84,8 @@ async function compared(orig: DiffInput | null, patched: DiffInput, options: Dif
   const { kernel = null, entrySizes = new Map() } = options;
   const sizes = await toldSizes(one.arch, kernel, entrySizes);
   const arch = withTables(one.arch, entrySizes);
-  const sides = [await sideOf(one, arch, sizes), await sideOf(other, arch, sizes)] as const;
+  const { pool } = options;
+  const sides = [await sideOf(one, arch, sizes, pool), await sideOf(other, arch, sizes, pool)] as const;
   const diff = diffUnits(sides[0], sides[1], options);
   const isChanged = (c: Change): boolean => c.status === "changed" || c.status === "new";
   const isEmpty =
@@ -194,8 +198,8 @@ function open({ bytes, path, apart = null }: DiffInput): Subject {
 /** Bytes of .debug_info beyond which lines are read a source file at a time: of most files nothing is asked. */
 const MOST_AT_ONCE = 16 << 20;
 
-async function sideOf(subject: Subject, arch: Arch, sizes: ToldSizes): Promise<Side> {
-  const unit = new Unit(subject.path, subject.file, arch, subject.symbols);
+async function sideOf(subject: Subject, arch: Arch, sizes: ToldSizes, pool?: WorkPool): Promise<Side> {
+  const unit = new Unit(subject.path, subject.file, arch, subject.symbols, pool);
   const source = await subject.source(MOST_AT_ONCE);
   const lineOf = source.hasLines
     ? (section: number, offset: number): number | null => source.find(section, offset)?.[0]?.line ?? null

@@ -1,5 +1,6 @@
 // Functions outside of a patch that use a struct whose layout it changes: in other objects of the build, or in the kernel.
 
+import { Work, WorkPool } from "../../base/work.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { BtfError } from "../../elf/btf.ts";
 import { btfTypesOf, readBtfTypes } from "../../elf/btfTypes.ts";
@@ -9,6 +10,7 @@ import { ElfError } from "../../elf/error.ts";
 import { type ElfFile, readElf } from "../../elf/reader.ts";
 import type { TypeTable } from "../../elf/typeTable.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { inProportionNow } from "../input.ts";
 import type { DiffResult } from "./diff.ts";
 
 /** A struct of a header, or of a file, whose layout changed. */
@@ -26,8 +28,13 @@ interface ChangedStruct {
 /** Gathers the users of all structs that some results say are of another layout. */
 export class StructUsers {
   readonly #structs = new Map<string, ChangedStruct>();
+  readonly #pool: WorkPool;
+  /** Names of all structs and of those that hold them, each once. */
+  #names: ReadonlySet<string> | null = null;
 
-  constructor(results: readonly DiffResult[]) {
+  /** @param pool steps that all files share */
+  constructor(results: readonly DiffResult[], pool = new WorkPool()) {
+    this.#pool = pool;
     for (const { meaning, patched } of results) {
       for (const { name, scope, sizes, members, holderNames } of meaning?.types?.layouts ?? []) {
         if (scope !== null) continue;
@@ -46,23 +53,30 @@ export class StructUsers {
     return this.#structs.size === 0;
   }
 
-  /** Looks through an object file that is not a part of the patch. @param file its name in what is said */
+  /**
+   * Looks through an object file that is not a part of the patch. @param file its name in what is said
+   * @throws Unusable KLP127 if there are out of all proportion many structs
+   */
   async addObject(bytes: Uint8Array, file: string): Promise<void> {
-    const names = [...this.#structs.values()].flatMap((s) => [...s.names].map(plainName));
+    this.#names ??= new Set([...this.#structs.values()].flatMap((s) => [...s.names].map(plainName)));
+    const names = [...this.#names];
     try {
-      const elf = isAnyIn(names, bytes) ? readElf(bytes) : await packedNaming(names, bytes);
-      if (elf !== null) this.#add((await readDwarfTypes(elf)) ?? readBtfTypes(elf), file, new Set());
+      const mayHave = names.length > FEW_NAMES || isAnyIn(names, bytes);
+      const elf = mayHave ? readElf(bytes) : await packedNaming(names, bytes);
+      if (elf === null) return;
+      const types = (await readDwarfTypes(elf)) ?? readBtfTypes(elf);
+      inProportionNow(() => this.#add(types, file, new Set(), new Work(file, bytes.length, this.#pool)));
     } catch (error) {
       // What cannot be read is told where it is compared.
       if (!(error instanceof ElfError) && !(error instanceof CompressionError)) throw error;
     }
   }
 
-  /** Looks through the types of the kernel. @param own functions of the patched object itself */
+  /** Looks through the types of the kernel. @param own functions of the patched object itself @throws Unusable KLP127, as {@link addObject} */
   addKernel({ btf, source }: Kernel, own: ReadonlySet<string>): void {
     if (btf === null) return;
     try {
-      this.#add(btfTypesOf(btf), source, own);
+      inProportionNow(() => this.#add(btfTypesOf(btf), source, own, new Work(source, 0, this.#pool)));
     } catch (error) {
       if (!(error instanceof BtfError)) throw error;
     }
@@ -74,10 +88,12 @@ export class StructUsers {
     );
   }
 
-  #add(types: TypeTable | null, file: string, own: ReadonlySet<string>): void {
+  #add(types: TypeTable | null, file: string, own: ReadonlySet<string>, work: Work): void {
     if (types === null) return;
     const holders = holdersOf(types);
+    const steps = [...types.uses.values()].reduce((sum, of) => sum + of.size, types.aggregates.size);
     for (const { name, size, names, places } of this.#structs.values()) {
+      work.take(steps, "looking for the users of structs");
       const keys = new Set<string>();
       let isThere = false;
       for (const [key, a] of types.aggregates) {
@@ -93,6 +109,9 @@ export class StructUsers {
     }
   }
 }
+
+/** So many names are looked for in the bytes of a file before its types are read; of more, most files have one. */
+const FEW_NAMES = 64;
 
 /** The name of a type without the word before it, as debug information has it. */
 const plainName = (name: string): string => name.replace(/^(?:struct|union) /, "");

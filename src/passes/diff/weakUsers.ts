@@ -1,6 +1,7 @@
 // Code that a patch leaves alone, and that goes by whether a name is defined: in the running kernel it was not, so its address there is zero.
 
 import { findArch } from "../../arch/index.ts";
+import { WorkPool } from "../../base/work.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { itemContent } from "../../diff/canon/content.ts";
 import type { Target } from "../../diff/canon/targets.ts";
@@ -8,7 +9,12 @@ import { type Item, Unit } from "../../diff/canon/unit.ts";
 import { STB_WEAK } from "../../elf/consts.ts";
 import { ElfError } from "../../elf/error.ts";
 import { readElf } from "../../elf/reader.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { inProportionNow } from "../input.ts";
 import type { DiffResult } from "./diff.ts";
+
+/** So many names are looked for in the bytes of a file before its symbols are. */
+const FEW_NAMES = 64;
 
 /** A name that a patch gives a definition that others see. */
 interface NewName {
@@ -21,8 +27,11 @@ interface NewName {
 /** Gathers what refers weakly to names that some results define anew. */
 export class WeakUsers {
   readonly #names = new Map<string, NewName>();
+  readonly #pool: WorkPool;
 
-  constructor(results: readonly DiffResult[]) {
+  /** @param pool steps that all files share */
+  constructor(results: readonly DiffResult[], pool = new WorkPool()) {
+    this.#pool = pool;
     for (const { diff, patched } of results) {
       const { unit } = diff.patched;
       for (const { orig, patched: item } of [...diff.functions, ...diff.data]) {
@@ -39,17 +48,23 @@ export class WeakUsers {
     return this.#names.size === 0;
   }
 
-  /** Looks through an object file that is not a part of the patch. @param file its name in what is said */
+  /**
+   * Looks through an object file that is not a part of the patch. @param file its name in what is said
+   * @throws Unusable KLP127 if that takes work out of proportion
+   */
   addObject(bytes: Uint8Array, file: string): void {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (![...this.#names.keys()].some((name) => text.includes(`${name}\0`, 0, "latin1"))) return;
+    const isFew = this.#names.size <= FEW_NAMES;
+    if (isFew && ![...this.#names.keys()].some((name) => text.includes(`${name}\0`, 0, "latin1"))) return;
     try {
       const elf = readElf(bytes);
       const arch = findArch(elf.header.machine);
-      if (arch !== null && elf.symbols !== null) {
-        const unit = new Unit(file, elf, arch, elf.symbols);
+      const { symbols } = elf;
+      if (arch === null || symbols === null || this.#askedOf(symbols).size === 0) return;
+      inProportionNow(() => {
+        const unit = new Unit(file, elf, arch, symbols, this.#pool);
         this.#add(unit, unit.items, file);
-      }
+      });
     } catch (error) {
       // What cannot be read is told where it is compared.
       if (!(error instanceof ElfError)) throw error;
@@ -68,13 +83,18 @@ export class WeakUsers {
     );
   }
 
-  #add(unit: Unit, items: readonly Item[], file: string): void {
-    const { symbols } = unit;
+  /** The names that a file asks for weakly, by their symbols. */
+  #askedOf(symbols: SymbolTable): Map<number, string> {
     const asked = new Map<number, string>();
     for (let i = 1; i < symbols.count; i++) {
       if (!symbols.isUndefined(i) || symbols.bind(i) !== STB_WEAK) continue;
       if (this.#names.has(symbols.name(i))) asked.set(i, symbols.name(i));
     }
+    return asked;
+  }
+
+  #add(unit: Unit, items: readonly Item[], file: string): void {
+    const asked = this.#askedOf(unit.symbols);
     if (asked.size === 0) return;
     const users = new Map<string, Set<string>>();
     for (const item of items) {

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type ElfFile, readElf } from "../../../src/elf/reader.ts";
+import { buildElf } from "../../elf/build.ts";
 import { root } from "../../helpers.ts";
 import { klplink } from "../run.ts";
 
@@ -292,4 +293,52 @@ describe("a struct of another layout, and exports of other checksums", () => {
     expect(all.filter((p) => p.code === "KLP729").map((p) => p.data.name)).toEqual(["uses"]);
     expect(readdirSync(temporary)).not.toContain("structs.o");
   });
+});
+
+test("files whose parts repeat one another: what is beyond their bytes, the files of a tree share", async () => {
+  const [orig, patched] = [fresh(), fresh()];
+  // 1,600 references to one string of 80,000 characters: half of what one file may take.
+  const [references, length] = [1600, 80_000];
+  const object = (value: number): Uint8Array =>
+    buildElf({
+      machine: 62,
+      sections: [
+        {
+          name: ".rodata.str1.1",
+          type: 1,
+          flags: 0x32,
+          entsize: 1,
+          data: new Uint8Array(length + 1).fill(0x61, 0, length),
+        },
+        {
+          name: ".data",
+          type: 1,
+          flags: 3,
+          align: 8,
+          data: new Uint8Array(8 * references + 8).fill(value, 8 * references),
+        },
+        {
+          ...{ name: ".rela.data", type: 4, flags: 0x40, link: ".symtab", info: ".data", align: 8, entsize: 24 },
+          relocations: Array.from({ length: references }, (_, i) => ({ offset: 8 * i, symbol: 1, type: 1 })),
+        },
+      ],
+      symbols: [
+        { name: "", type: 3, home: ".rodata.str1.1" },
+        { name: "table", bind: 1, type: 1, home: ".data", size: 8 * references + 8 },
+      ],
+    });
+  for (const [i, folder] of [orig, patched].entries()) {
+    mkdirSync(folder);
+    for (const name of ["a.o", "b.o", "c.o", "e.o"]) writeFileSync(join(folder, name), object(i));
+  }
+  const codes = async (...args: readonly string[]): Promise<string[]> => {
+    const { stdout } = await run(...args, "--format", "json");
+    const { files } = JSON.parse(stdout) as { files: { file: string; problems: { code: string }[] }[] };
+    return files.flatMap((f) => f.problems.flatMap((p) => (p.code === "KLP127" ? [f.file.slice(-3)] : [])));
+  };
+  expect(await codes(join(orig, "e.o"), join(patched, "e.o"))).toEqual([]);
+  const refused = await codes(orig, patched, "--object", "vmlinux");
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused).not.toContain("a.o");
+  expect(refused).toContain("e.o");
 });

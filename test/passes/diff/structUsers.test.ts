@@ -1,6 +1,7 @@
 // Functions of the kernel that use a struct whose layout a patch changes, by the kernel's types. What is expected follows from the types.
 
 import { expect, test } from "vitest";
+import { WorkPool } from "../../../src/base/work.ts";
 import { Btf } from "../../../src/elf/btf.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import type { DiffResult } from "../../../src/passes/diff/diff.ts";
@@ -95,4 +96,20 @@ test.each(["zlib", "zlib-gnu", "zstd"])("users in objects with debug information
   damaged.fill(0xff, 0x98, 0x480);
   await users.addObject(damaged, "damaged.o");
   expect(users.problems()).toEqual([]);
+});
+
+test("very many structs, in very many types: the steps are counted, for all files of a run together", () => {
+  const pool = new WorkPool();
+  pool.take((1 << 28) - 50 * 101);
+  const structs = Array.from({ length: 100 }, (_, i) => ({ name: `s${i}`, holds: 0 }));
+  const kernel = kernelOf(structs, { user: 1 });
+  const of = (n: number) =>
+    new StructUsers(
+      Array.from({ length: n }, (_, i) => changed(`struct t${i}`)),
+      pool,
+    );
+  of(50).addKernel(kernel, new Set());
+  expect(() => of(1).addKernel(kernel, new Set())).toThrow(
+    expect.objectContaining({ problem: expect.objectContaining({ code: "KLP127" }) as unknown }),
+  );
 });

@@ -35,6 +35,12 @@ describe.each(["x86_64", "ppc64le"])("%s", (arch) => {
     expect(places("maybe")).toEqual([[{ file: "user.o", users: ["f"] }]]);
   });
 
+  test("among very many names, too", () => {
+    const users = new WeakUsers([defining("maybe", ...Array.from({ length: 200 }, (_, i) => `other_${i}`))]);
+    users.addObject(bytes, "user.o");
+    expect(users.problems().map((p) => p.data)).toMatchObject([{ name: "maybe", places: [{ users: ["f"] }] }]);
+  });
+
   test("one that needs it is not, nor is it asked for another", () => {
     expect(places("ext")).toEqual([]);
     expect(places("absent")).toEqual([]);
