@@ -1,6 +1,6 @@
 // `klplink build` that is ended from outside, at each of its steps and at random moments, and that finds no room: the user's files are
 // as they were, what it started is gone, and the next run makes the same module. KLPLINK_KILLS sets how many runs are ended at random
-// moments by each signal (the long form: 25; every third of them begins with an empty cache); with it, what they came to is printed.
+// moments by each signal (the long form: 9; every third of them begins with an empty cache); with it, what they came to is printed.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
