@@ -58,18 +58,27 @@ export async function startProgress(
   });
   let last = Number.NEGATIVE_INFINITY;
   let isShown = false;
+  let later: NodeJS.Timeout | undefined;
+  const draw = (text: string): void => {
+    clearTimeout(later);
+    later = undefined;
+    last = performance.now();
+    isShown = true;
+    // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.
+    spinner.text = cut(visible(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
+    // The work is synchronous: the line is drawn here, not by a timer.
+    spinner.render();
+  };
   return {
     show: (text, isNow = false) => {
-      const now = performance.now();
-      if (!isNow && now - last < PAUSE) return;
-      last = now;
-      isShown = true;
-      // The spinner takes two columns, and the last one stays free: a character there may move the cursor to the next line.
-      spinner.text = cut(visible(text), Math.max((stderr.columns || USUAL_WIDTH) - 4, 1));
-      // The work is synchronous: the line is drawn here, not by a timer.
-      spinner.render();
+      const rest = PAUSE - (performance.now() - last);
+      clearTimeout(later);
+      if (isNow || rest <= 0) draw(text);
+      // Nothing may come behind it for long, where a program that was started works.
+      else later = setTimeout(() => draw(text), rest).unref();
     },
     clear: () => {
+      clearTimeout(later);
       if (isShown) spinner.clear();
       isShown = false;
     },
