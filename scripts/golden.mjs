@@ -31,6 +31,7 @@ const steps = [
   { name: "fixtures/diff/pairs", run: script("fixtures/diff/pairs"), tools: [...GCC, "clang-14"] },
   { name: "fixtures/diff/sealed", run: script("fixtures/diff/sealed"), tools: GCC },
   { name: "fixtures/diff/sizes", run: script("fixtures/diff/sizes"), tools: [...GCC, ...BINUTILS] },
+  { name: "fixtures/diff/literals", run: script("fixtures/diff/literals"), tools: GCC },
   { name: "fixtures/diff/kcfi", run: script("fixtures/diff/kcfi"), tools: ["clang-16"] },
   { name: "fixtures/diff/namesakes", run: script("fixtures/diff/namesakes"), tools: GCC },
   {

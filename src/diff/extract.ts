@@ -26,6 +26,7 @@ import { copyRebuilt } from "./emit/rebuilt.ts";
 import type { Elsewhere } from "./emit/resolve.ts";
 import { SharedParts } from "./emit/sharedParts.ts";
 import { type Inclusion, type InclusionReason, include, type SiteOf } from "./take/include.ts";
+import { literalProblems } from "./take/literals.ts";
 import type { Told } from "./take/namesakes.ts";
 import { type OtherSize, otherSize } from "./take/oldSize.ts";
 import { TargetObject } from "./take/refer.ts";
@@ -82,6 +83,7 @@ export function extract(list: readonly Part[], kernel: Kernel, options: ExtractO
     append(problems, inclusion.problems);
     append(problems, found.problems);
     append(problems, thereAlready(part.diff, target));
+    append(problems, literalProblems(part.diff, inclusion));
     const elsewhere = (name: string): ReturnType<Elsewhere> => defined(name, part.object);
     const emitter = new Emitter(part.diff, inclusion, target, parts, elsewhere);
     works.push({ ...part, inclusion, target, emitter, replaced: found.replaced, told: target.told });

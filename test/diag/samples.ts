@@ -325,6 +325,10 @@ export const samples: { readonly [C in Code]: Sample } = {
   KLP845: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/KLP426.ko"),
   KLP846: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/before.ko"),
   KLP847: failing("check", "modules/after.ko", ...KERNEL, "--previous", "modules/before.ko"),
+  KLP744: good(
+    ...["diff", "../diff/literals/x86_64.orig.o", "../diff/literals/x86_64.patched.o"],
+    ...["-k", "../diff/literals/kernel.map", "-o", "{out}"],
+  ),
   KLP743: good(
     ...["diff", "../diff/sizes/x86_64.orig.o", "../diff/sizes/x86_64.patched.o"],
     ...["-k", "../diff/sizes/x86_64.other", "-o", "{out}"],

@@ -5,6 +5,7 @@ import { arm64OtherNames, arm64 as relocs } from "../../reloc/arm64.ts";
 import { R_AARCH64_CALL26, R_AARCH64_JUMP26 } from "../../reloc/numbers.ts";
 import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
+import { arm64PointerUse } from "./pointers.ts";
 import { typeNamed, typesNamed } from "./types.ts";
 
 /** The byte order of instructions, which this row is for. */
@@ -133,6 +134,7 @@ export const arm64Code: CodeTraits = {
   landingPads: [word(0xd503_245f), word(0xd503_24df), word(0xd503_233f), word(0xd503_237f)],
   arguments: [0, 1, 2, 3, 4, 5, 6, 7],
   tables,
-  flagSlack: { base: 0, data: 12, jump: 0 },
+  flagSlack: { base: 0, share: 0, data: 12, jump: 0 },
+  pointerUse: (code, field) => arm64PointerUse(code, field, decode),
   runtimePointer,
 };

@@ -77,6 +77,9 @@ export interface RewrittenField {
   readonly moved: number;
 }
 
+/** What code does with the address that a reference puts into a register, or that it is: it compares it, or stores it in memory. */
+export type PointerUse = "compare" | "store";
+
 /**
  * What a function of an original that is built with `-ffunction-sections -fdata-sections` (and on ppc64le `-mcmodel=large`) may be larger or
  * smaller by than the kernel's, which is built without. Bytes; measured (docs/diff.md).
@@ -84,6 +87,8 @@ export interface RewrittenField {
 export interface FlagSlack {
   /** For any function: what begins behind a TOC pointer is aligned otherwise inside. */
   readonly base: number;
+  /** For any function, of its size: another code model makes other choices. A number from 0 to 1. */
+  readonly share: number;
   /** For a reference to data of its own object, or through the TOC: without sections for data, those are reached from an anchor. */
   readonly data: number;
   /** For a jump, not a call, to a function of its own object: within a section it may be short. */
@@ -120,6 +125,11 @@ export interface CodeTraits {
   readonly arguments: readonly number[];
   readonly tables: readonly OwnedTable[];
   readonly flagSlack: FlagSlack;
+  /**
+   * What is done with an address, as far as it can be told: nothing of it, something else, or more.
+   * @param field offset of the reference @param start offset of its instruction
+   */
+  readonly pointerUse: (code: Uint8Array, field: number, start: number) => readonly PointerUse[];
   /**
    * How code that holds a constant of the kernel's (`runtime_const_ptr`, include/asm/runtime-const.h, 6.11 on) comes to it in a module,
    * into which the kernel writes none: by a load from the variable. Null: other code stands there. Absent: kernels have none.

@@ -6,6 +6,7 @@ import { ppc64leOtherNames, ppc64le as relocs } from "../../reloc/ppc64le.ts";
 import { decodeBranch, NOP } from "../../stubs/insn.ts";
 import type { CodeInstruction, CodeTraits, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
+import { ppc64lePointerUse } from "./pointers.ts";
 import { typesNamed } from "./types.ts";
 
 /** The byte order of instructions, which this row is for. */
@@ -128,5 +129,6 @@ export const ppc64leCode: CodeTraits = {
   landingPads: [],
   arguments: [3, 4, 5, 6, 7, 8, 9, 10],
   tables,
-  flagSlack: { base: 32, data: 16, jump: 0 },
+  flagSlack: { base: 32, share: 1 / 8, data: 16, jump: 0 },
+  pointerUse: (code, field) => ppc64lePointerUse(code, field, decode),
 };

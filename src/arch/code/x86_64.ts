@@ -5,6 +5,7 @@ import { R_X86_64_PC32, R_X86_64_PLT32 } from "../../reloc/numbers.ts";
 import { x86_64 as relocs, x86_64OtherNames } from "../../reloc/x86_64.ts";
 import type { CodeInstruction, CodeTraits, LoadedConstant, OwnedTable, RewrittenField } from "./code.ts";
 import { BUG_TABLE, JUMP_TABLE, KCFI_TRAPS } from "./common.ts";
+import { x86PointerUse } from "./pointers.ts";
 import { typeNamed, typesNamed } from "./types.ts";
 
 /** The byte order of instructions, which this row is for. */
@@ -295,6 +296,7 @@ export const x86_64Code: CodeTraits = {
   landingPads: [new Uint8Array([0xf3, 0x0f, 0x1e, 0xfa])],
   arguments: [7, 6, 2, 1, 8, 9],
   tables,
-  flagSlack: { base: 0, data: 0, jump: 20 },
+  flagSlack: { base: 0, share: 0, data: 0, jump: 20 },
+  pointerUse: (code, field, start) => x86PointerUse(code, field, decode, start),
   runtimePointer,
 };

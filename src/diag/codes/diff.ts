@@ -209,6 +209,33 @@ export const KLP739 = define<{ readonly name: string; readonly object: string }>
     "Of a weak function the linker keeps the definition that is not weak, if there is one. A livepatch finds functions by their names alone. nm, System.map and kallsyms have W for a weak symbol, which tells which one the kernel has.",
 });
 
+export const KLP744 = define<{
+  readonly name: string;
+  readonly text: string;
+  readonly use: "compare" | "store";
+  /** Functions and data of the kernel that hold the address, or compare with it. */
+  readonly holders: readonly string[];
+}>({
+  level: "warning",
+  title: (d) =>
+    d.use === "compare"
+      ? `\`${d.name}\` compares a pointer with the address of a string that the kernel's own code or data holds: ${shortText(d.text)}`
+      : `\`${d.name}\` stores the address of a string with which the kernel's own code compares: ${shortText(d.text)}`,
+  why: (d) =>
+    `the livepatch has a copy of the string; ${listedNames(d.holders)} ${d.holders.length === 1 ? "has" : "have"} the one of the kernel, at another address`,
+  help: () =>
+    "compare the characters (strcmp), or something else than the string; a named array (static const char NAME[]) of the original keeps its address",
+  explain:
+    "Strings without a name are taken along, since nothing tells their place in the kernel. In one build the same string of a file has one address, and some code relies on it: sctp compares a stored literal's. With a livepatch the original's data and functions have one address, and the functions that are replaced another. Told is what is compared or stored directly; an address that is handed on to a function first is not followed.",
+});
+
+const shortText = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+const listedNames = (names: readonly string[]): string =>
+  names
+    .slice(0, MOST_SIZES)
+    .map((n) => `\`${n}\``)
+    .join(", ") + (names.length > MOST_SIZES ? ` and ${names.length - MOST_SIZES} more` : "");
+
 export const KLP743 = define<{
   readonly object: string;
   /** Functions that are replaced. */

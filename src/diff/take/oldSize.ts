@@ -48,8 +48,8 @@ function hasSymbolInside({ symbols }: Unit, { section, entry, symbolEnd }: Item)
 
 /** Bytes by which a function of the same build may be larger or smaller, because the original has a section for each function and object. */
 function slackOf(unit: Unit, item: Item): number {
-  const { base, data, jump } = unit.arch.code.flagSlack;
-  let slack = base;
+  const { base, share, data, jump } = unit.arch.code.flagSlack;
+  let slack = base + share * (item.symbolEnd - item.entry);
   const { references, instructions } = itemContent(unit, item);
   for (const r of references) {
     if (isOwnData(r.target)) slack += data;
