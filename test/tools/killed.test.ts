@@ -146,6 +146,38 @@ describe.each(Object.entries(WAYS))("%s", (_, { args, place }) => {
   });
 });
 
+// A file system of its own (tmpfs) in a mount namespace: that needs root, or namespaces of users.
+test.each(Object.entries(WAYS))("%s: a disk that is really full, then one with room", (_, { args, place }) => {
+  prepare();
+  const before = contentOf(place);
+  run(args);
+  const after = contentOf(place);
+  const words = [process.execPath, builtCommand(), ...args].map((w) => `'${w}'`).join(" ");
+  const work = join(folder, "work");
+  // The input has 16 MiB: a second one has no room.
+  const script = `
+    mount -t tmpfs -o size=24m none '${work}' && cp '${LARGE}' '${IN}' || exit 99
+    ${words} >&2; echo "$?"; ls -A '${work}'; cmp '${LARGE}' '${IN}' && echo same
+    mount -o remount,size=100m none '${work}'
+    ${words} >/dev/null 2>&1; echo "$?"; ls -A '${work}'; cp -r '${place}' '${folder}/made'`;
+  rmSync(join(folder, "made"), { recursive: true, force: true });
+  const { stdout, stderr } = spawnSync(
+    "unshare",
+    [...(process.getuid?.() === 0 ? [] : ["-r"]), "-m", "bash", "-c", script],
+    {
+      cwd: folder,
+    },
+  );
+  const beside = place === IN ? [] : [place.slice(work.length + 1)];
+  const status = String(run(args).status);
+  const lines = ["3", "in.ko", "same", status, "in.ko", ...beside];
+  expect([stdout.toString().trim().split("\n"), stderr.toString()]).toEqual([
+    lines,
+    expect.stringMatching(/KLP105.*no space left/s),
+  ]);
+  expect([before === after, contentOf(join(folder, "made")) === after]).toEqual([false, true]);
+});
+
 test("standard output that is full is an error", () => {
   const words = [process.execPath, builtCommand()].map((w) => `'${w}'`).join(" ");
   for (const command of [

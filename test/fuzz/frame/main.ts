@@ -1,5 +1,6 @@
 // `npm run fuzz -- TARGET… [--minutes N] [--seed N] [--count N]`: runs targets in this process, for so long. A failure is made small and kept in
-// crashes/; one of each kind. `all` takes the targets in turn. The last line of each is for docs/reliability.md.
+// crashes/; one of each kind. `all` takes the targets in turn. SIGINT and SIGTERM end a run
+// with what it has. The last line of each is for docs/reliability.md.
 
 import { spawnSync } from "node:child_process";
 import { Worker } from "node:worker_threads";
@@ -57,7 +58,11 @@ async function fuzz(name: string, target: Target, { minutes, seed: first, count 
   let slowest = { milliseconds: 0, seed: first };
   let seed = first;
   const watch = new Watch(name);
-  for (; seed < first + count && Date.now() < until; seed++) {
+  let isAsked = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (isAsked = true));
+  for (; seed < first + count && Date.now() < until && !isAsked; seed++) {
+    // Signals are told between turns of the event loop, of which many targets make none.
+    if (seed % 64 === 0) await new Promise(setImmediate);
     watch.seed = seed;
     const bytes = inputOf(target, seed);
     const start = performance.now();
