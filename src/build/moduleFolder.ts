@@ -171,7 +171,8 @@ export class ModuleFolderBuild implements PatchBuild {
     }
     const chosen = [...(only.length === 0 ? objects : new Set(only.map((o) => o.replace(/\.c$/, ".o"))))].sort();
     const isKnown = existsSync(tree) && objectsBelow(tree).length > 0;
-    return { objects: chosen, unused, problems, basis: isKnown ? "commands" : "unbuilt" };
+    const leftOut = [...objects].filter((object) => !chosen.includes(object)).sort();
+    return { objects: chosen, leftOut, unused, problems, basis: isKnown ? "commands" : "unbuilt" };
   }
 
   #isSource(object: string, path: string): boolean {

@@ -32,6 +32,8 @@ export function treeReader(tree: string): ReadFile {
 
 export interface BuildPlan {
   readonly objects: readonly string[];
+  /** Objects of patched sources that are not compiled, because others were named. */
+  readonly leftOut: readonly string[];
   /** Patched files that nothing that is compiled includes. */
   readonly unused: readonly string[];
   readonly problems: readonly Problem[];
@@ -112,7 +114,15 @@ export async function planObjects(options: PlanOptions): Promise<BuildPlan> {
     }
   } else for (const row of left) problems.push(notCompiled(row, files, placeOf(row.path)));
   const chosen = [...(only.length === 0 ? objects : new Set(only.map((o) => o.replace(/\.c$/, ".o"))))].sort();
-  return { objects: chosen, unused, problems, basis: users?.basis ?? null };
+  if (only.length > 0) {
+    for (const object of chosen) {
+      const compiled = objects.has(object) || (await makefiles.isCompiled(object));
+      const path = object.replace(/\.o$/, ".c");
+      if (compiled !== true) problems.push(problem("KLP811", { file: path }, { path, rule: compiled.rule }));
+    }
+  }
+  const leftOut = [...objects].filter((object) => !chosen.includes(object)).sort();
+  return { objects: chosen, leftOut, unused, problems, basis: users?.basis ?? null };
 }
 
 /**

@@ -120,7 +120,8 @@ class Run {
     this.#progress.clear();
     const hasError = this.#problems.some((p) => levelOf(p) === "error");
     const ended = status !== 0 ? status : hasError ? 1 : 0;
-    const found = { outcome: this.#outcome, problems: this.#problems, said, isGood: ended === 0 };
+    const kept = options.keep === true ? (this.#workspace?.folder ?? null) : null;
+    const found = { outcome: this.#outcome, problems: this.#problems, said, isGood: ended === 0, kept };
     await reportBuild({ ...found, output, options }, this.#reporter, this.#context);
     return ended;
   }

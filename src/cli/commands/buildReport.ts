@@ -36,6 +36,8 @@ export interface BuildEnd {
   /** Why there is none, where nothing went wrong: a line. */
   readonly said: string;
   readonly isGood: boolean;
+  /** The private folder, where what is in it is kept; else null. */
+  readonly kept: string | null;
   readonly options: Pick<CommonOptions, "quiet" | "verbose"> & { readonly dryRun?: boolean };
 }
 
@@ -51,6 +53,7 @@ export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Co
     files: applied?.files.map((f) => f.path) ?? [],
     objects: plan?.objects ?? [],
     ...defined({ basis: plan?.basis ?? undefined }),
+    ...(plan === null || plan.leftOut.length === 0 ? {} : { leftOut: plan.leftOut }),
     differing: changed.map(({ path, object }) => ({ path, object })),
     replaced: taken?.functions ?? [],
     taken:
@@ -73,6 +76,8 @@ function buildText(end: BuildEnd): string {
   const { outcome, output, said, options } = end;
   const { made, taken, plan } = outcome;
   const lines = options.verbose === true || options.dryRun === true ? workLines(outcome) : [];
+  for (const object of plan?.leftOut ?? [])
+    lines.push(`left out  ${printable(object)}: the patch changes its source, and --only does not name it`);
   if (taken !== null) append(lines, replacedLines(taken));
   const { succession } = outcome;
   if (succession !== null) {
@@ -88,6 +93,7 @@ function buildText(end: BuildEnd): string {
     lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
     const unchecked = made.check?.unchecked ?? [];
     if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
+    if (end.kept !== null) lines.push(`kept: objects in ${end.kept}/pairs, the module's folder in ${end.kept}/module`);
   } else if (said === "" && options.dryRun === true && plan !== null && end.isGood) {
     const count = `${plan.objects.length} object${plan.objects.length === 1 ? "" : "s"}`;
     if (plan.basis === "unbuilt")

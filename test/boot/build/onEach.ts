@@ -1,6 +1,6 @@
 // What holds on each architecture: patches in force on a booted kernel, one after the other in one boot, and patches that are refused.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { beforeAll, expect, test } from "vitest";
@@ -155,7 +155,7 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
   test("headers of the architecture and of user space, and a function that is inlined", { timeout: LONG }, async () => {
     const headers = shop.patch("headers", headersOf(kind.header));
     const only = ["version", "meminfo"].flatMap((name) => ["--only", `fs/proc/${name}.o`]);
-    const { file, ran } = shop.livepatch("headers", headers, shop.patch("inlined", INLINED), ...only);
+    const { file, ran } = shop.livepatch("headers", headers, shop.patch("inlined", INLINED), "--keep", ...only);
     const plan: Planned[] = [
       { line: `read ${VERSION}` },
       reads(MEMORY, /^MemFree: +\d+ kB$/m),
@@ -171,6 +171,9 @@ export function onEach(kind: TargetKind, above: string): () => Workshop {
       "replaces  meminfo_proc_show of vmlinux",
       "replaces  version_proc_show of vmlinux",
     ]);
+    const [, pairs = "", made = ""] = /^kept: objects in (.*), the module's folder in (.*)$/m.exec(ran.stdout) ?? [];
+    expect(existsSync(join(pairs, "patched/fs/proc/meminfo.o"))).toBe(true);
+    expect(existsSync(join(made, "livepatch-headers.ko"))).toBe(true);
     // Its own text is as it was.
     expect(ran.stdout).toMatch(
       /^replaces {2}meminfo_proc_show of vmlinux\n {10}changed in show_val_kb, which it inlines: .*" kB\\n", then " KB\\n" \(fs\/proc\/meminfo\.c:\d+\)$/m,

@@ -28,13 +28,17 @@ const SECOND = git(
   `--- a/${PATH}\n+++ b/${PATH}\n@@ -2,7 +2,7 @@\n int version(void)\n {\n \t/* patched */\n-\treturn 1;\n+\treturn 3;\n }\n \n int other(void)\n`,
 );
 
-async function build(name: string, content: string | Uint8Array): Promise<{ status: number | null; said: string }> {
+async function build(
+  name: string,
+  content: string | Uint8Array,
+  ...more: string[]
+): Promise<{ status: number | null; said: string }> {
   const path = join(folder, name);
   mkdirSync(join(path, ".."), { recursive: true });
   writeFileSync(path, content);
   const args = ["build", path, "--source", "build/tree", "-k", "../kernel/vmlinux-x86_64", "--config", "build/config"];
   const env = { PATH: `${join(fixtures, "build/bin")}:${process.env.PATH}`, KLPLINK_CACHE: join(folder, "cache") };
-  const ran = await klplink([...args, "--dry-run"], { cwd: fixtures, env });
+  const ran = await klplink([...args, "--dry-run", ...more], { cwd: fixtures, env });
   return { status: ran.status, said: (ran.stdout + ran.stderr).replace(/\s+/g, " ") };
 }
 
@@ -59,6 +63,17 @@ describe("a patch", () => {
     const { status, said } = await build("series", "# first\na.patch -p0 # why\n\n");
     expect([status, said]).toEqual([0, expect.stringContaining(OBJECT)]);
     expect(await build("empty/series", "# none\n")).toMatchObject({ status: 3 });
+  });
+
+  test("is limited by --only to objects that are compiled, and what that leaves out is told", async () => {
+    const named = await build("only.patch", CHANGE, "--only", "fs/proc/version.c");
+    expect([named.status, named.said]).toEqual([0, expect.stringContaining(OBJECT)]);
+    expect(named.said).not.toContain("left out");
+    const other = await build("only.patch", CHANGE, "--only", "fs/proc/uptime.o");
+    expect([other.status, other.said]).toEqual([
+      1,
+      expect.stringMatching(/left out fs\/proc\/version\.o: .*KLP811\]: fs\/proc\/uptime\.c is not compiled in this/),
+    ]);
   });
 
   test.each<[string, number, RegExp, string]>([
