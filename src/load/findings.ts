@@ -46,7 +46,8 @@ export class Findings {
   readonly #name: string;
   readonly #kernel: KernelAddresses | null;
   readonly #command: string;
-  readonly #functions: FunctionIndex;
+  /** Null: no place has been looked for yet. */
+  #functions: FunctionIndex | null = null;
   readonly #search = new NearSearch();
 
   constructor({ file, symbols, arch, facts, name, kernel, command }: FindingsSource, problems: ProblemList) {
@@ -58,7 +59,6 @@ export class Findings {
     this.#name = name;
     this.#kernel = kernel;
     this.#command = command;
-    this.#functions = new FunctionIndex(file, symbols);
   }
 
   /** A livepatch relocation section whose name says no object. */
@@ -76,6 +76,7 @@ export class Findings {
   }
 
   #place(table: RelocationTable, row: number): Where {
+    this.#functions ??= new FunctionIndex(this.#file, this.#symbols);
     const placer = { file: this.#file, functions: this.#functions, path: this.#name };
     return namedPlaceIn(placer, table.target, table.offset(row));
   }

@@ -1,4 +1,3 @@
-import { fromLatin1 } from "../../base/bytes.ts";
 import type { ElfFile } from "../reader.ts";
 import type { SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
@@ -57,7 +56,7 @@ export class NewContent {
       const original = this.of(section);
       const bytes = new Uint8Array(size);
       bytes.set(original);
-      bytes.set(fromLatin1(names.join("")), original.length + zeros);
+      Buffer.from(bytes.buffer).write(names.join(""), original.length + zeros, "latin1");
       this.set(section, bytes);
     }
     this.#strings.clear();

@@ -46,11 +46,11 @@ export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions):
     const value = symbols.value(i);
     values[i] = value;
     if (raw === SHN_ABS || raw === SHN_LIVEPATCH) continue;
-    let name = symbols.name(i);
     const fault = sectionIndexFault(symbols, i);
-    if (fault !== null) faults.push({ symbol: i, name, kind: fault });
+    if (fault !== null) faults.push({ symbol: i, name: symbols.name(i), kind: fault });
     if (raw === SHN_COMMON || fault !== null) continue;
     if (raw === SHN_UNDEF) {
+      let name = symbols.name(i);
       if (dedots && name.startsWith(".")) {
         name = name.slice(1);
         if (name === "TOC.") {

@@ -1,10 +1,10 @@
 // What all producers' formats come down to: livepatch symbols, and relocations against them that wait for an object.
 
-import { latin1 } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
+import { StringTable } from "../../elf/views/strings.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits, RelocationFields, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -101,6 +101,10 @@ export class Finish {
   symbolCount = 0;
   readonly #path: string;
   readonly #made = new Map<string, SymbolHandle>();
+  /** By section: its bytes, as strings are read from them. */
+  readonly #strings = new Map<SectionHandle, StringTable>();
+  /** The place that an object's name was read from last: most entries name the same. */
+  #object: (FilePlace & { readonly name: string | null }) | null = null;
   readonly #dropped = new Set<SectionHandle>();
   readonly #goodObjects = new Set<string>();
   #known = false;
@@ -162,11 +166,28 @@ export class Finish {
   /** The NUL-terminated string that a pointer names; null if there is none. */
   stringAt(pointer: Pointer): string | null {
     const place = this.resolve(pointer);
+    return place === null ? null : this.#stringIn(place);
+  }
+
+  /** As {@link stringAt}, of an object's name. */
+  objectAt(pointer: Pointer): string | null {
+    const place = this.resolve(pointer);
     if (place === null) return null;
-    const data = this.file.sections.data(place.section);
-    if (place.offset >= data.length) return null;
-    const end = data.indexOf(0, place.offset);
-    return end < 0 ? null : latin1(data, place.offset, end);
+    const last = this.#object;
+    if (last?.section === place.section && last.offset === place.offset) return last.name;
+    const name = this.#stringIn(place);
+    this.#object = { ...place, name };
+    return name;
+  }
+
+  #stringIn(place: FilePlace): string | null {
+    let strings = this.#strings.get(place.section);
+    if (strings === undefined) {
+      strings = new StringTable(this.file.sections.data(place.section));
+      this.#strings.set(place.section, strings);
+    }
+    // A string that nothing ends goes on to the table's end.
+    return place.offset + strings.lengthAt(place.offset) >= strings.size ? null : strings.at(place.offset);
   }
 
   /** The livepatch symbol of that name, made if the file has none. @param info st_info of a new one. */

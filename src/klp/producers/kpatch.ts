@@ -99,7 +99,7 @@ class Entries {
       return this.#malformed(at + RELOCATION.dest, "the place to relocate is in no section of this file");
     const outside = finish.placeFault(place);
     if (outside !== null) return this.#malformed(at + RELOCATION.dest, outside);
-    const object = finish.stringAt(objectAt);
+    const object = finish.objectAt(objectAt);
     if (object === null)
       return this.#malformed(at + RELOCATION.object, "the object's name is not a string of this file");
     if (!finish.checkObject(object, this.#section, at + RELOCATION.object)) return null;
@@ -128,13 +128,12 @@ function symbolReader(finish: Finish, section: SectionHandle): (offset: number) 
     if (at + SYMBOL.size > data.length) {
       return finish.malformed(section, at, "the symbol lies behind the section's end");
     }
-    const text = (field: number, what: string): string | null => {
-      const pointer = pointers.at(at + field);
-      const value = pointer === null ? null : finish.stringAt(pointer);
-      return value ?? finish.malformed(section, at + field, `no string for ${what}`);
-    };
-    const name = text(SYMBOL.name, "the symbol's name");
-    const object = text(SYMBOL.object, "the symbol's object");
+    const nameAt = pointers.at(at + SYMBOL.name);
+    const name = nameAt === null ? null : finish.stringAt(nameAt);
+    if (name === null) finish.malformed(section, at + SYMBOL.name, "no string for the symbol's name");
+    const objectAt = pointers.at(at + SYMBOL.object);
+    const object = objectAt === null ? null : finish.objectAt(objectAt);
+    if (object === null) finish.malformed(section, at + SYMBOL.object, "no string for the symbol's object");
     if (name === null || object === null || !finish.checkObject(object, section, at + SYMBOL.object)) return null;
     const position = view.getBigUint64(at + SYMBOL.position, finish.file.littleEndian);
     if (position > BigInt(Number.MAX_SAFE_INTEGER)) {

@@ -18,7 +18,7 @@ const WITHOUT_SYMBOL = wish({
     !sections.hasFlags(section, SHF_RELA_LIVEPATCH) &&
     // Nobody reads what objtool leaves of its own.
     !isIntermediate(sections.name(target)),
-  symbols: () => (symbol) => symbol === 0,
+  symbols: () => [0],
   types: () => (def) => def !== undefined && def.value !== "none" && def.value !== "TOC",
 });
 

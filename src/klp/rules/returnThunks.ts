@@ -21,10 +21,7 @@ const TRAMPOLINES = ".static_call.text";
 const TO_THUNK = wish({
   tables: ({ file: { sections }, arch }, { target }) =>
     arch.objtool !== null && sections.hasFlags(target, SHF_ALLOC | SHF_EXECINSTR) && sections.hasBytes(target),
-  symbols: ({ symbols, arch }) => {
-    const [wanted] = symbols.called(arch.objtool?.returnThunk ?? "");
-    return (symbol) => symbol === wanted;
-  },
+  symbols: ({ symbols, arch }) => (arch.objtool === null ? [] : symbols.called(arch.objtool.returnThunk).slice(0, 1)),
   types: () => (def) => def?.value === "S+A-P",
 });
 

@@ -73,23 +73,24 @@ export class RowSieve {
 
   #makeMasks(): Masks {
     const facts = this.facts;
-    const anySymbol = this.#bits((one) => one.symbols === undefined);
-    const symbols = new Int32Array(facts.symbols.count).fill(anySymbol);
-    for (const [bit, one] of this.#wishes.entries()) {
-      if (one.symbols === undefined) continue;
-      const isWished = one.symbols(facts);
-      for (let i = 0; i < symbols.length; i++) if (isWished(i)) symbols[i] = (symbols[i] ?? 0) | (1 << bit);
-    }
     const tests = new Map(this.#wishes.map((one) => [one, one.types?.(facts)]));
     const ofType = (def: RelocDef | undefined): number => this.#bits((one) => tests.get(one)?.(def) !== false);
     const defs = facts.arch.relocs.defs.values();
     const unknown = defs.reduce((most, def) => Math.max(most, def.type), 0) + 1;
-    const types = new Int32Array(unknown + 1).fill(ofType(undefined));
+    const ofUnknown = ofType(undefined);
+    const types = new Int32Array(unknown + 1).fill(ofUnknown);
     const bytes = new Uint8Array(unknown + 1);
+    let anyType = ofUnknown;
     for (const def of defs) {
       types[def.type] = ofType(def);
       bytes[def.type] = def.bytes;
+      anyType |= types[def.type] ?? 0;
     }
+    const anySymbol = this.#bits((one) => one.symbols === undefined);
+    const symbols = new Int32Array(facts.symbols.count).fill(anySymbol);
+    // No symbol matters to a rule about types that the architecture does not have.
+    for (const [bit, one] of this.#wishes.entries())
+      if (one.symbols !== undefined && (anyType & (1 << bit)) !== 0) addBit(symbols, 1 << bit, one.symbols(facts));
     return { anySymbol, symbols, types, bytes, unknown };
   }
 
@@ -117,6 +118,12 @@ export class RowSieve {
     }
     return left;
   }
+}
+
+function addBit(masks: Int32Array, bit: number, wished: readonly number[] | ((symbol: number) => boolean)): void {
+  if (typeof wished === "function") {
+    for (let i = 0; i < masks.length; i++) if (wished(i)) masks[i] = (masks[i] ?? 0) | bit;
+  } else for (const i of wished) masks[i] = (masks[i] ?? 0) | bit;
 }
 
 /** One table's pass: masks of wishes, and its target section. */

@@ -25,9 +25,9 @@ export interface WishFacts extends SymbolizedFile {
 export interface RowWish {
   /** Whether it looks at a table at all. */
   readonly tables: (facts: WishFacts, table: RelocationTable) => boolean;
-  /** Makes what tells, of a symbol's index, whether it is wished for. */
-  readonly symbols?: (facts: WishFacts) => (symbol: number) => boolean;
-  /** Makes what tells the same of a relocation type; `def` is missing for a type that has no row. */
+  /** The symbols that are wished for, by index: those of a list, or those of which a function says so. */
+  readonly symbols?: (facts: WishFacts) => readonly number[] | ((symbol: number) => boolean);
+  /** Makes what tells of a relocation type whether it is wished for; `def` is missing for a type that has no row. */
   readonly types?: (facts: WishFacts) => (def: RelocDef | undefined) => boolean;
   readonly addends?: "far";
   readonly places?: "outside" | "nonzero";

@@ -27,11 +27,19 @@ export function parseKlpSymbol(text: string): KlpSymbolName | null {
   const dot = text.indexOf(".", object);
   const comma = text.indexOf(",", dot + 1);
   if (dot - object < 1 || dot - object > 55 || comma - dot < 2 || comma - dot > 512) return null;
+  const position = positionAt(text, comma + 1);
+  return position === null ? null : { object: text.slice(object, dot), name: text.slice(dot + 1, comma), position };
+}
+
+/** The number that follows, behind any blanks; null if none does. */
+function positionAt(text: string, start: number): number | null {
+  // One digit at the end, as nearly all are.
+  const digit = text.charCodeAt(start) - 0x30;
+  if (start + 1 === text.length && digit >= 0 && digit <= 9) return digit;
   const digits = /\s*(\d+)/y;
-  digits.lastIndex = comma + 1;
+  digits.lastIndex = start;
   const position = digits.exec(text)?.[1];
-  if (position === undefined) return null;
-  return { object: text.slice(object, dot), name: text.slice(dot + 1, comma), position: Number(position) };
+  return position === undefined ? null : Number(position);
 }
 
 /** `.klp.rela.OBJECT.SECTION`; a section name keeps its own dot, so two dots stand before `text`. */

@@ -18,7 +18,9 @@ function isWished(facts: WishFacts, table: RelocationTable, row: number, one: Ro
   const { sections } = facts.file;
   const def = facts.arch.relocs.defs.get(table.type(row));
   if (!one.tables(facts, table)) return false;
-  if (one.symbols?.(facts)(table.symbol(row)) === false || one.types?.(facts)(def) === false) return false;
+  const symbols = one.symbols?.(facts);
+  const isSymbol = typeof symbols === "function" ? symbols(table.symbol(row)) : symbols?.includes(table.symbol(row));
+  if (isSymbol === false || one.types?.(facts)(def) === false) return false;
   if (one.addends === "far" && isOffset(Number(table.addend(row)))) return false;
   const [start, end] = [table.offset(row), table.offset(row) + (def?.bytes ?? 0)];
   if (one.places === "outside") return end > sections.size(table.target);
