@@ -219,14 +219,16 @@ export function livepatchSymbolProblems(
   dedots: boolean,
 ): Problem[] {
   const problems = new ProblemList();
-  const used = new Set<number>();
+  const used = new Uint8Array(symbols.count);
+  let isUsed = false;
   for (const table of file.relocations) {
     if (!file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-    for (let row = 0; row < table.count; row++) used.add(table.symbol(row));
+    for (let row = 0; row < table.count; row++) used[table.symbol(row)] = 1;
+    isUsed ||= table.count > 0;
   }
   // What a finished module keeps even where a tool has spoiled it.
   const wasFinished =
-    used.size > 0 ||
+    isUsed ||
     Array.from({ length: file.sections.count }, (_, i) => file.sections.name(i)).some((n) =>
       n.startsWith(KLP_SECTION_PREFIX),
     );
@@ -235,7 +237,7 @@ export function livepatchSymbolProblems(
     const name = symbols.name(i);
     // The annotations of klp-convert are named by KLP420.
     if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
-    if (raw === SHN_LIVEPATCH && used.has(i)) continue;
+    if (raw === SHN_LIVEPATCH && used[i] === 1) continue;
     const symbol = printable(name);
     if (raw === SHN_LIVEPATCH) {
       // Those that a livepatch section uses are met there.
@@ -243,7 +245,7 @@ export function livepatchSymbolProblems(
     } else {
       const is = raw !== SHN_UNDEF ? "defined" : symbols.bind(i) === STB_WEAK ? "weak" : "undefined";
       // One that a livepatch section uses is met there (KLP412).
-      if (is !== "undefined" && used.has(i)) continue;
+      if (is !== "undefined" && used[i] === 1) continue;
       const printed = printable(dedots && is === "undefined" ? name.slice(1) : name);
       const more = is === "undefined" ? { loadOrder: LOADING.symbol(i) } : {};
       const written =
