@@ -26,6 +26,8 @@ export interface Running {
 
 export interface Ended {
   readonly status: number;
+  /** The signal that ended it, other than klplink's own; null: none did. */
+  readonly signal: NodeJS.Signals | null;
   /** What it wrote to standard output, up to 16 MiB. */
   readonly stdout: string;
   /** The last lines of both outputs. */
@@ -167,14 +169,19 @@ export class Programs {
         for (const end of ends) end();
         // What it left running goes with it.
         endGroup(child, "SIGKILL");
-        resolve({ status: code ?? (signal === null ? 1 : 128), stdout, last, failure, full });
+        resolve({ status: code ?? (signal === null ? 1 : 128), signal, stdout, last, failure, full });
       });
     });
   }
 }
 
 /** The stop of a make that failed. @param tree whose path is left out of what it said */
-export function makeFailure(step: string, { last, failure, full }: Ended, programs: Programs, tree: string): BuildStop {
+export function makeFailure(
+  step: string,
+  { signal, last, failure, full }: Ended,
+  programs: Programs,
+  tree: string,
+): BuildStop {
   const short = (line: string): string => line.replaceAll(`${tree}/`, "").replaceAll("\t", "        ");
   const folder = dirname(tree);
   const { place } = failure;
@@ -184,6 +191,10 @@ export function makeFailure(step: string, { last, failure, full }: Ended, progra
     const said = full === null ? `failed, ${free >> 10} KiB are free` : short(full).replaceAll(`${folder}/`, "");
     const data = { folder, why: `no space left (${step}: ${said})` };
     return new BuildStop([problem("KLP819", { file: programs.log }, data)], 3);
+  }
+  if (signal !== null && place === null) {
+    const data = { step, place: `make was ended from outside, by ${signal}`, lines: [] };
+    return new BuildStop([problem("KLP817", { file: programs.log }, data)], 1);
   }
   const lines = (place === null ? lastLines(last, SHOWN) : failure.lines).map(short);
   const missing = missingIn(last);

@@ -107,7 +107,8 @@ async function compilePatched(how: Pick<Twice, "workspace" | "out" | "files" | "
   try {
     await compile(step);
   } catch (error) {
-    const isOfMake = error instanceof BuildStop && error.problems.some((p) => p.code === "KLP817");
+    const isOfMake =
+      error instanceof BuildStop && error.problems.some((p) => p.code === "KLP817" && p.data.lines.length > 0);
     if (!isOfMake || !files.some((f) => f.plain !== undefined && f.plain !== f.text)) throw error;
     workspace.recover();
     workspace.swapIn(

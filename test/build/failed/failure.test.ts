@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Failure, lastLines } from "../../../src/build/failed/failure.ts";
+import { makeFailure, Programs } from "../../../src/build/make.ts";
+import { titleOf } from "../../../src/diag/catalogue.ts";
 
 const linesOf = (name: string): string[] =>
   readFileSync(join(import.meta.dirname, "said", `${name}.txt`), "utf8")
@@ -84,4 +86,14 @@ describe("where nothing is recognised, the last lines without make's way up", ()
     expect(lastLines(lines, 8)).toEqual(numbers(kept).map((n) => lines[n - 1]));
     expect(failureOf(linesOf("script")).place).toBeNull();
   });
+});
+
+test("make that is killed", async () => {
+  const programs = new Programs(process.env);
+  const ended = await programs.run("sh", ["-c", "echo '  CC      fs/x.o'; kill -9 $$"]);
+  const { problems, status } = makeFailure("compiles the original", ended, programs, "/tree");
+  expect([status, problems.map(titleOf)]).toEqual([
+    1,
+    ["compiles the original failed: make was ended from outside, by SIGKILL"],
+  ]);
 });
