@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Problem, problem } from "../diag/catalogue.ts";
+import { isRegular } from "../elf/regularFile.ts";
 import { readPrerequisites } from "../kernel/tree/commandFile.ts";
 import { commandText, dependentsBelow, objectsBelow } from "./compiled/dependents.ts";
 import { compileTwice, type ObjectPair } from "./compiled/pairs.ts";
@@ -50,7 +51,7 @@ export function headersFault(folder: string): string | null {
 export function releaseOfHeaders(folder: string): string | null {
   for (const path of ["include/config/kernel.release", "include/generated/utsrelease.h"]) {
     const file = join(folder, path);
-    if (!existsSync(file)) continue;
+    if (!isRegular(file)) continue;
     const text = readFileSync(file, "latin1").trim();
     const release = /UTS_RELEASE\s+"([^"]*)"/.exec(text)?.[1] ?? (path.endsWith(".h") ? null : text);
     if (release !== null && release !== "") return release;
@@ -62,7 +63,7 @@ export function releaseOfHeaders(folder: string): string | null {
 export function configOfHeaders(folder: string): { readonly name: string; readonly text: string } | null {
   for (const path of [".config", "include/config/auto.conf"]) {
     const name = join(folder, path);
-    if (existsSync(name)) return { name, text: readFileSync(name, "latin1") };
+    if (isRegular(name)) return { name, text: readFileSync(name, "latin1") };
   }
   return null;
 }

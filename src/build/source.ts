@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { problem } from "../diag/catalogue.ts";
+import { isRegular } from "../elf/regularFile.ts";
 import { isProductFile } from "./compiled/products.ts";
 import { ARCH_FOLDERS, type MakeMachine } from "./machines.ts";
 import type { Programs } from "./make.ts";
@@ -54,7 +55,12 @@ export async function openSource(path: string, revision: string | undefined, pro
 
 function treeFault(folder: string): string | null {
   const hasAll = ["Makefile", "Kconfig", "arch", "scripts"].every((name) => existsSync(join(folder, name)));
-  if (hasAll && /^PATCHLEVEL\s*=/m.test(readFileSync(join(folder, "Makefile"), "latin1"))) return null;
+  if (
+    hasAll &&
+    isRegular(join(folder, "Makefile")) &&
+    /^PATCHLEVEL\s*=/m.test(readFileSync(join(folder, "Makefile"), "latin1"))
+  )
+    return null;
   if (existsSync(join(folder, "Makefile")) && existsSync(join(folder, "source")))
     return "it is an output folder of a build; its link `source` leads to the source";
   return "it is not the top folder of a kernel's source (no Makefile with PATCHLEVEL, Kconfig, arch, scripts)";

@@ -81,6 +81,15 @@ function bytesOf(fd: number, size: bigint, room: ReadingRoom | null): Uint8Array
   return bytes;
 }
 
+/** Whether a path leads to a regular file: what else has its name, a pipe or a folder, counts as not there. */
+export function isRegular(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The bytes of a regular file. A pipe is read only if it is a descriptor of this process's own (/dev/fd/63), which a shell made for it.
  * @param whileOpen called once all is read, before the file is looked at again @param room where it is read to; null: memory of its own

@@ -1,7 +1,8 @@
 // Patches in the forms in which people have them, and what is said of each before anything is compiled. What they should give follows
 // from the change that each one makes to the two lines of a source; the programs are those that stand for make and gcc in samples.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -43,6 +44,38 @@ async function build(
 }
 
 const OBJECT = "object fs/proc/version.o 1 object to compile; nothing was compiled";
+
+describe("pipes in the place of files that are read without being named are not waited for", () => {
+  const place = join(folder, "pipes");
+  const run = async (...args: string[]): Promise<{ status: number | null; said: string }> => {
+    const env = { PATH: `${join(fixtures, "build/bin")}:${process.env.PATH}`, KLPLINK_CACHE: join(folder, "cache") };
+    const patch = join(fixtures, "build/good.patch");
+    const ran = await klplink(["build", patch, "-k", join(place, "vmlinux"), "--dry-run", ...args], {
+      cwd: fixtures,
+      env,
+    });
+    return { status: ran.status, said: (ran.stdout + ran.stderr).replace(/\s+/g, " ") };
+  };
+  const pipe = (path: string): void => {
+    rmSync(path, { force: true });
+    execFileSync("mkfifo", [path]);
+  };
+
+  test(".config beside the kernel, and in the source", async () => {
+    cpSync(join(fixtures, "build/tree"), join(place, "source"), { recursive: true });
+    cpSync(join(fixtures, "../kernel/vmlinux-x86_64"), join(place, "vmlinux"));
+    for (const path of [".config", "source/.config"]) pipe(join(place, path));
+    const { status, said } = await run("--source", join(place, "source"));
+    expect([status, said]).toEqual([3, expect.stringContaining("KLP823")]);
+    expect(said).toContain("neither beside the kernel, nor in it, nor in the source");
+  });
+
+  test("the source's Makefile", async () => {
+    pipe(join(place, "source/Makefile"));
+    const { status, said } = await run("--source", join(place, "source"), "--config", "build/config");
+    expect([status, said]).toEqual([3, expect.stringContaining("it is not the top folder of a kernel's source")]);
+  });
+});
 
 describe("a patch", () => {
   test.each<[string, string, string | Uint8Array]>([

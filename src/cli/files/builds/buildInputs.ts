@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { problem } from "../../../diag/catalogue.ts";
 import { packingOf, unpack } from "../../../elf/containers/packed.ts";
+import { isRegular } from "../../../elf/regularFile.ts";
 import { findConfigText } from "../../../kernel/config.ts";
 import { unwrapKernel } from "../../../kernel/image/wrapping/unwrap.ts";
 import { normalModuleName } from "../../../kernel/module/modinfo.ts";
@@ -63,13 +64,13 @@ export async function findConfigFile(
     ]),
     ...released,
   ];
-  for (const place of places) if (existsSync(place)) return checked(place, readFileSync(place, "latin1"));
+  for (const place of places) if (isRegular(place)) return checked(place, readFileSync(place, "latin1"));
   for (const file of files) {
     const text = await configInside(file);
     if (text !== null) return checked(file, text);
   }
   const own = join(source, ".config");
-  if (existsSync(own)) return checked(own, readFileSync(own, "latin1"));
+  if (isRegular(own)) return checked(own, readFileSync(own, "latin1"));
   const why = "neither beside the kernel, nor in it, nor in the source";
   throw new InputProblem(problem("KLP823", { file: files[0] ?? source }, { why }));
 }
