@@ -39,6 +39,8 @@ export interface OutputStream {
   readonly fd: number;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** Why it takes nothing any more. */
+  readonly errored?: Error | null;
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
   once(event: "error", listener: (error: Error) => void): unknown;
   off(event: "error", listener: (error: Error) => void): unknown;

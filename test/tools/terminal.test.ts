@@ -106,7 +106,10 @@ test("show goes through PAGER, which gets the manners that less is given; --no-p
   }
 });
 
-test("a pager that is left early ends the run well", () => {
-  const lines = onTerminal(100, ["show", MEMINFO, "; echo status $?"], { PAGER: "head -1" });
+test.each([
+  ["a file", MEMINFO],
+  ["a file that takes many writes", "test/fixtures/moved/gcc-4.o"],
+])("a pager that is left early ends the run well: %s", (_, path) => {
+  const lines = onTerminal(100, ["show", path, "; echo status $?"], { PAGER: "head -1" });
   expect(lines.filter((line) => line !== "")).toEqual([expect.stringContaining("ELF64"), "status 0"]);
 });

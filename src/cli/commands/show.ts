@@ -105,7 +105,10 @@ export async function runShow(module: string | undefined, options: Options, cont
   const head = `${fileText(input.name)}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
   const first = summary === null ? [head] : [head, summaryText(summary)];
   const text = chained(first, formatTables(Object.values(tables)), [picture]);
-  await paged(options.pager, context, (stdout) => writePieces(stdout, text));
+  await paged(options.pager, context, (stdout) =>
+    // A terminal gets lines that fit it; bytes would go past that.
+    writePieces(stdout, stdout.isTTY === true ? textPieces(text) : text),
+  );
   return 0;
 }
 
@@ -233,6 +236,10 @@ function callTable(file: ElfFile, calls: readonly Call[]): Table {
       meaning: verdictTexts[call.verdict],
     })),
   };
+}
+
+function* textPieces(pieces: Iterable<string | Uint8Array>): Generator<string, void, undefined> {
+  for (const piece of pieces) yield typeof piece === "string" ? piece : Buffer.from(piece).toString("utf8");
 }
 
 /** Columns as wide as their longest entry; a column without any entry is left out. */

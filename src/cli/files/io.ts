@@ -153,14 +153,20 @@ export const STDOUT = "<stdout>";
  * away is told nothing; the process' exit status says it (process.ts). Nor can anything be told when standard error takes nothing.
  * @throws InputProblem KLP105 if standard output takes nothing
  */
-export function write(stream: OutputStream, data: string | Uint8Array): Promise<void> {
+export async function write(stream: OutputStream, data: string | Uint8Array): Promise<void> {
+  await isTaken(stream, data);
+}
+
+/** As {@link write}. @returns whether there is a reader that may want more */
+function isTaken(stream: OutputStream, data: string | Uint8Array): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const ignore = (): void => {};
     stream.once("error", ignore);
     stream.write(typeof data === "string" ? streamText(data) : data, (error) => {
       // After this callback; a failed write emits "error" once more.
-      if (error === null || error === undefined) stream.off("error", ignore);
-      if (error === null || error === undefined || isGone(error) || stream.fd === STDERR) resolve();
+      const isGood = error === null || error === undefined;
+      if (isGood) stream.off("error", ignore);
+      if (isGood || isLeft(stream, error) || stream.fd === STDERR) resolve(isGood);
       else reject(new InputProblem(problem("KLP105", { file: STDOUT }, { why: reason(error) })));
     });
   });
@@ -169,24 +175,25 @@ export function write(stream: OutputStream, data: string | Uint8Array): Promise<
 /** So many characters go out at once. */
 const LARGE = 1 << 16;
 
-/** As {@link write}, for a text of any length in pieces: few large writes, each taken before the next is made. Bytes go out as they are. */
+/**
+ * As {@link write}, for a text of any length in pieces: few large writes, each taken before the next is made, until the reader goes away.
+ * Bytes go out as they are.
+ */
 export async function writePieces(stream: OutputStream, pieces: Iterable<string | Uint8Array>): Promise<void> {
   let texts: string[] = [];
   let length = 0;
-  const give = async (): Promise<void> => {
-    if (length > 0) await write(stream, texts.join(""));
+  const give = async (): Promise<boolean> => {
+    const wantsMore = length === 0 || (await isTaken(stream, texts.join("")));
     texts = [];
     length = 0;
+    return wantsMore;
   };
   for (const piece of pieces) {
-    if (typeof piece !== "string") {
-      await give();
-      if (piece.length > 0) await write(stream, piece);
-      continue;
-    }
-    texts.push(piece);
-    length += piece.length;
-    if (length >= LARGE) await give();
+    if (typeof piece === "string") {
+      texts.push(piece);
+      length += piece.length;
+      if (length >= LARGE && !(await give())) return;
+    } else if (!(await give()) || (piece.length > 0 && !(await isTaken(stream, piece)))) return;
   }
   await give();
 }
@@ -195,6 +202,12 @@ const STDERR = 2;
 
 /** Whether a write failed because its reader went away, as `head` does. */
 export const isGone = (error: Error): boolean => (error as NodeJS.ErrnoException).code === "EPIPE";
+
+/** The same of a write after that: Node.js has ended the stream then, a pager's also where nothing was written to it in between. */
+function isLeft(stream: OutputStream, error: Error): boolean {
+  if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_DESTROYED") return isGone(error);
+  return stream.errored === null || stream.errored === undefined || isGone(stream.errored);
+}
 
 /** Rows with their columns below each other; the last one is not filled up. */
 export function columns(given: readonly (readonly string[])[]): string[] {
