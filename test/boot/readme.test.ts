@@ -16,7 +16,10 @@ test("README's livepatch from a patch: the command as it stands, and what it pri
   const text = readFileSync(join(repo, "README.md"), "utf8");
   const [, words = "", output = ""] = /^\$ klplink (build samples\/patches\/.*)\n((?:.+\n)+?)```$/m.exec(text) ?? [];
   const command = `cd ${lab.folder} && ${process.execPath} ${join(repo, "bin/klplink.js")} ${words}`;
-  expect(run("bash", ["-c", command])).toMatchObject({ status: 0, stdout: output });
+  // Where in the code the difference lies depends on the compiler.
+  const anyPlace = (said: string): string => said.replace(/\+0x[0-9a-f]+/g, "+0x…");
+  const { status, stdout } = run("bash", ["-c", command]);
+  expect([status, anyPlace(stdout)]).toEqual([0, anyPlace(output)]);
   // A second time with what must be refused.
   const refused = run("bash", ["-c", command.replace("meminfo.patch", "refused.patch")]);
   expect(refused).toMatchObject({ status: 1, stdout: "livepatch-refused.ko: not written\n" });
