@@ -25,7 +25,7 @@ import { read } from "../../passes/input.ts";
 import { openFile, type Subject } from "../../passes/open.ts";
 import { leftOutProblems } from "../../passes/problems/leftOut.ts";
 import { summaryOf } from "../../passes/summary.ts";
-import type { Context } from "../context.ts";
+import type { Context, OutputStream } from "../context.ts";
 import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
 import type { showRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
@@ -105,10 +105,7 @@ export async function runShow(module: string | undefined, options: Options, cont
   const head = `${fileText(input.name)}: ELF64 relocatable, ${machine}, ${file.littleEndian ? "little" : "big"}-endian${file.signature === null ? "" : ", signed"}\n`;
   const first = summary === null ? [head] : [head, summaryText(summary)];
   const text = chained(first, formatTables(Object.values(tables)), [picture]);
-  await paged(options.pager, context, (stdout) =>
-    // A terminal gets lines that fit it; bytes would go past that.
-    writePieces(stdout, stdout.isTTY === true ? textPieces(text) : text),
-  );
+  await paged(options.pager, context, (stdout) => writePieces(stdout, fitting(stdout, text)));
   return 0;
 }
 
@@ -238,8 +235,12 @@ function callTable(file: ElfFile, calls: readonly Call[]): Table {
   };
 }
 
-function* textPieces(pieces: Iterable<string | Uint8Array>): Generator<string, void, undefined> {
-  for (const piece of pieces) yield typeof piece === "string" ? piece : Buffer.from(piece).toString("utf8");
+type Piece = string | Uint8Array;
+
+/** A terminal gets lines that fit it: of text alone, bytes would go past that. */
+function* fitting(stdout: OutputStream, pieces: Iterable<Piece>): Generator<Piece, void, undefined> {
+  const isFitted = stdout.isTTY === true;
+  for (const piece of pieces) yield isFitted && typeof piece !== "string" ? Buffer.from(piece).toString("utf8") : piece;
 }
 
 /** Columns as wide as their longest entry; a column without any entry is left out. */
