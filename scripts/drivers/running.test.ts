@@ -38,7 +38,7 @@ test("the commands of the guide, on the kernel that they are about", { timeout: 
     put(join(kit, "build"), `lib/modules/${release}/build`),
     put(join(kit, "kernel/lib/modules", release, "kernel"), `lib/modules/${release}/kernel`),
     put(tarball, "usr/src/linux-source-6.1.tar.xz"),
-    put(join(repo, "samples"), "work/samples"),
+    put(join(repo, "samples"), "home/samples"),
     put(join(repo, "bin/klplink.js"), "usr/local/bin/klplink"),
   ];
 
@@ -67,10 +67,10 @@ ${machine.join("")}
 mount -t proc proc /new/proc
 mount -t sysfs sysfs /new/sys
 mount -t devtmpfs devtmpfs /new/dev
-cp /typed /new/work/typed
-chroot /new /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin HOME=/work KLPLINK_CACHE=${cache} bash /work/typed
+cp /typed /new/home/typed
+chroot /new /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin HOME=/home KLPLINK_CACHE=${cache} bash /home/typed
 `;
-  const typed = `cd /work\n${guestScript(all)}`;
+  const typed = `cd /home\n${guestScript(all)}`;
   const console = await bootShell({
     arch: "x86_64",
     kernel,
