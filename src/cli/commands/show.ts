@@ -244,14 +244,14 @@ function* fitting(stdout: OutputStream, pieces: Iterable<Piece>): Generator<Piec
 }
 
 /** Columns as wide as their longest entry; a column without any entry is left out. */
-function* formatTables(tables: readonly Table[]): Generator<string | Uint8Array, void, undefined> {
+function* formatTables(tables: readonly Table[]): Generator<Piece, void, undefined> {
   for (const table of tables) {
     yield "\n";
     yield* formatTable(table);
   }
 }
 
-function* formatTable({ title, rows: all, text: own }: Table): Generator<string | Uint8Array, void, undefined> {
+function* formatTable({ title, rows: all, text: own }: Table): Generator<Piece, void, undefined> {
   if (own !== undefined) {
     yield `${title}\n`;
     yield* own();

@@ -35,6 +35,7 @@ export function literalProblems(diff: Diff, { items, replaced }: Inclusion): Pro
   return told.flatMap(({ item, literal: { text, at, uses } }) =>
     uses.flatMap((use) => {
       const holders = use === "compare" ? there.holding(text) : there.comparing(text);
+      unit.work.take(holders.length, LOOKING);
       if (holders.length === 0) return [];
       const place = { file: unit.path, section: unit.sectionName(item), offset: at };
       return [problem("KLP744", place, { name: item.name, text, use, holders })];
@@ -50,44 +51,59 @@ interface Holder {
   readonly literal: Literal;
 }
 
+const LOOKING = "looking for strings";
+
 /** Which functions and data of the original have the address of a string. */
 class Holders {
-  readonly #all: Holder[] = [];
+  /** By string. */
+  readonly #all = new Map<string, Holder[]>();
+  readonly #holding = new Map<string, readonly string[]>();
+  readonly #comparing = new Map<string, readonly string[]>();
 
   constructor(unit: Unit, replaced: ReadonlySet<Item>, texts: ReadonlySet<string>) {
     for (const item of mentioners(unit, sectionsWith(unit, texts))) {
       if (item.name === "" || item.isByContent || item.isInit) continue;
       const isData = item.kind === "object";
-      for (const literal of literalsOf(unit, item))
-        this.#all.push({ name: item.name, isData, isReplaced: replaced.has(item), literal });
+      for (const literal of literalsOf(unit, item)) {
+        const list = this.#all.get(literal.text) ?? [];
+        this.#all.set(literal.text, list);
+        list.push({ name: item.name, isData, isReplaced: replaced.has(item), literal });
+      }
     }
   }
 
   /** Data, functions that go on, and what functions stored before they were replaced. */
-  holding(text: string): string[] {
+  holding(text: string): readonly string[] {
     return this.#names(
+      this.#holding,
       text,
       (h) => h.isData || h.literal.uses.includes("store") || (!h.isReplaced && h.literal.uses.length === 0),
     );
   }
 
   /** Functions that go on and compare it. */
-  comparing(text: string): string[] {
-    return this.#names(text, (h) => !h.isReplaced && h.literal.uses.includes("compare"));
+  comparing(text: string): readonly string[] {
+    return this.#names(this.#comparing, text, (h) => !h.isReplaced && h.literal.uses.includes("compare"));
   }
 
-  #names(text: string, passes: (holder: Holder) => boolean): string[] {
-    return [...new Set(this.#all.flatMap((h) => (h.literal.text === text && passes(h) ? [h.name] : [])))];
+  #names(known: Map<string, readonly string[]>, text: string, passes: (holder: Holder) => boolean): readonly string[] {
+    let names = known.get(text);
+    if (names === undefined) {
+      names = [...new Set((this.#all.get(text) ?? []).filter(passes).map((h) => h.name))];
+      known.set(text, names);
+    }
+    return names;
   }
 }
 
 /** Sections of strings in which one of some stands. */
-function sectionsWith({ file, kinds }: Unit, texts: ReadonlySet<string>): Set<number> {
+function sectionsWith({ file, kinds, work }: Unit, texts: ReadonlySet<string>): Set<number> {
   const found = new Set<number>();
   for (const [section, kind] of kinds.entries()) {
     if (kind !== "strings") continue;
     const data = file.sections.data(section);
     const all = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    work.take(texts.size * (1 + (data.length >> 4)), LOOKING);
     if ([...texts].some((text) => all.includes(`${text}\0`, 0, "latin1"))) found.add(section);
   }
   return found;

@@ -33,7 +33,17 @@ interface Home {
 }
 
 /** Chosen anew by each process: no file can know which of its names will meet in one place. */
+const SEED = Math.floor(Math.random() * 0x1_0000_0000) | 0;
 const FACTOR = Math.floor(Math.random() * 0x1_0000_0000) | 0x1000_0001;
+
+/**
+ * The next sum over a name. Of products and sums alone, texts could be made that have the same with any odd factor (Thue-Morse words): the high bits
+ * are mixed into the low ones at each byte.
+ */
+function step(sum: number, byte: number): number {
+  const product = Math.imul(sum ^ byte, FACTOR);
+  return product ^ (product >>> 15);
+}
 
 const GLOBAL = 1;
 /** The section's index is one of 16 bits. */
@@ -105,13 +115,11 @@ export class ModuleSymbols {
     const names = this.#names;
     // From the last on, so that those of one name are met in their order.
     for (let row = rows.length; row > 0; row--) {
-      let sum = 0;
-      for (let at = this.#starts[row - 1] ?? 0; at < names.length; at++) {
-        const byte = names[at] ?? 0;
-        if (byte === 0) break;
-        sum = (Math.imul(sum, FACTOR) + byte) | 0;
-      }
-      if (sum === 0 && (names[this.#starts[row - 1] ?? 0] ?? 0) === 0) continue;
+      const start = this.#starts[row - 1] ?? 0;
+      // A source file may have no name.
+      if ((names[start] ?? 0) === 0) continue;
+      let sum = SEED;
+      for (let at = start; at < names.length && names[at] !== 0; at++) sum = step(sum, names[at] ?? 0);
       this.#next[row] = this.#first[sum & mask] ?? 0;
       this.#first[sum & mask] = row;
     }
@@ -136,8 +144,8 @@ export class ModuleSymbols {
 
   /** The first row with the sum of a name. */
   #head(name: string): number {
-    let sum = 0;
-    for (let i = 0; i < name.length; i++) sum = (Math.imul(sum, FACTOR) + name.charCodeAt(i)) | 0;
+    let sum = SEED;
+    for (let i = 0; i < name.length; i++) sum = step(sum, name.charCodeAt(i));
     return this.#first[sum & (this.#first.length - 1)] ?? 0;
   }
 

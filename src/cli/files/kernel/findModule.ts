@@ -131,17 +131,34 @@ function filesBelow(folder: string): ReadonlyMap<string, readonly string[]> {
   return found;
 }
 
-/** Paths in a folder of what is called as a module; links to folders are followed, as by readdir() with `recursive`, which asks of each file what it is. */
+/**
+ * Paths in a folder of what is called as a module. Links to folders are followed, after all else, and none to a folder that was looked at: they may
+ * lead in circles. readdir() with `recursive` would follow each, and ask of each file what it is.
+ */
 function modulesBelow(folder: string): string[] {
   const found: string[] = [];
+  const folders: string[] = [];
+  const links: string[] = [];
   const open = [""];
+  let seen: Set<string> | null = null;
+  let next = 0;
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    folders.push(at);
     for (const entry of readdirSync(folder + at, { withFileTypes: true, encoding: "latin1" })) {
       const path = `${at}/${entry.name}`;
       if (KO.test(entry.name)) found.push(path.slice(1));
       // A name that is not of ASCII is not what the system calls it.
       const isCertain = entry.isDirectory() && !NOT_ASCII.test(entry.name);
-      if (isCertain || ((entry.isDirectory() || entry.isSymbolicLink()) && isFolder(folder + path))) open.push(path);
+      if (isCertain) open.push(path);
+      else if (entry.isDirectory() || entry.isSymbolicLink()) links.push(path);
+    }
+    while (open.length === 0 && next < links.length) {
+      const path = links[next++] ?? "";
+      const there = folderAt(folder + path);
+      if (there === null) continue;
+      seen ??= new Set();
+      for (const known of folders.splice(0)) seen.add(folderAt(folder + known) ?? "");
+      if (!seen.has(there)) open.push(path);
     }
   }
   return found;
@@ -149,11 +166,12 @@ function modulesBelow(folder: string): string[] {
 
 const NOT_ASCII = /[\x80-\xff]/;
 
-const isFolder = (path: string): boolean => {
+/** What the system knows a folder by; null: the path leads to none. */
+function folderAt(path: string): string | null {
   try {
-    return statSync(path).isDirectory();
+    const there = statSync(path, { bigint: true });
+    return there.isDirectory() ? `${there.dev} ${there.ino}` : null;
   } catch {
-    // It leads nowhere.
-    return false;
+    return null;
   }
-};
+}

@@ -71,3 +71,19 @@ test("names and paths", () => {
   for (const path of ["-", "./ext4", "a/b", "ext4.ko", "ext4.ko.xz", "mod.o"]) expect(isPath(path), path).toBe(true);
   for (const name of ["ext4", "nf-tables", "snd_hda_intel"]) expect(isPath(name), name).toBe(false);
 });
+
+test("links that lead in circles, or many ways to one folder: each is looked at once", () => {
+  put("a/kernel/fs/ext4.ko");
+  const depth = 40;
+  for (let i = 0; i < depth; i++) {
+    put(`a/${i}/m${i}.ko`);
+    for (const way of ["one", "two"]) symlinkSync(`../${(i + 1) % depth}`, join(folder, `a/${i}/${way}`));
+  }
+  expect(find("m39")).toEqual(["a/39/m39.ko"]);
+  // From elsewhere, where links alone lead on.
+  symlinkSync(join(folder, "a/0"), join(folder, "in"));
+  mkdirSync(join(folder, "b"));
+  symlinkSync("../in", join(folder, "b/x"));
+  symlinkSync("../in", join(folder, "b/y"));
+  expect(find("m9", "b")).toHaveLength(1);
+});
