@@ -66,6 +66,11 @@ describe.each(Object.entries(samples))("%s", (code, { args, status, env }) => {
     expectHere(ran.status).toBe(status);
     expectHere(ran.stderr).toMatch(new RegExp(`^(?:error|warning)\\[${code}\\]: `, "m"));
     expectHere(ran.stderr).not.toMatch(/\[object |\bNaN\b/);
+    // Title, place and reasons; lines of programs, and what is one word, stay as they are. A command is there to be copied.
+    const prose = ran.stderr
+      .split("\n")
+      .filter((l) => /^(?:error|warning)\[|^ {4}\S/.test(l) && !l.includes("`") && / .* /.test(l.trim()));
+    expectHere(prose.filter((l) => l.length > 80)).toEqual([]);
     await expectHere(`${typed(args)}\n${ran.stderr}`).toMatchFileSnapshot(
       join(root, "test/diag/expected", `${code}.txt`),
     );

@@ -197,14 +197,15 @@ function formatRows(rows: readonly Row[], { palette, width }: TextStyle): string
 /**
  * Breaks text at blanks into lines of at most `width` columns. A longer word keeps a line of its own, and so does a
  * command in backticks, which is not broken: it is there to be copied.
+ * @param hang so many columns fewer behind the first line, which stand further left
  */
-export function wrap(text: string, width: number): string[] {
+export function wrap(text: string, width: number, hang = 0): string[] {
   const lines: string[] = [];
   let line = "";
   // A blank behind a blank is an empty word, so that columns keep their width.
   for (const found of text.match(/(?:`[^`]*`|[^ ])+| (?= )/g) ?? [""]) {
     const word = found.trim();
-    if (line !== "" && line.length + 1 + word.length > width) {
+    if (line !== "" && line.length + 1 + word.length > (lines.length === 0 ? width : width - hang)) {
       lines.push(line);
       line = word;
     } else line = line === "" ? word : `${line} ${word}`;
@@ -245,7 +246,7 @@ const PRINTED_TOO = "this line is in dmesg, too";
 function blockOf(p: Problem, others: readonly Problem[], style: TextStyle, inLog: string): string[] {
   const level = levelOf(p);
   const { palette, width } = style;
-  const [head, ...more] = wrap(`${level}[${p.code}]: ${clipped(titleOf(p))}`, Math.max(40, width));
+  const [head, ...more] = wrap(`${level}[${p.code}]: ${clipped(titleOf(p))}`, Math.max(40, width), 4);
   const tag = `${level}[${p.code}]`;
   const lines = [`${palette[level](tag)}${palette.strong((head ?? "").slice(tag.length))}`];
   append(
