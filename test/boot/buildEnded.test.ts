@@ -4,7 +4,7 @@
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { cacheFolder } from "../../src/build/workspace.ts";
@@ -38,11 +38,14 @@ interface End {
   readonly stderr: string;
 }
 
-/** Starts klplink. @param told what it says as it says it */
-function start(told: (said: string, end: (signal: NodeJS.Signals) => void) => void): Promise<End> {
+/** Starts klplink. @param told what it says as it says it @param options node's own */
+function start(
+  told: (said: string, end: (signal: NodeJS.Signals) => void) => void,
+  options: readonly string[] = [],
+): Promise<End> {
   const env = { ...process.env, TMPDIR: temporary, KLPLINK_CACHE: cache };
   const stdio = ["ignore", "ignore", "pipe"] as const;
-  const child = spawn(process.execPath, [join(repo, "bin/klplink.js"), ...args], {
+  const child = spawn(process.execPath, [...options, join(repo, "bin/klplink.js"), ...args], {
     cwd: place,
     env,
     stdio: [...stdio],
@@ -108,9 +111,16 @@ function emptyCache(): void {
   rmSync(cache, { recursive: true, force: true, maxRetries: 5 });
 }
 
-function mustBeUntouched(what: string): void {
+/** What lies beside the module that is being written. A run that SIGKILL ends there cannot take it away; the next one that writes there must. */
+const written = (): string[] => readdirSync(place).filter((name) => /^\.klplink-.*\.tmp$/.test(name));
+
+/** @param may what earlier runs may have left where the module is written: nothing, unless SIGKILL ended one of them */
+function mustBeUntouched(what: string, may: readonly string[] = []): void {
   expect(stateOfUser(), what).toBe(before);
-  expect(readdirSync(place), what).toEqual([]);
+  expect(
+    readdirSync(place).filter((name) => !may.includes(name)),
+    what,
+  ).toEqual([]);
   expect(readdirSync(temporary), what).toEqual([]);
 }
 
@@ -144,11 +154,35 @@ test("ended at any step, it leaves all as it was, and the next run makes the sam
     });
     const what = `${signal}, ${step}`;
     expect(ended, what).toMatchObject(signal === "SIGKILL" ? { signal } : { status: 130 });
-    mustBeUntouched(what);
+    mustBeUntouched(what, signal === "SIGKILL" ? written() : []);
     if (signal !== "SIGKILL") expect(workers(), what).toEqual([]);
     expect(Buffer.compare(await whole(), good), `after ${what}`).toBe(0);
+    mustBeUntouched(`whole, after ${what}`);
     expect(workers(), `after ${what}`).toEqual([]);
   }
+});
+
+test("ended while it writes the module, it leaves one file of its own, which the next run takes away", {
+  timeout: LONG,
+}, async () => {
+  // Of a system that is slow to write: the run stops where its file is there and has not got its name, and is ended there.
+  const stop = join(lab.folder, "stop.cjs");
+  writeFileSync(
+    stop,
+    `const fs = require("node:fs");
+     const { renameSync } = fs;
+     fs.renameSync = (from, to) => {
+       if (String(to).endsWith("livepatch-count.ko")) process.kill(process.pid, "SIGKILL");
+       renameSync(from, to);
+     };
+     require("node:module").syncBuiltinESMExports();`,
+  );
+  const ended = await start(() => {}, ["--require", stop]);
+  expect(ended, ended.stderr).toMatchObject({ signal: "SIGKILL" });
+  expect(written()).toHaveLength(1);
+  mustBeUntouched("SIGKILL, writing", written());
+  expect(Buffer.compare(await whole(), good)).toBe(0);
+  mustBeUntouched("whole, after SIGKILL, writing");
 });
 
 test("ended at random moments, it leaves all as it was, and the next run makes the same", {
@@ -163,6 +197,7 @@ test("ended at random moments, it leaves all as it was, and the next run makes t
       if (isCold) emptyCache();
       mkdirSync(cache, { recursive: true });
       const after = Math.random() * duration * (isCold ? 3 : 1);
+      const had = written();
       let timer: NodeJS.Timeout | undefined;
       const ended = await start((_, end) => {
         timer ??= setTimeout(() => end(signal), after);
@@ -175,7 +210,7 @@ test("ended at random moments, it leaves all as it was, and the next run makes t
       if (ended.status === 0) expect(Buffer.compare(readFileSync(output), good), what).toBe(0);
       else expect([130, null], what).toContain(ended.status);
       rmSync(output, { force: true });
-      mustBeUntouched(what);
+      mustBeUntouched(what, ended.signal === "SIGKILL" ? written() : ended.status === 0 ? [] : had);
       if (ended.signal === null) expect(workers(), what).toEqual([]);
       // Of the others the next one, which is ended too, goes on from what this one left.
       if (n % 2 === 1) {
