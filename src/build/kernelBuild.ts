@@ -41,6 +41,7 @@ export class KernelBuild implements PatchBuild {
   readonly #variables: readonly string[];
   readonly #wanted: Config;
   #config: Config;
+  #unpatched: string | null = null;
   /** The output folder (O=). */
   readonly out: string;
   /** How the compiler that is used calls itself, and how the one of the configuration did; the same: null. */
@@ -79,6 +80,11 @@ export class KernelBuild implements PatchBuild {
 
   get exportList(): string {
     return join(this.out, "Module.symvers");
+  }
+
+  /** Only a folder in which the kernel itself was built has them all. */
+  get unpatched(): string | null {
+    return this.#unpatched;
   }
 
   get signer(): string {
@@ -157,6 +163,7 @@ export class KernelBuild implements PatchBuild {
     const { workspace, machine, programs, show, builtFolders, config } = this.#options;
     const makefiles = new KernelMakefiles(workspace.tree, this.out, machine, programs, this.#variables);
     const built = builtFolders.find((f) => isBuilt(f) && isSame(join(f, ".config"), config)) ?? null;
+    this.#unpatched = built;
     const notes = { built, own: this.out, since: workspace.sourceTime() };
     const plan = await planObjects({ files, patches, makefiles, machine, read, only, show, notes });
     return this.#isLinked ? await planModules(plan, makefiles) : plan;

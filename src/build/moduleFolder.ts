@@ -7,7 +7,7 @@ import { type Problem, problem } from "../diag/catalogue.ts";
 import { isRegular } from "../elf/regularFile.ts";
 import { readPrerequisites } from "../kernel/tree/commandFile.ts";
 import { commandText, dependentsBelow, objectsBelow } from "./compiled/dependents.ts";
-import { compileTwice, type ObjectPair } from "./compiled/pairs.ts";
+import { compileTwice, type ObjectPair, originalsIn } from "./compiled/pairs.ts";
 import { isProductFile } from "./compiled/products.ts";
 import { type Chosen, chooseCompiler } from "./compiler.ts";
 import { type Config, hasLinkTimeCode, objectVariables, parseConfigText } from "./config.ts";
@@ -99,6 +99,11 @@ export class ModuleFolderBuild implements PatchBuild {
     this.signer = join(headers, "scripts/sign-file");
   }
 
+  /** The whole module was compiled. */
+  get unpatched(): string {
+    return originalsIn(this.#options.workspace);
+  }
+
   get compilers(): Chosen["differs"] {
     return this.#chosen.differs;
   }
@@ -184,7 +189,9 @@ export class ModuleFolderBuild implements PatchBuild {
   /** @throws BuildStop KLP817, Interrupted */
   pairs(objects: readonly string[], files: readonly PatchedFile[]): Promise<ObjectPair[]> {
     const { workspace } = this.#options;
-    return compileTwice({ workspace, out: workspace.tree, objects, files, compile: this.#compile });
+    const { tree } = workspace;
+    const beside = objectsBelow(tree);
+    return compileTwice({ workspace, out: tree, objects, beside, files, compile: this.#compile });
   }
 }
 

@@ -24,6 +24,8 @@ export interface PatchBuild {
   readonly config: Config;
   /** The Module.symvers that modules are linked by, if it is one of the private folder; null: it is the kernel's own. */
   readonly exportList: string | null;
+  /** A folder with all objects of the source as it is, by their paths in {@link ObjectPair}; null: there is none. Known once they are compiled. */
+  readonly unpatched: string | null;
   /** Path of the program that signs modules. */
   readonly signer: string;
   /** @returns options that became others @throws BuildStop KLP817, Interrupted */

@@ -26,12 +26,17 @@ interface Twice {
   /** Folder below which the objects are made. */
   readonly out: string;
   readonly objects: readonly string[];
+  /** Other objects, of which the originals are kept as well. */
+  readonly beside?: readonly string[];
   readonly files: readonly PatchedFile[];
   /** Modules whose linked objects they are, if they are no objects of source files. */
   readonly isLinked?: boolean;
   /** Makes the objects of what the tree has. */
   readonly compile: (step: string) => Promise<void>;
 }
+
+/** Where the objects of the source as it is are kept. */
+export const originalsIn = (workspace: Workspace): string => join(workspace.folder, "pairs/orig");
 
 /**
  * Compiles objects of the source as it is, and as the patches make it. Tree and objects are then as they were.
@@ -41,23 +46,25 @@ export async function compileTwice({
   workspace,
   out,
   objects,
+  beside = [],
   files,
   isLinked,
   compile,
 }: Twice): Promise<ObjectPair[]> {
   const folder = join(workspace.folder, "pairs");
+  const originals = originalsIn(workspace);
   rmSync(folder, { recursive: true, force: true });
   await compile("compiles the original");
   const saved: [string, string][] = [];
   const save = (path: string): void => {
-    const to = join(folder, "orig", path);
+    const to = join(originals, path);
     mkdirSync(dirname(to), { recursive: true });
     if (!existsSync(join(out, path))) return;
     copyFileSync(join(out, path), to);
     copyTimes(join(out, path), to);
     saved.push([to, join(out, path)]);
   };
-  for (const object of objects) {
+  for (const object of new Set([...objects, ...beside])) {
     save(object);
     save(commandFile(object));
   }
@@ -78,7 +85,7 @@ export async function compileTwice({
     copyTimes(from, to);
   }
   return objects.map((path) => {
-    const command = join(folder, "orig", commandFile(path));
+    const command = join(originals, commandFile(path));
     const owners =
       isLinked === true
         ? [moduleOf(path)]
@@ -87,7 +94,7 @@ export async function compileTwice({
           : ["vmlinux"];
     return {
       path,
-      orig: join(folder, "orig", path),
+      orig: join(originals, path),
       patched: join(folder, "patched", path),
       owners,
       versions: { orig: notedVersions(command), patched: versions.get(path) ?? new Map() },

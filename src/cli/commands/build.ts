@@ -4,6 +4,7 @@ import type { ArchName } from "../../base/archName.ts";
 import { printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
 import { TooMuchWork } from "../../base/work.ts";
+import type { ObjectPair } from "../../build/compiled/pairs.ts";
 import { symversOf, versionProblems } from "../../build/compiled/versions.ts";
 import { configProblems, hasLinkTimeCode, parseConfigText } from "../../build/config.ts";
 import { KernelBuild } from "../../build/kernelBuild.ts";
@@ -38,6 +39,7 @@ import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
 import { type Progress, startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
+import { askOutside } from "./buildOutside.ts";
 import { type BuildOutcome, reportBuild } from "./buildReport.ts";
 
 export type BuildCommandOptions = ValuesOf<typeof buildRows>;
@@ -75,6 +77,7 @@ class Run {
     made: null,
     configuration: null,
     succession: null,
+    unasked: [],
   };
   #programs: Programs | null = null;
   #workspace: Workspace | null = null;
@@ -219,7 +222,7 @@ class Run {
     for (const { result } of changed) this.#keep(result.problems);
     this.#stopOnErrors();
     if (changed.length === 0) return "no functional change: the patch applies, and the code stays the same\n";
-    return await this.#module(at, build, changed);
+    return await this.#module(at, build, changed, pairs);
   }
 
   /** Looks for the checksums of exports that modules name. @throws BuildStop KLP825 */
@@ -261,13 +264,22 @@ class Run {
     return findConfigFile(config, about, this.#context);
   }
 
-  async #module(at: InTree, build: PatchBuild, changed: readonly ChangedPair[]): Promise<string> {
+  async #module(
+    at: InTree,
+    build: PatchBuild,
+    changed: readonly ChangedPair[],
+    pairs: readonly ObjectPair[],
+  ): Promise<string> {
     const { workspace, name, output } = at;
     const options = this.#options;
     const kernel = await this.#withModules(
       at.kernel,
       changed.map((c) => c.object),
     );
+    const { unpatched } = build;
+    const outside = askOutside({ changed, pairs, unpatched, modules: kernel.modules, show: this.#show });
+    this.#keep(outside.problems);
+    this.#outcome.unasked = outside.unasked;
     const positions = options.sympos ?? new Map<string, number>();
     const taken = await takeOut(changed, kernel, positions, workspace.tree);
     this.#outcome.taken = taken;

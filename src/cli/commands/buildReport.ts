@@ -25,6 +25,8 @@ export interface BuildOutcome {
   configuration: string | null;
   /** What becomes of the functions of the livepatch before; null: none was named. */
   succession: Omit<Succession, "problems"> | null;
+  /** Names that are new, of which nothing that is at hand tells whether other code goes by their absence. */
+  unasked: readonly string[];
 }
 
 /** A run that has ended. */
@@ -59,6 +61,7 @@ export async function reportBuild(end: BuildEnd, reporter: Reporter, context: Co
     taken:
       taken?.along.map(({ name, why, object, kind, for: isFor }) => ({ name, why, object, kind, for: isFor })) ?? [],
     linked: made?.link.done ?? null,
+    ...(outcome.unasked.length === 0 ? {} : { weakUsersUnknown: outcome.unasked }),
     ...defined({ previous: outcome.succession ?? undefined }),
   };
   const groups = new Map<string, Problem[]>();
@@ -91,7 +94,7 @@ function buildText(end: BuildEnd): string {
   if (isWritten(end) && made !== null) {
     const text = linkedText(made.link);
     lines.push(`${output}: ${text === "" ? "linked" : text}; checked: no error found`);
-    const unchecked = made.check?.unchecked ?? [];
+    const unchecked = [...(made.check?.unchecked ?? []), ...uncheckedNames(outcome.unasked)];
     if (unchecked.length > 0) lines.push(`not checked: ${unchecked.join(", ")}`);
     if (end.kept !== null) lines.push(`kept: objects in ${end.kept}/pairs, the module's folder in ${end.kept}/module`);
   } else if (said === "" && options.dryRun === true && plan !== null && end.isGood) {
@@ -101,6 +104,15 @@ function buildText(end: BuildEnd): string {
     else lines.push(`${count} to compile; nothing was compiled`);
   } else if (said === "") lines.push(`${output}: not written`);
   return (lines.length === 0 ? "" : `${lines.join("\n")}\n`) + said;
+}
+
+/** As the parts that the check left out: a phrase, with the option that would let klplink look. */
+export function uncheckedNames(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const shown = names.slice(0, NAMED).map(printable);
+  const more = names.length - shown.length;
+  const list = `${shown.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
+  return [`whether other code goes by the absence of ${list} (-k FOLDER, in which the kernel was built)`];
 }
 
 /** What stands below a line of one of the columns. */

@@ -81,6 +81,11 @@ export class ModuleFile {
     return this.find(name).filter((s) => s.isCore);
   }
 
+  /** Whether it refers to a name weakly and does not define it: its code may go by the name's absence. */
+  asksWeakly(name: string): boolean {
+    return this.#symbols.weak.has(name);
+  }
+
   /** All names. */
   names(): Iterable<string> {
     return this.#symbols.all.keys();

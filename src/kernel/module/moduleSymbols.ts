@@ -2,7 +2,7 @@
 // one before, and nothing of the file stays in memory but what is said of them here.
 
 import { latin1 } from "../../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL, STT_FILE } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHN_LORESERVE, SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_FILE } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { isFreedInit } from "../machines.ts";
@@ -52,6 +52,8 @@ const NEAR = 2;
 export class ModuleSymbols {
   /** Names of the STT_FILE symbols, in their order. */
   readonly sourceFiles: readonly string[];
+  /** Names that it refers to weakly and does not define: zero where nothing that is loaded exports them. */
+  readonly weak: ReadonlySet<string>;
   readonly #homes: readonly Home[];
   /** The string table. */
   readonly #names: Uint8Array;
@@ -75,7 +77,9 @@ export class ModuleSymbols {
   #all: ReadonlyMap<string, readonly ModuleSymbol[]> | null = null;
 
   constructor({ sections, symbols, header }: ElfFile) {
-    const rows = symbols === null ? [] : defined(symbols);
+    const weak = new Set<string>();
+    const rows = symbols === null ? [] : defined(symbols, weak);
+    this.weak = weak;
     this.#homes = Array.from({ length: sections.count }, (_, i) => ({
       name: sections.name(i),
       // is_core_symbol, kernel/module/kallsyms.c: a loaded section that is not freed after init.
@@ -197,11 +201,13 @@ export class ModuleSymbols {
   }
 }
 
-/** The symbols that are defined and have a name, or are source files. */
-function defined(symbols: SymbolTable): number[] {
+/** The symbols that are defined and have a name, or are source files. @param weak gets the names of those that are weak and not defined */
+function defined(symbols: SymbolTable, weak: Set<string>): number[] {
   const found: number[] = [];
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.rawShndx(i) !== SHN_UNDEF && (!symbols.nameIs(i, "") || symbols.type(i) === STT_FILE)) found.push(i);
+    if (symbols.rawShndx(i) === SHN_UNDEF) {
+      if (symbols.bind(i) === STB_WEAK) weak.add(symbols.name(i));
+    } else if (!symbols.nameIs(i, "") || symbols.type(i) === STT_FILE) found.push(i);
   }
   return found;
 }

@@ -48,14 +48,24 @@ export class WeakUsers {
     return this.#names.size === 0;
   }
 
+  /** The names that are asked for. */
+  get names(): readonly string[] {
+    return [...this.#names.keys()];
+  }
+
+  /** Whether one of the names may stand in an object file; of very many names, one always may. */
+  mayConcern(bytes: Uint8Array): boolean {
+    if (this.#names.size > FEW_NAMES) return true;
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.names.some((name) => text.includes(`${name}\0`, 0, "latin1"));
+  }
+
   /**
    * Looks through an object file that is not a part of the patch. @param file its name in what is said
    * @throws Unusable KLP127 if that takes work out of proportion
    */
   addObject(bytes: Uint8Array, file: string): void {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const isFew = this.#names.size <= FEW_NAMES;
-    if (isFew && ![...this.#names.keys()].some((name) => text.includes(`${name}\0`, 0, "latin1"))) return;
+    if (!this.mayConcern(bytes)) return;
     try {
       const elf = readElf(bytes);
       const arch = findArch(elf.header.machine);
