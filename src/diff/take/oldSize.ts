@@ -1,5 +1,6 @@
 // Whether a function of the original is as large as the kernel's: where it is not, the original was not built as the kernel was.
 
+import { firstIndex } from "../../base/search.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { instructionAt, itemContent, type Reference } from "../canon/content.ts";
 import type { Target } from "../canon/targets.ts";
@@ -37,13 +38,30 @@ export function otherSize(
   return Math.abs(size - there) <= slackOf(unit, item) ? null : { name: item.name, size, there, isExact };
 }
 
-function hasSymbolInside({ symbols }: Unit, { section, entry, symbolEnd }: Item): boolean {
+function hasSymbolInside(unit: Unit, { section, entry, symbolEnd }: Item): boolean {
+  const places = placesOf(unit).get(section) ?? [];
+  const next = places[firstIndex(places.length, (i) => (places[i] ?? 0) > entry)];
+  return next !== undefined && next < symbolEnd;
+}
+
+/** Offsets of symbols by section, ascending. Of each object they are gathered once: each of its functions may ask. */
+const gathered = new WeakMap<Unit, ReadonlyMap<number, readonly number[]>>();
+
+function placesOf(unit: Unit): ReadonlyMap<number, readonly number[]> {
+  const known = gathered.get(unit);
+  if (known !== undefined) return known;
+  const { symbols } = unit;
+  const found = new Map<number, number[]>();
   for (let i = 1; i < symbols.count; i++) {
-    if (symbols.sectionOf(i) !== section) continue;
-    const at = symbols.offset(i);
-    if (at > entry && at < symbolEnd) return true;
+    const section = symbols.sectionOf(i);
+    if (section === null) continue;
+    const list = found.get(section);
+    if (list === undefined) found.set(section, [symbols.offset(i)]);
+    else list.push(symbols.offset(i));
   }
-  return false;
+  for (const list of found.values()) list.sort((a, b) => a - b);
+  gathered.set(unit, found);
+  return found;
 }
 
 /** Bytes by which a function of the same build may be larger or smaller, because the original has a section for each function and object. */
