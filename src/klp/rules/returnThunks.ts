@@ -31,7 +31,8 @@ export function checkReturnThunks(context: RuleContext): Problem[] {
   if (thunk === null) return [];
   const jumps = jumpsTo(context);
   const listed = listedPlaces(context);
-  // A kernel without thunks may have a copy of the header's empty function of that name (6.1): a local one.
+  // CONFIG_RETHUNK, from 6.9 on CONFIG_MITIGATION_RETHUNK, guards the thunk in retpoline.S and its global symbol. A kernel without has a copy of
+  // the header's empty function of that name, since bugs.c takes its address: a local one (6.1, 6.12, 7.2).
   const isKernels =
     context.kernel?.hasSymbols === true && context.kernel.find(thunk).some(({ letter }) => letter === "T");
   if (jumps.size === 0 && listed.size === 0 && !isKernels) return [];
