@@ -20,7 +20,7 @@ export function writeElf(edits: ElfEdits): Uint8Array {
   const { file } = edits;
   if (edits.isEmpty) return file.bytes;
   const numbering = new Numbering(edits);
-  const content = new NewContent(file, numbering);
+  const content = new NewContent(file, numbering, edits.names);
   for (const [section, bytes] of edits.dataEdits) content.set(section, bytes);
   writeSymbols(edits, numbering, content);
   writeOtherSymbolTables(edits, numbering, content);

@@ -14,7 +14,7 @@ import type { ModuleFile, ThisModule } from "./module/moduleFile.ts";
 import type { Export } from "./symbols/exports.ts";
 import type { NameShape } from "./symbols/nearNames.ts";
 import { type PlacedSymbols, placedOfKernel } from "./symbols/placedSymbols.ts";
-import type { KernelSymbol, NameTest } from "./symbols/symbolColumns.ts";
+import { type KernelSymbol, type NameTest, NO_ROW } from "./symbols/symbolColumns.ts";
 import type { SymbolList } from "./symbols/symbolList.ts";
 
 export interface KernelParts {
@@ -144,6 +144,22 @@ export class Kernel {
     return { bytes: Number(next - listed.address), isExact: false };
   }
 
+  /** The only symbol of vmlinux whose name is the bytes of [start, end): below 0 if there is none, or several. */
+  lone(bytes: Uint8Array, start: number, end: number): number {
+    return this.#list?.lone(bytes, start, end) ?? NO_ROW;
+  }
+
+  /**
+   * Whether the bytes of [start, end) are the name of one symbol of vmlinux, which is not exported, and whether no file tells of
+   * modules that have one: what nearly all undefined symbols of a livepatch are.
+   */
+  isOnlyInVmlinux(bytes: Uint8Array, start: number, end: number): boolean {
+    const list = this.#list;
+    if (list === null || list.hasModules || this.modules.size > 0 || this.#symvers.size > 0) return false;
+    if ((this.#vmlinux?.exports.size ?? 0) > 0 || list.lone(bytes, start, end) < 0) return false;
+    return !list.exportsBytes(bytes, start, end);
+  }
+
   /** How many symbols of vmlinux are called `name`. */
   countOf(name: string): number {
     return this.#list?.countOf(name) ?? 0;
@@ -163,7 +179,8 @@ export class Kernel {
     if (known.hasLivepatch === undefined) known.hasLivepatch = this.#parts.hasLivepatch;
     if (known.hasLivepatch === undefined) {
       const hasCore = this.#list?.hasNameWith("klp_") === true;
-      known.hasLivepatch = hasCore ? true : this.#list?.hasName(isModuleLoader) === true ? false : null;
+      const hasLoader = MODULE_LOADERS.some((part) => this.#list?.hasNameHolding(part, isModuleLoader) === true);
+      known.hasLivepatch = hasCore ? true : hasLoader ? false : null;
     }
     return known.hasLivepatch;
   }
@@ -360,12 +377,11 @@ export class Kernel {
   }
 }
 
-const LOADERS_LAST = "e".charCodeAt(0);
-const LOADERS_FIRST = "l".charCodeAt(0);
+/** What names of the module loader have in them. */
+const MODULE_LOADERS = ["sys_finit_module", "load_module"];
 
 /** load_module is static, so the compiler may have given it a suffix; the system call is there in any case. */
 const isModuleLoader: NameTest = (text, start, end) =>
-  (text[end - 1] === LOADERS_LAST || text[start] === LOADERS_FIRST) &&
   /(?:^|_)sys_finit_module$|^load_module(?:\.|$)/.test(latin1(text, start, end));
 
 function structModuleOf(btf: Btf | null): ThisModule | null {

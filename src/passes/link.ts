@@ -262,10 +262,10 @@ function applyEdits(edits: ElfEdits, analysis: Analysis, plan: IslandPlan | null
   const router = new RelocationRouter(edits);
   const count = (kind: string): number => plan?.islands.filter((i) => i.kind === kind).length ?? 0;
   const converting = analysis.undefineds.filter((u) => u.resolution.kind === "convert");
-  const symbols = new Set(converting.map((u) => u.symbol));
   const helpers = plan === null ? [] : missingHelpers(analysis.symbols);
   let islandBytes = 0;
   if (plan !== null) {
+    const symbols = new Set(converting.map((u) => u.symbol));
     islandBytes = placeIslands(edits, analysis, plan, { router, converting: symbols, stack: analysis.stack });
     islandBytes += addHelpers(edits, analysis.symbols, helpers);
   }

@@ -5,7 +5,7 @@
 // callee at its global entry, which sets r2 to the callee's TOC. It then wants a nop behind the `bl`, to turn
 // it into `ld r2,24(r1)`. A call that was local has no nop there. The island has one.
 
-import type { RelocationFields } from "../elf/writer/edits.ts";
+import type { RelocationFields } from "../elf/writer/relocationEdits.ts";
 import { R_PPC64_TOC16_HA, R_PPC64_TOC16_LO_DS } from "../reloc/numbers.ts";
 import { ADDIS_R12_R2, BCTR, BL, encodeBranch, LD_R2_24_R1, LD_R12_R12, MTCTR_R12, NOP, STD_R2_24_R1 } from "./insn.ts";
 

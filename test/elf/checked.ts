@@ -1,6 +1,7 @@
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import type { SymbolTable } from "../../src/elf/views/symbols.ts";
 import type { ElfEdits } from "../../src/elf/writer/edits.ts";
+import { GIVEN, type SymbolFields } from "../../src/elf/writer/symbolEdits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { ehdr, Raw } from "./raw.ts";
 
@@ -18,6 +19,25 @@ const SHT = {
 };
 const SHF_INFO_LINK = 0x40n;
 const SHF_GROUP = 0x200n;
+
+/** What edits say of a symbol: of an added one all. */
+export function fieldsOf({ symbols, names }: ElfEdits, handle: number): Partial<SymbolFields> {
+  const given = symbols.given(handle);
+  const section = symbols.section(handle);
+  const start = names.start(symbols.name(handle));
+  return {
+    ...((given & GIVEN.name) !== 0 && {
+      name: Buffer.from(names.bytes).toString("latin1", start, start + names.lengthOf(symbols.name(handle))),
+    }),
+    ...((given & GIVEN.info) !== 0 && { info: symbols.info(handle) }),
+    ...((given & GIVEN.other) !== 0 && { other: symbols.other(handle) }),
+    ...((given & GIVEN.home) !== 0 && {
+      home: section === null ? { kind: "reserved", index: symbols.reserved(handle) } : { kind: "section", section },
+    }),
+    ...((given & GIVEN.value) !== 0 && { value: symbols.value(handle) }),
+    ...((given & GIVEN.size) !== 0 && { size: symbols.size(handle) }),
+  };
+}
 
 function same(actual: unknown, expected: unknown, what: string): void {
   if (actual === expected) return;
@@ -156,12 +176,10 @@ export function checkContent(edits: ElfEdits, out: ElfFile): void {
   const table = file.symbols;
   const symbolCount = table?.count ?? 0;
   const bindOf = (handle: number): number => {
-    const info =
-      handle < symbolCount ? edits.symbolEdits.get(handle)?.info : edits.addedSymbols[handle - symbolCount]?.info;
-    return (info ?? (table as SymbolTable).info(handle)) >> 4;
+    return (fieldsOf(edits, handle).info ?? (table as SymbolTable).info(handle)) >> 4;
   };
   const handles: number[] = [];
-  for (let i = 0; i < symbolCount + edits.addedSymbols.length; i++) if (!edits.removedSymbols.has(i)) handles.push(i);
+  for (let i = 0; i < symbolCount + edits.symbols.added; i++) if (!edits.removedSymbols.has(i)) handles.push(i);
   const symbols = [...handles.filter((h) => bindOf(h) === 0), ...handles.filter((h) => bindOf(h) !== 0)];
   const newSymbol = new Map(symbols.map((handle, index) => [handle, index]));
   const symbolOf = (handle: number, what: string): number => {
@@ -176,14 +194,14 @@ export function checkContent(edits: ElfEdits, out: ElfFile): void {
     same(now.count, symbols.length, "number of symbols");
     same(out.sections.info(now.section), symbols.filter((h) => bindOf(h) === 0).length, "number of local symbols");
     for (const [index, handle] of symbols.entries()) {
-      const change = handle < symbolCount ? edits.symbolEdits.get(handle) : edits.addedSymbols[handle - symbolCount];
+      const change = fieldsOf(edits, handle);
       const what = `symbol ${handle}`;
-      same(now.name(index), change?.name ?? table.name(handle), `name of ${what}`);
-      same(now.info(index), change?.info ?? table.info(handle), `st_info of ${what}`);
-      same(now.other(index), change?.other ?? table.other(handle), `st_other of ${what}`);
-      same(now.value(index) as bigint, (change?.value ?? table.value(handle)) as bigint, `st_value of ${what}`);
-      same(now.size(index), change?.size ?? table.size(handle), `st_size of ${what}`);
-      const home = change?.home;
+      same(now.name(index), change.name ?? table.name(handle), `name of ${what}`);
+      same(now.info(index), change.info ?? table.info(handle), `st_info of ${what}`);
+      same(now.other(index), change.other ?? table.other(handle), `st_other of ${what}`);
+      same(now.value(index) as bigint, (change.value ?? table.value(handle)) as bigint, `st_value of ${what}`);
+      same(now.size(index), change.size ?? table.size(handle), `st_size of ${what}`);
+      const home = change.home;
       const old = home === undefined ? table.sectionOf(handle) : home.kind === "section" ? home.section : null;
       same(now.sectionOf(index), old === null ? null : sectionOf(old, what), `section of ${what}`);
       if (old !== null) continue;

@@ -5,10 +5,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ElfError } from "../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
-import { ElfEdits, type SectionFields, type SymbolFields } from "../../src/elf/writer/edits.ts";
+import { ElfEdits, type SectionFields } from "../../src/elf/writer/edits.ts";
+import type { SymbolFields } from "../../src/elf/writer/symbolEdits.ts";
 import { writeElf } from "../../src/elf/writer.ts";
 import { type Built, type BuiltSection, buildElf, signatureTrailer, words } from "./build.ts";
-import { checkedWrite } from "./checked.ts";
+import { checkedWrite, fieldsOf } from "./checked.ts";
 import { ehdr, Raw } from "./raw.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -147,6 +148,12 @@ const local = (name: string): SymbolFields => symbol({ name, info: 0x01 });
 const global = (name: string): SymbolFields => symbol({ name, info: 0x11 });
 
 /** Removes a section with all that refers to it, as a caller has to; false if something else needs it. */
+/** The sections that added symbols are in. */
+function addedHomes({ file, symbols }: ElfEdits): number[] {
+  const first = file.symbols?.count ?? 0;
+  return Array.from({ length: symbols.added }, (_, k) => symbols.section(first + k)).filter((home) => home !== null);
+}
+
 function removeWithUsers(edits: ElfEdits, target: number): boolean {
   const { file } = edits;
   const { sections } = file;
@@ -157,11 +164,11 @@ function removeWithUsers(edits: ElfEdits, target: number): boolean {
   for (const f of edits.addedSections) if (gone.has(f.link) || (f.type === RELA && gone.has(f.info))) return false;
   const dead = new Set<number>();
   for (let s = 1; s < (file.symbols?.count ?? 0); s++) {
-    const home = edits.symbolEdits.get(s)?.home;
+    const home = fieldsOf(edits, s).home;
     const at = home === undefined ? file.symbols?.sectionOf(s) : home.kind === "section" ? home.section : null;
     if (at !== null && at !== undefined && gone.has(at)) dead.add(s);
   }
-  for (const s of edits.addedSymbols) if (s.home.kind === "section" && gone.has(s.home.section)) return false;
+  if (addedHomes(edits).some((home) => gone.has(home))) return false;
   for (const s of dead) if (!removeSymbolWithUsers(edits, s, gone)) return false;
   for (const g of gone) edits.removeSection(g);
   return true;
@@ -175,7 +182,8 @@ function removeSymbolWithUsers(edits: ElfEdits, s: number, gone: ReadonlySet<num
     const goes = gone.has(g.section) || (g.members.every((m) => gone.has(m)) && !hasSymbol(g.section));
     if (g.signature === s && !goes) return false;
   }
-  for (const changes of edits.relocationEdits.values()) if (changes.added.some((r) => r.symbol === s)) return false;
+  for (const changes of edits.relocationEdits.values())
+    if ([...changes.added].some((r) => r.symbol === s)) return false;
   for (const t of file.relocations) {
     if (file.sections.link(t.section) !== file.symbols?.section) continue;
     for (let r = 0; r < t.count; r++) if (t.symbol(r) === s) edits.removeRelocation(t, r);
@@ -260,11 +268,11 @@ const anyEdits = fc.array(fc.tuple(fc.nat(10), fc.nat(1000), fc.nat(1000), fc.na
 function contradict(edits: ElfEdits): boolean {
   const { file } = edits;
   const homeless = [...Array(file.symbols?.count ?? 0).keys()].some((s) => {
-    const home = edits.symbolEdits.get(s)?.home;
+    const home = fieldsOf(edits, s).home;
     const at = home === undefined ? file.symbols?.sectionOf(s) : home.kind === "section" ? home.section : null;
     return at !== null && at !== undefined && edits.removedSections.has(at) && !edits.removedSymbols.has(s);
   });
-  const lost = edits.addedSymbols.some((s) => s.home.kind === "section" && edits.removedSections.has(s.home.section));
+  const lost = addedHomes(edits).some((home) => edits.removedSections.has(home));
   return homeless || lost;
 }
 

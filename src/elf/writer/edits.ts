@@ -1,4 +1,5 @@
 import { alignUp, viewOf } from "../../base/bytes.ts";
+import { NumberSet } from "../../base/numberSet.ts";
 import {
   SHT_GROUP,
   SHT_NOBITS,
@@ -13,6 +14,9 @@ import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
 import type { RelocationTable } from "../views/relas.ts";
 import type { SymbolTable } from "../views/symbols.ts";
+import { NamePool } from "./namePool.ts";
+import { type AddedRelocations, noChanges, type RelocationChanges, type RelocationFields } from "./relocationEdits.ts";
+import { SymbolEdits, type SymbolFields } from "./symbolEdits.ts";
 
 /** Sections that are about others: a file that is made for it may give them any name, `.toc` among them. */
 const TABLES: ReadonlySet<number> = new Set([SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_REL, SHT_GROUP, SHT_SYMTAB_SHNDX]);
@@ -24,23 +28,6 @@ const TABLES: ReadonlySet<number> = new Set([SHT_SYMTAB, SHT_STRTAB, SHT_RELA, S
  */
 export type SectionHandle = number;
 export type SymbolHandle = number;
-
-/** Where a symbol is defined: in a section, or a reserved index (SHN_UNDEF, SHN_LIVEPATCH, SHN_ABS, …). */
-export type SymbolHome =
-  | { readonly kind: "section"; readonly section: SectionHandle }
-  | { readonly kind: "reserved"; readonly index: number };
-
-export interface SymbolFields {
-  /** Latin-1, a byte a character. */
-  readonly name: string;
-  /** st_info: binding << 4 | type. */
-  readonly info: number;
-  readonly other: number;
-  readonly home: SymbolHome;
-  readonly value: bigint;
-  /** Bytes. */
-  readonly size: number;
-}
 
 export interface SectionFields {
   readonly name: string;
@@ -54,43 +41,28 @@ export interface SectionFields {
   readonly data: Uint8Array;
 }
 
-export interface RelocationFields {
-  /** Bytes from the start of the target section. */
-  readonly offset: number;
-  readonly symbol: SymbolHandle;
-  readonly type: number;
-  readonly addend: bigint;
-}
-
-interface RelocationChanges {
-  readonly removed: Set<number>;
-  /** Row -> new r_offset. */
-  readonly moved: Map<number, number>;
-  /** Row -> new r_addend. */
-  readonly addends: Map<number, bigint>;
-  readonly added: RelocationFields[];
-}
-
 /** What is to change in a file; the file itself stays untouched. Carried out by {@link writeElf}. */
 export class ElfEdits {
   readonly file: ElfFile;
   readonly #data = new Map<SectionHandle, Uint8Array>();
-  readonly #symbols = new Map<SymbolHandle, Partial<SymbolFields>>();
-  readonly #addedSymbols: SymbolFields[] = [];
-  readonly #removedSymbols = new Set<SymbolHandle>();
+  /** Names that symbols get, and sections that are added. */
+  readonly names = new NamePool();
+  readonly symbols: SymbolEdits;
+  readonly #removedSymbols = new NumberSet();
   readonly #addedSections: SectionFields[] = [];
   readonly #removedSections = new Set<SectionHandle>();
   readonly #relocations = new Map<SectionHandle, RelocationChanges>();
 
   constructor(file: ElfFile) {
     this.file = file;
+    this.symbols = new SymbolEdits(this.names, file.symbols?.count ?? 0);
   }
 
   get isEmpty(): boolean {
     return (
       this.#data.size === 0 &&
-      this.#symbols.size === 0 &&
-      this.#addedSymbols.length === 0 &&
+      this.symbols.edited === 0 &&
+      this.symbols.added === 0 &&
       this.#removedSymbols.size === 0 &&
       this.#addedSections.length === 0 &&
       this.#removedSections.size === 0 &&
@@ -98,13 +70,7 @@ export class ElfEdits {
     );
   }
 
-  get symbolEdits(): ReadonlyMap<SymbolHandle, Partial<SymbolFields>> {
-    return this.#symbols;
-  }
-  get addedSymbols(): readonly SymbolFields[] {
-    return this.#addedSymbols;
-  }
-  get removedSymbols(): ReadonlySet<SymbolHandle> {
+  get removedSymbols(): Pick<NumberSet, "has" | "size"> {
     return this.#removedSymbols;
   }
   get addedSections(): readonly SectionFields[] {
@@ -218,13 +184,12 @@ export class ElfEdits {
 
   setSymbol(symbol: SymbolHandle, fields: Partial<SymbolFields>): void {
     if (symbol <= 0 || symbol >= this.symbolTable().count) throw new Error(`no symbol ${symbol} to edit`);
-    const before = this.#symbols.get(symbol);
-    this.#symbols.set(symbol, before === undefined ? fields : { ...before, ...fields });
+    this.symbols.set(symbol, fields);
   }
 
   addSymbol(fields: SymbolFields): SymbolHandle {
-    this.#addedSymbols.push(fields);
-    return this.symbolTable().count + this.#addedSymbols.length - 1;
+    this.symbolTable();
+    return this.symbols.add(fields);
   }
 
   /** Removes a symbol; relocations against it must be removed as well, or the writer throws. */
@@ -238,7 +203,7 @@ export class ElfEdits {
   #changes(section: SectionHandle): RelocationChanges {
     let changes = this.#relocations.get(section);
     if (changes === undefined) {
-      changes = { removed: new Set(), moved: new Map(), addends: new Map(), added: [] };
+      changes = noChanges();
       this.#relocations.set(section, changes);
     }
     return changes;
@@ -258,10 +223,18 @@ export class ElfEdits {
   }
   /** Appends a relocation to an SHT_RELA section, original or added. */
   addRelocation(section: SectionHandle, relocation: RelocationFields): void {
+    this.relocationsOf(section).push(relocation);
+  }
+  /** What is appended to an SHT_RELA section, original or added: for very many. Asked for only where something is. */
+  relocationsOf(section: SectionHandle): AddedRelocations {
     const added = this.#addedSections[section - this.file.sections.count];
     const type = added !== undefined ? added.type : this.file.sections.type(section);
     if (type !== SHT_RELA) throw new Error(`section ${section} is not SHT_RELA`);
-    this.#changes(section).added.push(relocation);
+    return this.#changes(section).added;
+  }
+  /** The rows of a relocation table that are removed: for very many. Asked for only where one is. */
+  removedRows(table: RelocationTable): NumberSet {
+    return this.#changes(table.section).removed;
   }
 
   /** Row `row` with its edits; null if it is removed. */

@@ -3,6 +3,7 @@ import { SHN_LORESERVE, SHT_SYMTAB_SHNDX, STB_LOCAL } from "../consts.ts";
 import { ElfError } from "../error.ts";
 import type { ElfFile } from "../reader.ts";
 import type { ElfEdits, SectionFields, SectionHandle, SymbolHandle } from "./edits.ts";
+import { GIVEN } from "./symbolEdits.ts";
 
 /** Which sections and symbols the new file has, in which order: handles to new indices. */
 export class Numbering {
@@ -15,7 +16,7 @@ export class Numbering {
   /** Whether original sections are missing, so that the ones behind them have new indices. */
   readonly sectionsMoved: boolean;
   /** New index -> handle. */
-  readonly symbolOrder: SymbolHandle[] = [];
+  symbolOrder: Uint32Array = new Uint32Array(0);
   #symbolIndex: Int32Array = new Int32Array(0);
   #symbolsMoved = false;
   #localCount = 0;
@@ -159,30 +160,29 @@ export class Numbering {
   #orderSymbols(): void {
     const table = this.#file.symbols;
     if (table === null) return;
-    if (table.count === 0 && this.#edits.addedSymbols.length > 0) {
+    const { symbols, removedSymbols } = this.#edits;
+    if (table.count === 0 && symbols.added > 0) {
       const at = this.#file.sections.headerOffset(table.section);
       throw new ElfError("edit", at, "the symbol table is empty: not even the null symbol is there");
     }
     const firstGlobal = this.#file.sections.info(table.section);
-    const locals: SymbolHandle[] = [];
-    const globals: SymbolHandle[] = [];
-    for (let i = 0; i < table.count; i++) {
-      if (this.#edits.removedSymbols.has(i)) continue;
-      const info = this.#edits.symbolEdits.get(i)?.info;
-      const isLocal = i === 0 || (info === undefined ? i < firstGlobal : info >> 4 === STB_LOCAL);
-      (isLocal ? locals : globals).push(i);
+    const handles = table.count + symbols.added;
+    const order = new Uint32Array(handles);
+    const globals = new Uint32Array(handles);
+    let localCount = 0;
+    let globalCount = 0;
+    for (let i = 0; i < handles; i++) {
+      if (removedSymbols.has(i)) continue;
+      const isGiven = (symbols.given(i) & GIVEN.info) !== 0;
+      const isLocal = i === 0 || (isGiven ? symbols.info(i) >> 4 === STB_LOCAL : i < firstGlobal);
+      if (isLocal) order[localCount++] = i;
+      else globals[globalCount++] = i;
     }
-    for (const [k, symbol] of this.#edits.addedSymbols.entries()) {
-      (symbol.info >> 4 === STB_LOCAL ? locals : globals).push(table.count + k);
-    }
-    this.#localCount = locals.length;
-    this.#symbolIndex = new Int32Array(table.count + this.#edits.addedSymbols.length).fill(-1);
-    for (const list of [locals, globals]) {
-      for (const handle of list) {
-        this.#symbolIndex[handle] = this.symbolOrder.length;
-        this.symbolOrder.push(handle);
-      }
-    }
+    order.set(globals.subarray(0, globalCount), localCount);
+    this.#localCount = localCount;
+    this.symbolOrder = order.subarray(0, localCount + globalCount);
+    this.#symbolIndex = new Int32Array(handles).fill(-1);
+    for (let index = 0; index < this.symbolOrder.length; index++) this.#symbolIndex[order[index] as number] = index;
     for (let i = 0; i < table.count; i++) if (this.#symbolIndex[i] !== i) this.#symbolsMoved = true;
   }
 }

@@ -1,8 +1,11 @@
 import { viewOf } from "../../base/bytes.ts";
+import type { NumberSet } from "../../base/numberSet.ts";
 import { RELA } from "../views/layout.ts";
+import type { RelocationTable } from "../views/relas.ts";
 import type { NewContent } from "./content.ts";
 import type { ElfEdits, SectionHandle } from "./edits.ts";
 import type { Numbering } from "./numbering.ts";
+import type { RelocationChanges } from "./relocationEdits.ts";
 
 /** Relocation sections with their edits, and with the new symbol indices. */
 export function writeRelocations(edits: ElfEdits, numbering: Numbering, content: NewContent): void {
@@ -14,36 +17,76 @@ export function writeRelocations(edits: ElfEdits, numbering: Numbering, content:
     const changes = edits.relocationEdits.get(table.section);
     const renumber = numbering.symbolsMoved && sections.link(table.section) === symbolSection;
     if (changes === undefined && !renumber) continue;
-    const original = sections.data(table.section);
     const kept = table.count - (changes?.removed.size ?? 0);
     const out = new Uint8Array((kept + (changes?.added.length ?? 0)) * table.rowSize);
     const view = viewOf(out);
-    let at = 0;
-    for (let row = 0; row < table.count; row++) {
-      if (changes?.removed.has(row)) continue;
-      const from = row * table.rowSize;
-      out.set(original.subarray(from, from + table.rowSize), at);
-      const moved = changes?.moved.get(row);
-      if (moved !== undefined) view.setBigUint64(at + RELA.offset, BigInt(moved), file.littleEndian);
-      const addend = changes?.addends.get(row);
-      if (addend !== undefined) view.setBigInt64(at + RELA.addend, addend, file.littleEndian);
-      if (renumber && table.symbol(row) !== 0) {
-        const old = table.symbol(row);
-        const symbol =
-          numbering.symbolIndex(old) ?? numbering.symbol(old, `relocation ${row} of section ${table.section}`);
-        view.setUint32(at + RELA.info + (file.littleEndian ? 4 : 0), symbol, file.littleEndian);
-      }
-      at += table.rowSize;
+    copyKept(sections.data(table.section), table, changes?.removed ?? null, out);
+    if (renumber) renumberSymbols(numbering, table, changes?.removed ?? null, view, file.littleEndian);
+    if (changes !== undefined) {
+      setFields(table, changes, view, file.littleEndian);
+      addRelocations(edits, numbering, table.section, view, kept * table.rowSize);
     }
-    addRelocations(edits, numbering, table.section, view, at);
     content.set(table.section, out);
   }
-  for (const section of edits.relocationEdits.keys()) {
+  for (const [section, { added }] of edits.relocationEdits) {
     if (section < sections.count) continue;
-    const changes = edits.relocationEdits.get(section);
-    const out = new Uint8Array((changes?.added.length ?? 0) * RELA.size);
+    const out = new Uint8Array(added.length * RELA.size);
     addRelocations(edits, numbering, section, viewOf(out), 0);
     content.set(section, out);
+  }
+}
+
+type Removed = Pick<NumberSet, "has"> | null;
+
+/** Copies the rows that stay, as many at once as stay together. */
+function copyKept(original: Uint8Array, { count, rowSize }: RelocationTable, removed: Removed, out: Uint8Array): void {
+  let at = 0;
+  for (let row = 0; row < count; ) {
+    const first = row;
+    while (row < count && removed?.has(row) !== true) row++;
+    out.set(original.subarray(first * rowSize, row * rowSize), at);
+    at += (row - first) * rowSize;
+    while (row < count && removed?.has(row) === true) row++;
+  }
+}
+
+/** Puts the new indices of their symbols into the rows that stay. */
+function renumberSymbols(
+  numbering: Numbering,
+  table: RelocationTable,
+  removed: Removed,
+  view: DataView,
+  littleEndian: boolean,
+): void {
+  let at = RELA.info + (littleEndian ? 4 : 0);
+  for (let row = 0; row < table.count; row++) {
+    if (removed?.has(row) === true) continue;
+    const old = table.symbol(row);
+    if (old !== 0) {
+      const symbol =
+        numbering.symbolIndex(old) ?? numbering.symbol(old, `relocation ${row} of section ${table.section}`);
+      view.setUint32(at, symbol, littleEndian);
+    }
+    at += table.rowSize;
+  }
+}
+
+/** Puts new offsets and addends into the rows that stay. */
+function setFields(
+  table: RelocationTable,
+  { removed, moved, addends }: RelocationChanges,
+  view: DataView,
+  littleEndian: boolean,
+): void {
+  if (moved.size === 0 && addends.size === 0) return;
+  let at = 0;
+  for (let row = 0; row < table.count; row++) {
+    if (removed.has(row)) continue;
+    const offset = moved.get(row);
+    if (offset !== undefined) view.setBigUint64(at + RELA.offset, BigInt(offset), littleEndian);
+    const addend = addends.get(row);
+    if (addend !== undefined) view.setBigInt64(at + RELA.addend, addend, littleEndian);
+    at += table.rowSize;
   }
 }
 
@@ -55,18 +98,20 @@ function addRelocations(
   start: number,
 ): void {
   const { littleEndian } = edits.file;
+  const added = edits.relocationEdits.get(section)?.added;
+  if (added === undefined) return;
   const [low, high] = littleEndian ? [0, 4] : [4, 0];
-  let at = start;
-  for (const r of edits.relocationEdits.get(section)?.added ?? []) {
+  for (let row = 0, at = start; row < added.length; row++, at += RELA.size) {
+    const handle = added.symbol(row);
     const symbol =
-      r.symbol === 0
+      handle === 0
         ? 0
-        : (numbering.symbolIndex(r.symbol) ?? numbering.symbol(r.symbol, `a new relocation of section ${section}`));
-    view.setUint32(at + RELA.offset + low, r.offset >>> 0, littleEndian);
-    view.setUint32(at + RELA.offset + high, Math.floor(r.offset / 0x1_0000_0000), littleEndian);
-    view.setUint32(at + RELA.info + low, r.type, littleEndian);
+        : (numbering.symbolIndex(handle) ?? numbering.symbol(handle, `a new relocation of section ${section}`));
+    view.setUint32(at + RELA.offset + low, added.offsetLow(row), littleEndian);
+    view.setUint32(at + RELA.offset + high, added.offsetHigh(row), littleEndian);
+    view.setUint32(at + RELA.info + low, added.type(row), littleEndian);
     view.setUint32(at + RELA.info + high, symbol, littleEndian);
-    view.setBigInt64(at + RELA.addend, r.addend, littleEndian);
-    at += RELA.size;
+    view.setUint32(at + RELA.addend + low, added.addendLow(row), littleEndian);
+    view.setUint32(at + RELA.addend + high, added.addendHigh(row), littleEndian);
   }
 }

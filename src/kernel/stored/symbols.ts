@@ -3,7 +3,7 @@
 import { type Addr, addr } from "../../base/brand.ts";
 import { fromLatin1, latin1 } from "../../base/bytes.ts";
 import { isLike, type NameShape } from "../symbols/nearNames.ts";
-import type { KernelSymbol, NameTest } from "../symbols/symbolColumns.ts";
+import { type KernelSymbol, type NameTest, onlyOf } from "../symbols/symbolColumns.ts";
 import type { SymbolRows } from "../symbols/symbolList.ts";
 
 /** The columns of an index. */
@@ -116,7 +116,11 @@ export class StoredSymbols implements SymbolRows {
     return at < this.size && this.#compared(this.#columns.order[at] ?? 0, name) === 0;
   }
 
-  hasName(test: NameTest): boolean {
+  lone(bytes: Uint8Array, start: number, end: number): number {
+    return onlyOf(this.#rows(latin1(bytes, start, end)));
+  }
+
+  hasNameHolding(_part: string, test: NameTest): boolean {
     const { names, offsets } = this.#columns;
     for (let row = 0; row < this.size; row++)
       if (test(names, offsets[row] as number, offsets[row + 1] as number)) return true;

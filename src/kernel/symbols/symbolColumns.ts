@@ -1,4 +1,5 @@
 import { type Addr, addr } from "../../base/brand.ts";
+import { latin1 } from "../../base/bytes.ts";
 import { firstIndex } from "../../base/search.ts";
 import { isLike, type NameShape } from "./nearNames.ts";
 
@@ -39,17 +40,26 @@ function placeOfBytes(text: Uint8Array, start: number, end: number): number {
   return placeOf(length, last, before);
 }
 
-/** The same of a string. */
-function placeOfName(name: string): number {
-  const { length } = name;
-  let last = 0;
-  for (let i = Math.max(0, length - 4); i < length; i++) last = (last << 8) | name.charCodeAt(i);
-  if (length <= 4) return placeOf(length, last, 0);
-  const a = (length * 3) >> 2;
-  const b = (length * 5) >> 3;
-  const c = (length * 3) >> 3;
-  return placeOf(length, last, (name.charCodeAt(a) << 16) | (name.charCodeAt(b) << 8) | name.charCodeAt(c));
+/** Names that are asked for as strings are put here. */
+let scratch = new Uint8Array(256);
+
+/** Puts a name into {@link scratch}; -1 if it has characters that no list has, else its length. */
+function bytesOfName(name: string): number {
+  if (name.length > scratch.length) scratch = new Uint8Array(name.length * 2);
+  let all = 0;
+  for (let i = 0; i < name.length; i++) {
+    const c = name.charCodeAt(i);
+    all |= c;
+    scratch[i] = c;
+  }
+  return all > 0xff ? -1 : name.length;
 }
+
+/** What {@link SymbolColumns.lone} says in place of a row. */
+export const [NO_ROW, SEVERAL_ROWS] = [-1, -2] as const;
+
+/** The only one of some rows, {@link NO_ROW}, or {@link SEVERAL_ROWS}. */
+export const onlyOf = (rows: readonly number[]): number => (rows.length > 1 ? SEVERAL_ROWS : (rows[0] ?? NO_ROW));
 
 /** A test of a name by its bytes, from `start` to `end` of a text: it is not made into a string. */
 export type NameTest = (text: Uint8Array, start: number, end: number) => boolean;
@@ -172,29 +182,49 @@ export class SymbolColumns {
     return true;
   }
 
-  #isCalled(row: number, name: string): boolean {
+  /** Whether the name of a row is the bytes of [start, end). */
+  #isCalled(row: number, bytes: Uint8Array, start: number, end: number): boolean {
     const text = this.#text;
-    const own = this.#starts[row] ?? 0;
-    if ((this.#ends[row] ?? 0) - own !== name.length) return false;
-    for (let i = name.length - 1; i >= 0; i--) if (text[own + i] !== name.charCodeAt(i)) return false;
+    const own = this.#starts[row] as number;
+    const length = end - start;
+    if ((this.#ends[row] as number) - own !== length) return false;
+    for (let i = length - 1; i >= 0; i--) if (text[own + i] !== bytes[start + i]) return false;
     return true;
   }
 
   /** The rows of a name, in the order in which they were added. */
   #rowsOf(name: string): readonly number[] {
     this.#order();
-    const places = this.#places;
-    if (places.length === 0) return NO_ROWS;
-    const own = placeOfName(name) & (places.length - 2);
-    const start = places[own] as number;
-    const end = places[own + 1] as number;
+    const length = bytesOfName(name);
+    if (length < 0 || this.#places.length === 0) return NO_ROWS;
+    const own = placeOfBytes(scratch, 0, length) & (this.#places.length - 2);
+    const start = this.#places[own] as number;
+    const end = this.#places[own + 1] as number;
     if (end - start > FEW) return this.#tableOf(own, start, end).get(name) ?? NO_ROWS;
     let found = NO_ROWS as number[];
     for (let i = start; i < end; i++) {
       const row = this.#rows[i] as number;
-      if (!this.#isCalled(row, name)) continue;
+      if (!this.#isCalled(row, scratch, 0, length)) continue;
       if (found === NO_ROWS) found = [row];
       else found.push(row);
+    }
+    return found;
+  }
+
+  /** The row of the only symbol whose name is the bytes of [from, to): {@link NO_ROW}, or {@link SEVERAL_ROWS}. */
+  lone(bytes: Uint8Array, from: number, to: number): number {
+    this.#order();
+    if (this.#places.length === 0) return NO_ROW;
+    const own = placeOfBytes(bytes, from, to) & (this.#places.length - 2);
+    const start = this.#places[own] as number;
+    const end = this.#places[own + 1] as number;
+    if (end - start > FEW) return onlyOf(this.#tableOf(own, start, end).get(latin1(bytes, from, to)) ?? NO_ROWS);
+    let found: number = NO_ROW;
+    for (let i = start; i < end; i++) {
+      const row = this.#rows[i] as number;
+      if (!this.#isCalled(row, bytes, from, to)) continue;
+      if (found >= 0) return SEVERAL_ROWS;
+      found = row;
     }
     return found;
   }
@@ -263,10 +293,18 @@ export class SymbolColumns {
     return count;
   }
 
-  /** Whether a name passes a test. */
-  hasName(test: NameTest): boolean {
-    for (let row = 0; row < this.#count; row++)
-      if (test(this.#text, this.#starts[row] as number, this.#ends[row] as number)) return true;
+  /** Whether a name that has `part` in it passes a test. Rows stand in the order of their names in the text. */
+  hasNameHolding(part: string, test: NameTest): boolean {
+    const { buffer, byteOffset, byteLength } = this.#text;
+    const text = Buffer.from(buffer, byteOffset, byteLength);
+    const starts = this.#starts;
+    for (let at = text.indexOf(part, 0, "latin1"); at >= 0; at = text.indexOf(part, at + 1, "latin1")) {
+      const behind = firstIndex(this.#count, (i) => (starts[i] as number) > at);
+      for (let row = behind - 1; row >= 0 && starts[row] === starts[behind - 1]; row--) {
+        const end = this.#ends[row] as number;
+        if (end >= at + part.length && test(this.#text, starts[row] as number, end)) return true;
+      }
+    }
     return false;
   }
 

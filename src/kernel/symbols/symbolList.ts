@@ -1,18 +1,20 @@
+import { fromLatin1 } from "../../base/bytes.ts";
 import { firstIndex } from "../../base/search.ts";
 import type { NameShape } from "./nearNames.ts";
-import type { KernelSymbol, NameTest, SymbolColumns } from "./symbolColumns.ts";
+import { type KernelSymbol, type NameTest, NO_ROW, type SymbolColumns } from "./symbolColumns.ts";
 
 /** The symbols of one object: in memory, or in a file of our own. */
 export type SymbolRows = Pick<
   SymbolColumns,
   | "size"
   | "has"
-  | "hasName"
+  | "hasNameHolding"
   | "hasNameWith"
   | "names"
   | "namesLike"
   | "countRepeated"
   | "countOf"
+  | "lone"
   | "findListed"
   | "find"
   | "all"
@@ -77,9 +79,14 @@ export class SymbolList {
     return this.#vmlinux.countRepeated();
   }
 
-  /** Whether a name of vmlinux passes a test. */
-  hasName(test: NameTest): boolean {
-    return this.#vmlinux.hasName(test);
+  /** The row of the only symbol of vmlinux whose name is the bytes of [start, end): see {@link SymbolColumns.lone}. */
+  lone(bytes: Uint8Array, start: number, end: number): number {
+    return this.#vmlinux.lone(bytes, start, end);
+  }
+
+  /** Whether a name of vmlinux that has `part` in it passes a test. */
+  hasNameHolding(part: string, test: NameTest): boolean {
+    return this.#vmlinux.hasNameHolding(part, test);
   }
 
   /** Whether a name of vmlinux begins so. */
@@ -97,6 +104,17 @@ export class SymbolList {
     }
     return isExported;
   }
+
+  /** As {@link exports}, of the name that is the bytes of [start, end). */
+  exportsBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.hasExports) return false;
+    const length = EXPORT_PREFIX.length + end - start;
+    if (length > this.#marked.length) this.#marked = exportMark(length * 2);
+    for (let i = start, at = EXPORT_PREFIX.length; i < end; i++, at++) this.#marked[at] = bytes[i] as number;
+    return this.#vmlinux.lone(this.#marked, 0, length) !== NO_ROW;
+  }
+  /** `__ksymtab_`, with room for a name behind it. */
+  #marked = new Uint8Array(0);
 
   /** Whether the list shows any export at all: without one, exported and unexported cannot be told apart. */
   get hasExports(): boolean {
@@ -153,6 +171,12 @@ export class SymbolList {
     const behind = firstIndex(all.length, (i) => (all[i] ?? 0n) > address);
     return all[behind] ?? null;
   }
+}
+
+function exportMark(length: number): Uint8Array<ArrayBuffer> {
+  const made = new Uint8Array(length);
+  made.set(fromLatin1(EXPORT_PREFIX));
+  return made;
 }
 
 /** By name: the modules that have a symbol of it, in their order. */

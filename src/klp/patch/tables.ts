@@ -5,7 +5,7 @@ import { viewOf } from "../../base/bytes.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import { type Pointer, Pointers } from "../producers/intermediate.ts";
+import { type Pointer, Pointers } from "../producers/pointers.ts";
 
 /** A place in a section of the file. */
 export interface SectionPlace {

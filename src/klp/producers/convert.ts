@@ -1,14 +1,15 @@
 // Plain objects: undefined symbols that the kernel or a patched module has, but does not export, become livepatch symbols.
 
-import { SHN_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
+import { STB_WEAK } from "../../elf/consts.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { isGranted } from "../../kernel/symbols/exports.ts";
 import type { KernelSymbol } from "../../kernel/symbols/symbolColumns.ts";
-import { formatKlpSymbol, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
+import { KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
+import { KlpNames } from "../symbols/pooledNames.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
-import { moveRelocations } from "./intermediate.ts";
+import { LIVEPATCH, moveRelocations } from "./intermediate.ts";
 
 /** Undefined symbols that the loader, or the compiler, defines by other means than an export. */
 const NOT_FROM_THE_KERNEL = new Set([".TOC.", "TOC.", "_GLOBAL_OFFSET_TABLE_"]);
@@ -51,10 +52,25 @@ export interface Namesake {
   readonly letter: string;
 }
 
-export interface Undefined {
+/** An undefined symbol. Its name is made when it is asked for, as that of few is. */
+export class Undefined {
+  readonly #symbols: SymbolTable;
   readonly symbol: number;
-  readonly name: string;
   readonly resolution: Resolution;
+
+  constructor(symbols: SymbolTable, symbol: number, resolution: Resolution) {
+    this.#symbols = symbols;
+    this.symbol = symbol;
+    this.resolution = resolution;
+  }
+
+  get name(): string {
+    return this.#symbols.name(this.symbol);
+  }
+  /** Bytes. */
+  get nameLength(): number {
+    return this.#symbols.names.lengthAt(this.#symbols.nameOffset(this.symbol));
+  }
 }
 
 /** What decides on an undefined symbol, besides the kernel. */
@@ -70,14 +86,35 @@ export interface Wishes {
 /** Decides on each undefined symbol of a file, in symbol table order. */
 export function resolveUndefined(symbols: SymbolTable, kernel: Kernel, wishes: Wishes): Undefined[] {
   const found: Undefined[] = [];
+  const { names } = symbols;
   for (let i = 1; i < symbols.count; i++) {
     if (!symbols.isUndefined(i)) continue;
+    const start = symbols.nameOffset(i);
+    const first = names.bytes[start] ?? 0;
+    if (first === 0) continue;
+    const end = start + names.lengthAt(start);
+    if (wishes.positions.size === 0 && !FIRST_OF_OTHERS.has(first) && kernel.isOnlyInVmlinux(names.bytes, start, end)) {
+      found.push(new Undefined(symbols, i, ONLY_IN_VMLINUX));
+      continue;
+    }
     const name = symbols.name(i);
-    if (name === "" || NOT_FROM_THE_KERNEL.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
-    found.push({ symbol: i, name, resolution: resolve(name, symbols.bind(i) === STB_WEAK, kernel, wishes) });
+    if (NOT_FROM_THE_KERNEL.has(name) || name.startsWith(KLP_SYMBOL_PREFIX)) continue;
+    found.push(new Undefined(symbols, i, resolve(name, symbols.bind(i) === STB_WEAK, kernel, wishes)));
   }
   return found;
 }
+
+/** What names begin with that are not looked up. */
+const FIRST_OF_OTHERS = new Set([...NOT_FROM_THE_KERNEL, KLP_SYMBOL_PREFIX].map((name) => name.charCodeAt(0)));
+
+/** What {@link resolve} makes of a name that one symbol of vmlinux has, which is not exported. 0 lets the kernel check that, too. */
+const ONLY_IN_VMLINUX: Resolution = {
+  kind: "convert",
+  owner: "vmlinux",
+  position: 0,
+  chosenOf: null,
+  waitsFor: "vmlinux",
+};
 
 function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
   const position = wishes.positions.get(name) ?? wishes.positions.get(`vmlinux:${name}`);
@@ -187,18 +224,19 @@ export function convert(
   undefineds: readonly Undefined[],
   router: RelocationRouter,
 ): void {
-  const objects = new Map<number, string>();
-  for (const { symbol, name, resolution } of undefineds) {
+  if (undefineds.length === 0) return;
+  /** By symbol: the object that its relocations wait for. */
+  const objects = new Array<string | undefined>(symbols.count);
+  const names = new KlpNames(edits.names);
+  const { bytes } = symbols.names;
+  for (const { symbol, resolution, nameLength } of undefineds) {
     if (resolution.kind !== "convert") continue;
     const { owner, position, waitsFor } = resolution;
-    objects.set(symbol, waitsFor);
-    edits.setSymbol(symbol, {
-      name: formatKlpSymbol({ object: owner, name, position }),
-      home: { kind: "reserved", index: SHN_LIVEPATCH },
-      // A hidden undefined symbol was the compiler's business only.
-      other: 0,
-      value: 0n,
-    });
+    objects[symbol] = waitsFor;
+    const start = symbols.nameOffset(symbol);
+    const name = names.of(owner, position, bytes, start, start + nameLength);
+    // A hidden undefined symbol was the compiler's business only.
+    edits.setSymbol(symbol, { name, home: LIVEPATCH, other: 0, value: 0n });
   }
-  if (objects.size > 0) moveRelocations(edits, symbols, objects, router);
+  moveRelocations(edits, symbols, (symbol) => objects[symbol], router);
 }

@@ -1,86 +1,24 @@
 // What all producers' formats come down to: livepatch symbols, and relocations against them that wait for an object.
 
+import { NumberSet } from "../../base/numberSet.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_REL, SHT_RELA } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { StringTable } from "../../elf/views/strings.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
-import type { ElfEdits, RelocationFields, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
+import type { ElfEdits, SectionHandle, SymbolHandle } from "../../elf/writer/edits.ts";
+import { longer } from "../../elf/writer/namePool.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { KernelVersion } from "../../kernel/version.ts";
 import { formatKlpSymbol, type KlpSymbolName } from "../symbols/names.ts";
+import { KlpNames } from "../symbols/pooledNames.ts";
 import { RelocationRouter } from "../symbols/router.ts";
+import type { FilePlace } from "./pointers.ts";
 import { isIntermediate, type Producer } from "./producer.ts";
 
-/** The value of a pointer field: a place in a section, or an undefined symbol. */
-export interface Pointer {
-  readonly symbol: SymbolHandle;
-  readonly addend: bigint;
-  readonly type: number;
-}
-
-/** The relocations of one section by offset: pointer fields hold 0, their value stands in the relocation. */
-export class Pointers {
-  readonly #tables: RelocationTable[] = [];
-  /** Of each eight bytes of the section: the last row of their beginning, and 1, counted through all tables; 0: none. */
-  readonly #aligned: Uint32Array;
-  /** The last rows of other places, counted in the same way. */
-  readonly #others = new Map<number, number>();
-  readonly #absolute: number;
-
-  /** @param absolute the architecture's 64-bit absolute relocation type. */
-  constructor(file: ElfFile, section: number, absolute: number) {
-    this.#absolute = absolute;
-    this.#aligned = new Uint32Array(Math.ceil(file.sections.data(section).length / 8));
-    let before = 1;
-    for (const table of file.relocations) {
-      if (table.target !== section || file.sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
-      for (let row = 0; row < table.count; row++) {
-        const offset = table.offset(row);
-        if (offset % 8 === 0 && offset / 8 < this.#aligned.length) this.#aligned[offset / 8] = before + row;
-        else this.#others.set(offset, before + row);
-      }
-      this.#tables.push(table);
-      before += table.count;
-    }
-  }
-
-  /** The pointer at `offset`; null if there is none, or a relocation of another kind. */
-  at(offset: number): Pointer | null {
-    const isAligned = offset % 8 === 0 && offset / 8 < this.#aligned.length;
-    let row = ((isAligned ? this.#aligned[offset / 8] : this.#others.get(offset)) ?? 0) - 1;
-    if (row < 0) return null;
-    for (const table of this.#tables) {
-      if (row >= table.count) {
-        row -= table.count;
-        continue;
-      }
-      const type = table.type(row);
-      return type === this.#absolute ? { symbol: table.symbol(row), addend: table.addend(row), type } : null;
-    }
-    return null;
-  }
-}
-
-/** The value of a pointer's symbol and its addend; null if no offset in a file is so large. */
-function placeOffset(symbols: SymbolTable, { symbol, addend }: Pointer): number | null {
-  const [value, more] = [symbols.offset(symbol), Number(addend)];
-  // Exact, as nearly all are.
-  const sum = value <= LARGE && Math.abs(more) <= LARGE ? value + more : null;
-  if (sum !== null) return sum < 0 ? null : sum;
-  const exact = symbols.value(symbol) + addend;
-  return exact < 0n || exact > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(exact);
-}
-
-/** Two numbers up to here have a sum that is exact. */
-const LARGE = 2 ** 52 - 1;
-
-/** An offset in a section of the file. */
-export interface FilePlace {
-  readonly section: SectionHandle;
-  readonly offset: number;
-}
+/** Where a livepatch symbol is. */
+export const LIVEPATCH = { kind: "reserved", index: SHN_LIVEPATCH } as const;
 
 /** What finishing a file needs, and what it has done. Nothing is changed but the edits. */
 export class Finish {
@@ -100,14 +38,16 @@ export class Finish {
   /** Livepatch symbols made. */
   symbolCount = 0;
   readonly #path: string;
-  readonly #made = new Map<string, SymbolHandle>();
+  /** By number of a livepatch symbol's name: its handle, and 1; null: those of the file are not among them yet. */
+  #made: Uint32Array | null = null;
+  readonly #names: KlpNames;
   /** By section: its bytes, as strings are read from them. */
   readonly #strings = new Map<SectionHandle, StringTable>();
   /** The place that an object's name was read from last: most entries name the same. */
   #object: (FilePlace & { readonly name: string | null }) | null = null;
   readonly #dropped = new Set<SectionHandle>();
   readonly #goodObjects = new Set<string>();
-  #known = false;
+  #lastGoodObject: string | null = null;
 
   constructor(
     edits: ElfEdits,
@@ -130,6 +70,7 @@ export class Finish {
     this.kernel = where.kernel;
     this.hasKlpArch = where.hasKlpArch ?? null;
     this.#path = where.path;
+    this.#names = new KlpNames(edits.names);
   }
 
   /** The producer's own data contradict the format. */
@@ -141,19 +82,15 @@ export class Finish {
 
   /** As {@link malformed} with what is wrong with an object's name; true if nothing is. */
   checkObject(name: string, section: SectionHandle | null, offset: number): boolean {
-    if (this.#goodObjects.has(name)) return true;
-    const fault = objectFault(name);
-    if (fault === null) this.#goodObjects.add(name);
-    else this.malformed(section, offset, fault);
-    return fault === null;
-  }
-
-  /** A place in a section of this file that a pointer names; null if it names none. */
-  resolve(pointer: Pointer): FilePlace | null {
-    const section = this.symbols.sectionOf(pointer.symbol);
-    if (section === null) return null;
-    const offset = placeOffset(this.symbols, pointer);
-    return offset === null ? null : { section, offset };
+    if (name === this.#lastGoodObject) return true;
+    const fault = this.#goodObjects.has(name) ? null : objectFault(name);
+    if (fault !== null) {
+      this.malformed(section, offset, fault);
+      return false;
+    }
+    this.#goodObjects.add(name);
+    this.#lastGoodObject = name;
+    return true;
   }
 
   /** What is wrong with a place to relocate: it lies behind its section's end. Null: nothing. */
@@ -163,50 +100,64 @@ export class Finish {
     return `the place to relocate is at ${offset} of ${this.file.sections.name(section)}, which has ${size} bytes`;
   }
 
-  /** The NUL-terminated string that a pointer names; null if there is none. */
-  stringAt(pointer: Pointer): string | null {
-    const place = this.resolve(pointer);
-    return place === null ? null : this.#stringIn(place);
+  /** The NUL-terminated string at a place; null if there is none. */
+  stringAt(place: FilePlace): string | null {
+    const strings = this.#stringsIn(place.section);
+    return isEnded(strings, place.offset, strings.lengthAt(place.offset)) ? strings.at(place.offset) : null;
   }
 
   /** As {@link stringAt}, of an object's name. */
-  objectAt(pointer: Pointer): string | null {
-    const place = this.resolve(pointer);
-    if (place === null) return null;
+  objectAt(place: FilePlace): string | null {
     const last = this.#object;
     if (last?.section === place.section && last.offset === place.offset) return last.name;
-    const name = this.#stringIn(place);
-    this.#object = { ...place, name };
+    const name = this.stringAt(place);
+    this.#object = { section: place.section, offset: place.offset, name };
     return name;
   }
 
-  #stringIn(place: FilePlace): string | null {
-    let strings = this.#strings.get(place.section);
-    if (strings === undefined) {
-      strings = new StringTable(this.file.sections.data(place.section));
-      this.#strings.set(place.section, strings);
-    }
-    // A string that nothing ends goes on to the table's end.
-    return place.offset + strings.lengthAt(place.offset) >= strings.size ? null : strings.at(place.offset);
+  /** Length of the NUL-terminated string at a place, bytes; -1 if there is none. */
+  stringLength(place: FilePlace): number {
+    const strings = this.#stringsIn(place.section);
+    const length = strings.lengthAt(place.offset);
+    return isEnded(strings, place.offset, length) ? length : -1;
   }
 
-  /** The livepatch symbol of that name, made if the file has none. @param info st_info of a new one. */
-  klpSymbol(name: KlpSymbolName, info: number): SymbolHandle {
-    if (!this.#known) {
-      this.#known = true;
-      for (let i = 1; i < this.symbols.count; i++) {
-        if (this.symbols.rawShndx(i) !== SHN_LIVEPATCH) continue;
-        const existing = this.symbols.name(i);
-        if (!this.#made.has(existing)) this.#made.set(existing, i);
-      }
+  #stringsIn(section: SectionHandle): StringTable {
+    let strings = this.#strings.get(section);
+    if (strings === undefined) {
+      strings = new StringTable(this.file.sections.data(section));
+      this.#strings.set(section, strings);
     }
-    const text = formatKlpSymbol(name);
-    const known = this.#made.get(text);
-    if (known !== undefined) return known;
-    const home = { kind: "reserved", index: SHN_LIVEPATCH } as const;
-    const made = this.edits.addSymbol({ name: text, info, other: 0, home, value: 0n, size: 0 });
-    this.#made.set(text, made);
+    return strings;
+  }
+
+  /**
+   * The livepatch symbol of that name, made if the file has none.
+   * @param name where its own name stands @param length of that, bytes @param info st_info of a new one
+   */
+  klpSymbol(object: string, position: number, name: FilePlace, length: number, info: number): SymbolHandle {
+    this.#made ??= this.#livepatchSymbols();
+    const { bytes } = this.#stringsIn(name.section);
+    const id = this.#names.of(object, position, bytes, name.offset, name.offset + length);
+    if (id >= this.#made.length) this.#made = longer(this.#made);
+    const known = this.#made[id] as number;
+    if (known !== 0) return known - 1;
+    const made = this.edits.addSymbol({ name: id, info, other: 0, home: LIVEPATCH, value: 0n, size: 0 });
+    this.#made[id] = made + 1;
     this.symbolCount++;
+    return made;
+  }
+
+  /** Those that the file has: of several of one name, the first. */
+  #livepatchSymbols(): Uint32Array {
+    const { names } = this.edits;
+    let made = new Uint32Array(Math.max(64, names.count * 2));
+    for (let i = 1; i < this.symbols.count; i++) {
+      if (this.symbols.rawShndx(i) !== SHN_LIVEPATCH) continue;
+      const id = names.add(this.symbols.name(i));
+      if (id >= made.length) made = longer(made);
+      if (made[id] === 0) made[id] = i + 1;
+    }
     return made;
   }
 
@@ -214,16 +165,11 @@ export class Finish {
   renameToKlp(symbol: SymbolHandle, name: KlpSymbolName): void {
     this.edits.setSymbol(symbol, {
       name: formatKlpSymbol(name),
-      home: { kind: "reserved", index: SHN_LIVEPATCH },
+      home: LIVEPATCH,
       other: 0,
       value: 0n,
     });
     this.symbolCount++;
-  }
-
-  /** @param object whose loading the relocation waits for. */
-  klpRelocation(target: SectionHandle, object: string, relocation: RelocationFields): void {
-    this.router.add(target, object, relocation);
   }
 
   /** Marks a section to be dropped by {@link dropMarked}, with its relocations and symbols. */
@@ -238,7 +184,7 @@ export class Finish {
   dropMarked(): void {
     if (this.#dropped.size === 0) return;
     const { sections } = this.file;
-    const gone = new Set<SymbolHandle>();
+    const gone = new NumberSet(this.symbols.count);
     for (let i = 1; i < this.symbols.count; i++) {
       const home = this.symbols.sectionOf(i);
       if (home !== null && this.#dropped.has(home)) gone.add(i);
@@ -288,9 +234,12 @@ export class Finish {
    * @param objects symbol -> object that its relocations wait for.
    */
   moveRelocations(objects: ReadonlyMap<SymbolHandle, string>): void {
-    moveRelocations(this.edits, this.symbols, objects, this.router);
+    moveRelocations(this.edits, this.symbols, (symbol) => objects.get(symbol), this.router);
   }
 }
+
+/** A string that nothing ends goes on to the table's end. */
+const isEnded = (strings: StringTable, start: number, length: number): boolean => start + length < strings.size;
 
 /** What the kernel would not read as meant in an object's name (klp_resolve_symbols reads `%55[^.]`); null: nothing. */
 function objectFault(name: string): string | null {
@@ -304,33 +253,22 @@ function objectFault(name: string): string | null {
  * Moves the ordinary relocations of loaded sections against some symbols into livepatch sections; relocation
  * sections left empty are removed. Sections that are not loaded (debug information) are not relocated by the kernel
  * at all: their relocations stay.
- * @param objects symbol -> object that its relocations wait for.
+ * @param objectOf the object that a symbol's relocations wait for; undefined: they stay
  */
 export function moveRelocations(
   edits: ElfEdits,
   symbols: SymbolTable,
-  objects: ReadonlyMap<SymbolHandle, string>,
+  objectOf: (symbol: SymbolHandle) => string | undefined,
   router: RelocationRouter,
 ): void {
   const { file } = edits;
   const { sections } = file;
-  let referred: ReadonlySet<number> | null = null;
+  let referred: Pick<NumberSet, "has"> | null = null;
   for (const table of file.relocations) {
     if (!sections.hasFlags(table.target, SHF_ALLOC) || sections.hasFlags(table.section, SHF_RELA_LIVEPATCH)) continue;
     if (sections.link(table.section) !== symbols.section || sections.type(table.section) !== SHT_RELA) continue;
     if (isIntermediate(sections.name(table.target))) continue;
-    let left = 0;
-    for (let row = 0; row < table.count; row++) {
-      const relocation = edits.relocation(table, row);
-      if (relocation === null) continue;
-      const object = objects.get(relocation.symbol);
-      if (object === undefined) {
-        left++;
-        continue;
-      }
-      edits.removeRelocation(table, row);
-      router.add(table.target, object, relocation);
-    }
+    const left = moveRows(edits, table, objectOf, router);
     const added = edits.relocationEdits.get(table.section)?.added.length ?? 0;
     if (table.count === 0 || left + added > 0) continue;
     referred ??= referredSections(file);
@@ -338,9 +276,37 @@ export function moveRelocations(
   }
 }
 
+/** Returns how many of a table's rows stay. */
+function moveRows(
+  edits: ElfEdits,
+  table: RelocationTable,
+  objectOf: (symbol: SymbolHandle) => string | undefined,
+  router: RelocationRouter,
+): number {
+  const before = edits.relocationEdits.get(table.section);
+  let removed: NumberSet | null = before?.removed ?? null;
+  let left = 0;
+  for (let row = 0; row < table.count; row++) {
+    if (before?.removed.has(row) === true) continue;
+    const symbol = table.symbol(row);
+    const object = objectOf(symbol);
+    if (object === undefined) {
+      left++;
+      continue;
+    }
+    const moved = before === undefined ? null : edits.relocation(table, row);
+    const place = router.place(table.target, object);
+    if (moved !== null) place.push(moved);
+    else place.add(table.offset(row), symbol, table.type(row), table.addendLow(row), table.addendHigh(row));
+    removed ??= edits.removedRows(table);
+    removed.add(row);
+  }
+  return left;
+}
+
 /** Sections that a symbol is defined in, or that another section names: they cannot vanish, only become empty. */
-export function referredSections({ sections, symbolTables }: ElfFile): ReadonlySet<number> {
-  const referred = new Set<number>();
+export function referredSections({ sections, symbolTables }: ElfFile): Pick<NumberSet, "has"> {
+  const referred = new NumberSet(sections.count);
   for (const table of symbolTables.values()) {
     for (let i = 0; i < table.count; i++) {
       const section = table.sectionOf(i);

@@ -5,7 +5,8 @@ import { problem } from "../../diag/catalogue.ts";
 import type { SymbolHandle } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { KlpSymbolName } from "../symbols/names.ts";
-import { type Finish, Pointers } from "./intermediate.ts";
+import type { Finish } from "./intermediate.ts";
+import { Pointers } from "./pointers.ts";
 import { KLP_CONVERT_SECTION_PREFIX, KLP_CONVERT_SYMBOL_PREFIX } from "./producer.ts";
 
 /** Entries of `.klp.module_relocs.OBJECT` (v1 to v7 of the klp-convert series): packed {symbol u64, position u32}. */

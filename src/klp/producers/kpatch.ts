@@ -1,13 +1,15 @@
 // kpatch's intermediate sections (kpatch-build/kpatch-intermediate.h), finished as create-klp-module does, without
 // its limits: names of any length, sections told apart by index instead of by name, all offsets 64 bits wide.
 
-import { viewOf } from "../../base/bytes.ts";
+import { getUint64, viewOf } from "../../base/bytes.ts";
 import { problem } from "../../diag/catalogue.ts";
 import { SHF_ALLOC, SHF_INFO_LINK, SHT_PROGBITS, SHT_RELA } from "../../elf/consts.ts";
 import { RELA } from "../../elf/views/layout.ts";
-import type { RelocationFields, SectionHandle } from "../../elf/writer/edits.ts";
+import type { SectionHandle } from "../../elf/writer/edits.ts";
+import type { RelocationFields } from "../../elf/writer/relocationEdits.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
-import { type FilePlace, type Finish, type Pointer, Pointers } from "./intermediate.ts";
+import type { Finish } from "./intermediate.ts";
+import { LEADS, PlaceCursor, Pointers } from "./pointers.ts";
 import { KPATCH_RELOCATION_SIZE, KPATCH_RELOCATIONS, KPATCH_SYMBOLS } from "./producer.ts";
 
 /** Field offsets of struct kpatch_symbol and struct kpatch_relocation (64-bit), bytes. */
@@ -53,106 +55,147 @@ class Entries {
   readonly #section: SectionHandle;
   readonly #symbols: SectionHandle;
   readonly #pointers: Pointers;
-  readonly #readSymbol: (offset: number) => number | null;
+  readonly #reader: SymbolReader;
+  // Where the pointers of an entry lead.
+  readonly #dest = new PlaceCursor();
+  readonly #object = new PlaceCursor();
+  readonly #source = new PlaceCursor();
 
   constructor(finish: Finish, section: SectionHandle, symbols: SectionHandle) {
     this.#finish = finish;
     this.#section = section;
     this.#symbols = symbols;
     this.#pointers = new Pointers(finish.file, section, finish.absolute);
-    this.#readSymbol = symbolReader(finish, symbols);
+    this.#reader = new SymbolReader(finish, symbols);
   }
 
   finishAll(): void {
     const { file } = this.#finish;
     const data = file.sections.data(this.#section);
     const view = viewOf(data);
-    for (let at = 0; at + RELOCATION.size <= data.length; at += RELOCATION.size) {
-      const entry = this.#read(at);
-      if (entry === null) continue;
-      this.#finish.klpRelocation(entry.place.section, entry.object, {
-        offset: entry.place.offset,
-        symbol: entry.symbol,
-        type: view.getUint32(at + RELOCATION.type, file.littleEndian),
-        addend: view.getBigInt64(at + RELOCATION.addend, file.littleEndian),
-      });
-    }
+    for (let at = 0; at + RELOCATION.size <= data.length; at += RELOCATION.size) this.#finishEntry(at, view);
   }
 
-  #malformed(at: number, what: string): null {
-    return this.#finish.malformed(this.#section, at, what);
+  #malformed(at: number, what: string): void {
+    this.#finish.malformed(this.#section, at, what);
   }
 
-  #pointer(at: number, what: string): Pointer | null {
-    return this.#pointers.at(at) ?? this.#malformed(at, `no pointer for ${what}`);
+  /** Where a pointer leads, {@link LEADS}. */
+  #lead(at: number, what: string, place: PlaceCursor): number {
+    const found = this.#pointers.lead(at, this.#finish.symbols, place);
+    if (found === LEADS.missing) this.#malformed(at, `no pointer for ${what}`);
+    return found;
   }
 
-  /** What the pointers of an entry lead to; null after a problem was reported. */
-  #read(at: number): { readonly place: FilePlace; readonly object: string; readonly symbol: number } | null {
+  #finishEntry(at: number, view: DataView): void {
     const finish = this.#finish;
-    const dest = this.#pointer(at + RELOCATION.dest, "the place to relocate");
-    const objectAt = this.#pointer(at + RELOCATION.object, "the object");
-    const source = this.#pointer(at + RELOCATION.symbol, "the symbol");
-    if (dest === null || objectAt === null || source === null) return null;
-    const place = finish.resolve(dest);
-    if (place === null)
-      return this.#malformed(at + RELOCATION.dest, "the place to relocate is in no section of this file");
+    const place = this.#dest;
+    const dest = this.#lead(at + RELOCATION.dest, "the place to relocate", place);
+    const objectAt = this.#lead(at + RELOCATION.object, "the object", this.#object);
+    const source = this.#lead(at + RELOCATION.symbol, "the symbol", this.#source);
+    if (dest === LEADS.missing || objectAt === LEADS.missing || source === LEADS.missing) return;
+    if (dest === LEADS.nowhere) {
+      this.#malformed(at + RELOCATION.dest, "the place to relocate is in no section of this file");
+      return;
+    }
     const outside = finish.placeFault(place);
-    if (outside !== null) return this.#malformed(at + RELOCATION.dest, outside);
-    const object = finish.objectAt(objectAt);
-    if (object === null)
-      return this.#malformed(at + RELOCATION.object, "the object's name is not a string of this file");
-    if (!finish.checkObject(object, this.#section, at + RELOCATION.object)) return null;
-    const symbol = this.#symbolOf(source, at + RELOCATION.symbol);
-    return symbol === null ? null : { place, object, symbol };
+    if (outside !== null) {
+      this.#malformed(at + RELOCATION.dest, outside);
+      return;
+    }
+    const object = objectAt === LEADS.nowhere ? null : finish.objectAt(this.#object);
+    if (object === null) {
+      this.#malformed(at + RELOCATION.object, "the object's name is not a string of this file");
+      return;
+    }
+    if (!finish.checkObject(object, this.#section, at + RELOCATION.object)) return;
+    const symbol = this.#symbolOf(source === LEADS.place, at + RELOCATION.symbol);
+    if (symbol < 0) return;
+    const { littleEndian } = finish.file;
+    const [low, high] = littleEndian ? [0, 4] : [4, 0];
+    const type = view.getUint32(at + RELOCATION.type, littleEndian);
+    const addendLow = view.getUint32(at + RELOCATION.addend + low, littleEndian);
+    const addendHigh = view.getUint32(at + RELOCATION.addend + high, littleEndian);
+    finish.router.place(place.section, object).add(place.offset, symbol, type, addendLow, addendHigh);
   }
 
-  #symbolOf(source: Pointer, at: number): number | null {
-    const entry = this.#finish.resolve(source);
-    if (entry === null || entry.section !== this.#symbols)
-      return this.#malformed(at, `the symbol is not in ${KPATCH_SYMBOLS}`);
-    if (entry.offset % SYMBOL.size === 0) return this.#readSymbol(entry.offset);
-    const what = `the symbol is at ${entry.offset} of ${KPATCH_SYMBOLS}, where no entry of ${SYMBOL.size} bytes begins`;
-    return this.#malformed(at, what);
+  /** The livepatch symbol of an entry; -1 after a problem was reported. */
+  #symbolOf(isPlace: boolean, at: number): number {
+    const { section, offset } = this.#source;
+    if (!isPlace || section !== this.#symbols) {
+      this.#malformed(at, `the symbol is not in ${KPATCH_SYMBOLS}`);
+      return -1;
+    }
+    if (offset % SYMBOL.size === 0) return this.#reader.symbol(offset);
+    const what = `the symbol is at ${offset} of ${KPATCH_SYMBOLS}, where no entry of ${SYMBOL.size} bytes begins`;
+    this.#malformed(at, what);
+    return -1;
   }
 }
 
 /** Reads entries of `.kpatch.symbols` by their offset; each gives one livepatch symbol. */
-function symbolReader(finish: Finish, section: SectionHandle): (offset: number) => number | null {
-  const { sections } = finish.file;
-  const pointers = new Pointers(finish.file, section, finish.absolute);
-  const data = sections.data(section);
-  const view = viewOf(data);
-  const known = new Map<number, number | null>();
-  const read = (at: number): number | null => {
-    if (at + SYMBOL.size > data.length) {
-      return finish.malformed(section, at, "the symbol lies behind the section's end");
+class SymbolReader {
+  readonly #finish: Finish;
+  readonly #section: SectionHandle;
+  readonly #pointers: Pointers;
+  readonly #data: Uint8Array;
+  readonly #view: DataView;
+  /** By entry: the handle of its symbol, and 2; 1: it gives none; 0: not read yet. */
+  readonly #known: Uint32Array;
+  /** Offsets behind the section's end that were asked for. */
+  readonly #beyond = new Set<number>();
+  readonly #name = new PlaceCursor();
+  readonly #object = new PlaceCursor();
+
+  constructor(finish: Finish, section: SectionHandle) {
+    this.#finish = finish;
+    this.#section = section;
+    this.#pointers = new Pointers(finish.file, section, finish.absolute);
+    this.#data = finish.file.sections.data(section);
+    this.#view = viewOf(this.#data);
+    this.#known = new Uint32Array(Math.floor(this.#data.length / SYMBOL.size));
+  }
+
+  /** The symbol of the entry at an offset, a multiple of its size; -1 if it gives none, which is reported once. */
+  symbol(offset: number): number {
+    const entry = offset / SYMBOL.size;
+    if (entry >= this.#known.length) {
+      if (!this.#beyond.has(offset)) this.#malformed(offset, "the symbol lies behind the section's end");
+      this.#beyond.add(offset);
+      return -1;
     }
-    const nameAt = pointers.at(at + SYMBOL.name);
-    const name = nameAt === null ? null : finish.stringAt(nameAt);
-    if (name === null) finish.malformed(section, at + SYMBOL.name, "no string for the symbol's name");
-    const objectAt = pointers.at(at + SYMBOL.object);
-    const object = objectAt === null ? null : finish.objectAt(objectAt);
-    if (object === null) finish.malformed(section, at + SYMBOL.object, "no string for the symbol's object");
-    if (name === null || object === null || !finish.checkObject(object, section, at + SYMBOL.object)) return null;
-    const position = view.getBigUint64(at + SYMBOL.position, finish.file.littleEndian);
-    if (position > BigInt(Number.MAX_SAFE_INTEGER)) {
-      return finish.malformed(section, at + SYMBOL.position, `position ${position} is none that a symbol can have`);
-    }
-    const bind = view.getUint8(at + SYMBOL.bind);
-    const type = view.getUint8(at + SYMBOL.type);
-    if (bind > 15 || type > 15) {
-      return finish.malformed(section, at + SYMBOL.bind, `binding ${bind} and type ${type} are not ELF values`);
-    }
-    return finish.klpSymbol({ object, name, position: Number(position) }, (bind << 4) | type);
-  };
-  return (offset) => {
-    const found = known.get(offset);
-    if (found !== undefined) return found;
-    const symbol = read(offset);
-    known.set(offset, symbol);
+    const known = this.#known[entry] as number;
+    if (known !== 0) return known - 2;
+    const symbol = this.#read(offset);
+    this.#known[entry] = symbol + 2;
     return symbol;
-  };
+  }
+
+  #malformed(at: number, what: string): number {
+    this.#finish.malformed(this.#section, at, what);
+    return -1;
+  }
+
+  #read(at: number): number {
+    const finish = this.#finish;
+    const isNamed = this.#pointers.lead(at + SYMBOL.name, finish.symbols, this.#name) === LEADS.place;
+    const length = isNamed ? finish.stringLength(this.#name) : -1;
+    if (length < 0) this.#malformed(at + SYMBOL.name, "no string for the symbol's name");
+    const hasObject = this.#pointers.lead(at + SYMBOL.object, finish.symbols, this.#object) === LEADS.place;
+    const object = hasObject ? finish.objectAt(this.#object) : null;
+    if (object === null) this.#malformed(at + SYMBOL.object, "no string for the symbol's object");
+    if (length < 0 || object === null || !finish.checkObject(object, this.#section, at + SYMBOL.object)) return -1;
+    const position = getUint64(this.#view, at + SYMBOL.position, finish.file.littleEndian);
+    if (position > Number.MAX_SAFE_INTEGER) {
+      const exact = this.#view.getBigUint64(at + SYMBOL.position, finish.file.littleEndian);
+      return this.#malformed(at + SYMBOL.position, `position ${exact} is none that a symbol can have`);
+    }
+    const bind = this.#data[at + SYMBOL.bind] as number;
+    const type = this.#data[at + SYMBOL.type] as number;
+    if (bind > 15 || type > 15)
+      return this.#malformed(at + SYMBOL.bind, `binding ${bind} and type ${type} are not ELF values`);
+    return finish.klpSymbol(object, position, this.#name, length, (bind << 4) | type);
+  }
 }
 
 /** A section `.klp.arch.OBJECT.SECTION` that is put together. */
@@ -169,12 +212,12 @@ function makeArchSections(finish: Finish, arch: SectionHandle): void {
   const size = sections.data(arch).length;
   const made = new Map<string, ArchSection>();
   const replaced = new Set<SectionHandle>();
+  const [place, object] = [new PlaceCursor(), new PlaceCursor()];
   for (let at = 0; at + ARCH.size <= size; at += ARCH.size) {
-    const section = pointers.at(at + ARCH.section);
-    const object = pointers.at(at + ARCH.object);
-    const place = section === null ? null : finish.resolve(section);
-    const objectName = object === null ? null : finish.stringAt(object);
-    if (place === null || objectName === null) {
+    const hasPlace = pointers.lead(at + ARCH.section, finish.symbols, place) === LEADS.place;
+    const hasObject = pointers.lead(at + ARCH.object, finish.symbols, object) === LEADS.place;
+    const objectName = hasObject ? finish.stringAt(object) : null;
+    if (!hasPlace || objectName === null) {
       finish.malformed(arch, at, "the section or the object is missing");
       continue;
     }

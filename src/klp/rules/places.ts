@@ -73,15 +73,22 @@ const PLACE = 16;
 function areApart(tables: readonly RelocationTable[], { defs }: RelocTable): boolean {
   const places = new Float64Array(tables.reduce((sum, { count }) => sum + count, 0));
   let count = 0;
+  let last = 0;
+  let rises = true;
   for (const table of tables) {
     for (let row = 0; row < table.count; row++) {
       const bytes = defs.get(table.type(row))?.bytes ?? 0;
       const start = table.offset(row);
       if (start >= 2 ** 48) return false;
-      if (bytes > 0) places[count++] = start * PLACE + bytes;
+      const place = start * PLACE + bytes;
+      if (bytes === 0) continue;
+      rises &&= place >= last;
+      last = place;
+      places[count++] = place;
     }
   }
-  const written = places.subarray(0, count).sort();
+  const written = places.subarray(0, count);
+  if (!rises) written.sort();
   let end = 0;
   for (const place of written) {
     const bytes = place % PLACE;

@@ -3,6 +3,7 @@
 
 import { printable, viewOf } from "../../base/bytes.ts";
 import { LOADING, type LoadMoment } from "../../base/loadOrder.ts";
+import { NumberSet } from "../../base/numberSet.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
@@ -26,6 +27,7 @@ import {
 } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
+import { SoundSymbols } from "./soundSymbols.ts";
 
 /** Whether a section's memory is freed after init. */
 export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
@@ -120,31 +122,33 @@ class SectionRules {
   }
 
   #checkRows(object: string): void {
-    const { file, arch, symbols } = this.#context;
+    const { symbols, arch } = this.#context;
     const table = this.#table;
     const isVmlinux = object === "vmlinux";
-    const said = new Set<number>();
-    const target = file.sections.name(table.target);
-    const special = arch.specialSections.get(target);
-    let saidSpecial = false;
+    const said = new NumberSet(symbols.count);
+    const sound = new SoundSymbols(this.#context, object);
+    const calls = arch.branches?.types;
     for (let row = 0; row < table.count; row++) {
       const symbol = table.symbol(row);
-      const at = (): Place => this.#place(row);
-      if (!said.has(symbol)) {
-        said.add(symbol);
-        this.#checkSymbol(symbol, row, object, at);
-      }
-      if (!isVmlinux) this.#add(lateWrite(this.#context, table, row, object, at));
-      if (row === 0 && !(isVmlinux && this.#atLoad) && isFreed(file, table.target)) {
-        const what = `the place of ${printable(symbols.name(symbol))}`;
-        this.#problems.push(problem("KLP449", at(), { what, section: printable(target) }));
-      }
-      if (special?.isReadEarly === true && !isVmlinux && !saidSpecial) {
-        saidSpecial = true;
-        const name = printable(symbols.name(symbol));
-        this.#problems.push(problem("KLP430", at(), { target, object, symbol: name }));
-      }
-      this.#checkBranch(row, at);
+      if (said.add(symbol) && !sound.has(symbol)) this.#checkSymbol(symbol, row, object);
+      if (!isVmlinux) this.#add(lateWrite(this.#context, table, row, object, () => this.#place(row)));
+      if (row === 0) this.#checkTarget(symbol, object);
+      if (calls?.has(table.type(row)) === true) this.#checkBranch(row);
+    }
+  }
+
+  /** What is wrong with the section that is relocated, said of the first relocation. @param symbol of that */
+  #checkTarget(symbol: number, object: string): void {
+    const { file, symbols, arch } = this.#context;
+    const target = file.sections.name(this.#table.target);
+    const isVmlinux = object === "vmlinux";
+    if (!(isVmlinux && this.#atLoad) && isFreed(file, this.#table.target)) {
+      const what = `the place of ${printable(symbols.name(symbol))}`;
+      this.#problems.push(problem("KLP449", this.#place(0), { what, section: printable(target) }));
+    }
+    if (!isVmlinux && arch.specialSections.get(target)?.isReadEarly === true) {
+      const name = printable(symbols.name(symbol));
+      this.#problems.push(problem("KLP430", this.#place(0), { target, object, symbol: name }));
     }
   }
 
@@ -159,8 +163,9 @@ class SectionRules {
     return rank === null ? {} : { loadOrder: LOADING.livepatchSymbol(this.#table.section, rank[2] ?? 0) };
   }
 
-  #checkSymbol(symbol: number, row: number, object: string, at: PlaceOf): void {
+  #checkSymbol(symbol: number, row: number, object: string): void {
     const { symbols, version } = this.#context;
+    const at = (): Place => this.#place(row);
     const name = symbols.name(symbol);
     const more = (): { loadOrder?: LoadMoment } => this.#moment(row, object);
     if (symbols.rawShndx(symbol) !== SHN_LIVEPATCH) {
@@ -190,11 +195,11 @@ class SectionRules {
   }
 
   /** A call's relocation that stands beside the call: off by the distance between the two entry points, most often. */
-  #checkBranch(row: number, at: PlaceOf): void {
+  #checkBranch(row: number): void {
     const { file, functions } = this.#context;
     const { branches } = this.#context.arch;
     const table = this.#table;
-    if (branches === null || !branches.types.has(table.type(row))) return;
+    if (branches === null) return;
     const data = file.sections.data(table.target);
     const offset = table.offset(row);
     const isBranch = (where: number): boolean => {
@@ -206,7 +211,7 @@ class SectionRules {
     const localEntry = owner === null ? 0 : owner.localEntry - owner.start;
     const distances = localEntry > 0 ? [localEntry, 8, 4] : [8, 4];
     const meant = distances.flatMap((d) => [offset + d, offset - d]).find(isBranch);
-    if (meant !== undefined) this.#problems.push(problem("KLP434", at(), { by: meant - offset }));
+    if (meant !== undefined) this.#problems.push(problem("KLP434", this.#place(row), { by: meant - offset }));
   }
 }
 

@@ -47,6 +47,7 @@ class Undefineds {
   readonly #patched: readonly string[];
   /** Without the kernel's own symbols, a list of all exports tells what is not exported: one that has those of vmlinux. */
   readonly #listsExports: boolean;
+  readonly #longest: number;
   readonly #unsearched: Unsearched[] = [];
   readonly #strangers: (Unsearched & { readonly loadOrder: readonly number[] })[] = [];
 
@@ -54,6 +55,7 @@ class Undefineds {
     this.#undefineds = undefineds;
     this.#search = search;
     const { kernel, module, needs } = search;
+    this.#longest = longestSymbolName(search.version);
     const isMissing = (name: string): boolean => name !== "vmlinux" && name !== module && !kernel.modules.has(name);
     this.#dependsOn = needs.depends.filter(isMissing).map(printable);
     this.#patched = [...needs.patched].filter(isMissing).map(printable);
@@ -78,14 +80,17 @@ class Undefineds {
     return this.#problems.all();
   }
 
-  #check({ symbol, name, resolution }: Undefined): void {
+  #check(undefinedSymbol: Undefined): void {
+    const { symbol, resolution } = undefinedSymbol;
     const { kernel, module, uses } = this.#search;
     if (resolution.kind === "exported" || resolution.kind === "exported-by-module" || resolution.kind === "weak")
       return;
     if (resolution.kind === "convert") {
-      this.#converted(name, resolution, () => uses.placeOf(symbol));
+      if (resolution.chosenOf !== null || kernel.modules.size > 0 || undefinedSymbol.nameLength > this.#longest)
+        this.#converted(undefinedSymbol.name, resolution, () => uses.placeOf(symbol));
       return;
     }
+    const { name } = undefinedSymbol;
     const more = { loadOrder: LOADING.symbol(symbol) };
     if (resolution.kind === "unknown") {
       this.#unknown(name, () => uses.placeOf(symbol), more.loadOrder);
@@ -146,8 +151,8 @@ class Undefineds {
   }
 
   #converted(name: string, resolution: Undefined["resolution"] & { readonly kind: "convert" }, at: PlaceOf): void {
-    const { kernel, version } = this.#search;
-    const limit = longestSymbolName(version);
+    const { kernel } = this.#search;
+    const limit = this.#longest;
     if (name.length > limit) {
       const data = { symbol: printable(name), limit, length: name.length };
       this.#problems.push(problem("KLP407", at(), data));
@@ -234,10 +239,10 @@ export function livepatchSymbolProblems(
     );
   for (const i of symbols.startingWith(KLP_SYMBOL_PREFIX)) {
     const raw = symbols.rawShndx(i);
+    if (raw === SHN_LIVEPATCH && used[i] === 1) continue;
     const name = symbols.name(i);
     // The annotations of klp-convert are named by KLP420.
     if (name.startsWith(KLP_CONVERT_SYMBOL_PREFIX)) continue;
-    if (raw === SHN_LIVEPATCH && used[i] === 1) continue;
     const symbol = printable(name);
     if (raw === SHN_LIVEPATCH) {
       // Those that a livepatch section uses are met there.

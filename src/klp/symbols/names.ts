@@ -7,6 +7,9 @@ import type { SymbolTable } from "../../elf/views/symbols.ts";
 export const KLP_SYMBOL_PREFIX = ".klp.sym.";
 export const KLP_SECTION_PREFIX = ".klp.rela.";
 
+/** So many bytes the kernel reads of a symbol's own name. */
+export const LONGEST_KLP_NAME = 511;
+
 export interface KlpSymbolName {
   readonly object: string;
   readonly name: string;
@@ -26,7 +29,7 @@ export function parseKlpSymbol(text: string): KlpSymbolName | null {
   const object = KLP_SYMBOL_PREFIX.length;
   const dot = text.indexOf(".", object);
   const comma = text.indexOf(",", dot + 1);
-  if (dot - object < 1 || dot - object > 55 || comma - dot < 2 || comma - dot > 512) return null;
+  if (dot - object < 1 || dot - object > 55 || comma - dot < 2 || comma - dot > LONGEST_KLP_NAME + 1) return null;
   const position = positionAt(text, comma + 1);
   return position === null ? null : { object: text.slice(object, dot), name: text.slice(dot + 1, comma), position };
 }

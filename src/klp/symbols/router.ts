@@ -1,6 +1,7 @@
 import { SHF_ALLOC, SHF_GROUP, SHF_INFO_LINK, SHF_RELA_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
 import { RELA } from "../../elf/views/layout.ts";
-import type { ElfEdits, RelocationFields, SectionHandle } from "../../elf/writer/edits.ts";
+import type { ElfEdits, SectionHandle } from "../../elf/writer/edits.ts";
+import type { AddedRelocations, RelocationFields } from "../../elf/writer/relocationEdits.ts";
 import { formatKlpSection, parseKlpSectionObject } from "./names.ts";
 
 /**
@@ -37,21 +38,22 @@ export class RelocationRouter {
 
   /** @param object null for an ordinary relocation, else the object whose loading it waits for. */
   add(target: SectionHandle, object: string | null, relocation: RelocationFields): void {
+    this.place(target, object).push(relocation);
+  }
+
+  /** Where one relocation is to be put, which the caller does. @param object as {@link add} has it */
+  place(target: SectionHandle, object: string | null): AddedRelocations {
     if (object !== null) this.#livepatchCount++;
-    this.#edits.addRelocation(this.#sectionFor(target, object), relocation);
-  }
-
-  /** The section of the relocation before: most of those that follow one another go to the same. */
-  #last: { readonly target: SectionHandle; readonly object: string | null; readonly section: SectionHandle } | null =
-    null;
-
-  #sectionFor(target: SectionHandle, object: string | null): SectionHandle {
     const last = this.#last;
-    if (last !== null && last.target === target && last.object === object) return last.section;
-    const section = this.#findSection(target, object);
-    this.#last = { target, object, section };
-    return section;
+    if (last !== null && last.target === target && last.object === object) return last.rows;
+    const rows = this.#edits.relocationsOf(this.#findSection(target, object));
+    this.#last = { target, object, rows };
+    return rows;
   }
+
+  /** Where the relocation before went: most of those that follow one another go to the same section. */
+  #last: { readonly target: SectionHandle; readonly object: string | null; readonly rows: AddedRelocations } | null =
+    null;
 
   #findSection(target: SectionHandle, object: string | null): SectionHandle {
     const key = `${object ?? ""}:${target}`;

@@ -68,19 +68,10 @@ function tocSymbol(edits: ElfEdits, symbols: SymbolTable): { section: number; sy
   for (let i = 1; i < symbols.count; i++) {
     if (symbols.type(i) === STT_SECTION && symbols.sectionOf(i) === section) return { section, symbol: i };
   }
-  const known = edits.addedSymbols.findIndex(
-    (s) => s.info === STT_SECTION && s.home.kind === "section" && s.home.section === section,
-  );
-  const symbol =
-    known >= 0
-      ? symbols.count + known
-      : edits.addSymbol({
-          name: "",
-          info: STT_SECTION,
-          other: 0,
-          home: { kind: "section", section },
-          value: 0n,
-          size: 0,
-        });
+  for (let i = symbols.count; i < symbols.count + edits.symbols.added; i++) {
+    if (edits.symbols.info(i) === STT_SECTION && edits.symbols.section(i) === section) return { section, symbol: i };
+  }
+  const home = { kind: "section", section } as const;
+  const symbol = edits.addSymbol({ name: "", info: STT_SECTION, other: 0, home, value: 0n, size: 0 });
   return { section, symbol };
 }

@@ -2,7 +2,8 @@
 // the same references. For comparing what becomes of the three.
 
 import { readElf } from "../../../src/elf/reader.ts";
-import { ElfEdits, type RelocationFields, type SymbolHandle } from "../../../src/elf/writer/edits.ts";
+import { ElfEdits, type SymbolHandle } from "../../../src/elf/writer/edits.ts";
+import type { RelocationFields } from "../../../src/elf/writer/relocationEdits.ts";
 import { writeElf } from "../../../src/elf/writer.ts";
 
 /** Of the architecture, by e_machine: R_X86_64_64, R_PPC64_ADDR64, R_AARCH64_ABS64. */
