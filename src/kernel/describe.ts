@@ -66,7 +66,7 @@ export function describeKernel(kernel: Kernel): KernelFacts {
   const marks = row?.tocMarks ?? { toc: [], pcrel: [] };
   const toc = marks.toc.some(has) ? "TOC" : marks.pcrel.some(has) ? "PCREL" : null;
   return {
-    release: fact(kernel.release, source && `banner in ${source}`),
+    release: fact(kernel.release, kernel.releaseSource),
     arch: fact<string>(arch, kernel.machines[0]?.source ?? null),
     vermagic: fact(kernel.vermagic, source && `vermagic in ${source}`),
     symbols: fact(list?.size ?? null, source),

@@ -26,6 +26,8 @@ export interface KernelParts {
   readonly modules?: readonly ModuleFile[] | undefined;
   /** How it was configured, and the file that says so. */
   readonly config?: { readonly source: string; readonly options: KernelConfig } | undefined;
+  /** Its release, where it is known because it runs, and what tells it; what vmlinux says counts before. */
+  readonly running?: { readonly release: string; readonly source: string } | undefined;
   /** struct module, where it is known already: else vmlinux's types are asked. */
   readonly structModule?: ThisModule | null | undefined;
   /** {@link Kernel.hasLivepatch}, where it is known already: else all names are looked through. */
@@ -284,7 +286,13 @@ export class Kernel {
 
   /** The kernel's release, `6.1.192`; null if no file tells. */
   get release(): string | null {
-    return this.#vmlinux?.release ?? null;
+    return this.#vmlinux?.release ?? this.#parts.running?.release ?? null;
+  }
+
+  /** What tells the release: `banner in FILE`, or a file of /proc; null if nothing does. */
+  get releaseSource(): string | null {
+    if ((this.#vmlinux?.release ?? null) !== null) return `banner in ${this.source}`;
+    return this.#parts.running?.source ?? null;
   }
 
   /** The vermagic that the kernel wants of a module; null if no file tells. */

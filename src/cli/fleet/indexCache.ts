@@ -13,7 +13,7 @@ import { readStored, StoredError, writeStored } from "../../kernel/stored/stored
 import type { Context } from "../context.ts";
 import { UsageError } from "../files/io.ts";
 import { readParts } from "../files/kernel/kernel.ts";
-import { kernelPlaces } from "../files/kernel/kernelPlaces.ts";
+import { type KernelPlaces, kernelPlaces, type RunningRelease } from "../files/kernel/kernelPlaces.ts";
 import {
   folderModules,
   type KernelSource,
@@ -65,7 +65,10 @@ export async function openIndexed(given: readonly string[], root: string, contex
   const file = folder === null || key === null ? null : join(folder, key);
   const opened = given.map((argument) => new Opened(argument, root, context));
   const kept = file === null || key === null ? null : readKept(file, key);
-  if (kept !== null && file !== null) return { kernel: new Kernel(kept), stores: await storesOf(opened, file) };
+  if (kept !== null && file !== null) {
+    const running = opened.find((one) => one.running !== undefined)?.running;
+    return { kernel: new Kernel({ ...kept, running }), stores: await storesOf(opened, file) };
+  }
   const sources: KernelSource[] = [];
   for (const one of opened) sources.push(await one.source());
   const parts = await readParts(sources);
@@ -85,6 +88,8 @@ type ModulesPlace = "none" | "folder" | "package";
 class Opened {
   readonly argument: string;
   readonly place: ModulesPlace;
+  /** The release of the kernel, if it is named as one that runs: no index keeps what is true of a machine alone. */
+  readonly running: RunningRelease | undefined;
   readonly context: Context;
   readonly #root: string;
   #source: Promise<KernelSource> | null = null;
@@ -93,7 +98,9 @@ class Opened {
     this.argument = argument;
     this.#root = root;
     this.context = context;
-    this.place = modulesPlace(argument, root);
+    const places = kernelPlaces(argument, root);
+    this.place = modulesPlace(argument, places);
+    this.running = places?.running ?? undefined;
   }
 
   /** @throws InputProblem, UsageError */
@@ -103,8 +110,7 @@ class Opened {
   }
 }
 
-function modulesPlace(argument: string, root: string): ModulesPlace {
-  const places = kernelPlaces(argument, root);
+function modulesPlace(argument: string, places: KernelPlaces | null): ModulesPlace {
   if (places !== null) return places.files.length > 0 ? "folder" : "package";
   if (PACKAGE_NAME.test(argument)) return "package";
   return modulesBeside(argument).length > 0 ? "folder" : "none";

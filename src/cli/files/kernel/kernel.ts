@@ -108,6 +108,7 @@ export async function readParts(sources: readonly KernelSource[], opened: Opened
     }
   }
   return {
+    running: sources.find(({ running }) => running !== undefined)?.running,
     list,
     vmlinux,
     symvers: symvers === undefined ? undefined : { source: symvers, exports },

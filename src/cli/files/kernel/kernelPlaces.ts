@@ -3,7 +3,9 @@
 import { accessSync, closeSync, constants, openSync, readSync, type Stats, statSync } from "node:fs";
 import { release as runningRelease } from "node:os";
 import { join } from "node:path";
+import { latin1 } from "../../../base/bytes.ts";
 import { mayHoldCode } from "../../../elf/codeless.ts";
+import { openRegular } from "../../../elf/regularFile.ts";
 import { moduleFolders } from "./findModule.ts";
 
 /** What a file tells: the kernel itself, a list of its symbols, of all exports, or how it was configured. */
@@ -21,6 +23,14 @@ export interface KernelPlaces {
   readonly forbidden: readonly string[];
   /** Where its modules are, the first one first. */
   readonly modules: readonly string[];
+  /** Its release, if it runs the system that its files are of; else null. */
+  readonly running: RunningRelease | null;
+}
+
+/** The release of a kernel that runs, and the file that tells it; `uname` where none does. */
+export interface RunningRelease {
+  readonly release: string;
+  readonly source: string;
 }
 
 /** A System.map below this is only a note that the list is elsewhere (Debian), bytes. */
@@ -70,23 +80,65 @@ function isKernel(path: string): boolean {
  * @returns null if the argument is the path of a file, there or not
  */
 export function kernelPlaces(argument: string, root: string): KernelPlaces | null {
-  if (isFolder(argument)) return placesOf(argument, folderPlaces(argument), [argument, join(argument, "kernel")]);
+  if (isFolder(argument)) return placesOf(argument, folderPlaces(argument), [argument, join(argument, "kernel")], null);
   if (argument === "-" || isFile(argument)) return null;
-  const release = argument === "running" ? runningRelease() : argument;
-  if (!/^\d+\.\d+[\w.+~-]*$/.test(release)) return null;
+  const there = argument === "running" || RELEASE.test(argument) ? runningIn(root) : null;
+  const release = argument === "running" ? (there?.release ?? runningRelease()) : argument;
+  if (!RELEASE.test(release)) return null;
   const modules = moduleFolders(release).map((folder) => join(root, folder));
-  const runs = root === "/" && release === runningRelease();
-  return placesOf(release, releasePlaces(release, root, runs), modules);
+  const running = there?.release === release ? there : null;
+  return placesOf(release, releasePlaces(release, root, running !== null), modules, running);
 }
+
+const RELEASE = /^\d+\.\d+[\w.+~-]*$/;
+
+/** The kernel that runs the system below a folder, as its /proc tells; null: it has none, as a system has that does not run. */
+function runningIn(root: string): RunningRelease | null {
+  const [release, version] = ["proc/sys/kernel/osrelease", "proc/version"].map((path) => join(root, path));
+  for (const [source = "", form] of [
+    [release, /^(\S{1,64})$/],
+    [version, /^Linux version (\S{1,64}) /],
+  ] as const) {
+    const found = form.exec(firstLine(source))?.[1];
+    if (found !== undefined && RELEASE.test(found)) return { release: found, source };
+  }
+  return root === "/" ? { release: runningRelease(), source: "uname" } : null;
+}
+
+/** The first line of a file, as far as it is of use; empty if it cannot be read. */
+function firstLine(path: string): string {
+  try {
+    const file = openRegular(path);
+    try {
+      const bytes = new Uint8Array(MOST_OF_LINE);
+      return latin1(bytes, 0, readSync(file, bytes, 0, bytes.length, 0)).split("\n", 1)[0] ?? "";
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return "";
+  }
+}
+
+/** Bytes: a release has 64 at most (struct new_utsname). */
+const MOST_OF_LINE = 256;
 
 /** Names of files, those of one kind together, the best one first. */
 type Kinds = readonly (readonly string[])[];
 
-function placesOf(name: string, kinds: Kinds, modules: readonly string[]): KernelPlaces {
+/** What the kernel makes up states no size. */
+const isOfProc = (path: string): boolean => /(?:^|\/)proc\/kallsyms$/.test(path);
+
+function placesOf(
+  name: string,
+  kinds: Kinds,
+  modules: readonly string[],
+  running: RunningRelease | null,
+): KernelPlaces {
   const there = kinds.map((paths) => paths.filter(isFile));
   const [all = [], maps = [], exports = [], configs = []] = there.map((paths) => paths.filter(isReadable));
   const images = all.filter(isKernel);
-  const isList = (path: string): boolean => path.startsWith("/proc/") || (statOf(path)?.size ?? 0) >= LEAST_MAP;
+  const isList = (path: string): boolean => isOfProc(path) || (statOf(path)?.size ?? 0) >= LEAST_MAP;
   // What an image tells, a list need not.
   const symbols = images.length > 0 ? images[0] : maps.find(isList);
   const best: readonly (readonly [FileKind, string | undefined])[] = [
@@ -104,10 +156,11 @@ function placesOf(name: string, kinds: Kinds, modules: readonly string[]): Kerne
     found: isKnown ? found : [],
     forbidden: there.flat().filter((path) => !isReadable(path)),
     modules,
+    running,
   };
 }
 
-/** @param runs whether it is the kernel that runs here */
+/** @param runs whether it is the kernel that runs there */
 function releasePlaces(release: string, root: string, runs: boolean): Kinds {
   const at = (paths: readonly string[]): string[] => paths.map((path) => join(root, path));
   const modules = [`lib/modules/${release}`, `usr/lib/modules/${release}`];

@@ -14,7 +14,7 @@ import { openPackage, type PackageKind } from "../../../kernel/package/open.ts";
 import { SymbolListError } from "../../../kernel/symbols/parseSymbols.ts";
 import { InputProblem, packedProblem, readInput, readUnpacked, type Standard } from "../io.ts";
 import { ModuleFolders, moduleFolders } from "./findModule.ts";
-import { type FileKind, kernelPlaces } from "./kernelPlaces.ts";
+import { type FileKind, kernelPlaces, type RunningRelease } from "./kernelPlaces.ts";
 
 /** A file about a kernel. */
 export interface KernelInput {
@@ -49,6 +49,8 @@ export interface KernelSource {
   readonly modules: ModuleStore | null;
   /** Whether the files were found, and not given: what was taken is then worth a word. */
   readonly isFound: boolean;
+  /** The release of the kernel, if it is named as one that runs. */
+  readonly running?: RunningRelease;
 }
 
 /** How files of packages are called. */
@@ -68,7 +70,9 @@ export async function openKernelSource(argument: string, root: string, context: 
     throw new InputProblem(problem("KLP109", { file: argument }, { what }));
   }
   const inputs = places.found.map(({ kind, path }) => ({ kind, name: path, read: () => readPath(path, context) }));
-  return { name: argument, inputs, modules: folderModules(places.modules, context), isFound: true };
+  const { running } = places;
+  const modules = folderModules(places.modules, context);
+  return { name: argument, inputs, modules, isFound: true, ...(running === null ? {} : { running }) };
 }
 
 /** The modules below some folders, the first one first. */

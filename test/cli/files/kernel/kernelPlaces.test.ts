@@ -1,6 +1,8 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { release as running, tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { kernelPlaces } from "../../../../src/cli/files/kernel/kernelPlaces.ts";
 import { withoutCode } from "../../../elf/withoutCode.ts";
@@ -83,6 +85,97 @@ test("what is not a name of a kernel is the path of a file", () => {
   expect(kernelPlaces("./6.1.2", root)).toBeNull();
   expect(kernelPlaces("running", root)?.name).toBe(running());
   expect(filesOf("6.1.2")).toEqual([]);
+});
+
+describe("the kernel that runs the system below a folder", () => {
+  const OSRELEASE = "proc/sys/kernel/osrelease";
+  const VERSION = `Linux version ${RELEASE} (debian-kernel@lists.debian.org) (gcc-12 12.2.0) #1 SMP\n`;
+  const runningIn = (name = "running") => {
+    const { name: release, files, running } = kernelPlaces(name, root) ?? {};
+    return { release, files, running };
+  };
+
+  test("is the one that its /proc names: its list of symbols counts, and its configuration", () => {
+    const list = put("proc/kallsyms", "");
+    const config = put("proc/config.gz");
+    const version = put("proc/version", VERSION);
+    const wanted = { release: RELEASE, files: [list, config] };
+    expect(runningIn()).toEqual({ ...wanted, running: { release: RELEASE, source: version } });
+    const source = put(OSRELEASE, `${RELEASE}\n`);
+    expect(runningIn()).toEqual({ ...wanted, running: { release: RELEASE, source } });
+    expect(runningIn(RELEASE)).toEqual(runningIn());
+    // Of another one, that list says nothing.
+    expect(runningIn("6.1.2")).toEqual({ release: "6.1.2", files: [], running: null });
+  });
+
+  test.each([
+    ["nothing", ""],
+    ["no release", "none\n"],
+    ["one too many", `${RELEASE} ${RELEASE}\n`],
+    ["no end", "6.1".padEnd(1 << 20, "0")],
+  ])("where /proc says %s of it, that is not one", (_, text) => {
+    put(OSRELEASE, text);
+    put("proc/version", text === "" ? "" : `Linux ${text}`);
+    expect(runningIn()).toMatchObject({ release: running(), running: null });
+  });
+
+  test("a pipe in its place is not waited for, and the other file serves", () => {
+    mkdirSync(join(root, "proc/sys/kernel"), { recursive: true });
+    execFileSync("mkfifo", [join(root, OSRELEASE)]);
+    const source = put("proc/version", VERSION);
+    expect(runningIn().running).toEqual({ release: RELEASE, source });
+  });
+
+  test("of this machine uname agrees with /proc", () => {
+    const here = kernelPlaces("running", "/");
+    expect(here?.running).toMatchObject({ release: running() });
+    expect(kernelPlaces(running(), "/")).toEqual(here);
+  });
+
+  describe("where only the list of its symbols is there", () => {
+    beforeEach(() => {
+      cpSync("test/fixtures/kernel/System.map", put("proc/kallsyms"));
+      put(OSRELEASE, `${RELEASE}\n`);
+    });
+
+    test("show tells its release, and from where; a kernel's own word goes before", async () => {
+      const shown = async (): Promise<unknown> => {
+        const { stdout } = await klplink(["show", "-k", "running", "--root", root, "--format", "json"]);
+        return JSON.parse(stdout).facts.release;
+      };
+      expect(await shown()).toEqual({ value: RELEASE, from: join(root, OSRELEASE) });
+      const image = put(`boot/vmlinuz-${RELEASE}`);
+      cpSync("test/fixtures/kernel/vmlinux-x86_64", image);
+      expect(await shown()).toEqual({ value: "6.12.9-demo+", from: `banner in ${image}` });
+      rmSync(image);
+      rmSync(join(root, OSRELEASE));
+      put("proc/version", VERSION);
+      const { stdout } = await klplink(["show", "-k", "running", "--root", root]);
+      expect(stdout).toMatch(/^release +6\.12\.95\+deb12-amd64 +\S+\/proc\/version$/m);
+    });
+
+    test("check holds modules against it, also where an index of the rest is kept", async () => {
+      // So much that it is worth one.
+      const lines = Array.from(
+        { length: 30_000 },
+        (_, i) => `0x${i.toString(16).padStart(8, "0")}\te${i}\tvmlinux\tEXPORT_SYMBOL\t\n`,
+      );
+      put(`lib/modules/${RELEASE}/symvers.gz`, gzipSync(lines.join(""), { level: 0 }));
+      const env = { XDG_CACHE_HOME: join(root, "cache") };
+      const told = async (): Promise<string[]> => {
+        const args = ["check", "test/fixtures/kernel/demo-mod.ko", "-k", "running", "--root", root, "--format", "json"];
+        const { stdout } = await klplink(args, { env });
+        const { files } = JSON.parse(stdout) as {
+          files: { problems: { code: string; data: { kernel?: string } }[] }[];
+        };
+        return files.flatMap((f) => f.problems.flatMap((p) => (p.code === "KLP502" ? [p.data.kernel ?? ""] : [])));
+      };
+      const first = await told();
+      expect(first).toEqual([expect.stringContaining(RELEASE)]);
+      expect(readdirSync(join(root, "cache/klplink/kernels"))).toHaveLength(1);
+      expect(await told()).toEqual(first);
+    });
+  });
 });
 
 describe("klplink", () => {
