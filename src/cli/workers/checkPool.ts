@@ -62,6 +62,9 @@ export async function startPool(
     const from = pool.add({ post: (order) => worker.postMessage(order), end: () => void worker.terminate() });
     worker.on("message", (answer: Answer) => pool.take(from, answer));
     worker.on("error", (error) => pool.fail(error));
+    worker.on("messageerror", (error) => pool.fail(error));
+    // One that ends by itself has not said why; nobody would wait for what it was given.
+    worker.on("exit", (status) => pool.fail(new Error(`a thread ended with status ${status}`)));
   }
   // An order is carried out between what the workers say.
   const post = (order: Order): void => {
@@ -132,11 +135,16 @@ export class CheckPool implements Pool {
         const slices = this.#slices;
         if (slices === null) return;
         slices[answer.at] = answer.files;
-        if (slices.includes(null)) return;
-        const contents = merged(slices.flatMap((files) => files ?? []));
-        for (const { hand } of this.#hands) hand.post({ kind: "contents", contents });
+        this.#tell(slices);
       }
     }
+  }
+
+  /** Tells all what the files say, once all are read. */
+  #tell(slices: readonly (readonly (FileContents | null)[] | null)[]): void {
+    if (slices.includes(null)) return;
+    const contents = merged(slices.flatMap((files) => files ?? []));
+    for (const { hand } of this.#hands) hand.post({ kind: "contents", contents });
   }
 
   fail(error: Error): void {
@@ -152,6 +160,8 @@ export class CheckPool implements Pool {
       const some = paths.slice(at * SLICE, (at + 1) * SLICE);
       this.#hands[at % this.#hands.length]?.hand.post({ kind: "read", at, paths: some });
     }
+    // Where no file is a module (*.o alone), nobody has anything to read.
+    this.#tell(slices);
   }
 
   #settle(): void {

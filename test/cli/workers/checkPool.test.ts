@@ -55,6 +55,15 @@ test("results come in the order of the files, whoever is done first, and nothing
   expect(hands.map((hand) => hand.ended)).toEqual([true, true]);
 });
 
+test("where there is nothing to read, all are told at once", () => {
+  const pool = new CheckPool(10);
+  const hands = handsOf(pool, 2);
+  for (const hand of hands) hand.orders.length = 0;
+  pool.take(1, { kind: "ask", paths: [] });
+  const contents = { names: new Map(), exports: new Map() };
+  expect(hands.map((hand) => hand.orders)).toEqual(Array(2).fill([{ kind: "contents", contents }]));
+});
+
 test("all read what files say when one asks, and are told once everything is read", () => {
   const pool = new CheckPool(10);
   const hands = handsOf(pool, 2);
@@ -91,7 +100,9 @@ test("what a thread dies of ends the run", async () => {
 test.runIf(availableParallelism() > 1)(
   "a folder of many modules: what one thread says of it, in each form",
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "klplink-pool-"));
+    const place = mkdtempSync(join(tmpdir(), "klplink-pool-"));
+    const [folder, objects] = [join(place, "modules"), join(place, "objects")] as const;
+    for (const made of [folder, objects]) mkdirSync(made);
     try {
       const found = [
         "test/fixtures/klp/patch-x86_64.o",
@@ -100,23 +111,28 @@ test.runIf(availableParallelism() > 1)(
       ];
       for (let i = 0; i < 40; i++) {
         mkdirSync(join(folder, `d${i}`));
-        for (const [k, path] of found.entries()) symlinkSync(join(root, path), join(folder, `d${i}`, `m${k}.ko`));
+        mkdirSync(join(objects, `d${i}`));
+        for (const [k, path] of found.entries()) {
+          symlinkSync(join(root, path), join(folder, `d${i}`, `m${k}.ko`));
+          symlinkSync(join(root, path), join(objects, `d${i}`, `m${k}.o`));
+        }
       }
-      for (const more of [
-        [],
-        ["-q"],
-        ["--format", "json"],
-        ["--format", "github"],
-        ["-k", "test/fixtures/kernel/System.map"],
+      for (const args of [
+        ["check", folder],
+        ["check", folder, "-q"],
+        ["check", folder, "--format", "json"],
+        ["check", folder, "--format", "github"],
+        ["check", folder, "-k", "test/fixtures/kernel/System.map"],
+        // None is a module, as a tree has them: what they need is asked for, and nobody has any to read.
+        ["check", objects],
       ]) {
-        const args = ["check", folder, ...more];
         const threads = klplinkProcess(args);
         const { status, stdout, stderr } = await klplink(args);
         expect([threads.status, threads.stdout, threads.stderr]).toEqual([status, stdout, stderr]);
         expect(status).toBeGreaterThan(0);
       }
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(place, { recursive: true });
     }
   },
 );
