@@ -1,6 +1,14 @@
 // Whether a place holds an instruction that a relocation may stand at.
 
-import type { Insn } from "./x86Insn.ts";
+import {
+  displacementAt,
+  displacementBytes,
+  type Insn,
+  immediateAt,
+  immediateBytes,
+  isBranch,
+  isRip,
+} from "./x86Insn.ts";
 
 /** Instruction words: those whose bits in `mask` are `value`. */
 export interface WordForm {
@@ -38,15 +46,19 @@ const NO_DISTANCE = "no call, jump or address relative to RIP ends here";
 export const needsInstruction = ({ stand }: Standing): boolean => stand?.kind === "operand" || stand?.kind === "value";
 
 /**
- * Why a relocation cannot stand `at` bytes from the beginning of an x86 instruction; null if a field of it begins there that the
- * value belongs into.
+ * Whether a field begins `at` bytes from the beginning of an x86 instruction that the relocation's value belongs into.
+ * @param isDistance as a displacement from RIP or a branch's distance is one; all others hold an address or a constant
  */
+export function isField(isDistance: boolean, bytes: number, insn: Insn, at: number): boolean {
+  if (displacementBytes(insn) === bytes && displacementAt(insn) === at && isRip(insn) === isDistance) return true;
+  return immediateBytes(insn) === bytes && immediateAt(insn) === at && isBranch(insn) === isDistance;
+}
+
+/** Why a relocation cannot stand `at` bytes from the beginning of an x86 instruction; null if it can: {@link isField}. */
 export function outsideField({ stand, bytes }: Standing, insn: Insn, at: number): string | null {
-  const { displacementAt, displacementBytes, isRip, immediateAt, immediateBytes, isBranch } = insn;
-  const isDisplacement = displacementBytes === bytes && displacementAt === at;
-  const isImmediate = immediateBytes === bytes && immediateAt === at;
-  if (stand?.kind === "operand") return (isRip ? isDisplacement : isBranch && isImmediate) ? null : NO_DISTANCE;
-  if ((!isRip && isDisplacement) || (!isBranch && isImmediate)) return null;
+  const isDistance = stand?.kind === "operand";
+  if (isField(isDistance, bytes, insn, at)) return null;
+  if (isDistance) return NO_DISTANCE;
   return `no address or constant of ${bytes} bytes begins ${at} ${at === 1 ? "byte" : "bytes"} into the instruction there`;
 }
 

@@ -33,7 +33,7 @@ const references = [...Array(table.count).keys()].map((row): Reference => {
 const defs = [...x86_64.relocs.defs.values()].filter(needsInstruction);
 const insnAt = (start: number) => {
   const insn = decodeInsn(code, start);
-  if (insn === null) throw new Error(`no instruction at ${start}`);
+  if (insn === 0) throw new Error(`no instruction at ${start}`);
   return insn;
 };
 /** Types that write a value or a distance of the same size are one: the compiler chooses by the sign, or by tradition. */

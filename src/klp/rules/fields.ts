@@ -10,6 +10,7 @@ import type { RelocationTable } from "../../elf/views/relas.ts";
 import { damagedAddend, isOffset } from "../../reloc/addend.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
+import { decodeInsn } from "../../reloc/x86Insn.ts";
 import { placeIn } from "../place.ts";
 import { isIntermediate } from "../producers/producer.ts";
 import { either } from "../sieve/sieve.ts";
@@ -17,7 +18,6 @@ import { type WishFacts, wish } from "../sieve/wish.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
 import type { RuleContext } from "./context.ts";
-import { Instructions } from "./instructions.ts";
 
 const isLooked = ({ file: { sections } }: WishFacts, { target, hasAddends }: RelocationTable): boolean =>
   sections.hasFlags(target, SHF_ALLOC) && hasAddends && !isIntermediate(sections.name(target));
@@ -74,14 +74,14 @@ function checkRow(
 }
 
 /** Tells of a relocation in code why it cannot stand at an offset; null if it can. */
-function placesIn({ file, functions }: RuleContext, { target }: RelocationTable, code: Uint8Array): ReasonAt {
+function placesIn({ file, rows }: RuleContext, { target }: RelocationTable, code: Uint8Array): ReasonAt {
   const view = viewOf(code);
-  const instructions = new Instructions(target, code, functions);
+  const starts = rows.starts(target, code);
   return (def, offset) => {
-    const found = needsInstruction(def) ? instructions.at(offset) : null;
-    return found === null
+    const start = needsInstruction(def) ? starts.at(offset) : -1;
+    return start < 0
       ? misplaced(def, view, offset, file.littleEndian)
-      : outsideField(def, found, offset - instructions.start);
+      : outsideField(def, decodeInsn(code, start), offset - start);
   };
 }
 

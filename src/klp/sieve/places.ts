@@ -1,81 +1,67 @@
 // Relocations in code that may stand where they cannot: all but those of which one look at the code shows that they stand right.
 
 import { viewOf } from "../../base/bytes.ts";
-import { STT_FUNC } from "../../elf/consts.ts";
-import type { RelocationTable } from "../../elf/views/relas.ts";
-import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
-import { decodeInto, emptyInsn } from "../../reloc/x86Insn.ts";
-import type { FunctionIndex } from "../functions.ts";
+import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
+import { isField, misplaced, needsInstruction } from "../../reloc/stand.ts";
+import { decodeInsn } from "../../reloc/x86Insn.ts";
+import type { InstructionStarts } from "./starts.ts";
 import type { WishFacts } from "./wish.ts";
 
-/** The rows of a table to be looked at, ascending. @param code the bytes of its target section */
+/** What a type asks of its place: nothing, a distance or a value in an instruction, or what {@link misplaced} says. */
+const [NOTHING, DISTANCE, VALUE, OTHER] = [0, 1, 2, 3] as const;
+
+/**
+ * The rows of a table to be looked at, ascending.
+ * @param code the bytes of its target section
+ * @param startsOf is asked where its instructions differ in size
+ */
 export function doubtfulPlaces(
-  { file, arch, functions }: WishFacts,
+  { file, arch }: WishFacts,
   table: RelocationTable,
   code: Uint8Array,
+  startsOf: () => InstructionStarts,
 ): number[] {
   const { defs } = arch.relocs;
-  const walk = new InstructionWalk(code, functions, table.target);
+  const asked = askedByType(defs);
   const view = viewOf(code);
   const rows: number[] = [];
-  for (let row = 0; row < table.count; row++) {
-    const def = defs.get(table.type(row));
-    if (def?.stand === undefined) continue;
-    const offset = table.offset(row);
-    const isRight = needsInstruction(def)
-      ? walk.goTo(offset) && outsideField(def, walk.insn, offset - walk.start) === null
-      : misplaced(def, view, offset, file.littleEndian) === null;
-    if (!isRight) rows.push(row);
+  let starts: InstructionStarts | null = null;
+  const stride = table.rowSize / 4;
+  for (const { first, count, words } of table.words()) {
+    for (let row = 0, at = 0; row < count; row++, at += stride) {
+      const type = words[at + ROW_WORDS.type] ?? 0;
+      const form = type < asked.length ? (asked[type] ?? 0) : NOTHING;
+      if (form === NOTHING) continue;
+      const offset = (words[at + ROW_WORDS.offsetLow] ?? 0) + (words[at + ROW_WORDS.offsetHigh] ?? 0) * 2 ** 32;
+      const kind = form & 3;
+      if (kind === OTHER) {
+        const def = defs.get(type);
+        if (def !== undefined && misplaced(def, view, offset, file.littleEndian) !== null) rows.push(first + row);
+        continue;
+      }
+      starts ??= startsOf();
+      const start = starts.at(offset);
+      if (start < 0 || !isField(kind === DISTANCE, form >> 2, decodeInsn(code, start), offset - start))
+        rows.push(first + row);
+    }
   }
   return rows;
 }
 
-/** Goes through the instructions of functions, to one place after the other. */
-class InstructionWalk {
-  readonly #code: Uint8Array;
-  readonly #functions: FunctionIndex;
-  readonly #section: number;
-  /** The instruction that it came to last, and where that begins. */
-  readonly insn = emptyInsn();
-  start = 0;
-  #next = 0;
-  /** What lies in the function: from its beginning to its end or the next symbol. */
-  #first = 0;
-  #behind = 0;
-  /** Where its instructions end. */
-  #end = 0;
+type Defs = WishFacts["arch"]["relocs"]["defs"];
+const known = new WeakMap<Defs, Uint8Array>();
 
-  constructor(code: Uint8Array, functions: FunctionIndex, section: number) {
-    this.#code = code;
-    this.#functions = functions;
-    this.#section = section;
-  }
-
-  /** False if the place is not known to be in an instruction. Places may come in any order: ascending ones are found at once. */
-  goTo(offset: number): boolean {
-    if (offset < this.#first || offset >= this.#behind || offset < this.start) {
-      if (!this.#enter(offset)) return false;
+/** By type: what it asks, and above that the bytes that it writes. */
+function askedByType(defs: Defs): Uint8Array {
+  let asked = known.get(defs);
+  if (asked === undefined) {
+    asked = new Uint8Array(defs.values().reduce((most, { type }) => Math.max(most, type), 0) + 1);
+    for (const def of defs.values()) {
+      if (def.stand === undefined) continue;
+      const kind = !needsInstruction(def) ? OTHER : def.stand.kind === "operand" ? DISTANCE : VALUE;
+      asked[def.type] = kind | (def.bytes << 2);
     }
-    while (offset >= this.#next) {
-      const at = this.#next;
-      if (at >= this.#end || !decodeInto(this.insn, this.#code, at)) {
-        this.#end = Math.min(at, this.#end);
-        return false;
-      }
-      this.start = at;
-      this.#next = at + this.insn.length;
-    }
-    return offset < this.#end;
+    known.set(defs, asked);
   }
-
-  #enter(offset: number): boolean {
-    const owner = this.#functions.at(this.#section, offset);
-    if (owner === null) return false;
-    this.#first = owner.start;
-    this.#behind = this.#functions.after(owner)?.start ?? Infinity;
-    this.#end = owner.type === STT_FUNC ? owner.start + owner.size : owner.start;
-    this.start = owner.start;
-    this.#next = owner.start;
-    return true;
-  }
+  return asked;
 }

@@ -4,6 +4,7 @@
 import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { doubtfulPlaces } from "./places.ts";
+import { InstructionStarts } from "./starts.ts";
 import { type RowWish, type WishFacts, wishes } from "./wish.ts";
 
 const NO_ROWS: readonly number[] = [];
@@ -41,6 +42,7 @@ export class RowSieve {
   /** By relocation section: what is left for each wish. */
   readonly #left = new Map<number, readonly (readonly number[])[]>();
   #kept = 0;
+  readonly #starts = new Map<number, InstructionStarts>();
 
   constructor(facts: WishFacts) {
     this.facts = facts;
@@ -61,7 +63,17 @@ export class RowSieve {
 
   /** The rows of a table that may stand where they cannot, ascending. @param code the bytes of its target section */
   doubtful(table: RelocationTable, code: Uint8Array): readonly number[] {
-    return doubtfulPlaces(this.facts, table, code);
+    return doubtfulPlaces(this.facts, table, code, () => this.starts(table.target, code));
+  }
+
+  /** Where the instructions of a section begin. @param code its bytes */
+  starts(section: number, code: Uint8Array): InstructionStarts {
+    let starts = this.#starts.get(section);
+    if (starts === undefined) {
+      starts = new InstructionStarts(this.facts, section, code);
+      this.#starts.set(section, starts);
+    }
+    return starts;
   }
 
   /** The rules that wish for something, as a mask. */
