@@ -1,6 +1,7 @@
 // Structs whose layout, and enumerators whose value, is another in the patched object: code and data that a livepatch leaves alone
 // go on with the old ones.
 
+import type { Work } from "../../base/work.ts";
 import type { Aggregate, Declared, Enumerator, Member, TypeTable, TypeWord } from "../../elf/typeTable.ts";
 
 /** A member on both sides, in words; null: it is not there. */
@@ -20,7 +21,7 @@ export interface LayoutChange {
   readonly members: readonly MemberChange[];
   /** Nothing moved: it only became larger. */
   readonly isGrowth: boolean;
-  /** Structs that hold it and whose layout follows from it; their keys. */
+  /** Structs that hold it and changed for no other reason, if at all; their keys. */
   readonly holders: readonly string[];
   readonly declared: Declared | null;
 }
@@ -37,8 +38,10 @@ export interface TypeChanges {
   readonly values: readonly ValueChange[];
 }
 
-/** What differs of types that both objects have. */
-export function compareTypes(orig: TypeTable, patched: TypeTable): TypeChanges {
+const LOOKING = "looking for what holds a struct";
+
+/** What differs of types that both objects have. @param work on the patched object @throws TooMuchWork */
+export function compareTypes(orig: TypeTable, patched: TypeTable, work: Work): TypeChanges {
   const found = new Map<string, LayoutChange>();
   for (const [key, before] of orig.aggregates) {
     const after = patched.aggregates.get(key);
@@ -55,21 +58,43 @@ export function compareTypes(orig: TypeTable, patched: TypeTable): TypeChanges {
   }
   const derived = new Set([...holders.values()].flat());
   const layouts = [...found.values()].filter((c) => !derived.has(c.key));
+  if (found.size > 0) addUnchanged(holders, orig, patched, found);
   return {
-    layouts: layouts.map((c) => ({ ...c, holders: allHolders(c.key, holders) })),
+    layouts: layouts.map((c) => ({ ...c, holders: allHolders(c.key, holders, work) })),
     values: compareValues(orig.enumerators, patched.enumerators),
   };
 }
 
-function allHolders(key: string, holders: ReadonlyMap<string, readonly string[]>): string[] {
-  const found = new Set<string>();
-  const queue = [...(holders.get(key) ?? [])];
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    if (found.has(next)) continue;
-    found.add(next);
-    for (const more of holders.get(next) ?? []) queue.push(more);
+/**
+ * Adds structs that are as they were but for what is inside of a struct in them: its size is the same, or what it grew by was padding. Code that
+ * uses them may reach into it.
+ */
+function addUnchanged(
+  holders: Map<string, string[]>,
+  orig: TypeTable,
+  patched: TypeTable,
+  found: ReadonlyMap<string, LayoutChange>,
+): void {
+  for (const [key, { members }] of patched.aggregates) {
+    if (found.has(key) || !orig.aggregates.has(key)) continue;
+    for (const held of new Set(members.map((m) => m.type.holds))) {
+      if (held === null) continue;
+      const list = holders.get(held);
+      if (list === undefined) holders.set(held, [key]);
+      else list.push(key);
+    }
   }
-  return [...found];
+}
+
+function allHolders(key: string, holders: ReadonlyMap<string, readonly string[]>, work: Work): string[] {
+  // A set gives out what is added to it meanwhile.
+  const all = new Set(holders.get(key));
+  for (const one of all) {
+    const more = holders.get(one) ?? [];
+    work.take(1 + more.length, LOOKING);
+    for (const holder of more) all.add(holder);
+  }
+  return [...all];
 }
 
 /** `4`, `4 to 8 of bits`: where a member is. */

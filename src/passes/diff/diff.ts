@@ -94,7 +94,7 @@ async function compared(orig: DiffInput | null, patched: DiffInput, options: Dif
     diff.loose.length === 0 &&
     !diff.moved.some((m) => !m.isInit) &&
     diff.annotations.callbacks.size === 0;
-  const meaning = isEmpty ? null : meaningOf(diff, await typeChanges(one.file, other.file));
+  const meaning = isEmpty ? null : meaningOf(diff, await typeChanges(one.file, other.file, diff.patched.unit.work));
   const problems = [
     ...problemsOf(diff),
     ...announcedProblems(diff),

@@ -18,8 +18,6 @@ interface ChangedStruct {
   readonly name: string;
   /** Bytes before the patch. */
   readonly size: number;
-  /** Names of those that hold it, and its own. */
-  readonly names: Set<string>;
   readonly members: readonly string[];
   readonly file: string;
   readonly places: { readonly file: string; readonly functions: readonly string[] }[];
@@ -29,22 +27,19 @@ interface ChangedStruct {
 export class StructUsers {
   readonly #structs = new Map<string, ChangedStruct>();
   readonly #pool: WorkPool;
-  /** Names of all structs and of those that hold them, each once. */
+  /** Names of all structs, each once: what holds one has it in its own debug information. */
   #names: ReadonlySet<string> | null = null;
 
   /** @param pool steps that all files share */
   constructor(results: readonly DiffResult[], pool = new WorkPool()) {
     this.#pool = pool;
     for (const { meaning, patched } of results) {
-      for (const { name, scope, sizes, members, holderNames } of meaning?.types?.layouts ?? []) {
+      for (const { name, scope, sizes, members } of meaning?.types?.layouts ?? []) {
         if (scope !== null) continue;
         const key = `${name} ${sizes[0]}`;
         const told = members.map((m) => `${m.path} ${m.before ?? "was not there"}, then ${m.after ?? "is gone"}`);
-        const known: ChangedStruct = this.#structs.get(key) ?? {
-          ...{ name, size: sizes[0], names: new Set([name]), members: told, file: patched.path, places: [] },
-        };
-        this.#structs.set(key, known);
-        for (const holder of holderNames) known.names.add(holder);
+        if (this.#structs.has(key)) continue;
+        this.#structs.set(key, { name, size: sizes[0], members: told, file: patched.path, places: [] });
       }
     }
   }
@@ -58,7 +53,7 @@ export class StructUsers {
    * @throws Unusable KLP127 if there are out of all proportion many structs
    */
   async addObject(bytes: Uint8Array, file: string): Promise<void> {
-    this.#names ??= new Set([...this.#structs.values()].flatMap((s) => [...s.names].map(plainName)));
+    this.#names ??= new Set([...this.#structs.values()].map((s) => plainName(s.name)));
     const names = [...this.#names];
     try {
       const mayHave = names.length > FEW_NAMES || isAnyIn(names, bytes);
@@ -92,13 +87,14 @@ export class StructUsers {
     if (types === null) return;
     const holders = holdersOf(types);
     const steps = [...types.uses.values()].reduce((sum, of) => sum + of.size, types.aggregates.size);
-    for (const { name, size, names, places } of this.#structs.values()) {
+    for (const { name, size, places } of this.#structs.values()) {
       work.take(steps, "looking for the users of structs");
       const keys = new Set<string>();
       let isThere = false;
       for (const [key, a] of types.aggregates) {
-        if (names.has(a.name)) keys.add(key);
-        if (a.name === name && a.size === size) isThere = true;
+        if (a.name !== name) continue;
+        keys.add(key);
+        if (a.size === size) isThere = true;
       }
       addHolders(holders, keys);
       // Another file's struct may have the name.

@@ -1,5 +1,6 @@
 // What of types is another in the patched object, gathered from one table of types a side, or from one a unit.
 
+import type { Work } from "../../base/work.ts";
 import { compareTypes, type LayoutChange, type ValueChange } from "../../diff/meaning/layouts.ts";
 import { type SignatureChange, signatureChange } from "../../diff/meaning/signatures.ts";
 import { readBtfTypes } from "../../elf/btfTypes.ts";
@@ -27,22 +28,24 @@ export interface GatheredTypes {
   readonly signatures: ReadonlyMap<string, SignatureChange>;
 }
 
-/** Types of both files, from what both have of DWARF and BTF. Null: they do not tell. */
-export async function typeChanges(orig: ElfFile, patched: ElfFile): Promise<GatheredTypes | null> {
+/** Types of both files, from what both have of DWARF and BTF. Null: they do not tell. @param work on the patched file @throws TooMuchWork */
+export async function typeChanges(orig: ElfFile, patched: ElfFile, work: Work): Promise<GatheredTypes | null> {
   try {
     const [one, other] = [await readUnitSlices(orig), await readUnitSlices(patched)];
     // A file of one unit is read as a whole; of a linked object only those units that differ.
     if (one !== null && other !== null && (one.units.length > 1 || other.units.length > 1))
-      return gather("DWARF", changedUnits(one, other));
+      return gather("DWARF", changedUnits(one, other), work);
   } catch (error) {
     if (!(error instanceof DwarfError)) throw error;
     return null;
   }
   const dwarf = [await readDwarfTypes(orig), await readDwarfTypes(patched)] as const;
   if (dwarf[0] !== null && dwarf[1] !== null)
-    return gather("DWARF", [{ before: dwarf[0], after: dwarf[1], source: null }]);
+    return gather("DWARF", [{ before: dwarf[0], after: dwarf[1], source: null }], work);
   const btf = [readBtfTypes(orig), readBtfTypes(patched)] as const;
-  return btf[0] === null || btf[1] === null ? null : gather("BTF", [{ before: btf[0], after: btf[1], source: null }]);
+  return btf[0] === null || btf[1] === null
+    ? null
+    : gather("BTF", [{ before: btf[0], after: btf[1], source: null }], work);
 }
 
 interface Gathering extends UsedLayout {
@@ -52,12 +55,12 @@ interface Gathering extends UsedLayout {
 }
 
 /** @throws DwarfError where the tables are read as they are asked for */
-function gather(source: TypeTable["source"], pairs: Iterable<UnitTypes>): GatheredTypes {
+function gather(source: TypeTable["source"], pairs: Iterable<UnitTypes>, work: Work): GatheredTypes {
   const layouts = new Map<string, Gathering>();
   const values = new Map<string, ValueChange>();
   const signatures = new Map<string, SignatureChange>();
   for (const { before, after, source: file } of pairs) {
-    const changes = compareTypes(before, after);
+    const changes = compareTypes(before, after, work);
     for (const change of changes.layouts) add(layouts, change, after, file);
     // A header's enum is in each unit that includes it.
     for (const value of changes.values) {
@@ -88,12 +91,18 @@ function add(
     variables: new Set<string>(),
   };
   layouts.set(key, found);
+  const known = new Set(found.holderNames);
   for (const holder of change.holders) {
     const holderName = aggregates.get(holder)?.name;
-    if (holderName !== undefined && !found.holderNames.includes(holderName)) found.holderNames.push(holderName);
+    if (holderName === undefined || known.has(holderName)) continue;
+    known.add(holderName);
+    found.holderNames.push(holderName);
   }
-  const keys = [change.key, ...change.holders];
-  const has = (of: ReadonlySet<string>): boolean => keys.some((k) => of.has(k));
+  const keys = new Set([change.key, ...change.holders]);
+  const has = (of: ReadonlySet<string>): boolean => {
+    for (const one of of) if (keys.has(one)) return true;
+    return false;
+  };
   for (const [user, of] of uses) {
     if (!has(of)) continue;
     const files = found.functions.get(user) ?? new Set<string | null>();

@@ -85,6 +85,28 @@ describe.each(["x86_64", "arm64", "ppc64le"])("%s", (arch) => {
     // h only reads what is in front of it: its code is the same.
     expect(grew?.data).toMatchObject({ holders: ["struct holder"], changed: ["f"], unchanged: ["h"] });
   });
+
+  test.each(["holders", "holders-btf"])(
+    "%s: what holds a struct and is as large as before is named, with its users",
+    async (name) => {
+      const { problems } = await diffOf(folder, `${name}.${arch}`);
+      const told = problems.flatMap((p) => (p.code === "KLP725" ? [p.data] : []));
+      expect(told.map(({ members: _members, sizes: _sizes, isGrowth: _grew, scope: _scope, ...rest }) => rest)).toEqual(
+        [
+          {
+            name: "struct turned",
+            holders: ["struct outer", "union either", "struct outermost"],
+            changed: ["inner", "deep"],
+            unchanged: ["beside", "whole"],
+          },
+          { name: "struct small", holders: ["struct padded"], changed: ["padding"], unchanged: [] },
+          // What changed itself is told by itself.
+          { name: "struct moved", holders: [], changed: [], unchanged: [] },
+          { name: "struct changed", holders: [], changed: ["grown"], unchanged: [] },
+        ],
+      );
+    },
+  );
 });
 
 test("without debug information nothing is said of types, and that is told", async () => {
