@@ -125,7 +125,7 @@ describe.each(targets)("$name", (target) => {
 });
 
 // Debian's kernel. What compiles is typed here, where the compiler is, with the files that `-k running` finds; what looks at the kernel is typed
-//XX
+// there, in a guest that runs it.
 test("on the machine that runs the kernel", { timeout: LONG }, async () => {
   const [title, back] = ["On the machine that runs it", "Taking it back"];
   const [commands, after] = [commandsBelow(title), commandsBelow(back)];
