@@ -1,3 +1,4 @@
+import { latin1 } from "../../src/base/bytes.ts";
 import { type ElfFile, readElf } from "../../src/elf/reader.ts";
 import type { SymbolTable } from "../../src/elf/views/symbols.ts";
 import type { ElfEdits } from "../../src/elf/writer/edits.ts";
@@ -27,14 +28,16 @@ export function fieldsOf({ symbols, names }: ElfEdits, handle: number): Partial<
   const start = names.start(symbols.name(handle));
   return {
     ...((given & GIVEN.name) !== 0 && {
-      name: Buffer.from(names.bytes).toString("latin1", start, start + names.lengthOf(symbols.name(handle))),
+      name: latin1(names.bytes, start, start + names.lengthOf(symbols.name(handle))),
     }),
     ...((given & GIVEN.info) !== 0 && { info: symbols.info(handle) }),
     ...((given & GIVEN.other) !== 0 && { other: symbols.other(handle) }),
     ...((given & GIVEN.home) !== 0 && {
       home: section === null ? { kind: "reserved", index: symbols.reserved(handle) } : { kind: "section", section },
     }),
-    ...((given & GIVEN.value) !== 0 && { value: symbols.value(handle) }),
+    ...((given & GIVEN.value) !== 0 && {
+      value: (BigInt(symbols.valueHigh(handle)) << 32n) | BigInt(symbols.valueLow(handle)),
+    }),
     ...((given & GIVEN.size) !== 0 && { size: symbols.size(handle) }),
   };
 }

@@ -10,8 +10,8 @@ export type SymbolHome =
   | { readonly kind: "reserved"; readonly index: number };
 
 export interface SymbolFields {
-  /** Latin-1, a byte a character; or the number of a name in the pool of the edits. */
-  readonly name: string | number;
+  /** Latin-1, a byte a character. */
+  readonly name: string;
   /** st_info: binding << 4 | type. */
   readonly info: number;
   readonly other: number;
@@ -38,7 +38,8 @@ export class SymbolEdits {
   #others = new Uint8Array(0);
   /** A section's handle, or -1 less a reserved index. */
   #homes = new Int32Array(0);
-  #values = new BigUint64Array(0);
+  /** Halves, low and high. */
+  #values = new Uint32Array(0);
   #sizes = new Float64Array(0);
 
   constructor(pool: NamePool, original: number) {
@@ -70,11 +71,43 @@ export class SymbolEdits {
     return symbol;
   }
 
+  /** Adds a symbol that has a reserved index, and 0 for all else. @param name number in the pool */
+  addReserved(name: number, info: number, index: number): SymbolHandle {
+    const symbol = this.#original + this.#added++;
+    if (symbol >= this.#given.length) this.#grow(symbol);
+    this.#names[symbol] = name;
+    this.#infos[symbol] = info;
+    this.#homes[symbol] = -1 - index;
+    this.#given[symbol] = ALL;
+    return symbol;
+  }
+
+  /** Gives one of the file's symbols a reserved index in place of a section, and the value 0. */
+  setReserved(symbol: SymbolHandle, index: number): void {
+    if (symbol >= this.#given.length) this.#grow(symbol);
+    const before = this.#given[symbol] as number;
+    if (before === 0) this.#edited++;
+    this.#homes[symbol] = -1 - index;
+    this.#values[symbol * 2] = 0;
+    this.#values[symbol * 2 + 1] = 0;
+    this.#given[symbol] = before | GIVEN.home | GIVEN.value;
+  }
+
+  /** Gives one of the file's symbols a name, and 0 as st_other. @param name number in the pool */
+  setName(symbol: SymbolHandle, name: number): void {
+    if (symbol >= this.#given.length) this.#grow(symbol);
+    const before = this.#given[symbol] as number;
+    if (before === 0) this.#edited++;
+    this.#names[symbol] = name;
+    this.#others[symbol] = 0;
+    this.#given[symbol] = before | GIVEN.name | GIVEN.other;
+  }
+
   /** Returns which fields are given. */
   #put(symbol: SymbolHandle, { name, info, other, home, value, size }: Partial<SymbolFields>): number {
     let given = 0;
     if (name !== undefined) {
-      this.#names[symbol] = typeof name === "number" ? name : this.#pool.add(name);
+      this.#names[symbol] = this.#pool.add(name);
       given |= GIVEN.name;
     }
     if (info !== undefined) {
@@ -90,8 +123,8 @@ export class SymbolEdits {
       given |= GIVEN.home;
     }
     if (value !== undefined) {
-      // A new column is zeros.
-      if (value !== 0n || (this.#given[symbol] as number) !== 0) this.#values[symbol] = value;
+      this.#values[symbol * 2] = Number(BigInt.asUintN(32, value));
+      this.#values[symbol * 2 + 1] = Number(BigInt.asUintN(32, value >> 32n));
       given |= GIVEN.value;
     }
     if (size !== undefined) {
@@ -109,7 +142,7 @@ export class SymbolEdits {
       this.#infos = new Uint8Array(room);
       this.#others = new Uint8Array(room);
       this.#homes = new Int32Array(room);
-      this.#values = new BigUint64Array(room);
+      this.#values = new Uint32Array(room * 2);
       this.#sizes = new Float64Array(room);
       return;
     }
@@ -145,8 +178,12 @@ export class SymbolEdits {
   reserved(symbol: SymbolHandle): number {
     return -1 - (this.#homes[symbol] ?? -1);
   }
-  value(symbol: SymbolHandle): bigint {
-    return this.#values[symbol] ?? 0n;
+  /** The low half of its value. */
+  valueLow(symbol: SymbolHandle): number {
+    return this.#values[symbol * 2] ?? 0;
+  }
+  valueHigh(symbol: SymbolHandle): number {
+    return this.#values[symbol * 2 + 1] ?? 0;
   }
   /** Bytes. */
   size(symbol: SymbolHandle): number {

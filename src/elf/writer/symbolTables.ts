@@ -69,8 +69,15 @@ class SymbolRows {
     if ((given & GIVEN.name) !== 0) view.setUint32(at + SYM.name, names.offsetOf(symbols.name(handle)), le);
     if ((given & GIVEN.info) !== 0) view.setUint8(at + SYM.info, symbols.info(handle));
     if ((given & GIVEN.other) !== 0) view.setUint8(at + SYM.other, symbols.other(handle));
-    if ((given & GIVEN.value) !== 0) view.setBigUint64(at + SYM.value, symbols.value(handle), le);
-    if ((given & GIVEN.size) !== 0) view.setBigUint64(at + SYM.sizeField, BigInt(symbols.size(handle)), le);
+    if ((given & GIVEN.value) !== 0) {
+      view.setUint32(at + SYM.value + (le ? 0 : 4), symbols.valueLow(handle), le);
+      view.setUint32(at + SYM.value + (le ? 4 : 0), symbols.valueHigh(handle), le);
+    }
+    if ((given & GIVEN.size) !== 0) {
+      const size = symbols.size(handle);
+      view.setUint32(at + SYM.sizeField + (le ? 0 : 4), size, le);
+      view.setUint32(at + SYM.sizeField + (le ? 4 : 0), size / 0x1_0000_0000, le);
+    }
     if ((given & GIVEN.home) !== 0 && symbols.section(handle) === null)
       view.setUint16(at + SYM.shndx, symbols.reserved(handle), le);
   }

@@ -1,6 +1,6 @@
 // Plain objects: undefined symbols that the kernel or a patched module has, but does not export, become livepatch symbols.
 
-import { STB_WEAK } from "../../elf/consts.ts";
+import { SHN_LIVEPATCH, STB_WEAK } from "../../elf/consts.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { ElfEdits } from "../../elf/writer/edits.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -9,7 +9,7 @@ import type { KernelSymbol } from "../../kernel/symbols/symbolColumns.ts";
 import { KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import { KlpNames } from "../symbols/pooledNames.ts";
 import type { RelocationRouter } from "../symbols/router.ts";
-import { LIVEPATCH, moveRelocations } from "./intermediate.ts";
+import { moveRelocations } from "./intermediate.ts";
 
 /** Undefined symbols that the loader, or the compiler, defines by other means than an export. */
 const NOT_FROM_THE_KERNEL = new Set([".TOC.", "TOC.", "_GLOBAL_OFFSET_TABLE_"]);
@@ -236,7 +236,8 @@ export function convert(
     const start = symbols.nameOffset(symbol);
     const name = names.of(owner, position, bytes, start, start + nameLength);
     // A hidden undefined symbol was the compiler's business only.
-    edits.setSymbol(symbol, { name, home: LIVEPATCH, other: 0, value: 0n });
+    edits.symbols.setName(symbol, name);
+    edits.symbols.setReserved(symbol, SHN_LIVEPATCH);
   }
   moveRelocations(edits, symbols, (symbol) => objects[symbol], router);
 }

@@ -17,9 +17,6 @@ import { RelocationRouter } from "../symbols/router.ts";
 import type { FilePlace } from "./pointers.ts";
 import { isIntermediate, type Producer } from "./producer.ts";
 
-/** Where a livepatch symbol is. */
-export const LIVEPATCH = { kind: "reserved", index: SHN_LIVEPATCH } as const;
-
 /** What finishing a file needs, and what it has done. Nothing is changed but the edits. */
 export class Finish {
   readonly file: ElfFile;
@@ -45,6 +42,9 @@ export class Finish {
   readonly #strings = new Map<SectionHandle, StringTable>();
   /** The place that an object's name was read from last: most entries name the same. */
   #object: (FilePlace & { readonly name: string | null }) | null = null;
+  /** The section that was measured last, and its size: most places lie in the same. */
+  #measured = -1;
+  #size = 0;
   readonly #dropped = new Set<SectionHandle>();
   readonly #goodObjects = new Set<string>();
   #lastGoodObject: string | null = null;
@@ -95,7 +95,11 @@ export class Finish {
 
   /** What is wrong with a place to relocate: it lies behind its section's end. Null: nothing. */
   placeFault({ section, offset }: FilePlace): string | null {
-    const size = this.file.sections.size(section);
+    if (section !== this.#measured) {
+      this.#measured = section;
+      this.#size = this.file.sections.size(section);
+    }
+    const size = this.#size;
     if (offset < size) return null;
     return `the place to relocate is at ${offset} of ${this.file.sections.name(section)}, which has ${size} bytes`;
   }
@@ -142,7 +146,7 @@ export class Finish {
     if (id >= this.#made.length) this.#made = longer(this.#made);
     const known = this.#made[id] as number;
     if (known !== 0) return known - 1;
-    const made = this.edits.addSymbol({ name: id, info, other: 0, home: LIVEPATCH, value: 0n, size: 0 });
+    const made = this.edits.symbols.addReserved(id, info, SHN_LIVEPATCH);
     this.#made[id] = made + 1;
     this.symbolCount++;
     return made;
@@ -163,12 +167,9 @@ export class Finish {
 
   /** Turns a symbol of the file into a livepatch symbol: same index, another name. */
   renameToKlp(symbol: SymbolHandle, name: KlpSymbolName): void {
-    this.edits.setSymbol(symbol, {
-      name: formatKlpSymbol(name),
-      home: LIVEPATCH,
-      other: 0,
-      value: 0n,
-    });
+    const { symbols, names } = this.edits;
+    symbols.setReserved(symbol, SHN_LIVEPATCH);
+    symbols.setName(symbol, names.add(formatKlpSymbol(name)));
     this.symbolCount++;
   }
 

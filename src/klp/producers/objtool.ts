@@ -8,7 +8,7 @@ import { firstIndex } from "../../base/search.ts";
 import { SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { parseKlpSymbol } from "../symbols/names.ts";
-import { type Finish, LIVEPATCH, referredSections } from "./intermediate.ts";
+import { type Finish, referredSections } from "./intermediate.ts";
 import { LEADS, PlaceCursor, Pointers } from "./pointers.ts";
 import { objtoolSectionObject } from "./producer.ts";
 
@@ -72,10 +72,10 @@ class Entries {
       finish.malformed(section, at + ENTRY.place, outside);
       return;
     }
-    const target = pointers.rowAt(at + ENTRY.symbol);
-    const symbol = target?.table.symbol(target.row) ?? 0;
+    const target = pointers.find(at + ENTRY.symbol);
+    const symbol = target < 0 ? 0 : pointers.symbol(target);
     const isKlp = symbols.isUndefined(symbol) || symbols.rawShndx(symbol) === SHN_LIVEPATCH;
-    if (target === null || !isKlp || symbol === 0) {
+    if (!isKlp || symbol === 0) {
       finish.malformed(section, at + ENTRY.symbol, "no livepatch symbol");
       return;
     }
@@ -85,17 +85,15 @@ class Entries {
       finish.malformed(section, at + ENTRY.symbol, `${symbols.name(symbol)} is not a livepatch symbol's name`);
       return;
     }
-    const { table, row } = target;
-    finish.router
-      .place(place.section, object)
-      .add(place.offset, symbol, type, table.addendLow(row), table.addendHigh(row));
+    const moved = finish.router.place(place.section, object);
+    moved.add(place.offset, symbol, type, pointers.addendLow(target), pointers.addendHigh(target));
     this.#mark(symbol);
     this.#replaced.remove(place.section, place.offset);
   }
 
   #mark(symbol: number): void {
     if (!this.#marked.add(symbol)) return;
-    this.#finish.edits.setSymbol(symbol, { home: LIVEPATCH, value: 0n });
+    this.#finish.edits.symbols.setReserved(symbol, SHN_LIVEPATCH);
     this.#finish.symbolCount++;
   }
 }

@@ -16,18 +16,11 @@ import { NearSearch } from "../../kernel/symbols/nearNames.ts";
 import { hasFact, longestSymbolName } from "../../kernel/versionFacts.ts";
 import { stateProblems } from "../patch/moduleStates.ts";
 import { type PlaceOf, placeIn } from "../place.ts";
-import { isIntermediate } from "../producers/producer.ts";
-import { wish } from "../sieve/wish.ts";
-import {
-  KLP_SECTION_PREFIX,
-  KLP_SYMBOL_PREFIX,
-  type KlpSymbolName,
-  parseKlpSectionObject,
-  parseKlpSymbol,
-} from "../symbols/names.ts";
+import { KLP_SECTION_PREFIX, type KlpSymbolName, parseKlpSectionObject, parseKlpSymbol } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 import { lateWrite, overwrittenHalves } from "./lateWrites.ts";
 import { SoundSymbols } from "./soundSymbols.ts";
+import { unresolvedUses } from "./unresolvedUses.ts";
 
 /** Whether a section's memory is freed after init. */
 export const isFreed = ({ header, sections }: ElfFile, section: number): boolean =>
@@ -270,47 +263,4 @@ export function lookupProblems(
     case "beyond":
       return [problem("KLP416", at, { symbol: shown, object: objectName, source, position, count: found.count }, more)];
   }
-}
-
-/** Rows against livepatch symbols for which something is written. */
-const LIVEPATCH_USES = wish({
-  tables: ({ file: { sections } }, { target }) =>
-    sections.hasFlags(target, SHF_ALLOC) && !isIntermediate(sections.name(target)),
-  symbols:
-    ({ symbols }) =>
-    (symbol) =>
-      symbols.rawShndx(symbol) === SHN_LIVEPATCH,
-  // Nothing is written for the tombstones of objtool, which have type 0.
-  types: () => (def) => (def?.value ?? "none") !== "none",
-});
-
-/**
- * Ordinary relocations against livepatch symbols: the loader takes the symbol's value as it is at that moment, 0 unless an
- * earlier livepatch section for vmlinux has resolved it.
- */
-function unresolvedUses(context: RuleContext): Problem[] {
-  const { file, symbols, version } = context;
-  const { sections } = file;
-  const resolved = new Set<number>();
-  const said = new Set<number>();
-  const problems = new ProblemList();
-  for (const table of file.relocations) {
-    const isKlp = sections.hasFlags(table.section, SHF_RELA_LIVEPATCH);
-    const resolves =
-      isKlp && hasFact(version, "vmlinuxAtLoad") && parseKlpSectionObject(sections.name(table.section)) === "vmlinux";
-    if (isKlp && !resolves) continue;
-    for (const row of context.rows.of(table, LIVEPATCH_USES)) {
-      const symbol = table.symbol(row);
-      if (resolved.has(symbol)) continue;
-      const name = symbols.name(symbol);
-      if (name.startsWith(KLP_SYMBOL_PREFIX) && parseKlpSymbol(name) === null) continue;
-      if (resolves) resolved.add(symbol);
-      else if (!said.has(symbol)) {
-        said.add(symbol);
-        const at = placeIn(context, table.target, table.offset(row));
-        problems.push(problem("KLP432", at, { symbol: printable(symbols.name(symbol)) }));
-      }
-    }
-  }
-  return problems.all();
 }
