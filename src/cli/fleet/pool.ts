@@ -57,6 +57,9 @@ export async function checkFleet(
         give();
       });
       worker.on("error", reject);
+      worker.on("messageerror", reject);
+      // One that ends by itself has not said why.
+      worker.on("exit", (status) => reject(new Error(`a thread ended with status ${status}`)));
       give();
     });
   await Promise.all(Array.from({ length: count }, run));

@@ -8,6 +8,8 @@ import { InstructionStarts } from "./starts.ts";
 import { type RowWish, type WishFacts, wishes } from "./wish.ts";
 
 const NO_ROWS: readonly number[] = [];
+const NO_LISTS: readonly (readonly number[])[] = [];
+const NO_BYTES = new Uint8Array(0);
 const TWO_TO_30 = 2 ** 30;
 const TWO_TO_32 = 2 ** 32;
 
@@ -31,6 +33,35 @@ interface Masks {
 export function either(a: readonly number[], b: readonly number[]): readonly number[] {
   if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
   return [...new Set([...a, ...b])].sort((x, y) => x - y);
+}
+
+/** The wishes that ask for more than table, symbol and type, as masks. */
+interface Measures {
+  readonly far: number;
+  readonly outside: number;
+  readonly nonzero: number;
+}
+
+let knownMeasures: Measures | null = null;
+/** All wishes are registered before a file is looked at. */
+function measures(): Measures {
+  knownMeasures ??= {
+    far: bitsOf((one) => one.addends === "far"),
+    outside: bitsOf((one) => one.places === "outside"),
+    nonzero: bitsOf((one) => one.places === "nonzero"),
+  };
+  return knownMeasures;
+}
+
+/** The rules that wish for something, as a mask. */
+function bitsOf(holds: (one: RowWish) => boolean): number {
+  let mask = 0;
+  let bit = 1;
+  for (const one of wishes()) {
+    if (holds(one)) mask |= bit;
+    bit <<= 1;
+  }
+  return mask;
 }
 
 /** The rows that rules wish for, of one file. */
@@ -76,17 +107,10 @@ export class RowSieve {
     return starts;
   }
 
-  /** The rules that wish for something, as a mask. */
-  #bits(holds: (one: RowWish) => boolean): number {
-    let mask = 0;
-    for (const [bit, one] of this.#wishes.entries()) if (holds(one)) mask |= 1 << bit;
-    return mask;
-  }
-
   #makeMasks(): Masks {
     const facts = this.facts;
     const tests = new Map(this.#wishes.map((one) => [one, one.types?.(facts)]));
-    const ofType = (def: RelocDef | undefined): number => this.#bits((one) => tests.get(one)?.(def) !== false);
+    const ofType = (def: RelocDef | undefined): number => bitsOf((one) => tests.get(one)?.(def) !== false);
     const defs = facts.arch.relocs.defs.values();
     const unknown = defs.reduce((most, def) => Math.max(most, def.type), 0) + 1;
     const ofUnknown = ofType(undefined);
@@ -98,7 +122,7 @@ export class RowSieve {
       bytes[def.type] = def.bytes;
       anyType |= types[def.type] ?? 0;
     }
-    const anySymbol = this.#bits((one) => one.symbols === undefined);
+    const anySymbol = bitsOf((one) => one.symbols === undefined);
     const symbols = new Int32Array(facts.symbols.count).fill(anySymbol);
     // No symbol matters to a rule about types that the architecture does not have.
     for (const [bit, one] of this.#wishes.entries())
@@ -109,22 +133,25 @@ export class RowSieve {
   #sift(table: RelocationTable): readonly (readonly number[])[] {
     const facts = this.facts;
     const { sections } = facts.file;
-    const looked = this.#bits((one) => one.tables(facts, table));
-    if (looked === 0) return [];
+    const looked = bitsOf((one) => one.tables(facts, table));
+    if (looked === 0 || table.count === 0) return NO_LISTS;
     this.#masks ??= this.#makeMasks();
-    const nonzero = looked & this.#bits((one) => one.places === "nonzero");
+    const asked = measures();
+    const nonzero = looked & asked.nonzero;
     const pass: Pass = {
       ...this.#masks,
       looked,
-      far: looked & this.#bits((one) => one.addends === "far"),
-      outside: looked & this.#bits((one) => one.places === "outside"),
+      far: looked & asked.far,
+      outside: looked & asked.outside,
       nonzero,
       size: sections.size(table.target),
-      data: nonzero === 0 ? new Uint8Array(0) : sections.data(table.target),
+      data: nonzero === 0 ? NO_BYTES : sections.data(table.target),
     };
-    const left: number[][] = this.#wishes.map(() => []);
+    // Most tables leave nothing.
+    let left: number[][] = [];
     for (const { words, first, count } of table.words()) {
       sift(pass, words, count, table.rowSize / 4, (row, mask) => {
+        if (left.length === 0) left = this.#wishes.map(() => []);
         for (let bit = 0; bit < left.length; bit++) if ((mask & (1 << bit)) !== 0) left[bit]?.push(first + row);
       });
     }
