@@ -15,6 +15,9 @@ export function viewOf(bytes: Uint8Array): DataView {
 /** Whether numbers of several bytes stand in the memory of this machine as in a little-endian file. */
 const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** Which of the two words of a 64-bit number in the memory of this machine is its low half. */
+export const LOW_HALF = IS_LITTLE_ENDIAN ? 0 : 1;
+
 /** Little-endian words of 32 bits, in place; null where they do not stand in memory as this machine has them. Bytes behind the last are left out. */
 export function wordsOf(bytes: Uint8Array): Uint32Array | null {
   if (!IS_LITTLE_ENDIAN || bytes.byteOffset % 4 !== 0) return null;

@@ -12,7 +12,7 @@ import {
   renameSync,
   statSync,
   unlinkSync,
-  writeSync,
+  writevSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { append } from "../base/lists.ts";
@@ -44,10 +44,11 @@ export function isSameFile(a: string, b: string): boolean {
 /**
  * Writes a file so that it appears whole or not at all: a temporary file in the same folder, fsync, rename.
  * A symbolic link at `path` is followed. A path that is not a regular file (a pipe, /dev/stdout) is written directly.
- * @param mode permission bits, as of the input.
+ * @param bytes in one, or in pieces @param mode permission bits, as of the input.
  * @throws OutputError
  */
-export function writeWhole(path: string, bytes: Uint8Array, mode: number): void {
+export function writeWhole(path: string, bytes: Uint8Array | readonly Uint8Array[], mode: number): void {
+  const pieces = bytes instanceof Uint8Array ? [bytes] : bytes;
   let target = path;
   try {
     const there = statSync(path);
@@ -55,7 +56,7 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
     if (!there.isFile()) {
       const fd = openSync(path, "w");
       try {
-        writeAll(fd, bytes);
+        writeAll(fd, pieces);
       } finally {
         closeSync(fd);
       }
@@ -68,7 +69,7 @@ export function writeWhole(path: string, bytes: Uint8Array, mode: number): void 
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new OutputError(path, reason(error));
     target = followLinks(path);
   }
-  uninterrupted(() => putInPlace(path, target, bytes, (fd) => fchmodSync(fd, mode & 0o777)));
+  uninterrupted(() => putInPlace(path, target, pieces, (fd) => fchmodSync(fd, mode & 0o777)));
 }
 
 /** What {@link replaceWhole} could not keep. */
@@ -96,7 +97,7 @@ export function replaceWhole(path: string, bytes: Uint8Array, before: FileState)
   if (!isSameState(there, before)) throw new OutputError(path, "it changed after it was read");
   const lost: string[] = [];
   uninterrupted(() =>
-    putInPlace(path, target, bytes, (fd, temporary) => {
+    putInPlace(path, target, [bytes], (fd, temporary) => {
       append(lost, keepOwner(fd, there));
       append(lost, copyAttributes(target, temporary));
       // Last: a change of the owner takes special bits away.
@@ -130,14 +131,14 @@ function keepOwner(fd: number, { uid, gid }: BigIntStats): string[] {
 function putInPlace(
   path: string,
   target: string,
-  bytes: Uint8Array,
+  pieces: readonly Uint8Array[],
   prepare: (fd: number, path: string) => void,
 ): void {
   let temporary: string | null = null;
   let fd: number | null = null;
   try {
     ({ fd, path: temporary } = openTemporary(dirname(target)));
-    writeAll(fd, bytes);
+    writeAll(fd, pieces);
     prepare(fd, temporary);
     fsyncSync(fd);
     closeSync(fd);
@@ -192,8 +193,18 @@ function syncFolder(folder: string): void {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+function writeAll(fd: number, pieces: readonly Uint8Array[]): void {
+  for (let left = behind(pieces, 0); left.length > 0; ) left = behind(left, writevSync(fd, left));
+}
+
+/** What is left of pieces behind so many bytes. */
+export function behind(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let over = bytes;
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(Math.min(over, piece.length));
+    over -= piece.length - rest.length;
+    return rest.length === 0 ? [] : [rest];
+  });
 }
 
 /** Why the system did not take an output, in words. */

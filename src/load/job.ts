@@ -10,6 +10,7 @@ import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_ABS, SHN_UNDEF, SHT_RELA } from "../
 import type { ElfFile } from "../elf/reader.ts";
 import { SYM } from "../elf/views/layout.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
+import { putValues, symbolsOutside } from "../elf/views/symbolRows.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { sortExtable } from "../kernel/loader/extable.ts";
 import {
@@ -301,13 +302,14 @@ export class Job {
   #writeSymbols(): void {
     const bytes = this.#space.bytes[this.#symbols.section];
     if (bytes === undefined || bytes.length < this.#symbols.count * SYM.size) return;
+    putValues(bytes, this.#space.values, this.#file.littleEndian);
+    if (!this.#loader.dedots) return;
     const view = new OrderedView(bytes, this.#file.littleEndian);
     for (let i = 1; i < this.#symbols.count; i++) {
-      const at = i * SYM.size;
-      view.setBigUint64(at + SYM.value, this.#space.values[i] ?? 0n);
-      if (!this.#loader.dedots || this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
+      if (this.#symbols.rawShndx(i) !== SHN_UNDEF) continue;
       const name = this.#symbols.name(i);
       if (!name.startsWith(".")) continue;
+      const at = i * SYM.size;
       view.setUint32(at + SYM.name, this.#symbols.nameOffset(i) + 1);
       if (name === ".TOC.") view.setUint16(at + SYM.shndx, SHN_ABS);
     }
@@ -317,10 +319,10 @@ export class Job {
     // Symbols of sections that are not loaded get addresses in the file's temporary copy.
     const symtab = this.#symbols.section;
     if (!this.#isLoaded(symtab)) return;
-    for (let i = 1; i < this.#symbols.count; i++) {
-      const section = this.#symbols.sectionOf(i);
-      if (section === null || this.#isLoaded(section)) continue;
-      if (this.#sections[section]?.name === PERCPU_SECTION && this.#options.placement.percpu !== null) continue;
+    const isKnown = Uint8Array.from(this.#sections, ({ name }, i) =>
+      this.#isLoaded(i) || (name === PERCPU_SECTION && this.#options.placement.percpu !== null) ? 1 : 0,
+    );
+    for (const [i, section] of symbolsOutside(this.#symbols, isKnown)) {
       const start = i * SYM.size + SYM.value;
       const reason = `the symbol lies in ${printable(this.#sections[section]?.name ?? "")}, which is not loaded`;
       this.#unknown.push({ section: symtab, start, end: start + 8, reason });

@@ -15,6 +15,7 @@ import {
 } from "./def.ts";
 import { Halves, type Plan, planOf } from "./halves.ts";
 import { evaluate, fits, store, verdict } from "./value.ts";
+import { Wholes, wholeForm } from "./wholes.ts";
 
 /** The memory that a module is loaded into, by section index. */
 export interface Space {
@@ -116,6 +117,9 @@ class Types {
   }
 }
 
+/** Rows of a table from which on it is worth to make forms of all types. */
+const MANY = 64;
+
 /**
  * Applies one relocation section to the target's bytes in memory. Goes on after an error, so that all are reported.
  * @param order rows in the order in which the loader meets them; null: as in the file
@@ -127,32 +131,70 @@ export function relocate(
   machine: RelocMachine,
   report: Report,
 ): void {
-  const bytes = space.bytes[table.target] ?? new Uint8Array(0);
-  const view = new OrderedView(bytes, space.littleEndian);
-  const base = space.addresses[table.target] ?? 0n;
   if (!table.hasAddends) {
     report({ kind: "rel" }, table, 0);
     return;
   }
+  const one = oneByOne(table, space, machine, report);
+  if (order !== null || table.count < MANY) {
+    for (let i = 0; i < table.count; i++) one(order === null ? i : (order[i] ?? 0), i);
+    return;
+  }
+  const wholes = new Wholes(formsOf(machine), {
+    bytes: space.bytes[table.target] ?? new Uint8Array(0),
+    base: space.addresses[table.target] ?? 0n,
+    littleEndian: space.littleEndian,
+    values: space.values,
+    zeros: machine.placeMustBeZero,
+  });
+  for (const { first, count, words } of table.words()) {
+    const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
+    for (let row = wholes.write(signed, 0, count); row < count; row = wholes.write(signed, row + 1, count))
+      one(first + row, first + row);
+  }
+}
+
+/** The form of each type that the loader knows. */
+function formsOf(machine: RelocMachine): Uint8Array {
+  const types = new Types(machine);
+  const defs = machine.relocs.defs.values();
+  // By type, ascending.
+  const forms = new Uint8Array((defs.at(-1)?.type ?? 0) + 1);
+  for (const { type } of defs) {
+    const { def } = types.of(type);
+    forms[type] = def === null ? 0 : wholeForm(def);
+  }
+  return forms;
+}
+
+/** Applies a row of a table, the `position`-th that the loader meets. */
+function oneByOne(
+  table: RelocationTable,
+  space: Space,
+  machine: RelocMachine,
+  report: Report,
+): (row: number, position: number) => void {
+  const bytes = space.bytes[table.target] ?? new Uint8Array(0);
+  const view = new OrderedView(bytes, space.littleEndian);
+  const base = space.addresses[table.target] ?? 0n;
   let site: Site | null = null;
   const { littleEndian, values } = space;
   const halves = new Halves(table, { bytes, base, littleEndian }, values, machine.TOC, machine.placeMustBeZero);
   const types = new Types(machine);
-  for (let i = 0; i < table.count; i++) {
-    const row = order === null ? i : (order[i] ?? 0);
+  return (row, position) => {
     const type = table.type(row);
     const { def, plan, before } = types.of(type);
     if (def === null) {
       report({ kind: "unknown", type, before }, table, row);
-      continue;
+      return;
     }
-    if (def.bytes === 0) continue;
+    if (def.bytes === 0) return;
     const at = table.offset(row);
     if (at + def.bytes > bytes.length) {
       report({ kind: "outside", def, size: bytes.length }, table, row);
-      continue;
+      return;
     }
-    if (plan !== null && halves.write(plan, row, at)) continue;
+    if (plan !== null && halves.write(plan, row, at)) return;
     const symbol = table.symbol(row);
     const S = space.values[symbol] ?? 0n;
     const A = table.addend(row);
@@ -171,10 +213,10 @@ export function relocate(
     }
     if (def.hook !== undefined) {
       const hook = machine.hooks[def.hook];
-      if (hook?.(site, (finding) => report(finding, table, row)) === true) continue;
+      if (hook?.(site, (finding) => report(finding, table, row)) === true) return;
     }
-    applyOne(site, i, machine, report);
-  }
+    applyOne(site, position, machine, report);
+  };
 }
 
 function applyOne(site: Site, position: number, machine: RelocMachine, report: Report): void {

@@ -2,6 +2,7 @@
 // that something is wrong with, take the way of value.ts, in bigints.
 
 import { unreachable } from "../base/brand.ts";
+import { LOW_HALF } from "../base/bytes.ts";
 import type { RelocationTable } from "../elf/views/relas.ts";
 import type { Overflow, RelocDef } from "./def.ts";
 import { insert } from "./field.ts";
@@ -9,9 +10,9 @@ import { insert } from "./field.ts";
 const TWO_TO_32 = 0x1_0000_0000;
 
 /** What of S+A is the value. */
-const PLAIN = 0;
-const MINUS_P = 1;
-const MINUS_TOC = 2;
+export const SUM = 0;
+export const SUM_MINUS_P = 1;
+const SUM_MINUS_TOC = 2;
 const PAGES = 3;
 
 /** A row, as this file needs it. */
@@ -43,11 +44,11 @@ function bounds(rules: readonly (Overflow | undefined)[]): { min: number; end: n
 function kindOf({ value }: RelocDef): number | null {
   switch (value) {
     case "S+A":
-      return PLAIN;
+      return SUM;
     case "S+A-P":
-      return MINUS_P;
+      return SUM_MINUS_P;
     case "S+A-TOC":
-      return MINUS_TOC;
+      return SUM_MINUS_TOC;
     case "page(S+A)-page(P)":
       return PAGES;
     case "none":
@@ -73,9 +74,6 @@ export function planOf(def: RelocDef): Plan | null {
     ...bounds([def.overflow, def.holds]),
   };
 }
-
-/** The halves of a list of 64-bit numbers, in the order of the machine that this runs on. */
-const LOW = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 0 : 1;
 
 /** Writes the values of relocations of one table. */
 export class Halves {
@@ -122,12 +120,12 @@ export class Halves {
   write(plan: Plan, row: number, at: number): boolean {
     const table = this.#table;
     const symbol = table.symbol(row) * 2;
-    let low = (this.#values[symbol + LOW] ?? 0) + table.addendLow(row);
-    let high = (this.#values[symbol + 1 - LOW] ?? 0) + table.addendHigh(row);
-    if (plan.kind === MINUS_P) {
+    let low = (this.#values[symbol + LOW_HALF] ?? 0) + table.addendLow(row);
+    let high = (this.#values[symbol + 1 - LOW_HALF] ?? 0) + table.addendHigh(row);
+    if (plan.kind === SUM_MINUS_P) {
       low -= this.#baseLow + at;
       high -= this.#baseHigh;
-    } else if (plan.kind === MINUS_TOC) {
+    } else if (plan.kind === SUM_MINUS_TOC) {
       low -= this.#tocLow;
       high -= this.#tocHigh;
     } else if (plan.kind === PAGES) {

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { isSameFile, OutputError, replaceWhole, writeWhole } from "../../src/elf/output.ts";
+import { behind, isSameFile, OutputError, replaceWhole, writeWhole } from "../../src/elf/output.ts";
 import { readRegular } from "../../src/elf/regularFile.ts";
 import { temporaryPath } from "../../src/elf/temporary.ts";
 import { builtCommand } from "../built.ts";
@@ -80,6 +80,17 @@ describe("writeWhole", () => {
     writeWhole(at("out"), bytes, 0o644);
     expect(readFileSync(at("out")).equals(bytes)).toBe(true);
     expect(readFileSync(at("other name"), "utf8")).toBe("old");
+  });
+
+  test("in pieces, some of them empty", () => {
+    const pieces = [new Uint8Array(0), bytes.subarray(0, 3), new Uint8Array(0), bytes.subarray(3)];
+    writeWhole(at("out"), pieces, 0o644);
+    expect(readFileSync(at("out")).equals(bytes)).toBe(true);
+    for (let n = 0; n <= bytes.length; n++) {
+      const left = behind(pieces, n);
+      expect(Buffer.concat(left).equals(bytes.subarray(n))).toBe(true);
+      expect(left.every((piece) => piece.length > 0)).toBe(true);
+    }
   });
 
   test("an empty output", () => {

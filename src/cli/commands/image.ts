@@ -21,12 +21,12 @@ import { addressesOf } from "../../kernel/running/addresses.ts";
 import type { GivenParameter, PatchedName } from "../../load/facts.ts";
 import { btfTypes, type KernelTypes, STRUCTS } from "../../load/structModule.ts";
 import { type ImageResult, imageOf, type ModuleImage } from "../../passes/image/image.ts";
-import { imageDebug, imageElf, mapText, rawFiles } from "../../passes/image/output.ts";
+import { imageDebug, imagePieces, mapText, rawFiles } from "../../passes/image/output.ts";
 import { refuseOtherMachine } from "../../passes/input.ts";
 import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
-import { InputProblem, readUnpacked, UsageError, unreadable, write } from "../files/io.ts";
+import { InputProblem, readUnpacked, UsageError, unreadable, write, writePieces } from "../files/io.ts";
 import { type NamedFile, writeSet } from "../files/writeSet.ts";
 import type { imageRows } from "../optionRows.ts";
 import { type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
@@ -113,8 +113,8 @@ async function writeImage(
   context: Context,
 ): Promise<void> {
   if (output !== null) {
-    const elf = imageElf(made, await imageDebug(made));
-    if (output === "-") await write(context.stdout, elf);
+    const elf = imagePieces(made, await imageDebug(made));
+    if (output === "-") await writePieces(context.stdout, elf);
     else writeFile(output, elf, 0o644);
   }
   if (options.raw !== undefined) {
@@ -278,7 +278,7 @@ function writeFolder(folder: string, files: readonly NamedFile[]): void {
   }
 }
 
-function writeFile(path: string, bytes: Uint8Array, mode: number): void {
+function writeFile(path: string, bytes: Uint8Array | readonly Uint8Array[], mode: number): void {
   try {
     writeWhole(path, bytes, mode);
   } catch (error) {

@@ -1,9 +1,9 @@
 import { hex } from "../../base/bytes.ts";
-import { SHN_UNDEF, SHN_XINDEX, SHT_DYNSYM, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from "../consts.ts";
+import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_DYNSYM, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from "../consts.ts";
 import { SHDR, SYM } from "../views/layout.ts";
 import type { SectionTable } from "../views/sections.ts";
 import { StringTable } from "../views/strings.ts";
-import { SymbolTable } from "../views/symbols.ts";
+import { SYMBOL_WORDS, SymbolTable } from "../views/symbols.ts";
 import { malformed } from "./malformed.ts";
 import { NameBudget, nameTable } from "./names.ts";
 import { rowCount } from "./rows.ts";
@@ -91,9 +91,9 @@ function checkSymbols(
   budget: NameBudget,
 ): void {
   const start = sections.offset(table.section);
-  for (let s = 0; s < table.count; s++) {
-    const at = start + s * SYM.size;
-    const nameOffset = table.nameOffset(s);
+  const words = table.words();
+  for (let s = 0, k = 0, at = start; s < table.count; s++, k += SYMBOL_WORDS.count, at += SYM.size) {
+    const nameOffset = (words[k + SYMBOL_WORDS.name] ?? 0) >>> 0;
     if (nameOffset >= names.size && nameOffset !== 0) {
       throw malformed(
         at + SYM.name,
@@ -101,7 +101,8 @@ function checkSymbols(
       );
     }
     budget.take(names, nameOffset, at + SYM.name, "symbol", s);
-    const raw = table.rawShndx(s);
+    const raw = (words[k + SYMBOL_WORDS.mixed] ?? 0) >>> 16;
+    if (raw < SHN_LORESERVE && raw < sections.count) continue;
     if (raw === SHN_XINDEX && extendedSection === undefined) {
       throw malformed(
         at + SYM.shndx,

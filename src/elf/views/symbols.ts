@@ -1,8 +1,22 @@
 import { type Addr, addr } from "../../base/brand.ts";
-import { getUint64, halvesOf, viewOf } from "../../base/bytes.ts";
+import { getUint64, halvesOf, viewOf, wordsOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX } from "../consts.ts";
 import { SYM } from "./layout.ts";
 import { LONG_NAME, type StringTable } from "./strings.ts";
+
+/**
+ * Where the parts of a row stand among its words, {@link SymbolTable.words}. The second one is st_info, st_other << 8 and
+ * st_shndx << 16.
+ */
+export const SYMBOL_WORDS = {
+  count: 6,
+  name: 0,
+  mixed: 1,
+  valueLow: 2,
+  valueHigh: 3,
+  sizeLow: 4,
+  sizeHigh: 5,
+} as const;
 
 /** Rows of an ELF64 symbol table, read in place. Index 0 is the undefined symbol. */
 export class SymbolTable {
@@ -18,6 +32,8 @@ export class SymbolTable {
   readonly #littleEndian: boolean;
   /** Names that were asked for, but for very long ones: rules ask for the same ones again and again. */
   #known: (string | undefined)[] | null = null;
+  /** What {@link words} gave. */
+  #words: Int32Array | null = null;
   /** What {@link startingWith} was asked for. */
   readonly #starting = new Map<string, readonly number[]>();
 
@@ -37,6 +53,35 @@ export class SymbolTable {
     this.#halves = littleEndian ? halvesOf(data) : null;
     this.#extended = extended === null ? null : viewOf(extended);
     this.#littleEndian = littleEndian;
+  }
+
+  /**
+   * All rows as words of 32 bits, in the order of a little-endian file: mostly a view, which is not to be changed. They are signed: V8 makes
+   * an object of a larger number until it has compiled what reads it.
+   */
+  words(): Int32Array {
+    if (this.#words === null) {
+      const { buffer, byteOffset, length } = (this.#littleEndian ? wordsOf(this.#bytes) : null) ?? this.#copiedWords();
+      this.#words = new Int32Array(buffer, byteOffset, length);
+    }
+    return this.#words;
+  }
+
+  #copiedWords(): Uint32Array {
+    const { count: stride, name, mixed, valueLow, sizeLow } = SYMBOL_WORDS;
+    const words = new Uint32Array(this.count * stride);
+    const view = this.#view;
+    const le = this.#littleEndian;
+    for (let i = 0; i < this.count; i++) {
+      const [from, to] = [i * SYM.size, i * stride];
+      words[to + name] = this.nameOffset(i);
+      words[to + mixed] = this.info(i) | (this.other(i) << 8) | (this.rawShndx(i) << 16);
+      for (const [field, at] of [[SYM.value, valueLow] as const, [SYM.sizeField, sizeLow] as const]) {
+        words[to + at] = view.getUint32(from + field + (le ? 0 : 4), le);
+        words[to + at + 1] = view.getUint32(from + field + (le ? 4 : 0), le);
+      }
+    }
+    return words;
   }
 
   /** st_name: offset in bytes in the string table. */

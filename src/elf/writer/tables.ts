@@ -1,6 +1,6 @@
 // Rows of the tables that a file made from nothing consists of: section headers, symbols, names.
 
-import { fromLatin1, type OrderedView } from "../../base/bytes.ts";
+import { fromLatin1, latin1, type OrderedView } from "../../base/bytes.ts";
 import { ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB } from "../consts.ts";
 import { EHDR, SHDR, SYM } from "../views/layout.ts";
 
@@ -22,6 +22,94 @@ export class NameTable {
   }
   bytes(): Uint8Array {
     return fromLatin1(this.#parts.join(""));
+  }
+}
+
+/** So many places of the index are looked at for a name: names that were made to collide are found in a map. */
+const MOST_PROBES = 32;
+
+/** Names of a string table, each once, in the order in which they are asked for first. Offsets and sizes are bytes. */
+export class CopiedNames {
+  readonly #from: Uint8Array;
+  #bytes: Uint8Array;
+  /** The empty name is there: a NUL at 0. */
+  #size = 1;
+  /** Where names stand in `#bytes`, by a sum of their bytes; 0: nothing. */
+  readonly #index: Int32Array;
+  /** Those that the index has no place for. */
+  readonly #others = new Map<string, number>();
+
+  /** @param from the table that the names are of @param most names that will be asked for */
+  constructor(from: Uint8Array, most: number) {
+    this.#from = from;
+    this.#bytes = new Uint8Array(from.length + 1);
+    this.#index = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(most, 8) * 2)));
+  }
+
+  /** Replaces offsets in the other table by those in this one: words `first`, `first + stride` and so on below `end`. */
+  replace(words: Int32Array, first: number, stride: number, end: number): void {
+    for (let k = first; k < end; k += stride) words[k] = this.#add(words[k] ?? 0);
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
+  }
+
+  #add(start: number): number {
+    const from = this.#from;
+    const index = this.#index;
+    let sum = 0;
+    let end = start;
+    for (; end < from.length; end++) {
+      const byte = from[end] ?? 0;
+      if (byte === 0) break;
+      sum = (Math.imul(sum, 0x0100_0193) ^ byte) | 0;
+    }
+    if (end <= start) return 0;
+    sum = Math.imul(sum ^ (sum >>> 15), 0x2c1b_3c6d);
+    const mask = index.length - 1;
+    for (let probe = 0, at = (sum ^ (sum >>> 13)) & mask; probe < MOST_PROBES; probe++, at = (at + 1) & mask) {
+      const known = index[at] ?? 0;
+      if (known === 0) {
+        index[at] = this.#size;
+        return this.#append(start, end);
+      }
+      if (this.#isAt(known, start, end)) return known;
+    }
+    return this.#addOther(start, end);
+  }
+
+  #isAt(known: number, start: number, end: number): boolean {
+    const from = this.#from;
+    const bytes = this.#bytes;
+    let at = known;
+    for (let i = start; i < end; i++, at++) if (from[i] !== bytes[at]) return false;
+    return bytes[at] === 0;
+  }
+
+  #append(start: number, end: number): number {
+    const at = this.#size;
+    const next = at + end - start + 1;
+    // Names may share their ends in the other table.
+    if (next > this.#bytes.length) {
+      const more = new Uint8Array(next * 2);
+      more.set(this.#bytes);
+      this.#bytes = more;
+    }
+    const { from, bytes } = { from: this.#from, bytes: this.#bytes };
+    for (let i = start, to = at; i < end; i++, to++) bytes[to] = from[i] ?? 0;
+    this.#size = next;
+    return at;
+  }
+
+  #addOther(start: number, end: number): number {
+    const name = latin1(this.#from, start, end);
+    let at = this.#others.get(name);
+    if (at === undefined) {
+      at = this.#append(start, end);
+      this.#others.set(name, at);
+    }
+    return at;
   }
 }
 

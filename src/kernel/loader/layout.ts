@@ -3,9 +3,17 @@
 // (core and init), with the kinds one after another and page borders between what gets different protections.
 
 import { alignUp } from "../../base/bytes.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_SYMTAB } from "../../elf/consts.ts";
+import {
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_LORESERVE,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  SHT_SYMTAB,
+} from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
-import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { SYMBOL_WORDS, type SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelVersion } from "../version.ts";
 import { hasFact } from "../versionFacts.ts";
 
@@ -143,18 +151,22 @@ function coreSymbols(
   places: readonly (RegionPlace | null)[],
   { symbols, isLivepatch, isInit }: LayoutOptions,
 ): { count: number; nameBytes: number } {
+  const isKept = Uint8Array.from(sections, ({ name }, i) =>
+    name === PERCPU_SECTION || (places[i] !== null && !isInit(name)) ? 1 : 0,
+  );
+  const words = symbols.words();
   let count = 0;
   let nameBytes = 0;
-  for (let i = 0; i < symbols.count; i++) {
-    const section = symbols.sectionOf(i);
-    const loaded =
-      section !== null &&
-      symbols.nameOffset(i) !== 0 &&
-      (sections[section]?.name === PERCPU_SECTION ||
-        (places[section] !== null && !isInit(sections[section]?.name ?? "")));
-    if (i !== 0 && !isLivepatch && !loaded) continue;
+  for (let i = 0, at = 0; i < symbols.count; i++, at += SYMBOL_WORDS.count) {
+    const nameAt = words[at + SYMBOL_WORDS.name] ?? 0;
+    // The null symbol is always kept.
+    if (i !== 0 && !isLivepatch) {
+      const raw = (words[at + SYMBOL_WORDS.mixed] ?? 0) >>> 16;
+      const section = raw < SHN_LORESERVE ? raw : (symbols.sectionOf(i) ?? SHN_UNDEF);
+      if (nameAt === 0 || section === SHN_UNDEF || isKept[section] !== 1) continue;
+    }
     count++;
-    nameBytes += symbols.names.lengthAt(symbols.nameOffset(i)) + 1;
+    nameBytes += symbols.names.lengthAt(nameAt) + 1;
   }
   return { count, nameBytes };
 }

@@ -1,7 +1,8 @@
 // Symbol values as the loader computes them before it relocates: simplify_symbols in kernel/module/main.c.
 
+import { LOW_HALF } from "../../base/bytes.ts";
 import { SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF, STB_WEAK } from "../../elf/consts.ts";
-import type { SymbolTable } from "../../elf/views/symbols.ts";
+import { SYMBOL_WORDS, type SymbolTable } from "../../elf/views/symbols.ts";
 import type { KernelAddresses } from "../running/addresses.ts";
 
 /** A symbol that the loader refuses. */
@@ -41,30 +42,54 @@ export function simplifySymbols(symbols: SymbolTable, options: SimplifyOptions):
   const values = new BigUint64Array(symbols.count);
   const faults: SymbolFault[] = [];
   let tocSymbol: number | null = null;
-  for (let i = 1; i < symbols.count; i++) {
+  for (const i of addAddresses(symbols, BigUint64Array.from(addresses), values)) {
     const raw = symbols.rawShndx(i);
-    const value = symbols.value(i);
-    values[i] = value;
     if (raw === SHN_ABS || raw === SHN_LIVEPATCH) continue;
     const fault = sectionIndexFault(symbols, i);
     if (fault !== null) faults.push({ symbol: i, name: symbols.name(i), kind: fault });
-    if (raw === SHN_COMMON || fault !== null) continue;
-    if (raw === SHN_UNDEF) {
-      let name = symbols.name(i);
-      if (dedots && name.startsWith(".")) {
-        name = name.slice(1);
-        if (name === "TOC.") {
-          tocSymbol ??= i;
-          continue;
-        }
+    if (raw !== SHN_UNDEF) continue;
+    let name = symbols.name(i);
+    if (dedots && name.startsWith(".")) {
+      name = name.slice(1);
+      if (name === "TOC.") {
+        tocSymbol ??= i;
+        continue;
       }
-      const found = kernel?.exported(name) ?? null;
-      if (found !== null) values[i] = found;
-      else if (symbols.bind(i) !== STB_WEAK && name !== ignoredSymbol)
-        faults.push({ symbol: i, name, kind: "unknown" });
-      continue;
     }
-    values[i] = BigInt.asUintN(64, value + (addresses[raw] ?? 0n));
+    const found = kernel?.exported(name) ?? null;
+    if (found !== null) values[i] = found;
+    else if (symbols.bind(i) !== STB_WEAK && name !== ignoredSymbol) faults.push({ symbol: i, name, kind: "unknown" });
   }
   return { values, tocSymbol, faults };
 }
+
+/**
+ * Puts into `values` what the file says, with the section's address added where a symbol has one.
+ * @returns the other symbols, from 1 on
+ */
+function addAddresses(symbols: SymbolTable, addresses: BigUint64Array, values: BigUint64Array): number[] {
+  const { count: stride, mixed, valueLow, valueHigh } = SYMBOL_WORDS;
+  const words = symbols.words();
+  const [from, to] = [wordsIn(addresses), wordsIn(values)];
+  const others: number[] = [];
+  for (let i = 1, at: number = stride; i < symbols.count; i++, at += stride) {
+    const section = (words[at + mixed] ?? 0) >>> 16;
+    const valueWord = words[at + valueLow] ?? 0;
+    let low = valueWord;
+    let high = words[at + valueHigh] ?? 0;
+    if (section === SHN_UNDEF || section >= SHN_LORESERVE) others.push(i);
+    else {
+      low = (low + (from[section * 2 + LOW_HALF] ?? 0)) | 0;
+      high += (from[section * 2 + 1 - LOW_HALF] ?? 0) + ((low ^ TOP) < (valueWord ^ TOP) ? 1 : 0);
+    }
+    to[i * 2 + LOW_HALF] = low;
+    to[i * 2 + 1 - LOW_HALF] = high;
+  }
+  return others;
+}
+
+/** The top bit of a word: with it changed, signed words are in the order of unsigned ones. */
+const TOP = -(2 ** 31);
+
+const wordsIn = ({ buffer, byteOffset, length }: BigUint64Array): Int32Array =>
+  new Int32Array(buffer, byteOffset, length * 2);

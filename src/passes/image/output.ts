@@ -3,13 +3,13 @@
 import { printable } from "../../base/bytes.ts";
 import { append } from "../../base/lists.ts";
 import { visible } from "../../base/visible.ts";
-import { SHF_ALLOC, SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_NOTE, STT_FILE, STT_FUNC } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHT_NOTE, STT_FILE } from "../../elf/consts.ts";
 import { CompressionError, sectionContent } from "../../elf/containers/compressed.ts";
 import { groupByTarget, relocated } from "../../elf/dwarf/sections.ts";
-import { type OutputSection, type OutputSymbol, writeImageElf } from "../../elf/writer/image.ts";
+import { type OutputSection, writeImageElf } from "../../elf/writer/image.ts";
 import { REGIONS } from "../../kernel/loader/layout.ts";
-import type { StubRow } from "../../stubs/loader.ts";
 import type { ImageSection, ModuleImage } from "./image.ts";
+import { outputSymbols, stubTarget } from "./outputSymbols.ts";
 
 /** Sections whose bytes in memory the output shows in a form of its own. */
 function shownSections(image: ModuleImage): ImageSection[] {
@@ -20,11 +20,6 @@ function shownSections(image: ModuleImage): ImageSection[] {
 function symtabIndices(image: ModuleImage): { symtab: number; strtab: number } {
   const symtab = image.symbols.section;
   return { symtab, strtab: image.file.sections.link(symtab) };
-}
-
-/** Name of the symbol that a stub was made for. */
-function stubTarget(image: ModuleImage, stub: StubRow): string {
-  return typeof stub.symbol === "string" ? stub.symbol : image.symbols.name(stub.symbol);
 }
 
 /**
@@ -53,10 +48,10 @@ export async function imageDebug(image: ModuleImage): Promise<OutputSection[]> {
 }
 
 /**
- * The image as an ELF file with sections at their addresses and symbols with their final values.
+ * The image as an ELF file with sections at their addresses and symbols with their final values, in pieces: one after the other.
  * @param debug from {@link imageDebug}
  */
-export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = []): Uint8Array {
+export function imagePieces(image: ModuleImage, debug: readonly OutputSection[] = []): Uint8Array[] {
   const shown = shownSections(image);
   const { sections: headers } = image.file;
   const sections: OutputSection[] = shown.map((s) => ({
@@ -68,35 +63,13 @@ export function imageElf(image: ModuleImage, debug: readonly OutputSection[] = [
   append(sections, debug);
   const newIndex = new Map<number, number>(shown.map((s, i) => [s.index, i]));
   if (image.percpu !== null) newIndex.set(image.percpu.index, shown.length);
-  const symbols: OutputSymbol[] = [];
-  const { symbols: table } = image;
-  for (let i = 1; i < table.count; i++) {
-    const raw = table.rawShndx(i);
-    const section = table.sectionOf(i);
-    const value = image.values[i] ?? 0n;
-    const to = section === null ? undefined : newIndex.get(section);
-    if (section !== null && to === undefined) continue;
-    // Symbols from outside are absolute now; what stayed unresolved (weak) keeps its index.
-    const outside = raw === SHN_LIVEPATCH || (raw === SHN_UNDEF && value !== 0n) ? SHN_ABS : raw;
-    symbols.push({
-      name: table.name(i),
-      value: table.type(i) === STT_FILE ? 0n : value,
-      size: table.size(i),
-      info: table.info(i),
-      other: table.other(i),
-      section: to ?? { reserved: outside },
-    });
-  }
-  for (const stub of image.stubs) {
-    const to = newIndex.get(stub.section);
-    const home = image.sections.find((s) => s.index === stub.section);
-    if (to === undefined || home === undefined) continue;
-    const name = `${stubTarget(image, stub)}@stub`;
-    const value = home.address + BigInt(stub.offset);
-    symbols.push({ name, value, size: stub.size, info: STT_FUNC, other: 0, section: to });
-  }
-  return writeImageElf({ ...image.file.header, littleEndian: image.file.littleEndian }, sections, symbols);
+  const header = { ...image.file.header, littleEndian: image.file.littleEndian };
+  return writeImageElf(header, sections, outputSymbols(image, newIndex));
 }
+
+/** As {@link imagePieces}, in one. */
+export const imageElf = (image: ModuleImage, debug: readonly OutputSection[] = []): Uint8Array =>
+  new Uint8Array(Buffer.concat(imagePieces(image, debug)));
 
 /** Bytes that a file's name may have, with room for what is put behind it (ext4, xfs, btrfs: 255). */
 const LONGEST_NAME = 200;
