@@ -298,14 +298,18 @@ export class SymbolColumns {
     const { buffer, byteOffset, byteLength } = this.#text;
     const text = Buffer.from(buffer, byteOffset, byteLength);
     const starts = this.#starts;
-    for (let at = text.indexOf(part, 0, "latin1"); at >= 0; at = text.indexOf(part, at + 1, "latin1")) {
-      const behind = firstIndex(this.#count, (i) => (starts[i] as number) > at);
-      for (let row = behind - 1; row >= 0 && starts[row] === starts[behind - 1]; row--) {
-        const end = this.#ends[row] as number;
-        if (end >= at + part.length && test(this.#text, starts[row] as number, end)) return true;
-      }
+    for (let from = 0; ; ) {
+      const at = text.indexOf(part, from, "latin1");
+      if (at < 0) return false;
+      const row = firstIndex(this.#count, (i) => (starts[i] as number) > at) - 1;
+      const end = this.#ends[row] ?? 0;
+      from = at + 1;
+      // Among what stands between names, or in two of them.
+      if (row < 0 || end < at + part.length) continue;
+      if (test(this.#text, starts[row] as number, end)) return true;
+      // Each name is asked once.
+      from = end;
     }
-    return false;
   }
 
   /** Whether a name begins so. Rows stand in the order of their names in the text, which is looked through for the bytes of it. */

@@ -127,6 +127,8 @@ class TableRows {
     let k = this.#next;
     if (k >= table.count || table.offset(this.#row(k)) !== offset)
       k = firstIndex(table.count, (i) => table.offset(this.#row(i)) >= offset);
+    // Rows of one place go together: an entry for the same place again finds none left.
+    if (k < table.count && removed.has(this.#row(k))) return false;
     const before = removed.size;
     for (; k < table.count && table.offset(this.#row(k)) === offset; k++) removed.add(this.#row(k));
     this.#next = k;

@@ -66,6 +66,7 @@ test("names that have something in them are asked, and no others", () => {
   expect(asked("finit")).toEqual(["sys_finit_module"]);
   expect(asked("sys_finit_module")).toEqual(["sys_finit_module"]);
   expect(asked("wic")).toEqual(["twice", "twice"]);
+  expect(asked("_xx")).toEqual([...crowd, crowd[7]]);
   expect(asked("ffffff")).toEqual([]);
   expect(asked("e\n")).toEqual([]);
   expect(list.hasNameHolding("ber", () => true)).toBe(true);
