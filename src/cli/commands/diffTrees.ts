@@ -25,6 +25,7 @@ import type { Subject } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { type BuildTree, compareTrees, type PassedOver, readBuildTree } from "../files/builds/buildTree.ts";
 import { checksumChanges, checksumProblems } from "../files/builds/symversChanges.ts";
+import { TreeOwners } from "../files/builds/treeOwners.ts";
 import { chosenPairs, type Pair } from "../files/builds/treePairs.ts";
 import { UsageError, unreadable, write } from "../files/io.ts";
 import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
@@ -83,7 +84,10 @@ export async function runDiffTrees(
     const found = await compare(pair, [one, other], how);
     compared.push(kernel === null || !pair.isNew ? found : { ...found, problems: notNew(found, one, kernel) });
   }
-  append(problems, await outsideUsers(one, compared, pool, (path) => progress.show(`looks for users in ${path}`)));
+  append(
+    problems,
+    await outsideUsers([one, other], compared, pool, (path) => progress.show(`looks for users in ${path}`)),
+  );
   progress.clear();
   const found = withoutForeignPairs(compared);
   const isRefused = [...problems, ...found.flatMap((c) => c.problems)].some(isError);
@@ -112,7 +116,7 @@ export async function runDiffTrees(
 
 /** Code that the patch leaves alone, and that uses a struct whose layout it changes, or goes by whether a name is defined which it defines. */
 async function outsideUsers(
-  orig: BuildTree,
+  [orig, patched]: readonly [BuildTree, BuildTree],
   compared: readonly Compared[],
   pool: WorkPool,
   show: (path: string) => void,
@@ -124,8 +128,12 @@ async function outsideUsers(
   const problems: Problem[] = [];
   for (const { pair, result } of changed) if (result !== null) weak.addSame(result, pair.path);
   const own = new Set(changed.map((c) => c.pair.path));
+  const owners = new TreeOwners(orig, patched);
   for (const path of [...orig.objects.keys()].sort()) {
     if (own.has(path)) continue;
+    // What is linked of others would be named twice, and hold what the patch replaces.
+    const { kind } = owners.ownerOf(path);
+    if (kind === "passed over" || kind === "apart") continue;
     show(path);
     try {
       const { bytes } = readObject(orig, path);

@@ -278,6 +278,22 @@ describe("a struct of another layout, and exports of other checksums", () => {
     expect(all.filter((p) => p.code === "KLP729").map((p) => p.data.name)).toEqual(["uses", "ext"]);
   });
 
+  test("what is linked of other objects names none twice, nor what the patch itself replaces", async () => {
+    const tree = fresh();
+    cpSync(join(cwd, "structs/orig"), tree, { recursive: true });
+    for (const [name, of] of [
+      ["whole", "uses"],
+      ["more", "only"],
+    ] as const) {
+      cpSync(join(tree, `fs/${of}.o`), join(tree, `fs/${name}.o`));
+      writeFileSync(join(tree, `fs/.${name}.o.cmd`), `savedcmd_fs/${name}.o := ld -r -o fs/${name}.o fs/${of}.o\n`);
+    }
+    const { files } = await json(tree, "structs/patched");
+    const all = files.flatMap((f) => (f.problems ?? f.diagnostics ?? []) as Told[]);
+    const places = [{ file: "fs/only.o", functions: ["first", "holds"] }];
+    expect(all.filter((p) => p.code === "KLP742").map((p) => p.data.places)).toEqual([places]);
+  });
+
   test("nothing is written where taken code uses such an export", async () => {
     const kernel = [
       "-k",
