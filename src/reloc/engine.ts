@@ -117,6 +117,9 @@ class Types {
   }
 }
 
+/** Rows that are written by one call: V8 compiles a function that is called often, and a loop that runs long once more. */
+const AT_ONCE = 1 << 10;
+
 /** Rows of a table from which on it is worth to make forms of all types. */
 const MANY = 64;
 
@@ -149,8 +152,13 @@ export function relocate(
   });
   for (const { first, count, words } of table.words()) {
     const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
-    for (let row = wholes.write(signed, 0, count); row < count; row = wholes.write(signed, row + 1, count))
+    for (let row = 0; row < count; ) {
+      const end = Math.min(row + AT_ONCE, count);
+      row = wholes.write(signed, row, end);
+      if (row === end) continue;
       one(first + row, first + row);
+      row++;
+    }
   }
 }
 

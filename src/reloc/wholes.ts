@@ -40,7 +40,7 @@ export function wholeForm(def: RelocDef): number {
   }
   // Both at once, or of 64 bits: no row has them.
   if ((form & SIGNED) !== 0 && (form & UNSIGNED) !== 0) return 0;
-  if (plan.whole === 8) return form === 8 ? form : 0;
+  if (plan.whole === 8 && form >= SIGNED) return 0;
   return (form & DISTANCE) !== 0 && (form & UNSIGNED) !== 0 ? 0 : form;
 }
 
@@ -61,14 +61,19 @@ export class Wholes {
   readonly #view: DataView;
   readonly #values: Int32Array;
   readonly #forms: Uint8Array;
+  /** Halves of the section's address, the low one with its top bit changed. */
+  readonly #baseLow: number;
+  readonly #baseHigh: number;
 
   /** @param forms by type, as {@link wholeForm} has them */
   constructor(forms: Uint8Array, target: WholesTarget) {
-    const { bytes, values } = target;
+    const { bytes, values, base } = target;
     this.#target = target;
     this.#view = viewOf(bytes);
     this.#values = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     this.#forms = forms;
+    this.#baseLow = Number(BigInt.asIntN(32, base)) ^ TOP;
+    this.#baseHigh = Number(BigInt.asIntN(32, base >> 32n));
   }
 
   /**
@@ -77,13 +82,13 @@ export class Wholes {
    * @returns the row that it stopped at, which nothing was done for; `end`: all are done
    */
   write(words: Int32Array, from: number, end: number): number {
-    const { base, littleEndian, zeros } = this.#target;
+    const { littleEndian, zeros } = this.#target;
     const values = this.#values;
     const forms = this.#forms;
     const view = this.#view;
     const size = view.byteLength;
-    const baseLow = Number(BigInt.asIntN(32, base)) ^ TOP;
-    const baseHigh = Number(BigInt.asIntN(32, base >> 32n));
+    const baseLow = this.#baseLow;
+    const baseHigh = this.#baseHigh;
     for (let row = from, k = from * STRIDE; row < end; row++, k += STRIDE) {
       const form = forms[words[k + typeAt] ?? 0] ?? 0;
       const at = words[k + offsetLow] ?? 0;
@@ -93,19 +98,21 @@ export class Wholes {
       const valueHigh = values[symbol + 1 - LOW_HALF] ?? 0;
       const addend = words[k + addendLow] ?? 0;
       const more = words[k + addendHigh] ?? 0;
+      let low = 0;
+      let high = 0;
       if ((form & DISTANCE) !== 0) {
         let distance = (valueLow ^ TOP) - baseLow + addend - at;
         // Exact where it matters: what is rounded, or wraps, is not near.
         if (valueHigh !== baseHigh) distance += (valueHigh - baseHigh) * TWO_TO_32;
-        if (more !== addend >> 31 || distance !== (distance | 0)) return row;
-        if (zeros && view.getInt32(at, littleEndian) !== 0) return row;
-        view.setInt32(at, distance, littleEndian);
-        continue;
+        low = distance | 0;
+        if (more !== addend >> 31 || distance !== low) return row;
+        high = low >> 31;
+      } else {
+        low = (valueLow + addend) | 0;
+        high = (valueHigh + more + ((low ^ TOP) < (valueLow ^ TOP) ? 1 : 0)) | 0;
+        if ((form & SIGNED) !== 0 && high !== low >> 31) return row;
+        if ((form & UNSIGNED) !== 0 && high !== 0) return row;
       }
-      const low = (valueLow + addend) | 0;
-      const high = (valueHigh + more + ((low ^ TOP) < (valueLow ^ TOP) ? 1 : 0)) | 0;
-      if ((form & SIGNED) !== 0 && high !== low >> 31) return row;
-      if ((form & UNSIGNED) !== 0 && high !== 0) return row;
       if ((form & 8) === 0) {
         if (zeros && view.getInt32(at, littleEndian) !== 0) return row;
         view.setInt32(at, low, littleEndian);
