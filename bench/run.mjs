@@ -47,7 +47,7 @@ function demand(isSo, what) {
 /** Prints a row. @param aim of the ratio @param least what is measured as the floor */
 function row(title, ours, against, other, { aim, least = null, runs = RUNS }) {
   const [a, b, c = null] = inTurn(least === null ? [ours, other] : [ours, other, least], runs);
-  const ratio = (of, figure) => (of[figure] / Math.max(b[figure], 0.01)).toFixed(2);
+  const ratio = (of, figure) => (of[figure] / Math.max(b[figure], 0.001)).toFixed(2);
   const both = (of) => `${ratio(of, "wall")} (${ratio(of, "cpu")})`;
   const run = `${a.wall.toFixed(2)} s, ${a.memory.toFixed(0)} MB`;
   console.log(`| ${[title, against, both(a), aim, c === null ? "" : both(c), run].join(" | ")} |`);
