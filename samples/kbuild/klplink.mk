@@ -4,7 +4,7 @@
 #	include $(dir $(lastword $(MAKEFILE_LIST)))klplink.mk
 #
 # `make` builds foo.ko, `make modules_install` installs it, `make clean` removes it. foo.ko is the linked module: what kbuild made is
-# kept as .foo.unlinked.ko, so that a changed map links again without a compile.
+# kept as .foo.unlinked.ko, so that a changed map links again without a compile, and so do another map and other options.
 #
 #	KDIR             build folder of the kernel (default: that of the kernel that runs)
 #	KLPLINK          the command (default: klplink)
@@ -54,9 +54,14 @@ klplink-compile: FORCE
 
 $(klplink-names:%=.%.unlinked.ko): klplink-compile ;
 
+# The command: a file that is as old as its text, so that another kernel's map links again, however old it is.
+klplink-line = $(subst ','\'',$(KLPLINK) $(klplink-options) $(if $(KLPLINK_SIGN),: $(KLPLINK_SIGN)))
+.klplink-command: FORCE
+	@[ "$$(cat $@ 2>/dev/null)" = '$(klplink-line)' ] || printf '%s\n' '$(klplink-line)' > $@
+
 # klplink writes the module whole or not at all; a module that could not be linked is not left there to be installed. A signature comes
 # last: it covers the bytes that are loaded.
-.%.klplink: .%.unlinked.ko $(KLPLINK_KERNEL) $(KLPLINK_MODULES)
+.%.klplink: .%.unlinked.ko .klplink-command $(KLPLINK_KERNEL) $(KLPLINK_MODULES)
 	$(klplink-quiet)$(call klplink-say,KLPLINK $*.ko)$(KLPLINK) -q $< $(klplink-options) -o $*.ko || { rm -f $*.ko; exit 1; }
 ifneq ($(KLPLINK_SIGN),)
 	$(klplink-quiet)$(call klplink-say,SIGN    $*.ko)$(klplink-out)/scripts/sign-file sha256 $(KLPLINK_SIGN) $*.ko
@@ -69,7 +74,7 @@ modules_install: FORCE
 
 clean: FORCE
 	+$(klplink-quiet)$(klplink-kbuild) clean
-	@rm -f $(foreach name,$(klplink-names),.$(name).klplink .$(name).unlinked.ko)
+	@rm -f .klplink-command $(foreach name,$(klplink-names),.$(name).klplink .$(name).unlinked.ko)
 
 FORCE:
 .PHONY: all modules modules_install clean klplink-compile FORCE

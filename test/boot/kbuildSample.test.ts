@@ -2,7 +2,17 @@
 // signed; and the module in that kernel.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readElf } from "../../src/elf/reader.ts";
@@ -60,6 +70,19 @@ test("a changed map links again, and compiles nothing", () => {
   const ran = make();
   expect(steps(ran).filter((step) => ["CC", "LD", "KLPLINK"].includes(step))).toEqual(["KLPLINK"]);
   expect(readFileSync(module).equals(before)).toBe(true);
+});
+
+test("another map links again, though it is older than the module, and so do other options; neither does so twice", () => {
+  const older = join(lab.folder, "older-image");
+  cpSync(kernel, older);
+  utimesSync(older, 1e9, 1e9);
+  const changed = [`KLPLINK_KERNEL=${older} ${symvers}`, "KLPLINK_FLAGS=--color=never"];
+  for (let n = 1; n <= changed.length; n++) {
+    const args = changed.slice(0, n);
+    expect(steps(make(...args)).filter((step) => ["CC", "LD", "KLPLINK"].includes(step))).toEqual(["KLPLINK"]);
+    expect(steps(make(...args)).filter((step) => ["CC", "LD", "KLPLINK"].includes(step))).toEqual([]);
+  }
+  expect(steps(make()).filter((step) => ["CC", "LD", "KLPLINK"].includes(step))).toEqual(["KLPLINK"]);
 });
 
 test("a changed source is compiled and linked", () => {
