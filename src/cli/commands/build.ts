@@ -23,7 +23,6 @@ import { BuildStop, cacheStop, Interrupted, patchProblem } from "../../build/sto
 import { cacheFolder, Workspace } from "../../build/workspace.ts";
 import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
 import { archNameOf } from "../../elf/machine.ts";
-import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type ChangedPair, comparePairs, makeModule, takeOut } from "../../passes/diff/livepatchModule.ts";
 import { previousProblems, succession } from "../../passes/diff/previous.ts";
@@ -33,7 +32,8 @@ import type { Context } from "../context.ts";
 import { type FoundConfig, findConfigFile, findModuleFile, findSymvers } from "../files/builds/buildInputs.ts";
 import { type BuildPlace, isFolder, openPlace } from "../files/builds/buildPlace.ts";
 import { namedPatches } from "../files/builds/series.ts";
-import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { readUnpacked, UsageError, write } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import type { buildRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
@@ -41,6 +41,7 @@ import { type Progress, startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
 import { askOutside } from "./buildOutside.ts";
 import { type BuildOutcome, reportBuild } from "./buildReport.ts";
+import { parsePair } from "./diffOptions.ts";
 
 export type BuildCommandOptions = ValuesOf<typeof buildRows>;
 
@@ -309,7 +310,7 @@ class Run {
     }
     const signed = options.sign === undefined ? made.bytes : await this.#sign(made.bytes, build, folder);
     if (at.programs.isInterrupted) throw new Interrupted();
-    writeOutput(output, signed);
+    writeOutput(output, signed, 0o644);
     if (options.keep !== true) {
       for (const part of ["module", "pairs"]) rmSync(join(workspace.folder, part), { recursive: true, force: true });
     }
@@ -441,20 +442,4 @@ function livepatchName(given: string | undefined, [first = "patch"]: readonly st
   const base = given ?? basename(first).replace(/\.(?:patch|diff)(?:\.\w+)?$|\.(?:gz|xz|zst)$/, "");
   const name = `livepatch-${base.replace(/^livepatch-/, "")}`.replace(/[^A-Za-z0-9_-]/g, "-");
   return name.slice(0, 55);
-}
-
-/** `cnt.2=cnt.4`, as for `klplink diff`. */
-function parsePair(text: string): readonly [string, string] {
-  const [, one = "", other = ""] = /^(?:[^:=]+:)?([^:=]+)=(?:[^:=]+:)?([^:=]*)$/.exec(text) ?? [];
-  if (one === "") throw new UsageError(`--pair ${text}: the form is ORIG=PATCHED, as in cnt.2=cnt.4`);
-  return [one, other];
-}
-
-function writeOutput(path: string, bytes: Uint8Array): void {
-  try {
-    writeWhole(path, bytes, 0o644);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
-  }
 }

@@ -11,7 +11,7 @@ import type { ChangedPair } from "../../passes/diff/livepatchModule.ts";
 import { WeakUsers } from "../../passes/diff/weakUsers.ts";
 import { Unusable } from "../../passes/input.ts";
 import { readBuildTree } from "../files/builds/buildTree.ts";
-import { type Owner, TreeOwners } from "../files/builds/treeOwners.ts";
+import { TreeOwners } from "../files/builds/treeOwners.ts";
 
 interface Build {
   readonly changed: readonly ChangedPair[];
@@ -45,9 +45,6 @@ export function askOutside(build: Build): Outside {
   return { problems: weak.problems(), unasked: isAsked ? [] : unknownOf(build) };
 }
 
-/** What is linked of others would be named beside them; what runs elsewhere does not see the kernel's names. */
-const isOwn = (kind: Owner["kind"]): boolean => kind === "owned" || kind === "unknown";
-
 /** Null: the file cannot be read. */
 function bytesOf(path: string): Uint8Array | null {
   try {
@@ -80,8 +77,7 @@ function addOthers(weak: WeakUsers, { pairs, unpatched, show }: Build): boolean 
     show(`looks for what goes by new names: ${path}`);
     const bytes = bytesOf(join(unpatched, path));
     if (bytes === null) isWhole = false;
-    else if (weak.mayConcern(bytes) && isOwn(owners.ownerOf(path).kind))
-      isWhole = isLookedThrough(weak, bytes, path) && isWhole;
+    else if (weak.mayConcern(bytes) && owners.mayBeOwned(path)) isWhole = isLookedThrough(weak, bytes, path) && isWhole;
   }
   return isWhole;
 }

@@ -6,6 +6,7 @@ import { type DiffInput, type DiffResult, diffObjects, extractDiff, type OneExtr
 import { StructUsers } from "../../passes/diff/structUsers.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import { type PartlyRead, readPartly } from "../files/partlyRead.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
@@ -18,7 +19,6 @@ import {
   parsePair,
   parseSize,
   titleOfGraph,
-  writeDiffObject,
   writeGraph,
 } from "./diffOptions.ts";
 
@@ -88,7 +88,7 @@ async function report(
   );
   if (output !== null && taken?.bytes != null) {
     if (output === "-") await write(context.stdout, taken.bytes);
-    else writeDiffObject(output, taken.bytes, other.mode);
+    else writeOutput(output, taken.bytes, other.mode);
   }
   await writeGraph(options, form, [result], titleOfGraph([one.path, other.path]));
   const messages = output === "-" ? context.stderr : context.stdout;

@@ -2,12 +2,11 @@
 
 import { printable } from "../../base/bytes.ts";
 import { defined } from "../../base/defined.ts";
-import { problem } from "../../diag/catalogue.ts";
 import type { ExtractOptions } from "../../diff/extract.ts";
-import { OutputError, writeWhole } from "../../elf/output.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type DiffResult, graphOfResults } from "../../passes/diff/diff.ts";
-import { InputProblem, UsageError } from "../files/io.ts";
+import { UsageError } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import { formOf, GRAPH_FORMS, type GraphForm } from "../graph/render.ts";
 import type { diffRows } from "../optionRows.ts";
 import type { ValuesOf } from "../optionTable.ts";
@@ -51,16 +50,7 @@ export async function writeGraph(
 ): Promise<void> {
   if (graph === undefined || form === null) return;
   const { renderGraph } = await import("../graph/render.ts");
-  writeDiffObject(graph, new TextEncoder().encode(renderGraph(graphOfResults(results), form, title)), 0o644);
-}
-
-export function writeDiffObject(path: string, bytes: Uint8Array, mode: number): void {
-  try {
-    writeWhole(path, bytes, mode);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
-  }
+  writeOutput(graph, new TextEncoder().encode(renderGraph(graphOfResults(results), form, title)), 0o644);
 }
 
 /** `__jump_table=24`: bytes. @throws UsageError */

@@ -28,6 +28,7 @@ import { checksumChanges, checksumProblems } from "../files/builds/symversChange
 import { TreeOwners } from "../files/builds/treeOwners.ts";
 import { chosenPairs, type Pair } from "../files/builds/treePairs.ts";
 import { UsageError, unreadable, write } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import { problemOf, readKernel, refuseOverwriting } from "../options.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
@@ -40,7 +41,6 @@ import {
   parsePair,
   parseSize,
   titleOfGraph,
-  writeDiffObject,
   writeGraph,
 } from "./diffOptions.ts";
 
@@ -103,7 +103,7 @@ export async function runDiffTrees(
   const isWritten = !wrong.some(isError);
   if (output !== null && taken?.bytes != null && isWritten) {
     if (output === "-") await write(context.stdout, taken.bytes);
-    else writeDiffObject(output, taken.bytes, 0o644);
+    else writeOutput(output, taken.bytes, 0o644);
   }
   const results = found.flatMap(({ result }) => (result === null ? [] : [result]));
   await writeGraph(options, form, results, titleOfGraph([one.root, other.root]));
@@ -132,8 +132,7 @@ async function outsideUsers(
   for (const path of [...orig.objects.keys()].sort()) {
     if (own.has(path)) continue;
     // What is linked of others would be named twice, and hold what the patch replaces.
-    const { kind } = owners.ownerOf(path);
-    if (kind === "passed over" || kind === "apart") continue;
+    if (!owners.mayBeOwned(path)) continue;
     show(path);
     try {
       const { bytes } = readObject(orig, path);

@@ -6,7 +6,7 @@ import { append } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
 import { elfMachine } from "../../elf/executable.ts";
-import { isSameFile, OutputError, writeWhole } from "../../elf/output.ts";
+import { isSameFile, OutputError } from "../../elf/output.ts";
 import type { ElfFile } from "../../elf/reader.ts";
 import { readRegular } from "../../elf/regularFile.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -27,6 +27,7 @@ import { openFile, openModule, tryRead } from "../../passes/open.ts";
 import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write, writePieces } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import { type NamedFile, writeSet } from "../files/writeSet.ts";
 import type { imageRows } from "../optionRows.ts";
 import { type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
@@ -115,12 +116,12 @@ async function writeImage(
   if (output !== null) {
     const elf = imagePieces(made, await imageDebug(made));
     if (output === "-") await writePieces(context.stdout, elf);
-    else writeFile(output, elf, 0o644);
+    else writeOutput(output, elf, 0o644);
   }
   if (options.raw !== undefined) {
     writeFolder(options.raw, rawFiles(made));
   }
-  if (typeof options.map === "string") writeFile(options.map, Buffer.from(mapText(made)), 0o644);
+  if (typeof options.map === "string") writeOutput(options.map, Buffer.from(mapText(made)), 0o644);
   else if (options.map === true && options.format === "text") await write(context.stdout, mapText(made));
 }
 
@@ -275,14 +276,5 @@ function writeFolder(folder: string, files: readonly NamedFile[]): void {
   } catch (error) {
     if (!(error instanceof OutputError)) throw error;
     throw new InputProblem(problem("KLP105", { file: folder }, { why: error.message, isFolder: true }));
-  }
-}
-
-function writeFile(path: string, bytes: Uint8Array | readonly Uint8Array[], mode: number): void {
-  try {
-    writeWhole(path, bytes, mode);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
   }
 }

@@ -3,13 +3,14 @@ import { basename, dirname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { fileText, shellFile } from "../../base/shell.ts";
 import { levelOf, problem } from "../../diag/catalogue.ts";
-import { isSameFile, OutputError, replaceWhole, writeWhole } from "../../elf/output.ts";
+import { isSameFile } from "../../elf/output.ts";
 import type { FileState } from "../../elf/regularFile.ts";
 import { linkFacts } from "../../passes/facts.ts";
 import { type LinkOptions, type LinkResult, linkSubject } from "../../passes/link.ts";
 import { openModule } from "../../passes/open.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, write } from "../files/io.ts";
+import { replaceOutput, writeOutput } from "../files/output.ts";
 import type { linkRows } from "../optionRows.ts";
 import { readKernel, readReference, refuseOverwriting } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
@@ -67,7 +68,7 @@ export async function runLink(module: string, options: Options, context: Context
     if (toStdout) await write(context.stdout, result.output);
     else if (input.state !== undefined && options.inPlace === true) {
       if (result.changed) notes = replaceFile(output, result.output, input.state);
-    } else writeFile(output, result.output, input.mode);
+    } else writeOutput(output, result.output, input.mode);
   }
   const messages = toStdout ? context.stderr : context.stdout;
   await reporter.finish(messages);
@@ -100,31 +101,15 @@ function refuseReadOnly(path: string): void {
 
 /** Replaces the input; what is to be said of what could not be kept. */
 function replaceFile(path: string, bytes: Uint8Array, state: FileState): string[] {
-  try {
-    const { otherNames, lost } = replaceWhole(path, bytes, state);
-    const notes: string[] = [];
-    if (otherNames > 0) {
-      const names =
-        otherNames === 1
-          ? "another name (hard link), which keeps"
-          : `${otherNames} other names (hard links), which keep`;
-      notes.push(`note: ${fileText(path)} has ${names} the old content`);
-    }
-    if (lost.length > 0) notes.push(`note: ${fileText(path)} loses ${lost.join(", ")}`);
-    return notes;
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
+  const { otherNames, lost } = replaceOutput(path, bytes, state);
+  const notes: string[] = [];
+  if (otherNames > 0) {
+    const names =
+      otherNames === 1 ? "another name (hard link), which keeps" : `${otherNames} other names (hard links), which keep`;
+    notes.push(`note: ${fileText(path)} has ${names} the old content`);
   }
-}
-
-function writeFile(path: string, bytes: Uint8Array, mode: number): void {
-  try {
-    writeWhole(path, bytes, mode);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
-  }
+  if (lost.length > 0) notes.push(`note: ${fileText(path)} loses ${lost.join(", ")}`);
+  return notes;
 }
 
 function outputPath(module: string, options: Options): string {

@@ -1,7 +1,6 @@
 import { defined } from "../../base/defined.ts";
 import { cleaned } from "../../base/visible.ts";
 import { problem } from "../../diag/catalogue.ts";
-import { OutputError, writeWhole } from "../../elf/output.ts";
 import { explore } from "../../ftrace/model/explore.ts";
 import { ProtocolError, parseProtocol } from "../../ftrace/model/parse.ts";
 import type { Protocol } from "../../ftrace/model/protocol.ts";
@@ -12,6 +11,7 @@ import { isAsExpected, listText, verdictText } from "../../ftrace/model/text.ts"
 import { nearNames } from "../../kernel/symbols/nearNames.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readInput, UsageError, write } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import type { modelRows } from "../optionRows.ts";
 import type { ValuesOf } from "../optionTable.ts";
 
@@ -112,12 +112,7 @@ function vary(protocol: Protocol, { tasks, assumeEmpty }: Options): Protocol {
 
 async function writeSvg(path: string, svg: string, context: Context): Promise<void> {
   if (path === "-") return await write(context.stdout, svg);
-  try {
-    writeWhole(path, new TextEncoder().encode(svg), 0o644);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
-  }
+  writeOutput(path, new TextEncoder().encode(svg), 0o644);
 }
 
 function json(judged: readonly Judged[]): string {

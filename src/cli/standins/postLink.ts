@@ -1,12 +1,11 @@
 // The last steps of kpatch-build and klp-build: what they left in a linked module becomes livepatch symbols and relocations.
 
-import { levelOf, type Problem, problem } from "../../diag/catalogue.ts";
-import { OutputError, replaceWhole } from "../../elf/output.ts";
+import { levelOf, type Problem } from "../../diag/catalogue.ts";
 import { type LinkOptions, linkSubject } from "../../passes/link.ts";
 import { openModule } from "../../passes/open.ts";
-import { writeDiffObject } from "../commands/diffOptions.ts";
 import type { Context } from "../context.ts";
-import { type Input, InputProblem, readInput } from "../files/io.ts";
+import { type Input, readInput } from "../files/io.ts";
+import { replaceOutput, writeOutput } from "../files/output.ts";
 import { tell } from "./tell.ts";
 import { parseWords, WordsError } from "./words.ts";
 
@@ -18,7 +17,7 @@ export async function runCreateKlpModule(words: readonly string[], context: Cont
   const input = await readInput(from, context);
   const bytes = await finished(input, { from: "kpatch", hasKlpArch: !options.has("no-klp-arch-sections") }, context);
   if (bytes === null) return 1;
-  writeDiffObject(to, bytes, input.mode);
+  writeOutput(to, bytes, input.mode);
   return 0;
 }
 
@@ -30,17 +29,8 @@ export async function runKlpPostLink(words: readonly string[], context: Context)
   const input = await readInput(path, context);
   const bytes = await finished(input, {}, context);
   if (bytes === null) return 255;
-  if (bytes !== input.bytes && input.state !== undefined) replace(path, bytes, input.state);
+  if (bytes !== input.bytes && input.state !== undefined) replaceOutput(path, bytes, input.state);
   return 0;
-}
-
-function replace(path: string, bytes: Uint8Array, state: NonNullable<Input["state"]>): void {
-  try {
-    replaceWhole(path, bytes, state);
-  } catch (error) {
-    if (!(error instanceof OutputError)) throw error;
-    throw new InputProblem(problem("KLP105", { file: path }, { why: error.message }));
-  }
 }
 
 /** Null after an error was reported. */

@@ -4,9 +4,9 @@ import { levelOf } from "../../diag/catalogue.ts";
 import type { ExtractOptions } from "../../diff/extract.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { diffObjects, extractDiff } from "../../passes/diff/diff.ts";
-import { writeDiffObject } from "../commands/diffOptions.ts";
 import type { Context } from "../context.ts";
 import { type Input, write } from "../files/io.ts";
+import { writeOutput } from "../files/output.ts";
 import { tell } from "./tell.ts";
 
 interface Wanted extends ExtractOptions {
@@ -39,6 +39,6 @@ export async function takeChanges(wanted: Wanted, context: Context): Promise<Out
   const taken = extractDiff(result, { kernel, object, ...options });
   if (await tell(taken.problems, result.patched, context)) return "refused";
   if (taken.bytes === null) return taken.problems.some((p) => levelOf(p) === "error") ? "refused" : "same";
-  writeDiffObject(output, taken.bytes, patched.mode);
+  writeOutput(output, taken.bytes, patched.mode);
   return "written";
 }

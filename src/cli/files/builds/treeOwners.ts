@@ -51,6 +51,12 @@ export class TreeOwners {
     return this.#tree.objects.has(path) || this.#other.objects.has(path);
   }
 
+  /** Whether a file is code of the kernel that stands in no other file: not linked of others, nor code that runs elsewhere. */
+  mayBeOwned(path: string): boolean {
+    const { kind } = this.ownerOf(path);
+    return kind === "owned" || kind === "unknown";
+  }
+
   /** @param path of an object file, below the tree's folder */
   ownerOf(path: string): Owner {
     if (OF_THE_BUILD.test(path)) return { kind: "passed over", why: "what the build knows of itself" };
