@@ -53,6 +53,16 @@ test("one that is not in the list, and one in the list that is elsewhere", () =>
   expect(stranger === undefined ? null : kernelOf(stranger)).toMatch(/^missing return thunk: /);
 });
 
+test("one too many in the list, where each thunk has its own", () => {
+  const part = new Part(seen);
+  const table = part.table(".rela.return_sites");
+  const addend = table.addend(2) + 1n;
+  part.edits.addRelocation(table.section, { offset: table.offset(2), type: 2, addend, symbol: table.symbol(2) });
+  const bytes = writeElf(part.edits);
+  expect(found(bytes, "KLP474")).toEqual([]);
+  expect(found(bytes, "KLP475").map((p) => p.data)).toEqual([{ entry: table.offset(2) }]);
+});
+
 test.each([-(1n << 62n), -1n << 32n, 1n << 62n])("one in the list that leads out of its section, to %i", (addend) => {
   const part = new Part(seen);
   const table = part.table(".rela.return_sites");

@@ -9,6 +9,8 @@ import { decodeInsn, lengthOf } from "../../../src/reloc/x86Insn.ts";
 import { objects } from "../../everyFixture.ts";
 
 const EM_X86_64 = 62;
+/** Bytes of a row of a symbol table. */
+const SYMBOL = 24;
 
 /** -1: not known. */
 function startOf(functions: FunctionIndex, section: number, code: Uint8Array, offset: number): number {
@@ -27,10 +29,28 @@ const files = [...objects()].filter(
   ([, bytes]) => bytes.length < 60_000 && readElf(bytes).header.machine === EM_X86_64,
 );
 
+/** The same file with functions that reach into the next ones, every other one of which begins within an instruction. */
+function overlapping(bytes: Uint8Array): Uint8Array {
+  const made = bytes.slice();
+  const { symbols, sections } = readElf(bytes);
+  for (let i = 1; i < (symbols?.count ?? 0); i++) {
+    if (symbols === null || symbols.type(i) !== STT_FUNC) continue;
+    const row = sections.offset(symbols.section) + i * SYMBOL;
+    const view = new DataView(made.buffer, row, SYMBOL);
+    view.setBigUint64(8, symbols.value(i) + BigInt(i % 2), true);
+    view.setBigUint64(16, BigInt(symbols.size(i) + 64), true);
+  }
+  return made;
+}
+
 test("the same as function by function, in any order of places", () => {
   let known = 0;
   let unknown = 0;
-  for (const [path, bytes] of files) {
+  const all = files.flatMap(([path, bytes]) => [
+    [path, bytes] as const,
+    [`${path}, overlapping`, overlapping(bytes)] as const,
+  ]);
+  for (const [path, bytes] of all) {
     const file = readElf(bytes);
     if (file.symbols === null) continue;
     const functions = new FunctionIndex(file, file.symbols);
