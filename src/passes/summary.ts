@@ -3,11 +3,12 @@
 import { findArch } from "../arch/index.ts";
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH, SHN_UNDEF } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
+import { SYMBOL_WORDS, type SymbolTable } from "../elf/views/symbols.ts";
 import { readModInfo } from "../kernel/module/modinfo.ts";
 import { findModuleName, readThisModule } from "../kernel/module/moduleFile.ts";
 import { readPatches } from "../klp/patch/tables.ts";
 import type { Producer } from "../klp/producers/producer.ts";
-import { parseKlpSymbol } from "../klp/symbols/names.ts";
+import { KLP_SYMBOL_PREFIX, parseKlpSymbol } from "../klp/symbols/names.ts";
 import { recogniseProducer } from "./finish.ts";
 
 /** Names as the file has them: they may have characters that a terminal must not get. */
@@ -84,18 +85,30 @@ function replacedBy(file: ElfFile): Summary["replaces"] {
 function symbolFacts({ symbols }: ElfFile): Pick<Summary, "symbols" | "undefined" | "livepatchSymbols"> {
   const names: string[] = [];
   const objects = new Map<string, number>();
-  for (let i = 1; i < (symbols?.count ?? 0); i++) {
-    if (symbols === null) break;
+  if (symbols === null) return { symbols: 0, undefined: names, livepatchSymbols: [] };
+  for (const i of namedOutside(symbols)) {
     const name = symbols.name(i);
     const klp = parseKlpSymbol(name);
     if (klp !== null) objects.set(klp.object, (objects.get(klp.object) ?? 0) + 1);
-    else if (symbols.rawShndx(i) === SHN_UNDEF && name !== "") names.push(name);
+    else if (symbols.isUndefined(i) && name !== "") names.push(name);
   }
   return {
-    symbols: symbols?.count ?? 0,
+    symbols: symbols.count,
     undefined: names,
     livepatchSymbols: [...objects].map(([object, count]) => ({ object, count })),
   };
+}
+
+/** Symbols that are undefined or have names of livepatch symbols, ascending: most names are not asked for. */
+function namedOutside(symbols: SymbolTable): number[] {
+  const found: number[] = [];
+  const hasKlp = symbols.names.holds(KLP_SYMBOL_PREFIX);
+  const words = symbols.words();
+  for (let i = 1, at = SYMBOL_WORDS.count + SYMBOL_WORDS.mixed; i < symbols.count; i++, at += SYMBOL_WORDS.count) {
+    const isUndefined = (words[at] ?? 0) >>> 16 === SHN_UNDEF;
+    if (isUndefined || (hasKlp && symbols.nameStartsWith(i, KLP_SYMBOL_PREFIX))) found.push(i);
+  }
+  return found;
 }
 
 function relocationFacts({ sections, relocations }: ElfFile): Pick<Summary, "relocations" | "livepatchRelocations"> {

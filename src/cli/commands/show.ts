@@ -4,21 +4,11 @@ import { jsonPieces } from "../../base/json.ts";
 import { chained, longest } from "../../base/lists.ts";
 import { fileText } from "../../base/shell.ts";
 import { visible } from "../../base/visible.ts";
-import {
-  bindNames,
-  machineNames,
-  SHN_ABS,
-  SHN_COMMON,
-  SHN_LIVEPATCH,
-  SHN_UNDEF,
-  sectionTypeNames,
-  symbolTypeNames,
-  visibilityNames,
-} from "../../elf/consts.ts";
+import { machineNames, sectionTypeNames } from "../../elf/consts.ts";
 import type { ElfFile } from "../../elf/reader.ts";
-import { localEntryCode, localEntryOffset, type SymbolTable } from "../../elf/views/symbols.ts";
+import type { SymbolTable } from "../../elf/views/symbols.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { parseKlpSectionObject, parseKlpSymbol } from "../../klp/symbols/names.ts";
+import { parseKlpSectionObject } from "../../klp/symbols/names.ts";
 import type { Call, CallVerdict } from "../../klp/toc/calls.ts";
 import { survey } from "../../passes/analysis.ts";
 import { read } from "../../passes/input.ts";
@@ -32,8 +22,10 @@ import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
 import { sayProblems } from "../report.ts";
 import { paged } from "../terminal/pager.ts";
+import { NamesOfTables } from "./showNames.ts";
 import { relocationRows, relocationText } from "./showRelocations.ts";
 import { summaryText } from "./showSummary.ts";
+import { sectionNameOf, symbolCount, symbolRows, symbolText } from "./showSymbols.ts";
 
 type Options = ValuesOf<typeof showRows>;
 
@@ -61,9 +53,10 @@ export async function runShow(module: string | undefined, options: Options, cont
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const summary = all ? summaryOf(file, input.name) : null;
   const tables: Record<string, Table> = {};
+  const names = new NamesOfTables();
   if (all || options.sections) tables.sections = sectionTable(file);
-  if (all || options.symbols) tables.symbols = symbolTable(file);
-  if (all || options.relocations) tables.relocations = relocationTable(file);
+  if (all || options.symbols) tables.symbols = symbolTable(file, names);
+  if (all || options.relocations) tables.relocations = relocationTable(file, names);
   const arch = findArch(file.header.machine);
   let kernel: Kernel | null = null;
   let hasToc = true;
@@ -146,62 +139,16 @@ function flagLetters(flags: bigint): string {
   return letters.flatMap(([bit, letter]) => ((flags & bit) === 0n ? [] : [letter])).join("");
 }
 
-function symbolTable(file: ElfFile): Table {
-  const rows: Row[] = [];
-  const isPpc64 = findArch(file.header.machine)?.hasToc ?? false;
-  for (const symbols of file.symbolTables.values()) {
-    for (let i = 0; i < symbols.count; i++) {
-      const name = symbols.name(i);
-      const klp = parseKlpSymbol(name);
-      const other = symbols.other(i);
-      rows.push({
-        index: i,
-        value: hexNumber(symbols.value(i)),
-        size: symbols.size(i),
-        type: symbolTypeNames.get(symbols.type(i)) ?? symbols.type(i),
-        bind: bindNames.get(symbols.bind(i)) ?? symbols.bind(i),
-        visibility: visibilityNames.get(symbols.visibility(i)) ?? null,
-        localEntry: isPpc64 && localEntryCode(other) > 0 ? localEntryText(other) : null,
-        section: homeName(file, symbols, i),
-        name: printable(symbols.type(i) === 3 && name === "" ? sectionNameOf(file, symbols, i) : name),
-        klpObject: klp?.object ?? null,
-        klpPosition: klp?.position ?? null,
-      });
-    }
-  }
-  return { title: "Symbols", rows };
-}
+const symbolTable = (file: ElfFile, names: NamesOfTables): Table => ({
+  title: "Symbols",
+  rows: symbolRows(file),
+  ...(symbolCount(file) > 0 ? { text: () => symbolText(file, names) } : {}),
+});
 
-function localEntryText(other: number): string {
-  return localEntryCode(other) === 1 ? "0 (r2 not preserved)" : `+${localEntryOffset(other)}`;
-}
-
-function sectionNameOf(file: ElfFile, symbols: SymbolTable, i: number): string {
-  const section = symbols.sectionOf(i);
-  return section === null ? "" : file.sections.name(section);
-}
-
-function homeName(file: ElfFile, symbols: SymbolTable, i: number): string {
-  const section = symbols.sectionOf(i);
-  if (section !== null) return `${section} ${printable(file.sections.name(section))}`.trim();
-  switch (symbols.rawShndx(i)) {
-    case SHN_UNDEF:
-      return "UND";
-    case SHN_ABS:
-      return "ABS";
-    case SHN_COMMON:
-      return "COM";
-    case SHN_LIVEPATCH:
-      return "KLP";
-    default:
-      return hexNumber(symbols.rawShndx(i));
-  }
-}
-
-const relocationTable = (file: ElfFile): Table => ({
+const relocationTable = (file: ElfFile, names: NamesOfTables): Table => ({
   title: "Relocations",
   rows: relocationRows(file),
-  ...(file.relocations.some((table) => table.count > 0) ? { text: () => relocationText(file) } : {}),
+  ...(file.relocations.some((table) => table.count > 0) ? { text: () => relocationText(file, names) } : {}),
 });
 
 const verdictTexts: Readonly<Record<CallVerdict, string>> = {

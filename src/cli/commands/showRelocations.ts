@@ -4,9 +4,11 @@
 import { findArch } from "../../arch/index.ts";
 import { printable } from "../../base/bytes.ts";
 import type { ElfFile } from "../../elf/reader.ts";
-import type { RelocationTable } from "../../elf/views/relas.ts";
+import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
 import type { SymbolTable } from "../../elf/views/symbols.ts";
 import { type RelocTable, relocName } from "../../reloc/def.ts";
+import { Cells, Column, GAP, hexLength, Lines, lineOf, PIECE, putHex, putWords, ROWS_AT_ONCE } from "./showCells.ts";
+import type { NamesOfTables, SymbolNames } from "./showNames.ts";
 
 export type RelocationRow = {
   readonly in: string;
@@ -18,6 +20,9 @@ export type RelocationRow = {
 };
 
 const hexNumber = (value: number | bigint): string => `0x${value.toString(16)}`;
+
+/** r_offset; rounded beyond 2^53, and shown so. */
+const offsetText = (table: RelocationTable, row: number): string => hexNumber(table.offset(row));
 
 /** r_addend, exactly. @returns null where the table has no addends */
 function addendText(table: RelocationTable, row: number): string | null {
@@ -33,7 +38,7 @@ class Words {
   readonly target: string;
   readonly #relocs: RelocTable | undefined;
   readonly #file: ElfFile;
-  readonly #symbols: SymbolTable | undefined;
+  readonly symbols: SymbolTable | undefined;
   readonly #types = new Map<number, string | number>();
   readonly #labels = new Map<number, string>();
 
@@ -42,12 +47,7 @@ class Words {
     this.target = printable(file.sections.name(table.target));
     this.#relocs = findArch(file.header.machine)?.relocs;
     this.#file = file;
-    this.#symbols = file.symbolTables.get(file.sections.link(table.section));
-  }
-
-  /** One more than the highest index of a symbol; 1 without a symbol table. */
-  get symbolCount(): number {
-    return this.#symbols?.count ?? 1;
+    this.symbols = file.symbolTables.get(file.sections.link(table.section));
   }
 
   type(type: number): string | number {
@@ -60,10 +60,10 @@ class Words {
   }
 
   symbol(symbol: number): string {
-    if (this.#symbols === undefined || symbol === 0) return "";
+    if (this.symbols === undefined || symbol === 0) return "";
     let label = this.#labels.get(symbol);
     if (label === undefined) {
-      label = symbolLabel(this.#file, this.#symbols, symbol);
+      label = symbolLabel(this.#file, this.symbols, symbol);
       this.#labels.set(symbol, label);
     }
     return label;
@@ -87,7 +87,7 @@ export const relocationRows = (file: ElfFile): Iterable<RelocationRow> => ({
         yield {
           in: words.in,
           target: words.target,
-          offset: hexNumber(table.offset(row)),
+          offset: offsetText(table, row),
           type: words.type(table.type(row)),
           symbol: words.symbol(table.symbol(row)),
           addend: addendText(table, row),
@@ -97,247 +97,261 @@ export const relocationRows = (file: ElfFile): Iterable<RelocationRow> => ({
   },
 });
 
-/** What a column looks like: as wide as its longest entry, numbers to the right, left out if it has no entry at all. */
-class Column {
-  width: number;
-  isNumber = true;
-  isThere = false;
+type Columns = Readonly<Record<keyof RelocationRow, Column>>;
 
-  constructor(name: string) {
-    this.width = name.length;
-  }
-
-  see(entry: string): void {
-    if (entry !== "") this.isThere = true;
-    if (entry.length > this.width) this.width = entry.length;
-    if (this.isNumber && !/^(?:-?0x[0-9a-f]+|\d*)$/.test(entry)) this.isNumber = false;
-  }
-
-  pad(entry: string): string {
-    return this.isNumber ? entry.padStart(this.width) : entry.padEnd(this.width);
-  }
-}
-
-const NAMES = ["in", "target", "offset", "type", "symbol", "addend"] as const;
-
-/** So many characters, or bytes, are given out at once. */
-const PIECE = 1 << 16;
-
-type Columns = Readonly<Record<(typeof NAMES)[number], Column>>;
+/** In the order of the table. */
+const makeColumns = (): Columns => ({
+  in: new Column("in"),
+  target: new Column("target"),
+  offset: new Column("offset"),
+  type: new Column("type"),
+  symbol: new Column("symbol"),
+  addend: new Column("addend"),
+});
 
 /**
  * The text table without its title, in pieces of whole lines: text, or its bytes in UTF-8, which are free of hidden characters and good until
  * the next piece is asked for.
  */
-export function* relocationText(file: ElfFile): Generator<string | Uint8Array, void, undefined> {
+export function* relocationText(file: ElfFile, names: NamesOfTables): Generator<string | Uint8Array, void, undefined> {
+  const columns = makeColumns();
+  const labels = new Map<SymbolTable, Labels>();
   const tables = file.relocations
     .filter((table) => table.count > 0)
-    .map((table) => ({ table, words: new Words(file, table) }));
-  const columns = Object.fromEntries(NAMES.map((name) => [name, new Column(name)])) as Record<
-    (typeof NAMES)[number],
-    Column
-  >;
-  for (const { table, words } of tables) measure(table, words, columns);
-  const shown = NAMES.filter((name) => columns[name].isThere);
-  yield `  ${shown.map((name) => columns[name].pad(name)).join("  ")}`.trimEnd().concat("\n");
-  const lines = new Lines();
-  for (const { table, words } of tables)
-    yield* table.hasAddends ? lines.of(table, words, columns) : linesWithoutAddends(table, words, columns);
+    .map((table) => {
+      const words = new Words(file, table);
+      const { symbols } = words;
+      if (symbols === undefined) return new TableText(table, words, null, columns);
+      const own = labels.get(symbols) ?? new Labels(words, names.of(symbols));
+      labels.set(symbols, own);
+      return new TableText(table, words, own, columns);
+    });
+  for (const table of tables) table.measure();
+  const all = Object.values(columns);
+  yield lineOf(all.map((column) => column.cell(column.name)).join(""));
+  const lines = new Lines(all);
+  for (const table of tables) yield* table.pieces(lines);
+  yield lines.taken();
 }
 
-/** Entries that occur again and again are looked at once; of numbers, those that are longest. */
-function measure(table: RelocationTable, words: Words, columns: Columns): void {
-  columns.in.see(words.in);
-  columns.target.see(words.target);
-  const types = new Set<number>();
-  const symbols = new Uint8Array(words.symbolCount);
-  let [lastType, farthest, least, most] = [-1, 0, 0, 0];
-  for (let row = 0; row < table.count; row++) {
-    const type = table.type(row);
-    if (type !== lastType) types.add(type);
-    lastType = type;
-    symbols[table.symbol(row)] = 1;
-    farthest = Math.max(farthest, table.offset(row));
-    const addend = table.addendNumber(row);
-    if (Math.abs(addend) >= 2 ** 53) columns.addend.see(addendText(table, row) ?? "");
-    else if (addend < least) least = addend;
-    else if (addend > most) most = addend;
+/** What relocations show of a symbol table's symbols. */
+class Labels {
+  readonly cells: Cells;
+  /** The cell of each symbol. */
+  readonly of: Int32Array;
+
+  constructor(words: Words, names: SymbolNames) {
+    this.cells = names.cells;
+    this.of = names.of.slice();
+    const { of } = this;
+    for (let i = of.indexOf(0); i >= 0; i = of.indexOf(0, i + 1)) of[i] = this.cells.add(words.symbol(i));
+    // No symbol.
+    this.of[0] = 0;
   }
-  columns.offset.see(hexNumber(farthest));
-  for (const type of types) columns.type.see(String(words.type(type)));
-  for (let symbol = 0; symbol < symbols.length; symbol++)
-    if (symbols[symbol] === 1) columns.symbol.see(words.symbol(symbol));
-  if (!table.hasAddends) return;
-  columns.addend.see(hexNumber(most));
-  if (least < 0) columns.addend.see(`-${hexNumber(-least)}`);
 }
 
-/** An entry and the gap behind it; nothing where the column is left out. */
-const cell = (columns: Columns, name: (typeof NAMES)[number], entry: string): string =>
-  columns[name].isThere ? `${columns[name].pad(entry)}  ` : "";
+/** Where there is no symbol table. */
+const NO_LABELS = { cells: new Cells(), of: new Int32Array(1) };
 
-function* linesWithoutAddends(
-  table: RelocationTable,
-  words: Words,
-  columns: Columns,
-): Generator<string, void, undefined> {
-  const places = cell(columns, "in", words.in) + cell(columns, "target", words.target);
-  let text = "";
-  for (let row = 0; row < table.count; row++) {
-    const kind = cell(columns, "type", String(words.type(table.type(row))));
-    const label = cell(columns, "symbol", words.symbol(table.symbol(row)));
-    const offset = hexNumber(table.offset(row)).padStart(columns.offset.width);
-    text += `${`  ${places}${offset}  ${kind}${label}`.trimEnd()}\n`;
-    if (text.length < PIECE) continue;
-    yield text;
-    text = "";
-  }
-  yield text;
-}
+/** Types below this are looked up by number. */
+const TYPES = 1 << 11;
 
-const [SPACE, NEWLINE, MINUS, ZERO, X] = [" ", "\n", "-", "0", "x"].map((c) => c.charCodeAt(0)) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-];
-const DIGITS = Uint8Array.from("0123456789abcdef", (c) => c.charCodeAt(0));
+/** The high half of what a negative number of two halves is less than 0; the low half is -low. */
+const negatedHigh = (high: number, low: number): number => (low === 0 ? -high | 0 : ~high);
 
-/** What lines consist of beside their two numbers, as bytes: each made once. */
-class Cells {
-  readonly head: Uint8Array;
-  /** How wide the numbers' columns are. */
-  readonly offsets: number;
-  readonly addends: number;
+/** The text of one relocation section. */
+class TableText {
+  readonly #table: RelocationTable;
   readonly #words: Words;
+  readonly #labels: Pick<Labels, "cells" | "of">;
   readonly #columns: Columns;
-  readonly #kinds = new Map<number, Uint8Array>();
-  readonly #labels: (Uint8Array | undefined)[];
+  /** Which symbols occur. */
+  readonly #symbols: Uint8Array;
+  /** By type: 1 where it occurs; later the cell of a line that has blanks for its numbers and its symbol. */
+  readonly #kinds = new Int32Array(TYPES);
+  /** The same of the types that are not below TYPES. */
+  readonly #largeKinds = new Map<number, number>();
+  readonly #cells = new Cells();
+  /** All bits, in halves, of offsets, of addends from 0 on, and of what others are less than 0. */
+  readonly #bits = new Int32Array(6);
+  #hasMinus = false;
 
-  constructor(words: Words, columns: Columns) {
+  constructor(table: RelocationTable, words: Words, labels: Labels | null, columns: Columns) {
+    this.#table = table;
     this.#words = words;
+    this.#labels = labels ?? NO_LABELS;
     this.#columns = columns;
-    this.head = Buffer.from(`  ${cell(columns, "in", words.in)}${cell(columns, "target", words.target)}`);
-    this.offsets = columns.offset.width;
-    this.addends = columns.addend.width;
-    this.#labels = new Array<Uint8Array | undefined>(words.symbolCount);
+    this.#symbols = new Uint8Array(this.#labels.of.length);
   }
 
-  kind(type: number): Uint8Array {
-    let kind = this.#kinds.get(type);
-    if (kind === undefined) {
-      kind = Buffer.from(cell(this.#columns, "type", String(this.#words.type(type))));
-      this.#kinds.set(type, kind);
-    }
-    return kind;
-  }
-
-  label(symbol: number): Uint8Array {
-    let label = this.#labels[symbol];
-    if (label === undefined) {
-      label = Buffer.from(cell(this.#columns, "symbol", this.#words.symbol(symbol)));
-      this.#labels[symbol] = label;
-    }
-    return label;
-  }
-}
-
-/** Puts lines together as bytes: a string for each would cost more than all else of it. */
-class Lines {
-  /** As large as one piece and one line; larger where a line is. */
-  #out = Buffer.allocUnsafeSlow(PIECE * 2);
-  #at = 0;
-  /** Where to begin, and to end, in `#out` for the number that is written. */
-  #end = 0;
-
-  *of(table: RelocationTable, words: Words, columns: Columns): Generator<Uint8Array, void, undefined> {
-    const cells = new Cells(words, columns);
-    for (let row = 0; row < table.count; ) {
-      row = this.#piece(table, row, cells);
-      yield this.#out.subarray(0, this.#at);
-      this.#at = 0;
+  /** The rows as words, some at a time. */
+  *#parts(): Generator<Part, void, undefined> {
+    for (const { first, count, words } of this.#table.words()) {
+      const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
+      for (let from = 0; from < count; from += ROWS_AT_ONCE)
+        yield { words: signed, from, end: Math.min(from + ROWS_AT_ONCE, count), first };
     }
   }
 
-  /** Lines of rows from `first` on, until they are enough. A function of its own: V8 makes better code of its loop than of a generator's. */
-  #piece(table: RelocationTable, first: number, cells: Cells): number {
-    const { head, offsets, addends } = cells;
-    let row = first;
-    for (; row < table.count && this.#at < PIECE; row++) {
-      const kind = cells.kind(table.type(row));
-      const label = cells.label(table.symbol(row));
-      this.#reserve(head.length + kind.length + label.length + offsets + addends + 3);
-      this.#copy(head);
-      this.#offset(table, row, offsets);
-      this.#copy(kind);
-      this.#copy(label);
-      this.#addend(table, row, addends);
+  measure(): void {
+    const { in: own, target, offset, type, symbol, addend } = this.#columns;
+    own.see(this.#words.in);
+    target.see(this.#words.target);
+    const { hasAddends, rowSize } = this.#table;
+    for (const { words, from, end } of this.#parts()) {
+      this.#look(words, from, end, rowSize / 4);
+      if (hasAddends) this.#lookAtAddends(words, from, end);
+    }
+    const [low = 0, high = 0, plusLow = 0, plusHigh = 0, minusLow = 0, minusHigh = 0] = this.#bits;
+    if (high >>> 21 === 0) offset.seeLength(hexLength(high, low));
+    // Beyond 2^53 they are rounded.
+    else for (let row = 0; row < this.#table.count; row++) offset.see(offsetText(this.#table, row));
+    for (const number of this.#types()) type.see(this.#typeText(number));
+    const { cells, of } = this.#labels;
+    const isSeen = this.#symbols;
+    symbol.seeCells(
+      cells,
+      of.filter((_, i) => isSeen[i] === 1),
+    );
+    if (hasAddends) addend.seeLength(hexLength(plusHigh, plusLow));
+    if (this.#hasMinus) addend.seeLength(1 + hexLength(minusHigh, minusLow));
+  }
+
+  #look(words: Int32Array, from: number, end: number, stride: number): void {
+    const symbols = this.#symbols;
+    const kinds = this.#kinds;
+    const bits = this.#bits;
+    for (let row = from, k = from * stride; row < end; row++, k += stride) {
+      const type = words[k + ROW_WORDS.type] ?? 0;
+      if (type >= 0 && type < TYPES) kinds[type] = 1;
+      else this.#largeKinds.set(type >>> 0, 1);
+      symbols[words[k + ROW_WORDS.symbol] ?? 0] = 1;
+      bits[0] = (bits[0] ?? 0) | (words[k + ROW_WORDS.offsetLow] ?? 0);
+      bits[1] = (bits[1] ?? 0) | (words[k + ROW_WORDS.offsetHigh] ?? 0);
+    }
+  }
+
+  #lookAtAddends(words: Int32Array, from: number, end: number): void {
+    const bits = this.#bits;
+    for (let row = from, k = from * ADDEND_ROW; row < end; row++, k += ADDEND_ROW) {
+      const low = words[k + ROW_WORDS.addendLow] ?? 0;
+      const high = words[k + ROW_WORDS.addendHigh] ?? 0;
+      if (high >= 0) {
+        bits[2] = (bits[2] ?? 0) | low;
+        bits[3] = (bits[3] ?? 0) | high;
+      } else {
+        this.#hasMinus = true;
+        bits[4] = (bits[4] ?? 0) | -low;
+        bits[5] = (bits[5] ?? 0) | negatedHigh(high, low);
+      }
+    }
+  }
+
+  /** The types that occur. */
+  *#types(): Generator<number, void, undefined> {
+    for (let type = 0; type < TYPES; type++) if (this.#kinds[type] !== 0) yield type;
+    yield* this.#largeKinds.keys();
+  }
+
+  #typeText(type: number): string {
+    return String(this.#words.type(type));
+  }
+
+  *pieces(lines: Lines): Generator<Uint8Array, void, undefined> {
+    const { in: own, target, offset, type, symbol, addend } = this.#columns;
+    const head = `  ${own.cell(this.#words.in)}${target.cell(this.#words.target)}`;
+    const blanks = " ".repeat(symbol.width + GAP + addend.width);
+    const offsetEnd = Buffer.byteLength(head) + offset.width;
+    // Names of types are of ASCII.
+    const labelAt = offsetEnd + GAP + type.cell("").length;
+    for (const number of this.#types()) {
+      const cell = this.#cells.add(head + offset.cell("") + type.cell(this.#typeText(number)) + blanks);
+      if (number < TYPES) this.#kinds[number] = cell;
+      else this.#largeKinds.set(number, cell);
+    }
+    const places = { offsetEnd, labelAt, end: labelAt + blanks.length };
+    for (const part of this.#parts()) {
+      for (let row = part.from; row < part.end; ) {
+        row = this.#put(lines, part, row, places);
+        if (lines.at >= PIECE) yield lines.taken();
+      }
+    }
+  }
+
+  /** Lines of rows from one on, as long as they are no piece. @returns the row behind the last */
+  #put(lines: Lines, { words, first, end }: Part, from: number, places: Places): number {
+    const { bytes, view } = lines;
+    const { of, cells } = this.#labels;
+    const kinds = this.#kinds;
+    const lineCells = this.#cells;
+    const stride = this.#table.rowSize / 4;
+    const isPlain = this.#table.hasAddends && !this.#columns.symbol.isNumber;
+    let row = from;
+    for (let k = from * stride; row < end && lines.at < PIECE; row++, k += stride) {
+      const type = words[k + ROW_WORDS.type] ?? 0;
+      const kind = type >= 0 && type < TYPES ? (kinds[type] ?? 0) : (this.#largeKinds.get(type >>> 0) ?? 0);
+      const cell = of[words[k + ROW_WORDS.symbol] ?? 0] ?? 0;
+      const size = cells.sizes[cell] ?? 0;
+      const addend = isPlain ? (words[k + ROW_WORDS.addendLow] ?? 0) : LEAST;
+      const isSmall = addend !== LEAST && words[k + ROW_WORDS.addendHigh] === addend >> 31;
+      if (isSmall && words[k + ROW_WORDS.offsetHigh] === 0 && size === cells.lengths[cell]) {
+        const { at } = lines;
+        const last = at + places.end;
+        putWords(view, at, lineCells.view, lineCells.starts[kind] ?? 0, places.end);
+        putHex(bytes, at + places.offsetEnd, words[k + ROW_WORDS.offsetLow] ?? 0);
+        putWords(view, at + places.labelAt, cells.view, cells.starts[cell] ?? 0, size);
+        const sign = putHex(bytes, last, addend < 0 ? -addend : addend) - 1;
+        if (addend < 0) bytes[sign] = MINUS;
+        bytes[last] = NEWLINE;
+        lines.at = last + 1;
+      } else this.#other(lines, first + row);
     }
     return row;
   }
 
-  #reserve(length: number): void {
-    if (this.#at + length <= this.#out.length) return;
-    const larger = Buffer.allocUnsafeSlow(this.#at + length + PIECE);
-    larger.set(this.#out.subarray(0, this.#at));
-    this.#out = larger;
-  }
-
-  #copy(bytes: Uint8Array): void {
-    const out = this.#out;
-    let at = this.#at;
-    for (let i = 0; i < bytes.length; i++) out[at++] = bytes[i] ?? 0;
-    this.#at = at;
-  }
-
-  /** r_offset and the gap behind it. */
-  #offset(table: RelocationTable, row: number, width: number): void {
-    const offset = table.offset(row);
-    this.#begin(width);
-    // Beyond, it is rounded, and shown so.
-    if (offset < 2 ** 53) this.#hex(Math.floor(offset / 2 ** 32), offset >>> 0);
-    else this.#text(hexNumber(offset));
-    this.#out[this.#at++] = SPACE;
-    this.#out[this.#at++] = SPACE;
-  }
-
-  /** r_addend and the line's end. */
-  #addend(table: RelocationTable, row: number, width: number): void {
-    let [low, high] = [table.addendLow(row), table.addendHigh(row)];
-    const isNegative = high < 0;
-    if (isNegative) {
-      high = low === 0 ? -high : ~high;
-      low = -low >>> 0;
-    }
-    this.#begin(width);
-    this.#hex(high >>> 0, low);
-    if (isNegative) this.#out[this.#end--] = MINUS;
-    this.#out[this.#at++] = NEWLINE;
-  }
-
-  /** A field of that width: spaces, until a number is written to its right end. */
-  #begin(width: number): void {
-    const end = this.#at + width;
-    for (let at = this.#at; at < end; at++) this.#out[at] = SPACE;
-    this.#at = end;
-    this.#end = this.#at - 1;
-  }
-
-  /** The number of two halves, to the right end of the field that was begun. */
-  #hex(high: number, low: number): void {
-    const out = this.#out;
-    let at = this.#end;
-    let rest = low;
-    let digits = high === 0 ? 1 : 8;
-    for (; rest !== 0 || digits > 0; rest >>>= 4, digits--) out[at--] = DIGITS[rest & 15] ?? 0;
-    for (rest = high; rest !== 0; rest >>>= 4) out[at--] = DIGITS[rest & 15] ?? 0;
-    out[at--] = X;
-    out[at--] = ZERO;
-    this.#end = at;
-  }
-
-  #text(number: string): void {
-    this.#out.write(number, this.#end - number.length + 1, "latin1");
+  /** The line of a row, of any form. */
+  #other(lines: Lines, row: number): void {
+    const { in: own, target, offset, type, symbol, addend } = this.#columns;
+    const table = this.#table;
+    const { of, cells } = this.#labels;
+    lines.add(
+      lineOf(
+        [
+          own.cell(this.#words.in),
+          target.cell(this.#words.target),
+          offset.cell(offsetText(table, row)),
+          type.cell(this.#typeText(table.type(row))),
+          symbol.cell(cells.text(of[table.symbol(row)] ?? 0)),
+          addend.cell(addendText(table, row) ?? ""),
+        ].join(""),
+      ),
+    );
   }
 }
+
+/** Where a line has its numbers and its symbol, in bytes. */
+interface Places {
+  readonly offsetEnd: number;
+  readonly labelAt: number;
+  /** Of the addend, and of the line. */
+  readonly end: number;
+}
+
+/** Rows as words. */
+interface Part {
+  readonly words: Int32Array;
+  /** Which of these rows. */
+  readonly from: number;
+  readonly end: number;
+  /** The number of the first row of the words. */
+  readonly first: number;
+}
+
+/** Words a row with addends. */
+const ADDEND_ROW = 6;
+
+/** The number that is no smaller one's opposite. */
+const LEAST = -(2 ** 31);
+
+const MINUS = "-".charCodeAt(0);
+const NEWLINE = "\n".charCodeAt(0);
