@@ -1,9 +1,9 @@
-// Keeps the code that V8 made in this run for the next ones (codeCache.js). Nothing is said where that cannot be: the next
+// Keeps the code that V8 made in this run for the next ones (parts.js). Nothing is said where that cannot be: the next
 // run takes a few hundredths of a second longer.
 "use strict";
 const fs = require("node:fs");
 const { dirname, join } = require("node:path");
-const { HEAD, isOwn, MAGIC, sumOf, userFolder } = require("./codeCache.js");
+const { HEAD, isOwn, MAGIC, MOST_PARTS, ROW, sumOf, userFolder } = require("./parts.js");
 
 /** So many files stay: those of a few versions of klplink or Node. */
 const MOST = 48;
@@ -40,28 +40,50 @@ function removeLeft(folder) {
   }
 }
 
+/** A file (parts.js says how it is laid out). @param codes of parts, by their numbers */
+function fileOf(codes) {
+  const head = Buffer.alloc(HEAD + ROW * codes.size);
+  const pieces = [head];
+  let [row, end] = [HEAD, head.length];
+  for (const [part, bytes] of codes) {
+    const room = Buffer.alloc(-end & 7);
+    [part, end + room.length, bytes.length, sumOf(bytes)].forEach(
+      (word, i) => void head.writeInt32LE(word, row + 4 * i),
+    );
+    row += ROW;
+    pieces.push(room, bytes);
+    end += room.length + bytes.length;
+  }
+  [MAGIC, codes.size, sumOf(head.subarray(HEAD), 1)].forEach((word, i) => void head.writeInt32LE(word, 4 * i));
+  return Buffer.concat(pieces);
+}
+
 /**
- * @param code what findCode returned @param script the script that ran
+ * Keeps what this run compiled, beside what was kept for other parts.
+ * @param code a Code of parts.js @param fresh parts, by number, and their scripts
  * @param status exit status: a run that failed before its work has not compiled what the next one needs
  */
-function keep({ name }, script, status) {
+function keep(code, fresh, status) {
   // Flags of V8 are part of what code must fit: those of this run alone are not kept.
-  if (name === null || status > 1 || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
+  if (status > 1 || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
   const folder = userFolder();
   try {
     if (folder === null || !ensureFolder(folder)) return;
     removeLeft(folder);
-    const data = script.createCachedData();
-    const head = Buffer.alloc(HEAD);
-    head.writeInt32LE(MAGIC, 0);
-    head.writeInt32LE(sumOf(Buffer.from(new Uint8Array(data))), 4);
-    const path = join(folder, name);
-    const fresh = `${path}.${process.pid}.tmp`;
+    const codes = new Map();
+    for (const { part, script } of fresh) codes.set(part, Buffer.from(new Uint8Array(script.createCachedData())));
+    for (const part of code.user.parts) {
+      const bytes = codes.has(part) ? undefined : code.user.codeOf(part);
+      if (bytes !== undefined) codes.set(part, bytes);
+    }
+    if (codes.size > MOST_PARTS) return;
+    const path = join(folder, code.name);
+    const temporary = `${path}.${process.pid}.tmp`;
     try {
-      fs.writeFileSync(fresh, Buffer.concat([head, data]), { flag: "wx", mode: 0o600 });
-      fs.renameSync(fresh, path);
+      fs.writeFileSync(temporary, fileOf(codes), { flag: "wx", mode: 0o600 });
+      fs.renameSync(temporary, path);
     } finally {
-      fs.rmSync(fresh, { force: true });
+      fs.rmSync(temporary, { force: true });
     }
     prune(folder);
   } catch {

@@ -1,47 +1,47 @@
 #!/usr/bin/env node
 // Starts the command line, dist/klplink.cjs, with the code that V8 made of it in an earlier run where that is at hand
-// (codeCache.js). CommonJS, and as few modules of Node as possible: they take longer to load than a small module to check.
+// (parts.js). CommonJS, and as few modules of Node as possible: they take longer to load than a small module to check.
 "use strict";
+const fs = require("node:fs");
 const { dirname, join } = require("node:path");
-const { Script } = require("node:vm");
-const { commandOf, findCode, readText } = require("./codeCache.js");
+const { Code, commandOf, openBundle } = require("./parts.js");
 
 const dist = join(dirname(__dirname), "dist");
-
-/** Files of dist/ that are functions, as the bundle is, and what their code is called. */
-const FUNCTIONS = { "./capstone/capstone.js": "capstone" };
-
-/** Runs a file of dist/ that is a function; returns what it exports. */
-function run(id, part, source = readText(join(dist, id))) {
-  const filename = join(dist, id);
-  const code = findCode(dist, source, part);
-  const script = new Script(source, { filename, cachedData: code.data });
-  if (code.data === undefined || script.cachedDataRejected !== false) {
-    process.on("exit", (status) => require("./codeKeeper.js").keep(code, script, status));
+/** Opens a bundle below dist/; returns its `need`; null if it is not there. @param command that its code is kept for */
+function open(id, command) {
+  const path = join(dist, id);
+  let fd = -1;
+  try {
+    // Open until the process ends: what is put in its place meanwhile is another one.
+    fd = fs.openSync(path);
+  } catch {
+    return null;
   }
-  const module = { exports: {} };
-  // Twice: what is loaded late would be put into the bundle by its own name.
-  script.runInThisContext()(load, load, module, module.exports, filename, dirname(filename));
-  return module.exports;
+  const read = (offset, length) => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    return bytes.latin1Slice(0, fs.readSync(fd, bytes, 0, length, offset));
+  };
+  return openBundle(read, path, load, (digest) => new Code(dist, digest, command));
 }
 
-/** require() of the bundle. */
+/** require() of a bundle. */
 function load(id) {
-  if (id in FUNCTIONS) return run(id, FUNCTIONS[id]);
+  if (id === "./codeKeeper.js") return require(id);
+  if (id === "./capstone/capstone.js") return open(id, "capstone")("capstone").exports;
   return require(id.startsWith("./") ? join(dist, id) : id);
 }
 
 /** In a fresh checkout nothing is built: the first run does it, so that installing has nothing to do. */
 function built() {
   const script = join(dirname(__dirname), "scripts/build.mjs");
-  if (readText(script) === null) return null;
+  if (!fs.existsSync(script)) return null;
   process.stderr.write("klplink: the first run of a checkout builds it\n");
   require("node:child_process").spawnSync(process.execPath, [script, "--bundle"], { stdio: ["ignore", 2, 2] });
-  return readText(join(dist, "klplink.cjs"));
+  return open("klplink.cjs", commandOf(process.argv[2]));
 }
 
-const bundle = readText(join(dist, "klplink.cjs")) ?? built();
-if (bundle !== null) run("klplink.cjs", commandOf(process.argv[2]), bundle);
+const need = open("klplink.cjs", commandOf(process.argv[2])) ?? built();
+if (need !== null) need("start");
 else {
   process.stderr.write("klplink: dist/klplink.cjs is missing: run `npm run build` first\n");
   process.exitCode = 70;

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { APART, buildBundle, fileApart, writeBundle } from "./bundle.mjs";
 import { examplesPlugin } from "./examples.mjs";
 import { packagesOf, writeNotices, writeSbom } from "./notices.mjs";
 import { buildPage } from "./page.mjs";
@@ -20,22 +21,6 @@ const parts = bundleOnly
   ? ["dist/klplink.cjs", "dist/code", "dist/apart", "dist/capstone", "dist/sources.sha256"]
   : ["dist"];
 for (const part of parts) rmSync(join(root, part), { recursive: true, force: true });
-
-/**
- * What few runs need and nothing else shares stays a file of its own: the bundle is as small as without it until it is needed.
- * Capstone stands beside its WebAssembly.
- */
-const APART = ["ora", "xz-decompress", "zstddec/stream", "seek-bzip", "klplink:examples"];
-const fileApart = (name) => `./apart/${name.replace(/^.*:/, "").replace("/", "-")}.cjs`;
-const apart = {
-  name: "apart",
-  setup({ onResolve }) {
-    onResolve({ filter: /^@alexaltea\/capstone-js$/ }, () => ({ path: "./capstone/capstone.js", external: true }));
-    onResolve({ filter: /./ }, ({ path, kind }) =>
-      kind !== "entry-point" && APART.includes(path) ? { path: fileApart(path), external: true } : null,
-    );
-  },
-};
 
 /** seek-bzip calls Buffer as old programs do, which Node.js warns of outside node_modules. */
 const plainBuffers = {
@@ -69,26 +54,6 @@ const fewerNames = {
   },
 };
 
-/** Modules of Node that few runs need, with what is used of them: loaded when that is called. */
-const LATE = {
-  "node:zlib": ["deflateSync", "gunzipSync", "inflateSync"],
-  "node:child_process": ["execFileSync", "spawn", "spawnSync"],
-  "node:crypto": ["createHash"],
-  "node:os": ["availableParallelism", "homedir", "release"],
-  "node:v8": ["setFlagsFromString"],
-};
-const lateBuiltins = {
-  name: "late",
-  setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind !== "dynamic-import" && path in LATE ? { path, namespace: "late" } : null,
-    );
-    onLoad({ filter: /./, namespace: "late" }, ({ path }) => ({
-      contents: LATE[path].map((f) => `exports.${f} = (...a) => late("${path}").${f}(...a);`).join("\n"),
-    }));
-  },
-};
-
 const form = {
   absWorkingDir: root,
   charset: "ascii",
@@ -118,44 +83,33 @@ for (const name of APART) {
   note(await build({ ...form, define, entryPoints: [name], outfile, plugins, footer }));
 }
 
-/**
- * Builds a file that bin/klplink.js runs: one function. Its first line holds a digest of it: what V8 made of another build must not
- * be taken for this one's (bin/codeCache.js).
- */
-async function buildFunction(outfile, options) {
-  const head = "(function(require,late,module,exports,__filename,__dirname){";
-  const built = await build({
-    ...form,
-    outfile,
-    write: false,
-    banner: { js: head + (options.before ?? "") },
-    footer: { js: "})" },
-    ...options.esbuild,
-  });
-  note(built);
-  const [{ text }] = built.outputFiles;
-  const digest = createHash("sha256").update(text).digest("hex").slice(0, 16);
-  mkdirSync(dirname(join(root, outfile)), { recursive: true });
-  writeFileSync(join(root, outfile), `/*${digest}*/${text}`);
-}
-
-await buildFunction("dist/klplink.cjs", {
-  before: `const __klplinkUrl="file://"+encodeURI(__filename).replace(/[?#]/g,encodeURIComponent);`,
-  esbuild: {
-    entryPoints: ["src/cli/process.ts"],
-    // A script has no loader of modules: import() becomes require().
-    supported: { "dynamic-import": false },
-    define: {
-      KLPLINK_VERSION: JSON.stringify(version),
-      KLPLINK_BUILD: JSON.stringify(`build:${digestOfSources()}`),
-      "import.meta.url": "__klplinkUrl",
-    },
-    plugins: [apart, lateBuiltins],
+await buildBundle({
+  root,
+  outfile: join(root, "dist/klplink.cjs"),
+  define: {
+    KLPLINK_VERSION: JSON.stringify(version),
+    KLPLINK_BUILD: JSON.stringify(`build:${digestOfSources()}`),
   },
+  note,
 });
-await buildFunction("dist/capstone/capstone.js", {
-  esbuild: { entryPoints: ["@alexaltea/capstone-js"], plugins: [fewerNames] },
+const program = await build({
+  ...form,
+  entryPoints: ["@alexaltea/capstone-js"],
+  plugins: [fewerNames],
+  write: false,
+  outfile: "capstone.js",
 });
+note(program);
+mkdirSync(join(root, "dist/capstone"), { recursive: true });
+// CommonJS, as one part of a bundle.
+const before =
+  'const module=exports,__filename=decodeURIComponent(__klplinkUrl.slice(7)),__dirname=require("node:path").dirname(__filename);';
+writeBundle(join(root, "dist/capstone/capstone.js"), [
+  {
+    name: "capstone",
+    body: `exports.exports={};${before}(function(exports){${program.outputFiles[0].text}})(exports.exports);`,
+  },
+]);
 
 const capstone = dirname(createRequire(import.meta.url).resolve("@alexaltea/capstone-js/package.json"));
 for (const file of ["dist/capstone.wasm", "LICENSE"]) {

@@ -1,8 +1,6 @@
 // The public API. What docs/api.md lists keeps its meaning within a major version; all else is there to be looked at.
 
 export {
-  type Code,
-  catalogue,
   firstRefusal,
   helpOf,
   kernelOf,
@@ -12,6 +10,7 @@ export {
   whyOf,
 } from "./diag/catalogue.ts";
 export type { Place } from "./diag/define.ts";
+export { type Code, catalogue } from "./diag/definitions.ts";
 export { ElfError } from "./elf/error.ts";
 export { type ElfFile, readElf } from "./elf/reader.ts";
 export { ElfEdits } from "./elf/writer/edits.ts";

@@ -29,6 +29,8 @@ function sourcesDigest(): string {
     ...files,
     ...examples,
     "scripts/build.mjs",
+    "scripts/bundle.mjs",
+    "scripts/parts.json",
     "scripts/notices.mjs",
     "scripts/examples.mjs",
     "package.json",

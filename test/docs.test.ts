@@ -3,7 +3,7 @@ import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmS
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { codes } from "../src/diag/catalogue.ts";
+import { codes } from "../src/diag/definitions.ts";
 import { builtCommand } from "./built.ts";
 import { klplink } from "./cli/run.ts";
 import { root } from "./helpers.ts";

@@ -227,6 +227,7 @@ const ownNames: readonly string[] = [
   "cli/code",
   "cli/installed",
   "cli/packed",
+  "cli/parts",
   "cli/treeModules",
   "diag/messages/reports",
   "diag/samples",

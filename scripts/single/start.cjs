@@ -3,30 +3,22 @@
 const { dirname, join } = require("node:path");
 const sea = require("node:sea");
 const { Script } = require("node:vm");
-const { commandOf, findCode } = require("../../bin/codeCache.js");
 const { keep } = require("../../bin/codeKeeper.js");
+const { Code, commandOf, openBundle } = require("../../bin/parts.js");
 
 /** Where the files would be: messages and URLs have names, and nothing is read from there. */
 const folder = dirname(process.execPath);
 /** No code of V8's lies beside the executable: only the user's cache has some. */
 const NOWHERE = "/dev/null";
 
-/** Files that are functions, as the bundle is, and what their code is called. */
-const FUNCTIONS = { "capstone/capstone.js": "capstone" };
-
 const textOf = (name) => sea.getAsset(name, "latin1");
 
-/** Runs a file that is a function; returns what it exports. @param load its require() */
-function run(name, part, load) {
-  const filename = join(folder, name);
-  const source = textOf(name);
-  const code = findCode(NOWHERE, source, part);
-  const script = new Script(source, { filename, cachedData: code.data });
-  if (code.data === undefined || script.cachedDataRejected !== false)
-    process.on("exit", (status) => keep(code, script, status));
-  const module = { exports: {} };
-  script.runInThisContext()(load, load, module, module.exports, filename, dirname(filename));
-  return module.exports;
+/** Opens a bundle; returns its `need`. @param command that its code is kept for @param load its require() */
+function open(name, command, load) {
+  const bytes = Buffer.from(sea.getRawAsset(name));
+  const read = (offset, length) => bytes.latin1Slice(offset, Math.min(offset + length, bytes.length));
+  const from = (id) => (id === "./codeKeeper.js" ? { keep } : load(id));
+  return openBundle(read, join(folder, name), from, (digest) => new Code(NOWHERE, digest, command));
 }
 
 /** Node.js's files, with one that is in here. */
@@ -55,11 +47,11 @@ function load(id) {
   if (!id.startsWith("./")) return require(id);
   const name = id.slice(2);
   if (!loaded.has(name)) {
-    const part = FUNCTIONS[name];
     const inside = (wanted) => (/^(?:node:)?fs$/.test(wanted) ? withWasm() : load(wanted));
-    loaded.set(name, part === undefined ? loadCommon(name) : run(name, part, inside));
+    const isCapstone = name === "capstone/capstone.js";
+    loaded.set(name, isCapstone ? open(name, "capstone", inside)("capstone").exports : loadCommon(name));
   }
   return loaded.get(name);
 }
 
-run("klplink.cjs", commandOf(process.argv[2]), load);
+open("klplink.cjs", commandOf(process.argv[2]), load)("start");

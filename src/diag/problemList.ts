@@ -1,7 +1,8 @@
 // Problems of one kind may be as many as a file has relocations: so many are kept, the others are counted.
 
 import { isBefore } from "../base/loadOrder.ts";
-import { type Code, levelOf, type Problem, problem, titleOf } from "./catalogue.ts";
+import { levelOf, type Problem, problem, titleOf } from "./catalogue.ts";
+import type { Code } from "./definitions.ts";
 
 /** So many of one code are kept. */
 export const MOST_OF_A_CODE = 2000;

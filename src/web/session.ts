@@ -3,8 +3,9 @@
 import type { ArchName } from "../base/archName.ts";
 import { append } from "../base/lists.ts";
 import { shellFile } from "../base/shell.ts";
-import { type Code, levelOf, type Problem } from "../diag/catalogue.ts";
+import { levelOf, type Problem } from "../diag/catalogue.ts";
 import type { Disassembler } from "../diag/define.ts";
+import type { Code } from "../diag/definitions.ts";
 import { Collector } from "../diag/messages/collect.ts";
 import { diagnosticsBody } from "../diag/render/html/diagnostics.ts";
 import { explainedBody } from "../diag/render/html/explained.ts";

@@ -1,4 +1,4 @@
-// The code that V8 made in an earlier run (bin/codeCache.js): kept, used, and never taken on trust.
+// The code that V8 made in an earlier run (bin/parts.js): kept, used, and never taken on trust.
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";

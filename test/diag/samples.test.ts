@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { afterAll, describe, expect, test } from "vitest";
-import { type Code, codes } from "../../src/diag/catalogue.ts";
+import { type Code, codes } from "../../src/diag/definitions.ts";
 import { type Run, klplink as runKlplink } from "../cli/run.ts";
 import { root } from "../helpers.ts";
 import { type Sample, samples } from "./samples.ts";

@@ -1,6 +1,6 @@
 // For each diagnostic an input that triggers it: the arguments of one run in test/fixtures/diag.
 
-import type { Code } from "../../src/diag/catalogue.ts";
+import type { Code } from "../../src/diag/definitions.ts";
 
 export interface Sample {
   /** `{out}` stands for a path in a temporary folder. */

@@ -2,7 +2,7 @@
 // arithmetic, for floating point emulation) and public reports have them.
 
 import { describe, expect, test } from "vitest";
-import { catalogue } from "../../src/diag/catalogue.ts";
+import { catalogue } from "../../src/diag/definitions.ts";
 import { lineHelpOf, lineMeaningOf } from "../../src/diag/messages/define.ts";
 import { recogniseLine } from "../../src/diag/messages/recognise.ts";
 import { causeOf, symbolCauses } from "../../src/diag/symbolCauses.ts";

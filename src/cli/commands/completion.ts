@@ -1,5 +1,5 @@
 import { type Command, Help, type Option } from "commander";
-import { codes } from "../../diag/catalogue.ts";
+import { codes } from "../../diag/definitions.ts";
 import { protocols } from "../../ftrace/model/protocols/index.ts";
 import { UsageError } from "../files/io.ts";
 

@@ -1,6 +1,6 @@
 // The matrix as one page: a row a kernel, a column a module; below it what was found of each pair that is not good.
 
-import { type Code, catalogue } from "../../diag/catalogue.ts";
+import { type Code, catalogue } from "../../diag/definitions.ts";
 import { html, type Markup, withCode } from "../../diag/render/html/markup.ts";
 import { folded, page, rowsTable } from "../../diag/render/html/page.ts";
 import { stories } from "../../diag/render/html/stories.ts";

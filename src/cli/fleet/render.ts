@@ -1,8 +1,8 @@
 // The matrix as text, HTML, SARIF and annotations for GitHub; all from the plain document, so that merged parts look like one run.
 
 import { visible } from "../../base/visible.ts";
-import { type Code, catalogue } from "../../diag/catalogue.ts";
 import type { Definition } from "../../diag/define.ts";
+import { type Code, catalogue } from "../../diag/definitions.ts";
 import { wrap } from "../../diag/render/text.ts";
 import type { Cell, Matrix } from "./document.ts";
 import { matrixPage } from "./page.ts";

@@ -1,7 +1,7 @@
 // What a message of the kernel is, and what the rows about messages share.
 
 import type { ArchName } from "../../base/archName.ts";
-import type { Code } from "../catalogue.ts";
+import type { Code } from "../definitions.ts";
 
 /** What the parts of a message are. */
 export type LineField =

@@ -1,6 +1,6 @@
 // What the module loader prints: kernel/module/*.c (kernel/module.c before 5.19).
 
-import type { Code } from "../catalogue.ts";
+import type { Code } from "../definitions.ts";
 import { causeOf } from "../symbolCauses.ts";
 import { checkCommand, type Fields, type Message, REBUILD, SAME_BUILD, sentence } from "./define.ts";
 

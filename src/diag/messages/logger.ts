@@ -31,7 +31,7 @@ function unquoted(text: string): string {
 /** A text without the punctuation of the sentence that quotes it. */
 export function withoutStop(text: string): string {
   let end = text.length;
-  while (end > 0 && /[.,;…\s]/.test(text[end - 1] ?? "")) end--;
+  while (end > 0 && /[.,;\u2026\s]/.test(text[end - 1] ?? "")) end--;
   return text.slice(0, end);
 }
 

@@ -2,7 +2,6 @@ import { hexWord } from "../../base/bytes.ts";
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
 import {
-  type Code,
   fixOf,
   helpOf,
   jsonDataOf,
@@ -14,6 +13,7 @@ import {
   whyOf,
 } from "../catalogue.ts";
 import type { ContextLine, Instruction } from "../define.ts";
+import type { Code } from "../definitions.ts";
 import { sumOf, tallyOf, withoutRepeats } from "../tally.ts";
 import { bytesText } from "./text.ts";
 

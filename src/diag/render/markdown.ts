@@ -1,8 +1,8 @@
 // docs/diagnostics.md, from the catalogue, the table of the kernel's messages and the samples' output.
 
 import { append } from "../../base/lists.ts";
-import { type Code, catalogue, codes } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
+import { type Code, catalogue, codes } from "../definitions.ts";
 import { exampleTitle, kernelWords, paragraphs } from "./story.ts";
 
 const GROUPS: readonly (readonly [string, string])[] = [

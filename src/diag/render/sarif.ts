@@ -2,19 +2,9 @@
 
 import { jsonPieces } from "../../base/json.ts";
 import { chained, mapped } from "../../base/lists.ts";
-import {
-  type Code,
-  catalogue,
-  codes,
-  fixOf,
-  helpOf,
-  kernelOf,
-  levelOf,
-  type Problem,
-  titleOf,
-  whyOf,
-} from "../catalogue.ts";
+import { fixOf, helpOf, kernelOf, levelOf, type Problem, titleOf, whyOf } from "../catalogue.ts";
 import type { Definition, Place, SourcePlace } from "../define.ts";
+import { type Code, catalogue, codes } from "../definitions.ts";
 import { tallyOf, withoutRepeats } from "../tally.ts";
 import { formatPlace, formatSource } from "./text.ts";
 

@@ -1,8 +1,8 @@
 // The whole story of a code, for `klplink explain CODE` and docs/diagnostics.md.
 
 import { examples } from "klplink:examples";
-import { type Code, catalogue } from "../catalogue.ts";
 import type { Definition } from "../define.ts";
+import { type Code, catalogue } from "../definitions.ts";
 import { inCapitals } from "../messages/define.ts";
 import { messages } from "../messages/recognise.ts";
 import { type TextStyle, wrap } from "./text.ts";

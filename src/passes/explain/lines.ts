@@ -2,8 +2,8 @@
 
 import { findArchByName } from "../../arch/index.ts";
 import type { ArchName } from "../../base/archName.ts";
-import type { Code } from "../../diag/catalogue.ts";
 import type { Disassembler } from "../../diag/define.ts";
+import type { Code } from "../../diag/definitions.ts";
 import type { Collected } from "../../diag/messages/collect.ts";
 import { codesOf, type Recognised } from "../../diag/messages/define.ts";
 import { type Cause, causesOf } from "../../diag/messages/together.ts";

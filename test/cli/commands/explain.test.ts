@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { codes } from "../../../src/diag/catalogue.ts";
+import { codes } from "../../../src/diag/definitions.ts";
 import { root } from "../../helpers.ts";
 import { klplink } from "../run.ts";
 import { type Explained, explain, fixtures, isExplanation } from "./explained.ts";

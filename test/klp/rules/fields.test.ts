@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Code, Problem } from "../../../src/diag/catalogue.ts";
+import type { Problem } from "../../../src/diag/catalogue.ts";
+import type { Code } from "../../../src/diag/definitions.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import type { RelocationTable } from "../../../src/elf/views/relas.ts";
 import { writeElf } from "../../../src/elf/writer.ts";

@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Code, Problem } from "../../../src/diag/catalogue.ts";
+import type { Problem } from "../../../src/diag/catalogue.ts";
+import type { Code } from "../../../src/diag/definitions.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import { Kernel } from "../../../src/kernel/kernel.ts";
 import { parseSymbols } from "../../../src/kernel/symbols/parseSymbols.ts";

@@ -1,6 +1,7 @@
 // The page of a run over files: what was found in each, and what it means.
 
-import { type Code, printedRefusals } from "../../catalogue.ts";
+import { printedRefusals } from "../../catalogue.ts";
+import type { Code } from "../../definitions.ts";
 import { sumOf, tallyOf, tallyText, withoutRepeats } from "../../tally.ts";
 import { type FileResult, type ProblemDocument, toJson } from "../json.ts";
 import { changesOf } from "./changes.ts";

@@ -1,6 +1,6 @@
 // The page of `explain`: what each line of a log means, and where in the module it comes from.
 
-import type { Code } from "../../catalogue.ts";
+import type { Code } from "../../definitions.ts";
 import type { CandidateDocument, ProblemDocument } from "../json.ts";
 import { html, type Markup, withCode } from "./markup.ts";
 import { folded, page } from "./page.ts";

@@ -1,7 +1,7 @@
 // Diagnostics as HTML: source, instructions, the kernel's words, cause and way out.
 
-import type { Code } from "../../catalogue.ts";
 import type { SourcePlace } from "../../define.ts";
+import type { Code } from "../../definitions.ts";
 import type { InstructionDocument, ProblemDocument } from "../json.ts";
 import { formatFunction, formatSource } from "../text.ts";
 import { html, type Markup, withCode } from "./markup.ts";

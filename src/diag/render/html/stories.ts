@@ -1,7 +1,7 @@
 // What the codes on a page mean: the whole story of each, folded, at the end of the page.
 
-import { type Code, catalogue } from "../../catalogue.ts";
 import type { Definition } from "../../define.ts";
+import { type Code, catalogue } from "../../definitions.ts";
 import { kernelWords, paragraphs } from "../story.ts";
 import { html, type Markup, withCode } from "./markup.ts";
 
