@@ -4,6 +4,7 @@ import { countOf, levelOf } from "../../diag/catalogue.ts";
 import { tallyOf, tallyText } from "../../diag/tally.ts";
 import type { Context } from "../context.ts";
 import { findModules, type Skipped } from "../files/findModules.ts";
+import { GatheredLines } from "../files/gatheredLines.ts";
 import { UsageError, write } from "../files/io.ts";
 import { startProgress } from "../progress.ts";
 import { Reporter } from "../report.ts";
@@ -20,6 +21,11 @@ export async function runCheck(paths: readonly string[], options: CheckOptions, 
   const checker = await openChecker(files, options, context, show, hand?.ask ?? null);
   if (files.length === 0) throw new UsageError(`no .ko or .o file in ${paths.map(fileText).join(", ")}`);
   const reporter = new Reporter(options, context);
+  const lines = new GatheredLines(context.stdout);
+  const give = (): Promise<void> => {
+    progress.clear();
+    return lines.give();
+  };
   const checked: Pick<Checked, "problems" | "outcome">[] = [];
   const pool = hand === null ? null : await startPool(hand, checker, files, options, context);
   try {
@@ -27,12 +33,15 @@ export async function runCheck(paths: readonly string[], options: CheckOptions, 
       progress.show(`${index + 1} of ${files.length}: ${file}`);
       const entry = await (pool === null ? checker.check(file) : pool.result(index));
       checked.push({ problems: entry.problems, outcome: entry.outcome });
-      progress.clear();
+      // What is said of a file stands behind the lines of those before it.
+      if (entry.shown.length > 0) await give();
       await reporter.give(entry.file, entry, { ...entry.outcome });
-      if (reporter.isText && !quiet) await write(context.stdout, `${summary(entry)}\n`);
+      if (reporter.isText && !quiet) lines.add(`${summary(entry)}\n`);
+      if (lines.areDue) await give();
     }
   } finally {
     pool?.end();
+    await give();
   }
   if (reporter.isText && !quiet)
     await write(context.stdout, totalText(checked) + uncheckedLine(checked) + skippedLine(skipped));

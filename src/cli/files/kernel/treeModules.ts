@@ -88,9 +88,11 @@ export class TreeModules {
       if (name !== subject.module && kernel?.modules.has(name) !== true) take(await this.#find(name, user));
     }
     for (const name of openNames(subject, withThose(kernel, found))) {
-      const { exports } = await this.#read();
-      if ([...found.values()].some((m) => m.exports.has(name))) continue;
-      take(await this.#nearest(exports.get(name) ?? [], user));
+      // Most names are the kernel's own: nobody waits for those.
+      const { exports } = this.#contents ?? (await this.#read());
+      const paths = exports.get(name);
+      if (paths === undefined || exportedBy(found, name)) continue;
+      take(await this.#nearest(paths, user));
     }
     return withThose(kernel, found);
   }
@@ -186,7 +188,14 @@ function withThose(kernel: Kernel | null, found: ReadonlyMap<string, ModuleFile>
   return kernel === null ? new Kernel({ modules }) : kernel.withModules(modules);
 }
 
+function exportedBy(modules: ReadonlyMap<string, ModuleFile>, name: string): boolean {
+  for (const { exports } of modules.values()) if (exports.has(name)) return true;
+  return false;
+}
+
 function nearestOf(paths: readonly string[], user: string): string | null {
+  const [only = user] = paths;
+  if (paths.length < 2) return only === user ? null : only;
   let nearest: string | null = null;
   for (const path of paths) {
     if (path !== user && (nearest === null || common(path, user) > common(nearest, user))) nearest = path;
