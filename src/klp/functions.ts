@@ -1,6 +1,6 @@
-import { STT_FILE, STT_FUNC, STT_NOTYPE, STT_SECTION } from "../elf/consts.ts";
+import { SHN_UNDEF, STT_FILE, STT_FUNC, STT_NOTYPE, STT_SECTION } from "../elf/consts.ts";
 import type { ElfFile } from "../elf/reader.ts";
-import { localEntryCode, localEntryOffset, type SymbolTable } from "../elf/views/symbols.ts";
+import { localEntryCode, localEntryOffset, SYMBOL_WORDS, type SymbolTable } from "../elf/views/symbols.ts";
 
 /** A function, or another named piece of code, in a section. Offsets and sizes are bytes. */
 export interface CodeSymbol {
@@ -85,15 +85,19 @@ export class FunctionIndex {
     /** By symbol: the section that it names a place of; 0: none. */
     const homes = new Uint32Array(symbols.count);
     const starts = new Uint32Array(sectionCount + 1);
-    const sizes = Float64Array.from({ length: sectionCount }, (_, i) => file.sections.size(i));
-    for (let i = 1; i < symbols.count; i++) {
-      const type = symbols.type(i);
-      if (type === STT_SECTION || type === STT_FILE) continue;
+    const sizes = new Float64Array(sectionCount);
+    for (let i = 0; i < sectionCount; i++) sizes[i] = file.sections.size(i);
+    const words = symbols.words();
+    for (let i = 1, at: number = SYMBOL_WORDS.count; i < symbols.count; i++, at += SYMBOL_WORDS.count) {
+      const mixed = words[at + SYMBOL_WORDS.mixed] ?? 0;
+      const type = mixed & 0xf;
+      // Most symbols of a module are the kernel's, or name a section.
+      if (type === STT_SECTION || type === STT_FILE || mixed >>> 16 === SHN_UNDEF) continue;
       const section = symbols.sectionOf(i);
       if (
         section === null ||
         symbols.offset(i) > (sizes[section] ?? -1) ||
-        isNamelessToKernel(symbols, symbols.nameOffset(i))
+        isNamelessToKernel(symbols, (words[at + SYMBOL_WORDS.name] ?? 0) >>> 0)
       )
         continue;
       homes[i] = section;
@@ -198,15 +202,22 @@ const RANKS = 4;
 function sortedPlaces(symbols: SymbolTable, rows: Uint32Array): CodePlaces {
   const count = rows.length;
   // Start, rank and row in one number: sorted without a comparison of our own, where the number is exact.
-  const keys = Float64Array.from(
-    rows,
-    (symbol, i) => (symbols.offset(symbol) * RANKS + rank(symbols, symbol)) * count + i,
-  ).sort();
-  const sorted =
-    (keys[count - 1] ?? 0) <= Number.MAX_SAFE_INTEGER
-      ? Uint32Array.from(keys, (key) => rows[key % count] ?? 0)
-      : rows
-          .slice()
-          .sort((a, b) => symbols.offset(a) - symbols.offset(b) || rank(symbols, a) - rank(symbols, b) || a - b);
-  return { symbols: sorted, starts: Float64Array.from(sorted, (symbol) => symbols.offset(symbol)) };
+  const keys = new Float64Array(count);
+  let last = 0;
+  let rises = true;
+  for (let i = 0; i < count; i++) {
+    const symbol = rows[i] ?? 0;
+    const key = (symbols.offset(symbol) * RANKS + rank(symbols, symbol)) * count + i;
+    keys[i] = key;
+    rises &&= key >= last;
+    last = key;
+  }
+  if (!rises) keys.sort();
+  const isExact = (keys[count - 1] ?? 0) <= Number.MAX_SAFE_INTEGER;
+  const sorted = rows.slice();
+  if (isExact) for (let i = 0; i < count; i++) sorted[i] = rows[(keys[i] ?? 0) % count] ?? 0;
+  else sorted.sort((a, b) => symbols.offset(a) - symbols.offset(b) || rank(symbols, a) - rank(symbols, b) || a - b);
+  const starts = new Float64Array(count);
+  for (let i = 0; i < count; i++) starts[i] = symbols.offset(sorted[i] ?? 0);
+  return { symbols: sorted, starts };
 }

@@ -134,10 +134,9 @@ function packingOf(file: SectionSource, index: number): Packing {
 /** Whether a section is compressed, or says that it is. Of one that is not, only the first bytes are looked at. */
 export function isPacked({ sections }: SectionSource, index: number): boolean {
   if (sections.hasFlags(index, SHF_COMPRESSED)) return true;
+  if (!sections.name(index).startsWith(".zdebug_")) return false;
   const bytes = sections.bytesOf(index);
-  return (
-    sections.name(index).startsWith(".zdebug_") && latin1(bytes.part(0, Math.min(4, bytes.length)), 0, 4) === "ZLIB"
-  );
+  return latin1(bytes.part(0, Math.min(4, bytes.length)), 0, 4) === "ZLIB";
 }
 
 /**

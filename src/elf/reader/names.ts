@@ -23,14 +23,20 @@ export function nameTable(sections: SectionTable, index: number, role: string): 
  */
 export class NameBudget {
   readonly #fileSize: number;
+  readonly #most: number;
   #used = 0;
   constructor(fileSize: number) {
     this.#fileSize = fileSize;
+    this.#most = 16 * fileSize + 0x10_0000;
+  }
+  /** Whether so many names of a table may be taken whatever they are: nobody has to, if no more follow. */
+  holds(count: number, names: StringTable): boolean {
+    return this.#used + count * names.size <= this.#most;
   }
   /** @param of the name of row `index` of these @throws ElfError at `field` if the names so far are too long together. */
   take(names: StringTable, start: number, field: number, of: "section" | "symbol", index: number): void {
     this.#used += names.lengthAt(start);
-    if (this.#used <= 16 * this.#fileSize + 0x10_0000) return;
+    if (this.#used <= this.#most) return;
     throw malformed(
       field,
       `the names up to ${of} ${index} add up to ${hex(this.#used)} bytes, in a file of ${hex(this.#fileSize)}`,

@@ -53,6 +53,7 @@ export function checkSections(sections: SectionTable, fileSize: number): void {
  * thousands of sections over one large table would make reading it quadratic.
  */
 export function checkOverlap(sections: SectionTable, header: ElfHeader): void {
+  if (areInOrder(sections, header)) return;
   // Starts and ends of non-empty sections, by start; the section header table takes part as index -1.
   const parts: { start: number; end: number; index: number }[] = [
     { start: 0, end: EHDR.size, index: -2 },
@@ -79,12 +80,27 @@ export function checkOverlap(sections: SectionTable, header: ElfHeader): void {
   }
 }
 
+/** Whether each section with bytes lies behind the one before it, and the headers behind all, as nearly all tools write files. */
+function areInOrder(sections: SectionTable, header: ElfHeader): boolean {
+  let end = EHDR.size;
+  for (let i = 1; i < sections.count; i++) {
+    const size = sections.size(i);
+    if (!sections.hasBytes(i) || size === 0) continue;
+    const start = sections.offset(i);
+    if (start < end) return false;
+    end = start + size;
+  }
+  return header.sectionHeaderOffset >= end;
+}
+
 export function checkSectionNames(sections: SectionTable, names: StringTable | null, fileSize: number): void {
   const size = names === null ? 0 : names.size;
   const budget = new NameBudget(fileSize);
+  const areShort = names !== null && budget.holds(sections.count, names);
   for (let i = 0; i < sections.count; i++) {
     const start = sections.nameOffset(i);
     if (names !== null && start < size) {
+      if (areShort) continue;
       budget.take(names, start, sections.headerOffset(i) + SHDR.name, "section", i);
       continue;
     }

@@ -17,8 +17,10 @@ export function readSymbolTables(
   const tables = new Map<number, SymbolTable>();
   const checkedNames = new Map<number, StringTable>();
   const budget = new NameBudget(fileSize);
+  let tableCount = 0;
+  for (let i = 1; i < sections.count; i++) if (isSymbolTable(sections.type(i))) tableCount++;
   for (let i = 1; i < sections.count; i++) {
-    if (sections.type(i) !== SHT_SYMTAB && sections.type(i) !== SHT_DYNSYM) continue;
+    if (!isSymbolTable(sections.type(i))) continue;
     const at = sections.headerOffset(i);
     const count = rowCount(sections, i, SYM.size, "the symbol table");
     if (sections.info(i) > count) {
@@ -52,11 +54,19 @@ export function readSymbolTables(
       extendedSection === undefined ? null : sections.data(extendedSection),
       littleEndian,
     );
-    checkSymbols(sections, table, names, extendedSection, budget);
+    checkSymbols(
+      sections,
+      table,
+      names,
+      extendedSection,
+      tableCount === 1 && budget.holds(count, names) ? null : budget,
+    );
     tables.set(i, table);
   }
   return tables;
 }
+
+const isSymbolTable = (type: number): boolean => type === SHT_SYMTAB || type === SHT_DYNSYM;
 
 /** Section index of a symbol table -> section index of its SHT_SYMTAB_SHNDX. */
 function readExtendedIndices(sections: SectionTable): Map<number, number> {
@@ -65,8 +75,7 @@ function readExtendedIndices(sections: SectionTable): Map<number, number> {
     if (sections.type(i) !== SHT_SYMTAB_SHNDX) continue;
     rowCount(sections, i, 4, "the extended section indices");
     const table = sections.link(i);
-    const type = sections.type(table);
-    if (type !== SHT_SYMTAB && type !== SHT_DYNSYM) {
+    if (!isSymbolTable(sections.type(table))) {
       throw malformed(
         sections.headerOffset(i) + SHDR.link,
         `the extended section indices (section ${i}) belong to section ${table}, which is not a symbol table`,
@@ -83,12 +92,13 @@ function readExtendedIndices(sections: SectionTable): Map<number, number> {
   return found;
 }
 
+/** @param budget null: the names cannot be too long together */
 function checkSymbols(
   sections: SectionTable,
   table: SymbolTable,
   names: StringTable,
   extendedSection: number | undefined,
-  budget: NameBudget,
+  budget: NameBudget | null,
 ): void {
   const start = sections.offset(table.section);
   const words = table.words();
@@ -100,7 +110,7 @@ function checkSymbols(
         `symbol ${s} has its name at ${hex(nameOffset)}, but the string table has ${hex(names.size)} bytes`,
       );
     }
-    budget.take(names, nameOffset, at + SYM.name, "symbol", s);
+    budget?.take(names, nameOffset, at + SYM.name, "symbol", s);
     const raw = (words[k + SYMBOL_WORDS.mixed] ?? 0) >>> 16;
     if (raw < SHN_LORESERVE && raw < sections.count) continue;
     if (raw === SHN_XINDEX && extendedSection === undefined) {

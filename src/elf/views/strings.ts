@@ -4,10 +4,15 @@ export const LONG_NAME = 256;
 /** So far a loop finds the end of a name sooner than a call of Buffer does. */
 const SHORT_NAME = 64;
 
+/** So many texts that a table does not hold are remembered. */
+const MOST_ABSENT = 64;
+
 /** A string table read in place. Names are Latin-1 strings: one character a byte. */
 export class StringTable {
   readonly bytes: Uint8Array;
   readonly #buffer: Buffer;
+  /** Texts that {@link holds} did not find. */
+  readonly #absent: string[] = [];
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -36,9 +41,15 @@ export class StringTable {
     return true;
   }
 
-  /** Whether the bytes of a text stand anywhere in the table: where they do not, no name has them. */
+  /**
+   * Whether the bytes of a text stand anywhere in the table: where they do not, no name has them. A text with another in it that was not
+   * found is not looked for.
+   */
   holds(text: string): boolean {
-    return this.#buffer.includes(text, 0, "latin1");
+    for (const absent of this.#absent) if (text.includes(absent)) return false;
+    if (this.#buffer.includes(text, 0, "latin1")) return true;
+    if (this.#absent.length < MOST_ABSENT) this.#absent.push(text);
+    return false;
   }
 
   /** Length in bytes of the name at `start`, without its NUL. */

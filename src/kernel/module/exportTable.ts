@@ -22,7 +22,12 @@ export function readExports(file: ElfFile, owner: string): Map<string, Export> {
   const found = new Map<string, Export>();
   const { sections, symbols } = file;
   if (symbols === null) return found;
-  const namespaces = namespacesOf(file, symbols);
+  /** Read when the table of exports does not tell one. */
+  let namespaces: ReadonlyMap<string, string> | null = null;
+  const namespaceOf = (name: string): string | null => {
+    namespaces ??= namespacesOf(file, symbols);
+    return namespaces.get(name) ?? null;
+  };
   for (const [section, entries] of entriesOf(file, symbols)) {
     const table = section === 0 ? "" : sections.name(section);
     const crcOf = checksums(file, symbols, table.replace("__ksymtab", "__kcrctab"), entries.size);
@@ -40,7 +45,7 @@ export function readExports(file: ElfFile, owner: string): Map<string, Export> {
         owner,
         crc: crcOf(index),
         gplOnly: flag === undefined ? isGplTable : (flag & GPL_ONLY) !== 0,
-        namespace: entry.namespace ?? namespaces.get(entry.name) ?? null,
+        namespace: entry.namespace ?? namespaceOf(entry.name),
       });
     }
   }
@@ -65,8 +70,11 @@ function entriesOf(file: ElfFile, symbols: SymbolTable): Map<number, Map<number,
   for (const i of symbols.startingWith(PREFIX)) {
     const raw = symbols.rawShndx(i);
     if (raw === SHN_UNDEF || raw === SHN_ABS) continue;
-    const name = symbols.name(i).slice(PREFIX.length);
-    add(symbols.sectionOf(i) ?? 0, symbols.offset(i), { name, namespace: null });
+    const section = symbols.sectionOf(i) ?? 0;
+    const offset = symbols.offset(i);
+    // Nearly always the table's relocations tell the same.
+    if (found.get(section)?.has(offset) === true) continue;
+    add(section, offset, { name: symbols.name(i).slice(PREFIX.length), namespace: null });
   }
   return found;
 }

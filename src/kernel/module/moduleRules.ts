@@ -145,13 +145,19 @@ function checkImports(context: ModuleContext): Problem[] {
   const { file, symbols, kernel, module, modInfo, path } = context;
   if (kernel === null) return [];
   const problems: Problem[] = [];
-  const versions = readVersions(file, context.version);
+  /** Null: not read yet, as long as the kernel tells no checksum. */
+  let read: { readonly versions: Versions | null } | null = null;
+  const versionsFor = ({ crc }: Export): Versions | null => {
+    if (crc === null) return null;
+    read ??= { versions: readVersions(file, context.version) };
+    return read.versions;
+  };
   // Of several the kernel takes the first.
   const license = modInfo.get("license") ?? "unspecified";
   const isGpl = isGplCompatible(license);
   const imported = new Set(modInfo.entries.filter((e) => e.tag === "import_ns").map((e) => e.value.replace(/"/g, "")));
   const layout = kernel.exportOf("module_layout");
-  if (layout !== null) append(problems, checkVersion(context, versions, layout, LOADING.layoutVersion));
+  if (layout !== null) append(problems, checkVersion(context, versionsFor(layout), layout, LOADING.layoutVersion));
   let unversioned: string | null = null;
   const taint = new InheritedTaint(context, isGpl);
   for (let i = 1; i < symbols.count; i++) {
@@ -173,6 +179,7 @@ function checkImports(context: ModuleContext): Problem[] {
       problems.push(problem("KLP503", modinfoPlace(context), { module, symbol, license: printable(license) }, more));
       continue;
     }
+    const versions = versionsFor(exported);
     if (exported.crc !== null && versions === null) unversioned ??= symbol;
     const refused = checkVersion(context, versions, exported, more.loadOrder);
     if (refused.length > 0) {

@@ -151,6 +151,8 @@ class TableReader {
   /** Patches that klp_enable_patch is called with: a pointer to the module itself, then one to the objects. */
   #readStructs(): Patch[] {
     const { relocations } = this.#file;
+    // Nearly all modules have nothing of a livepatch, and no symbol with this: the other searches for one end here, too.
+    if (!this.#symbols.names.holds("klp")) return [];
     if (!this.#calls("klp_enable_patch") && !this.#calls("klp_register_patch")) return [];
     const found: Patch[] = [];
     const withoutObjects: Patch[] = [];

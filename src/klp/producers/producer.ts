@@ -32,12 +32,15 @@ export interface Trace {
 
 /** The object in the name of an `objtool klp diff` relocation section; "" where the symbol tells; null for others. */
 export function objtoolSectionObject(name: string): string | null {
+  if (!name.startsWith("__klp_relocs") && !name.startsWith(".klp.relocs")) return null;
   if (name === "__klp_relocs" || name === ".klp.relocs") return "";
   return /^(?:__klp_relocs|\.klp\.relocs)\.(.+)$/.exec(name)?.[1] ?? null;
 }
 
 /** Whether a section is a producer's own, which the kernel does not read: with --keep it stays in the file. */
 export function isIntermediate(name: string): boolean {
+  // Asked of each section by several rules: all such names begin like this, and few others do.
+  if (!name.startsWith(".k") && !name.startsWith("__klp")) return false;
   return (
     name === KPATCH_RELOCATIONS ||
     name === KPATCH_SYMBOLS ||

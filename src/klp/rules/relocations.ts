@@ -8,7 +8,7 @@ import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.t
 import { otherBuild, type RelocDef, relocName, unknownBefore } from "../../reloc/def.ts";
 import { namedPlaceIn } from "../place.ts";
 import { either } from "../sieve/sieve.ts";
-import { type WishFacts, wish } from "../sieve/wish.ts";
+import { type TypeWishFacts, type WishFacts, wish } from "../sieve/wish.ts";
 import { labelOf } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 
@@ -39,7 +39,7 @@ export function checkRelocations(context: RuleContext): Problem[] {
 }
 
 /** Whether the loader takes a type. */
-function isTaken({ features, version }: WishFacts, def: RelocDef | undefined): boolean {
+function isTaken({ features, version }: TypeWishFacts, def: RelocDef | undefined): boolean {
   const has: HasFact = (fact) => hasFact(version, fact);
   return def !== undefined && unknownBefore(def, has) === null && otherBuild(def, features) === null;
 }

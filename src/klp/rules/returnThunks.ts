@@ -191,7 +191,9 @@ function plainReturns(context: RuleContext): Problem[] {
   for (let section = 1; section < sections.count; section++) {
     if (!sections.hasFlags(section, SHF_ALLOC | SHF_EXECINSTR) || !sections.hasBytes(section)) continue;
     const code = sections.data(section);
-    if (!code.includes(RETURN)) continue;
+    /** The first byte of a return, or one like it, that is not before the function. */
+    let byte = nextReturn(code, 0);
+    if (byte === Infinity) continue;
     const starts = rows.starts(section, code);
     const { starts: places, symbols } = functions.places(section);
     let next = 0;
@@ -203,7 +205,9 @@ function plainReturns(context: RuleContext): Problem[] {
       if (context.symbols.type(symbol) !== STT_FUNC) continue;
       const end = start + context.symbols.size(symbol);
       const isNested = (places[next] ?? Infinity) < end;
-      const at = isNested ? returnIn(code.subarray(start, end), start) : returnAmong(code, starts, start, end);
+      if (byte < start) byte = nextReturn(code, start);
+      if (byte >= end) continue;
+      const at = isNested ? returnIn(code.subarray(start, end), start) : returnAmong(code, starts, byte, end);
       if (at === null) continue;
       count++;
       first ??= { section, at };
@@ -212,9 +216,18 @@ function plainReturns(context: RuleContext): Problem[] {
   return first === null ? [] : [problem("KLP476", placeIn(context, first.section, first.at), { count })];
 }
 
-/** The first `ret` from `start` to `end`, as far as instructions are known: of a function that holds no other symbol. */
-function returnAmong(code: Uint8Array, starts: InstructionStarts, start: number, end: number): number | null {
-  for (let byte = code.indexOf(RETURN, start); byte >= 0 && byte < end; byte = code.indexOf(RETURN, byte + 1)) {
+/** Infinity if there is none. */
+function nextReturn(code: Uint8Array, from: number): number {
+  const found = code.indexOf(RETURN, from);
+  return found < 0 ? Infinity : found;
+}
+
+/**
+ * The first `ret` from `first` to `end`, as far as instructions are known: of a function that holds no other symbol.
+ * @param first its first byte like one
+ */
+function returnAmong(code: Uint8Array, starts: InstructionStarts, first: number, end: number): number | null {
+  for (let byte = first; byte < end; byte = nextReturn(code, byte + 1)) {
     const at = starts.at(byte);
     if (at < 0) return null;
     const insn = decodeInsn(code, at);

@@ -223,6 +223,8 @@ export function livepatchSymbolProblems(
   module: string,
   dedots: boolean,
 ): Problem[] {
+  const named = symbols.startingWith(KLP_SYMBOL_PREFIX);
+  if (named.length === 0) return [];
   const problems = new ProblemList();
   const used = new Uint8Array(symbols.count);
   let isUsed = false;
@@ -237,7 +239,7 @@ export function livepatchSymbolProblems(
     Array.from({ length: file.sections.count }, (_, i) => file.sections.name(i)).some((n) =>
       n.startsWith(KLP_SECTION_PREFIX),
     );
-  for (const i of symbols.startingWith(KLP_SYMBOL_PREFIX)) {
+  for (const i of named) {
     const raw = symbols.rawShndx(i);
     if (raw === SHN_LIVEPATCH && used[i] === 1) continue;
     const name = symbols.name(i);

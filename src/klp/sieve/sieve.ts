@@ -5,7 +5,7 @@ import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { doubtfulPlaces } from "./places.ts";
 import { InstructionStarts } from "./starts.ts";
-import { type RowWish, type WishFacts, wishes } from "./wish.ts";
+import { type RowWish, type TypeWishFacts, type WishFacts, wishes } from "./wish.ts";
 
 const NO_ROWS: readonly number[] = [];
 const NO_LISTS: readonly (readonly number[])[] = [];
@@ -18,15 +18,21 @@ const ALL_ONES = 0xffff_ffff;
 /** So many rows are remembered: those of a table beyond are found again each time. Far more than any tool's file leaves. */
 const MOST_KEPT = 1 << 22;
 
-/** By symbol and by type: the rules that wish for it. By type: bytes at its place. */
-interface Masks {
-  /** For those whose symbol is in another table. */
-  readonly anySymbol: number;
-  readonly symbols: Int32Array;
+/** By type: the rules that wish for it, and bytes at its place. */
+interface TypeMasks {
   readonly types: Int32Array;
   readonly bytes: Uint8Array;
   /** Stands for this type and all above, which no architecture has. */
   readonly unknown: number;
+  /** The rules that wish for any of them. */
+  readonly anyType: number;
+}
+
+/** By symbol, too: the rules that wish for it. */
+interface Masks extends TypeMasks {
+  /** For those whose symbol is in another table. */
+  readonly anySymbol: number;
+  readonly symbols: Int32Array;
 }
 
 /** The rows of two lists, ascending and once each. */
@@ -109,25 +115,14 @@ export class RowSieve {
 
   #makeMasks(): Masks {
     const facts = this.facts;
-    const tests = new Map(this.#wishes.map((one) => [one, one.types?.(facts)]));
-    const ofType = (def: RelocDef | undefined): number => bitsOf((one) => tests.get(one)?.(def) !== false);
-    const defs = facts.arch.relocs.defs.values();
-    const unknown = defs.reduce((most, def) => Math.max(most, def.type), 0) + 1;
-    const ofUnknown = ofType(undefined);
-    const types = new Int32Array(unknown + 1).fill(ofUnknown);
-    const bytes = new Uint8Array(unknown + 1);
-    let anyType = ofUnknown;
-    for (const def of defs) {
-      types[def.type] = ofType(def);
-      bytes[def.type] = def.bytes;
-      anyType |= types[def.type] ?? 0;
-    }
+    const ofTypes = typeMasks(facts);
+    const { anyType } = ofTypes;
     const anySymbol = bitsOf((one) => one.symbols === undefined);
     const symbols = new Int32Array(facts.symbols.count).fill(anySymbol);
     // No symbol matters to a rule about types that the architecture does not have.
     for (const [bit, one] of this.#wishes.entries())
       if (one.symbols !== undefined && (anyType & (1 << bit)) !== 0) addBit(symbols, 1 << bit, one.symbols(facts));
-    return { anySymbol, symbols, types, bytes, unknown };
+    return { ...ofTypes, anySymbol, symbols };
   }
 
   #sift(table: RelocationTable): readonly (readonly number[])[] {
@@ -157,6 +152,43 @@ export class RowSieve {
     }
     return left;
   }
+}
+
+/** What was made last: the modules of a tree are for one kernel. */
+let lastTypes: { readonly facts: TypeWishFacts; readonly masks: TypeMasks } | null = null;
+
+function typeMasks({ arch, features, version }: TypeWishFacts): TypeMasks {
+  const facts = { arch, features, version };
+  if (lastTypes === null || !areSame(lastTypes.facts, facts)) lastTypes = { facts, masks: makeTypeMasks(facts) };
+  return lastTypes.masks;
+}
+
+function areSame(a: TypeWishFacts, b: TypeWishFacts): boolean {
+  if (a.arch !== b.arch || a.features.size !== b.features.size) return false;
+  for (const feature of a.features) if (!b.features.has(feature)) return false;
+  const [one, other] = [a.version, b.version];
+  return one?.major === other?.major && one?.minor === other?.minor && one?.patch === other?.patch;
+}
+
+function makeTypeMasks(facts: TypeWishFacts): TypeMasks {
+  const tests = wishes().map((one) => one.types?.(facts));
+  const ofType = (def: RelocDef | undefined): number => {
+    let mask = 0;
+    for (const [bit, test] of tests.entries()) if (test?.(def) !== false) mask |= 1 << bit;
+    return mask;
+  };
+  const defs = facts.arch.relocs.defs.values();
+  const unknown = defs.reduce((most, def) => Math.max(most, def.type), 0) + 1;
+  let anyType = ofType(undefined);
+  const types = new Int32Array(unknown + 1).fill(anyType);
+  const bytes = new Uint8Array(unknown + 1);
+  for (const def of defs) {
+    const mask = ofType(def);
+    types[def.type] = mask;
+    bytes[def.type] = def.bytes;
+    anyType |= mask;
+  }
+  return { types, bytes, unknown, anyType };
 }
 
 function addBit(masks: Int32Array, bit: number, wished: readonly number[] | ((symbol: number) => boolean)): void {

@@ -7,14 +7,17 @@ import type { KernelVersion } from "../../kernel/version.ts";
 import type { Feature, RelocDef } from "../../reloc/def.ts";
 import type { SymbolizedFile } from "../functions.ts";
 
-/** What a wish may depend on. */
-export interface WishFacts extends SymbolizedFile {
+/** What a wish for types may depend on: the same for most files of a run. */
+export interface TypeWishFacts {
   readonly arch: Arch;
   /** How the kernel is built. */
   readonly features: ReadonlySet<Feature>;
   /** Null: the newest. */
   readonly version: KernelVersion | null;
 }
+
+/** What a wish may depend on. */
+export interface WishFacts extends SymbolizedFile, TypeWishFacts {}
 
 /**
  * Rows for which all that is stated holds; a rule then looks for itself. What is not stated holds for each row.
@@ -28,7 +31,7 @@ export interface RowWish {
   /** The symbols that are wished for, by index: those of a list, or those of which a function says so. */
   readonly symbols?: (facts: WishFacts) => readonly number[] | ((symbol: number) => boolean);
   /** Makes what tells of a relocation type whether it is wished for; `def` is missing for a type that has no row. */
-  readonly types?: (facts: WishFacts) => (def: RelocDef | undefined) => boolean;
+  readonly types?: (facts: TypeWishFacts) => (def: RelocDef | undefined) => boolean;
   readonly addends?: "far";
   readonly places?: "outside" | "nonzero";
 }

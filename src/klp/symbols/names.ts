@@ -52,6 +52,7 @@ export function formatKlpSection(object: string, section: string): string {
 
 /** The object of a livepatch relocation section's name, as the kernel reads it (at most 55 bytes); null if none. */
 export function parseKlpSectionObject(name: string): string | null {
+  if (!name.startsWith(KLP_SECTION_PREFIX)) return null;
   return /^\.klp\.rela\.([^.]{1,55})/.exec(name)?.[1] ?? null;
 }
 

@@ -21,3 +21,24 @@ test("names of any length, up to NUL or the table's end; compared without being 
     false,
   ]);
 });
+
+test("what the table does not hold is not found again, with anything about it; what it holds is", () => {
+  const table = new StringTable(fromLatin1("\0printk\0klp\0"));
+  for (let again = 0; again < 2; again++) {
+    expect([table.holds("livepatch"), table.holds("a_livepatch_symbol"), table.holds("klp_")]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(["klp", "printk", "int", "\0klp\0", "live", ""].map((text) => table.holds(text))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      true,
+    ]);
+  }
+  for (let i = 0; i < 200; i++) expect(table.holds(`missing ${i}`)).toBe(false);
+  expect(table.holds("print")).toBe(true);
+});

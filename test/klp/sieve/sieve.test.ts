@@ -9,6 +9,7 @@ import { readElf } from "../../../src/elf/reader.ts";
 import type { RelocationTable } from "../../../src/elf/views/relas.ts";
 import { RowSieve } from "../../../src/klp/sieve/sieve.ts";
 import { type RowWish, type WishFacts, wishes } from "../../../src/klp/sieve/wish.ts";
+import type { Options } from "../../../src/passes/analysis.ts";
 import { check } from "../../../src/passes/check.ts";
 import { isOffset } from "../../../src/reloc/addend.ts";
 import { objects } from "../../everyFixture.ts";
@@ -32,9 +33,9 @@ function isWished(facts: WishFacts, table: RelocationTable, row: number, one: Ro
 const allRows = (table: RelocationTable): number[] => Array.from({ length: table.count }, (_, row) => row);
 
 /** What a check says, or why it does not. */
-function said(bytes: Uint8Array, file: string): string {
+function said(bytes: Uint8Array, file: string, more: Pick<Options, "kernelVersion"> = {}): string {
   try {
-    return JSON.stringify(check(bytes, { file }));
+    return JSON.stringify(check(bytes, { file, ...more }));
   } catch (error) {
     return String(error);
   }
@@ -121,6 +122,23 @@ describe("the sieve", () => {
     const found = small.map(([, bytes]) => findArch(readElf(bytes).header.machine)?.name);
     expect(new Set(found)).toEqual(new Set(["arm64", "ppc64le", "x86_64"]));
     expect(wishes().length).toBeGreaterThan(5);
+  });
+
+  test("each file is sifted for its own kernel, whatever the one before was for", () => {
+    const versions = [{ major: 5, minor: 0 }, { major: 6, minor: 12 }, { major: 5, minor: 0, patch: 3 }, null];
+    let differing = 0;
+    for (const [path, bytes] of small.slice(0, 60)) {
+      const results = versions.map((kernelVersion) => {
+        const options = kernelVersion === null ? {} : { kernelVersion };
+        const sieved = said(bytes, path, options);
+        withoutSieve();
+        expect(sieved).toBe(said(bytes, path, options));
+        vi.restoreAllMocks();
+        return sieved;
+      });
+      if (new Set(results).size > 1) differing++;
+    }
+    expect(differing).toBeGreaterThan(0);
   });
 
   test("a check says the same as with each wish asked row by row", () => {
