@@ -27,7 +27,7 @@ function open(id, command) {
 /** require() of a bundle. */
 function load(id) {
   if (id === "./codeKeeper.js") return require(id);
-  if (id === "./capstone/capstone.js") return open(id, "capstone")("capstone").exports;
+  if (id.endsWith(".wasm")) return fs.readFileSync(join(dist, id));
   return require(id.startsWith("./") ? join(dist, id) : id);
 }
 

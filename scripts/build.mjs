@@ -3,13 +3,13 @@
 // `--bundle`: the command line alone.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { APART, buildBundle, fileApart, writeBundle } from "./bundle.mjs";
+import { APART, buildBundle, fileApart } from "./bundle.mjs";
+import { writeCapstoneBeside } from "./capstone.mjs";
 import { examplesPlugin } from "./examples.mjs";
 import { packagesOf, writeNotices, writeSbom } from "./notices.mjs";
 import { buildPage } from "./page.mjs";
@@ -21,6 +21,7 @@ const parts = bundleOnly
   ? ["dist/klplink.cjs", "dist/code", "dist/apart", "dist/capstone", "dist/sources.sha256"]
   : ["dist"];
 for (const part of parts) rmSync(join(root, part), { recursive: true, force: true });
+const capstone = writeCapstoneBeside(root, join(root, "dist/capstone"));
 
 /** seek-bzip calls Buffer as old programs do, which Node.js warns of outside node_modules. */
 const plainBuffers = {
@@ -30,27 +31,6 @@ const plainBuffers = {
       contents: readFileSync(path, "utf8").replaceAll("new Buffer(", "Buffer.alloc("),
       loader: "js",
     }));
-  },
-};
-
-/**
- * Capstone's program gives its module ten thousand names of registers and instructions as properties, of which few are used, which takes
- * longer than to decode a diagnostic's instructions. Of each list stays what the program itself or disassemble.ts mentions.
- */
-const fewerNames = {
-  name: "capstone-names",
-  setup({ onLoad }) {
-    onLoad({ filter: /capstone-js[\\/]dist[\\/]capstone\.js$/ }, ({ path }) => {
-      const text = readFileSync(path, "utf8");
-      const used = new Set(text.match(/\bModule\.[A-Z]\w*/g)?.map((name) => name.slice("Module.".length)));
-      const isUsed = (name) => used.has(name) || /^(?:ARCH|MODE|OPT|ERR)_/.test(name);
-      const lists = /Object\.assign\(Module,\{((?:[A-Z]\w*:-?\w+,?)+)\}\)/g;
-      const contents = text.replace(lists, (_, list) => {
-        const left = list.split(",").filter((row) => isUsed(row.split(":")[0]));
-        return `Object.assign(Module,{${left.join(",")}})`;
-      });
-      return { contents, loader: "js" };
-    });
   },
 };
 
@@ -92,29 +72,7 @@ await buildBundle({
   },
   note,
 });
-const program = await build({
-  ...form,
-  entryPoints: ["@alexaltea/capstone-js"],
-  plugins: [fewerNames],
-  write: false,
-  outfile: "capstone.js",
-});
-note(program);
-mkdirSync(join(root, "dist/capstone"), { recursive: true });
-// CommonJS, as one part of a bundle.
-const before =
-  'const module=exports,__filename=decodeURIComponent(__klplinkUrl.slice(7)),__dirname=require("node:path").dirname(__filename);';
-writeBundle(join(root, "dist/capstone/capstone.js"), [
-  {
-    name: "capstone",
-    body: `exports.exports={};${before}(function(exports){${program.outputFiles[0].text}})(exports.exports);`,
-  },
-]);
-
-const capstone = dirname(createRequire(import.meta.url).resolve("@alexaltea/capstone-js/package.json"));
-for (const file of ["dist/capstone.wasm", "LICENSE"]) {
-  copyFileSync(join(capstone, file), join(root, "dist/capstone", basename(file)));
-}
+inputs.add(await capstone);
 await makeCode();
 
 /** A digest of all that the command line is made of: what one build keeps, another one of the same version must not take. */

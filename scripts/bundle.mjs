@@ -32,7 +32,7 @@ const lateBuiltins = {
   },
 };
 
-/** What few runs need and nothing else shares stays a file of its own. Capstone stands beside its WebAssembly. */
+/** What few runs need and nothing else shares stays a file of its own. */
 export const APART = ["ora", "xz-decompress", "zstddec/stream", "seek-bzip", "klplink:examples"];
 /** Where those are, from dist/. */
 export const fileApart = (name) => `./apart/${name.replace(/^.*:/, "").replace("/", "-")}.cjs`;
@@ -45,7 +45,7 @@ function modules(root, define, note) {
     name: "modules",
     resolveId(id, importer) {
       if (APART.includes(id)) return { id: fileApart(id), external: true };
-      if (id === "@alexaltea/capstone-js") return { id: "./capstone/capstone.js", external: true };
+      if (id === "@alexaltea/capstone-js") return join(root, "scripts/capstone/bundled.mjs");
       if (id in PACKAGES) return `\0package:${id}`;
       if (id in LATE) return `\0late:${id}`;
       if (id.startsWith("node:")) return { id, external: true };
@@ -107,6 +107,7 @@ function partsOf(root, learned, isLearning) {
     if (id.startsWith("\0package:")) return id.slice("\0package:".length);
     const path = pathOf(id);
     if (path.startsWith("src/base/")) return "start";
+    if (path.startsWith("scripts/capstone/")) return "capstone";
     if (isText(path)) return "texts";
     // What needs a file that stays apart may be asked for where that is missing.
     const isAlone = getModuleInfo(id).importedIds.some((next) => next.startsWith("./"));
@@ -197,7 +198,7 @@ export async function buildBundle({ root, outfile, define = {}, note = () => {},
 }
 
 /** Writes parts as one file. @param parts their names and what each does, as the body of a function */
-export function writeBundle(outfile, parts) {
+function writeBundle(outfile, parts) {
   const texts = parts.map(({ body }) => `(function(need,require,late,exports,__klplinkUrl){${body}})\n`);
   const all = texts.join("");
   // Read as Latin-1. esbuild leaves them in literals of regular expressions.

@@ -25,9 +25,14 @@ function sourcesDigest(): string {
   const examples = readdirSync(join(root, "test/diag/expected"))
     .map((name) => `test/diag/expected/${name}`)
     .sort();
+  const capstone = readdirSync(join(root, "scripts/capstone"))
+    .map((name) => `scripts/capstone/${name}`)
+    .sort();
   for (const path of [
     ...files,
     ...examples,
+    ...capstone,
+    "scripts/capstone.mjs",
     "scripts/build.mjs",
     "scripts/bundle.mjs",
     "scripts/parts.json",

@@ -21,16 +21,6 @@ function open(name, command, load) {
   return openBundle(read, join(folder, name), from, (digest) => new Code(NOWHERE, digest, command));
 }
 
-/** Node.js's files, with one that is in here. */
-const withWasm = () => {
-  const fs = require("node:fs");
-  const name = "capstone/capstone.wasm";
-  const wasm = join(folder, name);
-  const readFileSync = (path, ...more) =>
-    path === wasm ? Buffer.from(sea.getAsset(name)) : fs.readFileSync(path, ...more);
-  return { ...fs, readFileSync };
-};
-
 /** A file of CommonJS. */
 function loadCommon(name) {
   const module = { exports: {} };
@@ -46,11 +36,8 @@ const loaded = new Map();
 function load(id) {
   if (!id.startsWith("./")) return require(id);
   const name = id.slice(2);
-  if (!loaded.has(name)) {
-    const inside = (wanted) => (/^(?:node:)?fs$/.test(wanted) ? withWasm() : load(wanted));
-    const isCapstone = name === "capstone/capstone.js";
-    loaded.set(name, isCapstone ? open(name, "capstone", inside)("capstone").exports : loadCommon(name));
-  }
+  if (name.endsWith(".wasm")) return Buffer.from(sea.getRawAsset(name));
+  if (!loaded.has(name)) loaded.set(name, loadCommon(name));
   return loaded.get(name);
 }
 

@@ -1,6 +1,6 @@
-// Instructions as text, by Capstone. Loaded only when a diagnostic is shown: it takes a tenth of a second.
+// Instructions as text, by Capstone, of which the build makes a module for each architecture (scripts/capstone.mjs). Loaded only when a
+// diagnostic is shown.
 
-import { setFlagsFromString } from "node:v8";
 import load, { type Capstone, type Decoder } from "@alexaltea/capstone-js";
 import type { ArchName } from "../../base/archName.ts";
 import { hexWord, viewOf } from "../../base/bytes.ts";
@@ -9,29 +9,11 @@ import type { Disassembler } from "../define.ts";
 let capstone: Promise<Capstone> | null = null;
 const decoders = new Map<string, Disassembler>();
 
-/**
- * A diagnostic needs a handful of instructions: V8's first compiler is enough, its second takes a tenth of a second; and of 3 MB of
- * functions only those are looked at that run. Tried with these engines (Node.js 20, 22, 24); one that does not know a flag
- * would say so on standard error.
- */
-function setFlags(): void {
-  if (!/^1[1-3]\./.test(process.versions.v8)) return;
-  for (const flag of ["--liftoff-only", "--wasm-lazy-validation"]) setFlagsFromString(flag);
-  // What is kept of V8's code (bin/codeKeeper.js) must fit the flags that the next run begins with.
-  process.prependListener("exit", () => {
-    for (const flag of ["--no-liftoff-only", "--wasm-tier-up", "--wasm-dynamic-tiering", "--no-wasm-lazy-validation"])
-      setFlagsFromString(flag);
-  });
-}
-
 /** A disassembler for an architecture. */
 export async function openDisassembler(arch: ArchName): Promise<Disassembler> {
   const known = decoders.get(arch);
   if (known !== undefined) return known;
-  if (capstone === null) {
-    setFlags();
-    capstone = load();
-  }
+  capstone ??= load();
   const made = makers[arch](await capstone);
   decoders.set(arch, made);
   return made;
