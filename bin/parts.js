@@ -167,8 +167,7 @@ function openBundle(read, filename, require, codeOf) {
       if (fresh.length === 0) process.on("exit", (status) => require("./codeKeeper.js").keep(code, fresh, status));
       fresh.push({ part, script });
     }
-    const exports = {};
-    script.runInThisContext()(need, require, require, exports, url);
+    const exports = script.runInThisContext()(need, require, require, url);
     parts.set(name, exports);
     return exports;
   }

@@ -144,7 +144,15 @@ function linked(name, code, eager) {
     const whole = new RegExp(`(?<![\\w$])${variable}(?![\\w$]|\\(\\))`);
     if (whole.test(body)) throw new Error(`the part ${name} uses ${part} as a whole`);
   }
-  return head + body.replace(/require\('\.\/(\w+)\.cjs'\)/g, (_, id) => `need("${id.slice(VARIABLE.length)}")`);
+  // As one object: a property after the other takes V8 longer.
+  const exported = [];
+  body = body.replace(/^exports\.([\w$]+) = ([\w$]+);\n/gm, (_, to, from) => {
+    exported.push(to === from ? to : `${to}:${from}`);
+    return "";
+  });
+  if (/^(?:module\.)?exports\b/m.test(body)) throw new Error(`the part ${name} exports something in another way`);
+  body = body.replace(/require\('\.\/(\w+)\.cjs'\)/g, (_, id) => `need("${id.slice(VARIABLE.length)}")`);
+  return { body: head + body, exported: `{${exported.join(",")}}` };
 }
 
 /**
@@ -187,8 +195,9 @@ export async function buildBundle({ root, outfile, define = {}, note = () => {},
       const name = fileName.slice(VARIABLE.length, -".cjs".length);
       const eager = EAGER.slice(0, EAGER.indexOf(name) >>> 0);
       const form = { minifySyntax: true, minifyWhitespace: true, charset: "ascii", target: "node20" };
-      const { code: body } = await transform(linked(name, code, eager), form);
-      return { name, body: `"use strict";${body}` };
+      const { body, exported } = linked(name, code, eager);
+      const made = await transform(body, form);
+      return { name, body: `"use strict";${made.code}return${exported}` };
     }),
   );
   // What each run reads stands in front.
@@ -199,7 +208,7 @@ export async function buildBundle({ root, outfile, define = {}, note = () => {},
 
 /** Writes parts as one file. @param parts their names and what each does, as the body of a function */
 function writeBundle(outfile, parts) {
-  const texts = parts.map(({ body }) => `(function(need,require,late,exports,__klplinkUrl){${body}})\n`);
+  const texts = parts.map(({ body }) => `(function(need,require,late,__klplinkUrl){${body}})\n`);
   const all = texts.join("");
   // Read as Latin-1. esbuild leaves them in literals of regular expressions.
   const other = /.{0,40}[^\0-\x7f].{0,20}/.exec(all);

@@ -3,29 +3,48 @@
 
 /** C0, DEL and C1; marks and overrides of direction (Unicode UAX #9); the separators U+2028 and U+2029. */
 const CONTROLS = "\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069";
-const HIDDEN = new RegExp(`[${CONTROLS}]|\\p{Cs}`, "gu");
-const ANY_HIDDEN = new RegExp(HIDDEN.source, "u");
-/** A colour as the renderers write it, or what is hidden but a line's end and a tab. */
-const RAW = new RegExp(`(\\x1b\\[(?:1|22|3[1-4]|39)m)|(?![\\n\\t])(?:${HIDDEN.source})`, "gu");
 
-/** Every character of which the above may find one: without any, a text is as it may be. Looked for in all that is written. */
-const ANY_RAW = new RegExp(`[${CONTROLS.replace("\\x00-\\x1f", "\\x00-\\x08\\x0b-\\x1f")}\\ud800-\\udfff]`);
+function makePatterns() {
+  const hidden = new RegExp(`[${CONTROLS}]|\\p{Cs}`, "gu");
+  return {
+    hidden,
+    anyHidden: new RegExp(hidden.source, "u"),
+    /** A colour as the renderers write it, or what is hidden but a line's end and a tab. */
+    raw: new RegExp(`(\\x1b\\[(?:1|22|3[1-4]|39)m)|(?![\\n\\t])(?:${hidden.source})`, "gu"),
+    /** Every character of which `raw` may find one: without any, a text is as it may be. */
+    anyRaw: new RegExp(`[${CONTROLS.replace("\\x00-\\x1f", "\\x00-\\x08\\x0b-\\x1f")}\\ud800-\\udfff]`),
+  };
+}
+let made: ReturnType<typeof makePatterns> | null = null;
+/** Most texts are plain, and do without. */
+function patterns(): ReturnType<typeof makePatterns> {
+  made ??= makePatterns();
+  return made;
+}
+
+/** Looked for in all that is written. */
+const PLAIN = /^[\t\n\x20-\x7e]*$/;
+const PLAIN_LINE = /^[\x20-\x7e]*$/;
 
 const inHex = (c: string, digits: number): string => (c.codePointAt(0) ?? 0).toString(16).padStart(digits, "0");
 
 /** Whether a text holds anything that {@link visible} replaces. */
-export const isHidden = (text: string): boolean => ANY_HIDDEN.test(text);
+export const isHidden = (text: string): boolean => !PLAIN_LINE.test(text) && patterns().anyHidden.test(text);
 
 /** A text that stays on its line and has no hidden characters: they become `\x1b`, `\u202e`. Twice is once. */
 export const visible = (text: string): string =>
-  isHidden(text) ? text.replace(HIDDEN, (c) => (c < "\u0100" ? `\\x${inHex(c, 2)}` : `\\u${inHex(c, 4)}`)) : text;
+  isHidden(text)
+    ? text.replace(patterns().hidden, (c) => (c < "\u0100" ? `\\x${inHex(c, 2)}` : `\\u${inHex(c, 4)}`))
+    : text;
 
 /**
  * What of a text may go to a stream: all but hidden characters, with the line ends, tabs and colours of our own. They become `\u001b`,
  * which is the same text again where they stood in a string of JSON.
  */
 export const streamText = (text: string): string =>
-  ANY_RAW.test(text) ? text.replace(RAW, (c, color: string | undefined) => color ?? `\\u${inHex(c, 4)}`) : text;
+  !PLAIN.test(text) && patterns().anyRaw.test(text)
+    ? text.replace(patterns().raw, (c, color: string | undefined) => color ?? `\\u${inHex(c, 4)}`)
+    : text;
 
 const known = new WeakMap<object, object>();
 
