@@ -105,12 +105,16 @@ export class Job {
     if (section === undefined || (!this.#isLoaded(i) && section.name !== PERCPU_SECTION)) return new Uint8Array(0);
     const bytes = new Uint8Array(section.size);
     if (section.nobits) return bytes;
-    const data = this.#file.sections.data(i);
+    const { sections } = this.#file;
     const order = this.#preparation.orders.get(i);
-    if (order === undefined || this.#file.sections.type(i) !== SHT_RELA) {
-      bytes.set(data.subarray(0, bytes.length));
+    if (order === undefined || sections.type(i) !== SHT_RELA) {
+      const data = sections.bytesOf(i);
+      const part = data.part(0, Math.min(data.length, bytes.length), bytes);
+      // What was still in the file was read to its place.
+      if (part.buffer !== bytes.buffer) bytes.set(part);
       return bytes;
     }
+    const data = sections.data(i);
     // The loader sorts the file's image before it copies it.
     for (const [to, row] of order.entries()) bytes.set(data.subarray(row * 24, row * 24 + 24), to * 24);
     return bytes;

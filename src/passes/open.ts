@@ -5,6 +5,7 @@ import { SHT_SYMTAB } from "../elf/consts.ts";
 import { SourceIndex } from "../elf/dwarf/lines/source.ts";
 import { ElfError } from "../elf/error.ts";
 import { type ElfFile, readElf } from "../elf/reader.ts";
+import type { SectionBytes } from "../elf/views/sectionBytes.ts";
 import type { SymbolTable } from "../elf/views/symbols.ts";
 import { isFinishedModule } from "../kernel/module/formRules.ts";
 import { ModInfo, readModInfo } from "../kernel/module/modinfo.ts";
@@ -64,10 +65,13 @@ export const openModule = (bytes: Uint8Array, path: string): Subject => new Subj
 /** As {@link openModule}, of a file that is read already. @throws Unusable KLP106 or KLP107 */
 export const openFile = (file: ElfFile, path: string): Subject => new Subject(file, path);
 
-/** The file alone; null if the bytes are not a relocatable ELF64 file: {@link openModule} says why. */
-export function tryRead(bytes: Uint8Array): ElfFile | null {
+/**
+ * The file alone; null if the bytes are not a relocatable ELF64 file: {@link openModule} says why.
+ * @param apart as {@link readElf} has it
+ */
+export function tryRead(bytes: Uint8Array, apart: ReadonlyMap<number, SectionBytes> | null = null): ElfFile | null {
   try {
-    return readElf(bytes);
+    return readElf(bytes, apart);
   } catch (error) {
     if (error instanceof ElfError) return null;
     throw error;

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type PartlyRead, readPartly } from "../../src/cli/files/partlyRead.ts";
+import { DEBUG, type PartlyRead, readPartly } from "../../src/cli/files/partlyRead.ts";
 import { titleOf } from "../../src/diag/catalogue.ts";
 import { SourceIndex } from "../../src/elf/dwarf/lines/source.ts";
 import { readElf } from "../../src/elf/reader.ts";
@@ -59,7 +59,7 @@ describe.each(compilers)("$name", (compiler) => {
     expect(meaning?.types?.source).toBe("DWARF");
     // The same where debug information is read from the disk in parts.
     for (const { bytes, path } of inputs) writeFileSync(path, bytes);
-    const parts = inputs.map(({ path }) => ({ path, ...readPartly(path, { file: 0, section: 1 }) }));
+    const parts = inputs.map(({ path }) => ({ path, ...readPartly(path, { ...DEBUG, leastFile: 0, leastSection: 1 }) }));
     const [one, other] = parts as unknown as [PartlyRead & { path: string }, PartlyRead & { path: string }];
     expect(one.apart.size).toBeGreaterThan(2);
     expect((await diffObjects(one, other)).problems).toEqual(problems);

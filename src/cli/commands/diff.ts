@@ -7,7 +7,7 @@ import { StructUsers } from "../../passes/diff/structUsers.ts";
 import type { Context } from "../context.ts";
 import { readInput, readUnpacked, UsageError, write } from "../files/io.ts";
 import { writeOutput } from "../files/output.ts";
-import { type PartlyRead, readPartly } from "../files/partlyRead.ts";
+import { DEBUG, type PartlyRead, readPartly } from "../files/partlyRead.ts";
 import { readKernel, refuseOverwriting } from "../options.ts";
 import { Reporter } from "../report.ts";
 import { changesDocument, changesText, takenItemsText, takenRows } from "./diffed.ts";
@@ -106,7 +106,7 @@ type ObjectInput = DiffInput & Pick<PartlyRead, "mode" | "close">;
 
 /** Of a large file debug information is read when it is needed. @throws InputProblem, UsageError */
 async function readObject(path: string, context: Context): Promise<ObjectInput> {
-  const partly = path === "-" ? null : readPartly(path);
+  const partly = path === "-" ? null : readPartly(path, DEBUG);
   if (partly !== null) return { ...partly, path };
   const { bytes, name, mode } = await readUnpacked(path, context);
   return { bytes, path: name, mode, close: () => {} };

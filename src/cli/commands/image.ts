@@ -28,6 +28,7 @@ import { patchedNames } from "../../passes/patchedBy.ts";
 import type { Context } from "../context.ts";
 import { InputProblem, readUnpacked, UsageError, unreadable, write, writePieces } from "../files/io.ts";
 import { writeOutput } from "../files/output.ts";
+import { type PartlyReadModule, readModulePartly } from "../files/partlyRead.ts";
 import { type NamedFile, writeSet } from "../files/writeSet.ts";
 import type { imageRows } from "../optionRows.ts";
 import { type KernelOptions, linkCommand, readKernel, refuseOverwriting } from "../options.ts";
@@ -43,11 +44,31 @@ export async function runImage(module: string, options: ImageCommandOptions, con
   await refuseOverwriting(output, options, [options.sections, ...(options.patchedBy ?? [])]);
   if (typeof options.map === "string") await refuseOverwriting(options.map, options, [options.sections, module]);
   const kernel = await readKernel(options, context);
+  const input = await readModulePartly(module, context);
+  try {
+    return await runOf(input, module, kernel, options, { context, output });
+  } finally {
+    input.close();
+  }
+}
+
+/** Where the run writes to. */
+interface Surroundings {
+  readonly context: Context;
+  readonly output: string | null;
+}
+
+async function runOf(
+  input: PartlyReadModule,
+  module: string,
+  kernel: Kernel | null,
+  options: ImageCommandOptions,
+  { context, output }: Surroundings,
+): Promise<number> {
   const list = kernel?.list ?? null;
-  const input = await readUnpacked(module, context);
   const machine = elfMachine(input.bytes);
   if (machine !== null) refuseOtherMachine(input.name, machine, kernel?.machines ?? []);
-  const elf = tryRead(input.bytes);
+  const elf = tryRead(input.bytes, input.apart);
   const placement = placementOf(options, elf, list);
   const subject = elf === null ? openModule(input.bytes, input.name) : openFile(elf, input.name);
   const result = imageOf(subject, {

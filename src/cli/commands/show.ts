@@ -16,7 +16,8 @@ import { openFile, type Subject } from "../../passes/open.ts";
 import { leftOutProblems } from "../../passes/problems/leftOut.ts";
 import { summaryOf } from "../../passes/summary.ts";
 import type { Context, OutputStream } from "../context.ts";
-import { readUnpacked, UsageError, writePieces } from "../files/io.ts";
+import { UsageError, writePieces } from "../files/io.ts";
+import { type PartlyReadModule, readModulePartly } from "../files/partlyRead.ts";
 import type { showRows } from "../optionRows.ts";
 import { readKernel } from "../options.ts";
 import type { ValuesOf } from "../optionTable.ts";
@@ -48,8 +49,16 @@ export async function runShow(module: string | undefined, options: Options, cont
     const { showKernel } = await import("./showKernel.ts");
     return showKernel(options, context);
   }
-  const input = await readUnpacked(module, context);
-  const file = read(input.bytes, input.name);
+  const input = await readModulePartly(module, context);
+  try {
+    return await showModule(input, options, context);
+  } finally {
+    input.close();
+  }
+}
+
+async function showModule(input: PartlyReadModule, options: Options, context: Context): Promise<number> {
+  const file = read(input.bytes, input.name, input.apart);
   const all = !(options.sections || options.symbols || options.relocations || options.toc);
   const summary = all ? summaryOf(file, input.name) : null;
   const tables: Record<string, Table> = {};

@@ -1,9 +1,12 @@
-// A large relocatable file, of which debug information stays on the disk until a part of it is asked for: that of a kernel is nine tenths of it.
+// A large relocatable file, of which some sections stay on the disk until a part of them is asked for. Debug information: that of a kernel is
+// nine tenths of it. Contents of a module's sections: memory for them costs more than to read them.
 
 import { constants } from "node:buffer";
 import { closeSync, fstatSync, readSync } from "node:fs";
+import { findArch } from "../../arch/index.ts";
 import { viewOf } from "../../base/bytes.ts";
-import { SHF_ALLOC } from "../../elf/consts.ts";
+import { SHF_ALLOC, SHT_PROGBITS } from "../../elf/consts.ts";
+import { shareUnpacking } from "../../elf/containers/budget.ts";
 import { ElfError } from "../../elf/error.ts";
 import { checkIdentification, readHeader } from "../../elf/reader/header.ts";
 import { nameTable } from "../../elf/reader/names.ts";
@@ -12,15 +15,60 @@ import { type FileState, InputError, isSameState, openRegular } from "../../elf/
 import { EHDR, SHDR } from "../../elf/views/layout.ts";
 import type { SectionBytes } from "../../elf/views/sectionBytes.ts";
 import { SectionTable } from "../../elf/views/sections.ts";
-import { unreadable } from "./io.ts";
+import { type Input, readUnpacked, type Standard, unreadable } from "./io.ts";
 
-/** Files below it are read whole. Bytes. */
-const LEAST = 32 << 20;
-/** Sections below it are read with the rest. Bytes. */
-const LEAST_APART = 1 << 16;
 /** Bytes of what is read at once. */
 const MOST_LOADED = 2 ** 31 - 1;
-const DEBUG = /^\.(?:rela?\.)?z?debug_/;
+const DEBUG_NAME = /^\.(?:rela?\.)?z?debug_/;
+
+/** What of a file stays on the disk. */
+export interface LeftOnDisk {
+  /** Smaller files are read whole. Bytes. */
+  readonly leastFile: number;
+  /** Smaller sections are read with the rest. Bytes. */
+  readonly leastSection: number;
+  /** @param machine e_machine */
+  readonly isApart: (sections: SectionTable, i: number, machine: number) => boolean;
+  /** Whether a section that was asked for as a whole stays in memory. */
+  readonly isKept: boolean;
+}
+
+/** Debug information. */
+export const DEBUG: LeftOnDisk = {
+  leastFile: 32 << 20,
+  leastSection: 1 << 16,
+  isApart: (sections, i) => !sections.hasFlags(i, SHF_ALLOC) && DEBUG_NAME.test(sections.name(i)),
+  isKept: false,
+};
+
+/**
+ * Of a module, contents of sections: what stands in tables of its own, and what tells of the file, is small. The loader's checks of code with a
+ * TOC look at all of it.
+ */
+const CONTENTS: LeftOnDisk = {
+  leastFile: 1 << 22,
+  leastSection: 1 << 16,
+  isApart: (sections, i, machine) => sections.type(i) === SHT_PROGBITS && findArch(machine)?.hasToc !== true,
+  isKept: true,
+};
+
+/** A module, and what of it is still in the file until that is closed. */
+export interface PartlyReadModule extends Pick<Input, "name" | "bytes"> {
+  /** Null: all is in memory. */
+  readonly apart: PartlyRead["apart"] | null;
+  close(): void;
+}
+
+/**
+ * As {@link readUnpacked}; contents of sections of a large module that is not packed may still be in the file.
+ * @throws InputProblem, UsageError
+ */
+export async function readModulePartly(path: string, context: Standard): Promise<PartlyReadModule> {
+  const partly = path === "-" ? null : readPartly(path, CONTENTS);
+  if (partly === null) return { ...(await readUnpacked(path, context)), apart: null, close: () => {} };
+  if (context.unpacking !== undefined) shareUnpacking(partly.bytes, context.unpacking);
+  return { ...partly, name: path };
+}
 
 export interface PartlyRead {
   /** As long as the file; zeros where the sections of `apart` are, which take no memory. */
@@ -32,17 +80,14 @@ export interface PartlyRead {
   close(): void;
 }
 
-/**
- * Opens a file that is large enough for it to be worth while. Null: it is not, or no such file; reading it whole tells what is wrong.
- * @param least sizes from which it is, of the file and of a section of it, bytes
- */
-export function readPartly(path: string, least = { file: LEAST, section: LEAST_APART }): PartlyRead | null {
+/** Opens a file that is large enough for it to be worth while. Null: it is not, or no such file; reading it whole tells what is wrong. */
+export function readPartly(path: string, left: LeftOnDisk): PartlyRead | null {
   let file: OpenFile | null = null;
   try {
     file = new OpenFile(path);
-    if (file.size < least.file || file.size > constants.MAX_LENGTH) return null;
+    if (file.size < left.leastFile || file.size > constants.MAX_LENGTH) return null;
     const bytes = new Uint8Array(file.size);
-    const apart = readLoaded(file, bytes, least.section);
+    const apart = readLoaded(file, bytes, left);
     if (apart === null) return null;
     const { mode, close } = file.kept();
     file = null;
@@ -58,8 +103,8 @@ export function readPartly(path: string, least = { file: LEAST, section: LEAST_A
   }
 }
 
-/** Reads all but debug information into `bytes`; returns what is left. Null: nothing is. @throws ElfError */
-function readLoaded(file: OpenFile, bytes: Uint8Array, least: number): Map<number, SectionBytes> | null {
+/** Reads all but what is left on the disk into `bytes`; returns that. Null: nothing is. @throws ElfError */
+function readLoaded(file: OpenFile, bytes: Uint8Array, left: LeftOnDisk): Map<number, SectionBytes> | null {
   const fill = (start: number, end: number): void => file.read(bytes.subarray(start, end), start);
   const view = viewOf(bytes);
   fill(0, EHDR.size);
@@ -67,7 +112,7 @@ function readLoaded(file: OpenFile, bytes: Uint8Array, least: number): Map<numbe
   const table = Number(view.getBigUint64(EHDR.shoff, littleEndian));
   if (!(table >= EHDR.size && table + SHDR.size <= bytes.length)) return null;
   fill(table, table + SHDR.size);
-  const { sectionCount, sectionNameIndex } = readHeader(view, littleEndian);
+  const { machine, sectionCount, sectionNameIndex } = readHeader(view, littleEndian);
   fill(table, table + sectionCount * SHDR.size);
   const sections = new SectionTable(bytes, view, table, sectionCount, littleEndian);
   checkSections(sections, bytes.length);
@@ -79,11 +124,12 @@ function readLoaded(file: OpenFile, bytes: Uint8Array, least: number): Map<numbe
   const parts: [number, number][] = [];
   for (let i = 1; i < sectionCount; i++) {
     const [start, size] = [sections.offset(i), sections.size(i)];
-    if (!sections.hasBytes(i) || size < least || sections.hasFlags(i, SHF_ALLOC)) continue;
+    if (!sections.hasBytes(i) || size < left.leastSection) continue;
     // A name that the table does not have is a fault that reading the whole file finds.
     if (sections.nameOffset(i) >= sections.size(sectionNameIndex)) return null;
-    if (!DEBUG.test(sections.name(i))) continue;
-    apart.set(i, new InFile(file, start, size));
+    if (!left.isApart(sections, i, machine)) continue;
+    const inFile = new InFile(file, start, size);
+    apart.set(i, left.isKept ? new KeptBytes(inFile) : inFile);
     parts.push([start, start + size]);
   }
   if (apart.size === 0) return null;
@@ -115,6 +161,24 @@ class InFile implements SectionBytes {
     const bytes = into?.subarray(0, end - start) ?? new Uint8Array(end - start);
     this.#file.read(bytes, this.#start + start);
     return bytes;
+  }
+}
+
+/** Bytes that stay in memory once they were asked for as a whole, but for those that have another place to go to. */
+class KeptBytes implements SectionBytes {
+  readonly length: number;
+  readonly #of: SectionBytes;
+  #all: Uint8Array | null = null;
+
+  constructor(of: SectionBytes) {
+    this.#of = of;
+    this.length = of.length;
+  }
+
+  part(start: number, end: number, into?: Uint8Array): Uint8Array {
+    if (this.#all === null && into === undefined && start === 0 && end === this.length)
+      this.#all = this.#of.part(0, end);
+    return this.#all?.subarray(start, end) ?? this.#of.part(start, end, into);
   }
 }
 

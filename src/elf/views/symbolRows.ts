@@ -1,6 +1,6 @@
 // All rows of a symbol table at once.
 
-import { LOW_HALF, viewOf } from "../../base/bytes.ts";
+import { LOW_HALF, viewOf, wordsOf } from "../../base/bytes.ts";
 import { SHN_LORESERVE, SHN_UNDEF } from "../consts.ts";
 import { SYM } from "./layout.ts";
 import { SYMBOL_WORDS, type SymbolTable } from "./symbols.ts";
@@ -8,6 +8,16 @@ import { SYMBOL_WORDS, type SymbolTable } from "./symbols.ts";
 /** Puts final values into the rows of a symbol table, but for the null symbol. */
 export function putValues(rows: Uint8Array, values: BigUint64Array, littleEndian: boolean): void {
   const words = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+  const out = littleEndian ? wordsOf(rows) : null;
+  if (out !== null) {
+    const signed = new Int32Array(out.buffer, out.byteOffset, out.length);
+    for (let i = 2, at: number = SYMBOL_WORDS.count + SYMBOL_WORDS.valueLow; i < words.length; i += 2) {
+      signed[at] = words[i + LOW_HALF] ?? 0;
+      signed[at + 1] = words[i + 1 - LOW_HALF] ?? 0;
+      at += SYMBOL_WORDS.count;
+    }
+    return;
+  }
   const view = viewOf(rows);
   const [low, high] = littleEndian ? [SYM.value, SYM.value + 4] : [SYM.value + 4, SYM.value];
   for (let i = 1, at: number = SYM.size; i < values.length; i++, at += SYM.size) {

@@ -42,7 +42,8 @@ export class CopiedNames {
   /** @param from the table that the names are of @param most names that will be asked for */
   constructor(from: Uint8Array, most: number) {
     this.#from = from;
-    this.#bytes = new Uint8Array(from.length + 1);
+    // Room for any name behind as many as the other table has.
+    this.#bytes = new Uint8Array((from.length + 1) * 2);
     this.#index = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(most, 8) * 2)));
   }
 
@@ -55,61 +56,57 @@ export class CopiedNames {
     return this.#bytes.subarray(0, this.#size);
   }
 
+  /** Puts a name behind the others; where it is there already, the next one takes its place. */
   #add(start: number): number {
     const from = this.#from;
-    const index = this.#index;
+    const size = this.#size;
+    if ((from[start] ?? 0) === 0) return 0;
+    if (size + from.length >= this.#bytes.length) this.#grow();
+    const bytes = this.#bytes;
     let sum = 0;
-    let end = start;
-    for (; end < from.length; end++) {
-      const byte = from[end] ?? 0;
+    let end = size;
+    for (let at = start; at < from.length; at++) {
+      const byte = from[at] ?? 0;
       if (byte === 0) break;
+      bytes[end++] = byte;
       sum = (Math.imul(sum, 0x0100_0193) ^ byte) | 0;
     }
-    if (end <= start) return 0;
-    sum = Math.imul(sum ^ (sum >>> 15), 0x2c1b_3c6d);
+    bytes[end] = 0;
+    const at = this.#placeOf(sum, size, end);
+    if (at === size) this.#size = end + 1;
+    return at;
+  }
+
+  /** Names may share their ends in the other table, so that more bytes may be needed than it has. */
+  #grow(): void {
+    const more = new Uint8Array(this.#bytes.length * 2);
+    more.set(this.#bytes);
+    this.#bytes = more;
+  }
+
+  /** Where the name of [start, end), whose bytes have that sum, stands for the first time. */
+  #placeOf(sumOf: number, start: number, end: number): number {
+    const index = this.#index;
+    const sum = Math.imul(sumOf ^ (sumOf >>> 15), 0x2c1b_3c6d);
     const mask = index.length - 1;
     for (let probe = 0, at = (sum ^ (sum >>> 13)) & mask; probe < MOST_PROBES; probe++, at = (at + 1) & mask) {
       const known = index[at] ?? 0;
       if (known === 0) {
-        index[at] = this.#size;
-        return this.#append(start, end);
+        index[at] = start;
+        return start;
       }
-      if (this.#isAt(known, start, end)) return known;
+      if (this.#isSame(known, start, end)) return known;
     }
-    return this.#addOther(start, end);
+    const name = latin1(this.#bytes, start, end);
+    const other = this.#others.get(name) ?? start;
+    this.#others.set(name, other);
+    return other;
   }
 
-  #isAt(known: number, start: number, end: number): boolean {
-    const from = this.#from;
+  #isSame(known: number, start: number, end: number): boolean {
     const bytes = this.#bytes;
-    let at = known;
-    for (let i = start; i < end; i++, at++) if (from[i] !== bytes[at]) return false;
-    return bytes[at] === 0;
-  }
-
-  #append(start: number, end: number): number {
-    const at = this.#size;
-    const next = at + end - start + 1;
-    // Names may share their ends in the other table.
-    if (next > this.#bytes.length) {
-      const more = new Uint8Array(next * 2);
-      more.set(this.#bytes);
-      this.#bytes = more;
-    }
-    const { from, bytes } = { from: this.#from, bytes: this.#bytes };
-    for (let i = start, to = at; i < end; i++, to++) bytes[to] = from[i] ?? 0;
-    this.#size = next;
-    return at;
-  }
-
-  #addOther(start: number, end: number): number {
-    const name = latin1(this.#from, start, end);
-    let at = this.#others.get(name);
-    if (at === undefined) {
-      at = this.#append(start, end);
-      this.#others.set(name, at);
-    }
-    return at;
+    for (let i = start, k = known; i <= end; i++, k++) if (bytes[i] !== bytes[k]) return false;
+    return true;
   }
 }
 

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { InputProblem } from "../../../src/cli/files/io.ts";
-import { readPartly } from "../../../src/cli/files/partlyRead.ts";
+import { DEBUG, readModulePartly, readPartly } from "../../../src/cli/files/partlyRead.ts";
 import { ElfError } from "../../../src/elf/error.ts";
 import { type ElfFile, readElf } from "../../../src/elf/reader.ts";
 import { diffObjects } from "../../../src/passes/diff/diff.ts";
+import { buildElf } from "../../elf/build.ts";
+import { captured, klplink } from "../run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "klplink-partly-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,7 +20,7 @@ const objects = readdirSync(fixtures)
   .filter((name) => name.endsWith(".o"))
   .map((name) => join(fixtures, name));
 /** Any file, any section. */
-const ANY = { file: 0, section: 1 };
+const ANY = { ...DEBUG, leastFile: 0, leastSection: 1 };
 
 const whole = (path: string): ElfFile => readElf(new Uint8Array(readFileSync(path)));
 
@@ -78,7 +80,7 @@ describe("a file in parts", () => {
   });
 
   test("small files and those without debug information are not", () => {
-    expect(readPartly(join(fixtures, "linked.o"))).toBeNull();
+    expect(readPartly(join(fixtures, "linked.o"), DEBUG)).toBeNull();
     expect(readPartly("test/fixtures/rules/move-reach.o", ANY)).toBeNull();
     expect(readPartly(join(folder, "missing"), ANY)).toBeNull();
     expect(readPartly("/dev/zero", ANY)).toBeNull();
@@ -139,5 +141,88 @@ describe("a file in parts", () => {
     expect(found).toBe(await told(paths.map((path) => ({ bytes: new Uint8Array(readFileSync(path)), path }))));
     expect(found).toContain('"new"');
     for (const { close } of partly) close();
+  });
+});
+
+describe("a large module, contents of whose sections stay in the file", () => {
+  const TEXT = 0x40_0000;
+  const object = (machine: number, size = TEXT): Uint8Array =>
+    buildElf({
+      machine,
+      sections: [
+        { name: ".text", type: 1, flags: 6, align: 16, data: new Uint8Array(size).fill(0x90, 64) },
+        {
+          name: ".rela.text",
+          type: 4,
+          flags: 0x40,
+          link: ".symtab",
+          info: ".text",
+          align: 8,
+          entsize: 24,
+          relocations: Array.from({ length: 100 }, (_, i) => ({
+            offset: i < 16 ? i * 4 : i * 4001,
+            symbol: 1 + (i % 2),
+            type: 2,
+            addend: BigInt(i),
+          })),
+        },
+        { name: ".data", type: 1, flags: 3, align: 8, data: Uint8Array.from({ length: 0x1_0000 }, (_, i) => i * 7) },
+        { name: ".notes", type: 1, data: new Uint8Array(0x1_0001).fill(7) },
+      ],
+      symbols: [
+        { name: "f", bind: 1, type: 2, home: ".text", value: 16n },
+        { name: "d", bind: 1, type: 1, home: ".data", value: 8n },
+      ],
+    });
+  const written = (name: string, bytes: Uint8Array): string => {
+    const path = join(folder, name);
+    writeFileSync(path, bytes);
+    return path;
+  };
+
+  test("is read as the whole file is", async () => {
+    const path = written("large.o", object(62));
+    const { bytes, apart, close } = await readModulePartly(path, captured().context);
+    expect([...(apart?.keys() ?? [])]).toEqual([1, 3, 4]);
+    const file = readElf(bytes, apart);
+    const kept = file.sections.data(1);
+    expect(contentOf(file)).toEqual(contentOf(whole(path)));
+    close();
+    // What was asked for is still there.
+    expect(file.sections.data(1).buffer).toBe(kept.buffer);
+  });
+
+  test.each([
+    ["small", object(62, 0x1000)],
+    ["of an architecture whose calls are looked at", object(21)],
+    ["packed, or nothing that could be read", new Uint8Array(TEXT).fill(0x1f)],
+  ])("is read at once where it is %s", async (_, bytes) => {
+    const { apart } = await readModulePartly(written("other.o", bytes), captured().context);
+    expect(apart).toBeNull();
+  });
+
+  test("its image and its tables are those of the same bytes on standard input", async () => {
+    const bytes = object(62);
+    const path = written("module.o", bytes);
+    const image = join(folder, "image");
+    const run = async (module: string): Promise<unknown> => {
+      const args = [module, "--force", "--format", "json", "-o", image];
+      const { status, stdout } = await klplink(["image", ...args], { input: bytes });
+      const shown = await klplink(["show", module, "--symbols", "--relocations"], { input: bytes });
+      const [, ...tables] = shown.stdout.split("\n");
+      const { problems } =
+        (JSON.parse(stdout) as { files: { problems: { code: string; title: string }[] }[] }).files[0] ?? {};
+      return {
+        status,
+        problems: problems?.map(({ code, title }) => [code, title]),
+        tables,
+        image: readFileSync(image).toString("base64"),
+      };
+    };
+    const [parts, all] = [await run(path), await run("-")];
+    expect(parts).toEqual(all);
+    // Places of relocations that had bytes in them are refused, and stay.
+    expect(JSON.stringify(parts)).toContain("KLP");
+    expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 });
