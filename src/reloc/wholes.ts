@@ -113,13 +113,17 @@ export class Wholes {
         if ((form & SIGNED) !== 0 && high !== low >> 31) return row;
         if ((form & UNSIGNED) !== 0 && high !== 0) return row;
       }
-      if ((form & 8) === 0) {
-        if (zeros && view.getInt32(at, littleEndian) !== 0) return row;
-        view.setInt32(at, low, littleEndian);
-      } else {
-        if (zeros && (view.getInt32(at, littleEndian) | view.getInt32(at + 4, littleEndian)) !== 0) return row;
-        view.setInt32(littleEndian ? at : at + 4, low, littleEndian);
-        view.setInt32(littleEndian ? at + 4 : at, high, littleEndian);
+      // One place for each read and write, whatever the form: V8 compiles again what meets a call that it has not seen.
+      const behind = at + (form & BYTES);
+      if (zeros) {
+        let there = 0;
+        for (let to = at; to < behind; to += 4) there |= view.getInt32(to, littleEndian);
+        if (there !== 0) return row;
+      }
+      let word = littleEndian || (form & 8) === 0 ? low : high;
+      for (let to = at; to < behind; to += 4) {
+        view.setInt32(to, word, littleEndian);
+        word = littleEndian ? high : low;
       }
     }
     return end;

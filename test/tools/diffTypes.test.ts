@@ -59,7 +59,10 @@ describe.each(compilers)("$name", (compiler) => {
     expect(meaning?.types?.source).toBe("DWARF");
     // The same where debug information is read from the disk in parts.
     for (const { bytes, path } of inputs) writeFileSync(path, bytes);
-    const parts = inputs.map(({ path }) => ({ path, ...readPartly(path, { ...DEBUG, leastFile: 0, leastSection: 1 }) }));
+    const parts = inputs.map(({ path }) => ({
+      path,
+      ...readPartly(path, { ...DEBUG, leastFile: 0, leastSection: 1 }),
+    }));
     const [one, other] = parts as unknown as [PartlyRead & { path: string }, PartlyRead & { path: string }];
     expect(one.apart.size).toBeGreaterThan(2);
     expect((await diffObjects(one, other)).problems).toEqual(problems);
