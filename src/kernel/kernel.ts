@@ -273,6 +273,8 @@ export class Kernel {
       const exported = module.exports.has(name);
       if (exported || module.has(name)) found.set(module.name, { module: module.name, exported });
     }
+    // Most names are the kernel's own.
+    if (found.size === 0 && exports === undefined) return listed;
     for (const owner of listed) {
       if (!found.has(owner.module)) found.set(owner.module, owner);
     }

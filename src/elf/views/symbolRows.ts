@@ -1,7 +1,7 @@
 // All rows of a symbol table at once.
 
 import { LOW_HALF, viewOf, wordsOf } from "../../base/bytes.ts";
-import { SHN_LORESERVE, SHN_UNDEF } from "../consts.ts";
+import { SHN_LIVEPATCH, SHN_LORESERVE, SHN_UNDEF } from "../consts.ts";
 import { SYM } from "./layout.ts";
 import { SYMBOL_WORDS, type SymbolTable } from "./symbols.ts";
 
@@ -38,5 +38,14 @@ export function symbolsOutside(
     const section = raw < SHN_LORESERVE ? raw : (symbols.sectionOf(i) ?? SHN_UNDEF);
     if (section !== SHN_UNDEF && isKnown[section] !== 1) found.push([i, section]);
   }
+  return found;
+}
+
+/** The symbols that are to be resolved by the livepatch core, ascending. */
+export function livepatchSymbols(symbols: SymbolTable): number[] {
+  const words = symbols.words();
+  const found: number[] = [];
+  for (let i = 0, at: number = SYMBOL_WORDS.mixed; i < symbols.count; i++, at += SYMBOL_WORDS.count)
+    if ((words[at] ?? 0) >>> 16 === SHN_LIVEPATCH) found.push(i);
   return found;
 }

@@ -37,12 +37,13 @@ export function nameWithoutExports(read: ReadPart): string | null {
   const part = (i: number, most: number): Uint8Array => read(sections.offset(i), Math.min(sections.size(i), most));
   let left = MOST_NAMES - sections.size(names);
   if (left < 0) return null;
-  sections.setNames(new StringTable(part(names, MOST_NAMES)));
+  const texts = new StringTable(part(names, MOST_NAMES));
+  const mayExport = texts.holds("__ksymtab");
   let name: string | null = null;
   for (let i = 1; i < count; i++) {
-    const section = sections.name(i);
-    if (section.startsWith("__ksymtab")) return null;
-    if (section === ".gnu.linkonce.this_module" && name === null) {
+    const start = sections.nameOffset(i);
+    if (mayExport && texts.startsWith(start, "__ksymtab")) return null;
+    if (name === null && texts.is(start, ".gnu.linkonce.this_module")) {
       name = sections.hasBytes(i) ? nameInStruct(part(i, 80)) : null;
       if (name === null) return null;
     }

@@ -45,6 +45,20 @@ function step(sum: number, byte: number): number {
   return product ^ (product >>> 15);
 }
 
+/** The name that was summed up last: several modules are asked for one after the other. */
+let lastName = "";
+let lastSum = SEED;
+
+function sumOf(name: string): number {
+  if (name !== lastName) {
+    let sum = SEED;
+    for (let i = 0; i < name.length; i++) sum = step(sum, name.charCodeAt(i));
+    lastName = name;
+    lastSum = sum;
+  }
+  return lastSum;
+}
+
 const GLOBAL = 1;
 /** The section's index is one of 16 bits. */
 const NEAR = 2;
@@ -148,9 +162,7 @@ export class ModuleSymbols {
 
   /** The first row with the sum of a name. */
   #head(name: string): number {
-    let sum = SEED;
-    for (let i = 0; i < name.length; i++) sum = step(sum, name.charCodeAt(i));
-    return this.#first[sum & (this.#first.length - 1)] ?? 0;
+    return this.#first[sumOf(name) & (this.#first.length - 1)] ?? 0;
   }
 
   /** The first row of that name from a row on, among those with its sum; 0: there is none. */

@@ -5,25 +5,22 @@ import { printable, viewOf } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import type { Place } from "../../diag/define.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
+import { SHF_EXECINSTR, STB_WEAK } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
 import { damagedAddend, isOffset } from "../../reloc/addend.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { misplaced, needsInstruction, outsideField } from "../../reloc/stand.ts";
 import { decodeInsn } from "../../reloc/x86Insn.ts";
 import { placeIn } from "../place.ts";
-import { isIntermediate } from "../producers/producer.ts";
 import { either } from "../sieve/sieve.ts";
-import { type WishFacts, wish } from "../sieve/wish.ts";
+import { looksAt, traitsOf, type WishFacts, wish } from "../sieve/wish.ts";
 import { labelOf } from "../symbols/names.ts";
 import { isExternal } from "../toc/calls.ts";
 import type { RuleContext } from "./context.ts";
 
-const isLooked = ({ file: { sections } }: WishFacts, { target, hasAddends }: RelocationTable): boolean =>
-  sections.hasFlags(target, SHF_ALLOC) && hasAddends && !isIntermediate(sections.name(target));
-const FAR = wish({ tables: isLooked, types: () => (def) => def !== undefined, addends: "far" });
+const FAR = wish({ tables: ["addends", "read"], types: () => (def) => def !== undefined, addends: "far" });
 const OUT_OF_REACH = wish({
-  tables: isLooked,
+  tables: FAR.tables,
   types: () => (def) => def?.reach === "module",
   symbols: (facts) => (symbol) => isOutside(facts, symbol),
 });
@@ -33,7 +30,7 @@ export function checkFields(context: RuleContext): Problem[] {
   const { file, rows } = context;
   const problems = new ProblemList();
   for (const table of file.relocations) {
-    if (!isLooked(context, table)) continue;
+    if (!looksAt(FAR, traitsOf(file, table))) continue;
     const code = codeOf(context, table);
     const doubtful = code === null ? [] : rows.doubtful(table, code);
     const left = either(either(rows.of(table, FAR), rows.of(table, OUT_OF_REACH)), doubtful);

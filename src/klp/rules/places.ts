@@ -172,11 +172,11 @@ function nonzeroMessage({ arch, module, version }: RuleContext, table: Relocatio
 }
 
 const NOT_ZERO = wish({
-  tables: ({ file: { sections }, arch }, { target }) =>
-    arch.wantsZeros &&
-    sections.hasFlags(target, SHF_ALLOC) &&
-    !isIntermediate(sections.name(target)) &&
-    sections.hasBytes(target),
+  tables: ["read", "bytes"],
+  types:
+    ({ arch }) =>
+    () =>
+      arch.wantsZeros,
   places: "nonzero",
 });
 

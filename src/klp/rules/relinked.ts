@@ -3,21 +3,18 @@
 import { printable } from "../../base/bytes.ts";
 import { type Problem, problem } from "../../diag/catalogue.ts";
 import { ProblemList } from "../../diag/problemList.ts";
-import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
+import { SHF_RELA_LIVEPATCH, SHT_RELA } from "../../elf/consts.ts";
+import { livepatchSymbols } from "../../elf/views/symbolRows.ts";
 import { relocName } from "../../reloc/def.ts";
 import { placeIn } from "../place.ts";
-import { isIntermediate } from "../producers/producer.ts";
 import { wish } from "../sieve/wish.ts";
 import { KLP_SECTION_PREFIX, KLP_SYMBOL_PREFIX } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 
 /** Rows that need a symbol, and have none: R_PPC64_TOC and the types that do nothing need none. */
 const WITHOUT_SYMBOL = wish({
-  tables: ({ file: { sections } }, { target, section }) =>
-    sections.hasFlags(target, SHF_ALLOC) &&
-    !sections.hasFlags(section, SHF_RELA_LIVEPATCH) &&
-    // Nobody reads what objtool leaves of its own.
-    !isIntermediate(sections.name(target)),
+  // Nobody reads what objtool leaves of its own.
+  tables: ["ordinary", "read"],
   symbols: () => [0],
   types: () => (def) => def !== undefined && def.value !== "none" && def.value !== "TOC",
 });
@@ -30,7 +27,7 @@ export function checkRelinked(context: RuleContext): Problem[] {
 
 function wasLivepatch({ file, symbols }: RuleContext): boolean {
   if (symbols.startingWith(KLP_SYMBOL_PREFIX).length > 0) return true;
-  for (let i = 1; i < symbols.count; i++) if (symbols.rawShndx(i) === SHN_LIVEPATCH) return true;
+  if (livepatchSymbols(symbols).some((i) => i > 0)) return true;
   return file.relocations.some((t) => file.sections.hasFlags(t.section, SHF_RELA_LIVEPATCH));
 }
 

@@ -8,14 +8,12 @@ import { type HasFact, hasFact, versionFacts } from "../../kernel/versionFacts.t
 import { otherBuild, type RelocDef, relocName, unknownBefore } from "../../reloc/def.ts";
 import { namedPlaceIn } from "../place.ts";
 import { either } from "../sieve/sieve.ts";
-import { type TypeWishFacts, type WishFacts, wish } from "../sieve/wish.ts";
+import { type TypeWishFacts, wish } from "../sieve/wish.ts";
 import { labelOf } from "../symbols/names.ts";
 import type { RuleContext } from "./context.ts";
 
-const isApplied = ({ file }: WishFacts, table: RelocationTable): boolean =>
-  file.sections.hasFlags(table.target, SHF_ALLOC) && table.hasAddends;
-const UNKNOWN = wish({ tables: isApplied, types: (facts) => (def) => !isTaken(facts, def) });
-const OUTSIDE = wish({ tables: isApplied, places: "outside" });
+const UNKNOWN = wish({ tables: ["addends"], types: (facts) => (def) => !isTaken(facts, def) });
+const OUTSIDE = wish({ tables: ["addends"], places: "outside" });
 
 /** Types that the loader does not know, and places outside their section, among the relocations it applies. */
 export function checkRelocations(context: RuleContext): Problem[] {

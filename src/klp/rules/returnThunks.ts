@@ -20,8 +20,7 @@ const TRAMPOLINES = ".static_call.text";
 
 /** Relocations of code against the thunk. */
 const TO_THUNK = wish({
-  tables: ({ file: { sections }, arch }, { target }) =>
-    arch.objtool !== null && sections.hasFlags(target, SHF_ALLOC | SHF_EXECINSTR) && sections.hasBytes(target),
+  tables: ["code", "bytes"],
   symbols: ({ symbols, arch }) => (arch.objtool === null ? [] : symbols.called(arch.objtool.returnThunk).slice(0, 1)),
   types: () => (def) => def?.value === "S+A-P",
 });

@@ -6,6 +6,7 @@ import { type Problem, problem } from "../../diag/catalogue.ts";
 import { ProblemList } from "../../diag/problemList.ts";
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHN_LIVEPATCH } from "../../elf/consts.ts";
 import type { RelocationTable } from "../../elf/views/relas.ts";
+import { livepatchSymbols } from "../../elf/views/symbolRows.ts";
 import { hasFact } from "../../kernel/versionFacts.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { placeIn } from "../place.ts";
@@ -19,14 +20,8 @@ const isWritten = (def: RelocDef | undefined): boolean => (def?.value ?? "none")
 
 /** Ordinary rows against livepatch symbols for which something is written. */
 const LIVEPATCH_USES = wish({
-  tables: ({ file: { sections } }, { target, section }) =>
-    sections.hasFlags(target, SHF_ALLOC) &&
-    !sections.hasFlags(section, SHF_RELA_LIVEPATCH) &&
-    !isIntermediate(sections.name(target)),
-  symbols:
-    ({ symbols }) =>
-    (symbol) =>
-      symbols.rawShndx(symbol) === SHN_LIVEPATCH,
+  tables: ["ordinary", "read"],
+  symbols: ({ symbols }) => livepatchSymbols(symbols),
   types: () => isWritten,
 });
 

@@ -5,7 +5,7 @@ import { type RelocationTable, ROW_WORDS } from "../../elf/views/relas.ts";
 import type { RelocDef } from "../../reloc/def.ts";
 import { doubtfulPlaces } from "./places.ts";
 import { InstructionStarts } from "./starts.ts";
-import { type RowWish, type TypeWishFacts, type WishFacts, wishes } from "./wish.ts";
+import { looksAt, type RowWish, type TypeWishFacts, traitsOf, type WishFacts, wishes } from "./wish.ts";
 
 const NO_ROWS: readonly number[] = [];
 const NO_LISTS: readonly (readonly number[])[] = [];
@@ -87,15 +87,13 @@ export class RowSieve {
 
   /** The rows of a table that a rule has to look at, ascending. */
   of(table: RelocationTable, wanted: RowWish): readonly number[] {
-    const index = this.#wishes.indexOf(wanted);
-    if (index < 0) throw new Error("a rule asks for rows that it did not wish for");
     let left = this.#left.get(table.section);
     if (left === undefined) {
       left = this.#sift(table);
       for (const rows of left) this.#kept += rows.length;
       if (this.#kept < MOST_KEPT) this.#left.set(table.section, left);
     }
-    return left[index] ?? NO_ROWS;
+    return left[wanted.index] ?? NO_ROWS;
   }
 
   /** The rows of a table that may stand where they cannot, ascending. @param code the bytes of its target section */
@@ -128,8 +126,11 @@ export class RowSieve {
   #sift(table: RelocationTable): readonly (readonly number[])[] {
     const facts = this.facts;
     const { sections } = facts.file;
-    const looked = bitsOf((one) => one.tables(facts, table));
-    if (looked === 0 || table.count === 0) return NO_LISTS;
+    if (table.count === 0) return NO_LISTS;
+    const traits = traitsOf(facts.file, table);
+    let looked = 0;
+    for (const one of this.#wishes) if (looksAt(one, traits)) looked |= 1 << one.index;
+    if (looked === 0) return NO_LISTS;
     this.#masks ??= this.#makeMasks();
     const asked = measures();
     const nonzero = looked & asked.nonzero;

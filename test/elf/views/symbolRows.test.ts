@@ -6,7 +6,7 @@ import { fromLatin1, OrderedView } from "../../../src/base/bytes.ts";
 import { SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, SHN_XINDEX, STT_FILE } from "../../../src/elf/consts.ts";
 import { SYM } from "../../../src/elf/views/layout.ts";
 import { StringTable } from "../../../src/elf/views/strings.ts";
-import { putValues, symbolsOutside } from "../../../src/elf/views/symbolRows.ts";
+import { livepatchSymbols, putValues, symbolsOutside } from "../../../src/elf/views/symbolRows.ts";
 import { SYMBOL_WORDS, SymbolTable } from "../../../src/elf/views/symbols.ts";
 import { type LoadedSection, layOut } from "../../../src/kernel/loader/layout.ts";
 import { simplifySymbols } from "../../../src/kernel/loader/simplify.ts";
@@ -70,6 +70,13 @@ test("words of a row", () => {
       ...[value, size].flatMap((v) => [Number(v & 0xffff_ffffn), Number(v >> 32n)]),
     ]);
     expect(words).toEqual(expected);
+  });
+});
+
+test("symbols that the livepatch core resolves", () => {
+  check((given) => {
+    const expected = [...given.rows.keys()].filter((i) => given.rows[i]?.shndx === SHN_LIVEPATCH);
+    expect(livepatchSymbols(tableOf(given))).toEqual(expected);
   });
 });
 

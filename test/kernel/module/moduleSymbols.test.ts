@@ -33,6 +33,18 @@ test.each(["tree/exporter.ko", "kernel/demo-mod.ko", "moved/gcc-4.o"])(
   },
 );
 
+test("several modules are asked for names in turn, and each answers for itself", () => {
+  const paths = ["tree/exporter.ko", "kernel/demo-mod.ko", "moved/gcc-4.o"];
+  const files = paths.map((path) => readElf(readFileSync(join(root, "test/fixtures", path))));
+  const modules = files.map((file) => new ModuleSymbols(file));
+  const names = new Set(modules.flatMap(({ all }) => [...all.keys()]));
+  expect(names.size).toBeGreaterThan(20);
+  for (const name of names) {
+    for (const asked of [name, `${name}_`, name])
+      expect(modules.map((module) => module.has(asked))).toEqual(modules.map(({ all }) => all.has(asked)));
+  }
+});
+
 test("names that are made to meet in one place, whatever odd factor a sum over them has", () => {
   // Words of Thue and Morse, of 256 letters: as polynomials of an odd number, both are the same modulo 2^32.
   const word = Array.from({ length: 256 }, (_, i) =>

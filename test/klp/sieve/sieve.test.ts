@@ -5,8 +5,10 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { findArch } from "../../../src/arch/index.ts";
 import { viewOf } from "../../../src/base/bytes.ts";
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_RELA_LIVEPATCH } from "../../../src/elf/consts.ts";
 import { readElf } from "../../../src/elf/reader.ts";
 import type { RelocationTable } from "../../../src/elf/views/relas.ts";
+import { isIntermediate } from "../../../src/klp/producers/producer.ts";
 import { RowSieve } from "../../../src/klp/sieve/sieve.ts";
 import { type RowWish, type WishFacts, wishes } from "../../../src/klp/sieve/wish.ts";
 import type { Options } from "../../../src/passes/analysis.ts";
@@ -14,11 +16,27 @@ import { check } from "../../../src/passes/check.ts";
 import { isOffset } from "../../../src/reloc/addend.ts";
 import { objects } from "../../everyFixture.ts";
 
+/** Whether a rule looks at a table, trait by trait. */
+function isAbout(
+  { file: { sections } }: WishFacts,
+  { section, target, hasAddends }: RelocationTable,
+  one: RowWish,
+): boolean {
+  const has: Record<RowWish["tables"][number], boolean> = {
+    addends: hasAddends,
+    ordinary: !sections.hasFlags(section, SHF_RELA_LIVEPATCH),
+    read: !isIntermediate(sections.name(target)),
+    bytes: sections.hasBytes(target),
+    code: sections.hasFlags(target, SHF_EXECINSTR),
+  };
+  return sections.hasFlags(target, SHF_ALLOC) && one.tables.every((trait) => has[trait]);
+}
+
 /** Whether a rule wishes for a row, as RowWish says it. */
 function isWished(facts: WishFacts, table: RelocationTable, row: number, one: RowWish): boolean {
   const { sections } = facts.file;
   const def = facts.arch.relocs.defs.get(table.type(row));
-  if (!one.tables(facts, table)) return false;
+  if (!isAbout(facts, table, one)) return false;
   const symbols = one.symbols?.(facts);
   const isSymbol = typeof symbols === "function" ? symbols(table.symbol(row)) : symbols?.includes(table.symbol(row));
   if (isSymbol === false || one.types?.(facts)(def) === false) return false;
