@@ -268,13 +268,17 @@ export class Kernel {
     const listed = this.#list?.modulesWith(name) ?? [];
     const exports = this.#symvers.get(name);
     if (this.modules.size === 0 && exports === undefined) return listed;
-    const found = new Map<string, SymbolOwner>();
+    let own: SymbolOwner[] | null = null;
     for (const module of this.modules.values()) {
       const exported = module.exports.has(name);
-      if (exported || module.has(name)) found.set(module.name, { module: module.name, exported });
+      if (!exported && !module.has(name)) continue;
+      own ??= [];
+      own.push({ module: module.name, exported });
     }
     // Most names are the kernel's own.
-    if (found.size === 0 && exports === undefined) return listed;
+    if (own === null && exports === undefined) return listed;
+    if (own !== null && exports === undefined && listed.length === 0) return own;
+    const found = new Map((own ?? []).map((owner) => [owner.module, owner]));
     for (const owner of listed) {
       if (!found.has(owner.module)) found.set(owner.module, owner);
     }

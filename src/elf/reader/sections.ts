@@ -53,7 +53,7 @@ export function checkSections(sections: SectionTable, fileSize: number): void {
  * thousands of sections over one large table would make reading it quadratic.
  */
 export function checkOverlap(sections: SectionTable, header: ElfHeader): void {
-  if (areInOrder(sections, header)) return;
+  if (areApart(sections, header)) return;
   // Starts and ends of non-empty sections, by start; the section header table takes part as index -1.
   const parts: { start: number; end: number; index: number }[] = [
     { start: 0, end: EHDR.size, index: -2 },
@@ -80,17 +80,25 @@ export function checkOverlap(sections: SectionTable, header: ElfHeader): void {
   }
 }
 
-/** Whether each section with bytes lies behind the one before it, and the headers behind all, as nearly all tools write files. */
-function areInOrder(sections: SectionTable, header: ElfHeader): boolean {
+/** Whether no two parts share bytes, found out of numbers alone; false also where these would not be exact. */
+function areApart(sections: SectionTable, { sectionHeaderOffset, sectionCount }: ElfHeader): boolean {
+  const count = sections.count;
+  // Start and index in one number; section 0 has no bytes, and stands for the section headers.
+  const keys = new Float64Array(count);
+  keys[0] = sectionHeaderOffset * count;
+  let used = 1;
+  for (let i = 1; i < count; i++)
+    if (sections.size(i) > 0 && sections.hasBytes(i)) keys[used++] = sections.offset(i) * count + i;
+  const parts = keys.subarray(0, used).sort();
+  if ((parts[used - 1] ?? 0) > Number.MAX_SAFE_INTEGER) return false;
   let end = EHDR.size;
-  for (let i = 1; i < sections.count; i++) {
-    const size = sections.size(i);
-    if (!sections.hasBytes(i) || size === 0) continue;
-    const start = sections.offset(i);
+  for (const key of parts) {
+    const index = key % count;
+    const start = (key - index) / count;
     if (start < end) return false;
-    end = start + size;
+    end = start + (index === 0 ? sectionCount * SHDR.size : sections.size(index));
   }
-  return header.sectionHeaderOffset >= end;
+  return true;
 }
 
 export function checkSectionNames(sections: SectionTable, names: StringTable | null, fileSize: number): void {

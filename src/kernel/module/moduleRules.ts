@@ -109,7 +109,7 @@ function checkTables(context: ModuleContext): Problem[] {
 interface Versions {
   /** The section that the kernel takes them from. */
   readonly section: string;
-  readonly of: ReadonlyMap<string, number>;
+  readonly of: (name: string) => number | undefined;
   /** Whether a name may be missing: the kernel says so once, and goes on. */
   readonly mayMiss: boolean;
 }
@@ -117,28 +117,64 @@ interface Versions {
 /** The checksums that check_version (kernel/module/version.c) reads; null if the module has none. */
 function readVersions(file: ElfFile, version: KernelVersion | null): Versions | null {
   const { sections } = file;
-  const of = new Map<string, number>();
   const extended = sections.findByName("__version_ext_crcs");
   const names = sections.findByName("__version_ext_names");
   if (extended !== null && names !== null && hasFact(version, "extendedVersions")) {
+    const of = new Map<string, number>();
     const crcs = sections.data(extended);
     const view = viewOf(crcs);
     for (const [k, name] of latin1(sections.data(names)).split("\0").entries()) {
       if (k * 4 + 4 <= crcs.length && !of.has(name)) of.set(name, view.getUint32(k * 4, file.littleEndian));
     }
-    return { section: "__version_ext_crcs", of, mayMiss: true };
+    return { section: "__version_ext_crcs", of: (name) => of.get(name), mayMiss: true };
   }
   const section = sections.findByName("__versions");
   if (section === null) return null;
-  // struct modversion_info: {crc unsigned long, name[56]}.
   const data = sections.data(section);
-  const view = viewOf(data);
-  for (let at = 0; at + 64 <= data.length; at += 64) {
-    const end = data.subarray(at + 8, at + 64).indexOf(0);
-    const name = latin1(data, at + 8, end < 0 ? at + 64 : at + 8 + end);
-    if (!of.has(name)) of.set(name, view.getUint32(at, file.littleEndian));
-  }
+  let asked = 0;
+  let all: ReadonlyMap<string, number> | null = null;
+  const of = (name: string): number | undefined => {
+    // A module has a checksum for each symbol that it imports, and few are asked for where vmlinux is not known.
+    if (++asked <= MOST_SOUGHT) return crcOf(data, name, file.littleEndian);
+    all ??= allCrcs(data, file.littleEndian);
+    return all.get(name);
+  };
   return { section: "__versions", of, mayMiss: false };
+}
+
+/** So many names are looked for among the entries before these are put in a map. */
+const MOST_SOUGHT = 16;
+
+/** struct modversion_info: {crc unsigned long, name[56]}. */
+const VERSION = { size: 64, name: 8 } as const;
+
+/** The name of the entry at `at`, up to NUL or its end. */
+function versionName(data: Uint8Array, at: number): string {
+  const end = data.subarray(at + VERSION.name, at + VERSION.size).indexOf(0);
+  return latin1(data, at + VERSION.name, end < 0 ? at + VERSION.size : at + VERSION.name + end);
+}
+
+/** The first checksum of each name. */
+function allCrcs(data: Uint8Array, littleEndian: boolean): Map<string, number> {
+  const all = new Map<string, number>();
+  const view = viewOf(data);
+  for (let at = 0; at + VERSION.size <= data.length; at += VERSION.size) {
+    const name = versionName(data, at);
+    if (!all.has(name)) all.set(name, view.getUint32(at, littleEndian));
+  }
+  return all;
+}
+
+/** The first checksum of one name, as {@link allCrcs} has it. */
+function crcOf(data: Uint8Array, name: string, littleEndian: boolean): number | undefined {
+  const [first, second] = [name.charCodeAt(0), name.charCodeAt(1)];
+  for (let at = 0; at + VERSION.size <= data.length; at += VERSION.size) {
+    const start = at + VERSION.name;
+    // A name of one character or none is compared as a whole.
+    if (name.length > 1 && (data[start] !== first || data[start + 1] !== second)) continue;
+    if (versionName(data, at) === name) return viewOf(data).getUint32(at, littleEndian);
+  }
+  return undefined;
 }
 
 function checkImports(context: ModuleContext): Problem[] {
@@ -207,7 +243,7 @@ function checkVersion(
   loadOrder: readonly number[],
 ): Problem[] {
   if (versions === null || exported.crc === null) return [];
-  const own = versions.of.get(exported.name);
+  const own = versions.of(exported.name);
   const place = { file: path, section: versions.section, offset: 0 };
   const symbol = printable(exported.name);
   if (own === undefined) return versions.mayMiss ? [] : [problem("KLP506", place, { module, symbol }, { loadOrder })];

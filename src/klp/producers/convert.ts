@@ -116,6 +116,9 @@ const ONLY_IN_VMLINUX: Resolution = {
   waitsFor: "vmlinux",
 };
 
+const WEAK: Resolution = { kind: "weak" };
+const UNKNOWN: Resolution = { kind: "unknown" };
+
 function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
   const position = wishes.positions.get(name) ?? wishes.positions.get(`vmlinux:${name}`);
   const candidates = kernel.find(name);
@@ -135,6 +138,7 @@ function resolve(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes):
 
 function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes: Wishes): Resolution {
   const owners = kernel.modulesWith(name);
+  if (owners.length === 0) return isWeak ? WEAK : UNKNOWN;
   // Where nothing is known of vmlinux, the symbol may be exported there: a namesake in a module says nothing.
   const isOpen = !kernel.hasSymbols && !kernel.listsExportsOfVmlinux;
   const given = owners.filter(
@@ -148,10 +152,8 @@ function resolveInModules(name: string, isWeak: boolean, kernel: Kernel, wishes:
   }
   const [owner, second] = patched.length > 0 ? patched : given;
   if (owner === undefined) {
-    if (isWeak) return { kind: "weak" };
-    return owners.length > 0 && !isOpen
-      ? { kind: "only-in-module", modules: owners.map((o) => o.module) }
-      : { kind: "unknown" };
+    if (isWeak) return WEAK;
+    return isOpen ? UNKNOWN : { kind: "only-in-module", modules: owners.map((o) => o.module) };
   }
   if (second !== undefined) return { kind: "in-several-modules", modules: [owner.module, second.module] };
   const waitsFor = objectFor(owner.module, kernel, wishes.patched);
