@@ -126,6 +126,8 @@ function linked(name, code, eager) {
   const imports = [...body.matchAll(/^const (\w+) = require\('\.\/(\w+)\.cjs'\);\n/gm)];
   let head = "";
   for (const [line] of imports) body = body.replace(line, "");
+  // import() of a module in another part.
+  body = body.replace(/require\('\.\/(\w+)\.cjs'\)/g, (_, id) => `need("${id.slice(VARIABLE.length)}")`);
   for (const [line, variable, id] of imports) {
     if (variable !== id || !id.startsWith(VARIABLE)) throw new Error(`the part ${name} begins with ${line}`);
     const part = id.slice(VARIABLE.length);
@@ -151,7 +153,6 @@ function linked(name, code, eager) {
     return "";
   });
   if (/^(?:module\.)?exports\b/m.test(body)) throw new Error(`the part ${name} exports something in another way`);
-  body = body.replace(/require\('\.\/(\w+)\.cjs'\)/g, (_, id) => `need("${id.slice(VARIABLE.length)}")`);
   return { body: head + body, exported: `{${exported.join(",")}}` };
 }
 

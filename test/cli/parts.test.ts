@@ -44,8 +44,9 @@ test("a run loads what it needs: one that has nothing to say no texts, one archi
   expect(loadedBy("check", "samples/ppc64le/meminfo/meminfo.o")).toContain("texts");
 });
 
-test("each part can be the first that is asked for", () => {
-  const names = Object.keys(JSON.parse(/\*(\{.*\})\*/.exec(readFileSync(bundle, "latin1"))?.[1] ?? "") as object);
+test("each part can be the first that is asked for, and has all names that others take of it", () => {
+  const text = readFileSync(bundle, "latin1");
+  const names = Object.keys(JSON.parse(/\*(\{.*\})\*/.exec(text)?.[1] ?? "") as object);
   expect(names.length).toBeGreaterThan(40);
   // `start` runs the command line.
   const script = `
@@ -57,9 +58,9 @@ test("each part can be the first that is asked for", () => {
     process.argv[2] = "--version";
     for (const name of ${JSON.stringify(names)}) {
       const need = openBundle((at, n) => text.slice(at, at + n), "/klplink.cjs", load, () => ({ codeOf: () => undefined }));
-      let said = "has names";
+      let said;
       try {
-        if (Object.keys(need(name)).length === 0 && name !== "start") said = "has none";
+        said = Object.keys(need(name));
       } catch (error) {
         said = error.stack;
       }
@@ -70,8 +71,31 @@ test("each part can be the first that is asked for", () => {
     .toString()
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as [string, string]);
-  expect(said).toEqual(names.map((name) => [name, "has names"]));
+    .map((line) => JSON.parse(line) as [string, string[] | string]);
+  expect(said.filter(([, exported]) => typeof exported === "string")).toEqual([]);
+  const exportsOf = new Map(said);
+  expect([...exportsOf.keys()]).toEqual(names);
+
+  // In the bundle's text: at each use of a part, at its beginning, and by import().
+  const uses = [...text.matchAll(/klplinkPart_(\w+)\(\)\.([\w$]+)/g)].map(([, part, name]) => [part, name] as const);
+  const heads = [...text.matchAll(/[{,]([\w$]+):klplinkPart_(start|check)_\1[,}]/g)].map(([, n, p]) => [p, n] as const);
+  const taken = [
+    ...text.matchAll(/need\("(\w+)"\)\)\.then\((?:function\s*\()?\(?(\w+)\)?(?:=>|\s*\{\s*return )\2\.([\w$]+)/g),
+  ];
+  const late = taken.map(([, part, , name]) => [part, name] as const);
+  expect(uses.length).toBeGreaterThan(1000);
+  expect(heads.length).toBeGreaterThan(500);
+  expect(late.length).toBeGreaterThan(10);
+  const missing = [...uses, ...heads, ...late].filter(
+    ([part = "", name = ""]) => exportsOf.get(part)?.includes(name) !== true,
+  );
+  expect(missing).toEqual([]);
+  // No other way leads from one part to another.
+  const needed = [...text.matchAll(/need\("(\w+)"\)/g)].map(([, part = ""]) => part);
+  expect(needed.filter((part) => !exportsOf.has(part))).toEqual([]);
+  const files = [...text.matchAll(/require\(["'](\.[^"']*)["']\)/g)].map(([, path = ""]) => path);
+  expect(files.length).toBeGreaterThan(3);
+  expect(files.filter((path) => !existsSync(join(root, "dist", path)))).toEqual([]);
 });
 
 test("the list of what runs need names modules that are there, each once", () => {
