@@ -5,6 +5,7 @@ import { constants } from "node:buffer";
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { findArch } from "../../arch/index.ts";
 import { viewOf } from "../../base/bytes.ts";
+import { firstIndex } from "../../base/search.ts";
 import { SHF_ALLOC, SHT_PROGBITS } from "../../elf/consts.ts";
 import { shareUnpacking } from "../../elf/containers/budget.ts";
 import { ElfError } from "../../elf/error.ts";
@@ -136,6 +137,7 @@ function readLoaded(file: OpenFile, bytes: Uint8Array, left: LeftOnDisk): Map<nu
   // As much as a file that is read whole may have.
   if (bytes.length - parts.reduce((sum, [start, end]) => sum + end - start, 0) > MOST_LOADED) return null;
   parts.sort((a, b) => a[0] - b[0]);
+  if (overlaps(sections, apart, parts)) return null;
   let at: number = EHDR.size;
   for (const [start, end] of parts) {
     if (start > at) fill(at, start);
@@ -143,6 +145,24 @@ function readLoaded(file: OpenFile, bytes: Uint8Array, left: LeftOnDisk): Map<nu
   }
   fill(at, bytes.length);
   return apart;
+}
+
+/** Whether a section that is read shares bytes with one that stays in the file: those would be zeros. @param parts [from, to), ascending */
+function overlaps(
+  sections: SectionTable,
+  apart: ReadonlyMap<number, SectionBytes>,
+  parts: readonly (readonly [number, number])[],
+): boolean {
+  const ends: number[] = [];
+  for (const [, end] of parts) ends.push(Math.max(end, ends.at(-1) ?? 0));
+  for (let i = 1; i < sections.count; i++) {
+    if (!sections.hasBytes(i) || apart.has(i)) continue;
+    const [start, end] = [sections.offset(i), sections.offset(i) + sections.size(i)];
+    // The first part that ends behind its beginning is the lowest that may share bytes with it.
+    const [from] = parts[firstIndex(parts.length, (k) => (ends[k] ?? 0) > start)] ?? [end];
+    if (end > start && from < end) return true;
+  }
+  return false;
 }
 
 /** A section in a file. */

@@ -115,6 +115,30 @@ describe("a file in parts", () => {
     expect(parts).toBeGreaterThan(200);
   });
 
+  test("sections that lie in debug information, or around it, are what they are in the whole file", () => {
+    const path = join(folder, "overlapping.o");
+    const original = readFileSync(join(fixtures, "linked.o"));
+    const { sections } = whole(join(fixtures, "linked.o"));
+    const info = sections.findByName(".debug_info") ?? 0;
+    const table = Number(original.readBigUInt64LE(40));
+    let refused = 0;
+    for (let i = 1; i < sections.count; i++) {
+      if (sections.name(i).includes("debug_") || !sections.hasBytes(i) || sections.size(i) === 0) continue;
+      for (const by of [0, 1, sections.size(info) - 1]) {
+        const bytes = Buffer.from(original);
+        bytes.writeBigUInt64LE(BigInt(sections.offset(info) + by), table + 64 * i + 24);
+        writeFileSync(path, bytes);
+        const partly = readPartly(path, ANY);
+        partly?.close();
+        expect(partly).toBeNull();
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(20);
+    writeFileSync(path, original);
+    mustRead(path).close();
+  });
+
   test.each([
     ["grows", (path: string) => appendFileSync(path, "more")],
     ["is cut off", (path: string) => truncateSync(path, 100)],
