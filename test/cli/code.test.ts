@@ -1,7 +1,18 @@
 // The code that V8 made in an earlier run (bin/parts.js): kept, used, and never taken on trust.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -105,4 +116,47 @@ test("what one build read of a kernel, another build of the same version reads i
   expect(against(ours)).toHaveLength(1);
   expect(against(ours)).toHaveLength(1);
   expect(against(others)).toHaveLength(2);
+});
+
+test("whatever a file of kept code holds, of each part it gives what was kept, or nothing", () => {
+  const { Code } = createRequire(import.meta.url)(join(root, "bin/parts.js")) as {
+    Code: new (
+      dist: string,
+      digest: string,
+      command: string,
+    ) => { readonly name: string; codeOf(part: number): Uint8Array | undefined };
+  };
+  const dist = join(folder, "kept");
+  const { name } = new Code(dist, "0123456789abcdef", "check");
+  mkdirSync(join(dist, "code"), { recursive: true });
+  const made = readdirSync(join(root, "dist/code")).find((file) => file.startsWith("sites-")) ?? "";
+  const whole = readFileSync(join(root, "dist/code", made));
+  const path = join(dist, "code", name);
+  const taken = (bytes: Uint8Array): (Uint8Array | undefined)[] => {
+    writeFileSync(path, bytes);
+    const code = new Code(dist, "0123456789abcdef", "check");
+    return Array.from({ length: 255 }, (_, part) => code.codeOf(part));
+  };
+  const kept = taken(whole);
+  const count = kept.filter((data) => data !== undefined).length;
+  expect(count).toBeGreaterThan(2);
+  expect(whole.readInt32LE(4)).toBe(count);
+  const head = 16 + 16 * count;
+  const outcomes = new Set<string>();
+  for (let i = 0; i < 600; i++) {
+    const bytes = Buffer.from(whole.subarray(0, i % 5 === 0 ? (i * 7919) % whole.length : whole.length));
+    // Of code only some words are in the sum: there any damage may go unseen, and nothing else.
+    const isInCode = i % 5 !== 0 && i % 2 !== 0;
+    if (i % 5 !== 0 && bytes.length > head) {
+      const at = i % 2 === 0 ? (i * 31) % head : head + ((i * 104729) % (whole.length - head));
+      bytes.fill((i * 13) & 0xff, at, at + 1 + (i % 64));
+    }
+    for (const [part, data] of taken(bytes).entries()) {
+      outcomes.add(data === undefined ? "nothing" : "what was kept");
+      if (data === undefined) continue;
+      if (isInCode) expect(data.length).toBe(kept[part]?.length);
+      else expect(Buffer.compare(data, kept[part] ?? new Uint8Array(0))).toBe(0);
+    }
+  }
+  expect([...outcomes].sort()).toEqual(["nothing", "what was kept"]);
 });
