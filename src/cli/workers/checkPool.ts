@@ -99,6 +99,8 @@ export class CheckPool implements Pool {
   #error: Error | null = null;
   /** What files say, by slices; null: nobody has asked. */
   #slices: (readonly (FileContents | null)[] | null)[] | null = null;
+  /** Slices that nobody has been given yet. */
+  #unread: { readonly at: number; readonly paths: readonly string[] }[] = [];
 
   constructor(count: number) {
     this.#count = count;
@@ -135,6 +137,7 @@ export class CheckPool implements Pool {
         const slices = this.#slices;
         if (slices === null) return;
         slices[answer.at] = answer.files;
+        this.#giveSlice(from);
         this.#tell(slices);
       }
     }
@@ -156,12 +159,16 @@ export class CheckPool implements Pool {
   #readAll(paths: readonly string[]): void {
     const slices = Array.from({ length: Math.ceil(paths.length / SLICE) }, () => null);
     this.#slices = slices;
-    for (const at of slices.keys()) {
-      const some = paths.slice(at * SLICE, (at + 1) * SLICE);
-      this.#hands[at % this.#hands.length]?.hand.post({ kind: "read", at, paths: some });
-    }
+    this.#unread = slices.map((_, at) => ({ at, paths: paths.slice(at * SLICE, (at + 1) * SLICE) })).reverse();
+    // One that begins later, or is slower, reads less.
+    for (let round = 0; round < MOST_GIVEN; round++) for (const from of this.#hands.keys()) this.#giveSlice(from);
     // Where no file is a module (*.o alone), nobody has anything to read.
     this.#tell(slices);
+  }
+
+  #giveSlice(to: number): void {
+    const slice = this.#unread.pop();
+    if (slice !== undefined) this.#hands[to]?.hand.post({ kind: "read", ...slice });
   }
 
   #settle(): void {

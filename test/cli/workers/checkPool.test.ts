@@ -88,6 +88,31 @@ test("all read what files say when one asks, and are told once everything is rea
   }
 });
 
+test("a thread that is slow reads less of what files say: the next ones go to whoever has read", () => {
+  const pool = new CheckPool(10);
+  const [quick, slow] = handsOf(pool, 2);
+  if (quick === undefined || slow === undefined) throw new Error("two");
+  for (const hand of [quick, slow]) hand.orders.length = 0;
+  const paths = Array.from({ length: 32 * 20 }, (_, i) => `m${i}.ko`);
+  pool.take(0, { kind: "ask", paths });
+  const read: string[] = [];
+  const readOne = (from: number, hand: { orders: Order[] }): boolean => {
+    const order = hand.orders.shift();
+    if (order?.kind !== "read") return false;
+    read.push(...order.paths);
+    const files = order.paths.map((path) => ({ path, name: path, exports: [] }));
+    pool.take(from, { kind: "read", at: order.at, files });
+    return true;
+  };
+  let count = 0;
+  while (readOne(0, quick)) count++;
+  expect(count).toBe(18);
+  expect(slow.orders.map((order) => order.kind)).toEqual(["read", "read"]);
+  expect(readOne(1, slow) && readOne(1, slow)).toBe(true);
+  expect(read.sort()).toEqual(paths.sort());
+  for (const { orders } of [quick, slow]) expect(orders.map((order) => order.kind)).toEqual(["contents"]);
+});
+
 test("what a thread dies of ends the run", async () => {
   const pool = new CheckPool(10);
   handsOf(pool, 2);
