@@ -167,9 +167,15 @@ function openBundle(read, filename, require, codeOf) {
       if (fresh.length === 0) process.on("exit", (status) => require("./codeKeeper.js").keep(code, fresh, status));
       fresh.push({ part, script });
     }
-    const exports = script.runInThisContext()(need, require, require, url);
-    parts.set(name, exports);
-    return exports;
+    try {
+      const exports = script.runInThisContext()(need, require, require, url);
+      parts.set(name, exports);
+      return exports;
+    } catch (error) {
+      // Asked for again, it says the same: a file that it needs is missing.
+      parts.delete(name);
+      throw error;
+    }
   }
   return need;
 }

@@ -49,8 +49,8 @@ function modules(root, define, note) {
       if (id in PACKAGES) return `\0package:${id}`;
       if (id in LATE) return `\0late:${id}`;
       if (id.startsWith("node:")) return { id, external: true };
-      if (importer === undefined || id.startsWith("."))
-        return importer === undefined ? id : join(dirname(importer), id);
+      if (importer === undefined) return id;
+      if (id.startsWith(".")) return join(dirname(importer), id);
       throw new Error(`${importer}: ${id} is neither a part of the bundle nor a file of its own`);
     },
     // import("node:…") is late anyway.

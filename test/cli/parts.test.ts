@@ -119,4 +119,8 @@ test("what is no bundle, or asks for itself while it begins, is refused", () => 
   const part = `(function(need){need("one")})`;
   const head = (at: number): string => `/*0123456789abcdef*//*{"one":[${at},${part.length},1]}*/\n`;
   expect(() => open(head(head(10).length) + part)("one")).toThrow("the part one is needed while it begins");
+  // One that fails says why, each time.
+  const failing = `(function(need,require){require("./gone")})`;
+  const need = open(`/*0123456789abcdef*//*{"one":[63,${failing.length},1]}*/\n`.padEnd(63, "\n") + failing);
+  for (let i = 0; i < 2; i++) expect(() => need("one")).toThrow("./gone");
 });
